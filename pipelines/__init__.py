@@ -1,0 +1,1 @@
+"""storyreel: a YAML storyboard becomes a film and an account of every cent."""

@@ -1,0 +1,61 @@
+"""The five aspect ratios of the API, and the pixel sizes they stand for."""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Size:
+    """A picture's size in pixels."""
+
+    width: int
+    height: int
+
+    def __str__(self) -> str:
+        return f"{self.width}x{self.height}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Size":
+        """Read `1344x768`.
+
+        Raises:
+            ValueError: the text is not two whole numbers with an x between.
+        """
+        match = re.fullmatch(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})", text.strip())
+        if match is None:
+            raise ValueError(f"must be a width and a height in pixels, like 1344x768, got {text!r}")
+        return cls(int(match[1]), int(match[2]))
+
+
+class AspectRatio(StrEnum):
+    """An aspect ratio as the API spells it."""
+
+    SQUARE = "1:1"
+    LANDSCAPE = "16:9"
+    PORTRAIT = "9:16"
+    CLASSIC_LANDSCAPE = "4:3"
+    CLASSIC_PORTRAIT = "3:4"
+
+    @property
+    def size(self) -> Size:
+        """The size of the image that the API makes for this ratio (flux-api.md, "Aspect Ratio Options")."""
+        return _SIZES[self]
+
+
+_SIZES = {
+    AspectRatio.SQUARE: Size(1024, 1024),
+    AspectRatio.LANDSCAPE: Size(1344, 768),
+    AspectRatio.PORTRAIT: Size(768, 1344),
+    AspectRatio.CLASSIC_LANDSCAPE: Size(1024, 768),
+    AspectRatio.CLASSIC_PORTRAIT: Size(768, 1024),
+}
+
+
+class Fit(StrEnum):
+    """How a picture is laid into a size that is not its own."""
+
+    COVER = "cover"
+    CONTAIN = "contain"
+    STRETCH = "stretch"
+    ERROR = "error"

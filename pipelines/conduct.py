@@ -1,0 +1,99 @@
+"""How a run is conducted: in what order frames step up, how many at once, and how it all stops."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+from pipelines.errors import StoryreelError
+from pipelines.plan import FrameSpec
+
+R = TypeVar("R")
+
+# Frames that stand in line before the gate: enough that it never waits for one, few enough to keep their order.
+LINE_LENGTH = 4
+
+
+class Brake:
+    """Stops a run: once pulled, nothing new is sent, and what is in flight is awaited."""
+
+    def __init__(self) -> None:
+        self._pulled = asyncio.Event()
+        self.error: StoryreelError | None = None
+
+    def pull(self, error: StoryreelError) -> None:
+        """Stop the run; the first error is the one that counts."""
+        self.error = self.error or error
+        self._pulled.set()
+
+    @property
+    def pulled(self) -> bool:
+        """Whether the run is to stop."""
+        return self._pulled.is_set()
+
+    async def pause(self, seconds: float) -> None:
+        """Sleep, but no longer than until the brake is pulled."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._pulled.wait()
+
+
+class Line:
+    """The line before the gate: frames step in by their number, a few at a time, and no more than may be in flight."""
+
+    def __init__(self, concurrency: int) -> None:
+        self._concurrency = concurrency
+        self._waiting: set[int] = set()
+        self._active: set[int] = set()
+        self._moved = asyncio.Condition()
+
+    async def enter(self, frame: int) -> None:
+        """Wait until the frame may step in."""
+        async with self._moved:
+            await self._moved.wait_for(
+                lambda: len(self._waiting) < LINE_LENGTH and len(self._active) < self._concurrency
+            )
+            self._waiting.add(frame)
+            self._active.add(frame)
+
+    async def admitted(self, frame: int) -> None:
+        """Say that the frame's first attempt has passed the gate."""
+        async with self._moved:
+            self._waiting.discard(frame)
+            self._moved.notify_all()
+
+    async def leave(self, frame: int) -> None:
+        """Say that the frame is done."""
+        async with self._moved:
+            self._waiting.discard(frame)
+            self._active.discard(frame)
+            self._moved.notify_all()
+
+
+async def buy_in_order(
+    specs: Sequence[FrameSpec], buy: Callable[[FrameSpec], Awaitable[R]], *, line: Line, brake: Brake
+) -> list[R]:
+    """Buy `specs` concurrently, started in their order; return the outcomes of those that were started.
+
+    Raises:
+        Exception: the first bug that `buy` ran into, once everything that was in flight has ended.
+    """
+
+    async def buy_one(spec: FrameSpec) -> R:
+        try:
+            return await buy(spec)
+        except BaseException:
+            brake.pull(StoryreelError(f"{spec.label}: an unforeseen error stopped the run"))
+            raise
+        finally:
+            await line.leave(spec.number)
+
+    tasks: list[asyncio.Task[R]] = []
+    for spec in specs:
+        await line.enter(spec.number)
+        if brake.pulled:
+            break
+        tasks.append(asyncio.create_task(buy_one(spec)))
+    # gather would hand up the first exception and leave the others, paid for, running unwatched.
+    await asyncio.wait(tasks) if tasks else None
+    return [task.result() for task in tasks]

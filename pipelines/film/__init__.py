@@ -1,0 +1,1 @@
+"""The film: a timeline and its frames become an MP4."""

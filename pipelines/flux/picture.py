@@ -1,0 +1,95 @@
+"""Is this body a whole, usable picture? Sniffed by its bytes, never by its label."""
+
+import struct
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from PIL import ImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+from pipelines.aspect import Size
+
+MAX_PIXELS = 32 << 20
+
+# What Pillow raises on damaged files; it documents no common base.
+_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, OverflowError, IndexError, KeyError, struct.error, zlib.error)
+
+
+class PictureFormat(StrEnum):
+    """The formats that the API is known to send, whatever its label says."""
+
+    PNG = "png"
+    JPEG = "jpg"
+    WEBP = "webp"
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A body that was found to be a whole picture."""
+
+    format: PictureFormat
+    size: Size
+
+
+class UnusablePictureError(ValueError):
+    """The body is no usable picture; the message says why."""
+
+
+_OPENERS: dict[PictureFormat, Callable[[Path], ImageFile.ImageFile]] = {
+    PictureFormat.PNG: PngImageFile,
+    PictureFormat.JPEG: JpegImageFile,
+    PictureFormat.WEBP: WebPImageFile,
+}
+
+
+def inspect_picture(path: Path) -> Picture:
+    """Decode the whole file and measure it.
+
+    Raises:
+        UnusablePictureError: it is empty, not PNG, JPEG or WebP, damaged, cut short, or beyond 32 megapixels.
+    """
+    picture_format = _sniff(path)
+    try:
+        size = _decode(path, picture_format)
+    except _DAMAGE as exc:
+        raise UnusablePictureError(f"a damaged {picture_format.name}: {exc}") from exc
+    return Picture(picture_format, size)
+
+
+def _sniff(path: Path) -> PictureFormat:
+    with path.open("rb") as file:
+        head = file.read(64)
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        return PictureFormat.PNG
+    if head.startswith(b"\xff\xd8\xff"):
+        return PictureFormat.JPEG
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return PictureFormat.WEBP
+    if not head:
+        raise UnusablePictureError("an empty body")
+    if head.lstrip()[:1] == b"<":
+        raise UnusablePictureError("a web page, not an image")
+    raise UnusablePictureError(f"not an image: it starts with {head[:16]!r}")
+
+
+def _decode(path: Path, picture_format: PictureFormat) -> Size:
+    # Opened by class, not through Image.open, whose guard against bombs only warns up to 179 megapixels.
+    opener = _OPENERS[picture_format]
+    with opener(path) as image:
+        size = Size(*image.size)
+        if size.width * size.height > MAX_PIXELS:
+            raise UnusablePictureError(f"{size} pixels, more than the {MAX_PIXELS >> 20} megapixels that are decoded")
+        if picture_format is PictureFormat.PNG:
+            # Checks the CRC of every chunk up to IEND, which load() leaves out; the image is spent afterwards.
+            image.verify()
+        else:
+            image.load()
+    if picture_format is PictureFormat.PNG:
+        with opener(path) as image:
+            image.load()
+    return size

@@ -1,0 +1,138 @@
+"""Reading the books: what is kept, what it came to, and the ledger as CSV."""
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from itertools import islice
+from pathlib import Path
+
+from sqlalchemy import ColumnElement, RowMapping, select
+
+from pipelines.files import write_atomic
+from pipelines.ledger.books import Books
+from pipelines.ledger.records import Account, AttemptStatus, KeptTake
+from pipelines.ledger.schema import attempts
+from pipelines.pricing import PRICE_LIST, Price, plain
+
+COLUMNS = (
+    "attempt_id", "run_id", "storyboard", "frame", "scene", "shot", "take", "try", "request_key", "endpoint", "prompt",
+    "steps", "aspect_ratio", "status", "http_status", "error", "reserved_usd", "cost_usd", "cost_thb", "neurons",
+    "width", "height", "tiles", "latency_s", "sent_at", "finished_at", "file", "sha256", "model", "simulated",
+)  # fmt: skip
+
+# SQLite takes 32,766 variables in a statement, older builds 999.
+_KEYS_A_QUERY = 500
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+def kept_takes(books: Books, request_keys: Iterable[str]) -> list[KeptTake]:
+    """Return every take that the books say is kept for these requests, oldest first."""
+    takes: list[KeptTake] = []
+    keys = iter(request_keys)
+    with books.reading() as connection:
+        while chunk := list(islice(keys, _KEYS_A_QUERY)):
+            kept = attempts.c.request_key.in_(chunk) & (attempts.c.status == "ok") & attempts.c.file.is_not(None)
+            rows = connection.execute(select(attempts).where(kept).order_by(attempts.c.attempt_id)).mappings()
+            takes.extend(_kept_take(row) for row in rows)
+    return takes
+
+
+def run_account(books: Books, run_id: str) -> Account:
+    """Add up one run."""
+    return _add_up(_rows(books, attempts.c.run_id == run_id))
+
+
+def storyboard_account(books: Books, storyboard: str, *, simulated: bool) -> Account:
+    """Add up everything ever asked for a storyboard; simulated costs and real ones are never added together."""
+    return _add_up(_rows(books, (attempts.c.storyboard == storyboard) & (attempts.c.simulated == simulated)))
+
+
+def write_csv(books: Books, storyboard: str, path: Path) -> None:
+    """Write the ledger of a storyboard, one row an attempt, whole or not at all.
+
+    Raises:
+        StorageError: the file could not be written.
+    """
+    write_atomic(path, csv_text(books, storyboard).encode())
+
+
+def csv_text(books: Books, storyboard: str) -> str:
+    """Return the ledger of a storyboard as CSV, one row an attempt, oldest first."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows(_csv_row(row) for row in _rows(books, attempts.c.storyboard == storyboard))
+    return text.getvalue()
+
+
+def _rows(books: Books, which: ColumnElement[bool]) -> Sequence[RowMapping]:
+    with books.reading() as connection:
+        return connection.execute(select(attempts).where(which).order_by(attempts.c.attempt_id)).mappings().all()
+
+
+def _add_up(rows: Iterable[RowMapping]) -> Account:
+    by_status: Counter[AttemptStatus] = Counter()
+    cost, uncertain_usd = Price(), Decimal(0)
+    for row in rows:
+        by_status[_status(row)] += 1
+        if row["cost_usd"] is None:
+            uncertain_usd += row["reserved_usd"]
+        else:
+            cost += Price(row["cost_usd"], PRICE_LIST.thb(row["cost_usd"]), row["neurons"] or Decimal(0))
+    return Account(by_status.total(), dict(by_status), cost, uncertain_usd)
+
+
+def _status(row: RowMapping) -> AttemptStatus:
+    """Return how the attempt ended; one that is still open has had no answer yet."""
+    return AttemptStatus(row["status"] or AttemptStatus.UNKNOWN)
+
+
+def _kept_take(row: RowMapping) -> KeptTake:
+    return KeptTake(
+        attempt_id=row["attempt_id"],
+        request_key=row["request_key"],
+        storyboard=row["storyboard"],
+        file=row["file"],
+        bytes=row["bytes"],
+        sha256=row["sha256"],
+        prompt=row["prompt"],
+        cost_usd=row["cost_usd"],
+    )
+
+
+def _csv_row(row: RowMapping) -> Iterator[str]:
+    derived = {
+        "status": _status(row).value,
+        "cost_thb": None if row["cost_usd"] is None else PRICE_LIST.thb(row["cost_usd"]),
+        "latency_s": None if row["finished_at"] is None else Decimal(row["finished_at"] - row["sent_at"]) / 1_000_000,
+        "sent_at": _iso(row["sent_at"]),
+        "finished_at": _iso(row["finished_at"]),
+        "simulated": str(row["simulated"]).lower(),
+    }
+    for column in COLUMNS:
+        yield _cell(derived[column] if column in derived else row[column])
+
+
+def _cell(value: object) -> str:
+    match value:
+        case None:
+            return ""
+        case Decimal():
+            return plain(value)
+        case str() if value.startswith(_FORMULA_STARTS):
+            # A leading apostrophe makes a spreadsheet show the text instead of running it (OWASP, CSV injection).
+            return f"'{value}"
+        case _:
+            return str(value)
+
+
+def _iso(microseconds: int | None) -> str | None:
+    """Return a time as ISO 8601 in UTC, to the millisecond."""
+    if microseconds is None:
+        return None
+    # Whole seconds through fromtimestamp, the rest by hand: a float of today's microseconds is not exact.
+    seconds, rest = divmod(microseconds, 1_000_000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest // 1000:03d}Z"

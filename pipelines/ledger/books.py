@@ -1,0 +1,139 @@
+"""The books: a database, opened whole and versioned, and the short transactions that write in it."""
+
+import contextlib
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import sqlalchemy
+from sqlalchemy import Connection, Engine, event, insert, select
+
+from pipelines.errors import BooksError, StorageError
+from pipelines.ledger.schema import SCHEMA_VERSION, meta, metadata
+
+_BUSY_TIMEOUT_S = 30
+
+
+class Books:
+    """An open database. Safe to use from several threads and processes at once.
+
+    Args:
+        url: an SQLAlchemy URL, `sqlite:///path` or `postgresql+psycopg://...`.
+        clock: seconds since 1970, for SQLite; a database server's own clock decides where there is one.
+
+    Raises:
+        BooksError: the database cannot be opened, or was written by a newer storyreel.
+    """
+
+    def __init__(self, url: str, *, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        with _books_errors(url):
+            self._engine = _open_engine(url)
+        try:
+            with _books_errors(url), self.transaction() as connection:
+                _prepare(connection)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._engine.dispose()
+
+    def __enter__(self) -> "Books":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """Yield a connection in a write transaction: committed on a clean exit, else rolled back.
+
+        Raises:
+            StorageError: the database refused; nothing of the transaction was written.
+        """
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except sqlalchemy.exc.DBAPIError as exc:
+            raise StorageError(f"the books cannot be written: {exc.orig}; what was bought is kept") from exc
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Yield a connection that only reads, and waits for no writer."""
+        with self._engine.connect().execution_options(storyreel_read_only=True) as connection:
+            yield connection
+
+    def now(self, connection: Connection) -> int:
+        """Return microseconds since 1970 by the clock that all users of these books share."""
+        if connection.dialect.name == "sqlite":
+            return int(self._clock() * 1_000_000)
+        now = sqlalchemy.func.extract("epoch", sqlalchemy.func.clock_timestamp())
+        return int(connection.scalar(select(now * 1_000_000)))  # type: ignore[arg-type]
+
+
+def books_exist(url: str) -> bool:
+    """Say whether opening `url` would find books; for SQLite, without making the file."""
+    parsed = sqlalchemy.make_url(url)
+    return parsed.get_backend_name() != "sqlite" or (parsed.database is not None and Path(parsed.database).is_file())
+
+
+def _open_engine(url: str) -> Engine:
+    parsed = sqlalchemy.make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        return sqlalchemy.create_engine(parsed, pool_pre_ping=True)
+    if parsed.database:
+        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = sqlalchemy.create_engine(parsed, connect_args={"timeout": _BUSY_TIMEOUT_S})
+    event.listen(engine, "connect", _set_up_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _set_up_sqlite(dbapi_connection: sqlite3.Connection, _: object) -> None:
+    # We say BEGIN ourselves: sqlite3 would start transactions late, and take the write lock later still.
+    dbapi_connection.isolation_level = None
+    cursor = dbapi_connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    # FULL: a commit that returned survives a power cut; WAL's usual NORMAL may lose the last ones.
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # IMMEDIATE takes the write lock at once: a reader that turns writer halfway would fail instead of waiting.
+    read_only = connection.get_execution_options().get("storyreel_read_only", False)
+    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+
+def _prepare(connection: Connection) -> None:
+    metadata.create_all(connection)
+    version = connection.scalar(select(meta.c.schema_version))
+    if version is None:
+        connection.execute(insert(meta).values(schema_version=SCHEMA_VERSION))
+    elif version > SCHEMA_VERSION:
+        raise BooksError(
+            f"the books have schema version {version}, this storyreel knows {SCHEMA_VERSION}: upgrade storyreel"
+        )
+
+
+@contextlib.contextmanager
+def _books_errors(url: str) -> Iterator[None]:
+    try:
+        yield
+    except (sqlalchemy.exc.SQLAlchemyError, OSError, ImportError, StorageError) as exc:
+        # The driver's own words; SQLAlchemy's would add the statement and a link.
+        reason = getattr(exc.__cause__ or exc, "orig", None) or exc
+        raise BooksError(
+            f"{_without_password(url)}: the books cannot be opened: {reason}; check the output folder "
+            "and STORYREEL_DATABASE_URL"
+        ) from exc
+
+
+def _without_password(url: str) -> str:
+    try:
+        return sqlalchemy.make_url(url).render_as_string(hide_password=True)
+    except sqlalchemy.exc.ArgumentError:
+        return "STORYREEL_DATABASE_URL"

@@ -1,0 +1,156 @@
+"""The nouns of the books: what goes in, what comes out."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+from pipelines.plan import FrameSpec
+from pipelines.pricing import Price
+
+
+class AttemptStatus(StrEnum):
+    """How an attempt ended."""
+
+    OK = "ok"
+    RATE_LIMITED = "rate_limited"
+    REJECTED = "rejected"
+    REFUSED = "refused"
+    FAILED = "failed"
+    UNUSABLE = "unusable"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One execution of the flow, as the books know it."""
+
+    run_id: str
+    storyboard: str
+    endpoint: str
+    model: str
+    simulated: bool
+    budget_usd: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An attempt that wants to be admitted: this prompt for this frame, for the `number`th time, from 1."""
+
+    spec: FrameSpec
+    prompt: str
+    number: int
+
+    @property
+    def reserve_usd(self) -> Decimal:
+        """The most that the attempt can cost by the price list."""
+        return self.spec.price.usd
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """The attempt stands in the books and may be sent at `send_at`, in microseconds since 1970."""
+
+    attempt_id: int
+    send_at: int
+    wait_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class AlreadyKept:
+    """Another run has just kept this take: nothing to buy."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeldElsewhere:
+    """Another live run is buying this take."""
+
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class OverBudget:
+    """The reservation would pass the budget."""
+
+    budget_usd: Decimal
+    committed_usd: Decimal
+
+
+Admission = Admitted | AlreadyKept | HeldElsewhere | OverBudget
+
+
+@dataclass(frozen=True, slots=True)
+class Billed:
+    """What the headers of a 200 said; a figure that they did not give is None."""
+
+    cost_usd: Decimal | None
+    neurons: Decimal | None = None
+    tiles: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How an attempt ended that left no take.
+
+    Attributes:
+        status: which way.
+        error: in words.
+        http_status: None where no status line came.
+        cost_usd: what it cost, where that is known: 0 for an answer that is never billed. None leaves what the bill
+            said, or else the reservation, standing.
+    """
+
+    status: AttemptStatus
+    error: str
+    http_status: int | None = None
+    cost_usd: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewTake:
+    """A take that has just been made safe on disk: `file` is relative to the storyboard's folder."""
+
+    file: str
+    bytes: int
+    sha256: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeptTake:
+    """A take that is safe on disk: `file` is relative to the folder of `storyboard`."""
+
+    attempt_id: int
+    request_key: str
+    storyboard: str
+    file: str
+    bytes: int
+    sha256: str
+    prompt: str
+    cost_usd: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAttempt:
+    """An attempt that a dead process left open."""
+
+    attempt_id: int
+    request_key: str
+    billed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What some attempts came to.
+
+    Attributes:
+        requests: attempts, each one HTTP request.
+        by_status: how many ended how; open ones count as unknown.
+        cost: the sum of what is known.
+        uncertain_usd: reserved by attempts whose cost is not known.
+    """
+
+    requests: int
+    by_status: dict[AttemptStatus, int]
+    cost: Price
+    uncertain_usd: Decimal

@@ -1,0 +1,112 @@
+"""Runs in the books: which are alive, and what the dead ones left open."""
+
+import os
+import platform
+from collections.abc import Collection
+from datetime import UTC, datetime
+
+import psutil
+from sqlalchemy import Connection, RowMapping, delete, insert, select, update
+
+from pipelines.ledger.books import Books
+from pipelines.ledger.records import OpenAttempt, Run
+from pipelines.ledger.schema import attempts, leases, runs
+
+HEARTBEAT_S = 10
+# Six missed beats: a machine may be slow, but not that slow.
+_ALIVE_S = 60
+
+
+def start_run(books: Books, run: Run) -> None:
+    """Enter a run of this process; it counts as alive while the process lives, elsewhere while it beats."""
+    process = psutil.Process()
+    with books.transaction() as connection:
+        now = books.now(connection)
+        connection.execute(
+            insert(runs).values(
+                run_id=run.run_id,
+                storyboard=run.storyboard,
+                endpoint=run.endpoint,
+                model=run.model,
+                simulated=run.simulated,
+                budget_usd=run.budget_usd,
+                committed_usd=0,
+                host=platform.node(),
+                pid=os.getpid(),
+                pid_started=int(process.create_time() * 1_000_000),
+                alive_until=now + _ALIVE_S * 1_000_000,
+                started_at=now,
+            )
+        )
+
+
+def beat(books: Books, run_id: str) -> None:
+    """Say that the run is alive."""
+    with books.transaction() as connection:
+        alive_until = books.now(connection) + _ALIVE_S * 1_000_000
+        connection.execute(update(runs).where(runs.c.run_id == run_id).values(alive_until=alive_until))
+
+
+def finish_run(books: Books, run_id: str, *, state: str) -> None:
+    """Close the run and let go of every take it was still buying."""
+    with books.transaction() as connection:
+        connection.execute(delete(leases).where(leases.c.run_id == run_id))
+        finished = {"finished_at": books.now(connection), "state": state}
+        connection.execute(update(runs).where(runs.c.run_id == run_id).values(finished))
+
+
+def is_alive(connection: Connection, run_id: str, *, now: int) -> bool:
+    """Say whether a run may still be sending.
+
+    On this machine its process is asked, so that a killed run is known dead at once and a suspended one is not; of
+    a run on another machine only the heartbeat is known.
+    """
+    row = connection.execute(select(runs).where(runs.c.run_id == run_id)).mappings().first()
+    if row is None or row["finished_at"] is not None:
+        return False
+    if row["host"] == platform.node():
+        return _process_lives(row)
+    return bool(row["alive_until"] > now)
+
+
+def open_attempts(books: Books, storyboard: str) -> list[OpenAttempt]:
+    """Return the attempts of a storyboard that dead processes left open, oldest first."""
+    query = (
+        select(attempts.c.attempt_id, attempts.c.run_id, attempts.c.request_key, attempts.c.billed_at)
+        .where(attempts.c.storyboard == storyboard, attempts.c.status.is_(None))
+        .order_by(attempts.c.attempt_id)
+    )
+    with books.reading() as connection:
+        rows = connection.execute(query).all()
+        now = books.now(connection)
+        dead = {run_id for run_id in {row.run_id for row in rows} if not is_alive(connection, run_id, now=now)}
+    return [
+        OpenAttempt(row.attempt_id, row.request_key, row.billed_at is not None) for row in rows if row.run_id in dead
+    ]
+
+
+def held_elsewhere(books: Books, request_keys: Collection[str], *, run_id: str) -> set[str]:
+    """Return those of `request_keys` that other live runs are buying."""
+    with books.reading() as connection:
+        now = books.now(connection)
+        rows = connection.execute(select(leases).where(leases.c.run_id != run_id)).all()
+        living = {holder for holder in {row.run_id for row in rows} if is_alive(connection, holder, now=now)}
+    return {row.request_key for row in rows if row.run_id in living}.intersection(request_keys)
+
+
+def started_at(books: Books, run_id: str) -> datetime:
+    """Return when a run began."""
+    with books.reading() as connection:
+        began = connection.scalar(select(runs.c.started_at).where(runs.c.run_id == run_id))
+    return datetime.fromtimestamp((began or 0) / 1_000_000, UTC)
+
+
+def _process_lives(row: RowMapping) -> bool:
+    try:
+        started = psutil.Process(row["pid"]).create_time()
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.AccessDenied:
+        return True
+    # The number may have been given to another process since; its start cannot.
+    return abs(started * 1_000_000 - int(row["pid_started"])) < 1_000_000

@@ -1,0 +1,131 @@
+"""The tables of the books. Money and neurons are exact: whole numbers of a tiny unit, never floats."""
+
+from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Dialect,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+)
+
+SCHEMA_VERSION = 1
+
+
+class Exact(TypeDecorator[Decimal]):
+    """A Decimal stored as a whole number of 10^-places; SQLite has no decimal type, and sums must be exact in SQL."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def __init__(self, places: int) -> None:
+        super().__init__()
+        self.places = places
+
+    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> int | None:  # noqa: ARG002
+        """Scale up; digits beyond `places`, the noise of a float, are rounded away."""
+        if value is None:
+            return None
+        return int(value.scaleb(self.places).quantize(Decimal(1), rounding=ROUND_HALF_EVEN))
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:  # noqa: ARG002
+        """Scale down, without trailing zeros."""
+        if value is None:
+            return None
+        exact = Decimal(value).scaleb(-self.places).normalize()
+        return exact if exact.as_tuple().exponent <= 0 else exact.quantize(Decimal(1))  # type: ignore[operator]
+
+
+# Room for 9 million of each in 63 bits.
+Usd = Exact(12)
+Neurons = Exact(6)
+# Times are whole microseconds since 1970, UTC: exact, sortable, the same in every database.
+Microseconds = BigInteger
+
+metadata = MetaData()
+
+meta = Table("storyreel", metadata, Column("schema_version", Integer, nullable=False))
+
+gates = Table(
+    "gates",
+    metadata,
+    Column("endpoint", String(2048), primary_key=True),
+    # GCRA's theoretical arrival time: the earliest moment at which the next attempt may be sent.
+    Column("tat", Microseconds, nullable=False),
+    Column("cool_until", Microseconds, nullable=False),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("run_id", String(64), primary_key=True),
+    Column("storyboard", String(255), nullable=False),
+    Column("endpoint", String(2048), nullable=False),
+    Column("model", String(255), nullable=False),
+    Column("simulated", Boolean, nullable=False),
+    Column("budget_usd", Usd),
+    # What the run's attempts cost, or may cost while that is not known; kept in step with them in each transaction.
+    Column("committed_usd", Usd, nullable=False),
+    Column("host", String(255), nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("pid_started", Microseconds, nullable=False),
+    Column("alive_until", Microseconds, nullable=False),
+    Column("started_at", Microseconds, nullable=False),
+    Column("finished_at", Microseconds),
+    Column("state", String(32)),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("attempt_id", Integer, primary_key=True, autoincrement=True),
+    Column("run_id", String(64), nullable=False),
+    Column("storyboard", String(255), nullable=False),
+    Column("frame", Integer, nullable=False),
+    Column("scene", String(255), nullable=False),
+    Column("shot", String(255), nullable=False),
+    Column("take", Integer, nullable=False),
+    Column("try", Integer, nullable=False),
+    Column("request_key", String(64), nullable=False),
+    Column("endpoint", String(2048), nullable=False),
+    Column("model", String(255), nullable=False),
+    Column("simulated", Boolean, nullable=False),
+    Column("prompt", Text, nullable=False),
+    Column("steps", Integer, nullable=False),
+    Column("aspect_ratio", String(8), nullable=False),
+    # NULL while the attempt is open: sent, or billed and its body not yet kept.
+    Column("status", String(16)),
+    Column("http_status", Integer),
+    Column("error", Text),
+    Column("reserved_usd", Usd, nullable=False),
+    # NULL: not known. The attempt is charged at what was reserved until someone knows better.
+    Column("cost_usd", Usd),
+    Column("neurons", Neurons),
+    Column("width", Integer),
+    Column("height", Integer),
+    Column("tiles", Integer),
+    Column("sent_at", Microseconds, nullable=False),
+    Column("billed_at", Microseconds),
+    Column("finished_at", Microseconds),
+    Column("file", String(255)),
+    Column("bytes", BigInteger),
+    Column("sha256", String(64)),
+    Index("attempts_by_storyboard", "storyboard", "attempt_id"),
+    Index("attempts_by_request", "request_key", "status"),
+)
+
+# Who is buying a take right now; gone once it is kept or given up.
+leases = Table(
+    "leases",
+    metadata,
+    Column("request_key", String(64), primary_key=True),
+    Column("run_id", String(64), nullable=False),
+)

@@ -1,0 +1,1 @@
+"""The FLUX API, served on loopback for rehearsal and tests."""
