@@ -8,7 +8,7 @@ import struct
 import tempfile
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -94,16 +94,16 @@ class FrameStore:
             settle(part, path)
         return path
 
-    def adopt(self, source: Path) -> Path:
+    def adopt(self, take: ShownTake) -> ShownTake:
         """Make a take of another storyboard one of this one's too, so that this folder stands on its own.
 
         Raises:
             StorageError: it could neither be linked nor copied.
         """
-        path = self.takes / source.name
+        path = self.takes / take.path.name
         if not path.is_file():
-            link_or_copy(source, path)
-        return path
+            link_or_copy(take.path, path)
+        return replace(take, path=path)
 
     def lay(self, shown: Sequence[ShownTake]) -> list[Path]:
         """Lay `frames/` anew: one numbered PNG a frame, of the size asked for, its account in its text chunks.

@@ -3,7 +3,6 @@
 import time
 from collections import deque
 from collections.abc import Callable
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -76,7 +75,3 @@ class Progress:
         left = self.to_buy - self.bought - self.failed
         rate = self.requests_per_minute
         return 60 * left / rate if rate >= 1 and self.requests > 1 else None
-
-
-# Set by whoever starts a run in its own process and wants to watch it; a flow's parameters must be plain data.
-watched: ContextVar[Progress | None] = ContextVar("watched", default=None)

@@ -1,0 +1,386 @@
+"""The storyreel command: thin. It reads the command line, maps errors to exit codes, and says what happened."""
+
+import asyncio
+import json
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from pipelines.errors import IncompleteError, InterruptedRunError, StoryboardError, StoryreelError, UsageError
+
+if TYPE_CHECKING:
+    from pipelines.ledger.records import Account
+    from pipelines.plan import Plan
+    from pipelines.quote import Quote
+    from pipelines.settings import Settings
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_BUG_EXIT_CODE = 1
+
+
+def main() -> None:
+    """Run the command; the exit code says how it ended (see `storyreel --help`)."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command with these arguments; return its exit code."""
+    try:
+        storyreel.main(args=list(arguments), prog_name="storyreel", standalone_mode=False)
+    except click.ClickException as exc:
+        exc.show()
+        return exc.exit_code
+    except StoryreelError as exc:
+        say(str(exc))
+        return exc.exit_code
+    except (KeyboardInterrupt, click.Abort, asyncio.CancelledError):
+        say("interrupted: what was paid for is kept; run again to complete")
+        return InterruptedRunError.exit_code
+    except BrokenPipeError:
+        # Whoever read our output has had enough; closing stderr keeps Python from complaining at its end.
+        sys.stderr.close()
+        return 0
+    except Exception:  # noqa: BLE001 - the last line of defence
+        traceback.print_exc()
+        say("this is a bug in storyreel; what was bought is kept. Please report it with the lines above.")
+        return _BUG_EXIT_CODE
+    return 0
+
+
+def say(text: str) -> None:
+    """Tell the person at the terminal."""
+    click.echo(text, err=True)
+
+
+def answer(value: object) -> None:
+    """Answer the program that reads stdout: exactly one JSON object."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def _board(command: F) -> F:
+    return click.argument("board", type=click.Path(path_type=Path))(command)
+
+
+def _boards(command: F) -> F:
+    return click.argument("boards", type=click.Path(path_type=Path), nargs=-1, required=True)(command)
+
+
+def _as_json(command: F) -> F:
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")(command)
+
+
+def _output(command: F) -> F:
+    return click.option(
+        "--output", type=click.Path(path_type=Path, file_okay=False), help="Folder for all results.  [default: outputs]"
+    )(command)
+
+
+def _buying(command: F) -> F:
+    """Add the options that decide what is asked, of whom, and how fast."""
+    options = [
+        click.option("--endpoint", help="Address of the FLUX API.  [default: STORYREEL_ENDPOINT, else embedded]"),
+        click.option("--model", help="Model to ask for.  [default: flux-1-schnell; sketch for the embedded endpoint]"),
+        _output,
+        click.option("--rate-limit", type=int, help="Requests a minute that the endpoint allows.  [default: 720]"),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit codes: 0 all done; 2 the storyboard or the command line is wrong; 3 the budget; 4 some frames "
+    "failed, run again; 5 the endpoint; 130 interrupted; 1 a bug.",
+)
+@click.version_option(package_name="storyreel")
+def storyreel() -> None:
+    """Turn a YAML storyboard of prompts into a film, with an account of every cent.
+
+    \b
+    Example:
+      storyreel new my-film.yaml
+      storyreel plan my-film.yaml
+      storyreel render my-film.yaml
+    """
+
+
+@storyreel.command()
+@click.argument("path", type=click.Path(path_type=Path))
+def new(path: Path) -> None:
+    """Write a commented storyboard to start from.
+
+    \b
+    Example:
+      storyreel new my-film.yaml
+    """
+    from pipelines.files import write_atomic
+    from pipelines.storyboard.starter import starter_text
+
+    if path.suffix not in (".yaml", ".yml"):
+        raise UsageError(f"{path}: a storyboard's name ends in .yaml: storyreel new {path}.yaml")
+    if path.exists():
+        raise UsageError(f"{path}: is there already and is left as it is; choose another name")
+    write_atomic(path, starter_text().encode())
+    say(f"{path}: written; next: storyreel plan {path}")
+
+
+@storyreel.command()
+@_boards
+@_as_json
+def check(boards: tuple[Path, ...], *, as_json: bool) -> None:
+    """Check storyboards; send nothing.
+
+    \b
+    Example:
+      storyreel check configs/storyboards/*.yaml
+    """
+    results = [_check(path) for path in boards]
+    if as_json:
+        answer({"ok": all(result["ok"] for result in results), "storyboards": results})
+    problems = [problem for result in results for problem in result["problems"]]
+    if problems:
+        raise UsageError("\n".join(problems))
+
+
+def _check(path: Path) -> dict[str, Any]:
+    from pipelines.plan import lay_timeline
+    from pipelines.storyboard.loader import load_storyboard
+
+    try:
+        board = load_storyboard(path)
+    except StoryboardError as exc:
+        return {"path": str(path), "ok": False, "problems": [str(problem) for problem in exc.problems]}
+    seconds = float(lay_timeline(board).duration_s)
+    say(f"{path}: ok, {len(board.frames)} frames, {seconds:.1f} s")
+    return {"path": str(path), "ok": True, "problems": [], "frames": len(board.frames), "video_seconds": seconds}
+
+
+@storyreel.command()
+@_board
+@_buying
+@_as_json
+def plan(board: Path, *, as_json: bool, **options: Any) -> None:
+    """Quote a storyboard: frames to buy and to reuse, exact cost, worst case, time.
+
+    \b
+    Example:
+      storyreel plan configs/storyboards/harbor-at-dawn.yaml
+    """
+    from pipelines.plan import plan_frames
+    from pipelines.settings import load_settings
+    from pipelines.storyboard.loader import load_storyboard
+
+    settings = load_settings(options)
+    planned = plan_frames(load_storyboard(board), model=settings.effective_model)
+    quote = _quote(planned, settings)
+    if as_json:
+        answer(_quote_json(planned, quote))
+    else:
+        say(_quote_text(planned, quote, settings))
+
+
+def _quote(planned: "Plan", settings: "Settings") -> "Quote":
+    import contextlib
+
+    from pipelines.bought import find_bought
+    from pipelines.frames import FrameStore
+    from pipelines.ledger.books import Books, books_exist
+    from pipelines.quote import quote_plan
+
+    url = settings.effective_database_url
+    store = FrameStore(settings.output / planned.storyboard)
+    with contextlib.ExitStack() as stack:
+        books = stack.enter_context(Books(url)) if books_exist(url) else None
+        bought = find_bought(books, planned.frames, store=store, output=settings.output)
+    return quote_plan(
+        planned,
+        bought=bought.takes,
+        rate_limit=settings.rate_limit,
+        max_resends=settings.max_resends,
+        retry_quota=settings.retry_quota,
+    )
+
+
+def _quote_json(planned: "Plan", quote: "Quote") -> dict[str, object]:
+    from pipelines.pricing import plain
+
+    return {
+        "storyboard": planned.storyboard,
+        "frames": quote.frames,
+        "reuse": quote.reuse,
+        "generate": quote.generate,
+        "cost_usd": plain(quote.price.usd),
+        "worst_case_usd": plain(quote.worst_case_usd),
+        "cost_thb": plain(quote.price.thb),
+        "neurons": plain(quote.price.neurons),
+        "video_seconds": float(planned.timeline.duration_s),
+        "video_frames": planned.timeline.video_frames,
+        "seconds_at_rate_limit": float(quote.time_at_rate_limit_s),
+    }
+
+
+def _quote_text(planned: "Plan", quote: "Quote", settings: "Settings") -> str:
+    from pipelines.pricing import plain
+
+    simulated = " (simulated: sketches are free)" if settings.simulated else ""
+    timeline, output = planned.timeline, planned.timeline.output
+    return "\n".join(
+        [
+            f"{planned.title}",
+            f"  frames      {quote.frames}: {quote.generate} to buy, {quote.reuse} to reuse",
+            f"  cost        {plain(quote.price.usd)} USD, {plain(quote.price.thb)} THB, "
+            f"{plain(quote.price.neurons)} neurons{simulated}",
+            f"  worst case  {plain(quote.worst_case_usd)} USD, if every re-send is made and billed",
+            f"  film        {float(timeline.duration_s):.1f} s, {timeline.video_frames} video frames, {output.size}",
+            f"  time        {float(quote.time_at_rate_limit_s):.1f} s at {settings.rate_limit} requests a minute",
+        ]
+    )
+
+
+@storyreel.command()
+@_boards
+@_buying
+@click.option("--budget", "budget_usd", metavar="USD", help="Hard cap for this run, beside the storyboard's own.")
+@click.option("--concurrency", type=int, help="Requests in flight at most.  [default: 128]")
+@_as_json
+def render(boards: tuple[Path, ...], *, as_json: bool, **options: Any) -> None:
+    """Buy what is missing, cut the film, write the ledger.
+
+    \b
+    Example:
+      storyreel render configs/storyboards/cat-in-a-garden.yaml
+      storyreel render my-film.yaml --endpoint https://flux.example.workers.dev --budget 0.25
+    """
+    from pipelines.terminal import render_boards
+
+    results = render_boards(boards, options)
+    if as_json:
+        renders = [result.as_json() for result in results]
+        answer(renders[0] if len(boards) == 1 else {"renders": renders})
+    if errors := [result.error for result in results if result.error]:
+        raise errors[0]
+
+
+@storyreel.command()
+@_board
+@_output
+@click.option("--csv", "csv_path", type=click.Path(path_type=Path, dir_okay=False), help="Write the ledger here.")
+@click.option("--verify", is_flag=True, help="Reconcile the books with the takes and the price list.")
+@_as_json
+def ledger(board: Path, *, output: Path | None, csv_path: Path | None, verify: bool, as_json: bool) -> None:
+    """Show the account of a storyboard.
+
+    \b
+    Example:
+      storyreel ledger my-film.yaml --csv my-film.csv
+      storyreel ledger my-film.yaml --verify
+    """
+    from pipelines.ledger.account import storyboard_account, write_csv
+    from pipelines.ledger.books import Books
+    from pipelines.ledger.verification import verify_storyboard
+    from pipelines.settings import load_settings
+    from pipelines.storyboard.loader import load_storyboard
+
+    settings = load_settings({"output": output})
+    storyboard = load_storyboard(board).id
+    with Books(_existing_books(settings)) as books:
+        accounts = {
+            kind: storyboard_account(books, storyboard, simulated=kind == "simulated") for kind in ("real", "simulated")
+        }
+        differences = verify_storyboard(books, storyboard, folder=settings.output / storyboard) if verify else []
+        if csv_path:
+            write_csv(books, storyboard, csv_path)
+    if as_json:
+        found = {"differences": differences} if verify else {}
+        answer({"storyboard": storyboard, **{kind: _account_json(each) for kind, each in accounts.items()}, **found})
+    else:
+        say("\n".join([storyboard, *(_account_line(kind, each) for kind, each in accounts.items() if each.requests)]))
+    if differences:
+        raise IncompleteError("\n".join(differences))
+    if verify:
+        say(f"{storyboard}: the books, the takes and the price list agree")
+
+
+def _existing_books(settings: "Settings") -> str:
+    from pipelines.ledger.books import books_exist
+
+    url = settings.effective_database_url
+    if not books_exist(url):
+        raise UsageError(f"{settings.output}: no books here yet; render a storyboard first, or choose its --output")
+    return url
+
+
+def _account_json(account: "Account") -> dict[str, object]:
+    from pipelines.pricing import plain
+
+    return {
+        "requests": account.requests,
+        "by_status": {status.value: count for status, count in account.by_status.items()},
+        "cost_usd": plain(account.cost.usd),
+        "cost_thb": plain(account.cost.thb),
+        "neurons": plain(account.cost.neurons),
+        "uncertain_usd": plain(account.uncertain_usd),
+    }
+
+
+def _account_line(kind: str, account: "Account") -> str:
+    from pipelines.pricing import plain
+
+    statuses = ", ".join(f"{count} {status.value}" for status, count in account.by_status.items())
+    uncertain = f", at most {plain(account.uncertain_usd)} USD uncertain" if account.uncertain_usd else ""
+    cost = f"{plain(account.cost.usd)} USD, {plain(account.cost.thb)} THB, {plain(account.cost.neurons)} neurons"
+    return f"  {kind:<9}  {account.requests} requests ({statuses}): {cost}{uncertain}"
+
+
+@storyreel.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Loopback address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8787, show_default=True, help="0 picks a free one.")
+@click.option("--engine", type=click.Choice(["sketch"]), default="sketch", show_default=True)
+@click.option("--latency", default="0", show_default=True, help="Seconds an answer takes, 2 or 3-10.")
+@click.option("--rate-limit", type=click.IntRange(0), default=720, show_default=True, help="A minute; 0 for none.")
+@click.option("--fault", "faults", multiple=True, metavar="KIND=RATE", help="Fail this share of requests; repeatable.")
+@click.option("--seed", type=int, default=0, show_default=True, help="The same seed serves the same answers.")
+def serve(
+    *, host: str, port: int, engine: str, latency: str, rate_limit: int, faults: tuple[str, ...], seed: int
+) -> None:
+    """Serve the FLUX API on loopback, for rehearsal and tests.
+
+    \b
+    Example:
+      storyreel serve --port 8787 --latency 3-10 --fault server-error=0.2
+      storyreel render my-film.yaml --endpoint http://127.0.0.1:8787 --model sketch
+    """
+    from pipelines.server.config import ServerConfig, parse_fault, parse_latency
+    from pipelines.server.running import serve_forever
+
+    config = ServerConfig(
+        engine=engine,
+        latency_s=parse_latency(latency),
+        rate_limit=rate_limit,
+        faults=tuple(parse_fault(fault) for fault in faults),
+        seed=seed,
+    )
+    serve_forever(config, host=host, port=port)
+
+
+@storyreel.command()
+def schema() -> None:
+    """Print the storyboard's JSON Schema.
+
+    \b
+    Example:
+      storyreel schema > storyboard.schema.json
+    """
+    from pipelines.storyboard.schema import json_schema
+
+    answer(json_schema())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,196 @@
+"""The Prefect flow: a storyboard becomes a film and an account of every cent."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+
+from prefect import flow
+
+from pipelines.artifacts import publish_account, publish_frames, publishing_progress
+from pipelines.bought import Bought
+from pipelines.conduct import Line, buy_in_order
+from pipelines.film.assembly import Film, assemble_film, require_encoder
+from pipelines.plan import FrameSpec, Plan, plan_frames
+from pipelines.progress import Progress
+from pipelines.quote import Quote, quote_plan, require_within_budget, run_retry_quota
+from pipelines.render import Failed, FrameBuyer, FrameOutcome, Postponed
+from pipelines.session import Session, ledger_path, open_session
+from pipelines.settings import Settings, load_settings
+from pipelines.storyboard.loader import load_storyboard
+from pipelines.summary import RunRecord, RunSummary, frames_error, summarize, watch
+from pipelines.tasks import FrameNotBoughtError, buy_frame
+
+_POLL_OTHER_RUNS_S = 1.0
+
+
+@flow(name="render-storyboard", flow_run_name="{storyboard}", retries=0, persist_result=False)
+async def render_storyboard(
+    storyboard: str,
+    output: str | None = None,
+    endpoint: str | None = None,
+    model: str | None = None,
+    budget_usd: Decimal | None = None,
+    rate_limit: int | None = None,
+    concurrency: int | None = None,
+) -> RunSummary:
+    """Render a storyboard: buy what is missing, cut the film, write the ledger.
+
+    Args:
+        storyboard: path of the YAML file.
+        output: folder for everything that is made; default `outputs`.
+        endpoint: address of the FLUX API; default STORYREEL_ENDPOINT, else the embedded one, which is free.
+        model: the model to ask for; default `flux-1-schnell`, or `sketch` for the embedded endpoint.
+        budget_usd: hard cap for this run in US dollars, beside the storyboard's own.
+        rate_limit: requests a minute; default 720.
+        concurrency: requests in flight at most; default 128.
+
+    Raises:
+        StoryreelError: why the run is not complete; each kind has an exit code of its own.
+    """
+    given = {"output": output, "endpoint": endpoint, "model": model, "budget_usd": budget_usd}
+    settings = load_settings({**given, "rate_limit": rate_limit, "concurrency": concurrency})
+    board = load_storyboard(Path(storyboard))
+    require_encoder(board.output.codec)
+    plan = plan_frames(board, model=settings.effective_model)
+    budget = _least(board.budget_usd, settings.budget_usd)
+    record = RunRecord()
+    progress = _start_progress(plan, settings, budget)
+
+    async with open_session(plan, settings, budget_usd=budget, progress=progress) as session:
+        async with _reporting(session, record):
+            bought = await session.find_bought(plan.frames)
+            record.quote = _quote(session, bought)
+            require_within_budget(record.quote, budget_usd=budget)
+            record.outcomes = await _buy_missing(session, bought)
+            async with session.alone():
+                frames = await _lay_frames(session)
+                _require_complete(session, record)
+                record.film = await _assemble(session, frames)
+        return await _summary(session, record)
+
+
+def _least(*amounts: Decimal | None) -> Decimal | None:
+    return min((amount for amount in amounts if amount is not None), default=None)
+
+
+def _start_progress(plan: Plan, settings: Settings, budget_usd: Decimal | None) -> Progress:
+    """Fill in what is known of the run before it starts, in the progress that somebody watches, if anybody does."""
+    watcher = watch.get()
+    progress = watcher.progress if watcher else Progress()
+    progress.storyboard = plan.storyboard
+    progress.frames = len(plan.frames)
+    progress.budget_usd = budget_usd
+    progress.rate_limit = settings.rate_limit
+    progress.simulated = settings.simulated
+    return progress
+
+
+@contextlib.asynccontextmanager
+async def _reporting(session: Session, record: RunRecord) -> AsyncIterator[None]:
+    """Publish the run's progress while it goes on, and however it ends, its summary."""
+    try:
+        async with publishing_progress(session.progress):
+            yield
+    except BaseException as error:
+        record.error = error
+        raise
+    finally:
+        plan, summary = session.plan, await _summary(session, record)
+        if watcher := watch.get():
+            watcher.summary = summary
+        shown = await session.find_bought(plan.frames)
+        await publish_frames(plan, shown.takes)
+        await publish_account(summary, reason=str(record.error) if record.error else None)
+
+
+async def _summary(session: Session, record: RunRecord) -> RunSummary:
+    return summarize(
+        session.plan,
+        record,
+        await session.account(),
+        run_id=session.run.run_id,
+        simulated=session.settings.simulated,
+        ledger=ledger_path(session.settings, session.plan.storyboard),
+    )
+
+
+def _quote(session: Session, bought: Bought) -> Quote:
+    settings = session.settings
+    return quote_plan(
+        session.plan,
+        bought=bought.takes,
+        rate_limit=settings.rate_limit,
+        max_resends=settings.max_resends,
+        retry_quota=settings.retry_quota,
+    )
+
+
+async def _buy_missing(session: Session, bought: Bought) -> list[FrameOutcome]:
+    """Buy every frame that is not bought; those that another run is buying are waited for."""
+    missing = tuple(spec for spec in session.plan.frames if spec.request_key not in bought.takes)
+    progress = session.progress
+    progress.reused, progress.to_buy = len(session.plan.frames) - len(missing), len(missing)
+    if not missing:
+        return []
+    progress.stage = "buying frames"
+    line = Line(session.settings.concurrency)
+    quota = run_retry_quota(len(missing), configured=session.settings.retry_quota)
+    async with session.buyer(line, retry_quota=quota) as buyer:
+        return await _buy_in_rounds(session, missing, buyer, line)
+
+
+async def _buy_in_rounds(
+    session: Session, missing: tuple[FrameSpec, ...], buyer: FrameBuyer, line: Line
+) -> list[FrameOutcome]:
+    deadline = time.monotonic() + session.settings.max_wait_s
+    done: list[FrameOutcome] = []
+    while missing and not session.brake.pulled:
+        held = await session.held_elsewhere(missing)
+        turn = [spec for spec in missing if spec.request_key not in held]
+        outcomes = await buy_in_order(turn, partial(_buy, buyer), line=line, brake=session.brake)
+        done += [outcome for outcome in outcomes if not isinstance(outcome, Postponed)]
+        settled = {outcome.spec.number for outcome in done}
+        missing = tuple(spec for spec in missing if spec.number not in settled)
+        if missing and time.monotonic() > deadline:
+            return [*done, *(Failed(spec, "another run has been buying it for too long") for spec in missing)]
+        if missing:
+            await session.brake.pause(_POLL_OTHER_RUNS_S)
+    return done
+
+
+async def _buy(buyer: FrameBuyer, spec: FrameSpec) -> FrameOutcome:
+    try:
+        return await buy_frame(spec.label, spec, buyer)
+    except FrameNotBoughtError as error:
+        return error.outcome
+
+
+async def _lay_frames(session: Session) -> list[Path]:
+    """Lay the numbered frames of every take there is."""
+    session.progress.stage = "laying frames"
+    store = session.store
+    bought = await session.find_bought(session.plan.frames)
+    shown = [bought.takes[spec.request_key] for spec in session.plan.frames if spec.request_key in bought.takes]
+    return await asyncio.to_thread(store.lay, [store.adopt(take) for take in shown])
+
+
+def _require_complete(session: Session, record: RunRecord) -> None:
+    """Refuse to cut a film that lacks frames.
+
+    Raises:
+        StoryreelError: why frames are missing.
+    """
+    error = frames_error(session.plan, record, stopped_by=session.brake.error)
+    if error is not None:
+        raise error
+
+
+async def _assemble(session: Session, frames: list[Path]) -> Film:
+    """Cut the film from its frames."""
+    session.progress.stage = "assembling the film"
+    target = session.store.folder / f"{session.plan.storyboard}.mp4"
+    return await asyncio.to_thread(assemble_film, session.plan.timeline, frames, target)

@@ -1,0 +1,226 @@
+"""All that one run holds open: the books, the store, the run's entry and pulse, the signals; closed in the end."""
+
+import asyncio
+import contextlib
+import signal
+import sys
+import threading
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+import filelock
+
+from pipelines.bought import Bought, find_bought, recover
+from pipelines.conduct import Brake, Line
+from pipelines.errors import InterruptedRunError, StorageError
+from pipelines.flux.client import Endpoint, FluxClient, Timeouts
+from pipelines.flux.retry import RetryPolicy, RetryQuota
+from pipelines.frames import FrameStore
+from pipelines.ledger.account import run_account, write_csv
+from pipelines.ledger.books import Books
+from pipelines.ledger.desk import BooksDesk
+from pipelines.ledger.gate import Gate
+from pipelines.ledger.records import Account, Run
+from pipelines.ledger.runs import HEARTBEAT_S, beat, finish_run, held_elsewhere, start_run
+from pipelines.ledger.settlement import forget_takes
+from pipelines.plan import FrameSpec, Plan
+from pipelines.progress import Progress
+from pipelines.render import Bounds, Conduct, FrameBuyer, Stations
+from pipelines.server.config import ServerConfig
+from pipelines.server.running import serve_in_thread
+from pipelines.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One run, open."""
+
+    run: Run
+    plan: Plan
+    settings: Settings
+    desk: BooksDesk
+    store: FrameStore
+    brake: Brake
+    progress: Progress
+
+    async def find_bought(self, specs: tuple[FrameSpec, ...]) -> Bought:
+        """Find what need not be bought; takes whose files are gone are noted, so that they can be bought again."""
+        bought = await asyncio.to_thread(
+            find_bought, self.desk.books, specs, store=self.store, output=self.settings.output
+        )
+        if bought.lost:
+            await self.desk(forget_takes, self.desk.books, bought.lost)
+        return bought
+
+    async def held_elsewhere(self, specs: tuple[FrameSpec, ...]) -> set[str]:
+        """Return the request keys that other live runs are buying at this moment."""
+        keys = [spec.request_key for spec in specs]
+        return await self.desk(held_elsewhere, self.desk.books, keys, run_id=self.run.run_id)
+
+    async def account(self) -> Account:
+        """Add up this run."""
+        return await self.desk(run_account, self.desk.books, self.run.run_id)
+
+    @contextlib.asynccontextmanager
+    async def buyer(self, line: Line, *, retry_quota: int) -> AsyncIterator[FrameBuyer]:
+        """Open the endpoint, and the buyer that asks it."""
+        settings = self.settings
+        timeouts = Timeouts(settings.connect_timeout_s, settings.read_timeout_s, settings.total_timeout_s)
+        with _endpoint(settings) as endpoint:
+            async with FluxClient(
+                endpoint,
+                concurrency=settings.concurrency,
+                timeouts=timeouts,
+                max_body_bytes=settings.max_body_mib << 20,
+            ) as client:
+                gate = Gate(self.desk.books, self.run, rate_limit=settings.rate_limit)
+                yield FrameBuyer(
+                    self.run,
+                    Stations(self.desk, gate, client, self.store),
+                    Conduct(self.brake, line, self.progress),
+                    Bounds(_policy(settings), RetryQuota(retry_quota)),
+                )
+
+    @contextlib.asynccontextmanager
+    async def alone(self) -> AsyncIterator[None]:
+        """Hold the storyboard's folder for this run: frames and film are laid by one run at a time.
+
+        Raises:
+            StorageError: another run holds it for longer than `max_wait_s`.
+        """
+        lock = filelock.FileLock(self.store.folder / ".lock", thread_local=False)
+        try:
+            await asyncio.to_thread(lock.acquire, timeout=self.settings.max_wait_s)
+        except filelock.Timeout as exc:
+            raise StorageError(f"{self.store.folder}: another run has been at work here for too long") from exc
+        try:
+            yield
+        finally:
+            lock.release()
+
+
+@contextlib.asynccontextmanager
+async def open_session(
+    plan: Plan, settings: Settings, *, budget_usd: Decimal | None, progress: Progress
+) -> AsyncIterator[Session]:
+    """Open a run: recover what killed ones left, enter it in the books, keep its pulse; in the end, write its ledger.
+
+    Raises:
+        UsageError: the output folder or the books cannot be opened.
+        StorageError: the books or the ledger could not be written.
+    """
+    store = FrameStore(settings.output / plan.storyboard)
+    store.prepare()
+    run = Run(
+        run_id=uuid.uuid4().hex,
+        storyboard=plan.storyboard,
+        endpoint=settings.endpoint_name,
+        model=plan.model,
+        simulated=settings.simulated,
+        budget_usd=budget_usd,
+    )
+    books = await asyncio.to_thread(Books, settings.effective_database_url)
+    desk = BooksDesk(books)
+    session = Session(run, plan, settings, desk, store, Brake(), progress)
+    with contextlib.closing(books), contextlib.closing(desk):
+        async with session.alone():
+            await desk(recover, books, plan.storyboard, store=store)
+        await desk(start_run, books, run)
+        async with _entered(session), _pulse(session):
+            with _stop_on_signals(session.brake):
+                yield session
+
+
+@contextlib.asynccontextmanager
+async def _entered(session: Session) -> AsyncIterator[None]:
+    """Close the run's entry however the run ends, and write the ledger."""
+    state = "Failed"
+    try:
+        yield
+        state = "Completed"
+    except InterruptedRunError:
+        state = "Cancelled"
+        raise
+    finally:
+        books, run = session.desk.books, session.run
+        await session.desk(finish_run, books, run.run_id, state=state)
+        await session.desk(write_csv, books, run.storyboard, ledger_path(session.settings, run.storyboard))
+
+
+@contextlib.asynccontextmanager
+async def _pulse(session: Session) -> AsyncIterator[None]:
+    """Tell the books, every few seconds, that the run is alive."""
+
+    async def keep_beating() -> None:
+        while True:
+            await asyncio.sleep(HEARTBEAT_S)
+            with contextlib.suppress(StorageError):
+                await session.desk(beat, session.desk.books, session.run.run_id)
+
+    beating = asyncio.create_task(keep_beating())
+    try:
+        yield
+    finally:
+        beating.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await beating
+
+
+@contextlib.contextmanager
+def _stop_on_signals(brake: Brake) -> Iterator[None]:
+    """On the first Ctrl-C or SIGTERM pull the brake; on the second cancel the run where it stands."""
+    if threading.current_thread() is not threading.main_thread() or sys.platform == "win32":
+        yield
+        return
+    run = asyncio.current_task()
+
+    def stop() -> None:
+        if brake.pulled and run is not None:
+            run.cancel()
+        brake.pull(InterruptedRunError("interrupted: what was paid for is kept; run again to complete"))
+
+    with contextlib.ExitStack() as restore:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            restore.enter_context(_handling(number, stop))
+        yield
+
+
+@contextlib.contextmanager
+def _handling(number: signal.Signals, handler: Callable[[], None]) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+    before = signal.getsignal(number)
+    loop.add_signal_handler(number, handler)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(number)
+        signal.signal(number, before)
+
+
+@contextlib.contextmanager
+def _endpoint(settings: Settings) -> Iterator[Endpoint]:
+    """Yield the endpoint that was asked for, else the embedded one, which lives as long as this block."""
+    if settings.endpoint is not None:
+        token = settings.api_token
+        yield Endpoint(settings.endpoint, token.get_secret_value() if token else None)
+        return
+    with serve_in_thread(ServerConfig(rate_limit=settings.rate_limit)) as url:
+        yield Endpoint(url, local=True)
+
+
+def _policy(settings: Settings) -> RetryPolicy:
+    return RetryPolicy(
+        max_resends=settings.max_resends,
+        max_refusals=settings.max_refusals,
+        max_rate_limited=settings.max_rate_limited,
+        max_connects=settings.max_connects,
+        max_retry_after_s=settings.max_retry_after_s,
+    )
+
+
+def ledger_path(settings: Settings, storyboard: str) -> Path:
+    """Return where the ledger of a storyboard is written."""
+    return settings.output / storyboard / "ledger.csv"

@@ -1,0 +1,142 @@
+"""What a run came to, for programs and people: the record it keeps as it goes, and the summary in the end."""
+
+import time
+from contextvars import ContextVar
+from dataclasses import asdict, dataclass, field
+from decimal import Decimal
+from pathlib import Path
+
+from pipelines.errors import FramesFailedError, InterruptedRunError, StoryreelError
+from pipelines.film.assembly import Film
+from pipelines.ledger.records import Account
+from pipelines.plan import Plan
+from pipelines.pricing import plain
+from pipelines.progress import Progress
+from pipelines.quote import Quote
+from pipelines.render import Failed, FrameOutcome, Rendered, Reused
+
+_NAMED_FAILURES = 3
+
+
+@dataclass(slots=True)
+class Watch:
+    """What somebody in a run's own process sees of it: how it goes on, and in the end what it came to."""
+
+    progress: Progress = field(default_factory=Progress)
+    summary: "RunSummary | None" = None
+
+
+# Set by whoever wants to watch; a flow's own parameters must be plain data.
+watch: ContextVar[Watch | None] = ContextVar("watch", default=None)
+
+
+@dataclass(slots=True)
+class RunRecord:
+    """What a run has got done so far; filled in step by step."""
+
+    quote: Quote | None = None
+    outcomes: list[FrameOutcome] = field(default_factory=list)
+    film: Film | None = None
+    error: BaseException | None = None
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def failures(self) -> list[Failed]:
+        """The frames that could not be bought."""
+        return [outcome for outcome in self.outcomes if isinstance(outcome, Failed)]
+
+    @property
+    def state(self) -> str:
+        """The run's state, in Prefect's words."""
+        if self.error is None:
+            return "Completed"
+        return "Cancelled" if isinstance(self.error, InterruptedRunError) else "Failed"
+
+    def count(self, kind: type[FrameOutcome]) -> int:
+        """Return how many frames came out as `kind`."""
+        return sum(isinstance(outcome, kind) for outcome in self.outcomes)
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """What a run came to. Money and neurons are exact; costs are made up where `simulated` says so.
+
+    Attributes:
+        video: the film; None if this run did not get as far.
+        video_seconds: its length.
+        ledger: the storyboard's ledger as CSV.
+        report: a page about the run; None as long as storyreel makes none.
+    """
+
+    storyboard: str
+    run_id: str
+    state: str
+    frames: int
+    reused: int
+    generated: int
+    failed: int
+    requests: int
+    cost_usd: Decimal
+    cost_thb: Decimal
+    neurons: Decimal
+    simulated: bool
+    video: Path | None
+    video_seconds: float | None
+    ledger: Path
+    report: Path | None
+    elapsed_s: float
+
+    def as_json(self) -> dict[str, object]:
+        """Return the summary as plain JSON values: amounts as decimal strings, paths as text."""
+        return {name: _plain_value(value) for name, value in asdict(self).items()}
+
+
+def summarize(
+    plan: Plan, record: RunRecord, account: Account, *, run_id: str, simulated: bool, ledger: Path
+) -> RunSummary:
+    """Sum up a run from its plan, its record and its account."""
+    reused = record.quote.reuse if record.quote else 0
+    return RunSummary(
+        storyboard=plan.storyboard,
+        run_id=run_id,
+        state=record.state,
+        frames=len(plan.frames),
+        reused=reused + record.count(Reused),
+        generated=record.count(Rendered),
+        failed=record.count(Failed),
+        requests=account.requests,
+        cost_usd=account.cost.usd,
+        cost_thb=account.cost.thb,
+        neurons=account.cost.neurons,
+        simulated=simulated,
+        video=record.film.path if record.film else None,
+        video_seconds=float(record.film.duration_s) if record.film else None,
+        ledger=ledger,
+        report=None,
+        elapsed_s=round(time.monotonic() - record.started, 3),
+    )
+
+
+def frames_error(plan: Plan, record: RunRecord, *, stopped_by: StoryreelError | None) -> StoryreelError | None:
+    """Return why the frames are not complete, in one paragraph; None if they are."""
+    if stopped_by is not None:
+        return stopped_by
+    failures = record.failures
+    if not failures:
+        return None
+    named = "; ".join(f"{failure.spec.label}: {failure.reason}" for failure in failures[:_NAMED_FAILURES])
+    rest = f"; and {len(failures) - _NAMED_FAILURES} more" if len(failures) > _NAMED_FAILURES else ""
+    return FramesFailedError(
+        f"{len(failures)} of {len(plan.frames)} frames could not be bought: {named}{rest}. "
+        "Everything bought is kept; run again to complete"
+    )
+
+
+def _plain_value(value: object) -> object:
+    match value:
+        case Decimal():
+            return plain(value)
+        case Path():
+            return str(value)
+        case _:
+            return value

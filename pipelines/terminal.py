@@ -1,0 +1,88 @@
+"""Runs the flow for a person at a terminal: a Prefect API to speak to, a display to watch, an answer in the end."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from pipelines.display import closing_lines, display_for
+from pipelines.errors import EndpointError, InterruptedRunError, StoryreelError, UsageError
+from pipelines.local_prefect import drain_prefect, prefect_api
+from pipelines.settings import load_settings
+from pipelines.storyboard.loader import load_storyboards
+from pipelines.summary import RunSummary, Watch, watch
+
+
+@dataclass(frozen=True, slots=True)
+class RenderResult:
+    """How the render of one storyboard ended; `summary` is None if it did not get as far as to have one."""
+
+    board: Path
+    summary: RunSummary | None
+    error: StoryreelError | None
+
+    def as_json(self) -> dict[str, object]:
+        """Return the summary as plain JSON values; with `error` if there was one."""
+        said: dict[str, object] = self.summary.as_json() if self.summary else {"storyboard": str(self.board)}
+        return {**said, "error": str(self.error)} if self.error else said
+
+
+def render_boards(paths: Sequence[Path], options: Mapping[str, Any]) -> list[RenderResult]:
+    """Render storyboards one after another; stop where going on would not help.
+
+    Raises:
+        UsageError: a storyboard or an option is wrong; nothing was started.
+    """
+    load_settings(options)
+    _require_distinct(paths)
+    console = Console(stderr=True)
+    results: list[RenderResult] = []
+    seen = Watch()
+    with prefect_api() as wait_until_up:
+        seen.progress.stage = "starting Prefect"
+        with display_for(seen.progress, console):
+            # Here and not above: Prefect reads its settings as it is imported.
+            from pipelines.flows import render_storyboard
+
+            wait_until_up()
+        for path in paths:
+            result = _render(render_storyboard, path, options, console)
+            results.append(result)
+            if isinstance(result.error, EndpointError | InterruptedRunError):
+                break
+        drain_prefect()
+    return results
+
+
+def _render(flow: Any, path: Path, options: Mapping[str, Any], console: Console) -> RenderResult:
+    seen = Watch()
+    token = watch.set(seen)
+    error: StoryreelError | None = None
+    try:
+        with display_for(seen.progress, console):
+            asyncio.run(flow(storyboard=str(path), **_flow_parameters(options)))
+    except StoryreelError as exc:
+        error = exc
+    finally:
+        watch.reset(token)
+    if seen.summary:
+        console.print("\n".join(closing_lines(seen.summary)), highlight=False, markup=False, soft_wrap=True)
+    return RenderResult(path, seen.summary, error)
+
+
+def _flow_parameters(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that were given, as the plain values that a flow's parameters are."""
+    given = {name: value for name, value in options.items() if value is not None}
+    return {name: str(value) if isinstance(value, Path) else value for name, value in given.items()}
+
+
+def _require_distinct(paths: Sequence[Path]) -> None:
+    """Refuse to start with a wrong storyboard, or with two of one id: they would share a folder."""
+    ids: dict[str, Path] = {}
+    for path, board in zip(paths, load_storyboards(paths), strict=True):
+        if board.id in ids:
+            raise UsageError(f"{path}: has the same id as {ids[board.id]}, {board.id!r}; give one of them another id")
+        ids[board.id] = path
