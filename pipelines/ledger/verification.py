@@ -1,6 +1,6 @@
 """Does the account hold? The books against the takes on disk, the price list, and the ledger as it was written."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
 
@@ -49,7 +49,7 @@ def _verify_file(name: str, row: RowMapping, folder: Path) -> Iterator[str]:
         yield f"{name}: its take {row['file']} is not the one that was bought: the sha-256 differs"
 
 
-def _verify_takes(rows: "list[RowMapping] | tuple[RowMapping, ...]", folder: Path) -> Iterator[str]:
+def _verify_takes(rows: Sequence[RowMapping], folder: Path) -> Iterator[str]:
     known = {row["request_key"] for row in rows if row["status"] == "ok"}
     for path in sorted((folder / "takes").glob("*.*")):
         if path.is_file() and not path.name.startswith(".") and path.stem not in known:
