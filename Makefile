@@ -1,0 +1,52 @@
+# Everything needs only Python 3.11+ and make; what a target needs is set up once, in .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip install -qq --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: help render test lint format bench clean
+
+help:
+	@echo "make render   render the example storyboard into outputs/"
+	@echo "make test     run every test"
+	@echo "make lint     check style, types and the floors of the house"
+	@echo "make format   format the code"
+	@echo "make bench    measure speed and memory, as ratios"
+	@echo "make clean    remove .venv and caches; outputs/ stays"
+
+render: $(VENV)/.ready
+	@$(BIN)/storyreel render configs/storyboards/cat-in-a-garden.yaml
+
+test: $(VENV)/.ready-dev
+	@$(BIN)/coverage erase
+	@$(BIN)/pytest --cov --cov-report=term
+	@rm -f .coverage
+
+lint: $(VENV)/.ready-dev
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(VENV)/.ready-dev
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: $(VENV)/.ready-dev
+	@$(BIN)/python -m benchmarks
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "storyreel needs Python 3.11 or newer; name one with make PYTHON=..."; exit 1; }
+	@echo "setting up $(VENV): once, about a minute"
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.ready-dev: $(VENV)/.ready
+	@echo "setting up what the tests need: once"
+	@$(PIP) --editable '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache *.egg-info
