@@ -48,12 +48,13 @@ def render_boards(paths: Sequence[Path], options: Mapping[str, Any]) -> list[Ren
             from pipelines.flows import render_storyboard
 
             wait_until_up()
-        for path in paths:
-            result = _render(render_storyboard, path, options, console)
-            results.append(result)
-            if isinstance(result.error, EndpointError | InterruptedRunError):
-                break
-        drain_prefect()
+        try:
+            for path in paths:
+                results.append(_render(render_storyboard, path, options, console))
+                if isinstance(results[-1].error, EndpointError | InterruptedRunError):
+                    break
+        finally:
+            drain_prefect()
     return results
 
 

@@ -3,7 +3,7 @@
 import os
 import platform
 from collections.abc import Collection
-from datetime import UTC, datetime
+from decimal import Decimal
 
 import psutil
 from sqlalchemy import Connection, RowMapping, delete, insert, select, update
@@ -30,7 +30,7 @@ def start_run(books: Books, run: Run) -> None:
                 model=run.model,
                 simulated=run.simulated,
                 budget_usd=run.budget_usd,
-                committed_usd=0,
+                committed_usd=Decimal(0),
                 host=platform.node(),
                 pid=os.getpid(),
                 pid_started=int(process.create_time() * 1_000_000),
@@ -92,13 +92,6 @@ def held_elsewhere(books: Books, request_keys: Collection[str], *, run_id: str) 
         rows = connection.execute(select(leases).where(leases.c.run_id != run_id)).all()
         living = {holder for holder in {row.run_id for row in rows} if is_alive(connection, holder, now=now)}
     return {row.request_key for row in rows if row.run_id in living}.intersection(request_keys)
-
-
-def started_at(books: Books, run_id: str) -> datetime:
-    """Return when a run began."""
-    with books.reading() as connection:
-        began = connection.scalar(select(runs.c.started_at).where(runs.c.run_id == run_id))
-    return datetime.fromtimestamp((began or 0) / 1_000_000, UTC)
 
 
 def _process_lives(row: RowMapping) -> bool:
