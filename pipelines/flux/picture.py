@@ -56,6 +56,8 @@ def inspect_picture(path: Path) -> Picture:
     picture_format = _sniff(path)
     try:
         size = _decode(path, picture_format)
+    except UnusablePictureError:
+        raise
     except _DAMAGE as exc:
         raise UnusablePictureError(f"a damaged {picture_format.name}: {exc}") from exc
     return Picture(picture_format, size)

@@ -1,0 +1,151 @@
+"""Run ffmpeg ourselves: no shell, stderr drained, the exit code checked, the child reaped whatever happens."""
+
+import asyncio
+import contextlib
+import errno
+import os
+import subprocess
+from asyncio import StreamReader
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+import imageio_ffmpeg
+
+from pipelines.errors import FilmError, StorageError
+
+ENCODERS = {"h264": "libx264"}
+
+_CURE = "reinstall imageio-ffmpeg, or let IMAGEIO_FFMPEG_EXE name a working ffmpeg"
+_COMMON = ("-y", "-nostdin", "-hide_banner", "-loglevel", "error")
+_GRACE_S = 5.0
+_QUERY_TIMEOUT_S = 60.0
+_TAIL_BYTES = 4096
+_CHUNK_BYTES = 1 << 18
+# ffmpeg tells a full disk only in words, and these are the system's own.
+_STORAGE_FAULTS = tuple(os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO))
+
+
+def ffmpeg_binary() -> str:
+    """Return the path of the ffmpeg to run.
+
+    Raises:
+        FilmError: there is none.
+    """
+    try:
+        return imageio_ffmpeg.get_ffmpeg_exe()
+    except RuntimeError as exc:
+        raise FilmError(f"no ffmpeg was found; {_CURE}") from exc
+
+
+def require_encoder(codec: str) -> None:
+    """Check that films can be encoded as `codec` (a storyboard's `output.codec`) on this machine.
+
+    Raises:
+        FilmError: ffmpeg is missing or does not run, or it cannot encode this.
+    """
+    encoder = ENCODERS.get(codec)
+    if encoder is None:
+        raise FilmError(f"output.codec: cannot encode {codec!r}; choose one of {', '.join(sorted(ENCODERS))}")
+    binary = ffmpeg_binary()
+    # A row reads ` V....D libx264    what it is`.
+    if not any(row.split()[1:2] == [encoder] for row in _list_encoders(binary).splitlines()):
+        raise FilmError(f"{binary}: this ffmpeg has no {encoder} to encode {codec} with; {_CURE}")
+
+
+def file_url(path: Path) -> str:
+    """Return `path` as ffmpeg reads it without looking for a protocol, an option or a pattern in the name."""
+    return f"file:{path.absolute()}"
+
+
+@contextlib.asynccontextmanager
+async def running_ffmpeg(
+    arguments: Sequence[str], *, folder: Path, stdin: int = DEVNULL, stdout: int = DEVNULL
+) -> AsyncIterator[Process]:
+    """Run ffmpeg in `folder` while the block feeds or reads it; on leaving the block it has ended, and well.
+
+    When the block fails or is cancelled, the child is terminated, then killed. A child that stops reading its stdin
+    ends the block early, and its own complaint is raised.
+
+    Raises:
+        FilmError: it does not start, or fails; the message holds the end of its stderr.
+        StorageError: it fails because the disk is full or read-only.
+    """
+    process = await _start(arguments, folder=folder, stdin=stdin, stdout=stdout)
+    assert process.stderr is not None
+    complaint = asyncio.create_task(_read_tail(process.stderr))
+    stopped_reading = (BrokenPipeError, ConnectionResetError) if process.stdin else ()
+    try:
+        with contextlib.suppress(*stopped_reading):
+            yield process
+        await _ended(process)
+    finally:
+        await _reap(process)
+        tail = await complaint
+    if process.returncode:
+        raise _failure(process.returncode, tail)
+
+
+async def _start(arguments: Sequence[str], *, folder: Path, stdin: int, stdout: int) -> Process:
+    binary = ffmpeg_binary()
+    try:
+        return await asyncio.create_subprocess_exec(
+            binary, *_COMMON, *arguments, stdin=stdin, stdout=stdout, stderr=PIPE, cwd=folder, limit=_CHUNK_BYTES
+        )
+    except OSError as exc:
+        raise FilmError(f"{binary}: does not run: {exc.strerror or exc}; {_CURE}") from exc
+
+
+async def _read_tail(stream: StreamReader) -> str:
+    tail = b""
+    while chunk := await stream.read(_CHUNK_BYTES):
+        tail = (tail + chunk)[-_TAIL_BYTES:]
+    return tail.decode(errors="replace").strip()
+
+
+async def _ended(process: Process) -> None:
+    """Wait for the child's end; what it still has to say on stdout is dropped, or it might block on that."""
+    if process.stdin is not None:
+        process.stdin.close()
+    while process.stdout is not None and await process.stdout.read(_CHUNK_BYTES):
+        pass
+    await process.wait()
+
+
+async def _reap(process: Process) -> None:
+    """Leave no child behind: terminate it, and kill it when it does not go."""
+    if process.returncode is not None:
+        return
+    try:
+        with contextlib.suppress(ProcessLookupError, TimeoutError):
+            process.terminate()
+            async with asyncio.timeout(_GRACE_S):
+                await _ended(process)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await _ended(process)
+
+
+def _failure(code: int, tail: str) -> FilmError | StorageError:
+    said = tail or "and gave no reason"
+    if any(fault in tail for fault in _STORAGE_FAULTS):
+        return StorageError(f"the film cannot be written; free space or choose another --output: {said}")
+    ended = f"was ended by signal {-code}" if code < 0 else f"failed with exit code {code}"
+    return FilmError(f"ffmpeg {ended}: {said}")
+
+
+def _list_encoders(binary: str) -> str:
+    try:
+        answer = subprocess.run(
+            [binary, "-hide_banner", "-encoders"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=True,
+            timeout=_QUERY_TIMEOUT_S,
+        )
+    except (OSError, subprocess.SubprocessError) as exc:
+        raise FilmError(f"{binary}: does not run: {exc}; {_CURE}") from exc
+    return answer.stdout

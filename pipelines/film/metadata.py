@@ -1,0 +1,27 @@
+"""The film's title and chapters as an ffmetadata file (ffmpeg-formats, "Metadata")."""
+
+import re
+from collections.abc import Iterator
+from fractions import Fraction
+
+from pipelines.plan import Chapter, Timeline
+
+
+def film_metadata(timeline: Timeline) -> str:
+    """Return the ffmetadata text of the film's title and chapters, chapter times in whole video frames."""
+    lines = [";FFMETADATA1", f"title={_escaped(timeline.title)}"]
+    for chapter in timeline.chapters:
+        lines += _chapter_lines(chapter, timeline.output.fps)
+    return "\n".join([*lines, ""])
+
+
+def _chapter_lines(chapter: Chapter, fps: Fraction) -> Iterator[str]:
+    yield "[CHAPTER]"
+    yield f"TIMEBASE={fps.denominator}/{fps.numerator}"
+    yield f"START={chapter.start}"
+    yield f"END={chapter.end}"
+    yield f"title={_escaped(chapter.title)}"
+
+
+def _escaped(text: str) -> str:
+    return re.sub(r"([=;#\\\n])", r"\\\1", text)

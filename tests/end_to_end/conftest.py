@@ -1,0 +1,93 @@
+"""A real Prefect API for all end-to-end tests of a session, and the command as its users run it."""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipelines.server.config import ServerConfig, parse_fault
+from pipelines.server.running import serve_in_thread
+
+BIN = Path(sys.executable).parent
+TIMEOUT_S = 240
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a command ended."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def json(self) -> Any:
+        """Return the one JSON object on stdout."""
+        return json.loads(self.stdout)
+
+
+def clean_environment(**more: str) -> dict[str, str]:
+    """Return this process's environment without any setting of Prefect or storyreel, and with `more`."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "STORYREEL_"))}
+    return {**kept, **more}
+
+
+@pytest.fixture(scope="session")
+def prefect_api_url() -> Iterator[str]:
+    """Yield the address of a Prefect API that serves the whole session."""
+    from prefect.settings import PREFECT_API_URL
+    from prefect.testing.utilities import prefect_test_harness
+
+    with prefect_test_harness(server_startup_timeout=180):
+        yield str(PREFECT_API_URL.value())
+
+
+@pytest.fixture
+def storyreel(tmp_path: Path, prefect_api_url: str) -> Callable[..., Ended]:
+    """Return a function that runs the command in a folder of its own, against the session's Prefect API."""
+
+    def run(*arguments: str, **environment: str) -> Ended:
+        done = subprocess.run(
+            [BIN / "storyreel", *arguments],
+            cwd=tmp_path,
+            env=clean_environment(PREFECT_API_URL=prefect_api_url, **environment),
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+            check=False,
+        )
+        return Ended(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture
+def board(tmp_path: Path) -> Callable[..., Path]:
+    """Return a function that writes a short storyboard of `frames` small, quick frames."""
+
+    def write(name: str = "film.yaml", *, frames: int = 3, more: str = "") -> Path:
+        prompts = "\n".join(f"  - a quiet harbor, view {number}" for number in range(frames))
+        path = tmp_path / name
+        path.write_text(
+            "title: A quiet harbor\n"
+            "output: {fps: 12, size: 192x192}\n"
+            "defaults: {aspect: 1:1, steps: 1, hold: 250ms}\n"
+            f"{more}prompts:\n{prompts}\n"
+        )
+        return path
+
+    return write
+
+
+@contextlib.contextmanager
+def serving(*faults: str, **config: Any) -> Iterator[str]:
+    """Serve the FLUX API with these faults for as long as the block lasts; yield its address."""
+    with serve_in_thread(ServerConfig(faults=tuple(parse_fault(fault) for fault in faults), **config)) as url:
+        yield url
