@@ -12,6 +12,7 @@ from pipelines.files import atomic_path
 from pipelines.film.encoding import rate
 from pipelines.film.ffmpeg import file_url, require_encoder, running_ffmpeg
 from pipelines.film.metadata import film_metadata
+from pipelines.film.pictures import require_fitting
 from pipelines.film.probe import Film, read_film
 from pipelines.film.stills import encode_copies, write_stills
 from pipelines.plan import Timeline
@@ -27,21 +28,23 @@ def assemble_film(timeline: Timeline, frames: Sequence[Path], target: Path) -> F
     return asyncio.run(cut_film(timeline, frames, target))
 
 
-async def cut_film(timeline: Timeline, frames: Sequence[Path], target: Path) -> Film:
+async def cut_film(timeline: Timeline, frames: Sequence[Path], target: Path, *, limit_s: float | None = None) -> Film:
     """Make the MP4 of `timeline` at `target`, whole or not at all, and check it against the timeline.
 
     Args:
         timeline: which frame is on screen for how many video frames, and the film's size, rate and quality.
         frames: PNG files; `frames[n]` is frame number n. Sizes and pixel formats may differ.
         target: where the film goes; its folder is made. Cancelling leaves it as it was.
+        limit_s: seconds to give up after; by default a bound that grows with the work.
 
     Raises:
         FilmError: a frame cannot be read, ffmpeg is missing, fails or takes far too long, or the film differs from
             the timeline.
         StorageError: the film could not be written.
     """
-    require_encoder(timeline.output.codec)
-    limit_s = _time_limit_s(timeline)
+    await asyncio.to_thread(require_encoder, timeline.output.codec)
+    await asyncio.to_thread(require_fitting, frames, timeline.output)
+    limit_s = limit_s or _time_limit_s(timeline)
     with atomic_path(target) as temporary, tempfile.TemporaryDirectory(prefix="storyreel-") as folder:
         try:
             async with asyncio.timeout(limit_s):

@@ -33,7 +33,7 @@ def ffmpeg_binary() -> str:
         FilmError: there is none.
     """
     try:
-        return imageio_ffmpeg.get_ffmpeg_exe()
+        return str(imageio_ffmpeg.get_ffmpeg_exe())
     except RuntimeError as exc:
         raise FilmError(f"no ffmpeg was found; {_CURE}") from exc
 

@@ -50,8 +50,7 @@ async def read_film(path: Path) -> Film:
     arguments = ["-i", file_url(path), "-map", "0:v:0", "-c", "copy", "-f", "framecrc", "-"]
     async with running_ffmpeg(arguments, folder=Path.cwd(), stdout=PIPE) as process:
         assert process.stdout is not None
-        track = await _read_track(process.stdout, path)
-    return track
+        return await _read_track(process.stdout, path)
 
 
 async def _read_track(lines: AsyncIterable[bytes], path: Path) -> Film:

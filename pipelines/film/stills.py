@@ -6,6 +6,7 @@ Measured with 8 frames of 1344x768, each held for 96 video frames: 0.24 of the t
 every video frame takes, at the same likeness (SSIM 0.992).
 """
 
+import asyncio
 from asyncio import StreamReader, StreamWriter
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -17,6 +18,7 @@ from pathlib import Path
 from pipelines.errors import FilmError
 from pipelines.film.encoding import encoder_arguments, picture_filter, rate
 from pipelines.film.ffmpeg import running_ffmpeg
+from pipelines.film.pictures import require_whole
 from pipelines.plan import Hold
 from pipelines.storyboard.board import Output
 
@@ -26,6 +28,7 @@ _KEYFRAME_EVERY = 120
 _DELIMITER = b"\0\0\0\1\x09"
 _START_CODE = b"\0\0\1"
 _PARAMETER_SETS = (7, 8)
+_READ_AHEAD = 64
 _CHUNK_BYTES = 1 << 18
 
 
@@ -74,17 +77,24 @@ async def write_stills(
     Raises:
         FilmError: ffmpeg failed, or a frame is no whole PNG.
     """
-    arguments = _still_arguments([frames[hold.frame] for hold in holds], output, folder)
-    waiting = iter(holds)
-    async with running_ffmpeg(arguments, folder=folder, stdout=PIPE) as encoder:
-        assert encoder.stdout is not None
-        async for still in access_units(encoder.stdout):
-            _require_same(parameter_sets(still), copies.headers)
-            for stretch in copies.hold(still, next(waiting).length):
-                sink.write(stretch)
-                await sink.drain()
-    if (missing := next(waiting, None)) is not None:
-        raise FilmError(f"{frames[missing.frame]}: cannot be read whole; render again to lay it anew")
+    stills = [frames[hold.frame] for hold in holds]
+    arguments = _still_arguments(stills, output, folder)
+    shown = 0
+    try:
+        async with running_ffmpeg(arguments, folder=folder, stdout=PIPE) as encoder:
+            assert encoder.stdout is not None
+            async for still in access_units(encoder.stdout):
+                _require_same(parameter_sets(still), copies.headers)
+                for stretch in copies.hold(still, holds[shown].length):
+                    sink.write(stretch)
+                    await sink.drain()
+                shown += 1
+    except FilmError:
+        # ffmpeg reads a few frames ahead, and does not say which one it stumbled over.
+        await asyncio.to_thread(require_whole, stills[shown : shown + _READ_AHEAD])
+        raise
+    if shown != len(holds):
+        raise FilmError(f"ffmpeg stopped after {shown} of {len(holds)} frames and gave no reason")
 
 
 def _still_arguments(stills: Sequence[Path], output: Output, folder: Path) -> list[str]:

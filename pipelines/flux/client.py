@@ -6,18 +6,22 @@ import datetime
 import email.utils
 import json
 import math
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 
+from pipelines.errors import UsageError
 from pipelines.files import storage_errors
 from pipelines.flux.wire import Bill, ImageRequest, Refusal, classify_refusal, read_bill
 
 _POOL_SPARE = 8
 _MAX_ERROR_BYTES = 64 << 10
 _MAX_ERROR_CHARS = 500
+# How long the text of an error is waited for, once its status is known.
+_ERROR_TEXT_S = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,7 @@ class Endpoint:
     """
 
     url: str
-    token: str | None = None
+    token: str | None = field(default=None, repr=False)
     local: bool = False
 
 
@@ -87,8 +91,23 @@ class NoAnswerError(Exception):
         self.sent = sent
 
 
+# What httpx raises before the first byte of a request leaves. A ProxyError means that no tunnel was opened.
+_NEVER_SENT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.InvalidURL,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+)
+
+
 class FluxClient:
-    """One pooled connection to an endpoint. Use it in the event loop that opened it."""
+    """One pooled connection to an endpoint. Use it in the event loop that opened it.
+
+    Raises:
+        UsageError: the endpoint's token cannot be sent.
+    """
 
     def __init__(
         self,
@@ -99,12 +118,11 @@ class FluxClient:
         max_body_bytes: int,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        headers = {"Authorization": f"Bearer {endpoint.token}"} if endpoint.token else {}
         self._url = endpoint.url
         self._total_s = timeouts.total_s
         self._max_body_bytes = max_body_bytes
         self._http = httpx.AsyncClient(
-            headers={"User-Agent": "storyreel", "Accept": "image/*, application/json", **headers},
+            headers={"User-Agent": "storyreel", "Accept": "image/*, application/json", **_authorization(endpoint)},
             # The pool is never waited for: a request cancelled in that wait loses its slot for good (httpcore#1093).
             # Idle connections are dropped before a server would, so that none is closed under a request.
             limits=httpx.Limits(max_connections=concurrency + _POOL_SPARE, keepalive_expiry=2),
@@ -130,18 +148,20 @@ class FluxClient:
         body_of: Bill | None = None
         try:
             async with (
-                asyncio.timeout(self._total_s),
+                asyncio.timeout(self._total_s) as bound,
                 self._http.stream("POST", self._url, json=request.body()) as answer,
             ):
                 bill = read_bill(answer.headers)
                 if answer.status_code != 200:
-                    return await _read_refusal(answer, bill)
+                    # The status stands however long its text takes, so the text has a bound of its own.
+                    bound.reschedule(None)
+                    return await _read_refusal(answer, bill, patience_s=min(self._total_s, _ERROR_TEXT_S))
                 body_of = bill
                 await on_billed(bill)
                 return await self._save(answer, part, bill)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol) as exc:
+        except _NEVER_SENT as exc:
             raise NoAnswerError(f"cannot connect: {_reason(exc)}", sent=False) from exc
-        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as exc:
+        except (httpx.HTTPError, OSError) as exc:
             if body_of is not None:
                 return BrokenBody(body_of, f"the body broke off: {_reason(exc)}")
             raise NoAnswerError(f"no answer: {_reason(exc)}", sent=True) from exc
@@ -149,7 +169,7 @@ class FluxClient:
     async def _save(self, answer: httpx.Response, part: Path, bill: Bill) -> Answer:
         received = 0
         with storage_errors(part), part.open("wb") as file:
-            async for chunk in answer.aiter_bytes():
+            async for chunk in _arriving(answer):
                 received += len(chunk)
                 if received > self._max_body_bytes:
                     return BrokenBody(bill, f"a body of more than {self._max_body_bytes >> 20} MiB; raise max_body_mib")
@@ -157,10 +177,31 @@ class FluxClient:
         return ImageBody(bill, received)
 
 
-async def _read_refusal(answer: httpx.Response, bill: Bill) -> Refused:
-    text = await _read_text(answer)
+def _authorization(endpoint: Endpoint) -> dict[str, str]:
+    if not endpoint.token:
+        return {}
+    # httpx and h11 would refuse it too, and quote it in their errors.
+    if not re.fullmatch(r"[!-~]([ -~]*[!-~])?", endpoint.token):
+        raise UsageError(
+            "STORYREEL_API_TOKEN: holds a character that no HTTP header can carry, perhaps a line break or a space at "
+            "its end; set it anew"
+        )
+    return {"Authorization": f"Bearer {endpoint.token}"}
+
+
+async def _arriving(answer: httpx.Response) -> AsyncIterator[bytes]:
+    """Yield the body; what TLS or a socket throws unwrapped must not pass for an error of the disk."""
+    try:
+        async for chunk in answer.aiter_bytes():
+            yield chunk
+    except OSError as exc:
+        raise httpx.ReadError(str(exc)) from exc
+
+
+async def _read_refusal(answer: httpx.Response, bill: Bill, *, patience_s: float) -> Refused:
+    text = await _read_text(answer, patience_s)
     said = _api_error(text)
-    message = " ".join((said or text).split())[:_MAX_ERROR_CHARS] or answer.reason_phrase
+    message = _one_line(said or text) or _one_line(answer.reason_phrase) or "no reason given"
     return Refused(
         http_status=answer.status_code,
         refusal=classify_refusal(answer.status_code, message),
@@ -171,15 +212,16 @@ async def _read_refusal(answer: httpx.Response, bill: Bill) -> Refused:
     )
 
 
-async def _read_text(answer: httpx.Response) -> str:
+async def _read_text(answer: httpx.Response, patience_s: float) -> str:
     """Return the beginning of an error's body."""
     body = b""
     # The status stands whatever becomes of the text.
-    with contextlib.suppress(httpx.HTTPError):
-        async for chunk in answer.aiter_bytes():
-            body += chunk
-            if len(body) > _MAX_ERROR_BYTES:
-                break
+    with contextlib.suppress(httpx.HTTPError, TimeoutError):
+        async with asyncio.timeout(patience_s):
+            async for chunk in _arriving(answer):
+                body += chunk
+                if len(body) > _MAX_ERROR_BYTES:
+                    break
     return body[:_MAX_ERROR_BYTES].decode("utf-8", errors="replace")
 
 
@@ -199,7 +241,7 @@ def parse_retry_after(value: str | None, *, now: Callable[[], datetime.datetime]
         return seconds if math.isfinite(seconds) and seconds >= 0 else None
     try:
         date = email.utils.parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     current = now() if now else datetime.datetime.now(datetime.UTC)
     if date.tzinfo is None:
@@ -208,4 +250,9 @@ def parse_retry_after(value: str | None, *, now: Callable[[], datetime.datetime]
 
 
 def _reason(exc: Exception) -> str:
-    return str(exc) or type(exc).__name__
+    return _one_line(str(exc)) or type(exc).__name__
+
+
+def _one_line(text: str) -> str:
+    """Return the beginning of a foreign text as one line that any terminal can show and any database can store."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:_MAX_ERROR_CHARS]

@@ -1,0 +1,284 @@
+"""The storyboard as written -> the storyboard resolved: cascade, matrix, keyframes and templates worked out."""
+
+import itertools
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from math import prod
+from pathlib import Path
+
+from pipelines.aspect import AspectRatio, Fit
+from pipelines.storyboard.board import BoardFrame, BoardScene, Output, Storyboard
+from pipelines.storyboard.schema import (
+    Cascading,
+    HoldLength,
+    SceneNoun,
+    ShotNoun,
+    StoryboardNoun,
+    did_you_mean,
+)
+from pipelines.storyboard.templates import PromptTemplateError, Templates
+
+MAX_PROMPT_CHARS = 2048
+MAX_FILM_S = 24 * 3600
+_DEFAULT_STEPS = 4
+_DEFAULT_ASPECT = AspectRatio.LANDSCAPE
+_DEFAULT_HOLD = HoldLength(Fraction(4))
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+
+YamlPath = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Flaw:
+    """Something wrong at a path of the storyboard."""
+
+    path: YamlPath
+    message: str
+
+
+class ExpansionError(ValueError):
+    """The storyboard cannot be resolved; `flaws` holds every reason."""
+
+    def __init__(self, flaws: Sequence[Flaw]) -> None:
+        super().__init__(f"{len(flaws)} flaws")
+        self.flaws = tuple(flaws)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shot:
+    """A shot in its place: where it stands in the file, and what it inherits."""
+
+    scene: BoardScene
+    id: str
+    path: YamlPath
+    noun: ShotNoun
+    cascade: tuple[tuple[YamlPath, Cascading], ...]
+
+    def inherit(self, key: str) -> tuple[YamlPath, object]:
+        """Return the value of a cascading key and where it was set; None where nobody set it."""
+        for path, noun in self.cascade:
+            value = getattr(noun, key)
+            if value is not None:
+                return (*path, key), value
+        return (*self.path, key), None
+
+
+def expand(noun: StoryboardNoun, *, path: Path, default_id: str) -> Storyboard:
+    """Resolve a storyboard as it was written.
+
+    Args:
+        noun: the storyboard.
+        path: where it came from.
+        default_id: its id if it names none.
+
+    Raises:
+        ExpansionError: names are missing or taken twice, prompts are too long, holds too short, frames too many.
+    """
+    board_id = noun.id or default_id
+    title = noun.title or board_id
+    expansion = _Expansion(noun)
+    shots = list(expansion.shots(title))
+    frames = tuple(expansion.frames(shots))
+    if expansion.flaws:
+        raise ExpansionError(expansion.flaws)
+    output = noun.output
+    size = output.size or (noun.defaults.aspect or frames[0].aspect).size
+    return Storyboard(
+        id=board_id,
+        title=title,
+        path=path,
+        output=Output(output.fps, size, output.codec, output.crf, output.fit),
+        budget_usd=noun.budget.usd if noun.budget else None,
+        scenes=tuple(dict.fromkeys(shot.scene for shot in shots)),
+        frames=frames,
+    )
+
+
+class _Expansion:
+    def __init__(self, noun: StoryboardNoun) -> None:
+        self._noun = noun
+        self._templates = Templates()
+        self.flaws: list[Flaw] = []
+
+    def shots(self, title: str) -> Iterator[_Shot]:
+        """Yield every shot, with the ids it has or is given."""
+        defaults = (("defaults",), self._noun.defaults)
+        if self._noun.prompts is not None:
+            scene = BoardScene("main", title)
+            for index, prompt in enumerate(self._noun.prompts):
+                noun = ShotNoun.model_construct(prompt=prompt)
+                yield _Shot(scene, f"shot-{index + 1}", ("prompts", index), noun, (defaults,))
+            return
+        seen: Counter[str] = Counter()
+        for index, scene_noun in enumerate(self._noun.scenes or ()):
+            scene_id = scene_noun.id or f"scene-{index + 1}"
+            self._require_new(scene_id, seen, ("scenes", index, "id"), "scenes")
+            scene = BoardScene(scene_id, scene_noun.title or scene_id)
+            yield from self._scene_shots(scene_noun, scene, index, defaults)
+
+    def _scene_shots(
+        self, noun: SceneNoun, scene: BoardScene, index: int, defaults: tuple[YamlPath, Cascading]
+    ) -> Iterator[_Shot]:
+        seen: Counter[str] = Counter()
+        scene_path: YamlPath = ("scenes", index)
+        for position, shot in enumerate(noun.shots):
+            path = (*scene_path, "shots", position)
+            shot_id = shot.id or f"shot-{position + 1}"
+            self._require_new(shot_id, seen, (*path, "id"), f"shots of the scene {scene.id!r}")
+            yield _Shot(scene, shot_id, path, shot, ((path, shot), (scene_path, noun), defaults))
+
+    def _require_new(self, identifier: str, seen: Counter[str], path: YamlPath, among: str) -> None:
+        seen[identifier] += 1
+        if seen[identifier] == 2:
+            self.flaws.append(Flaw(path, f"{identifier!r} is there twice among the {among}; ids are unique"))
+
+    def frames(self, shots: Sequence[_Shot]) -> Iterator[BoardFrame]:
+        """Yield every frame; note every flaw."""
+        if not self._require_few_enough(shots):
+            return
+        elapsed_s = Fraction(0)
+        for shot in shots:
+            frames = list(self._shot_frames(shot))
+            elapsed_s += sum((frame.hold_s for frame in frames), Fraction(0))
+            yield from frames
+        if elapsed_s > MAX_FILM_S:
+            self.flaws.append(Flaw((), f"the film would be {float(elapsed_s) / 3600:.1f} hours long, more than 24"))
+
+    def _require_few_enough(self, shots: Sequence[_Shot]) -> bool:
+        """Count before anything is built: a matrix may ask for more frames than fit in memory."""
+        count = 0
+        for shot in shots:
+            count += _frame_count(shot.noun)
+            if count > self._noun.max_frames:
+                message = (
+                    f"brings the storyboard to {count:,} frames, more than {self._noun.max_frames:,}; "
+                    "ask for fewer, or raise max_frames"
+                )
+                self.flaws.append(Flaw(shot.path, message))
+                return False
+        return True
+
+    def _shot_frames(self, shot: _Shot) -> Iterator[BoardFrame]:
+        hold_s = self._hold_s(shot)
+        style = self._style(shot)
+        steps, aspect, fit = (shot.inherit(key)[1] for key in ("steps", "aspect", "fit"))
+        broken: set[YamlPath] = set()
+        for index, (names, (path, prompt)) in enumerate(itertools.product(_combinations(shot.noun), _prompts(shot))):
+            every = {**self._noun.vars, **names}
+            given = {"scene": shot.scene.id, "shot": shot.id, "frame": str(index), **every}
+            prompts = [(path, prompt), *_fallbacks(shot)]
+            rendered = [self._rendered(where, text, style, given, broken) for where, text in prompts]
+            yield BoardFrame(
+                scene=shot.scene.id,
+                shot=shot.id,
+                prompt=rendered[0],
+                fallback_prompts=tuple(rendered[1:]),
+                steps=steps or _DEFAULT_STEPS,  # type: ignore[arg-type]  # the noun has checked it
+                aspect=aspect or _DEFAULT_ASPECT,  # type: ignore[arg-type]
+                hold_s=hold_s,
+                fit=fit or Fit.COVER,  # type: ignore[arg-type]
+            )
+
+    def _hold_s(self, shot: _Shot) -> Fraction:
+        path, hold = shot.inherit("hold")
+        fps = self._noun.output.fps
+        length = hold if isinstance(hold, HoldLength) else _DEFAULT_HOLD
+        hold_s = length.seconds(fps)
+        if hold_s * fps < 1:
+            frame_ms = float(1000 / fps)
+            message = f"is shorter than one video frame, which is {frame_ms:.4g} ms here; write 1f or more"
+            self._note(Flaw(path, message))
+        return hold_s
+
+    def _style(self, shot: _Shot) -> str | None:
+        path, style = shot.inherit("style")
+        if not isinstance(style, str):
+            return None
+        if style not in self._noun.styles:
+            known = did_you_mean(style, self._noun.styles) if self._noun.styles else "; there are no styles"
+            self._note(Flaw(path, f"no style is called {style!r}{known}"))
+        return self._noun.styles.get(style)
+
+    def _rendered(
+        self, path: YamlPath, text: str, style: str | None, names: Mapping[str, str], broken: set[YamlPath]
+    ) -> str:
+        """Return a prompt filled in and dressed in its style; note its flaw, once for all its frames."""
+        if path in broken:
+            return text
+        try:
+            prompt = self._templates.render(text, names).strip()
+            if style is not None:
+                prompt = self._templates.render(style, {**names, "prompt": prompt}).strip()
+        except PromptTemplateError as exc:
+            broken.add(path)
+            self._note(Flaw(path, str(exc)))
+            return text
+        if flaw := _prompt_flaw(prompt):
+            broken.add(path)
+            self._note(Flaw(path, flaw))
+        return prompt
+
+    def _note(self, flaw: Flaw) -> None:
+        if flaw not in self.flaws:
+            self.flaws.append(flaw)
+
+
+def _prompt_flaw(prompt: str) -> str | None:
+    if not 1 <= len(prompt) <= MAX_PROMPT_CHARS:
+        return f"is {len(prompt):,} characters once filled in; prompts have 1 to {MAX_PROMPT_CHARS:,}"
+    if match := _CONTROL.search(prompt):
+        return f"holds the control character {match[0]!r}; remove it"
+    try:
+        prompt.encode()
+    except UnicodeEncodeError:
+        return "holds half of a surrogate pair, which is no character; remove it"
+    return None
+
+
+def _prompts(shot: _Shot) -> list[tuple[YamlPath, str]]:
+    """Return the prompt of each frame of one combination, and where it stands."""
+    noun, path = shot.noun, shot.path
+    if isinstance(noun.prompts, list):
+        return [((*path, "prompts", index), prompt) for index, prompt in enumerate(noun.prompts)]
+    if isinstance(noun.prompts, dict):
+        return list(_keyframed(noun.prompts, _frames_a_combination(noun), (*path, "prompts")))
+    # The short form has no key of its own for a prompt.
+    where = path if path[0] == "prompts" else (*path, "prompt")
+    return [(where, noun.prompt or "")] * _frames_a_combination(noun)
+
+
+def _keyframed(keyframes: Mapping[int, str], count: int, path: YamlPath) -> Iterator[tuple[YamlPath, str]]:
+    current = 0
+    for index in range(count):
+        current = index if index in keyframes else current
+        yield (*path, current), keyframes[current]
+
+
+def _fallbacks(shot: _Shot) -> Iterator[tuple[YamlPath, str]]:
+    for index, prompt in enumerate(shot.noun.fallback_prompts or ()):
+        yield (*shot.path, "fallback_prompts", index), prompt
+
+
+def _combinations(noun: ShotNoun) -> Iterator[dict[str, str]]:
+    """Yield the names that a matrix gives to each of its combinations, the last key turning fastest."""
+    matrix = noun.matrix or {}
+    rows = zip(*matrix.values(), strict=True) if noun.match == "zip" else itertools.product(*matrix.values())
+    for row in rows:
+        yield dict(zip(matrix, row, strict=True))
+
+
+def _frame_count(noun: ShotNoun) -> int:
+    lengths = [len(values) for values in (noun.matrix or {}).values()]
+    combinations = lengths[0] if noun.match == "zip" and lengths else prod(lengths)
+    return combinations * _frames_a_combination(noun)
+
+
+def _frames_a_combination(noun: ShotNoun) -> int:
+    if isinstance(noun.prompts, list):
+        return len(noun.prompts)
+    if isinstance(noun.prompts, dict):
+        return noun.frames or max(noun.prompts) + 1
+    return noun.frames or 1

@@ -1,0 +1,228 @@
+"""A storyboard's file -> Storyboard, or every problem in it with its place and its cure."""
+
+import copy
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from pipelines.errors import Problem, StoryboardError
+from pipelines.storyboard.board import Storyboard
+from pipelines.storyboard.expansion import ExpansionError, Flaw, YamlPath, expand
+from pipelines.storyboard.schema import (
+    BudgetNoun,
+    Cascading,
+    OutputNoun,
+    SceneNoun,
+    ShotNoun,
+    StoryboardNoun,
+    did_you_mean,
+    shown,
+)
+from pipelines.storyboard.yaml_tree import YamlError, YamlTree, parse_yaml
+
+MAX_BYTES = 8 << 20
+# Where one of these is wrong, templates would be found wrong for no fault of their own.
+_NAMING_KEYS = frozenset({"vars", "styles", "matrix", "match", "prompt", "prompts", "scenes", "shots", "frames"})
+
+
+def load_storyboards(paths: Iterable[Path]) -> list[Storyboard]:
+    """Read several storyboards.
+
+    Raises:
+        StoryboardError: the problems of all of them.
+    """
+    boards: list[Storyboard] = []
+    problems: list[Problem] = []
+    for path in paths:
+        try:
+            boards.append(load_storyboard(path))
+        except StoryboardError as exc:
+            problems.extend(exc.problems)
+    if problems:
+        raise StoryboardError(problems)
+    return boards
+
+
+def load_storyboard(path: Path) -> Storyboard:
+    """Read, check and resolve a storyboard.
+
+    Raises:
+        StoryboardError: every problem in it.
+    """
+    text = _read(path)
+    try:
+        tree = parse_yaml(text)
+    except YamlError as exc:
+        raise StoryboardError([Problem(str(path), exc.mark.line, exc.mark.column, "", str(exc))]) from exc
+    if not isinstance(tree.data, dict):
+        what = "is empty" if tree.data is None else f"is {shown(tree.data)}"
+        raise _unreadable(path, f"{what}; a storyboard has keys: start with `title:` and `prompts:`")
+    return _Loading(path, tree).board()
+
+
+def _read(path: Path) -> str:
+    try:
+        if path.is_dir():
+            raise _unreadable(path, "is a folder; name the storyboard in it")
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except FileNotFoundError as exc:
+        raise _unreadable(path, "there is no such file; `storyreel new` writes one to start from") from exc
+    except (OSError, ValueError) as exc:
+        raise _unreadable(path, f"cannot be read: {getattr(exc, 'strerror', None) or exc}") from exc
+    if len(data) > MAX_BYTES:
+        raise _unreadable(path, f"is larger than {MAX_BYTES >> 20} MiB; split it into several storyboards")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as exc:
+        raise _unreadable(path, f"is not UTF-8 text (byte {exc.start}); save it as UTF-8") from exc
+
+
+def _unreadable(path: Path, message: str) -> StoryboardError:
+    return StoryboardError([Problem(str(path), 0, 0, "", message)])
+
+
+class _Loading:
+    def __init__(self, path: Path, tree: YamlTree) -> None:
+        self._path = path
+        self._tree = tree
+
+    def board(self) -> Storyboard:
+        try:
+            noun = StoryboardNoun.model_validate(self._tree.data)
+        except ValidationError as exc:
+            flaws = list(_flaws(exc, self._tree.data))
+            problems = [self._problem(flaw, of_key=of_key) for flaw, of_key in flaws]
+            problems += [self._problem(flaw) for flaw in self._flaws_beyond(flaws)]
+            raise StoryboardError(_in_file_order(problems)) from exc
+        try:
+            return self._expand(noun)
+        except ExpansionError as exc:
+            raise StoryboardError(_in_file_order(self._problem(flaw) for flaw in exc.flaws)) from exc
+
+    def _expand(self, noun: StoryboardNoun) -> Storyboard:
+        return expand(noun, path=self._path, default_id=_id_of(self._path))
+
+    def _flaws_beyond(self, flaws: Sequence[tuple[Flaw, bool]]) -> Iterable[Flaw]:
+        """Look for what is wrong besides: cut out what is, and resolve the rest.
+
+        A person mends all at once; but what hangs on a name that is itself wrong is not reported.
+        """
+        data = copy.deepcopy(self._tree.data)
+        for flaw, _ in flaws:
+            if not _cut_out(data, flaw):
+                return ()
+        try:
+            self._expand(StoryboardNoun.model_validate(data))
+        except ExpansionError as exc:
+            return exc.flaws
+        except ValidationError:
+            return ()
+        return ()
+
+    def _problem(self, flaw: Flaw, *, of_key: bool = False) -> Problem:
+        mark = self._tree.mark(flaw.path, of_key=of_key)
+        return Problem(str(self._path), mark.line, mark.column, _where(flaw.path, self._tree.data), flaw.message)
+
+
+def _in_file_order(problems: Iterable[Problem]) -> list[Problem]:
+    return sorted(dict.fromkeys(problems), key=lambda problem: (problem.line, problem.column))
+
+
+def _cut_out(data: Any, flaw: Flaw) -> bool:
+    """Remove a wrong value; say whether the rest can be judged without it."""
+    *above, last = flaw.path or ("",)
+    close_to_naming = re.search(r"did you mean '(\w+)'", flaw.message)
+    if _NAMING_KEYS.intersection([last, *(close_to_naming.groups() if close_to_naming else ())]):
+        return False
+    if not isinstance(last, str) or not last:
+        return False
+    for step in above:
+        data = data[step]
+    data.pop(last, None)
+    return True
+
+
+def _flaws(error: ValidationError, data: Any) -> Iterator[tuple[Flaw, bool]]:
+    """Yield each flaw that pydantic found, in our words, and whether it is the key that is wrong."""
+    for found in error.errors(include_url=False):
+        path = _path_in(data, found["loc"])
+        kind = found["type"]
+        if kind == "extra_forbidden":
+            yield Flaw(path, f"is no key here{did_you_mean(path[-1], _keys_at(path))}"), True
+        elif kind == "missing":
+            yield Flaw(path, f"lacks {found['loc'][-1]!r}; add it"), False
+        elif kind == "storyboard":
+            key = found["ctx"]["key"]
+            yield Flaw((*path, key) if key else path, found["ctx"]["message"]), False
+        else:
+            yield Flaw(path, _message(found)), False
+
+
+def _message(found: Mapping[str, Any]) -> str:
+    """Return an error in our words; most are ours already."""
+    got = shown(found["input"])
+    match found["type"]:
+        case "value_error":
+            return str(found["ctx"]["error"])
+        case "literal_error":
+            return f"must be {found['ctx']['expected']}, got {got}"
+        case "model_type" | "dict_type" | "model_attributes_type":
+            return f"must be a mapping of keys to values, got {got}"
+        case "list_type":
+            return f"must be a list, got {got}"
+        case "too_short":
+            return "must not be empty"
+        case _:
+            return f"{found['msg'][0].lower()}{found['msg'][1:]}, got {got}"
+
+
+def _path_in(data: Any, loc: Sequence[str | int]) -> YamlPath:
+    """Return the part of pydantic's location that leads through the data; it also names types and keys in brackets."""
+    path: list[str | int] = []
+    for step in loc:
+        if _has(data, step):
+            data = data[step]
+            path.append(step)
+    return tuple(path)
+
+
+def _has(data: Any, step: str | int) -> bool:
+    if isinstance(data, list):
+        return isinstance(step, int) and step < len(data)
+    return isinstance(data, dict) and step in data
+
+
+def _keys_at(path: YamlPath) -> list[str]:
+    """Return the keys that the storyboard's format knows where `path` ends."""
+    nouns: dict[YamlPath, type[BaseModel]] = {
+        (): StoryboardNoun,
+        ("output",): OutputNoun,
+        ("budget",): BudgetNoun,
+        ("defaults",): Cascading,
+        ("scenes", 0): SceneNoun,
+        ("scenes", 0, "shots", 0): ShotNoun,
+    }
+    above = tuple(0 if isinstance(step, int) else step for step in path[:-1])
+    return list(nouns[above].model_fields)
+
+
+def _where(path: Sequence[Any], data: Any) -> str:
+    """Return a path in the storyboard's own words: scenes and shots by their id, other things by their number."""
+    words = ""
+    for step in path:
+        data = data[step] if _has(data, step) else None
+        own_id = data.get("id") if isinstance(data, dict) and isinstance(step, int) else None
+        if isinstance(own_id, str) and re.fullmatch(r"[\w-]+", own_id):
+            words += f".{own_id}"
+        else:
+            words += f"[{step}]" if isinstance(step, int) else f".{step}"
+    return words.removeprefix(".")
+
+
+def _id_of(path: Path) -> str:
+    """Return the file's stem as a folder's name: kept where it is safe, other characters as a dash."""
+    return re.sub(r"[^\w.-]+", "-", path.stem).strip("-.") or "storyboard"

@@ -1,0 +1,200 @@
+"""YAML text -> plain data and the place of every key and value in it. YAML 1.2's habits, and bounds on everything.
+
+PyYAML reads YAML 1.1: `16:9` is 969, `no` is False, a second key of one name wins in silence. So only its events are
+used, and what they mean is decided here, by the core schema of YAML 1.2 (section 10.3).
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+import yaml
+
+MAX_DEPTH = 50
+MAX_NODES = 500_000
+
+Path = tuple[str | int, ...]
+
+_Loader: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_INT = re.compile(r"[-+]?[0-9]{1,18}")
+_OCTAL = re.compile(r"0o[0-7]{1,18}")
+_HEX = re.compile(r"0x[0-9a-fA-F]{1,15}")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]{1,30}|[0-9]{1,30}(\.[0-9]{0,30})?)([eE][-+]?[0-9]{1,2})?")
+_WORDS: dict[str, bool | None] = {
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+    **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
+}
+_STRING_TAGS = ("!", "tag:yaml.org,2002:str")
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A place in the text, counted from 1."""
+
+    line: int
+    column: int
+
+
+class YamlError(ValueError):
+    """The text is not YAML, or not YAML that a storyboard can hold."""
+
+    def __init__(self, mark: Mark, message: str) -> None:
+        super().__init__(message)
+        self.mark = mark
+
+
+@dataclass(slots=True)
+class YamlTree:
+    """Plain data (dict, list, str, int, Decimal, bool, None), and where each value and each key of it stands."""
+
+    data: Any
+    values: dict[Path, Mark]
+    keys: dict[Path, Mark]
+
+    def mark(self, path: Path, *, of_key: bool = False) -> Mark:
+        """Return the place of a value, or of its key; for a path that is not there, that of the nearest part above."""
+        places = self.keys if of_key else self.values
+        return places[path] if path in places else self.mark(path[:-1]) if path else Mark(1, 1)
+
+
+@dataclass(slots=True)
+class _Node:
+    """A node as composed: aliases share one, so its size is counted, not walked."""
+
+    mark: Mark
+    kind: str
+    value: Any = None
+    items: list["_Node"] = field(default_factory=list)
+    entries: list[tuple["_Node", "_Node"]] = field(default_factory=list)
+    size: int = 1
+
+
+def parse_yaml(text: str) -> YamlTree:
+    """Read one YAML document.
+
+    Raises:
+        YamlError: it is not one document of valid YAML, or too deep, or too large once its aliases are expanded.
+    """
+    try:
+        root = _compose(text)
+    except yaml.MarkedYAMLError as exc:
+        mark = exc.problem_mark or exc.context_mark
+        place = Mark(mark.line + 1, mark.column + 1) if mark else Mark(1, 1)
+        raise YamlError(place, f"is not valid YAML: {exc.problem}; check indentation, quotes and brackets") from exc
+    except yaml.YAMLError as exc:
+        raise YamlError(Mark(1, 1), f"is not valid YAML: {exc}") from exc
+    tree = YamlTree(None, {}, {})
+    tree.data = _construct(root, (), tree)
+    return tree
+
+
+def _compose(text: str) -> _Node:
+    events = yaml.parse(text, Loader=_Loader)
+    composer = _Composer(events)
+    root: _Node | None = None
+    for event in events:
+        if isinstance(event, yaml.DocumentStartEvent) and root is not None:
+            raise YamlError(_mark(event), "a second document starts here; a storyboard is one document, drop the ---")
+        if isinstance(event, yaml.NodeEvent):
+            root = composer.node(event, depth=0)
+    return root or _Node(Mark(1, 1), "scalar", None)
+
+
+class _Composer:
+    def __init__(self, events: Iterator[yaml.Event]) -> None:
+        self._events = events
+        self._anchors: dict[str, _Node] = {}
+
+    def node(self, event: Any, *, depth: int) -> _Node:
+        if depth > MAX_DEPTH:
+            raise YamlError(_mark(event), f"is nested more than {MAX_DEPTH} levels deep")
+        if isinstance(event, yaml.AliasEvent):
+            if event.anchor not in self._anchors:
+                raise YamlError(_mark(event), f"*{event.anchor} names no anchor before it; write &{event.anchor} there")
+            return self._anchors[event.anchor]
+        if isinstance(event, yaml.ScalarEvent):
+            node = _Node(_mark(event), "scalar", _scalar(event))
+        elif isinstance(event, yaml.SequenceStartEvent):
+            node = self._sequence(event, depth)
+        else:
+            node = self._mapping(event, depth)
+        if node.size > MAX_NODES:
+            raise YamlError(_mark(event), f"holds more than {MAX_NODES:,} values once its aliases are expanded")
+        # Only now: an alias inside its own anchor finds nothing, and so nothing can contain itself.
+        if event.anchor is not None:
+            self._anchors[event.anchor] = node
+        return node
+
+    def _sequence(self, event: yaml.Event, depth: int) -> _Node:
+        _require_plain_tag(event)
+        node = _Node(_mark(event), "sequence")
+        while not isinstance(inner := next(self._events), yaml.SequenceEndEvent):
+            node.items.append(item := self.node(inner, depth=depth + 1))
+            node.size += item.size
+        return node
+
+    def _mapping(self, event: yaml.Event, depth: int) -> _Node:
+        _require_plain_tag(event)
+        node = _Node(_mark(event), "mapping")
+        seen: set[Any] = set()
+        while not isinstance(inner := next(self._events), yaml.MappingEndEvent):
+            key = self.node(inner, depth=depth + 1)
+            _check_key(key, seen)
+            value = self.node(next(self._events), depth=depth + 1)
+            node.entries.append((key, value))
+            node.size += 1 + value.size
+        return node
+
+
+def _check_key(key: _Node, seen: set[Any]) -> None:
+    if key.kind != "scalar" or not isinstance(key.value, str | int):
+        raise YamlError(key.mark, "a key must be a word or a whole number")
+    if key.value == "<<":
+        raise YamlError(key.mark, "merge keys (<<) are not supported; use `defaults`, which scenes and shots inherit")
+    if key.value in seen:
+        raise YamlError(key.mark, f"the key {key.value!r} is there twice; remove one of them")
+    seen.add(key.value)
+
+
+def _require_plain_tag(event: Any) -> None:
+    if event.tag not in (None, "!", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"):
+        raise YamlError(_mark(event), f"the tag {event.tag!r} is not supported; remove it")
+
+
+def _scalar(event: Any) -> Any:
+    if event.tag in _STRING_TAGS or (event.tag is None and not event.implicit[0]):
+        return event.value
+    if event.tag is not None:
+        raise YamlError(_mark(event), f"the tag {event.tag!r} is not supported; remove it")
+    return _core_schema(event.value)
+
+
+def _core_schema(text: str) -> Any:
+    if text in _WORDS:
+        return _WORDS[text]
+    if _INT.fullmatch(text):
+        return int(text)
+    if _OCTAL.fullmatch(text) or _HEX.fullmatch(text):
+        return int(text, 0)
+    # Decimal, not float: 0.1 is to stay 0.1.
+    return Decimal(text) if _FLOAT.fullmatch(text) else text
+
+
+def _construct(node: _Node, path: Path, tree: YamlTree) -> Any:
+    tree.values[path] = node.mark
+    if node.kind == "sequence":
+        return [_construct(item, (*path, index), tree) for index, item in enumerate(node.items)]
+    if node.kind == "mapping":
+        data = {}
+        for key, value in node.entries:
+            tree.keys[*path, key.value] = key.mark
+            data[key.value] = _construct(value, (*path, key.value), tree)
+        return data
+    return node.value
+
+
+def _mark(event: Any) -> Mark:
+    return Mark(event.start_mark.line + 1, event.start_mark.column + 1)
