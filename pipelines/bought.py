@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.flux.picture import UnusablePictureError
+from pipelines.flux.picture import UnusablePictureError, inspect_picture
 from pipelines.frames import FrameStore, ShownTake
 from pipelines.ledger.account import kept_takes
 from pipelines.ledger.books import Books
@@ -47,9 +47,18 @@ def find_bought(books: Books | None, specs: Iterable[FrameSpec], *, store: Frame
         else:
             lost.append(kept.attempt_id)
     for key, spec in wanted.items():
-        if key not in takes and (path_found := store.find(key)):
+        if key not in takes and (path_found := store.find(key)) and _is_whole(path_found):
             takes[key] = ShownTake(spec, path_found, spec.prompt, cost_usd=None)
     return Bought(takes, tuple(lost))
+
+
+def _is_whole(path: Path) -> bool:
+    """Look at a take that no books vouch for: it may be the damaged rest of one that they call lost."""
+    try:
+        inspect_picture(path)
+    except UnusablePictureError:
+        return False
+    return True
 
 
 def recover(books: Books, storyboard: str, *, store: FrameStore) -> None:

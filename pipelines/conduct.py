@@ -96,4 +96,8 @@ async def buy_in_order(
         tasks.append(asyncio.create_task(buy_one(spec)))
     # gather would hand up the first exception and leave the others, paid for, running unwatched.
     await asyncio.wait(tasks) if tasks else None
+    # All are asked before the first is raised: the loop complains of an exception that nobody asked for.
+    bugs = [bug for task in tasks if (bug := task.exception())]
+    if bugs:
+        raise bugs[0]
     return [task.result() for task in tasks]

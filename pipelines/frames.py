@@ -101,7 +101,8 @@ class FrameStore:
             StorageError: it could neither be linked nor copied.
         """
         path = self.takes / take.path.name
-        if not path.is_file():
+        # One of another size is a copy that was damaged: replaced by the sound one.
+        if not path.is_file() or path.stat().st_size != take.path.stat().st_size:
             link_or_copy(take.path, path)
         return replace(take, path=path)
 
@@ -128,7 +129,12 @@ class FrameStore:
         old = self.folder / f".frames-{secrets.token_hex(4)}"
         if self.frames.exists():
             self.frames.rename(old)
-        fresh.rename(self.frames)
+        try:
+            fresh.rename(self.frames)
+        except OSError:
+            if old.exists():
+                old.rename(self.frames)
+            raise
         shutil.rmtree(old, ignore_errors=True)
 
     def _sweep(self) -> None:
@@ -139,7 +145,9 @@ class FrameStore:
 
 def _lay_frame(take: ShownTake, target: Path, laid: Mapping[bytes, Path]) -> None:
     account = _account_chunks(take)
-    if same := laid.get(account):
+    same = laid.get(account)
+    # A take newer than its frame was bought again after it was lost, and is another picture.
+    if same and same.stat().st_mtime_ns >= take.path.stat().st_mtime_ns:
         link_or_copy(same, target)
     else:
         _write_frame(take, account, target)
@@ -147,7 +155,8 @@ def _lay_frame(take: ShownTake, target: Path, laid: Mapping[bytes, Path]) -> Non
 
 def _write_frame(take: ShownTake, account: bytes, target: Path) -> None:
     data = take.path.read_bytes()
-    if not data.startswith(_PNG_SIGNATURE) or _png_size(data) != take.spec.aspect.size:
+    sound = data.startswith(_PNG_SIGNATURE) and data.endswith(_IEND)
+    if not sound or _png_size(data) != take.spec.aspect.size:
         data = _redrawn(take)
     with target.open("wb") as file:
         file.write(data[:_IHDR_END] + account + data[_IHDR_END:])
@@ -160,12 +169,12 @@ def _redrawn(take: ShownTake) -> bytes:
         IncompleteError: it is of another size, and the storyboard says that this is an error.
     """
     size = take.spec.aspect.size
-    if take.spec.fit is Fit.ERROR:
+    with Image.open(take.path) as image:
+        picture = image.convert("RGB")
+    if take.spec.fit is Fit.ERROR and picture.size != (size.width, size.height):
         raise IncompleteError(
             f"{take.spec.label}: its take is not of {size} pixels and fit is error; choose cover, contain or stretch"
         )
-    with Image.open(take.path) as image:
-        picture = image.convert("RGB")
     fitted = fit_picture(picture, size, take.spec.fit)
     png = io.BytesIO()
     fitted.save(png, "PNG")
@@ -216,11 +225,14 @@ def _laid_frames(folder: Path) -> dict[bytes, Path]:
 
 
 def _read_account(path: Path) -> bytes | None:
-    """Return a frame's account; None where there is none, or the file does not end as a PNG does."""
+    """Return a frame's account; None where there is none, or the file cannot be read or does not end as a PNG does."""
     seal = _text_chunk(*_SEAL)
-    with path.open("rb") as file:
-        head = file.read(_IHDR_END + _ACCOUNT_MAX_BYTES)
-        file.seek(-min(len(_IEND), path.stat().st_size), os.SEEK_END)
-        whole = file.read() == _IEND
+    try:
+        with path.open("rb") as file:
+            head = file.read(_IHDR_END + _ACCOUNT_MAX_BYTES)
+            file.seek(-min(len(_IEND), path.stat().st_size), os.SEEK_END)
+            whole = file.read() == _IEND
+    except OSError:
+        return None
     end = head.find(seal, _IHDR_END)
     return head[_IHDR_END : end + len(seal)] if whole and end > 0 else None

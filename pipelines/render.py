@@ -13,7 +13,7 @@ from pipelines.aspect import Fit, Size
 from pipelines.conduct import Brake, Line
 from pipelines.errors import BudgetError, StorageError, StoryreelError, WrongEndpointError
 from pipelines.files import hash_file
-from pipelines.flux.client import BrokenBody, FluxClient, ImageBody, NoAnswerError, Refused
+from pipelines.flux.client import Answer, BrokenBody, FluxClient, ImageBody, NoAnswerError, Refused
 from pipelines.flux.picture import UnusablePictureError, inspect_picture
 from pipelines.flux.retry import GiveUp, NextPrompt, PromptTrials, Resend, RetryPolicy, RetryQuota, StopRun, Verdict
 from pipelines.flux.wire import Bill, ImageRequest, Refusal
@@ -246,9 +246,7 @@ class FrameBuyer:
         part = self._store.part_path(attempt_id)
         request = ImageRequest(order.prompt, spec.steps, spec.aspect)
         try:
-            answer = await self._client.attempt(
-                request, part=part, on_billed=functools.partial(self._settle_bill, attempt_id)
-            )
+            answer = await self._send(request, part, attempt_id)
             match answer:
                 case Refused():
                     await self._close(attempt_id, _refused_ending(answer))
@@ -262,13 +260,20 @@ class FrameBuyer:
         except NoAnswerError as error:
             await self._close(attempt_id, _unanswered_ending(error))
             return trials.no_answer(error)
-        except StorageError as error:
-            part.unlink(missing_ok=True)
-            await self._close(attempt_id, Ending(AttemptStatus.UNUSABLE, f"paid for and lost: {error}"))
-            raise
         finally:
             self._progress.answered()
             self._settled.set()
+
+    async def _send(self, request: ImageRequest, part: Path, attempt_id: int) -> Answer:
+        try:
+            return await self._client.attempt(
+                request, part=part, on_billed=functools.partial(self._settle_bill, attempt_id)
+            )
+        except StorageError as error:
+            # Only here: once the body has arrived whole, the next run keeps what this one could not.
+            part.unlink(missing_ok=True)
+            await self._close(attempt_id, Ending(AttemptStatus.UNUSABLE, f"paid for and lost: {error}"))
+            raise
 
     async def _settle_bill(self, attempt_id: int, bill: Bill) -> None:
         await self._desk(settle_bill, self._desk.books, attempt_id, Billed(bill.cost_usd, bill.neurons, bill.tiles))

@@ -1,14 +1,17 @@
 """Small films to test with: flat frames in plain colours, and their MP4s read back picture by picture."""
 
+import shlex
 import subprocess
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from itertools import accumulate, groupby, pairwise
 from pathlib import Path
+from typing import Literal
 
 import imageio_ffmpeg
 import numpy as np
 import numpy.typing as npt
+import pytest
 from PIL import Image
 
 from pipelines.aspect import Fit, Size
@@ -71,10 +74,40 @@ def pictures(path: Path, size: Size = SMALL) -> list[Picture]:
     return list(np.frombuffer(raw, np.uint8).reshape(-1, size.height, size.width, 3))
 
 
-def ask_ffmpeg(*arguments: str) -> bytes:
-    """Run ffmpeg for a test's own purposes and return its stdout."""
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-nostdin", "-loglevel", "error", *arguments]
-    return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=True).stdout
+def ask_ffmpeg(*arguments: str, stream: Literal["stdout", "stderr"] = "stdout") -> bytes:
+    """Run ffmpeg for a test's own purposes and return what it said."""
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-nostdin", "-hide_banner", "-loglevel", "error", *arguments]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=True)
+    return done.stdout if stream == "stdout" else done.stderr
+
+
+def similarity(film: Path, video_frame: int, frame: Path) -> float:
+    """Return the SSIM of a film's picture and the frame that it should show, by ffmpeg's own measure."""
+    picture = f"[0:v]select=eq(n\\,{video_frame}),setpts=0,format=gbrp[film];[1:v]format=gbrp[frame]"
+    graph = f"{picture};[film][frame]ssim=stats_file=-"
+    said = ask_ffmpeg("-i", str(film), "-i", str(frame), "-lavfi", graph, "-frames:v", "1", "-f", "null", "-")
+    return float(said.decode().split("All:")[1].split()[0])
+
+
+def fake_ffmpeg(path: Path, monkeypatch: pytest.MonkeyPatch, *lines: str) -> Path:
+    """Put a script in ffmpeg's place: it writes its process number down, runs `lines`, then the real one.
+
+    Returns the file of process numbers, one a line; queries (`-encoders`) go to the real one at once.
+    """
+    pids = path.with_suffix(".pids")
+    real = imageio_ffmpeg.get_ffmpeg_exe()
+    script = [
+        "#!/bin/bash",
+        f"REAL={shlex.quote(real)}",
+        'case "$*" in *-encoders*) exec "$REAL" "$@" ;; esac',
+        f"echo $$ >> {shlex.quote(str(pids))}",
+        *lines,
+        'exec "$REAL" "$@"',
+    ]
+    path.write_text("\n".join(script))
+    path.chmod(0o755)
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(path))
+    return pids
 
 
 def colour_runs(path: Path) -> list[tuple[str, int]]:

@@ -58,6 +58,7 @@ class Desk:
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Desk:
+    """A desk for one attempt, its part file in a fresh folder."""
     return Desk(tmp_path / ".1.part")
 
 

@@ -13,15 +13,25 @@ _PRESET = "veryfast"
 # stitchable keeps the headers free of what the pictures look like; without B-frames and weights a copy of a picture
 # does not depend on what stood before or after it. qcomp=1: a still is as good in a long hold as in a short one.
 # aud marks where each picture begins in the stream.
-_X264 = "stitchable=1:aud=1:scenecut=0:keyint=infinite:bframes=0:ref=1:weightp=0:mbtree=0:rc-lookahead=0:qcomp=1"
+_X264 = "stitchable=1:aud=1:scenecut=0:keyint=infinite:bframes=0:ref=1:weightp=0:mbtree=0:rc-lookahead=0:qcomp=1:ipratio=2"
+
+
+# sRGB pictures become limited-range BT.709, and say so: players that must guess, guess wrong for small sizes.
+_TAGS = "setparams=range=tv:color_primaries=bt709:color_trc=bt709:colorspace=bt709"
 
 
 def picture_filter(output: Output) -> str:
     """Return the ffmpeg filter that lays a picture of any size and pixel format into the film's."""
-    # sRGB pictures into limited-range BT.709, and told so: players that must guess, guess wrong for small sizes.
     convert = "out_color_matrix=bt709:out_range=tv"
-    tags = "setparams=range=tv:color_primaries=bt709:color_trc=bt709:colorspace=bt709"
-    return f"{_fit_filter(output.size, output.fit, convert)},setsar=1,format=yuv420p,{tags}"
+    return f"{_fit_filter(output.size, output.fit, convert)},setsar=1,format=yuv420p,{_TAGS}"
+
+
+def blank_filter() -> str:
+    """Return the ffmpeg filter that makes of any picture one that H.264 keeps exactly, at every quality.
+
+    Where nothing is known yet, a decoder predicts 128 for every sample (H.264, 8.3.1.2): that leaves nothing to encode.
+    """
+    return f"setsar=1,format=yuv420p,lutyuv=y=128:u=128:v=128,{_TAGS}"
 
 
 def rate(fps: Fraction) -> str:

@@ -23,7 +23,7 @@ _QUERY_TIMEOUT_S = 60.0
 _TAIL_BYTES = 4096
 _CHUNK_BYTES = 1 << 18
 # ffmpeg tells a full disk only in words, and these are the system's own.
-_STORAGE_FAULTS = tuple(os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO))
+_STORAGE_FAULTS = tuple(os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS))
 
 
 def ffmpeg_binary() -> str:

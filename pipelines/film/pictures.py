@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from pipelines.aspect import Fit, Size
 from pipelines.errors import FilmError
@@ -52,5 +52,9 @@ def _size_of(frame: Path) -> Size:
 
 
 def _unreadable(frame: Path, cause: BaseException) -> FilmError:
-    reason = cause.strerror if isinstance(cause, OSError) and cause.strerror else cause
+    reason: object = cause
+    if isinstance(cause, UnidentifiedImageError):
+        reason = "is no PNG"
+    elif isinstance(cause, OSError) and cause.strerror:
+        reason = cause.strerror
     return FilmError(f"{frame}: cannot be read: {reason}; render again to lay it anew")

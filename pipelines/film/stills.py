@@ -16,7 +16,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from pipelines.errors import FilmError
-from pipelines.film.encoding import encoder_arguments, picture_filter, rate
+from pipelines.film.encoding import blank_filter, encoder_arguments, picture_filter, rate
 from pipelines.film.ffmpeg import running_ffmpeg
 from pipelines.film.pictures import require_whole
 from pipelines.plan import Hold
@@ -53,8 +53,8 @@ async def encode_copies(output: Output, holds: Sequence[Hold], *, folder: Path) 
         FilmError: ffmpeg failed.
     """
     count = min(_KEYFRAME_EVERY, max(hold.length for hold in holds))
-    source = f"color=gray:size={output.size}:rate={rate(output.fps)}"
-    arguments = ["-f", "lavfi", "-i", source, "-frames:v", str(count), "-vf", picture_filter(output)]
+    source = f"color=size={output.size}:rate={rate(output.fps)}"
+    arguments = ["-f", "lavfi", "-i", source, "-frames:v", str(count), "-vf", blank_filter()]
     async with running_ffmpeg([*arguments, *encoder_arguments(output)], folder=folder, stdout=PIPE) as encoder:
         assert encoder.stdout is not None
         first, *copies = [unit async for unit in access_units(encoder.stdout)]

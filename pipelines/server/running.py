@@ -1,0 +1,119 @@
+"""Runs the API on loopback: in a thread for the length of a block, or for a person until Ctrl-C."""
+
+import asyncio
+import contextlib
+import ipaddress
+import logging
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from pipelines.errors import StoryreelError, UsageError
+from pipelines.server.app import Connections, build_app
+from pipelines.server.config import ServerConfig
+
+_START_TIMEOUT_S = 30.0
+_STOP_TIMEOUT_S = 30.0
+_DRAIN_S = 1
+
+
+@contextlib.contextmanager
+def serve_in_thread(config: ServerConfig) -> Iterator[str]:
+    """Serve on a free loopback port from a thread of its own; yield the address.
+
+    Raises:
+        StoryreelError: it did not start in time.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = _server(config)
+        thread = threading.Thread(target=_run, args=(server, listener), name="flux-api", daemon=True)
+        thread.start()
+        try:
+            _await_start(server, thread)
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join(_STOP_TIMEOUT_S)
+
+
+def serve_forever(config: ServerConfig, *, host: str, port: int) -> None:
+    """Serve until Ctrl-C or SIGTERM, and say where on stderr.
+
+    Raises:
+        UsageError: the host is no loopback address, or the port is taken.
+    """
+    with _listen(host, port) as listener:
+        server = _server(config)
+        name, number = listener.getsockname()[:2]
+        address = f"http://[{name}]:{number}" if ":" in name else f"http://{name}:{number}"
+        # The socket takes connections from here on, though the first may wait a moment.
+        print(f"storyreel serves the FLUX API on {address} (Ctrl-C ends it)", file=sys.stderr, flush=True)  # noqa: T201
+        with contextlib.suppress(KeyboardInterrupt):
+            server.run(sockets=[listener])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    address = "127.0.0.1" if host == "localhost" else host
+    try:
+        loopback = ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        loopback = False
+    if not loopback:
+        raise UsageError(f"--host {host}: this API is for rehearsal, on loopback only; use 127.0.0.1")
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        return socket.create_server((address, port), family=family)
+    except OSError as exc:
+        raise UsageError(f"--port {port}: cannot be listened on: {exc.strerror}; choose another, or 0") from exc
+
+
+def _server(config: ServerConfig) -> uvicorn.Server:
+    connections = Connections()
+    # Cut connections are this server's business, and no error worth a traceback.
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL + 1)
+    return uvicorn.Server(
+        uvicorn.Config(
+            build_app(config, connections),
+            http=_tracking(connections),
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=_DRAIN_S,
+            lifespan="off",
+        )
+    )
+
+
+def _tracking(connections: Connections) -> type[H11Protocol]:
+    """Return a protocol that notes each of its connections."""
+
+    class TrackingProtocol(H11Protocol):
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(transport)
+            if self.client is not None:
+                connections.transports[self.client] = transport
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            super().connection_lost(exc)
+            if self.client is not None:
+                connections.transports.pop(self.client, None)
+
+    return TrackingProtocol
+
+
+def _run(server: uvicorn.Server, listener: socket.socket) -> None:
+    asyncio.run(server.serve(sockets=[listener]))
+
+
+def _await_start(server: uvicorn.Server, thread: threading.Thread) -> None:
+    waited = threading.Event()
+    for _ in range(int(_START_TIMEOUT_S * 100)):
+        if server.started:
+            return
+        if not thread.is_alive():
+            break
+        waited.wait(0.01)
+    raise StoryreelError("the embedded FLUX API did not start")
