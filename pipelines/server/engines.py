@@ -33,11 +33,11 @@ class SketchEngine:
         key = f"{self._seed}\n{count}\n{asked.steps}\n{asked.aspect}\n{asked.prompt}"
         rng = random.Random(hashlib.sha256(key.encode(errors="surrogatepass")).digest())  # noqa: S311
         canvas = _Canvas(read_scene(asked.prompt), Size(size.width // _SCALE, size.height // _SCALE), rng)
-        picture = canvas.paint().resize((size.width, size.height), Image.Resampling.BICUBIC)
+        picture = canvas.paint().resize((size.width, size.height), Image.Resampling.BILINEAR)
         card = _letter(picture, asked, count)
         out = io.BytesIO()
         # Fast beats small here: the bytes go over loopback.
-        card.save(out, "PNG", compress_level=1)
+        card.save(out, "PNG", compress_level=1, compress_type=3)
         return out.getvalue()
 
 
@@ -324,7 +324,7 @@ class _Canvas:
             y, height = self._rng.uniform(0.3, 0.9) * veil.height, self._rng.uniform(2, 7)
             x, width = self._rng.uniform(-0.3, 0.8) * veil.width, self._rng.uniform(0.4, 1.1) * veil.width
             draw.ellipse((x, y, x + width, y + height), fill=self._rng.randint(90, 190))
-        veil = veil.filter(ImageFilter.GaussianBlur(3)).resize((self._w, self._h), Image.Resampling.BICUBIC)
+        veil = veil.filter(ImageFilter.GaussianBlur(3)).resize((self._w, self._h), Image.Resampling.BILINEAR)
         self._image.paste(mix(self._light.horizon, (240, 240, 240), 0.4), (0, 0), veil)
 
     def _lightning(self) -> None:
@@ -343,7 +343,7 @@ class _Canvas:
         noise = Image.frombytes("L", (width, height), self._rng.randbytes(width * height)).point(
             lambda value: value >> 4
         )
-        return ImageChops.add(shaded, noise.resize((self._w, self._h)).convert("RGB"), scale=1, offset=-7)
+        return ImageChops.add(shaded, noise.resize((self._w, self._h)).convert("RGB"), scale=1, offset=-3)
 
 
 def _letter(picture: Image.Image, asked: ImageRequest, count: int) -> Image.Image:
