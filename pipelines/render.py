@@ -271,7 +271,7 @@ class FrameBuyer:
             )
         except StorageError as error:
             # Only here: once the body has arrived whole, the next run keeps what this one could not.
-            part.unlink(missing_ok=True)
+            await asyncio.to_thread(part.unlink, missing_ok=True)
             await self._close(attempt_id, Ending(AttemptStatus.UNUSABLE, f"paid for and lost: {error}"))
             raise
 

@@ -1,5 +1,6 @@
 """Real pictures and the answers that carry them."""
 
+import functools
 import io
 import struct
 import zlib
@@ -17,6 +18,7 @@ JPEG_MAGIC = b"\xff\xd8\xff"
 WEBP_MAGIC = b"RIFF\x10\x00\x00\x00WEBP"
 
 
+@functools.cache
 def picture_bytes(
     kind: str = "PNG", size: tuple[int, int] = (8, 8), colour: str | tuple[int, int, int] = "teal", mode: str = "RGB"
 ) -> bytes:

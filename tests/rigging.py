@@ -107,8 +107,12 @@ async def rig(
     quota: int = 20,
     concurrency: int = 8,
     on_pause: Callable[[float], None] | None = None,
+    real_pauses: bool = False,
 ) -> AsyncIterator[Rig]:
-    """Open books, store, client and buyer in `folder`; `on_pause` is told of every wait, none of which takes time."""
+    """Open books, store, client and buyer in `folder`; `on_pause` is told of every wait.
+
+    No wait takes any time, unless `real_pauses` are asked for.
+    """
     requests: list[httpx.Request] = []
     pauses: list[float] = []
 
@@ -144,7 +148,7 @@ async def rig(
                 Conduct(brake, line, progress),
                 Bounds(policy or RetryPolicy(), left),
                 rng=random.Random(7),
-                pause=pause,
+                pause=None if real_pauses else pause,
             )
             yield Rig(run, books, desk, gate, store, brake, line, progress, left, buyer, pauses, requests=requests)
         finish_run(books, run.run_id, state="Completed")

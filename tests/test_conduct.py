@@ -220,6 +220,48 @@ async def test_a_pause_ends_when_the_brake_is_pulled(pull: bool) -> None:
     assert (elapsed_s < 10, pull or elapsed_s >= 0.015) == (True, True)
 
 
+async def test_work_that_ends_before_a_stop_hands_over_its_result() -> None:
+    """Without a pull it is as if there were no brake."""
+
+    async def work() -> str:
+        await asyncio.sleep(0)
+        return "done"
+
+    assert await Brake().unless_pulled(work()) == "done"
+
+
+async def test_work_that_fails_before_a_stop_hands_up_its_error() -> None:
+    """Its own exception comes out as it is."""
+
+    async def work() -> str:
+        raise ZeroDivisionError("a bug")
+
+    with pytest.raises(ZeroDivisionError, match="a bug"):
+        await Brake().unless_pulled(work())
+
+
+@pytest.mark.parametrize("before", [True, False])
+async def test_a_stop_gives_up_work_that_costs_nothing(before: bool) -> None:
+    """The work is cancelled, and has cleaned up after itself when the error of the stop is raised."""
+    brake, ended = Brake(), list[str]()
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            ended.append("cleaned up")
+
+    if before:
+        brake.pull(InterruptedRunError("stop"))
+    else:
+        asyncio.get_running_loop().call_later(0.01, brake.pull, InterruptedRunError("stop"))
+    with pytest.raises(InterruptedRunError, match="stop"):
+        await brake.unless_pulled(work())
+
+    assert ended == ["cleaned up"]
+
+
 @pytest.mark.parametrize("seconds", [0, -1])
 async def test_no_pause_is_no_wait(seconds: float) -> None:
     """A moment that has passed is not waited for."""

@@ -111,7 +111,7 @@ def test_frames_of_any_size_and_pixel_format_follow_one_another(tmp_path: Path) 
     ]
     frames = [tmp_path / f"frame_{number:04d}.png" for number in range(len(kinds) + 2)]
     for path, name, (mode, size) in zip(frames, NAMES, kinds, strict=False):
-        Image.new("RGB", size, COLOURS[name]).convert(mode).save(path)
+        Image.new("RGB", size, COLOURS[name]).convert(mode, palette=Image.Palette.ADAPTIVE).save(path)
     Image.new("L", (50, 50), 128).save(frames[-2])
     Image.new("I;16", (64, 48), 0xFFFF).save(frames[-1])
 
@@ -189,7 +189,7 @@ def test_any_size_and_quality_holds_its_stills(tmp_path: Path, size: Size, crf: 
 
     shown = [picture.tobytes() for picture in pictures(film.path, size)]
     assert film.size == size
-    assert [shown.count(picture) for picture in (shown[0], shown[4], shown[9])] in ([4, 5, 3], [12, 12, 12])
+    assert [len(set(shown[:4])), len(set(shown[4:9])), len(set(shown[9:]))] == [1, 1, 1]
 
 
 def test_the_film_is_like_its_frames(tmp_path: Path) -> None:
@@ -245,10 +245,14 @@ def test_title_and_chapters_are_read_back(tmp_path: Path, fps: Fraction) -> None
     text = ask_ffmpeg("-i", str(film.path), "-f", "ffmetadata", "-").decode()
     assert 'title=A "title"\\; with\\=signs \\# \\\\ and\\\nlines\n' in text
     assert chapter_times(text) == [(0, 12 / fps), (12 / fps, 15 / fps), (15 / fps, 26 / fps)]
-    assert [f"title={name}" in text.replace("\\", "") for name in ("Arrival; = #  end", "Two\nlines", "Abschied – 再见")]
+    assert "title=Arrival\\; \\= \\# \\\\ end\n" in text
+    assert "title=Two\\\nlines\n" in text
+    assert "title=Abschied – 再见\n" in text
 
 
-@pytest.mark.parametrize("name", ["it's \"quoted\"", "100% %d %04d", "two\nlines", "日本 é", "-y", "a:b|c", "$HOME `id`"])
+@pytest.mark.parametrize(
+    "name", ['it\'s "quoted"', "100% %d %04d", "two\nlines", "日本 é", "-y", "a:b|c", "$HOME `id`"]
+)
 def test_folders_and_films_may_have_any_name(tmp_path: Path, name: str) -> None:
     """Quotes, spaces, percent signs, newlines and any script work in the names of folders and films."""
     frames = flat_frames(tmp_path / name / "frames", ["red", "blue"])
@@ -341,13 +345,14 @@ def test_a_target_that_cannot_be_made_is_a_storage_error(tmp_path: Path) -> None
 def test_a_film_that_differs_from_its_plan_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The finished file is read back: a rate that ffmpeg got wrong does not pass."""
     frames = flat_frames(tmp_path / "frames", ["red"])
-    fake_ffmpeg(tmp_path / "ffmpeg", monkeypatch, 'case "$*" in *pipe:0*) set -- "${@//\\/24/\\/30}" ;; esac')
+    slower = 'case "$*" in *pipe:0*) set -- "${@//24\\/1/12/1}"; set -- "${@//1\\/24/1/12}" ;; esac'
+    fake_ffmpeg(tmp_path / "ffmpeg", monkeypatch, slower)
 
     with pytest.raises(FilmError) as caught:
         assemble_film(timeline_of([6]), frames, tmp_path / "out" / "film.mp4")
 
     assert str(caught.value) == (
-        f"{tmp_path}/out/film.mp4: is not what was planned: duration_s should be 1/4, is 1/5; fps should be 24, is 30"
+        f"{tmp_path}/out/film.mp4: is not what was planned: duration_s should be 1/4, is 1/2; fps should be 24, is 12"
     )
     assert list((tmp_path / "out").iterdir()) == []
 
@@ -355,7 +360,9 @@ def test_a_film_that_differs_from_its_plan_is_refused(tmp_path: Path, monkeypatc
 def test_too_few_pictures_are_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An ffmpeg that leaves out frames without a word does not pass."""
     frames = flat_frames(tmp_path / "frames", ["red", "blue", "green"])
-    fake_ffmpeg(tmp_path / "ffmpeg", monkeypatch, 'case "$*" in *ffconcat*) exec "$REAL" "${@:1:$#-1}" -t 0.05 - ;; esac')
+    fake_ffmpeg(
+        tmp_path / "ffmpeg", monkeypatch, 'case "$*" in *ffconcat*) exec "$REAL" "${@:1:$#-1}" -t 0.05 - ;; esac'
+    )
 
     with pytest.raises(FilmError, match="ffmpeg stopped after [12] of 3 frames and gave no reason"):
         assemble_film(timeline_of([6, 6, 6]), frames, tmp_path / "out" / "film.mp4")
@@ -436,7 +443,7 @@ def noisy_gradient(size: Size) -> Image.Image:
     x, y = np.meshgrid(np.linspace(0, 1, size.width), np.linspace(0, 1, size.height))
     slopes = np.stack([200 * x, 180 * y, 110 * (x + y)], axis=-1)
     slopes[(x - 0.5) ** 2 + (y - 0.5) ** 2 < 0.05] += 35
-    grain = np.random.default_rng(7).normal(0, 1.5, slopes.shape)
+    grain = np.random.default_rng(7).normal(0, 1.5, (*x.shape, 1))
     return Image.fromarray(np.clip(slopes + grain, 0, 255).astype(np.uint8))
 
 
@@ -476,4 +483,3 @@ def assert_gone(pids: Path) -> None:
     for line in pids.read_text().splitlines():
         with pytest.raises(ProcessLookupError):
             os.kill(int(line), 0)
-

@@ -268,7 +268,7 @@ def test_a_token_that_no_header_can_carry_is_refused_unseen(token: str) -> None:
 )
 async def test_what_fails_before_the_first_byte_was_not_sent(desk: Desk, error: Exception) -> None:
     """Without a connection nothing can have been billed."""
-    assert await no_answer(desk, error) == (f"cannot connect: {error}", False)
+    assert await no_answer(desk, error) == (f"cannot connect to http://flux.test: {error}", False)
 
 
 @pytest.mark.parametrize(
@@ -307,10 +307,22 @@ async def test_a_refused_connection_was_not_sent(desk: Desk) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
 
-    with pytest.raises(NoAnswerError, match="cannot connect: ") as caught:
+    with pytest.raises(NoAnswerError, match="cannot connect to http://127") as caught:
         await ask(desk, url=f"http://127.0.0.1:{port}/")
 
     assert (caught.value.sent, desk.bills, desk.part.exists()) == (False, [], False)
+
+
+async def test_an_address_is_told_without_its_secrets(desk: Desk) -> None:
+    """What a URL may hold beside its host stays out of the message."""
+
+    def fail(_: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("refused")
+
+    with pytest.raises(NoAnswerError) as caught:
+        await ask(desk, url="http://user:hush@flux.test:81/v1?key=hush", transport=httpx.MockTransport(fail))
+
+    assert str(caught.value) == "cannot connect to http://flux.test:81: refused"
 
 
 @pytest.mark.parametrize(

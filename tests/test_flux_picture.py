@@ -164,7 +164,7 @@ def test_a_png_with_too_few_pixels_is_unusable(tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(magic=st.sampled_from([PNG_MAGIC, JPEG_MAGIC, WEBP_MAGIC]), rest=st.binary(max_size=200))
 def test_arbitrary_bytes_after_a_magic_only_ever_are_unusable(
     tmp_path_factory: pytest.TempPathFactory, magic: bytes, rest: bytes
@@ -189,7 +189,7 @@ def mutilated_pictures(draw: st.DrawFn) -> bytes:
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(data=mutilated_pictures())
 def test_a_mutilated_picture_is_a_picture_or_unusable(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     """Damage in the middle of a real file raises nothing else either."""
@@ -213,7 +213,7 @@ def odd_pngs(draw: st.DrawFn) -> bytes:
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(data=odd_pngs())
 def test_a_png_of_odd_chunks_is_a_picture_or_unusable(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     """Chunks that a checksum vouches for raise nothing else either."""

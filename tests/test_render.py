@@ -4,6 +4,7 @@ import asyncio
 import errno
 import hashlib
 import io
+import itertools
 import json
 import os
 import sqlite3
@@ -33,7 +34,7 @@ from pipelines.ledger import settlement
 from pipelines.ledger.gate import Gate
 from pipelines.ledger.records import Order
 from pipelines.ledger.runs import start_run
-from pipelines.render import Failed, FrameBuyer, Postponed, Rendered, Reused, Unsent
+from pipelines.render import Failed, Postponed, Rendered, Reused, Unsent
 from tests.builders import frame_spec, run
 from tests.pictures import PRICE_USD, image_answer, picture_bytes, spec_picture
 from tests.rigging import Rig, replies, rig
@@ -140,7 +141,7 @@ async def test_a_bill_without_a_price_stays_charged_at_the_reserve(tmp_path: Pat
             Rendered(SPEC, 1),
             [(1, "ok", 200, None, PRICE_USD, take_file())],
             PRICE_USD,
-            0,
+            Decimal(0),
         )
 
 
@@ -299,10 +300,13 @@ async def test_an_endpoint_that_cannot_be_reached_stops_the_run(tmp_path: Path) 
     ) as bench:
         outcome = await bench.buy(SPEC)
 
-        assert outcome == Failed(SPEC, "cannot connect: refused; check the address and the network, then run again")
+        assert outcome == Failed(
+            SPEC, "cannot connect to http://flux.test: refused; check the address and the network, then run again"
+        )
         assert (type(bench.brake.error), bench.committed_usd(), bench.quota.left) == (EndpointUnreachableError, 0, 20)
         assert bench.rows(*ACCOUNT, "error") == [
-            (n, "failed", None, 0, PRICE_USD, None, "never sent: cannot connect: refused") for n in (1, 2, 3)
+            (n, "failed", None, 0, PRICE_USD, None, "never sent: cannot connect to http://flux.test: refused")
+            for n in (1, 2, 3)
         ]
 
 
@@ -589,12 +593,9 @@ async def test_a_brake_pulled_in_a_back_off_sends_no_more(tmp_path: Path) -> Non
 
 async def test_a_buyer_without_a_pause_of_its_own_waits_at_the_brake(tmp_path: Path) -> None:
     """A stop ends every wait, the gate's too."""
-    async with rig(tmp_path, replies(image_answer(SPEC)), run()) as bench:
+    async with rig(tmp_path, replies(image_answer(SPEC)), run(), real_pauses=True) as bench:
         bench.gate.cool_down(300)
-        buyer = bench.buyer
-        plain = FrameBuyer.__new__(FrameBuyer)
-        plain.__dict__.update(buyer.__dict__, _pause=bench.brake.pause)
-        task = asyncio.create_task(plain.buy(SPEC, note=bench.notes.append))
+        task = asyncio.create_task(bench.buy(SPEC))
         await until(lambda: len(bench.rows("status")) == 1)
         bench.brake.pull(InterruptedRunError("stop"))
 
@@ -723,7 +724,7 @@ async def test_many_frames_are_sent_in_their_order_at_the_gate_s_pace(tmp_path: 
 
         sent = [json.loads(request.content)["prompt"] for request in bench.requests]
         moments = [moment for (moment,) in bench.rows("sent_at")]
-        gaps = [later - earlier for earlier, later in zip(moments, moments[1:], strict=False)]
+        gaps = [later - earlier for earlier, later in itertools.pairwise(moments)]
         assert (outcomes, sent) == ([Rendered(spec, 1) for spec in specs], list("0123456789"))
         assert (set(gaps), len(set(bench.files()))) == ({85035}, 10)
 

@@ -4,7 +4,6 @@ import asyncio
 import tempfile
 from asyncio.subprocess import PIPE
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from pipelines.errors import FilmError
@@ -49,11 +48,11 @@ async def cut_film(timeline: Timeline, frames: Sequence[Path], target: Path, *, 
         try:
             async with asyncio.timeout(limit_s):
                 await _write_film(timeline, frames, temporary, folder=Path(folder))
-                film = await read_film(temporary)
+                film = await read_film(temporary, name=target)
         except TimeoutError as exc:
             raise FilmError(f"{target}: not finished after {limit_s:.0f} s; is the machine overloaded?") from exc
-        _require_as_planned(film, timeline, target)
-    return replace(film, path=target)
+        _require_as_planned(film, timeline)
+    return film
 
 
 async def _write_film(timeline: Timeline, frames: Sequence[Path], path: Path, *, folder: Path) -> None:
@@ -86,10 +85,10 @@ def _time_limit_s(timeline: Timeline) -> float:
     return 120 + megapixels * (10 * len(timeline.holds) + 0.1 * timeline.video_frames)
 
 
-def _require_as_planned(film: Film, timeline: Timeline, target: Path) -> None:
+def _require_as_planned(film: Film, timeline: Timeline) -> None:
     differences = list(_differences(film, timeline))
     if differences:
-        raise FilmError(f"{target}: is not what was planned: {'; '.join(differences)}")
+        raise FilmError(f"{film.path}: is not what was planned: {'; '.join(differences)}")
 
 
 def _differences(film: Film, timeline: Timeline) -> Iterator[str]:

@@ -40,8 +40,12 @@ def probe_film(path: Path) -> Film:
     return asyncio.run(read_film(path))
 
 
-async def read_film(path: Path) -> Film:
+async def read_film(path: Path, *, name: Path | None = None) -> Film:
     """Read what the film at `path` holds: every packet's time and length, in presentation.
+
+    Args:
+        path: the MP4.
+        name: what the record and the messages call it, where its present name is not its last.
 
     Raises:
         FilmError: it is no film, or its pictures don't follow one another at a constant rate.
@@ -50,25 +54,39 @@ async def read_film(path: Path) -> Film:
     arguments = ["-i", file_url(path), "-map", "0:v:0", "-c", "copy", "-f", "framecrc", "-"]
     async with running_ffmpeg(arguments, folder=Path.cwd(), stdout=PIPE) as process:
         assert process.stdout is not None
-        return await _read_track(process.stdout, path)
+        track = await _read_track(process.stdout, name or path)
+    if not track.video_frames:
+        raise FilmError(f"{name or path}: holds no video; render again")
+    length_s = track.length * track.tick_s
+    return Film(name or path, track.video_frames, track.video_frames * length_s, track.size, 1 / length_s)
 
 
-async def _read_track(lines: AsyncIterable[bytes], path: Path) -> Film:
-    size, tick_s, length, video_frames = Size(0, 0), Fraction(0), 0, 0
+@dataclass(slots=True)
+class _Track:
+    """What was read so far: `length` is each video frame's, in ticks."""
+
+    size: Size = Size(0, 0)
+    tick_s: Fraction = Fraction(0)
+    length: int = 0
+    video_frames: int = 0
+
+
+async def _read_track(lines: AsyncIterable[bytes], name: Path) -> _Track:
+    track = _Track()
     async for line in lines:
         match line.decode().split():
             case ["#tb", _, text]:
-                tick_s = Fraction(text)
+                track.tick_s = Fraction(text)
             case ["#dimensions", _, text]:
-                size = Size.parse(text)
+                track.size = Size.parse(text)
             case ["0,", _, pts, duration, *_]:
-                length = length or _ticks(duration)
-                if (_ticks(pts), _ticks(duration)) != (video_frames * length, length):
-                    raise FilmError(f"{path}: video frame {video_frames} does not stand at its time; render again")
-                video_frames += 1
-    if not length:
-        raise FilmError(f"{path}: holds no video; render again")
-    return Film(path, video_frames, video_frames * length * tick_s, size, 1 / (length * tick_s))
+                track.length = track.length or _ticks(duration)
+                if (_ticks(pts), _ticks(duration)) != (track.video_frames * track.length, track.length):
+                    raise FilmError(
+                        f"{name}: video frame {track.video_frames} does not stand at its time; render again"
+                    )
+                track.video_frames += 1
+    return track
 
 
 def _ticks(column: str) -> int:

@@ -119,6 +119,7 @@ class FluxClient:
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._url = endpoint.url
+        self._place = _place_of(endpoint.url)
         self._total_s = timeouts.total_s
         self._max_body_bytes = max_body_bytes
         self._http = httpx.AsyncClient(
@@ -160,7 +161,7 @@ class FluxClient:
                 await on_billed(bill)
                 return await self._save(answer, part, bill)
         except _NEVER_SENT as exc:
-            raise NoAnswerError(f"cannot connect: {_reason(exc)}", sent=False) from exc
+            raise NoAnswerError(f"cannot connect to {self._place}: {_reason(exc)}", sent=False) from exc
         except (httpx.HTTPError, OSError) as exc:
             if body_of is not None:
                 return BrokenBody(body_of, f"the body broke off: {_reason(exc)}")
@@ -175,6 +176,15 @@ class FluxClient:
                     return BrokenBody(bill, f"a body of more than {self._max_body_bytes >> 20} MiB; raise max_body_mib")
                 file.write(chunk)
         return ImageBody(bill, received)
+
+
+def _place_of(url: str) -> str:
+    """Name an endpoint without what a URL may hold besides: a user's name and password, a key in its query."""
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL:
+        return "the endpoint"
+    return f"{parsed.scheme}://{parsed.netloc.decode()}"
 
 
 def _authorization(endpoint: Endpoint) -> dict[str, str]:

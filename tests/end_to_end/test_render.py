@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import imageio.v3 as iio
+import imageio_ffmpeg
 import pytest
 from PIL import Image
 
@@ -74,7 +75,7 @@ def test_a_render_leaves_film_frames_and_ledger(storyreel: Storyreel, board: Boa
     ]
     assert [row["status"] for row in rows(folder)] == ["ok"] * 3
     assert iio.imread(folder / "frames/frame_0000.png").shape == (1024, 1024, 3)
-    assert len(iio.imread(folder / "film.mp4")) == 9
+    assert imageio_ffmpeg.count_frames_and_secs(str(folder / "film.mp4"))[0] == 9
 
 
 def test_a_second_render_sends_nothing(storyreel: Storyreel, board: Board) -> None:
@@ -105,14 +106,10 @@ def test_reordering_and_retiming_buy_nothing_and_editing_buys_one(
         assert first.info["prompt"] == "a quiet harbor, view 3"
 
 
-def test_the_ledger_equals_the_sellers_account_under_faults(
-    storyreel: Storyreel, board: Board, tmp_path: Path
-) -> None:
+def test_the_ledger_equals_the_sellers_account_under_faults(storyreel: Storyreel, board: Board, tmp_path: Path) -> None:
     """With failures of three kinds all frames arrive, and every cent agrees to the last digit."""
     with serving("server-error=0.2", "truncate=0.1", "rate-limit=0.1", seed=7, rate_limit=0) as url:
-        ended = storyreel(
-            "render", str(board(frames=24)), "--endpoint", url, "--model", "sketch", "--json", **QUICK
-        )
+        ended = storyreel("render", str(board(frames=24)), "--endpoint", url, "--model", "sketch", "--json", **QUICK)
         account = stats(url)
 
     folder = tmp_path / "outputs/film"
@@ -161,9 +158,7 @@ def test_each_fault_for_ever_ends_in_its_exit_code(
     assert "Traceback" not in ended.stderr
 
 
-def test_jpeg_takes_become_png_frames_and_keep_their_bytes(
-    storyreel: Storyreel, board: Board, tmp_path: Path
-) -> None:
+def test_jpeg_takes_become_png_frames_and_keep_their_bytes(storyreel: Storyreel, board: Board, tmp_path: Path) -> None:
     """A JPEG labelled PNG is kept as it came and shown as a real PNG."""
     with serving("jpeg=1") as url:
         storyreel("render", str(board(frames=1)), "--endpoint", url, "--model", "sketch", **QUICK)
@@ -199,9 +194,7 @@ def test_a_sketch_is_never_taken_for_the_film(storyreel: Storyreel, board: Board
 
 def test_an_endpoint_that_is_down_is_named(storyreel: Storyreel, board: Board) -> None:
     """Nothing listens: the run ends with exit code 5 and costs nothing."""
-    ended = storyreel(
-        "render", str(board()), "--endpoint", "http://127.0.0.1:9", "--json", STORYREEL_MAX_CONNECTS="2"
-    )
+    ended = storyreel("render", str(board()), "--endpoint", "http://127.0.0.1:9", "--json", STORYREEL_MAX_CONNECTS="2")
 
     assert (ended.exit_code, ended.json["cost_usd"]) == (5, "0")
     assert "http://127.0.0.1:9" in ended.stderr
@@ -268,9 +261,7 @@ def test_ctrl_c_keeps_what_is_in_flight(
     assert {row["status"] for row in found} == {"ok"}
 
 
-def test_two_renders_at_once_share_the_frames(
-    board: Board, tmp_path: Path, prefect_api_url: str
-) -> None:
+def test_two_renders_at_once_share_the_frames(board: Board, tmp_path: Path, prefect_api_url: str) -> None:
     """Neither of two runs of one storyboard buys a frame that the other buys; both end with the whole film."""
     path = board(frames=24)
     with serving(latency_s=(0.3, 0.5)) as url:
