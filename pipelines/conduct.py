@@ -108,15 +108,27 @@ async def buy_in_order(
             await line.leave(spec.number)
 
     tasks: list[asyncio.Task[R]] = []
-    for spec in specs:
-        await line.enter(spec.number)
-        if brake.pulled:
-            break
-        tasks.append(asyncio.create_task(buy_one(spec)))
-    # gather would hand up the first exception and leave the others, paid for, running unwatched.
-    await asyncio.wait(tasks) if tasks else None
+    try:
+        for spec in specs:
+            await line.enter(spec.number)
+            if brake.pulled:
+                break
+            tasks.append(asyncio.create_task(buy_one(spec)))
+        # gather would hand up the first exception and leave the others, paid for, running unwatched.
+        await _all_ended(tasks)
+    except asyncio.CancelledError:
+        # Whoever does not wait for what is paid for shall at least not meet it after everything is closed.
+        for task in tasks:
+            task.cancel()
+        await _all_ended(tasks)
+        raise
     # All are asked before the first is raised: the loop complains of an exception that nobody asked for.
     bugs = [bug for task in tasks if (bug := task.exception())]
     if bugs:
         raise bugs[0]
     return [task.result() for task in tasks]
+
+
+async def _all_ended(tasks: Sequence[asyncio.Task[R]]) -> None:
+    if tasks:
+        await asyncio.wait(tasks)

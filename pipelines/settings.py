@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -87,7 +88,11 @@ class Settings(BaseSettings):
     @property
     def endpoint_name(self) -> str:
         """The endpoint as the books name it; the embedded one has a new port at each run, but one name."""
-        return self.endpoint or EMBEDDED_ENDPOINT
+        if self.endpoint is None:
+            return EMBEDDED_ENDPOINT
+        url = urlsplit(self.endpoint)
+        # Neither a user's name and password nor a key in the query belongs in books that people pass on.
+        return urlunsplit((url.scheme, url.netloc.rpartition("@")[2], url.path, "", ""))
 
     @property
     def effective_database_url(self) -> str:

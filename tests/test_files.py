@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import files
 from pipelines.errors import FilmError, StorageError
 from pipelines.files import atomic_path, hash_file, link_or_copy, settle, storage_errors, write_atomic
 
@@ -75,9 +74,13 @@ def test_a_failing_block_leaves_everything_as_it_was(tmp_path: Path, error: Base
     path = tmp_path / "file.txt"
     path.write_text("old")
 
-    with pytest.raises(type(error)), atomic_path(path) as temporary:
-        temporary.write_text("half")
-        raise error
+    def write_half() -> None:
+        with atomic_path(path) as temporary:
+            temporary.write_text("half")
+            raise error
+
+    with pytest.raises(type(error)):
+        write_half()
 
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
@@ -163,7 +166,7 @@ def test_a_folder_that_cannot_be_opened_needs_no_fsync(tmp_path: Path, monkeypat
     """Where folders cannot be opened as files, the rename is all there is."""
     (tmp_path / "temporary").write_text("new")
     with monkeypatch.context() as patch:
-        patch.setattr(files.os, "open", failing(errno.EACCES))
+        patch.setattr(os, "open", failing(errno.EACCES))
         settle(tmp_path / "temporary", tmp_path / "file.txt")
 
     assert (tmp_path / "file.txt").read_text() == "new"

@@ -245,7 +245,15 @@ def test_failed_connections_count_in_a_row_only(other: str) -> None:
     assert (before, after) == ([Resend(1), Resend(2), Resend(4), Resend(8)],) * 2
 
 
-@pytest.mark.parametrize("other", ["server", "lost", "unusable", "connect"])
+def test_429s_between_failed_connections_still_come_to_an_end() -> None:
+    """A failed connection says nothing of the limit: the count of 429s goes on across it."""
+    tried = trials(policy=RetryPolicy(max_rate_limited=3))
+    verdicts = [outcome(tried, kind) for kind in ("429", "connect", "429", "connect", "429")]
+
+    assert isinstance(verdicts[-1], StopRun)
+
+
+@pytest.mark.parametrize("other", ["server", "lost", "unusable"])
 def test_429s_count_in_a_row_only(other: str) -> None:
     """Any other outcome starts their count anew."""
     tried = trials(policy=RetryPolicy(max_rate_limited=3))

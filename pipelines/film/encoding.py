@@ -24,8 +24,8 @@ _TAGS = "setparams=range=tv:color_primaries=bt709:color_trc=bt709:colorspace=bt7
 
 def picture_filter(output: Output) -> str:
     """Return the ffmpeg filter that lays a picture of any size and pixel format into the film's."""
-    # Fitted as RGB first: resizing and converting in one step misses flat colours by up to 6 levels of 255, in two by 3,
-    # and frames of the film's own size, which are most, then only need converting.
+    # Fitted as RGB first: resizing and converting in one step misses flat colours by up to 6 levels of 255, in two by
+    # 3. Frames of the film's own size, which are most, only need converting either way.
     convert = "scale=out_color_matrix=bt709:out_range=tv,format=yuv420p"
     return f"{_fit_filter(output.size, output.fit)},format=rgb24,setsar=1,{convert},{_TAGS}"
 
@@ -53,9 +53,9 @@ def encoder_arguments(output: Output) -> list[str]:
 
 
 def _crf(output: Output) -> int:
-    # Elsewhere x264 betters a still while it is on screen; ours is as good as it gets from its first video frame. With 3
-    # less it is as like its frame as in the middle of a hold that x264 encodes in full (SSIM of grainy slopes, here and
-    # there: 0.977 and 0.976, 0.981 and 0.975), in 0.9 of the bytes.
+    # x264 betters a still video frame by video frame; ours must be as good as it gets from its first. With 3 less it is
+    # as like its frame as in the middle of a hold that x264 encodes in full (SSIM of grainy slopes, here and there:
+    # 0.977 and 0.976, 0.981 and 0.975), in 0.75 to 1.0 of the bytes.
     # 0 would be lossless, in a profile that browsers don't play; the eye cannot tell 1 from it.
     return max(1, output.crf - 3)
 

@@ -65,14 +65,14 @@ async def read_film(path: Path, *, name: Path | None = None) -> Film:
 class _Track:
     """What was read so far: `length` is each video frame's, in ticks."""
 
-    size: Size = Size(0, 0)
-    tick_s: Fraction = Fraction(0)
+    size: Size
+    tick_s: Fraction
     length: int = 0
     video_frames: int = 0
 
 
 async def _read_track(lines: AsyncIterable[bytes], name: Path) -> _Track:
-    track = _Track()
+    track = _Track(Size(0, 0), Fraction(0))
     async for line in lines:
         match line.decode().split():
             case ["#tb", _, text]:

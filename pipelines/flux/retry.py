@@ -12,7 +12,7 @@
 """
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from pipelines.errors import (
     AllocationExhaustedError,
@@ -94,7 +94,8 @@ class PromptTrials:
     rng: random.Random
     resends: int = 0
     refusals: int = 0
-    _in_a_row: dict[str, int] = field(default_factory=dict)
+    unconnected: int = 0
+    rate_limited: int = 0
 
     def unusable(self, reason: str) -> Verdict:
         """Decide after a 200 whose body is no usable image."""
@@ -104,9 +105,10 @@ class PromptTrials:
         """Decide after an attempt that no status line answered."""
         if error.sent:
             return self._resend(str(error))
-        if self._again("connect") >= self.policy.max_connects:
+        self.unconnected += 1
+        if self.unconnected >= self.policy.max_connects:
             return StopRun(EndpointUnreachableError(f"{error}; check the address and the network, then run again"))
-        return Resend(self._backoff(self._in_a_row["connect"]))
+        return Resend(self._backoff(self.unconnected))
 
     def refused(self, answer: Refused) -> Verdict:
         """Decide after an answer other than 200."""
@@ -123,7 +125,10 @@ class PromptTrials:
                 return StopRun(_fatal(answer))
 
     def _rate_limited(self, answer: Refused) -> Verdict:
-        tries = self._again("429")
+        self.rate_limited += 1
+        # It was connected; a failed connection, on the other hand, says nothing of the limit.
+        self.unconnected = 0
+        tries = self.rate_limited
         if tries >= self.policy.max_rate_limited:
             return StopRun(
                 IncompleteError(f"the endpoint answered 429 {tries} times in a row; run again later to complete")
@@ -136,23 +141,19 @@ class PromptTrials:
 
     def _prompt_refused(self, answer: Refused) -> Verdict:
         self.refusals += 1
-        if self.refusals >= self.policy.max_refusals:
+        if self.refusals >= self.policy.max_refusals or self.resends >= self.policy.max_resends:
             return NextPrompt(_words(answer))
         return self._resend(_words(answer))
 
     def _resend(self, reason: str) -> Verdict:
-        self._in_a_row.clear()
+        # It was answered, or might have been: what stood in the way before no longer does.
+        self.unconnected = self.rate_limited = 0
         if self.resends >= self.policy.max_resends:
             return GiveUp(f"{reason} (sent {self.resends + 1} times)")
         if not self.quota.take():
             return GiveUp(f"{reason} (the run's retry quota is used up)")
         self.resends += 1
         return Resend(self._backoff(self.resends))
-
-    def _again(self, kind: str) -> int:
-        count = self._in_a_row.get(kind, 0) + 1
-        self._in_a_row = {kind: count}
-        return count
 
     def _backoff(self, tries: int) -> float:
         """Draw a wait with full jitter: uniform from 0 to base x 2^(tries - 1), capped (Brooker, AWS, 2015)."""

@@ -1,0 +1,1 @@
+"""Tests of the whole, over real sockets, with a real Prefect API."""

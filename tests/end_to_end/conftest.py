@@ -38,14 +38,6 @@ def clean_environment(**more: str) -> dict[str, str]:
     return {**kept, **more}
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let Prefect leave its clients' sockets to the garbage collector; everything else stays an error."""
-    here = Path(__file__).parent
-    for item in items:
-        if here in item.path.parents:
-            item.add_marker(pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"))
-
-
 @pytest.fixture(scope="session")
 def prefect_api_url() -> Iterator[str]:
     """Yield the address of a Prefect API that serves the whole session."""
@@ -60,7 +52,7 @@ def prefect_api_url() -> Iterator[str]:
 def storyreel(
     tmp_path: Path, prefect_api_url: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> Callable[..., Ended]:
-    """Return a function that runs the command in a folder of its own, in this process, with the session's Prefect API."""
+    """Return a function that runs the command in this process, in a folder of its own."""
     for name in set(os.environ) - set(clean_environment()):
         monkeypatch.delenv(name)
     monkeypatch.setenv("PREFECT_API_URL", prefect_api_url)
