@@ -10,6 +10,7 @@ from pipelines.errors import FilmError
 from pipelines.files import atomic_path
 from pipelines.film.encoding import rate
 from pipelines.film.ffmpeg import file_url, require_encoder, running_ffmpeg
+from pipelines.film.identity import film_identity, identity_mark, read_identity
 from pipelines.film.metadata import film_metadata
 from pipelines.film.pictures import require_fitting
 from pipelines.film.probe import Film, read_film
@@ -33,7 +34,8 @@ async def cut_film(timeline: Timeline, frames: Sequence[Path], target: Path, *, 
     Args:
         timeline: which frame is on screen for how many video frames, and the film's size, rate and quality.
         frames: PNG files; `frames[n]` is frame number n. Sizes and pixel formats may differ.
-        target: where the film goes; its folder is made. Cancelling leaves it as it was.
+        target: where the film goes; its folder is made. Cancelling leaves it as it was. A film that stands there
+            already and would come out the same is left as it is.
         limit_s: seconds to give up after; by default a bound that grows with the work.
 
     Raises:
@@ -42,12 +44,15 @@ async def cut_film(timeline: Timeline, frames: Sequence[Path], target: Path, *, 
         StorageError: the film could not be written.
     """
     await asyncio.to_thread(require_encoder, timeline.output.codec)
+    identity = await asyncio.to_thread(film_identity, timeline, frames)
+    if await asyncio.to_thread(read_identity, target) == identity:
+        return _planned(timeline, target)
     await asyncio.to_thread(require_fitting, frames, timeline.output)
     limit_s = limit_s or _time_limit_s(timeline)
     with atomic_path(target) as temporary, tempfile.TemporaryDirectory(prefix="storyreel-") as folder:
         try:
             async with asyncio.timeout(limit_s):
-                await _write_film(timeline, frames, temporary, folder=Path(folder))
+                await _write_film(timeline, frames, temporary, folder=Path(folder), comment=identity_mark(identity))
                 film = await read_film(temporary, name=target)
         except TimeoutError as exc:
             raise FilmError(f"{target}: not finished after {limit_s:.0f} s; is the machine overloaded?") from exc
@@ -55,8 +60,8 @@ async def cut_film(timeline: Timeline, frames: Sequence[Path], target: Path, *, 
     return film
 
 
-async def _write_film(timeline: Timeline, frames: Sequence[Path], path: Path, *, folder: Path) -> None:
-    (folder / "metadata.txt").write_text(film_metadata(timeline), encoding="utf-8")
+async def _write_film(timeline: Timeline, frames: Sequence[Path], path: Path, *, folder: Path, comment: str) -> None:
+    (folder / "metadata.txt").write_text(film_metadata(timeline, comment=comment), encoding="utf-8")
     copies = await encode_copies(timeline.output, timeline.holds, folder=folder)
     async with running_ffmpeg(_mux_arguments(timeline, path), folder=folder, stdin=PIPE) as muxer:
         assert muxer.stdin is not None
@@ -91,8 +96,12 @@ def _require_as_planned(film: Film, timeline: Timeline) -> None:
         raise FilmError(f"{film.path}: is not what was planned: {'; '.join(differences)}")
 
 
+def _planned(timeline: Timeline, path: Path) -> Film:
+    return Film(path, timeline.video_frames, timeline.duration_s, timeline.output.size, timeline.output.fps)
+
+
 def _differences(film: Film, timeline: Timeline) -> Iterator[str]:
-    planned = Film(film.path, timeline.video_frames, timeline.duration_s, timeline.output.size, timeline.output.fps)
+    planned = _planned(timeline, film.path)
     for name in ("video_frames", "duration_s", "size", "fps"):
         expected, found = getattr(planned, name), getattr(film, name)
         if expected != found:

@@ -7,9 +7,9 @@ from fractions import Fraction
 from pipelines.plan import Chapter, Timeline
 
 
-def film_metadata(timeline: Timeline) -> str:
-    """Return the ffmetadata text of the film's title and chapters, chapter times in whole video frames."""
-    lines = [";FFMETADATA1", f"title={_escaped(timeline.title)}"]
+def film_metadata(timeline: Timeline, *, comment: str = "") -> str:
+    """Return the ffmetadata text of the film's title, comment and chapters, chapter times in whole video frames."""
+    lines = [";FFMETADATA1", f"title={_escaped(timeline.title)}", f"comment={_escaped(comment)}"]
     for chapter in timeline.chapters:
         lines += _chapter_lines(chapter, timeline.output.fps)
     return "\n".join([*lines, ""])
