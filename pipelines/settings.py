@@ -17,12 +17,19 @@ EMBEDDED_ENDPOINT = "embedded"
 DEFAULT_RATE_LIMIT = 720
 DEFAULT_CONCURRENCY = 128
 _PREFIX = "STORYREEL_"
+# Nothing waits longer; infinity overflows a socket's timeout.
+_WEEK_S = 7 * 24 * 3600
 
 
 def _http_url(text: str) -> str:
-    scheme, _, rest = text.partition("://")
-    if scheme.lower() not in ("http", "https") or not rest.strip("/") or any(c.isspace() for c in text):
-        raise ValueError(f"must be an http:// or https:// address, got {text!r}")
+    complaint = ValueError("must be an http:// or https:// address")
+    try:
+        url = urlsplit(text)
+        named = url.hostname is not None and url.port != 0
+    except ValueError:
+        raise complaint from None
+    if url.scheme not in ("http", "https") or not named or any(c.isspace() for c in text):
+        raise complaint
     return text
 
 
@@ -57,23 +64,24 @@ class Settings(BaseSettings):
     endpoint: Annotated[str, AfterValidator(_http_url)] | None = None
     model: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     output: Path = Path("outputs")
-    budget_usd: Annotated[Decimal, Field(ge=0)] | None = None
+    # The books hold 9 million of each currency.
+    budget_usd: Annotated[Decimal, Field(ge=0, le=1_000_000)] | None = None
     database_url: SecretStr | None = None
     api_token: SecretStr | None = None
     root: Path | None = None
     rate_limit: int = Field(DEFAULT_RATE_LIMIT, ge=1, le=1_000_000)
     concurrency: int = Field(DEFAULT_CONCURRENCY, ge=1, le=1000)
-    connect_timeout_s: float = Field(10, gt=0)
-    read_timeout_s: float = Field(90, gt=0)
-    total_timeout_s: float = Field(180, gt=0)
+    connect_timeout_s: float = Field(10, gt=0, le=_WEEK_S)
+    read_timeout_s: float = Field(90, gt=0, le=_WEEK_S)
+    total_timeout_s: float = Field(180, gt=0, le=_WEEK_S)
     max_body_mib: int = Field(32, ge=1, le=1024)
     max_resends: int = Field(3, ge=0, le=100)
     max_refusals: int = Field(2, ge=1, le=100)
     max_rate_limited: int = Field(10, ge=1, le=1000)
     max_connects: int = Field(5, ge=1, le=1000)
     retry_quota: Annotated[int, Field(ge=0)] | None = None
-    max_retry_after_s: float = Field(900, ge=0)
-    max_wait_s: float = Field(3600, ge=0)
+    max_retry_after_s: float = Field(900, ge=0, le=_WEEK_S)
+    max_wait_s: float = Field(3600, ge=0, le=_WEEK_S)
 
     @property
     def effective_model(self) -> str:
@@ -83,7 +91,7 @@ class Settings(BaseSettings):
     @property
     def simulated(self) -> bool:
         """Whether the run buys sketches: their costs are made up and never summed with real ones."""
-        return self.effective_model == SKETCH_MODEL
+        return self.endpoint is None or self.effective_model == SKETCH_MODEL
 
     @property
     def endpoint_name(self) -> str:
@@ -92,7 +100,7 @@ class Settings(BaseSettings):
             return EMBEDDED_ENDPOINT
         url = urlsplit(self.endpoint)
         # Neither a user's name and password nor a key in the query belongs in books that people pass on.
-        return urlunsplit((url.scheme, url.netloc.rpartition("@")[2], url.path, "", ""))
+        return urlunsplit((url.scheme, url.netloc.rpartition("@")[2], url.path.rstrip("/"), "", ""))
 
     @property
     def effective_database_url(self) -> str:

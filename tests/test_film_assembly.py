@@ -293,17 +293,19 @@ def test_a_new_film_replaces_the_old_one(tmp_path: Path) -> None:
     ("damage", "reason"),
     [
         (lambda frame: frame.unlink(), "No such file or directory"),
+        (lambda frame: (frame.unlink(), frame.mkdir()), "Is a directory"),
         (lambda frame: frame.write_bytes(frame.read_bytes()[:2000]), "image file is truncated"),
         (lambda frame: frame.write_bytes(flipped(frame.read_bytes(), 3000)), "broken data stream"),
         (lambda frame: frame.write_bytes(b""), "is no PNG"),
         (lambda frame: Image.new("RGB", (64, 48)).save(frame, "JPEG"), "is no PNG"),
     ],
-    ids=["missing", "truncated", "corrupt", "empty", "JPEG"],
+    ids=["missing", "folder", "truncated", "corrupt", "empty", "JPEG"],
 )
 def test_a_broken_frame_is_named(tmp_path: Path, damage, reason: str) -> None:  # type: ignore[no-untyped-def]
     """A frame that cannot be read ends the film with its name; the old film stands, and no other file is left."""
     frames = flat_frames(tmp_path, NAMES)
-    Image.effect_noise((64, 48), 60).convert("RGB").save(frames[5])
+    noise = np.random.default_rng(5).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(frames[5])
     damage(frames[5])
     (tmp_path / "film.mp4").write_text("the old film")
     before = set(tmp_path.iterdir())

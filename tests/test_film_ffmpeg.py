@@ -149,6 +149,17 @@ def test_a_cancelled_block_leaves_no_child(tmp_path: Path, monkeypatch: pytest.M
         os.kill(pids[0], 0)
 
 
+def test_ctrl_c_in_a_terminal_does_not_reach_the_child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The child has a session of its own: we end it, so that an interrupted run is told as such."""
+    script(tmp_path / "ffmpeg", monkeypatch, "sleep 0.2")
+
+    async def session_of_the_child() -> int:
+        async with running_ffmpeg([], folder=tmp_path) as process:
+            return os.getsid(process.pid)
+
+    assert asyncio.run(session_of_the_child()) != os.getsid(0)
+
+
 async def run_to_end(*arguments: str, folder: Path) -> None:
     """Run ffmpeg and wait for it."""
     async with running_ffmpeg(arguments, folder=folder):

@@ -16,7 +16,7 @@ _HEADERS_MAX_BYTES = 32 << 20
 
 
 def film_identity(timeline: Timeline, frames: Sequence[Path]) -> str:
-    """Return the hex sha-256 of all that goes into a film: timeline, encoding, and each frame's size and time of change.
+    """Return the hex sha-256 of all that goes into a film: timeline, encoding, each frame's size and time of change.
 
     Raises:
         FilmError: a frame is gone.

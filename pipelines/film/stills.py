@@ -2,8 +2,9 @@
 
 A copy is a picture that says of each of its blocks: as before (ITU-T H.264, P_Skip, 8.4.1.1). It is the same for every
 still, so it is encoded once, from plain gray, and spliced in behind each still encoded with the same parameters.
-Measured with 8 frames of 1344x768, each held for 96 video frames: 0.24 of the time and 0.82 of the bytes that encoding
-every video frame takes, at the same likeness (SSIM 0.992).
+Measured with 60 frames of 1344x768, about 1 MB each, against one ffmpeg that encodes every video frame at the same
+preset: held for 96 video frames each, 0.12 of the time and 0.75 of the bytes; for 24, 0.23 and 0.75; for 6, 0.5 and
+1.0; for 1, 1.0 of the time. Four frames held for 1,440: 0.04 of the time, 1.45 of the bytes (more keyframes).
 """
 
 import asyncio

@@ -62,7 +62,8 @@ def write_csv(books: Books, storyboard: str, path: Path) -> None:
 def csv_text(books: Books, storyboard: str) -> str:
     """Return the ledger of a storyboard as CSV, one row an attempt, oldest first."""
     text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
+    # CRLF, as RFC 4180 has it: before 3.13 the writer quotes a cell's CR only if it is part of the line's end.
+    writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(COLUMNS)
     writer.writerows(_csv_row(row) for row in _rows(books, attempts.c.storyboard == storyboard))
     return text.getvalue()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import sqlalchemy
-from sqlalchemy import Connection, Engine, event, insert, select
+from sqlalchemy import Connection, Engine, event, insert, select, update
 
 from pipelines.errors import BooksError, StorageError
 from pipelines.ledger.schema import SCHEMA_VERSION, meta, metadata
@@ -32,7 +32,7 @@ class Books:
             self._engine = _open_engine(url)
         try:
             with _books_errors(url), self.transaction() as connection:
-                _prepare(connection)
+                _prepare(connection, url)
         except BaseException:
             self.close()
             raise
@@ -62,9 +62,16 @@ class Books:
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Connection]:
-        """Yield a connection that only reads, and waits for no writer."""
-        with self._engine.connect().execution_options(storyreel_read_only=True) as connection:
-            yield connection
+        """Yield a connection that only reads, and waits for no writer.
+
+        Raises:
+            StorageError: the database refused.
+        """
+        try:
+            with self._engine.connect().execution_options(storyreel_read_only=True) as connection:
+                yield connection
+        except sqlalchemy.exc.DBAPIError as exc:
+            raise StorageError(f"the books cannot be read: {exc.orig}; what was bought is kept") from exc
 
     def now(self, connection: Connection) -> int:
         """Return microseconds since 1970 by the clock that all users of these books share."""
@@ -75,8 +82,13 @@ class Books:
 
 
 def books_exist(url: str) -> bool:
-    """Say whether opening `url` would find books; for SQLite, without making the file."""
-    parsed = sqlalchemy.make_url(url)
+    """Say whether opening `url` would find books; for SQLite, without making the file.
+
+    Raises:
+        BooksError: `url` is none.
+    """
+    with _books_errors(url):
+        parsed = sqlalchemy.make_url(url)
     return parsed.get_backend_name() != "sqlite" or (parsed.database is not None and Path(parsed.database).is_file())
 
 
@@ -108,22 +120,26 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
 
 
-def _prepare(connection: Connection) -> None:
+def _prepare(connection: Connection, url: str) -> None:
     metadata.create_all(connection)
     version = connection.scalar(select(meta.c.schema_version))
     if version is None:
         connection.execute(insert(meta).values(schema_version=SCHEMA_VERSION))
     elif version > SCHEMA_VERSION:
         raise BooksError(
-            f"the books have schema version {version}, this storyreel knows {SCHEMA_VERSION}: upgrade storyreel"
+            f"{_without_password(url)}: the books have schema version {version}, this storyreel knows "
+            f"{SCHEMA_VERSION}: upgrade storyreel"
         )
+    elif version < SCHEMA_VERSION:
+        connection.exec_driver_sql("ALTER TABLE gates ADD COLUMN booked_at BIGINT NOT NULL DEFAULT 0")
+        connection.execute(update(meta).values(schema_version=SCHEMA_VERSION))
 
 
 @contextlib.contextmanager
 def _books_errors(url: str) -> Iterator[None]:
     try:
         yield
-    except (sqlalchemy.exc.SQLAlchemyError, OSError, ImportError, StorageError) as exc:
+    except (sqlalchemy.exc.SQLAlchemyError, OSError, ImportError, ValueError, StorageError) as exc:
         # The driver's own words; SQLAlchemy's would add the statement and a link.
         reason = getattr(exc.__cause__ or exc, "orig", None) or exc
         raise BooksError(
@@ -134,6 +150,9 @@ def _books_errors(url: str) -> Iterator[None]:
 
 def _without_password(url: str) -> str:
     try:
-        return sqlalchemy.make_url(url).render_as_string(hide_password=True)
-    except sqlalchemy.exc.ArgumentError:
+        parsed = sqlalchemy.make_url(url)
+    except (sqlalchemy.exc.ArgumentError, ValueError):
         return "STORYREEL_DATABASE_URL"
+    # Passwords hide in the query too, and what follows an unescaped @ in one is taken for the host.
+    host = parsed.host.rpartition("@")[2] if parsed.host else None
+    return parsed.set(query={}, host=host).render_as_string(hide_password=True)

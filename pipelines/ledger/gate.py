@@ -42,27 +42,24 @@ class Gate:
     def admit(self, order: Order) -> Admission:
         """Enter `order` in the books as sent, or say why it must not be."""
         with self._books.transaction() as connection:
-            tat, cool_until = self._lock(connection)
-            now = self._books.now(connection)
+            now, tat, cool_until = self._lock(connection)
             if _is_kept(connection, order.spec.request_key):
                 return AlreadyKept()
             if holder := self._claim(connection, order.spec.request_key, now=now):
                 return HeldElsewhere(holder)
             if refusal := self._reserve(connection, order):
                 return refusal
-            # A place more than a minute ahead means that the clock was set back; a minute from now is always safe.
-            send_at = max(min(tat, now + _MINUTE_US), cool_until, now)
-            connection.execute(update(gates).where(self._row).values(tat=send_at + self._interval))
+            send_at = max(tat, cool_until, now)
+            self._book(connection, now, tat=send_at + self._interval, cool_until=cool_until)
             attempt_id = self._enter(connection, order, send_at=send_at)
         return Admitted(attempt_id, send_at, wait_s=(send_at - now) / 1_000_000)
 
     def cool_down(self, delay_s: float) -> None:
         """Let nobody send to this endpoint for `delay_s` seconds from now."""
         with self._books.transaction() as connection:
-            _, cool_until = self._lock(connection)
-            until = self._books.now(connection) + int(delay_s * 1_000_000)
-            if until > cool_until:
-                connection.execute(update(gates).where(self._row).values(cool_until=until))
+            now, tat, cool_until = self._lock(connection)
+            until = now + int(delay_s * 1_000_000)
+            self._book(connection, now, tat=tat, cool_until=max(until, cool_until))
 
     def withdraw(self, admitted: Admitted) -> None:
         """Strike out an attempt that was admitted and never sent; nothing was asked, so nothing is owed."""
@@ -79,13 +76,20 @@ class Gate:
             ours = (leases.c.request_key == request_key) & (leases.c.run_id == self._run.run_id)
             connection.execute(delete(leases).where(ours))
 
-    def _lock(self, connection: Connection) -> tuple[int, int]:
-        """Lock this endpoint's row, made on first use, and return its tat and cool_until."""
+    def _lock(self, connection: Connection) -> tuple[int, int, int]:
+        """Lock this endpoint's row, made on first use, and return the time, its tat and its cool_until."""
         insert_row = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-        fresh = insert_row(gates).values(endpoint=self._run.endpoint, tat=0, cool_until=0)
+        fresh = insert_row(gates).values(endpoint=self._run.endpoint, tat=0, cool_until=0, booked_at=0)
         connection.execute(fresh.on_conflict_do_nothing())
         row = connection.execute(select(gates).where(self._row).with_for_update()).one()
-        return row.tat, row.cool_until
+        now = self._books.now(connection)
+        # A clock that was set back takes the bookings along: what was a second away still is, and no minute is overfull.
+        set_back = max(row.booked_at - now, 0)
+        return now, row.tat - set_back, row.cool_until - set_back
+
+    def _book(self, connection: Connection, now: int, *, tat: int, cool_until: int) -> None:
+        booked = {"tat": tat, "cool_until": cool_until, "booked_at": now}
+        connection.execute(update(gates).where(self._row).values(booked))
 
     def _claim(self, connection: Connection, request_key: str, *, now: int) -> str | None:
         """Take the lease on a take; return the run that holds it, if one that lives does."""

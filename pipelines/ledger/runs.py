@@ -96,7 +96,11 @@ def held_elsewhere(books: Books, request_keys: Collection[str], *, run_id: str) 
 
 def _process_lives(row: RowMapping) -> bool:
     try:
-        started = psutil.Process(row["pid"]).create_time()
+        process = psutil.Process(row["pid"])
+        # Dead, and kept in the table only because nobody has asked how it ended.
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return False
+        started = process.create_time()
     except psutil.NoSuchProcess:
         return False
     except psutil.AccessDenied:

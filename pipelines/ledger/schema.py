@@ -17,7 +17,8 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-SCHEMA_VERSION = 1
+# 2: gates.booked_at.
+SCHEMA_VERSION = 2
 
 
 class Exact(TypeDecorator[Decimal]):
@@ -61,6 +62,8 @@ gates = Table(
     # GCRA's theoretical arrival time: the earliest moment at which the next attempt may be sent.
     Column("tat", Microseconds, nullable=False),
     Column("cool_until", Microseconds, nullable=False),
+    # When these two were written: a clock that shows less has been set back.
+    Column("booked_at", Microseconds, nullable=False, server_default="0"),
 )
 
 runs = Table(

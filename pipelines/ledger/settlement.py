@@ -65,7 +65,9 @@ def _charge(connection: Connection, attempt_id: int, cost_usd: Decimal | None) -
     ).one()
     charged = row.reserved_usd if row.cost_usd is None else row.cost_usd
     connection.execute(update(attempts).where(entry).values(cost_usd=cost_usd))
-    committed = runs.c.committed_usd + (cost_usd - charged)
+    # As it was stored: a cost with more digits than the books hold must not be rounded twice, and differently.
+    stored = connection.execute(select(attempts.c.cost_usd).where(entry)).scalar_one()
+    committed = runs.c.committed_usd + (stored - charged)
     connection.execute(update(runs).where(runs.c.run_id == row.run_id).values(committed_usd=committed))
 
 

@@ -60,5 +60,5 @@ def _verify_csv(books: Books, storyboard: str, folder: Path) -> Iterator[str]:
     path = folder / "ledger.csv"
     if not path.is_file():
         yield f"{path}: is gone; render again, or write it with --csv"
-    elif path.read_text(encoding="utf-8") != csv_text(books, storyboard):
+    elif path.read_bytes() != csv_text(books, storyboard).encode():
         yield f"{path}: is not what the books say; render again, or write it with --csv"

@@ -1,0 +1,125 @@
+"""Run commands and see what they cost: wall time, processor time of all their processes, peak memory of the largest."""
+
+import contextlib
+import json
+import os
+import resource
+import socket
+import statistics
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+BIN = Path(sys.executable).parent
+_START_TIMEOUT_S = 180
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a command cost: seconds on the clock, seconds of processor, peak resident MiB, and what it said."""
+
+    wall_s: float
+    cpu_s: float
+    peak_mib: float
+    stdout: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of the table: what was measured, the figure, against what, and what it should be."""
+
+    name: str
+    figure: str
+    against: str
+    aim: str
+
+
+def run(command: Sequence[str | Path], *, cwd: Path | None = None, env: dict[str, str] | None = None) -> Cost:
+    """Run a command to its end, which must be a good one."""
+    started = time.perf_counter()
+    with subprocess.Popen(command, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        stdout = process.stdout.read()
+        stderr = process.stderr.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{command} ended with {process.returncode}:\n{stderr.decode()}")
+    wall_s = time.perf_counter() - started
+    return Cost(wall_s, usage.ru_utime + usage.ru_stime, _mib(usage), stdout.decode())
+
+
+def paired(first: Sequence[str | Path], second: Sequence[str | Path], *, rounds: int) -> tuple[float, float, float]:
+    """Run two commands in turn; return their median wall times and the median ratio, first over second."""
+    pairs = [(run(first).wall_s, run(second).wall_s) for _ in range(rounds)]
+    ratio = statistics.median(one / other for one, other in pairs)
+    return statistics.median(one for one, _ in pairs), statistics.median(other for _, other in pairs), ratio
+
+
+@contextlib.contextmanager
+def prefect_server(home: Path) -> Iterator[dict[str, str]]:
+    """Run a Prefect server; yield the environment that points to it, so that its start is in nobody's time."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}/api"
+    env = {**os.environ, "PREFECT_HOME": str(home), "PREFECT_API_URL": url, "DO_NOT_TRACK": "1"}
+    command = [BIN / "prefect", "server", "start", "--no-ui", "--host", "127.0.0.1", "--port", str(port)]
+    with subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+        try:
+            _await(f"{url}/health")
+            yield env
+        finally:
+            server.terminate()
+            server.wait(30)
+
+
+@contextlib.contextmanager
+def flux_server(*options: str) -> Iterator[str]:
+    """Serve the FLUX API in a process of its own; yield its address."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    with subprocess.Popen([BIN / "storyreel", "serve", "--port", str(port), *options], stderr=subprocess.DEVNULL) as api:
+        try:
+            _await(f"{url}/_stats")
+            yield url
+        finally:
+            api.terminate()
+            api.wait(30)
+
+
+def get_json(url: str) -> Any:
+    """Return what an address answers."""
+    with urllib.request.urlopen(url, timeout=30) as answer:
+        return json.load(answer)
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def print_table(rows: Sequence[Row]) -> None:
+    """Print rows as a Markdown table."""
+    print("| measured | figure | against | aim |\n| --- | --- | --- | --- |")
+    for row in rows:
+        print(f"| {row.name} | {row.figure} | {row.against} | {row.aim} |")
+
+
+def _await(url: str) -> None:
+    deadline = time.monotonic() + _START_TIMEOUT_S
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=5):
+            return
+        time.sleep(0.1)
+    raise SystemExit(f"{url} does not answer")
+
+
+def _mib(usage: resource.struct_rusage) -> float:
+    # Linux counts KiB, macOS bytes.
+    return usage.ru_maxrss / (1024 if sys.platform == "linux" else 1 << 20)

@@ -1,0 +1,92 @@
+"""The main job: processor time a frame, the share of the rate limit, re-rendering, memory."""
+
+import json
+import statistics
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.measure import BIN, Cost, Row, flux_server, get_json, prefect_server, run
+from benchmarks.naive import prefect_map_rate, sequential_rate
+
+_FRAMES = 360
+_LIMIT_A_MINUTE = 720
+_LATENCY_S = (3.0, 10.0)
+_MODEL = ("--model", "sketch", "--json")
+
+
+def rows(folder: Path) -> Iterator[Row]:
+    """Measure, in a folder of our own."""
+    with prefect_server(folder / "prefect") as env:
+        yield from _processor_and_memory(folder, env)
+        yield from _unchanged(folder, env)
+        yield from _at_the_limit(folder, env)
+
+
+def _processor_and_memory(folder: Path, env: dict[str, str]) -> Iterator[Row]:
+    peaks = {}
+    with flux_server("--rate-limit", "0") as url:
+        for frames in (100, 2000):
+            board = write_board(folder / f"memory-{frames}.yaml", frames)
+            bought = _render(board, env, "--endpoint", url, "--rate-limit", "1000000")
+            again = _render(board, env, "--endpoint", url)
+            peaks[frames] = bought.peak_mib
+            if frames == 100:
+                per_frame_ms = 1000 * (bought.cpu_s - again.cpu_s) / frames
+    yield Row("client processor time a frame", f"{per_frame_ms:.1f} ms", "re-render subtracted; film of 16x16", "25 ms")
+    ratio = peaks[2000] / peaks[100]
+    yield Row("peak memory, 2,000 frames over 100", f"{ratio:.2f}", f"{peaks[100]:.0f} MiB at 100", "1.25")
+
+
+def _unchanged(folder: Path, env: dict[str, str]) -> Iterator[Row]:
+    """Render 2,000 frames again (bought by the memory run), beside a flow that does nothing."""
+    again = _render(folder / "memory-2000.yaml", env)
+    nothing = run([BIN / "python", "-m", "benchmarks.naive", "nothing"], env=env)
+    requests = json.loads(again.stdout)["requests"]
+    beyond_s = again.wall_s - nothing.wall_s
+    figure = f"{beyond_s:.1f} s, {requests} requests"
+    yield Row("re-render of 2,000 unchanged frames", figure, f"an empty Prefect flow ({nothing.wall_s:.1f} s)", "3 s, 0")
+
+
+def _at_the_limit(folder: Path, env: dict[str, str]) -> Iterator[Row]:
+    board = write_board(folder / "limit.yaml", _FRAMES, aspect="4:3")
+    latency = "{:g}-{:g}".format(*_LATENCY_S)
+    with flux_server("--rate-limit", str(_LIMIT_A_MINUTE), "--latency", latency) as url:
+        cost = _render(board, env, "--endpoint", url)
+        stats = get_json(f"{url}/_stats")
+    summary = json.loads(cost.stdout)
+    ideal_s = _FRAMES * 60 / _LIMIT_A_MINUTE + _last_latency_s(folder / "outputs/limit/ledger.csv")
+    refused = stats["by_status"].get("429", 0)
+    name = f"{_FRAMES} frames at {_LIMIT_A_MINUTE}/min, latency {latency} s: wall time over ideal"
+    yield Row(name, f"{summary['elapsed_s'] / ideal_s:.3f}, {refused} x 429", f"{ideal_s:.1f} s", "1.10, 0")
+    rate = _FRAMES / summary["elapsed_s"]
+    yield from _compared(folder, env, rate, latency)
+
+
+def _compared(folder: Path, env: dict[str, str], rate: float, latency: str) -> Iterator[Row]:
+    with flux_server("--rate-limit", "0", "--latency", latency) as url:
+        alone = sequential_rate(url, requests=6)
+        mapped = prefect_map_rate(url, env, requests=40)
+    yield Row("the same, times as fast", f"{rate / alone:.0f}", "flux-api.md's loop, extrapolated from 6", "-")
+    yield Row("the same, times as fast", f"{rate / mapped:.1f}", "Prefect .map + rate_limit, from 40", "-")
+
+
+def write_board(path: Path, frames: int, *, aspect: str = "1:1") -> Path:
+    """Write a storyboard of many frames whose film costs next to nothing."""
+    prompts = "\n".join(f"  - a harbor, view {number}" for number in range(frames))
+    path.write_text(
+        "title: Many\noutput: {fps: 2, size: 16x16}\n"
+        f"defaults: {{aspect: {aspect}, hold: 1s}}\nmax_frames: {frames}\nprompts:\n{prompts}\n"
+    )
+    return path
+
+
+def _render(board: Path, env: dict[str, str], *options: str) -> Cost:
+    return run([BIN / "storyreel", "render", board, *_MODEL, *options], cwd=board.parent, env=env)
+
+
+def _last_latency_s(ledger: Path) -> float:
+    import csv
+
+    with ledger.open(newline="") as file:
+        return float(list(csv.DictReader(file))[-1]["latency_s"])
