@@ -17,6 +17,7 @@ EMBEDDED_ENDPOINT = "embedded"
 DEFAULT_RATE_LIMIT = 720
 DEFAULT_CONCURRENCY = 128
 _PREFIX = "STORYREEL_"
+_SECRETS = ("api_token", "database_url")
 # Nothing waits longer; infinity overflows a socket's timeout.
 _WEEK_S = 7 * 24 * 3600
 
@@ -114,11 +115,14 @@ def load_settings(overrides: Mapping[str, Any] | None = None) -> Settings:
     """Read the settings from the environment and .env; `overrides` that are not None win.
 
     Raises:
-        UsageError: a value is out of its range; the message names every variable or option and its cure.
+        UsageError: a value is out of its range; the message names every variable or option and its cure. Or .env
+            is no text.
     """
     given = {name: value for name, value in (overrides or {}).items() if value is not None}
     try:
         return Settings(**given)
+    except UnicodeDecodeError as exc:
+        raise UsageError(f".env: cannot be read: {exc}; save it as UTF-8") from exc
     except ValidationError as exc:
         raise UsageError("\n".join(_complaint(error, given) for error in exc.errors())) from exc
 
@@ -126,4 +130,7 @@ def load_settings(overrides: Mapping[str, Any] | None = None) -> Settings:
 def _complaint(error: Any, given: Mapping[str, Any]) -> str:
     name = str(error["loc"][0])
     place = f"--{name.removesuffix('_usd').replace('_', '-')}" if name in given else f"{_PREFIX}{name.upper()}"
-    return f"{place}: {error['msg'].removeprefix('Value error, ')}, got {error['input']!r}"
+    message = f"{place}: {error['msg'].removeprefix('Value error, ')}"
+    # An address may hold a password before its @.
+    hidden = name in _SECRETS or "@" in str(error["input"])
+    return message if hidden else f"{message}, got {error['input']!r}"

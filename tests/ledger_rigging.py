@@ -100,5 +100,3 @@ def kill(books: Books, run_id: str) -> None:
     """Let a run's process be gone, as after SIGKILL: its entry says nothing of it."""
     with books.transaction() as connection:
         connection.execute(update(runs).where(runs.c.run_id == run_id).values(pid=NO_SUCH_PID))
-
-

@@ -201,9 +201,7 @@ def test_processes_that_open_new_books_at_once_all_succeed(tmp_path: Path) -> No
     """The first run on a farm finds no file, in many places at the same moment."""
     program = f"from pipelines.ledger.books import Books; Books({url_of(tmp_path)!r}).close()"
 
-    processes = [
-        subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True) for _ in range(4)
-    ]
+    processes = [subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True) for _ in range(4)]
     errors = [process.communicate()[1] for process in processes]
 
     assert errors == [""] * 4

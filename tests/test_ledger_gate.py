@@ -153,7 +153,9 @@ def test_threads_that_ask_at_once_get_places_of_their_own(tmp_path: Path) -> Non
 
 @given(
     rate_limit=st.integers(1, 30),
-    arrivals=st.lists(st.tuples(st.integers(0, 3), st.sampled_from([0, 0, 1 / 64, 0.5, 3, 59, 61, 200])), min_size=2, max_size=25),
+    arrivals=st.lists(
+        st.tuples(st.integers(0, 3), st.sampled_from([0, 0, 1 / 64, 0.5, 3, 59, 61, 200])), min_size=2, max_size=25
+    ),
     cool_downs=st.dictionaries(st.integers(0, 20), st.sampled_from([0.5, 60, 61, 900]), max_size=3),
 )
 @settings(max_examples=25, deadline=None)

@@ -77,9 +77,7 @@ def test_attempts_without_a_take_are_no_difference(books: Books, gate: Gate, fol
 
 @pytest.mark.parametrize("aspect", AspectRatio)
 @pytest.mark.parametrize("steps", [1, 8])
-def test_every_list_price_is_accepted(
-    books: Books, gate: Gate, folder: Path, aspect: AspectRatio, steps: int
-) -> None:
+def test_every_list_price_is_accepted(books: Books, gate: Gate, folder: Path, aspect: AspectRatio, steps: int) -> None:
     """The price of what was asked, for each aspect ratio and number of steps."""
     spec = frame_spec(1, prompt="another", aspect=aspect, steps=steps)
     settle_bill(books, admit(gate, order(spec)).attempt_id, Billed(spec.price.usd, spec.price.neurons, 4))

@@ -22,7 +22,11 @@ class BooksDesk:
     async def __call__(self, write: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run `write` to its end, even if the caller is cancelled meanwhile."""
         call = functools.partial(write, *args, **kwargs)
-        return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._thread, call))
+        written = asyncio.get_running_loop().run_in_executor(self._thread, call)
+        # A caller who was cancelled hears of no error, and nobody else shall: what stays open, the next run closes.
+        written.add_done_callback(lambda done: done.cancelled() or done.exception())
+        await asyncio.wait([written])
+        return written.result()
 
     def close(self) -> None:
         """Wait for what was asked, then end the thread."""

@@ -1,0 +1,123 @@
+"""What a watcher is told: counts that add up, and a rate that is neither ahead of the run nor behind it."""
+
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipelines.progress import Progress
+
+
+@dataclass
+class Seconds:
+    """A clock that stands still until it is turned."""
+
+    now: float = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Seconds:
+    return Seconds()
+
+
+@pytest.fixture
+def progress(clock: Seconds) -> Progress:
+    return Progress(clock=clock)
+
+
+def send(progress: Progress, clock: Seconds, count: int, *, gap_s: float) -> None:
+    """Send some requests, each `gap_s` after the one before."""
+    for _ in range(count):
+        clock.now += gap_s
+        progress.sent(again=False)
+
+
+def test_requests_are_counted_as_they_leave_and_end(progress: Progress) -> None:
+    """Two sent, one of them again, one answered."""
+    progress.sent(again=False)
+    progress.sent(again=True)
+    progress.answered()
+
+    assert (progress.requests, progress.resends, progress.in_flight) == (2, 1, 1)
+
+
+def test_frames_are_done_however_they_ended(progress: Progress) -> None:
+    """Reused, bought or failed: none of them needs more work."""
+    progress.reused, progress.bought, progress.failed = 3, 4, 5
+
+    assert progress.done == 12
+
+
+@pytest.mark.parametrize(("count", "rate"), [(0, 0), (1, 1), (2, 60), (31, 60), (600, 60)])
+def test_the_rate_is_that_of_the_last_minute(progress: Progress, clock: Seconds, count: int, rate: float) -> None:
+    """One a second is sixty a minute, from the second request on, and after ten minutes still."""
+    send(progress, clock, count, gap_s=1)
+
+    assert progress.requests_per_minute == pytest.approx(rate)
+
+
+def test_the_rate_falls_while_nothing_is_sent(progress: Progress, clock: Seconds) -> None:
+    """A run that waits is not as fast as it was; after a minute it stands."""
+    send(progress, clock, 11, gap_s=1)
+    rates = []
+    for silence_s in (10, 20, 20, 20):
+        clock.now += silence_s
+        rates.append(progress.requests_per_minute)
+
+    assert rates == [pytest.approx(30), pytest.approx(15), pytest.approx(60 * 9 / 59), 0]
+
+
+def test_requests_at_one_moment_have_a_rate(progress: Progress, clock: Seconds) -> None:
+    """No division by zero on a coarse clock."""
+    send(progress, clock, 2, gap_s=0)
+
+    assert progress.requests_per_minute == 60_000
+
+
+@given(st.lists(st.floats(0, 100), max_size=50))
+def test_the_rate_is_never_negative(gaps_s: list[float]) -> None:
+    """Whatever the pattern."""
+    clock = Seconds()
+    progress = Progress(clock=clock)
+    for gap_s in gaps_s:
+        send(progress, clock, 1, gap_s=gap_s)
+
+        assert progress.requests_per_minute >= 0
+
+
+def test_the_time_left_follows_from_the_rate(progress: Progress, clock: Seconds) -> None:
+    """A hundred to buy, ten done, one a second: ninety seconds."""
+    progress.to_buy, progress.bought, progress.failed = 100, 8, 2
+    send(progress, clock, 10, gap_s=1)
+
+    assert progress.seconds_left == pytest.approx(90)
+
+
+def test_reused_frames_take_no_time(progress: Progress, clock: Seconds) -> None:
+    """Only those to buy do."""
+    progress.frames, progress.reused, progress.to_buy, progress.bought = 50, 40, 10, 10
+    send(progress, clock, 10, gap_s=1)
+
+    assert progress.seconds_left == 0
+
+
+@pytest.mark.parametrize("sent", [0, 1])
+def test_before_there_is_a_rate_nobody_knows_the_time_left(progress: Progress, clock: Seconds, sent: int) -> None:
+    """One request is no pace."""
+    progress.to_buy = 10
+    send(progress, clock, sent, gap_s=1)
+
+    assert progress.seconds_left is None
+
+
+def test_a_run_that_stands_still_promises_nothing(progress: Progress, clock: Seconds) -> None:
+    """No time left is told while nothing moves."""
+    progress.to_buy = 10
+    send(progress, clock, 5, gap_s=1)
+    clock.now += 120
+
+    assert progress.seconds_left is None
