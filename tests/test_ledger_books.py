@@ -197,6 +197,13 @@ def test_an_address_that_leads_nowhere_is_named_without_its_password(url: str, s
     assert "hunter2" not in str(caught.value)
 
 
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///", "sqlite:///:memory:"])
+def test_books_are_not_kept_in_memory(url: str) -> None:
+    """Each thread would find books of its own there, and they would be gone with the run."""
+    with pytest.raises(BooksError, match=f": books in memory would end with the thread .*; name a file; {CURE}$"):
+        Books(url)
+
+
 def test_processes_that_open_new_books_at_once_all_succeed(tmp_path: Path) -> None:
     """The first run on a farm finds no file, in many places at the same moment."""
     program = f"from pipelines.ledger.books import Books; Books({url_of(tmp_path)!r}).close()"
@@ -251,7 +258,7 @@ def test_books_elsewhere_are_taken_to_exist(url: str, exist: bool) -> None:
 @pytest.mark.parametrize("url", ["harbor", "postgresql://amy:hunter2@books.test:port/reel"])
 def test_asking_at_an_address_that_is_none_is_a_usage_error(url: str) -> None:
     """`plan` complains of a wrong address as `render` does."""
-    with pytest.raises(BooksError, match="^STORYREEL_DATABASE_URL: the books cannot be opened: ") as caught:
+    with pytest.raises(BooksError, match=r"^STORYREEL_DATABASE_URL: the books cannot be opened: ") as caught:
         books_exist(url)
 
     assert "hunter2" not in str(caught.value)
@@ -262,9 +269,14 @@ def test_asking_at_an_address_that_is_none_is_a_usage_error(url: str) -> None:
 
 def test_a_transaction_that_fails_leaves_nothing(books: Books) -> None:
     """An error of ours rolls back what was written before it, and comes through as it is."""
-    with pytest.raises(RuntimeError, match="midway"), books.transaction() as connection:
-        connection.execute(insert(gates).values(endpoint="http://flux.test", tat=0, cool_until=0))
-        raise RuntimeError("midway")
+
+    def fail_midway() -> None:
+        with books.transaction() as connection:
+            connection.execute(insert(gates).values(endpoint="http://flux.test", tat=0, cool_until=0))
+            raise RuntimeError("midway")
+
+    with pytest.raises(RuntimeError, match="midway"):
+        fail_midway()
 
     assert table_rows(books, gates, "endpoint") == []
 
@@ -337,7 +349,7 @@ def test_the_clock_counts_whole_microseconds(books: Books) -> None:
 @given(st.integers(-(2**63), 2**63 - 1))
 def test_an_exact_amount_comes_back_as_it_went_in(units: int) -> None:
     """Twelve places, over the whole width of the column, without exponent or trailing zeros."""
-    usd, dialect = Exact(12), sqlite.dialect()  # type: ignore[no-untyped-call]
+    usd, dialect = Exact(12), sqlite.dialect()
     amount = Decimal(units) / 10**12
 
     stored = usd.process_bind_param(amount, dialect)
@@ -351,7 +363,7 @@ def test_an_exact_amount_comes_back_as_it_went_in(units: int) -> None:
 @pytest.mark.parametrize("none", [Exact(12).process_bind_param, Exact(12).process_result_value])
 def test_an_unknown_amount_stays_unknown(none: Callable[..., object]) -> None:
     """None is no zero, on the way in or out."""
-    assert none(None, sqlite.dialect()) is None  # type: ignore[no-untyped-call]
+    assert none(None, sqlite.dialect()) is None
 
 
 @pytest.mark.parametrize(
@@ -368,7 +380,7 @@ def test_an_unknown_amount_stays_unknown(none: Callable[..., object]) -> None:
 )
 def test_digits_that_the_books_cannot_hold_are_rounded(books: Books, given_usd: str, stored: str) -> None:
     """The noise of a float, as some servers put into their headers, is not money."""
-    usd, dialect = Exact(12), sqlite.dialect()  # type: ignore[no-untyped-call]
+    usd, dialect = Exact(12), sqlite.dialect()
 
     back = usd.process_result_value(usd.process_bind_param(Decimal(given_usd), dialect), dialect)
 

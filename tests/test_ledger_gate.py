@@ -2,7 +2,8 @@
 
 import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
@@ -563,22 +564,15 @@ def test_the_interval_is_the_ceiling_of_the_documented_formula() -> None:
     assert all(math.ceil(60e6 / (limit * 0.98)) == interval_us(limit) for limit in limits)
 
 
-def in_threads(*work: object) -> None:
+def in_threads(*work: Callable[[], object]) -> None:
     """Start every piece of work at the same moment; raise what one of them raised."""
-    start, errors = threading.Barrier(len(work)), list[BaseException]()
+    start = threading.Barrier(len(work))
 
-    def go(each: object) -> None:
-        assert callable(each)
+    def go(each: Callable[[], object]) -> None:
         start.wait()
-        try:
-            each()
-        except BaseException as exc:
-            errors.append(exc)
+        each()
 
-    threads = [threading.Thread(target=go, args=(each,)) for each in work]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if errors:
-        raise errors[0]
+    with ThreadPoolExecutor(len(work)) as pool:
+        started = [pool.submit(go, each) for each in work]
+    for each in started:
+        each.result()

@@ -94,7 +94,7 @@ def test_a_run_is_entered_once(books: Books) -> None:
     """Two runs of one name would share a budget."""
     start_run(books, run())
 
-    with pytest.raises(StorageError, match="UNIQUE constraint failed: runs.run_id"):
+    with pytest.raises(StorageError, match=r"UNIQUE constraint failed: runs\.run_id"):
         start_run(books, run())
 
 

@@ -67,7 +67,7 @@ def test_a_quote_is_the_list_price_of_what_is_missing() -> None:
         frames=720,
         reuse=0,
         generate=720,
-        price=Price(Decimal("0.46944"), Decimal("16.4304"), Decimal("41472")),
+        price=Price(Decimal("0.46944"), Decimal("16.4304"), Decimal(41472)),
         worst_case_usd=2 * Decimal("0.46944"),
         time_at_rate_limit_s=Fraction(60),
     )

@@ -182,7 +182,9 @@ def test_a_bad_value_in_a_dotenv_file_is_named(tmp_path: Path) -> None:
     """As one in the environment is."""
     (tmp_path / ".env").write_text("STORYREEL_RATE_LIMIT=0\n")
 
-    with pytest.raises(UsageError, match="^STORYREEL_RATE_LIMIT: Input should be greater than or equal to 1, got '0'$"):
+    with pytest.raises(
+        UsageError, match=r"^STORYREEL_RATE_LIMIT: Input should be greater than or equal to 1, got '0'$"
+    ):
         load_settings()
 
 
@@ -229,7 +231,7 @@ def test_settings_do_not_change() -> None:
     settings = load_settings()
 
     with pytest.raises(ValidationError, match="frozen"):
-        settings.rate_limit = 1
+        settings.rate_limit = 1  # type: ignore[misc]
 
 
 # Secrets

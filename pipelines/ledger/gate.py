@@ -83,7 +83,7 @@ class Gate:
         connection.execute(fresh.on_conflict_do_nothing())
         row = connection.execute(select(gates).where(self._row).with_for_update()).one()
         now = self._books.now(connection)
-        # A clock that was set back takes the bookings along: what was a second away still is, and no minute is overfull.
+        # A clock that was set back takes the bookings along: what was a second away still is, no minute gets overfull.
         set_back = max(row.booked_at - now, 0)
         return now, row.tat - set_back, row.cool_until - set_back
 

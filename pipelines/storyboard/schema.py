@@ -188,7 +188,11 @@ def _prompts_list(value: object) -> object:
     return value
 
 
-Steps = Annotated[int, BeforeValidator(_whole(1, 8)), Field(ge=1, le=8)]
+def _whole_numbers(least: int, most: int) -> dict[str, Any]:
+    return {"type": "integer", "minimum": least, "maximum": most}
+
+
+Steps = Annotated[int, BeforeValidator(_whole(1, 8)), WithJsonSchema(_whole_numbers(1, 8))]
 Aspect = Annotated[AspectRatio, BeforeValidator(_choice(AspectRatio))]
 FrameFit = Annotated[Fit, BeforeValidator(_choice(Fit))]
 FilmFit = Annotated[
@@ -230,7 +234,7 @@ Id = Annotated[
     WithJsonSchema({"type": "string", "pattern": f"^{_ID.pattern}$", "maxLength": 100}),
 ]
 Name = Annotated[str, BeforeValidator(_name)]
-Text = Annotated[str, BeforeValidator(_text), Field(min_length=1)]
+Text = Annotated[str, BeforeValidator(_text), WithJsonSchema({"type": "string", "minLength": 1})]
 ScalarText = Annotated[str, BeforeValidator(_scalar_text), WithJsonSchema({"type": ["string", "number", "boolean"]})]
 Cut = Annotated[
     Literal["cut"],
@@ -291,9 +295,9 @@ class ShotNoun(Cascading):
     id: Id | None = Field(None, description="Unique in its scene. Default shot-1, shot-2 ...")
     prompt: Text | None = Field(None, description="What to draw; a Jinja2 template over vars and matrix keys.")
     prompts: Prompts | None = Field(None, description="A list of prompts, or keyframes that hold until the next.")
-    frames: Annotated[int, BeforeValidator(_whole(1, 1_000_000)), Field(ge=1)] | None = Field(
-        None, description="How many frames, with `prompt` or keyframes."
-    )
+    frames: (
+        Annotated[int, BeforeValidator(_whole(1, 1_000_000)), WithJsonSchema(_whole_numbers(1, 1_000_000))] | None
+    ) = Field(None, description="How many frames, with `prompt` or keyframes.")
     matrix: dict[Name, Annotated[list[ScalarText], Field(min_length=1)]] | None = Field(
         None, description="A frame for each combination of values, the last key turning fastest."
     )
@@ -359,7 +363,7 @@ class OutputNoun(_Noun):
     fps: Fps = Field(Fraction(24), description="Video frames a second: 24, 23.976, 30000/1001.", validate_default=False)
     size: FilmSize | None = Field(None, description="Pixels, 1344x768. Default the aspect ratio's own.")
     codec: Literal["h264"] = Field("h264", description="Video codec.")
-    crf: Annotated[int, BeforeValidator(_whole(0, 51)), Field(ge=0, le=51)] = Field(
+    crf: Annotated[int, BeforeValidator(_whole(0, 51)), WithJsonSchema(_whole_numbers(0, 51))] = Field(
         18, description="Constant rate factor: lower is finer and larger."
     )
     fit: FilmFit = Field(Fit.COVER, description="How a frame of another shape is laid into the film's size.")
@@ -379,8 +383,8 @@ class StoryboardNoun(_Noun):
     title: Text | None = Field(None, description="The film's title. Default the id.")
     output: OutputNoun = Field(OutputNoun(), description="The film to make.")
     budget: BudgetNoun | None = Field(None, description="What a run may cost.")
-    max_frames: Annotated[int, BeforeValidator(_whole(1, 1_000_000)), Field(ge=1)] = Field(
-        MAX_FRAMES, description="More frames than this are refused as a mistake."
+    max_frames: Annotated[int, BeforeValidator(_whole(1, 1_000_000)), WithJsonSchema(_whole_numbers(1, 1_000_000))] = (
+        Field(MAX_FRAMES, description="More frames than this are refused as a mistake.")
     )
     defaults: Cascading = Field(Cascading(), description="What scenes and shots inherit.")
     vars: dict[Name, ScalarText] = Field({}, description="Names for templates.")
