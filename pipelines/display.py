@@ -78,25 +78,24 @@ def draw(progress: Progress) -> RenderableType:
     title = Text.assemble((progress.storyboard or "storyreel", "bold"), "  ", progress.stage)
     if not progress.frames:
         return title
-    bar = ProgressBar(total=progress.frames, completed=progress.done, width=48)
     grid = Table.grid(padding=(0, 2))
+    grid.add_row("", ProgressBar(total=progress.frames, completed=progress.done, width=48))
     grid.add_row("frames", _frames(progress))
     grid.add_row("requests", _rate(progress))
     grid.add_row("cost", _cost(progress))
     grid.add_row("time left", _time_left(progress))
-    return Group(title, bar, grid)
+    return Group(title, grid)
 
 
 def closing_lines(summary: RunSummary) -> list[str]:
     """Return what is said when a run has ended."""
-    frames = f"{summary.frames} frames: {summary.generated} bought, {summary.reused} reused, {summary.failed} failed"
-    simulated = " (simulated: the embedded endpoint is free)" if summary.simulated else ""
-    cost = f"{summary.requests} requests, {plain(summary.cost_usd)} USD, {plain(summary.cost_thb)} THB{simulated}"
-    film = f"{summary.video} ({summary.video_seconds:.1f} s)" if summary.video else "not made"
+    requests = f"{summary.requests} request{'' if summary.requests == 1 else 's'}"
+    simulated = ", simulated: sketches are free" if summary.simulated else ""
+    film = f"{summary.video}, {summary.video_seconds:.1f} s" if summary.video else "not made"
     return [
         f"{summary.storyboard}: {summary.state.lower()} in {summary.elapsed_s:.1f} s",
-        f"  {frames}",
-        f"  {cost}",
+        f"  frames  {summary.frames}: {summary.generated} bought, {summary.reused} reused, {summary.failed} failed",
+        f"  cost    {plain(summary.cost_usd)} USD, {plain(summary.cost_thb)} THB for {requests}{simulated}",
         f"  film    {film}",
         f"  ledger  {summary.ledger}",
     ]

@@ -240,31 +240,30 @@ def test_times_are_cut_to_the_millisecond(books: Books, microseconds: int, iso: 
 @pytest.mark.parametrize(
     "start", ["=", "+", "-", "@", "\t", "\r", "\n"], ids=["equals", "plus", "minus", "at", "tab", "cr", "lf"]
 )
-@pytest.mark.parametrize("column", ["prompt", "error", "scene", "model", "file"])
-def test_a_cell_that_a_spreadsheet_would_run_is_defused(books: Books, column: str, start: str) -> None:
-    """An apostrophe before it; a spreadsheet then shows the text."""
+def test_a_cell_that_a_spreadsheet_would_run_is_defused(books: Books, start: str) -> None:
+    """An apostrophe before it, in any column of text; a spreadsheet then shows the text."""
     formula = f'{start}HYPERLINK("http://evil.test";"click")'
+    columns = ["scene", "shot", "endpoint", "prompt", "error", "file", "model"]
     admit(gate_of(books, run()))
-    alter(books, attempts, {column: formula})
+    alter(books, attempts, dict.fromkeys(columns, formula))
 
     (row,) = rows_of(csv_text(books, "harbor"))
 
-    assert row[column] == f"'{formula}"
+    assert [row[column] for column in columns] == [f"'{formula}"] * len(columns)
 
 
-@pytest.mark.parametrize("harmless", ["a = b", "1-2", "'quoted'", "x@y", " =1"])
-def test_a_cell_that_is_harmless_is_left_alone(books: Books, harmless: str) -> None:
+def test_a_cell_that_is_harmless_is_left_alone(books: Books) -> None:
     """Only the first character makes a formula."""
-    admit(gate_of(books, run()))
-    alter(books, attempts, {"prompt": harmless})
+    gate = gate_of(books, run())
+    harmless = ["a = b", "1-2", "'quoted'", "x@y", " =1"]
+    for prompt in harmless:
+        admit(gate, order(prompt=prompt))
 
-    (row,) = rows_of(csv_text(books, "harbor"))
-
-    assert row["prompt"] == harmless
+    assert [row["prompt"] for row in rows_of(csv_text(books, "harbor"))] == harmless
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=1, max_size=5))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_any_prompt_survives_the_way_through_csv(prompts: list[str]) -> None:
     """Quotes, commas, every kind of line end, every script: a strict reader gets back what was asked."""
     with TemporaryDirectory() as folder, opened(Path(folder)) as books:
@@ -277,12 +276,14 @@ def test_any_prompt_survives_the_way_through_csv(prompts: list[str]) -> None:
     assert [row["prompt"] for row in rows_of(text)] == [f"a{prompt}" for prompt in prompts]
 
 
-@pytest.mark.parametrize("prompt", ["one\rtwo", "one\ntwo", "one\r\ntwo", 'one "two", three', "a\0b", "日の出 🌅"])
-def test_a_prompt_stays_in_its_cell(books: Books, prompt: str) -> None:
+def test_a_prompt_stays_in_its_cell(books: Books) -> None:
     """A lone carriage return ends no row."""
-    admit(gate_of(books, run()), order(prompt=prompt))
+    gate = gate_of(books, run())
+    prompts = ["one\rtwo", "one\ntwo", "one\r\ntwo", 'one "two", three', "a\0b", "日の出 🌅"]
+    for prompt in prompts:
+        admit(gate, order(prompt=prompt))
 
-    assert [row["prompt"] for row in rows_of(csv_text(books, "harbor"))] == [prompt]
+    assert [row["prompt"] for row in rows_of(csv_text(books, "harbor"))] == prompts
 
 
 def test_the_ledger_of_a_storyboard_is_its_own_and_in_order(books: Books) -> None:
