@@ -83,7 +83,9 @@ def flux_server(*options: str) -> Iterator[str]:
     """Serve the FLUX API in a process of its own; yield its address."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    with subprocess.Popen([BIN / "storyreel", "serve", "--port", str(port), *options], stderr=subprocess.DEVNULL) as api:
+    with subprocess.Popen(
+        [BIN / "storyreel", "serve", "--port", str(port), *options], stderr=subprocess.DEVNULL
+    ) as api:
         try:
             _await(f"{url}/_stats")
             yield url

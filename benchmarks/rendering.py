@@ -45,7 +45,9 @@ def _unchanged(folder: Path, env: dict[str, str]) -> Iterator[Row]:
     requests = json.loads(again.stdout)["requests"]
     beyond_s = again.wall_s - nothing.wall_s
     figure = f"{beyond_s:.1f} s, {requests} requests"
-    yield Row("re-render of 2,000 unchanged frames", figure, f"an empty Prefect flow ({nothing.wall_s:.1f} s)", "3 s, 0")
+    yield Row(
+        "re-render of 2,000 unchanged frames", figure, f"an empty Prefect flow ({nothing.wall_s:.1f} s)", "3 s, 0"
+    )
 
 
 def _at_the_limit(folder: Path, env: dict[str, str]) -> Iterator[Row]:

@@ -63,7 +63,7 @@ def prefect_api() -> Iterator[Callable[[], None]]:
     if _is_configured():
         yield lambda: None
         return
-    with socket.create_server(("127.0.0.1", 0)) as listener, tempfile.TemporaryFile() as log:
+    with _home(), socket.create_server(("127.0.0.1", 0)) as listener, tempfile.TemporaryFile() as log:
         port = listener.getsockname()[1]
         process = _start(listener, log)
         try:
@@ -81,6 +81,20 @@ def drain_prefect() -> None:
 
     for worker in (APILogWorker, EventsWorker):
         worker.drain_all(timeout=_STOP_TIMEOUT_S)
+
+
+@contextlib.contextmanager
+def _home() -> Iterator[None]:
+    """Lend Prefect a folder for its state where the user has no home, as in many a container."""
+    if "PREFECT_HOME" in os.environ or os.access(Path.home(), os.W_OK):
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="storyreel-prefect-") as folder:
+        os.environ["PREFECT_HOME"] = folder
+        try:
+            yield
+        finally:
+            del os.environ["PREFECT_HOME"]
 
 
 def _is_configured() -> bool:
@@ -152,7 +166,9 @@ def main() -> None:
 
 
 def _stop_at_end_of_input(server: object) -> None:
-    sys.stdin.buffer.read()
+    # Not through sys.stdin, whose lock this thread would still hold as the interpreter shuts down.
+    while os.read(0, 1024):
+        pass
     server.should_exit = True  # type: ignore[attr-defined]
     # Its own shutdown may hang; nobody is left to see to it.
     time.sleep(_STOP_TIMEOUT_S)

@@ -44,7 +44,6 @@ class Settings(BaseSettings):
         budget_usd: hard cap for one run, beside the storyboard's own; the smaller holds.
         database_url: where the books are; None means SQLite in `output`. May hold a password.
         api_token: sent as a bearer token.
-        root: the folder against which a storyboard's relative path is looked up when it isn't below the working one.
         rate_limit: requests a minute that the endpoint allows.
         concurrency: requests in flight at most.
         connect_timeout_s: the longest that one attempt may take to connect.
@@ -69,7 +68,6 @@ class Settings(BaseSettings):
     budget_usd: Annotated[Decimal, Field(ge=0, le=1_000_000)] | None = None
     database_url: SecretStr | None = None
     api_token: SecretStr | None = None
-    root: Path | None = None
     rate_limit: int = Field(DEFAULT_RATE_LIMIT, ge=1, le=1_000_000)
     concurrency: int = Field(DEFAULT_CONCURRENCY, ge=1, le=1000)
     connect_timeout_s: float = Field(10, gt=0, le=_WEEK_S)

@@ -1,0 +1,72 @@
+"""A first run as a newcomer sees it, and what becomes of the Prefect API that it brings."""
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import imageio_ffmpeg
+import psutil
+import pytest
+
+from tests.end_to_end.conftest import BIN, clean_environment
+
+pytestmark = pytest.mark.slow
+
+BOARD = "title: Harbor\noutput: {fps: 12, size: 192x192}\ndefaults: {aspect: 1:1, hold: 500ms}\nprompts: [a harbor, a storm]\n"
+TIMEOUT_S = 240
+
+
+def local_apis(run: psutil.Process) -> list[psutil.Process]:
+    return [child for child in run.children() if "pipelines.local_prefect" in " ".join(child.cmdline())]
+
+
+def test_a_first_run_says_nothing_that_a_friend_should_not_see(tmp_path: Path) -> None:
+    """No home, no Prefect state: the whole output is ours, to the letter, and nothing is left running."""
+    (tmp_path / "harbor.yaml").write_text(BOARD)
+    (tmp_path / "home").mkdir()
+    done = subprocess.run(
+        [BIN / "storyreel", "render", "harbor.yaml"],
+        cwd=tmp_path,
+        env=clean_environment(HOME=str(tmp_path / "home")),
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+
+    assert (done.returncode, done.stdout) == (0, "")
+    said = done.stderr.splitlines()
+    closing = said[-5:]
+    assert all(
+        line.split(",")[0] in ("starting Prefect", "starting") or line.startswith("harbor: ") for line in said[:-5]
+    )
+    assert closing[0].startswith("harbor: completed in ")
+    assert closing[1:] == [
+        "  frames  2: 2 bought, 0 reused, 0 failed",
+        "  cost    0.001304 USD, 0.04564 THB for 2 requests, simulated: sketches are free",
+        "  film    outputs/harbor/harbor.mp4, 1.0 s",
+        "  ledger  outputs/harbor/ledger.csv",
+    ]
+    assert imageio_ffmpeg.count_frames_and_secs(str(tmp_path / "outputs/harbor/harbor.mp4")) == (12, 1.0)
+
+
+def test_a_killed_run_takes_its_prefect_api_with_it(tmp_path: Path) -> None:
+    """The API ends when the run that brought it is no more, however it ended."""
+    (tmp_path / "harbor.yaml").write_text(BOARD)
+    with subprocess.Popen(
+        [BIN / "storyreel", "render", "harbor.yaml"],
+        cwd=tmp_path,
+        env=clean_environment(HOME=str(tmp_path / "home")),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as run:
+        deadline = time.monotonic() + 60
+        while not (apis := local_apis(psutil.Process(run.pid))):
+            assert time.monotonic() < deadline, "it brought no API"
+            time.sleep(0.1)
+        os.kill(run.pid, signal.SIGKILL)
+
+    _, alive = psutil.wait_procs(apis, timeout=60)
+    assert alive == []
