@@ -39,7 +39,7 @@ class Row:
     aim: str
 
 
-def run(command: Sequence[str | Path], *, cwd: Path | None = None, env: dict[str, str] | None = None) -> Cost:
+def run(command: Sequence[str], *, cwd: Path | None = None, env: dict[str, str] | None = None) -> Cost:
     """Run a command to its end, which must be a good one."""
     started = time.perf_counter()
     with subprocess.Popen(command, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
@@ -55,7 +55,7 @@ def run(command: Sequence[str | Path], *, cwd: Path | None = None, env: dict[str
     return Cost(wall_s, usage.ru_utime + usage.ru_stime, _mib(usage), stdout.decode())
 
 
-def paired(first: Sequence[str | Path], second: Sequence[str | Path], *, rounds: int) -> tuple[float, float, float]:
+def paired(first: Sequence[str], second: Sequence[str], *, rounds: int) -> tuple[float, float, float]:
     """Run two commands in turn; return their median wall times and the median ratio, first over second."""
     pairs = [(run(first).wall_s, run(second).wall_s) for _ in range(rounds)]
     ratio = statistics.median(one / other for one, other in pairs)
@@ -68,7 +68,7 @@ def prefect_server(home: Path) -> Iterator[dict[str, str]]:
     port = free_port()
     url = f"http://127.0.0.1:{port}/api"
     env = {**os.environ, "PREFECT_HOME": str(home), "PREFECT_API_URL": url, "DO_NOT_TRACK": "1"}
-    command = [BIN / "prefect", "server", "start", "--no-ui", "--host", "127.0.0.1", "--port", str(port)]
+    command = [str(BIN / "prefect"), "server", "start", "--no-ui", "--host", "127.0.0.1", "--port", str(port)]
     with subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         try:
             _await(f"{url}/health")

@@ -2,7 +2,6 @@
 
 import sys
 import time
-from pathlib import Path
 
 import httpx
 
@@ -22,9 +21,10 @@ def sequential_rate(url: str, *, requests: int) -> float:
 
 def prefect_map_rate(url: str, env: dict[str, str], *, requests: int) -> float:
     """Return frames a second of a Prefect task mapped over prompts, paced by Prefect's `rate_limit`."""
-    limit = [BIN / "prefect", "global-concurrency-limit", "create", _RATE_LIMIT_NAME, "--limit", "12"]
+    prefect = str(BIN / "prefect")
+    limit = [prefect, "global-concurrency-limit", "create", _RATE_LIMIT_NAME, "--limit", "12"]
     run([*limit, "--slot-decay-per-second", "12"], env=env)
-    cost = run([BIN / "python", "-m", "benchmarks.naive", "map", url, str(requests)], env=env)
+    cost = run([str(BIN / "python"), "-m", "benchmarks.naive", "map", url, str(requests)], env=env)
     return requests / float(cost.stdout.split()[-1])
 
 

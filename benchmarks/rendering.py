@@ -1,8 +1,6 @@
 """The main job: processor time a frame, the share of the rate limit, re-rendering, memory."""
 
 import json
-import statistics
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -41,7 +39,7 @@ def _processor_and_memory(folder: Path, env: dict[str, str]) -> Iterator[Row]:
 def _unchanged(folder: Path, env: dict[str, str]) -> Iterator[Row]:
     """Render 2,000 frames again (bought by the memory run), beside a flow that does nothing."""
     again = _render(folder / "memory-2000.yaml", env)
-    nothing = run([BIN / "python", "-m", "benchmarks.naive", "nothing"], env=env)
+    nothing = run([str(BIN / "python"), "-m", "benchmarks.naive", "nothing"], env=env)
     requests = json.loads(again.stdout)["requests"]
     beyond_s = again.wall_s - nothing.wall_s
     figure = f"{beyond_s:.1f} s, {requests} requests"
@@ -62,10 +60,10 @@ def _at_the_limit(folder: Path, env: dict[str, str]) -> Iterator[Row]:
     name = f"{_FRAMES} frames at {_LIMIT_A_MINUTE}/min, latency {latency} s: wall time over ideal"
     yield Row(name, f"{summary['elapsed_s'] / ideal_s:.3f}, {refused} x 429", f"{ideal_s:.1f} s", "1.10, 0")
     rate = _FRAMES / summary["elapsed_s"]
-    yield from _compared(folder, env, rate, latency)
+    yield from _compared(env, rate, latency)
 
 
-def _compared(folder: Path, env: dict[str, str], rate: float, latency: str) -> Iterator[Row]:
+def _compared(env: dict[str, str], rate: float, latency: str) -> Iterator[Row]:
     with flux_server("--rate-limit", "0", "--latency", latency) as url:
         alone = sequential_rate(url, requests=6)
         mapped = prefect_map_rate(url, env, requests=40)
@@ -84,7 +82,7 @@ def write_board(path: Path, frames: int, *, aspect: str = "1:1") -> Path:
 
 
 def _render(board: Path, env: dict[str, str], *options: str) -> Cost:
-    return run([BIN / "storyreel", "render", board, *_MODEL, *options], cwd=board.parent, env=env)
+    return run([str(BIN / "storyreel"), "render", str(board), *_MODEL, *options], cwd=board.parent, env=env)
 
 
 def _last_latency_s(ledger: Path) -> float:

@@ -46,9 +46,10 @@ def find_bought(books: Books | None, specs: Iterable[FrameSpec], *, store: Frame
             takes[kept.request_key] = _shown(wanted[kept.request_key], kept, path)
         else:
             lost.append(kept.attempt_id)
-    for key, spec in wanted.items():
-        if key not in takes and (path_found := store.find(key)) and _is_whole(path_found):
-            takes[key] = ShownTake(spec, path_found, spec.prompt, cost_usd=None)
+    on_disk = store.found()
+    for key in (wanted.keys() - takes.keys()) & on_disk.keys():
+        if _is_whole(on_disk[key]):
+            takes[key] = ShownTake(wanted[key], on_disk[key], wanted[key].prompt, cost_usd=None)
     return Bought(takes, tuple(lost))
 
 

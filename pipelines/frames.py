@@ -72,6 +72,11 @@ class FrameStore:
         candidates = (self.takes / f"{request_key}{suffix}" for suffix in _TAKE_SUFFIXES)
         return next((path for path in candidates if path.is_file()), None)
 
+    def found(self) -> dict[str, Path]:
+        """Return every take in the folder by its request key; looking once is quicker than asking for each."""
+        paths = self.takes.glob("[!.]*") if self.takes.is_dir() else ()
+        return {path.stem: path for path in paths if path.suffix in _TAKE_SUFFIXES}
+
     def keep(self, part: Path, *, request_key: str, suffix: str) -> Path:
         """Make a checked body the take of its request: fsynced, then named.
 

@@ -73,7 +73,7 @@ def fullest_minute(sent_us: list[int]) -> int:
 # The pace
 
 
-@pytest.mark.parametrize("rate_limit", [1, 7, 60, 719, 720, 1000, 1_000_000])
+@pytest.mark.parametrize("rate_limit", [1, 7, 719, 720, 1_000_000])
 def test_sends_are_exactly_one_interval_apart(books: Books, rate_limit: int) -> None:
     """Gaps are ceil(60 s / (98% of the limit)), to the microsecond, however many ask at once."""
     gate = gate_of(books, run(), rate_limit=rate_limit)
@@ -159,7 +159,7 @@ def test_threads_that_ask_at_once_get_places_of_their_own(tmp_path: Path) -> Non
     ),
     cool_downs=st.dictionaries(st.integers(0, 20), st.sampled_from([0.5, 60, 61, 900]), max_size=3),
 )
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_no_minute_ever_holds_more_than_the_limit(
     rate_limit: int, arrivals: list[tuple[int, float]], cool_downs: dict[int, float]
 ) -> None:
@@ -185,7 +185,7 @@ def test_no_minute_ever_holds_more_than_the_limit(
         max_size=15,
     )
 )
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_no_minute_is_overfull_while_clocks_are_set_back(arrivals: list[tuple[float, float]]) -> None:
     """True time goes on while the clock is set back again and again: true gaps never shrink, waits never grow."""
     clock, true_us, sent, waits = Clock(), 0, list[int](), list[float]()
@@ -373,7 +373,7 @@ def test_threads_of_one_run_cannot_overspend_together(tmp_path: Path) -> None:
 
 
 @given(st.data())
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_reservations_never_pass_the_budget(data: st.DataObject) -> None:
     """Whatever is admitted, withdrawn or settled in whatever order, the total is the sum of its parts."""
     budget_usd = data.draw(st.decimals(0, 8 * PRICE_USD, places=6))

@@ -78,7 +78,7 @@ def test_requests_at_one_moment_have_a_rate(progress: Progress, clock: Seconds) 
     assert progress.requests_per_minute == 60_000
 
 
-@given(st.lists(st.floats(0, 100), max_size=50))
+@given(st.lists(st.floats(0, 100), max_size=20))
 def test_the_rate_is_never_negative(gaps_s: list[float]) -> None:
     """Whatever the pattern."""
     clock = Seconds()

@@ -254,7 +254,7 @@ def test_latencies_are_read(text: str, latency: tuple[float, float]) -> None:
 @pytest.mark.parametrize("text", ["", "fast", "10-3", "-1", "1-"])
 def test_other_latencies_are_refused(text: str) -> None:
     """With the forms there are."""
-    with pytest.raises(UsageError, match="give seconds, like 0.5, or a range, like 3-10"):
+    with pytest.raises(UsageError, match="give seconds, like"):
         parse_latency(text)
 
 
@@ -306,8 +306,10 @@ def test_sketches_are_the_same_for_the_same_and_different_for_different() -> Non
 @pytest.mark.parametrize(
     "prompt",
     [
-        "a harbor", "a storm at sea, lightning", "city at night", "pine forest under snow", "desert dunes", "mountains, a dragon",
-        "an apple tree, a cat, a house, a lighthouse, boats and birds in mist and rain", "夜明けの港、霧の中", "x" * 2048,
+        "a harbor", "a storm at sea, lightning", "city at night",
+        "pine forest under snow", "desert dunes", "mountains, a dragon",
+        "an apple tree, a cat, a house, a lighthouse, boats and birds in mist and rain",
+        "夜明けの港、霧の中", "x" * 2048,
         "مرفأ هادئ عند الفجر", "\n\t", "🙂 " * 600,
     ],
 )  # fmt: skip
@@ -342,7 +344,7 @@ def test_a_taken_port_is_told() -> None:
 @pytest.mark.slow
 def test_the_command_serves_until_it_is_told_to_stop() -> None:
     """One line says where; a Ctrl-C ends it quietly, hanging answers or not."""
-    command = [BIN / "storyreel", "serve", "--port", "0", "--fault", "hang=1"]
+    command = [str(BIN / "storyreel"), "serve", "--port", "0", "--fault", "hang=1"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
         assert server.stderr is not None
         line = server.stderr.readline()

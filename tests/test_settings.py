@@ -17,7 +17,6 @@ DEFAULTS = {
     "budget_usd": None,
     "database_url": None,
     "api_token": None,
-    "root": None,
     "rate_limit": 720,
     "concurrency": 128,
     "connect_timeout_s": 10,

@@ -59,7 +59,7 @@ def test_the_short_form_is_a_title_and_a_list(write: Write) -> None:
         BoardFrame("main", "shot-2", "no", (), 4, AspectRatio.LANDSCAPE, Fraction(4), Fit.COVER),
     )
     assert (board.output.fps, board.output.size, board.output.codec, board.output.crf) == (
-        24,
+        Fraction(24),
         Size(1344, 768),
         "h264",
         18,
@@ -388,7 +388,7 @@ def test_bombs_are_refused_quickly(
         ("16:9", "16:9"), ("no", "no"), ("yes", "yes"), ("on", "on"), ("0o17", 15), ("0x1F", 31), ("-12", -12),
         ("1.50", Decimal("1.50")), ("1e3", Decimal("1e3")), (".5", Decimal(".5")), ("~", None), ("true", True),
         ("'12'", "12"), ("!!str 12", "12"), ("! 12", "12"), ("2026-11-23", "2026-11-23"), ("1_000", "1_000"), (".inf", ".inf"),
-        ("99999999999999999999", Decimal("99999999999999999999")),
+        ("99999999999999999999", Decimal(99999999999999999999)),
     ],
 )  # fmt: skip
 def test_scalars_follow_yaml_1_2(text: str, value: Any) -> None:

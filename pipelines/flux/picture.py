@@ -15,7 +15,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 from pipelines.aspect import Size
 
 MAX_PIXELS = 32 << 20
-# Photographs take a byte or two a pixel as PNG, sketches half a byte; below 1/20 it is a blank, or something is missing.
+# Photographs take a byte or two a pixel as PNG, sketches half a byte; with less than 1/20 something may be missing.
 _LEAST_SHARE = 20
 
 # What Pillow raises on damaged files; it documents no common base.

@@ -14,7 +14,11 @@ from tests.end_to_end.conftest import BIN, clean_environment
 
 pytestmark = pytest.mark.slow
 
-BOARD = "title: Harbor\noutput: {fps: 12, size: 192x192}\ndefaults: {aspect: 1:1, hold: 500ms}\nprompts: [a harbor, a storm]\n"
+BOARD = """title: Harbor
+output: {fps: 12, size: 192x192}
+defaults: {aspect: 1:1, hold: 500ms}
+prompts: [a harbor, a storm]
+"""
 TIMEOUT_S = 240
 
 

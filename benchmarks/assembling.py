@@ -1,0 +1,70 @@
+"""The film, beside the ffmpeg command that a user would write for it."""
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import imageio_ffmpeg
+
+from benchmarks.measure import BIN, Row, paired
+from pipelines.aspect import AspectRatio, Fit
+from pipelines.film.assembly import cut_film
+from pipelines.flux.wire import ImageRequest
+from pipelines.plan import Hold, Timeline
+from pipelines.server.engines import SketchEngine
+from pipelines.storyboard.board import Output
+
+_FPS = 24
+_CRF = 18
+
+
+def rows(folder: Path) -> Iterator[Row]:
+    """Measure, in a folder of our own."""
+    frames = folder / "film"
+    frames.mkdir()
+    for count, hold in ((24, 96), (48, 24), (120, 1)):
+        _paint(frames, count)
+        _write_list(frames, count, hold)
+        ours, theirs, ratio = paired(_our_command(frames, count, hold), _bare_command(frames), rounds=3)
+        name = f"film of {count} frames, each held for {hold} video frames"
+        yield Row(name, f"{ratio:.2f} ({ours:.1f} s)", f"a bare ffmpeg command ({theirs:.1f} s)", "1.15")
+
+
+def _paint(folder: Path, count: int) -> None:
+    engine, aspect = SketchEngine(0), AspectRatio.LANDSCAPE
+    for number in range(count):
+        path = folder / f"frame_{number:04d}.png"
+        if not path.exists():
+            path.write_bytes(engine.paint(ImageRequest(f"a harbor, view {number}", 4, aspect), aspect.size, 1))
+
+
+def _write_list(folder: Path, count: int, hold: int) -> None:
+    text = "\n".join(f"file frame_{number:04d}.png\nduration {hold / _FPS:.6f}" for number in range(count))
+    # Without its last file a second time, ffmpeg drops the last hold.
+    (folder / "list.ffconcat").write_text(f"ffconcat version 1.0\n{text}\nfile frame_{count - 1:04d}.png\n")
+
+
+def _bare_command(folder: Path) -> list[str]:
+    source = ["-f", "concat", "-safe", "0", "-i", str(folder / "list.ffconcat")]
+    encoding = ["-fps_mode", "cfr", "-r", str(_FPS), "-c:v", "libx264", "-preset", "veryfast", "-crf", str(_CRF)]
+    target = ["-pix_fmt", "yuv420p", "-movflags", "+faststart", "-y", str(folder / "bare.mp4")]
+    return [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", *source, *encoding, *target]
+
+
+def _our_command(folder: Path, count: int, hold: int) -> list[str]:
+    return [str(BIN / "python"), "-m", "benchmarks.assembling", str(folder), str(count), str(hold)]
+
+
+def _cut(folder: Path, count: int, hold: int) -> None:
+    output = Output(Fraction(_FPS), AspectRatio.LANDSCAPE.size, "h264", _CRF, Fit.COVER)
+    holds = tuple(Hold(number, number * hold, hold) for number in range(count))
+    frames = [folder / f"frame_{number:04d}.png" for number in range(count)]
+    target = folder / "ours.mp4"
+    target.unlink(missing_ok=True)
+    asyncio.run(cut_film(Timeline("Bench", output, holds, ()), frames, target))
+
+
+if __name__ == "__main__":
+    _cut(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
