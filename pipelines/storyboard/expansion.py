@@ -3,7 +3,7 @@
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import prod
@@ -12,6 +12,7 @@ from pathlib import Path
 from pipelines.aspect import AspectRatio, Fit
 from pipelines.storyboard.board import BoardFrame, BoardScene, Output, Storyboard
 from pipelines.storyboard.schema import (
+    MAX_PROMPT_CHARS,
     Cascading,
     HoldLength,
     SceneNoun,
@@ -21,12 +22,12 @@ from pipelines.storyboard.schema import (
 )
 from pipelines.storyboard.templates import PromptTemplateError, Templates
 
-MAX_PROMPT_CHARS = 2048
 MAX_FILM_S = 24 * 3600
+MAX_FLAWS = 1000
 _DEFAULT_STEPS = 4
 _DEFAULT_ASPECT = AspectRatio.LANDSCAPE
 _DEFAULT_HOLD = HoldLength(Fraction(4))
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 YamlPath = tuple[str | int, ...]
 
@@ -80,10 +81,10 @@ def expand(noun: StoryboardNoun, *, path: Path, default_id: str) -> Storyboard:
     board_id = noun.id or default_id
     title = noun.title or board_id
     expansion = _Expansion(noun)
-    shots = list(expansion.shots(title))
+    shots = expansion.few_enough(expansion.shots(title))
     frames = tuple(expansion.frames(shots))
     if expansion.flaws:
-        raise ExpansionError(expansion.flaws)
+        raise ExpansionError(list(expansion.flaws))
     output = noun.output
     size = output.size or (noun.defaults.aspect or frames[0].aspect).size
     return Storyboard(
@@ -101,7 +102,10 @@ class _Expansion:
     def __init__(self, noun: StoryboardNoun) -> None:
         self._noun = noun
         self._templates = Templates()
-        self.flaws: list[Flaw] = []
+        # Prompts and styles already found wrong: each is told once, not for every frame that it makes.
+        self._broken: set[YamlPath] = set()
+        # Keys only: thousands of flaws are told apart as fast as one.
+        self.flaws: dict[Flaw, None] = {}
 
     def shots(self, title: str) -> Iterator[_Shot]:
         """Yield every shot, with the ids it has or is given."""
@@ -133,22 +137,22 @@ class _Expansion:
     def _require_new(self, identifier: str, seen: Counter[str], path: YamlPath, among: str) -> None:
         seen[identifier] += 1
         if seen[identifier] == 2:
-            self.flaws.append(Flaw(path, f"{identifier!r} is there twice among the {among}; ids are unique"))
+            self._note(Flaw(path, f"{identifier!r} is there twice among the {among}; ids are unique"))
 
     def frames(self, shots: Sequence[_Shot]) -> Iterator[BoardFrame]:
         """Yield every frame; note every flaw."""
-        if not self._require_few_enough(shots):
-            return
+        self._check_styles()
         elapsed_s = Fraction(0)
         for shot in shots:
             frames = list(self._shot_frames(shot))
             elapsed_s += sum((frame.hold_s for frame in frames), Fraction(0))
             yield from frames
         if elapsed_s > MAX_FILM_S:
-            self.flaws.append(Flaw((), f"the film would be {float(elapsed_s) / 3600:.1f} hours long, more than 24"))
+            self._note(Flaw((), f"the film would be {float(elapsed_s) / 3600:.1f} hours long, more than 24"))
 
-    def _require_few_enough(self, shots: Sequence[_Shot]) -> bool:
+    def few_enough(self, shots: Iterable[_Shot]) -> list[_Shot]:
         """Count before anything is built: a matrix may ask for more frames than fit in memory."""
+        counted: list[_Shot] = []
         count = 0
         for shot in shots:
             count += _frame_count(shot.noun)
@@ -157,20 +161,28 @@ class _Expansion:
                     f"brings the storyboard to {count:,} frames, more than {self._noun.max_frames:,}; "
                     "ask for fewer, or raise max_frames"
                 )
-                self.flaws.append(Flaw(shot.path, message))
-                return False
-        return True
+                self._note(Flaw(shot.path, message))
+                return []
+            counted.append(shot)
+        return counted
+
+    def _check_styles(self) -> None:
+        """Look at every style once, also at those that no shot wears."""
+        for name, text in self._noun.styles.items():
+            try:
+                self._templates.check(text)
+            except PromptTemplateError as exc:
+                self._break(("styles", name), str(exc))
 
     def _shot_frames(self, shot: _Shot) -> Iterator[BoardFrame]:
         hold_s = self._hold_s(shot)
         style = self._style(shot)
         steps, aspect, fit = (shot.inherit(key)[1] for key in ("steps", "aspect", "fit"))
-        broken: set[YamlPath] = set()
         for index, (names, (path, prompt)) in enumerate(itertools.product(_combinations(shot.noun), _prompts(shot))):
             every = {**self._noun.vars, **names}
             given = {"scene": shot.scene.id, "shot": shot.id, "frame": str(index), **every}
             prompts = [(path, prompt), *_fallbacks(shot)]
-            rendered = [self._rendered(where, text, style, given, broken) for where, text in prompts]
+            rendered = [self._rendered(where, text, style, given) for where, text in prompts]
             yield BoardFrame(
                 scene=shot.scene.id,
                 shot=shot.id,
@@ -200,30 +212,50 @@ class _Expansion:
         if style not in self._noun.styles:
             known = did_you_mean(style, self._noun.styles) if self._noun.styles else "; there are no styles"
             self._note(Flaw(path, f"no style is called {style!r}{known}"))
-        return self._noun.styles.get(style)
+            return None
+        return style
 
-    def _rendered(
-        self, path: YamlPath, text: str, style: str | None, names: Mapping[str, str], broken: set[YamlPath]
-    ) -> str:
-        """Return a prompt filled in and dressed in its style; note its flaw, once for all its frames."""
-        if path in broken:
+    def _rendered(self, path: YamlPath, text: str, style: str | None, names: Mapping[str, str]) -> str:
+        """Return a prompt filled in and dressed in its style, or as written where that cannot be done."""
+        if path in self._broken or len(self.flaws) >= MAX_FLAWS:
             return text
         try:
             prompt = self._templates.render(text, names).strip()
-            if style is not None:
-                prompt = self._templates.render(style, {**names, "prompt": prompt}).strip()
         except PromptTemplateError as exc:
-            broken.add(path)
-            self._note(Flaw(path, str(exc)))
-            return text
-        if flaw := _prompt_flaw(prompt):
-            broken.add(path)
-            self._note(Flaw(path, flaw))
-        return prompt
+            return self._break(path, str(exc), instead=text)
+        if style is not None:
+            dressed = self._dressed(prompt, style, names)
+            if dressed is None:
+                return text
+            prompt = dressed
+        flaw = _prompt_flaw(prompt)
+        return self._break(path, flaw, instead=text) if flaw else prompt
+
+    def _dressed(self, prompt: str, style: str, names: Mapping[str, str]) -> str | None:
+        """Return a prompt in its style; None where the style, not the prompt, is at fault."""
+        path = ("styles", style)
+        if path in self._broken:
+            return None
+        # A style may lack a name in one shot and find it in another.
+        place = f"in {names['scene']}/{names['shot']}: "
+        try:
+            dressed = self._templates.render(self._noun.styles[style], {**names, "prompt": prompt}).strip()
+        except PromptTemplateError as exc:
+            self._break(path, f"{place}{exc}")
+            return None
+        if len(dressed) - len(prompt) > MAX_PROMPT_CHARS:
+            added = len(dressed) - len(prompt)
+            self._break(path, f"{place}adds {added:,} characters; prompts have 1 to {MAX_PROMPT_CHARS:,}, shorten it")
+            return None
+        return dressed
+
+    def _break(self, path: YamlPath, message: str, *, instead: str = "") -> str:
+        self._broken.add(path)
+        self._note(Flaw(path, message))
+        return instead
 
     def _note(self, flaw: Flaw) -> None:
-        if flaw not in self.flaws:
-            self.flaws.append(flaw)
+        self.flaws[flaw] = None
 
 
 def _prompt_flaw(prompt: str) -> str | None:

@@ -1,6 +1,8 @@
 """A storyboard's file -> Storyboard, or every problem in it with its place and its cure."""
 
 import copy
+import heapq
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -10,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from pipelines.errors import Problem, StoryboardError
 from pipelines.storyboard.board import Storyboard
-from pipelines.storyboard.expansion import ExpansionError, Flaw, YamlPath, expand
+from pipelines.storyboard.expansion import MAX_FLAWS, ExpansionError, Flaw, YamlPath, expand
 from pipelines.storyboard.schema import (
     BudgetNoun,
     Cascading,
@@ -26,6 +28,8 @@ from pipelines.storyboard.yaml_tree import YamlError, YamlTree, parse_yaml
 MAX_BYTES = 8 << 20
 # Where one of these is wrong, templates would be found wrong for no fault of their own.
 _NAMING_KEYS = frozenset({"vars", "styles", "matrix", "match", "prompt", "prompts", "scenes", "shots", "frames"})
+# And below these every key is a name.
+_NAMES_BELOW = frozenset({"vars", "styles", "matrix"})
 
 
 def load_storyboards(paths: Iterable[Path]) -> list[Storyboard]:
@@ -89,19 +93,39 @@ class _Loading:
     def __init__(self, path: Path, tree: YamlTree) -> None:
         self._path = path
         self._tree = tree
+        _keep_names_as_written(tree)
 
     def board(self) -> Storyboard:
+        repeated = list(self._repeated())
         try:
-            noun = StoryboardNoun.model_validate(self._tree.data)
+            board = self._expand(StoryboardNoun.model_validate(self._tree.data))
         except ValidationError as exc:
-            flaws = list(_flaws(exc, self._tree.data))
+            flaws = list(_flaws(self._first(exc.errors(include_url=False)), self._tree.data))
             problems = [self._problem(flaw, of_key=of_key) for flaw, of_key in flaws]
             problems += [self._problem(flaw) for flaw in self._flaws_beyond(flaws)]
-            raise StoryboardError(_in_file_order(problems)) from exc
-        try:
-            return self._expand(noun)
+            raise StoryboardError(_in_file_order([*repeated, *problems])) from exc
         except ExpansionError as exc:
-            raise StoryboardError(_in_file_order(self._problem(flaw) for flaw in exc.flaws)) from exc
+            problems = [self._problem(flaw) for flaw in exc.flaws]
+            raise StoryboardError(_in_file_order([*repeated, *problems])) from exc
+        if repeated:
+            raise StoryboardError(_in_file_order(repeated))
+        return board
+
+    def _repeated(self) -> Iterator[Problem]:
+        for mark, (path, key) in itertools.islice(self._tree.repeated.items(), MAX_FLAWS):
+            message = f"the key {key!r} is there twice; remove one of them"
+            yield Problem(str(self._path), mark.line, mark.column, _where(path, self._tree.data), message)
+
+    def _first(self, found: Sequence[Any]) -> Sequence[Any]:
+        """Return as many errors as anyone reads, the first in the file: explaining each of 200,000 takes minutes."""
+        if len(found) <= MAX_FLAWS:
+            return found
+
+        def place(error: Any) -> tuple[int, int]:
+            mark = self._tree.mark(_path_in(self._tree.data, error["loc"]))
+            return mark.line, mark.column
+
+        return heapq.nsmallest(MAX_FLAWS, found, key=place)
 
     def _expand(self, noun: StoryboardNoun) -> Storyboard:
         return expand(noun, path=self._path, default_id=_id_of(self._path))
@@ -129,7 +153,26 @@ class _Loading:
 
 
 def _in_file_order(problems: Iterable[Problem]) -> list[Problem]:
-    return sorted(dict.fromkeys(problems), key=lambda problem: (problem.line, problem.column))
+    ordered = sorted(dict.fromkeys(problems), key=lambda problem: (problem.line, problem.column))
+    if len(ordered) < MAX_FLAWS:
+        return ordered
+    last = ordered[MAX_FLAWS - 1]
+    stop = Problem(last.path, last.line, last.column, "", "and perhaps more after this; mend these first")
+    return [*ordered[:MAX_FLAWS], stop]
+
+
+def _keep_names_as_written(tree: YamlTree) -> None:
+    """Make text of the numbers that templates see: 007 is not 7 there, nor 1e3 1E+3."""
+    for path, source in tree.sources.items():
+        match path:
+            case ("vars", _) | ("scenes", int(), "shots", int(), "matrix", _, int()):
+                *above, last = path
+                data = tree.data
+                for step in above:
+                    data = data[step]
+                data[last] = source
+            case _:
+                pass
 
 
 def _cut_out(data: Any, flaw: Flaw) -> bool:
@@ -137,6 +180,8 @@ def _cut_out(data: Any, flaw: Flaw) -> bool:
     *above, last = flaw.path or ("",)
     close_to_naming = re.search(r"did you mean '(\w+)'", flaw.message)
     if _NAMING_KEYS.intersection([last, *(close_to_naming.groups() if close_to_naming else ())]):
+        return False
+    if _NAMES_BELOW.intersection(above):
         return False
     if not isinstance(last, str) or not last:
         return False
@@ -146,9 +191,9 @@ def _cut_out(data: Any, flaw: Flaw) -> bool:
     return True
 
 
-def _flaws(error: ValidationError, data: Any) -> Iterator[tuple[Flaw, bool]]:
+def _flaws(errors: Iterable[Any], data: Any) -> Iterator[tuple[Flaw, bool]]:
     """Yield each flaw that pydantic found, in our words, and whether it is the key that is wrong."""
-    for found in error.errors(include_url=False):
+    for found in errors:
         path = _path_in(data, found["loc"])
         kind = found["type"]
         if kind == "extra_forbidden":
@@ -176,6 +221,8 @@ def _message(found: Mapping[str, Any]) -> str:
             return f"must be a list, got {got}"
         case "too_short":
             return "must not be empty"
+        case "too_long":
+            return f"must be at most {found['ctx']['max_length']}, got {found['ctx']['actual_length']}; remove some"
         case _:
             return f"{found['msg'][0].lower()}{found['msg'][1:]}, got {got}"
 

@@ -1,6 +1,7 @@
 """The storyboard file's nouns, as people write them. What they come to is worked out in expansion.py."""
 
 import difflib
+import itertools
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -25,6 +26,10 @@ from pipelines.aspect import AspectRatio, Fit, Size
 
 MAX_FRAMES = 10_000
 MAX_HOLD_S = 86_400
+MAX_PROMPT_CHARS = 2048
+MAX_FALLBACKS = 10
+_MOST_LISTED = 20
+_MOST_COMPARED = 100
 _ID = re.compile(r"[a-z0-9]+([-_][a-z0-9]+)*")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _HOLD = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?(ms|s|f)?")
@@ -52,8 +57,19 @@ class HoldLength:
 def did_you_mean(word: object, known: Iterable[str]) -> str:
     """Return `; did you mean ...?` where one of the `known` words is close, else the list of them."""
     words = list(known)
-    close = difflib.get_close_matches(str(word), words, n=1)
-    return f"; did you mean {close[0]!r}?" if close else f"; choose one of {', '.join(words)}"
+    asked = str(word)
+    # Comparing costs the product of the lengths: a long word, or thousands of them, would take minutes.
+    alike = words if len(words) <= _MOST_COMPARED else _beginning_like(asked, words)
+    close = difflib.get_close_matches(asked, alike, n=1) if len(asked) <= _MOST_COMPARED else []
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    more = f" and {len(words) - _MOST_LISTED:,} more" if len(words) > _MOST_LISTED else ""
+    return f"; choose one of {', '.join(words[:_MOST_LISTED])}{more}"
+
+
+def _beginning_like(word: str, words: Iterable[str]) -> list[str]:
+    start = word[: (len(word) + 1) // 2]
+    return list(itertools.islice((other for other in words if other.startswith(start)), _MOST_LISTED))
 
 
 def _whole(least: int, most: int) -> Callable[[object], int]:
@@ -106,9 +122,12 @@ def _text(value: object) -> str:
 def _scalar_text(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, str | int | Decimal):
-        return str(value)
-    raise ValueError(f"must be text or a number, got {shown(value)}")
+    if not isinstance(value, str | int | Decimal):
+        raise ValueError(f"must be text or a number, got {shown(value)}")
+    text = str(value)
+    if len(text) > MAX_PROMPT_CHARS:
+        raise ValueError(f"must be at most {MAX_PROMPT_CHARS:,} characters, as prompts are, got {len(text):,}")
+    return text
 
 
 def _id(value: object) -> str:
@@ -169,10 +188,20 @@ def _usd(value: object) -> Decimal:
     return Decimal(value)
 
 
+def _version(value: object) -> object:
+    # Python takes true and 1.0 for 1.
+    if value != 1 or not isinstance(value, int) or isinstance(value, bool):
+        raise ValueError(f"must be 1, got {shown(value)}")
+    return value
+
+
 def _transition(value: object) -> Literal["cut"]:
-    kind = value.get("type") if isinstance(value, dict) and value.keys() == {"type"} else value
+    kind = value["type"] if isinstance(value, dict) and "type" in value else value
     if kind != "cut":
         raise ValueError(f"only cut is supported by this version, got {shown(kind)}; remove the key or write cut")
+    if isinstance(value, dict) and len(value) > 1:
+        others = ", ".join(str(key) for key in value if key != "type")
+        raise ValueError(f"a cut takes nothing besides its type; remove {others}")
     return "cut"
 
 
@@ -235,7 +264,11 @@ Id = Annotated[
 ]
 Name = Annotated[str, BeforeValidator(_name)]
 Text = Annotated[str, BeforeValidator(_text), WithJsonSchema({"type": "string", "minLength": 1})]
-ScalarText = Annotated[str, BeforeValidator(_scalar_text), WithJsonSchema({"type": ["string", "number", "boolean"]})]
+ScalarText = Annotated[
+    str,
+    BeforeValidator(_scalar_text),
+    WithJsonSchema({"type": ["string", "number", "boolean"], "maxLength": MAX_PROMPT_CHARS}),
+]
 Cut = Annotated[
     Literal["cut"],
     BeforeValidator(_transition),
@@ -298,11 +331,13 @@ class ShotNoun(Cascading):
     frames: (
         Annotated[int, BeforeValidator(_whole(1, 1_000_000)), WithJsonSchema(_whole_numbers(1, 1_000_000))] | None
     ) = Field(None, description="How many frames, with `prompt` or keyframes.")
-    matrix: dict[Name, Annotated[list[ScalarText], Field(min_length=1)]] | None = Field(
+    matrix: Annotated[dict[Name, Annotated[list[ScalarText], Field(min_length=1)]], Field(min_length=1)] | None = Field(
         None, description="A frame for each combination of values, the last key turning fastest."
     )
     match: Literal["product", "zip"] | None = Field(None, description="zip pairs the matrix's values instead.")
-    fallback_prompts: list[Text] | None = Field(None, description="Tried in order when the API refuses the prompt.")
+    fallback_prompts: Annotated[list[Text], Field(max_length=MAX_FALLBACKS)] | None = Field(
+        None, description="Tried in order when the API refuses the prompt; at most 10."
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -378,7 +413,7 @@ class BudgetNoun(_Noun):
 class StoryboardNoun(_Noun):
     """A storyboard for storyreel."""
 
-    version: Literal[1] = Field(1, description="The version of this format.")
+    version: Annotated[Literal[1], BeforeValidator(_version)] = Field(1, description="The version of this format.")
     id: Id | None = Field(None, description="Names the output folder. Default the file's own name.")
     title: Text | None = Field(None, description="The film's title. Default the id.")
     output: OutputNoun = Field(OutputNoun(), description="The film to make.")

@@ -43,7 +43,8 @@ class Templates:
         Raises:
             PromptTemplateError: it does not parse, uses what is not allowed, or names what is not there.
         """
-        if "{" not in _NAME_ONLY.sub("", source):
+        self.check(source)
+        if _holds_names_only(source):
             return _fill_in(source, names)
         template = self._compile(source)
         try:
@@ -54,9 +55,18 @@ class Templates:
         except (TemplateError, TypeError, ValueError, ArithmeticError) as exc:
             raise PromptTemplateError(f"cannot be filled in: {exc}") from exc
 
-    def _compile_anew(self, source: str) -> Template:
-        if len(source) > MAX_TEMPLATE_CHARS:
+    def check(self, source: str) -> None:
+        """Require that `source` is a template, whatever names it may be given.
+
+        Raises:
+            PromptTemplateError: it does not parse, is too long, or uses what is not allowed.
+        """
+        if "{" in source and len(source) > MAX_TEMPLATE_CHARS:
             raise PromptTemplateError(f"is a template of more than {MAX_TEMPLATE_CHARS} characters; shorten it")
+        if not _holds_names_only(source):
+            self._compile(source)
+
+    def _compile_anew(self, source: str) -> Template:
         try:
             tree = self._environment.parse(source)
             _require_allowed(tree)
@@ -81,6 +91,10 @@ def _require_allowed(tree: nodes.Template) -> None:
             raise PromptTemplateError(
                 f"uses {word!r}, which prompts cannot; they have names, filters and if; for variations use matrix"
             )
+
+
+def _holds_names_only(source: str) -> bool:
+    return "{" not in source or "{" not in _NAME_ONLY.sub("", source)
 
 
 def _fill_in(source: str, names: Mapping[str, str]) -> str:

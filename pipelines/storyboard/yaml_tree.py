@@ -5,15 +5,17 @@ used, and what they mean is decided here, by the core schema of YAML 1.2 (sectio
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
 MAX_DEPTH = 50
+# With its aliases expanded, and as written: what is written costs far more to read than to repeat.
 MAX_NODES = 500_000
+MAX_WRITTEN = 150_000
 
 Path = tuple[str | int, ...]
 
@@ -28,10 +30,11 @@ _WORDS: dict[str, bool | None] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
 }
 _STRING_TAGS = ("!", "tag:yaml.org,2002:str")
+# What YAML 1.2 takes for printable (section 5.1), turned round. Searched for here: each parser tells it its own way.
+_UNPRINTABLE = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(NamedTuple):
     """A place in the text, counted from 1."""
 
     line: int
@@ -48,11 +51,21 @@ class YamlError(ValueError):
 
 @dataclass(slots=True)
 class YamlTree:
-    """Plain data (dict, list, str, int, Decimal, bool, None), and where each value and each key of it stands."""
+    """Plain data (dict, list, str, int, Decimal, bool, None), and where each value and each key of it stands.
+
+    Attributes:
+        data: the document's value; of a key that is there twice, the first counts.
+        values: the place of each value.
+        keys: the place of each key.
+        sources: numbers as they were written, where Python would write them otherwise: 007, 1e3.
+        repeated: the mapping and the key of each key that is there twice, by the place of the second.
+    """
 
     data: Any
-    values: dict[Path, Mark]
-    keys: dict[Path, Mark]
+    values: dict[Path, Mark] = field(default_factory=dict)
+    keys: dict[Path, Mark] = field(default_factory=dict)
+    sources: dict[Path, str] = field(default_factory=dict)
+    repeated: dict[Mark, tuple[Path, str | int]] = field(default_factory=dict)
 
     def mark(self, path: Path, *, of_key: bool = False) -> Mark:
         """Return the place of a value, or of its key; for a path that is not there, that of the nearest part above."""
@@ -67,8 +80,10 @@ class _Node:
     mark: Mark
     kind: str
     value: Any = None
-    items: list["_Node"] = field(default_factory=list)
-    entries: list[tuple["_Node", "_Node"]] = field(default_factory=list)
+    source: str | None = None
+    items: Sequence["_Node"] = ()
+    entries: Sequence[tuple["_Node", "_Node"]] = ()
+    repeated: Sequence["_Node"] = ()
     size: int = 1
 
 
@@ -78,6 +93,7 @@ def parse_yaml(text: str) -> YamlTree:
     Raises:
         YamlError: it is not one document of valid YAML, or too deep, or too large once its aliases are expanded.
     """
+    _require_printable(text)
     try:
         root = _compose(text)
     except yaml.MarkedYAMLError as exc:
@@ -86,9 +102,16 @@ def parse_yaml(text: str) -> YamlTree:
         raise YamlError(place, f"is not valid YAML: {exc.problem}; check indentation, quotes and brackets") from exc
     except yaml.YAMLError as exc:
         raise YamlError(Mark(1, 1), f"is not valid YAML: {exc}") from exc
-    tree = YamlTree(None, {}, {})
+    tree = YamlTree(None)
     tree.data = _construct(root, (), tree)
     return tree
+
+
+def _require_printable(text: str) -> None:
+    if match := _UNPRINTABLE.search(text):
+        before = text[: match.start()]
+        place = Mark(before.count("\n") + 1, match.start() - before.rfind("\n"))
+        raise YamlError(place, f"holds the control character {match[0]!r}; remove it, or save the file as plain text")
 
 
 def _compose(text: str) -> _Node:
@@ -107,16 +130,16 @@ class _Composer:
     def __init__(self, events: Iterator[yaml.Event]) -> None:
         self._events = events
         self._anchors: dict[str, _Node] = {}
+        self._written = 0
 
     def node(self, event: Any, *, depth: int) -> _Node:
-        if depth > MAX_DEPTH:
-            raise YamlError(_mark(event), f"is nested more than {MAX_DEPTH} levels deep")
+        self._admit(event, depth)
         if isinstance(event, yaml.AliasEvent):
             if event.anchor not in self._anchors:
                 raise YamlError(_mark(event), f"*{event.anchor} names no anchor before it; write &{event.anchor} there")
             return self._anchors[event.anchor]
         if isinstance(event, yaml.ScalarEvent):
-            node = _Node(_mark(event), "scalar", _scalar(event))
+            node = _Node(_mark(event), "scalar", _scalar(event), event.value)
         elif isinstance(event, yaml.SequenceStartEvent):
             node = self._sequence(event, depth)
         else:
@@ -128,35 +151,44 @@ class _Composer:
             self._anchors[event.anchor] = node
         return node
 
+    def _admit(self, event: Any, depth: int) -> None:
+        if depth > MAX_DEPTH:
+            raise YamlError(_mark(event), f"is nested more than {MAX_DEPTH} levels deep")
+        # Counted on the way: a file of nothing but commas is refused long before its end.
+        self._written += 1
+        if self._written > MAX_WRITTEN:
+            raise YamlError(_mark(event), f"is more than {MAX_WRITTEN:,} values; split it into several storyboards")
+
     def _sequence(self, event: yaml.Event, depth: int) -> _Node:
         _require_plain_tag(event)
-        node = _Node(_mark(event), "sequence")
+        items: list[_Node] = []
         while not isinstance(inner := next(self._events), yaml.SequenceEndEvent):
-            node.items.append(item := self.node(inner, depth=depth + 1))
-            node.size += item.size
-        return node
+            items.append(self.node(inner, depth=depth + 1))
+        return _Node(_mark(event), "sequence", items=items, size=1 + sum(item.size for item in items))
 
     def _mapping(self, event: yaml.Event, depth: int) -> _Node:
         _require_plain_tag(event)
-        node = _Node(_mark(event), "mapping")
-        seen: set[Any] = set()
+        entries: list[tuple[_Node, _Node]] = []
+        repeated: list[_Node] = []
+        seen: set[str | int] = set()
         while not isinstance(inner := next(self._events), yaml.MappingEndEvent):
             key = self.node(inner, depth=depth + 1)
-            _check_key(key, seen)
+            _check_key(key)
             value = self.node(next(self._events), depth=depth + 1)
-            node.entries.append((key, value))
-            node.size += 1 + value.size
-        return node
+            if key.value in seen:
+                repeated.append(key)
+                continue
+            seen.add(key.value)
+            entries.append((key, value))
+        size = 1 + sum(1 + value.size for _, value in entries)
+        return _Node(_mark(event), "mapping", entries=entries, repeated=repeated, size=size)
 
 
-def _check_key(key: _Node, seen: set[Any]) -> None:
-    if key.kind != "scalar" or not isinstance(key.value, str | int):
+def _check_key(key: _Node) -> None:
+    if key.kind != "scalar" or isinstance(key.value, bool) or not isinstance(key.value, str | int):
         raise YamlError(key.mark, "a key must be a word or a whole number")
     if key.value == "<<":
         raise YamlError(key.mark, "merge keys (<<) are not supported; use `defaults`, which scenes and shots inherit")
-    if key.value in seen:
-        raise YamlError(key.mark, f"the key {key.value!r} is there twice; remove one of them")
-    seen.add(key.value)
 
 
 def _require_plain_tag(event: Any) -> None:
@@ -192,7 +224,11 @@ def _construct(node: _Node, path: Path, tree: YamlTree) -> Any:
         for key, value in node.entries:
             tree.keys[*path, key.value] = key.mark
             data[key.value] = _construct(value, (*path, key.value), tree)
+        for key in node.repeated:
+            tree.repeated.setdefault(key.mark, (path, key.value))
         return data
+    if isinstance(node.value, int | Decimal) and not isinstance(node.value, bool) and str(node.value) != node.source:
+        tree.sources[path] = node.source or ""
     return node.value
 
 
