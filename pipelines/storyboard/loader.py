@@ -222,7 +222,7 @@ def _message(found: Mapping[str, Any]) -> str:
         case "too_short":
             return "must not be empty"
         case "too_long":
-            return f"must be at most {found['ctx']['max_length']}, got {found['ctx']['actual_length']}; remove some"
+            return f"must have at most {found['ctx']['max_length']:,} entries, got {len(found['input']):,}; remove some"
         case _:
             return f"{found['msg'][0].lower()}{found['msg'][1:]}, got {got}"
 

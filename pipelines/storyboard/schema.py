@@ -28,6 +28,9 @@ MAX_FRAMES = 10_000
 MAX_HOLD_S = 86_400
 MAX_PROMPT_CHARS = 2048
 MAX_FALLBACKS = 10
+# Every frame's template sees them all.
+MAX_VARS = 1000
+MAX_MATRIX_KEYS = 100
 _MOST_LISTED = 20
 _MOST_COMPARED = 100
 _ID = re.compile(r"[a-z0-9]+([-_][a-z0-9]+)*")
@@ -269,6 +272,9 @@ ScalarText = Annotated[
     BeforeValidator(_scalar_text),
     WithJsonSchema({"type": ["string", "number", "boolean"], "maxLength": MAX_PROMPT_CHARS}),
 ]
+Matrix = Annotated[
+    dict[Name, Annotated[list[ScalarText], Field(min_length=1)]], Field(min_length=1, max_length=MAX_MATRIX_KEYS)
+]
 Cut = Annotated[
     Literal["cut"],
     BeforeValidator(_transition),
@@ -331,7 +337,7 @@ class ShotNoun(Cascading):
     frames: (
         Annotated[int, BeforeValidator(_whole(1, 1_000_000)), WithJsonSchema(_whole_numbers(1, 1_000_000))] | None
     ) = Field(None, description="How many frames, with `prompt` or keyframes.")
-    matrix: Annotated[dict[Name, Annotated[list[ScalarText], Field(min_length=1)]], Field(min_length=1)] | None = Field(
+    matrix: Matrix | None = Field(
         None, description="A frame for each combination of values, the last key turning fastest."
     )
     match: Literal["product", "zip"] | None = Field(None, description="zip pairs the matrix's values instead.")
@@ -422,7 +428,7 @@ class StoryboardNoun(_Noun):
         Field(MAX_FRAMES, description="More frames than this are refused as a mistake.")
     )
     defaults: Cascading = Field(Cascading(), description="What scenes and shots inherit.")
-    vars: dict[Name, ScalarText] = Field({}, description="Names for templates.")
+    vars: Annotated[dict[Name, ScalarText], Field(max_length=MAX_VARS)] = Field({}, description="Names for templates.")
     styles: dict[Name, Text] = Field({}, description="Templates around `{{ prompt }}`, by name.")
     scenes: Annotated[list[SceneNoun], Field(min_length=1)] | None = Field(None, description="The long form.")
     prompts: Annotated[list[Text], Field(min_length=1)] | None = Field(
