@@ -1,4 +1,4 @@
-"""Run commands and see what they cost: wall time, processor time of all their processes, peak memory of the largest."""
+"""Run commands and see what they cost: wall time, peak memory of the largest process."""
 
 import contextlib
 import json
@@ -21,12 +21,12 @@ _START_TIMEOUT_S = 180
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a command cost: seconds on the clock, seconds of processor, peak resident MiB, and what it said."""
+    """What a command cost: seconds on the clock, peak resident MiB, and what it said."""
 
     wall_s: float
-    cpu_s: float
     peak_mib: float
     stdout: str
+    stderr: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def run(command: Sequence[str], *, cwd: Path | None = None, env: dict[str, str] 
     if process.returncode:
         raise SystemExit(f"{command} ended with {process.returncode}:\n{stderr.decode()}")
     wall_s = time.perf_counter() - started
-    return Cost(wall_s, usage.ru_utime + usage.ru_stime, _mib(usage), stdout.decode())
+    return Cost(wall_s, _mib(usage), stdout.decode(), stderr.decode())
 
 
 def paired(first: Sequence[str], second: Sequence[str], *, rounds: int) -> tuple[float, float, float]:

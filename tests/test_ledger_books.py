@@ -158,15 +158,17 @@ def test_a_folder_that_may_not_be_written_to_is_named(tmp_path: Path) -> None:
     assert str(caught.value) == f"{url_of(tmp_path)}: the books cannot be opened: unable to open database file; {CURE}"
 
 
-def test_a_database_that_may_only_be_read_is_read(tmp_path: Path) -> None:
+def test_a_database_that_may_only_be_read_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An archived one can be accounted for; what would write in it is a storage error."""
     with opened(tmp_path) as books:
         gate_of(books, run())
 
+    monkeypatch.chdir(tmp_path)
     with Books(f"sqlite:///file:{tmp_path / 'storyreel.db'}?mode=ro&uri=true") as books:
         assert table_rows(books, runs, "run_id") == [("run-1",)]
         with pytest.raises(StorageError, match="cannot be written: attempt to write a readonly database; what was"):
             start_run(books, run("run-2"))
+    assert not (tmp_path / "file:").exists()
 
 
 def test_a_locked_database_cannot_be_opened(tmp_path: Path, impatient: None) -> None:

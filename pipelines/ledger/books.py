@@ -98,7 +98,9 @@ def _open_engine(url: str) -> Engine:
         return sqlalchemy.create_engine(parsed, pool_pre_ping=True)
     if parsed.database in (None, "", ":memory:"):
         raise ValueError("books in memory would end with the thread that opened them; name a file")
-    Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+    # A `file:` URI says itself how the database is opened; where it does not exist, it is not for us to make.
+    if not parsed.database.startswith("file:"):
+        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
     engine = sqlalchemy.create_engine(parsed, connect_args={"timeout": _BUSY_TIMEOUT_S})
     event.listen(engine, "connect", _set_up_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
