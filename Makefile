@@ -4,11 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install -qq --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help render test lint format bench clean
+.PHONY: help render test campaign lint format bench clean
 
 help:
 	@echo "make render   render the example storyboard into outputs/"
 	@echo "make test     run every test"
+	@echo "make campaign try for an hour to break the promises of docs/guarantees.md"
 	@echo "make lint     check style, types and the floors of the house"
 	@echo "make format   format the code"
 	@echo "make bench    measure speed and memory, as ratios"
@@ -21,6 +22,9 @@ test: $(VENV)/.ready-dev
 	@$(BIN)/coverage erase
 	@$(BIN)/pytest --cov --cov-report=term
 	@rm -f .coverage
+
+campaign: $(VENV)/.ready-dev
+	@STORYREEL_CAMPAIGN=long $(BIN)/pytest tests/campaigns
 
 lint: $(VENV)/.ready-dev
 	@$(BIN)/ruff check .

@@ -101,6 +101,6 @@ def _buying_s(ledger: Path) -> tuple[float, float]:
     with ledger.open(newline="") as file:
         attempts = list(csv.DictReader(file))
     last = max(attempts, key=lambda row: row["finished_at"])
-    started = min(row["started_at"] for row in attempts)
+    started = min(row["sent_at"] for row in attempts)
     took = datetime.datetime.fromisoformat(last["finished_at"]) - datetime.datetime.fromisoformat(started)
     return took.total_seconds(), float(last["latency_s"])
