@@ -22,10 +22,12 @@ class Bought:
     Attributes:
         takes: the take that each frame can show, by request key.
         lost: attempts whose take the books call kept, while its file is gone.
+        damaged: files of this storyboard that are no longer, or never were, the takes that their names say.
     """
 
     takes: dict[str, ShownTake]
     lost: tuple[int, ...]
+    damaged: tuple[Path, ...] = ()
 
 
 def find_bought(books: Books | None, specs: Iterable[FrameSpec], *, store: FrameStore, output: Path) -> Bought:
@@ -42,15 +44,18 @@ def find_bought(books: Books | None, specs: Iterable[FrameSpec], *, store: Frame
     lost: list[int] = []
     for kept in kept_takes(books, wanted) if books else ():
         path = output / kept.storyboard / kept.file
-        if path.is_file() and path.stat().st_size == kept.bytes:
-            takes[kept.request_key] = _shown(wanted[kept.request_key], kept, path)
-        else:
+        if not path.is_file() or path.stat().st_size != kept.bytes:
             lost.append(kept.attempt_id)
+        elif kept.request_key not in takes:
+            takes[kept.request_key] = _shown(wanted[kept.request_key], kept, path)
     on_disk = store.found()
+    damaged: list[Path] = []
     for key in (wanted.keys() - takes.keys()) & on_disk.keys():
         if _is_whole(on_disk[key]):
             takes[key] = ShownTake(wanted[key], on_disk[key], wanted[key].prompt, cost_usd=None)
-    return Bought(takes, tuple(lost))
+        else:
+            damaged.append(on_disk[key])
+    return Bought(takes, tuple(lost), tuple(damaged))
 
 
 def _is_whole(path: Path) -> bool:
@@ -69,7 +74,7 @@ def recover(books: Books, storyboard: str, *, store: FrameStore) -> None:
         StorageError: a take could not be made durable.
     """
     for attempt in open_attempts(books, storyboard):
-        take = _recover_take(books, attempt, store) if attempt.billed else None
+        take = _recover_take(books, attempt, store)
         if take is not None:
             keep_take(books, attempt.attempt_id, take)
         else:
@@ -77,14 +82,14 @@ def recover(books: Books, storyboard: str, *, store: FrameStore) -> None:
 
 
 def _recover_take(books: Books, attempt: OpenAttempt, store: FrameStore) -> NewTake | None:
-    """Keep the image of an attempt that was billed and then cut off, if it arrived whole."""
+    """Keep the image of an attempt that was cut off, if it arrived whole."""
     part = store.part_path(attempt.attempt_id)
-    named = store.find(attempt.request_key)
+    named = store.find(attempt.request_key) if attempt.holds_lease else None
     if named is not None and not kept_takes(books, [attempt.request_key]):
         # Named, but killed before the books said so: one step back, and again.
         named.replace(part)
     try:
-        return store_take(store, part, attempt.request_key) if part.is_file() else None
+        return store_take(store, attempt.attempt_id, attempt.request_key) if part.is_file() else None
     except UnusablePictureError:
         return None
 

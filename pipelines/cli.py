@@ -13,7 +13,6 @@ import click
 from pipelines.errors import IncompleteError, InterruptedRunError, StoryboardError, StoryreelError, UsageError
 
 if TYPE_CHECKING:
-    from pipelines.ledger.records import Account
     from pipelines.plan import Plan
     from pipelines.quote import Quote
     from pipelines.settings import Settings
@@ -272,70 +271,48 @@ def render(boards: tuple[Path, ...], *, as_json: bool, **options: Any) -> None:
 @_output
 @click.option("--csv", "csv_path", type=click.Path(path_type=Path, dir_okay=False), help="Write the ledger here.")
 @click.option("--verify", is_flag=True, help="Reconcile the books with the takes and the price list.")
+@click.option("--settle", "attempt_id", type=int, metavar="ATTEMPT", help="Close an attempt of unknown outcome.")
+@click.option("--cost", metavar="USD|none", help="With --settle: what it cost; none where nobody can find out.")
+@click.option("--why", default="", help="With --settle: how you know.")
 @_as_json
-def ledger(board: Path, *, output: Path | None, csv_path: Path | None, verify: bool, as_json: bool) -> None:
-    """Show the account of a storyboard.
+def ledger(
+    board: Path,
+    *,
+    output: Path | None,
+    csv_path: Path | None,
+    verify: bool,
+    attempt_id: int | None,
+    cost: str | None,
+    why: str,
+    as_json: bool,
+) -> None:
+    """Show the account of a storyboard; reconcile it; settle what nobody answered.
 
     \b
     Example:
       storyreel ledger my-film.yaml --csv my-film.csv
       storyreel ledger my-film.yaml --verify
+      storyreel ledger my-film.yaml --settle 17 --cost 0 --why "not on the invoice"
     """
-    from pipelines.ledger.account import storyboard_account, write_csv
-    from pipelines.ledger.books import Books
-    from pipelines.ledger.verification import verify_storyboard
+    from pipelines.accounting import account_of, settle_attempt
     from pipelines.settings import load_settings
     from pipelines.storyboard.loader import load_storyboard
 
+    if (attempt_id is None) != (cost is None):
+        raise UsageError("--settle ATTEMPT and --cost USD|none go together")
     settings = load_settings({"output": output})
     storyboard = load_storyboard(board).id
-    with Books(_existing_books(settings)) as books:
-        accounts = {
-            kind: storyboard_account(books, storyboard, simulated=kind == "simulated") for kind in ("real", "simulated")
-        }
-        differences = verify_storyboard(books, storyboard, folder=settings.output / storyboard) if verify else []
-        if csv_path:
-            write_csv(books, storyboard, csv_path)
+    if attempt_id is not None and cost is not None:
+        settle_attempt(settings, storyboard, attempt_id, cost=cost, why=why)
+    statement = account_of(settings, storyboard, verify=verify, csv_path=csv_path)
     if as_json:
-        found = {"differences": differences} if verify else {}
-        answer({"storyboard": storyboard, **{kind: _account_json(each) for kind, each in accounts.items()}, **found})
+        answer(statement.as_json())
     else:
-        say("\n".join([storyboard, *(_account_line(kind, each) for kind, each in accounts.items() if each.requests)]))
-    if differences:
-        raise IncompleteError("\n".join(differences))
+        say("\n".join(statement.lines()))
+    if statement.differences:
+        raise IncompleteError("\n".join(statement.differences))
     if verify:
         say(f"{storyboard}: the books, the takes and the price list agree")
-
-
-def _existing_books(settings: "Settings") -> str:
-    from pipelines.ledger.books import books_exist
-
-    url = settings.effective_database_url
-    if not books_exist(url):
-        raise UsageError(f"{settings.output}: no books here yet; render a storyboard first, or choose its --output")
-    return url
-
-
-def _account_json(account: "Account") -> dict[str, object]:
-    from pipelines.pricing import plain
-
-    return {
-        "requests": account.requests,
-        "by_status": {status.value: count for status, count in account.by_status.items()},
-        "cost_usd": plain(account.cost.usd),
-        "cost_thb": plain(account.cost.thb),
-        "neurons": plain(account.cost.neurons),
-        "uncertain_usd": plain(account.uncertain_usd),
-    }
-
-
-def _account_line(kind: str, account: "Account") -> str:
-    from pipelines.pricing import plain
-
-    statuses = ", ".join(f"{count} {status.value}" for status, count in account.by_status.items())
-    uncertain = f", at most {plain(account.uncertain_usd)} USD uncertain" if account.uncertain_usd else ""
-    cost = f"{plain(account.cost.usd)} USD, {plain(account.cost.thb)} THB, {plain(account.cost.neurons)} neurons"
-    return f"  {kind:<9}  {account.requests} requests ({statuses}): {cost}{uncertain}"
 
 
 @storyreel.command()

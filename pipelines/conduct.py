@@ -19,17 +19,27 @@ class Brake:
 
     def __init__(self) -> None:
         self._pulled = asyncio.Event()
+        self._impatient = asyncio.Event()
         self.error: StoryreelError | None = None
 
-    def pull(self, error: StoryreelError) -> None:
-        """Stop the run; the first error is the one that counts."""
+    def pull(self, error: StoryreelError, *, patience_s: float | None = None) -> None:
+        """Stop the run; the first error is the one that counts.
+
+        What is in flight is awaited to its end, or for `patience_s` where that is given.
+        """
         self.error = self.error or error
         self._pulled.set()
+        if patience_s is not None:
+            asyncio.get_running_loop().call_later(patience_s, self._impatient.set)
 
     @property
     def pulled(self) -> bool:
         """Whether the run is to stop."""
         return self._pulled.is_set()
+
+    async def out_of_patience(self) -> None:
+        """Wait until what is in flight need no longer be awaited."""
+        await self._impatient.wait()
 
     async def unless_pulled(self, work: Coroutine[Any, Any, R]) -> R:
         """Do `work`, which costs nothing to give up, unless the brake is pulled first.
@@ -92,7 +102,7 @@ class Line:
 async def buy_in_order(
     specs: Sequence[FrameSpec], buy: Callable[[FrameSpec], Awaitable[R]], *, line: Line, brake: Brake
 ) -> list[R]:
-    """Buy `specs` concurrently, started in their order; return the outcomes of those that were started.
+    """Buy `specs` concurrently, started in their order; return the outcomes of those that were started and ended.
 
     Raises:
         Exception: the first bug that `buy` ran into, once everything that was in flight has ended.
@@ -107,28 +117,32 @@ async def buy_in_order(
         finally:
             await line.leave(spec.number)
 
-    tasks: list[asyncio.Task[R]] = []
-    try:
+    async def buy_all() -> None:
         for spec in specs:
             await line.enter(spec.number)
             if brake.pulled:
                 break
-            tasks.append(asyncio.create_task(buy_one(spec)))
+            buying.append(asyncio.create_task(buy_one(spec)))
         # gather would hand up the first exception and leave the others, paid for, running unwatched.
-        await _all_ended(tasks)
-    except asyncio.CancelledError:
+        if buying:
+            await asyncio.wait(buying)
+
+    buying: list[asyncio.Task[R]] = []
+    all_bought, impatient = asyncio.create_task(buy_all()), asyncio.create_task(brake.out_of_patience())
+    try:
+        await asyncio.wait((all_bought, impatient), return_when=asyncio.FIRST_COMPLETED)
+    finally:
         # Whoever does not wait for what is paid for shall at least not meet it after everything is closed.
+        tasks = (all_bought, impatient, *buying)
         for task in tasks:
             task.cancel()
-        await _all_ended(tasks)
-        raise
+        await asyncio.wait(tasks)
+    return _results([task for task in buying if not task.cancelled()])
+
+
+def _results(ended: Sequence[asyncio.Task[R]]) -> list[R]:
     # All are asked before the first is raised: the loop complains of an exception that nobody asked for.
-    bugs = [bug for task in tasks if (bug := task.exception())]
+    bugs = [bug for task in ended if (bug := task.exception())]
     if bugs:
         raise bugs[0]
-    return [task.result() for task in tasks]
-
-
-async def _all_ended(tasks: Sequence[asyncio.Task[R]]) -> None:
-    if tasks:
-        await asyncio.wait(tasks)
+    return [task.result() for task in ended]

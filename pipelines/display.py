@@ -110,7 +110,8 @@ def _frames(progress: Progress) -> str:
 
 
 def _rate(progress: Progress) -> str:
-    return f"{progress.requests} sent, {progress.requests_per_minute:.0f} of {progress.rate_limit} a minute"
+    slowed = f", slowed to {progress.pace:.0%}" if progress.pace < 1 else ""
+    return f"{progress.requests} sent, {progress.requests_per_minute:.0f} of {progress.rate_limit} a minute{slowed}"
 
 
 def _cost(progress: Progress) -> str:

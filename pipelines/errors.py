@@ -8,6 +8,7 @@ StoryreelError                  1    a bug, or something nobody foresaw
   IncompleteError               4    something is missing; what was bought is kept, run again to complete
     FramesFailedError           4    some frames could not be bought
     StorageError                4    a file could not be written (disk full, folder gone)
+      BooksAwayError            4    the books' database server went away; whether it had committed, nobody knows
     FilmError                   4    the film could not be assembled; every frame is kept
   EndpointError                 5    the endpoint is of no use to this run
     EndpointUnreachableError    5    nothing answers at its address
@@ -86,6 +87,10 @@ class FramesFailedError(IncompleteError):
 
 class StorageError(IncompleteError):
     """A file could not be written whole, and so was not written at all."""
+
+
+class BooksAwayError(StorageError):
+    """The books' database server went away; whether the last transaction was committed, nobody knows."""
 
 
 class FilmError(IncompleteError):

@@ -49,9 +49,30 @@ def settle(temporary: Path, path: Path) -> None:
     Raises:
         OSError: one of the three failed; `path` holds either its old content or the whole of the new.
     """
-    with temporary.open("rb+") as file:
-        os.fsync(file.fileno())
+    _sync(temporary)
     temporary.replace(path)
+    _sync_folder(path.parent)
+
+
+def settle_new(temporary: Path, path: Path) -> None:
+    """Move a written file onto its final path as `settle` does, but never in the place of another.
+
+    Raises:
+        FileExistsError: there is a file of this name; both are as they were.
+        OSError: the file could not be made durable.
+    """
+    _sync(temporary)
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise
+    except OSError:
+        # A file system without links: between this look and the rename another could come, as nowhere else.
+        if path.exists():
+            raise FileExistsError(path) from None
+        temporary.rename(path)
+    else:
+        temporary.unlink()
     _sync_folder(path.parent)
 
 
@@ -84,6 +105,11 @@ def storage_errors(path: Path) -> Iterator[None]:
     except OSError as exc:
         reason = exc.strerror or str(exc)
         raise StorageError(f"{path}: cannot be written: {reason}; free space or choose another --output") from exc
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
 
 
 def _sync_folder(folder: Path) -> None:

@@ -4,15 +4,19 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
 
-from prefect import flow
+from prefect import State, flow
+from prefect.states import Cancelled
 
 from pipelines.artifacts import publish_account, publish_frames, publishing_progress
 from pipelines.bought import Bought
+from pipelines.budget import Budgets
 from pipelines.conduct import Line, buy_in_order
+from pipelines.errors import InterruptedRunError
 from pipelines.film.assembly import Film, cut_film, require_encoder
 from pipelines.plan import FrameSpec, Plan, plan_frames
 from pipelines.progress import Progress
@@ -20,6 +24,7 @@ from pipelines.quote import Quote, quote_plan, require_within_budget, run_retry_
 from pipelines.render import Failed, FrameBuyer, FrameOutcome, Postponed
 from pipelines.session import Session, ledger_path, open_session
 from pipelines.settings import Settings, load_settings
+from pipelines.storyboard.board import Storyboard
 from pipelines.storyboard.loader import load_storyboard
 from pipelines.summary import RunRecord, RunSummary, frames_error, summarize, watch
 from pipelines.tasks import FrameNotBoughtError, buy_frame
@@ -36,7 +41,7 @@ async def render_storyboard(
     budget_usd: Decimal | None = None,
     rate_limit: int | None = None,
     concurrency: int | None = None,
-) -> RunSummary:
+) -> "RunSummary | State[RunSummary]":
     """Render a storyboard: buy what is missing, cut the film, write the ledger.
 
     Args:
@@ -49,41 +54,53 @@ async def render_storyboard(
         concurrency: requests in flight at most; default 128.
 
     Raises:
-        StoryreelError: why the run is not complete; each kind has an exit code of its own.
+        StoryreelError: why the run is not complete; each kind has an exit code of its own. A run that was stopped
+            ends as Cancelled instead.
     """
     given = {"output": output, "endpoint": endpoint, "model": model, "budget_usd": budget_usd}
     settings = load_settings({**given, "rate_limit": rate_limit, "concurrency": concurrency})
     board = load_storyboard(Path(storyboard))
     require_encoder(board.output.codec)
     plan = plan_frames(board, model=settings.effective_model)
-    budget = _least(board.budget_usd, settings.budget_usd)
+    budgets = _budgets(board, settings)
     record = RunRecord()
-    progress = _start_progress(plan, settings, budget)
+    progress = _start_progress(plan, settings, budgets)
 
-    async with open_session(plan, settings, budget_usd=budget, progress=progress) as session:
-        async with _reporting(session, record):
-            bought = await session.find_bought(plan.frames)
-            record.quote = _quote(session, bought)
-            require_within_budget(record.quote, budget_usd=budget)
-            record.outcomes = await _buy_missing(session, bought)
-            async with session.alone():
-                frames = await _lay_frames(session)
-                _require_complete(session, record)
-                record.film = await _assemble(session, frames)
-        return await _summary(session, record)
+    try:
+        async with open_session(plan, settings, budgets=budgets, progress=progress) as session:
+            async with _reporting(session, record):
+                bought = await session.find_bought(plan.frames)
+                record.quote = _quote(session, bought)
+                require_within_budget(record.quote, await session.budget_room(), on_exceed=budgets.on_exceed)
+                record.outcomes = await _buy_missing(session, bought)
+                async with session.alone():
+                    frames = await _lay_frames(session)
+                    _require_complete(session, record)
+                    record.film = await _assemble(session, frames)
+            return await _summary(session, record)
+    except InterruptedRunError as error:
+        # An exception would say Failed; Ctrl-C, a cancellation and the end of a worker are none.
+        return Cancelled(message=str(error))
 
 
-def _least(*amounts: Decimal | None) -> Decimal | None:
-    return min((amount for amount in amounts if amount is not None), default=None)
+def _budgets(board: Storyboard, settings: Settings) -> Budgets:
+    """Return the caps of the storyboard and of the settings together: the narrower of two for the same thing."""
+    run_usd = [usd for usd in (board.budgets.run_usd, settings.budget_usd) if usd is not None]
+    return replace(
+        board.budgets,
+        run_usd=min(run_usd, default=None),
+        daily_usd=settings.budget_daily_usd,
+        on_exceed=board.budgets.on_exceed or settings.on_exceed,
+    )
 
 
-def _start_progress(plan: Plan, settings: Settings, budget_usd: Decimal | None) -> Progress:
+def _start_progress(plan: Plan, settings: Settings, budgets: Budgets) -> Progress:
     """Fill in what is known of the run before it starts, in the progress that somebody watches, if anybody does."""
     watcher = watch.get()
     progress = watcher.progress if watcher else Progress()
     progress.storyboard = plan.storyboard
     progress.frames = len(plan.frames)
-    progress.budget_usd = budget_usd
+    progress.budget_usd = budgets.run_usd
     progress.rate_limit = settings.rate_limit
     progress.simulated = settings.simulated
     return progress

@@ -16,7 +16,7 @@ from PIL import Image, ImageOps
 
 from pipelines.aspect import Fit, Size
 from pipelines.errors import IncompleteError, UsageError
-from pipelines.files import link_or_copy, settle, storage_errors
+from pipelines.files import link_or_copy, settle, settle_new, storage_errors
 from pipelines.plan import FrameSpec
 from pipelines.pricing import plain
 
@@ -77,16 +77,28 @@ class FrameStore:
         paths = self.takes.glob("[!.]*") if self.takes.is_dir() else ()
         return {path.stem: path for path in paths if path.suffix in _TAKE_SUFFIXES}
 
-    def keep(self, part: Path, *, request_key: str, suffix: str) -> Path:
-        """Make a checked body the take of its request: fsynced, then named.
+    def keep(self, attempt_id: int, *, request_key: str, suffix: str) -> tuple[Path, bool]:
+        """Make the checked body of an attempt the take of its request: fsynced, then named.
+
+        A take that is there already is never overwritten: then the body is kept beside it, as a spare.
+
+        Returns:
+            Where it is, and whether it is a spare.
 
         Raises:
             StorageError: it could not be made durable.
         """
+        part = self.part_path(attempt_id)
         path = self.takes / f"{request_key}{suffix}"
         with storage_errors(path):
-            settle(part, path)
-        return path
+            try:
+                settle_new(part, path)
+            except FileExistsError:
+                spare = self.takes / "spare" / f"{attempt_id}{suffix}"
+                spare.parent.mkdir(exist_ok=True)
+                settle(part, spare)
+                return spare, True
+        return path, False
 
     def set_aside(self, part: Path, attempt_id: int) -> Path | None:
         """Keep a paid body that is no usable image, for its owner to look at; an empty one is dropped."""
@@ -94,10 +106,17 @@ class FrameStore:
             part.unlink(missing_ok=True)
             return None
         path = self.takes / "unusable" / f"{attempt_id}.bin"
-        with storage_errors(path):
-            path.parent.mkdir(exist_ok=True)
-            settle(part, path)
+        self._move_aside(part, path)
         return path
+
+    def clear_damaged(self, path: Path) -> None:
+        """Move a take that is no longer whole out of the way of the one that will be bought in its place."""
+        self._move_aside(path, self.takes / "unusable" / path.name)
+
+    def _move_aside(self, path: Path, aside: Path) -> None:
+        with storage_errors(aside):
+            aside.parent.mkdir(exist_ok=True)
+            settle(path, aside)
 
     def adopt(self, take: ShownTake) -> ShownTake:
         """Make a take of another storyboard one of this one's too, so that this folder stands on its own.
@@ -105,7 +124,7 @@ class FrameStore:
         Raises:
             StorageError: it could neither be linked nor copied.
         """
-        path = self.takes / take.path.name
+        path = self.takes / f"{take.spec.request_key}{take.path.suffix}"
         # One of another size is a copy that was damaged: replaced by the sound one.
         if not path.is_file() or path.stat().st_size != take.path.stat().st_size:
             link_or_copy(take.path, path)

@@ -21,6 +21,7 @@ class Progress:
         cost_usd: what this run's answers cost so far.
         budget_usd: its hard cap, if any.
         rate_limit: requests a minute that the endpoint allows.
+        pace: the share of it that the gate aims at: below 1 after the endpoint said that it was too much.
         simulated: whether the costs are made up.
         clock: seconds that never step back.
     """
@@ -38,12 +39,14 @@ class Progress:
     cost_usd: Decimal = Decimal(0)
     budget_usd: Decimal | None = None
     rate_limit: int = 0
+    pace: float = 1.0
     simulated: bool = False
     clock: Callable[[], float] = time.monotonic
     _sent: deque[float] = field(default_factory=deque)
 
-    def sent(self, *, again: bool) -> None:
-        """Count a request that leaves now."""
+    def sent(self, *, again: bool, pace: float = 1.0) -> None:
+        """Count a request that leaves now, and at what pace."""
+        self.pace = pace
         self.requests += 1
         self.resends += again
         self.in_flight += 1

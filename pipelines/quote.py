@@ -1,10 +1,11 @@
 """Plan + what is already bought -> Quote: the exact price before any request is sent, and the worst case. Pure."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 
+from pipelines.budget import BudgetScope, OnExceed
 from pipelines.errors import BudgetError
 from pipelines.plan import FrameSpec, Plan
 from pipelines.pricing import Price, total
@@ -63,18 +64,29 @@ def run_retry_quota(frames_to_buy: int, *, configured: int | None) -> int:
     return max(frames_to_buy, LEAST_RETRY_QUOTA) if configured is None else configured
 
 
-def require_within_budget(quote: Quote, *, budget_usd: Decimal | None) -> None:
-    """Refuse a run that its budget cannot pay for.
+def require_within_budget(quote: Quote, room: Mapping[BudgetScope, Decimal], *, on_exceed: OnExceed | None) -> None:
+    """Refuse a run that its budgets cannot pay for; see `Budgets.on_exceed`.
+
+    Args:
+        quote: what it would buy.
+        room: what is left of each budget that there is, in US dollars.
+        on_exceed: what to do where that is too little.
 
     Raises:
-        BudgetError: the quote's price is above `budget_usd`.
+        BudgetError: it is too little, and nothing shall be sent.
     """
-    if budget_usd is None or quote.price.usd <= budget_usd:
+    if on_exceed is OnExceed.STOP or not quote.generate:
         return
-    raise BudgetError(
-        f"{quote.generate} frames to buy cost {quote.price.usd:f} USD, above the budget of {budget_usd:f} USD: "
-        "nothing was sent; raise budget.usd or --budget, or ask for fewer frames"
-    )
+    if on_exceed is OnExceed.REFUSE:
+        limits, usd, cost = room, quote.worst_case_usd, "may cost, with every re-send,"
+    else:
+        limits, usd, cost = {s: left for s, left in room.items() if s is BudgetScope.RUN}, quote.price.usd, "cost"
+    for scope, left in limits.items():
+        if usd > left:
+            raise BudgetError(
+                f"{quote.generate} frames to buy {cost} {usd:f} USD, more than the {left:f} USD that are left of "
+                f"{scope.label}: nothing was sent; {scope.cure}, or ask for fewer frames"
+            )
 
 
 def _worst_resends_usd(missing: Iterable[FrameSpec], *, max_resends: int, quota: int) -> Decimal:

@@ -188,11 +188,11 @@ class FrameBuyer:
         return Failed(spec, f"{refusal}; reword the prompt or add fallback_prompts")
 
     async def _obey(self, verdict: Verdict | Rendered, note: Note) -> None:
-        """Wait as the verdict says; where it asks everyone to wait, the gate sees to it."""
+        """Wait as the verdict says."""
         match verdict:
             case Resend(delay_s, cool_down=True):
+                # The gate sees to it that this one waits too.
                 note(f"rate limited: nobody sends for {delay_s:.1f} s")
-                await self._desk(self._gate.cool_down, delay_s)
             case Resend(delay_s):
                 note(f"sending again in {delay_s:.1f} s")
                 await self._pause(delay_s)
@@ -216,7 +216,7 @@ class FrameBuyer:
                 if self._brake.pulled:
                     await self._desk(self._gate.withdraw, admission)
                     return Unsent(order.spec)
-                self._progress.sent(again=order.number > 1)
+                self._progress.sent(again=order.number > 1, pace=admission.pace)
         await self._line.admitted(order.spec.number)
         match admission:
             case Admitted():
@@ -225,8 +225,8 @@ class FrameBuyer:
                 return Reused(order.spec)
             case HeldElsewhere():
                 return Postponed(order.spec)
-            case OverBudget(budget_usd, committed_usd):
-                self._brake.pull(_budget_error(budget_usd, committed_usd))
+            case OverBudget():
+                self._brake.pull(_budget_error(admission))
                 return Unsent(order.spec)
             case _:
                 assert_never(admission)
@@ -250,7 +250,9 @@ class FrameBuyer:
             match answer:
                 case Refused():
                     await self._close(attempt_id, _refused_ending(answer))
-                    return trials.refused(answer)
+                    verdict = trials.refused(answer)
+                    await self._slow_down(answer, admitted, verdict)
+                    return verdict
                 case BrokenBody(_, reason):
                     return await self._unusable(attempt_id, part, reason, trials)
                 case ImageBody(bill):
@@ -264,6 +266,12 @@ class FrameBuyer:
             self._progress.answered()
             self._settled.set()
 
+    async def _slow_down(self, answer: Refused, admitted: Admitted, verdict: Verdict) -> None:
+        """Lower everyone's pace where the endpoint says that it is too much."""
+        if answer.refusal in (Refusal.RATE_LIMITED, Refusal.CAPACITY):
+            cool_down_s = verdict.delay_s if isinstance(verdict, Resend) and verdict.cool_down else 0
+            await self._desk(self._gate.slow_down, sent_at=admitted.send_at, cool_down_s=cool_down_s)
+
     async def _send(self, request: ImageRequest, part: Path, attempt_id: int) -> Answer:
         try:
             return await self._client.attempt(
@@ -276,7 +284,12 @@ class FrameBuyer:
             raise
 
     async def _settle_bill(self, attempt_id: int, bill: Bill) -> None:
-        await self._desk(settle_bill, self._desk.books, attempt_id, Billed(bill.cost_usd, bill.neurons, bill.tiles))
+        billed = Billed(bill.cost_usd, bill.neurons, bill.tiles)
+        try:
+            await self._desk.insist(settle_bill, self._desk.books, attempt_id, billed)
+        except StorageError as error:
+            # The image is paid for: it is still taken in, and the next run enters it in the books.
+            self._brake.pull(error)
         self._progress.cost_usd += bill.cost_usd or 0
 
     async def _keep(
@@ -287,10 +300,14 @@ class FrameBuyer:
             return StopRun(_wrong_model(asked=self._run.model, answered=str(bill.model)))
         try:
             required = order.spec.aspect.size if order.spec.fit is Fit.ERROR else None
-            take = await asyncio.to_thread(store_take, self._store, part, order.spec.request_key, required=required)
+            take = await asyncio.to_thread(
+                store_take, self._store, attempt_id, order.spec.request_key, required=required
+            )
         except UnusablePictureError as exc:
             return await self._unusable(attempt_id, part, str(exc), trials)
-        await self._desk(keep_take, self._desk.books, attempt_id, take)
+        await self._desk.insist(keep_take, self._desk.books, attempt_id, take)
+        if take.remark:
+            note(take.remark)
         if (answered := Size(take.width, take.height)) != order.spec.aspect.size:
             note(f"answered with {answered} pixels instead of {order.spec.aspect.size}; fitted: {order.spec.fit}")
         return Rendered(order.spec, order.number)
@@ -304,29 +321,31 @@ class FrameBuyer:
         return trials.unusable(reason)
 
     async def _close(self, attempt_id: int, ending: Ending) -> None:
-        await self._desk(close_attempt, self._desk.books, attempt_id, ending)
+        await self._desk.insist(close_attempt, self._desk.books, attempt_id, ending)
 
 
-def store_take(store: FrameStore, part: Path, request_key: str, *, required: Size | None = None) -> NewTake:
-    """Check a body and make it the take of its request.
+def store_take(store: FrameStore, attempt_id: int, request_key: str, *, required: Size | None = None) -> NewTake:
+    """Check the body of an attempt, as it arrived, and make it the take of its request.
 
     Args:
         store: the storyboard's takes.
-        part: the body as it arrived; gone afterwards.
+        attempt_id: whose body.
         request_key: what was asked.
         required: the only size that will do; None where any can be fitted.
 
     Raises:
-        UnusablePictureError: it is no usable image; `part` is untouched.
+        UnusablePictureError: it is no usable image; it stays where it is.
         StorageError: it could not be made durable.
     """
+    part = store.part_path(attempt_id)
     picture = inspect_picture(part)
     if required not in (None, picture.size):
         raise UnusablePictureError(f"{picture.size} pixels where {required} were asked for, and fit is error")
     sha256, size = hash_file(part), part.stat().st_size
-    path = store.keep(part, request_key=request_key, suffix=f".{picture.format}")
+    path, spare = store.keep(attempt_id, request_key=request_key, suffix=f".{picture.format}")
     file = path.relative_to(store.folder).as_posix()
-    return NewTake(file, size, sha256, picture.size.width, picture.size.height)
+    remark = "its take had been bought meanwhile: kept as a spare" if spare else None
+    return NewTake(file, size, sha256, picture.size.width, picture.size.height, remark)
 
 
 _STATUS_OF = {
@@ -350,10 +369,10 @@ def _unanswered_ending(error: NoAnswerError) -> Ending:
     return Ending(AttemptStatus.FAILED, f"never sent: {error}", cost_usd=Decimal(0))
 
 
-def _budget_error(budget_usd: Decimal, committed_usd: Decimal) -> BudgetError:
+def _budget_error(over: OverBudget) -> BudgetError:
     return BudgetError(
-        f"the budget of {plain(budget_usd)} USD is used up ({plain(committed_usd)} USD spent or reserved); "
-        "what was bought is kept: raise budget.usd or --budget and run again to complete"
+        f"{over.scope.label} of {plain(over.budget_usd)} USD is used up ({plain(over.committed_usd)} USD spent or "
+        f"reserved); what was bought is kept: {over.scope.cure}; then run again to complete"
     )
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import signal
 import sys
 import threading
@@ -14,17 +15,26 @@ from pathlib import Path
 import filelock
 
 from pipelines.bought import Bought, find_bought, recover
+from pipelines.budget import Budgets, BudgetScope
 from pipelines.conduct import Brake, Line
 from pipelines.errors import InterruptedRunError, StorageError
 from pipelines.flux.client import Endpoint, FluxClient, Timeouts
 from pipelines.flux.retry import RetryPolicy, RetryQuota
 from pipelines.frames import FrameStore
-from pipelines.ledger.account import run_account, write_csv
+from pipelines.ledger.account import budget_room, run_account, write_csv
 from pipelines.ledger.books import Books
 from pipelines.ledger.desk import BooksDesk
 from pipelines.ledger.gate import Gate
 from pipelines.ledger.records import Account, Run
-from pipelines.ledger.runs import HEARTBEAT_S, beat, finish_run, held_elsewhere, start_run
+from pipelines.ledger.runs import (
+    HEARTBEAT_S,
+    beat,
+    finish_run,
+    held_elsewhere,
+    open_attempts,
+    start_run,
+    storyboards_to_recover,
+)
 from pipelines.ledger.settlement import forget_takes
 from pipelines.plan import FrameSpec, Plan
 from pipelines.progress import Progress
@@ -53,12 +63,32 @@ class Session:
         )
         if bought.lost:
             await self.desk(forget_takes, self.desk.books, bought.lost)
+        for path in bought.damaged:
+            await asyncio.to_thread(self.store.clear_damaged, path)
         return bought
 
     async def held_elsewhere(self, specs: tuple[FrameSpec, ...]) -> set[str]:
         """Return the request keys that other live runs are buying at this moment."""
         keys = [spec.request_key for spec in specs]
         return await self.desk(held_elsewhere, self.desk.books, keys, run_id=self.run.run_id)
+
+    async def recover_all(self) -> None:
+        """Close what ended runs left open, of every storyboard in this output folder: what they paid for serves us."""
+        for storyboard in await self.desk(storyboards_to_recover, self.desk.books):
+            if (self.settings.output / storyboard).is_dir():
+                await self.recover(storyboard)
+
+    async def recover(self, storyboard: str) -> None:
+        """Close what ended runs of a storyboard in this output folder left open; see `bought.recover`."""
+        if not await self.desk(open_attempts, self.desk.books, storyboard):
+            return
+        store = FrameStore(self.settings.output / storyboard)
+        async with _alone_in(store.folder, patience_s=self.settings.max_wait_s):
+            await self.desk(recover, self.desk.books, storyboard, store=store)
+
+    async def budget_room(self) -> dict[BudgetScope, Decimal]:
+        """Return what is left of each budget, in US dollars."""
+        return await self.desk(budget_room, self.desk.books, self.run)
 
     async def account(self) -> Account:
         """Add up this run."""
@@ -91,20 +121,26 @@ class Session:
         Raises:
             StorageError: another run holds it for longer than `max_wait_s`.
         """
-        lock = filelock.FileLock(self.store.folder / ".lock", thread_local=False)
-        try:
-            await asyncio.to_thread(lock.acquire, timeout=self.settings.max_wait_s)
-        except filelock.Timeout as exc:
-            raise StorageError(f"{self.store.folder}: another run has been at work here for too long") from exc
-        try:
+        async with _alone_in(self.store.folder, patience_s=self.settings.max_wait_s):
             yield
-        finally:
-            lock.release()
+
+
+@contextlib.asynccontextmanager
+async def _alone_in(folder: Path, *, patience_s: float) -> AsyncIterator[None]:
+    lock = filelock.FileLock(folder / ".lock", thread_local=False)
+    try:
+        await asyncio.to_thread(lock.acquire, timeout=patience_s)
+    except filelock.Timeout as exc:
+        raise StorageError(f"{folder}: another run has been at work here for too long") from exc
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextlib.asynccontextmanager
 async def open_session(
-    plan: Plan, settings: Settings, *, budget_usd: Decimal | None, progress: Progress
+    plan: Plan, settings: Settings, *, budgets: Budgets, progress: Progress
 ) -> AsyncIterator[Session]:
     """Open a run: recover what killed ones left, enter it in the books, keep its pulse; in the end, write its ledger.
 
@@ -120,17 +156,16 @@ async def open_session(
         endpoint=settings.endpoint_name,
         model=plan.model,
         simulated=settings.simulated,
-        budget_usd=budget_usd,
+        budgets=budgets,
     )
     books = await asyncio.to_thread(Books, settings.effective_database_url)
     desk = BooksDesk(books)
     session = Session(run, plan, settings, desk, store, Brake(), progress)
     with contextlib.closing(books), contextlib.closing(desk):
-        async with session.alone():
-            await desk(recover, books, plan.storyboard, store=store)
+        await session.recover_all()
         await desk(start_run, books, run)
         async with _entered(session), _pulse(session):
-            with _stop_on_signals(session.brake):
+            with _stop_on_signals(session.brake, patience_s=settings.stop_patience_s):
                 yield session
 
 
@@ -146,7 +181,8 @@ async def _entered(session: Session) -> AsyncIterator[None]:
         raise
     finally:
         books, run = session.desk.books, session.run
-        await session.desk(finish_run, books, run.run_id, state=state)
+        await session.desk.insist(finish_run, books, run.run_id, state=state)
+        await session.recover(run.storyboard)
         await session.desk(write_csv, books, run.storyboard, ledger_path(session.settings, run.storyboard))
 
 
@@ -170,17 +206,23 @@ async def _pulse(session: Session) -> AsyncIterator[None]:
 
 
 @contextlib.contextmanager
-def _stop_on_signals(brake: Brake) -> Iterator[None]:
-    """On the first Ctrl-C or SIGTERM pull the brake; on the second cancel the run where it stands."""
+def _stop_on_signals(brake: Brake, *, patience_s: float) -> Iterator[None]:
+    """On the first Ctrl-C or SIGTERM pull the brake; on the second cancel the run where it stands.
+
+    A Prefect cancellation and the end of a worker come as SIGTERM too.
+    """
     if threading.current_thread() is not threading.main_thread() or sys.platform == "win32":
         yield
         return
     run = asyncio.current_task()
+    interrupted = InterruptedRunError("interrupted: what was paid for is kept; run again to complete")
+    signals = itertools.count(1)
 
     def stop() -> None:
-        if brake.pulled and run is not None:
+        if next(signals) == 1:
+            brake.pull(interrupted, patience_s=patience_s)
+        elif run is not None:
             run.cancel()
-        brake.pull(InterruptedRunError("interrupted: what was paid for is kept; run again to complete"))
 
     with contextlib.ExitStack() as restore:
         for number in (signal.SIGINT, signal.SIGTERM):

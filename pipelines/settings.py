@@ -9,6 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from pipelines.budget import OnExceed
 from pipelines.errors import UsageError
 
 DEFAULT_MODEL = "flux-1-schnell"
@@ -42,6 +43,8 @@ class Settings(BaseSettings):
         model: the model asked for; None means `flux-1-schnell`, or `sketch` for the embedded endpoint.
         output: the folder that holds a folder for each storyboard, and the books.
         budget_usd: hard cap for one run, beside the storyboard's own; the smaller holds.
+        budget_daily_usd: hard cap for all runs in the same books together, on one day, UTC.
+        on_exceed: what to do at a cap, where the storyboard does not say: stop or refuse; see `Budgets`.
         database_url: where the books are; None means SQLite in `output`. May hold a password.
         api_token: sent as a bearer token.
         rate_limit: requests a minute that the endpoint allows.
@@ -57,6 +60,7 @@ class Settings(BaseSettings):
         retry_quota: re-sends in the whole run; None means as many as there are frames to buy, at least 20.
         max_retry_after_s: the longest wait that an endpoint may ask for.
         max_wait_s: how long to wait for frames that another run is buying.
+        stop_patience_s: how long a run that is stopped waits for what is in flight.
     """
 
     model_config = SettingsConfigDict(env_prefix=_PREFIX, env_file=".env", extra="ignore", frozen=True)
@@ -66,6 +70,8 @@ class Settings(BaseSettings):
     output: Path = Path("outputs")
     # The books hold 9 million of each currency.
     budget_usd: Annotated[Decimal, Field(ge=0, le=1_000_000)] | None = None
+    budget_daily_usd: Annotated[Decimal, Field(ge=0, le=1_000_000)] | None = None
+    on_exceed: OnExceed | None = None
     database_url: SecretStr | None = None
     api_token: SecretStr | None = None
     rate_limit: int = Field(DEFAULT_RATE_LIMIT, ge=1, le=1_000_000)
@@ -81,6 +87,8 @@ class Settings(BaseSettings):
     retry_quota: Annotated[int, Field(ge=0)] | None = None
     max_retry_after_s: float = Field(900, ge=0, le=_WEEK_S)
     max_wait_s: float = Field(3600, ge=0, le=_WEEK_S)
+    # Prefect kills a run 30 s after it asked it to end.
+    stop_patience_s: float = Field(25, ge=0, le=_WEEK_S)
 
     @property
     def effective_model(self) -> str:

@@ -59,6 +59,8 @@ def render_boards(paths: Sequence[Path], options: Mapping[str, Any]) -> list[Ren
 
 
 def _render(flow: Any, path: Path, options: Mapping[str, Any], console: Console) -> RenderResult:
+    from prefect.exceptions import CancelledRun
+
     seen = Watch()
     token = watch.set(seen)
     error: StoryreelError | None = None
@@ -67,6 +69,8 @@ def _render(flow: Any, path: Path, options: Mapping[str, Any], console: Console)
             asyncio.run(flow(storyboard=str(path), **_flow_parameters(options)))
     except StoryreelError as exc:
         error = exc
+    except CancelledRun as exc:
+        error = InterruptedRunError(str(exc))
     finally:
         watch.reset(token)
     if seen.summary:

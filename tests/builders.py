@@ -3,6 +3,7 @@
 from decimal import Decimal
 
 from pipelines.aspect import AspectRatio, Fit
+from pipelines.budget import Budgets
 from pipelines.ledger.records import Run
 from pipelines.plan import FrameSpec, request_key
 
@@ -37,4 +38,4 @@ def run(
     budget_usd: Decimal | None = None,
 ) -> Run:
     """Return a run as the books know it."""
-    return Run(run_id, storyboard, endpoint, model, simulated, budget_usd)
+    return Run(run_id, storyboard, endpoint, model, simulated, Budgets(budget_usd))

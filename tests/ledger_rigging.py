@@ -12,7 +12,7 @@ from pipelines.ledger.books import Books
 from pipelines.ledger.gate import Gate
 from pipelines.ledger.records import Admitted, NewTake, Order, Run
 from pipelines.ledger.runs import start_run
-from pipelines.ledger.schema import runs
+from pipelines.ledger.schema import runs, spending
 from pipelines.plan import FrameSpec
 from tests.builders import frame_spec
 
@@ -93,7 +93,7 @@ def alter(books: Books, table: Table, values: Mapping[str, Any]) -> None:
 def committed_usd(books: Books, run_id: str = "run-1") -> Any:
     """Return what a run's budget is charged with."""
     with books.reading() as connection:
-        return connection.scalar(select(runs.c.committed_usd).where(runs.c.run_id == run_id))
+        return connection.scalar(select(spending.c.committed_usd).where(spending.c.scope == f"run {run_id}")) or 0
 
 
 def kill(books: Books, run_id: str) -> None:

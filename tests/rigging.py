@@ -19,10 +19,11 @@ from pipelines.ledger.desk import BooksDesk
 from pipelines.ledger.gate import Gate
 from pipelines.ledger.records import Run
 from pipelines.ledger.runs import finish_run, start_run
-from pipelines.ledger.schema import attempts, gates, leases, runs
+from pipelines.ledger.schema import attempts, gates, leases
 from pipelines.plan import FrameSpec
 from pipelines.progress import Progress
 from pipelines.render import Bounds, Conduct, FrameBuyer, FrameOutcome, Stations
+from tests.ledger_rigging import committed_usd
 
 Reply = httpx.Response | Exception
 Handler = Callable[[httpx.Request], Awaitable[httpx.Response]]
@@ -59,8 +60,7 @@ class Rig:
 
     def committed_usd(self) -> Any:
         """Return what the run's budget is charged with."""
-        with self.books.reading() as connection:
-            return connection.scalar(select(runs.c.committed_usd).where(runs.c.run_id == self.run.run_id))
+        return committed_usd(self.books, self.run.run_id)
 
     def cool_until_s(self) -> float:
         """Return for how long from now nobody may send."""

@@ -27,6 +27,7 @@ from pipelines.ledger.settlement import forget_takes, keep_take, settle_bill
 from pipelines.plan import FrameSpec
 from pipelines.render import Rendered, Reused
 from tests.builders import frame_spec, run
+from tests.ledger_rigging import committed_usd
 from tests.pictures import PRICE_USD, image_answer, picture_bytes, write
 from tests.rigging import NOW_S, attempt_rows, replies, rig
 
@@ -90,8 +91,7 @@ class House:
         return attempt_rows(self.books, *(columns or ACCOUNT))
 
     def committed_usd(self, run_id: str = "run-1") -> Any:
-        with self.books.reading() as connection:
-            return connection.scalar(select(runs.c.committed_usd).where(runs.c.run_id == run_id))
+        return committed_usd(self.books, run_id)
 
     def takes(self, storyboard: str = "harbor") -> dict[str, bytes]:
         """Return every file among a storyboard's takes."""
@@ -144,10 +144,10 @@ def test_a_take_that_no_books_know_of_counts_too(house: House, suffix: str) -> N
 
 @pytest.mark.parametrize("body", [b"", BODY[:40], b"<html>"])
 def test_a_damaged_file_that_no_books_know_of_is_no_take(house: House, body: bytes) -> None:
-    """A name is not enough."""
-    write(house.store().takes / f"{KEY}.png", body)
+    """A name is not enough; the file is named, so that it can make room."""
+    path = write(house.store().takes / f"{KEY}.png", body)
 
-    assert house.find() == Bought({}, ())
+    assert house.find() == Bought({}, (), damaged=(path,))
 
 
 def test_a_take_whose_file_is_gone_is_lost(house: House) -> None:
@@ -165,7 +165,7 @@ def test_a_take_whose_file_is_damaged_is_lost_for_good(house: House) -> None:
     before = house.find()
     forget_takes(house.books, before.lost)
 
-    assert (before, house.find()) == (Bought({}, (1,)), Bought({}, ()))
+    assert (before, house.find()) == (Bought({}, (1,), damaged=(path,)), Bought({}, (), damaged=(path,)))
 
 
 def test_a_take_that_its_owner_retouched_is_not_bought_again(house: House) -> None:
@@ -441,7 +441,7 @@ async def killed(tmp_path: Path, spec: FrameSpec, step: str, monkeypatch: pytest
         if step == "named":
             monkeypatch.setattr("pipelines.render.FrameBuyer._keep", named_only(bench.store, stand_still))
         task = asyncio.create_task(bench.buy(spec))
-        await here.wait()
+        await asyncio.wait_for(here.wait(), timeout=30)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -451,8 +451,8 @@ async def killed(tmp_path: Path, spec: FrameSpec, step: str, monkeypatch: pytest
 def named_only(store: FrameStore, stand_still: Any) -> Any:
     """Return a stand-in for the last step that names the take and then goes no further."""
 
-    async def keep(_: object, order: Order, __: int, part: Path, *___: object) -> None:
-        store.keep(part, request_key=order.spec.request_key, suffix=".png")
+    async def keep(_: object, order: Order, attempt_id: int, *__: object) -> None:
+        store.keep(attempt_id, request_key=order.spec.request_key, suffix=".png")
         await stand_still()
 
     return keep

@@ -171,6 +171,8 @@ def test_ledger_shows_the_account(storyreel: Callable[..., Ended], tmp_path: Pat
         "storyboard": "harbor",
         "real": nothing,
         "simulated": {**one, "uncertain_usd": "0"},
+        "unsettled": [],
+        "pace": {"http://flux.test": 1.0},
     }
     assert (tmp_path / "account.csv").read_text().count("\n") == 2
 

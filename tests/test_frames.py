@@ -80,10 +80,11 @@ def test_a_folder_that_cannot_be_made_is_a_usage_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
 def test_a_kept_take_has_its_original_bytes_and_is_found(store: FrameStore, suffix: str) -> None:
     """What was bought is kept as it came, under its request key."""
-    part = write(store.part_path(7), b"as it came")
+    write(store.part_path(7), b"as it came")
 
-    path = store.keep(part, request_key="key", suffix=suffix)
+    path, spare = store.keep(7, request_key="key", suffix=suffix)
 
+    assert not spare
     assert (path, path.read_bytes(), store.find("key")) == (store.takes / f"key{suffix}", b"as it came", path)
     assert names_in(store.takes) == [f"key{suffix}"]
 
@@ -106,9 +107,36 @@ def test_a_folder_named_like_a_take_is_none(store: FrameStore) -> None:
 def test_a_take_that_cannot_be_made_durable_is_a_storage_error(store: FrameStore) -> None:
     """Where the part is gone, so is the take, and it is said."""
     with pytest.raises(StorageError, match=r"key\.png: cannot be written: No such file or directory"):
-        store.keep(store.part_path(7), request_key="key", suffix=".png")
+        store.keep(7, request_key="key", suffix=".png")
 
     assert store.find("key") is None
+
+
+def test_a_take_is_never_overwritten(store: FrameStore) -> None:
+    """Whoever comes second, after waking up too late, has their image kept as a spare."""
+    for attempt_id, body in ((7, b"the first"), (9, b"the second")):
+        write(store.part_path(attempt_id), body)
+
+    first, second = (store.keep(attempt_id, request_key="key", suffix=".png") for attempt_id in (7, 9))
+
+    assert (first, second) == ((store.takes / "key.png", False), (store.takes / "spare" / "9.png", True))
+    assert (first[0].read_bytes(), second[0].read_bytes()) == (b"the first", b"the second")
+    assert names_in(store.takes) == ["key.png", "spare"]
+
+
+def test_a_take_is_not_overwritten_where_links_do_not_work(store: FrameStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system without them keeps the first of two all the same."""
+
+    def no_links(*_: object) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", no_links)
+    for attempt_id, body in ((7, b"the first"), (9, b"the second")):
+        write(store.part_path(attempt_id), body)
+
+    found = [store.keep(attempt_id, request_key="key", suffix=".png")[0].read_bytes() for attempt_id in (7, 9)]
+
+    assert (found, (store.takes / "key.png").read_bytes()) == ([b"the first", b"the second"], b"the first")
 
 
 def test_a_useless_body_is_set_aside_for_its_owner(store: FrameStore) -> None:

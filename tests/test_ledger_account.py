@@ -12,18 +12,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.aspect import AspectRatio
-from pipelines.errors import StorageError
+from pipelines.errors import StorageError, UsageError
 from pipelines.ledger.account import COLUMNS, csv_text, kept_takes, run_account, storyboard_account, write_csv
 from pipelines.ledger.books import Books
 from pipelines.ledger.gate import Gate
-from pipelines.ledger.records import Account, AttemptStatus, Billed, Ending, KeptTake
+from pipelines.ledger.records import Account, AttemptStatus, Billed, Correction, Ending, KeptTake
 from pipelines.ledger.schema import attempts
-from pipelines.ledger.settlement import close_attempt, forget_takes, keep_take, settle_bill
+from pipelines.ledger.settlement import close_attempt, correct_attempt, forget_takes, keep_take, settle_bill
 from pipelines.pricing import Price
 from tests.builders import frame_spec, run
-from tests.ledger_rigging import Clock, admit, alter, gate_of, new_take, nth_order, opened, order
+from tests.ledger_rigging import Clock, admit, alter, committed_usd, gate_of, new_take, nth_order, opened, order
 
 PRICE = frame_spec().price
+SETTLED = ("settled_by", "settled_at", "settled_why")
 DESIGN_COLUMNS = (
     "attempt_id, run_id, storyboard, frame, scene, shot, take, try, request_key, endpoint, prompt, steps, "
     "aspect_ratio, status, http_status, error, reserved_usd, cost_usd, cost_thb, neurons, width, height, tiles, "
@@ -140,7 +141,7 @@ def test_nothing_comes_to_nothing(books: Books) -> None:
 
 def test_the_columns_are_those_of_the_design_in_its_order() -> None:
     """Then the model, and whether costs are simulated."""
-    assert [*COLUMNS] == [*DESIGN_COLUMNS.split(", "), "model", "simulated"]
+    assert [*COLUMNS] == [*DESIGN_COLUMNS.split(", "), "model", "simulated", *SETTLED]
 
 
 def test_a_kept_attempt_fills_its_whole_row(books: Books, clock: Clock) -> None:
@@ -185,6 +186,7 @@ def test_a_kept_attempt_fills_its_whole_row(books: Books, clock: Clock) -> None:
             "sha256": "ab" * 32,
             "model": "flux-1-schnell",
             "simulated": "false",
+            **dict.fromkeys(SETTLED, ""),
         }
     ]
 
@@ -313,3 +315,38 @@ def test_a_ledger_that_cannot_be_written_is_named(books: Books, tmp_path: Path) 
         write_csv(books, "harbor", tmp_path / "ledger.csv")
 
     assert str(caught.value).startswith(f"{tmp_path / 'ledger.csv'}: cannot be written: ")
+
+
+def test_what_was_settled_by_hand_says_by_whom_when_and_why(books: Books) -> None:
+    """In its row, with the cost that was found out; the last word counts."""
+    attempt_id = admit(gate_of(books, run())).attempt_id
+    close_attempt(books, attempt_id, Ending(AttemptStatus.UNKNOWN, "no answer"))
+    for cost_usd, reason in ((None, "the invoice is not here yet"), (Decimal("0.000652"), "=the invoice")):
+        correct_attempt(books, attempt_id, Correction(cost_usd, "amy", reason), storyboard="harbor")
+
+    (row,) = csv.DictReader(io.StringIO(csv_text(books, "harbor")))
+
+    told = [row[column] for column in ("status", "cost_usd", "settled_by", "settled_at", "settled_why")]
+    assert told == ["unknown", "0.000652", "amy", "2027-01-15T08:00:00.000Z", "'=the invoice"]
+    assert committed_usd(books) == Decimal("0.000652")
+
+
+@pytest.mark.parametrize(
+    ("attempt_id", "storyboard", "complaint"),
+    [
+        (9, "harbor", "attempt 9: harbor has none of this number; see its ledger.csv"),
+        (1, "forest", "attempt 1: forest has none of this number; see its ledger.csv"),
+        (1, "harbor", "attempt 1: is open, not unknown; nothing to settle"),
+        (2, "harbor", "attempt 2: is failed, not unknown; nothing to settle"),
+    ],
+)
+def test_only_an_unknown_attempt_can_be_settled(books: Books, attempt_id: int, storyboard: str, complaint: str) -> None:
+    """What is known, or belongs to another storyboard, is left as it is."""
+    gate = gate_of(books, run())
+    first, second = (admit(gate, nth_order(n)).attempt_id for n in range(2))
+    close_attempt(books, second, Ending(AttemptStatus.FAILED, "500", 500, Decimal(0)))
+
+    with pytest.raises(UsageError) as caught:
+        correct_attempt(books, attempt_id, Correction(Decimal(0), "amy", ""), storyboard=storyboard)
+
+    assert (first, str(caught.value)) == (1, complaint)

@@ -21,8 +21,20 @@ from pipelines.ledger import books as books_module
 from pipelines.ledger.books import Books, books_exist
 from pipelines.ledger.runs import start_run
 from pipelines.ledger.schema import SCHEMA_VERSION, Exact, attempts, gates, meta, metadata, runs
-from tests.builders import run
-from tests.ledger_rigging import NOW_US, admit, alter, gate_of, new_take, nth_order, opened, order, table_rows, url_of
+from tests.builders import frame_spec, run
+from tests.ledger_rigging import (
+    NOW_US,
+    admit,
+    alter,
+    committed_usd,
+    gate_of,
+    new_take,
+    nth_order,
+    opened,
+    order,
+    table_rows,
+    url_of,
+)
 
 CURE = "check the output folder and STORYREEL_DATABASE_URL"
 
@@ -47,7 +59,7 @@ def test_new_books_hold_every_table_and_their_version(books: Books, tmp_path: Pa
     with closing(sqlite3.connect(tmp_path / "storyreel.db")) as database:
         tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
 
-    assert tables == set(metadata.tables)
+    assert tables - {"sqlite_sequence"} == set(metadata.tables)
     assert table_rows(books, meta, "schema_version") == [(SCHEMA_VERSION,)]
 
 
@@ -82,21 +94,36 @@ def test_commits_survive_a_power_cut(books: Books) -> None:
     assert found == ["wal", full, "wal", full]
 
 
-def test_books_of_the_first_version_are_brought_up_to_date(tmp_path: Path) -> None:
-    """Version 1 did not note when a place was booked; its attempts, gates and pace are kept."""
+_TO_VERSION_2 = """
+ALTER TABLE gates DROP COLUMN pace;
+ALTER TABLE gates DROP COLUMN slowed_at;
+ALTER TABLE leases DROP COLUMN attempt_id;
+ALTER TABLE runs ADD COLUMN committed_usd BIGINT NOT NULL DEFAULT 0;
+DROP TABLE spending;
+DROP TABLE corrections;
+UPDATE storyreel SET schema_version = 2;
+"""
+_TO_VERSION_1 = """
+ALTER TABLE gates DROP COLUMN booked_at;
+UPDATE storyreel SET schema_version = 1;
+"""
+
+
+@pytest.mark.parametrize("older", [_TO_VERSION_2, _TO_VERSION_2 + _TO_VERSION_1], ids=["2", "1"])
+def test_books_of_an_older_version_are_brought_up_to_date(tmp_path: Path, older: str) -> None:
+    """Attempts, gates and what is committed are kept; sums that there were not are made."""
     with opened(tmp_path) as books:
         gate = gate_of(books, run())
         admit(gate, nth_order(1))
-        gate.cool_down(30)
+        gate.slow_down(sent_at=0, cool_down_s=30)
     with closing(sqlite3.connect(tmp_path / "storyreel.db")) as database:
-        database.execute("ALTER TABLE gates DROP COLUMN booked_at")
-        database.execute("UPDATE storyreel SET schema_version = 1")
-        database.commit()
+        database.executescript(older)
 
     with opened(tmp_path) as books:
         assert table_rows(books, meta, "schema_version") == [(SCHEMA_VERSION,)]
         assert admit(gate_of(books, run("run-2")), nth_order(2)).wait_s == 30
         assert len(table_rows(books, attempts, "attempt_id")) == 2
+        assert committed_usd(books) == committed_usd(books, "run-2") == frame_spec().price.usd
 
 
 def test_books_of_a_newer_storyreel_are_left_alone(tmp_path: Path) -> None:

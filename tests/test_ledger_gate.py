@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipelines.budget import BudgetScope
 from pipelines.ledger.books import Books
 from pipelines.ledger.gate import Gate
 from pipelines.ledger.records import (
@@ -171,7 +172,7 @@ def test_no_minute_ever_holds_more_than_the_limit(
         for n, (who, pause_s) in enumerate(arrivals):
             clock.turn(pause_s)
             if n in cool_downs:
-                gates[who].cool_down(cool_downs[n])
+                gates[who].slow_down(sent_at=0, cool_down_s=cool_downs[n])
             sent.append(admit(gates[who], nth_order(n)).send_at)
 
     assert fullest_minute(sent) <= rate_limit
@@ -220,7 +221,7 @@ def test_a_clock_set_back_makes_nobody_wait(books: Books, clock: Clock, hours: i
 def test_a_clock_set_back_does_not_stretch_a_cool_down(books: Books, clock: Clock) -> None:
     """Half a minute to wait is half a minute, whatever the clock shows."""
     gate = gate_of(books, run())
-    gate.cool_down(30)
+    gate.slow_down(sent_at=0, cool_down_s=30)
     clock.turn(-3600)
 
     waits = [admit(gate, nth_order(n)).wait_s for n in (1, 2)]
@@ -243,7 +244,7 @@ def test_places_more_than_a_minute_ahead_stay_apart(books: Books) -> None:
 def test_nobody_sends_while_the_endpoint_cools_down(books: Books) -> None:
     """Every run waits for it, and then they go one interval apart, not all at once."""
     ours, theirs = gate_of(books, run("run-1")), gate_of(books, run("run-2"))
-    ours.cool_down(90)
+    ours.slow_down(sent_at=0, cool_down_s=90)
 
     sent = [admit(gate, nth_order(n)).send_at for n, gate in enumerate((theirs, ours, theirs))]
 
@@ -253,16 +254,16 @@ def test_nobody_sends_while_the_endpoint_cools_down(books: Books) -> None:
 def test_a_shorter_cool_down_does_not_cut_a_longer_one(books: Books, clock: Clock) -> None:
     """The latest end counts, whichever answer came last."""
     gate = gate_of(books, run())
-    gate.cool_down(30)
+    gate.slow_down(sent_at=0, cool_down_s=30)
     clock.turn(1)
-    gate.cool_down(2)
+    gate.slow_down(sent_at=0, cool_down_s=2)
 
     assert admit(gate).wait_s == 29
 
 
 def test_a_cool_down_holds_one_endpoint_only(books: Books) -> None:
     """Another endpoint did not ask for it."""
-    gate_of(books, run("run-1")).cool_down(30)
+    gate_of(books, run("run-1")).slow_down(sent_at=0, cool_down_s=30)
 
     assert admit(gate_of(books, run("run-2", endpoint="http://flux.example"))).wait_s == 0
 
@@ -270,7 +271,7 @@ def test_a_cool_down_holds_one_endpoint_only(books: Books) -> None:
 def test_a_cool_down_that_is_over_holds_nobody(books: Books, clock: Clock) -> None:
     """At its very end the next one may go."""
     gate = gate_of(books, run())
-    gate.cool_down(30)
+    gate.slow_down(sent_at=0, cool_down_s=30)
     clock.turn(30)
 
     assert admit(gate).wait_s == 0
@@ -286,7 +287,7 @@ def test_a_budget_is_exact_at_equality(books: Books) -> None:
     admissions = [gate.admit(nth_order(n)) for n in range(4)]
 
     assert [type(admission) for admission in admissions[:3]] == [Admitted] * 3
-    assert admissions[3] == OverBudget(budget_usd=3 * PRICE_USD, committed_usd=3 * PRICE_USD)
+    assert admissions[3] == OverBudget(BudgetScope.RUN, budget_usd=3 * PRICE_USD, committed_usd=3 * PRICE_USD)
     assert committed_usd(books) == 3 * PRICE_USD
 
 
@@ -296,7 +297,7 @@ def test_a_picodollar_short_is_too_little(books: Books) -> None:
     gate = gate_of(books, run(budget_usd=budget_usd))
     admit(gate, nth_order(1))
 
-    assert gate.admit(nth_order(2)) == OverBudget(budget_usd, committed_usd=PRICE_USD)
+    assert gate.admit(nth_order(2)) == OverBudget(BudgetScope.RUN, budget_usd, committed_usd=PRICE_USD)
 
 
 def test_a_refused_order_leaves_nothing_behind(books: Books) -> None:
@@ -329,7 +330,7 @@ def test_an_answer_that_costs_less_lets_another_in(books: Books) -> None:
 
     close_attempt(books, first.attempt_id, Ending(AttemptStatus.RATE_LIMITED, "429", 429, Decimal(0)))
 
-    assert refused == OverBudget(PRICE_USD, PRICE_USD)
+    assert refused == OverBudget(BudgetScope.RUN, PRICE_USD, PRICE_USD)
     assert isinstance(gate.admit(nth_order(2)), Admitted)
     assert committed_usd(books) == PRICE_USD
 
@@ -341,7 +342,7 @@ def test_an_attempt_without_an_answer_stays_charged(books: Books) -> None:
 
     close_attempt(books, first.attempt_id, Ending(AttemptStatus.UNKNOWN, "no answer"))
 
-    assert gate.admit(nth_order(2)) == OverBudget(PRICE_USD, PRICE_USD)
+    assert gate.admit(nth_order(2)) == OverBudget(BudgetScope.RUN, PRICE_USD, PRICE_USD)
 
 
 def test_budgets_of_runs_are_their_own(books: Books) -> None:
@@ -361,13 +362,13 @@ def test_threads_of_one_run_cannot_overspend_together(tmp_path: Path) -> None:
 
     def spend(thread: int) -> None:
         with opened(tmp_path, clock=clock) as books:
-            gate = Gate(books, run(), rate_limit=720)
+            gate = Gate(books, run(budget_usd=25 * PRICE_USD), rate_limit=720)
             admissions.extend(gate.admit(nth_order(thread * 100 + n)) for n in range(25))
 
     in_threads(lambda: spend(0), lambda: spend(1))
 
     assert sum(isinstance(admission, Admitted) for admission in admissions) == 25
-    assert admissions.count(OverBudget(25 * PRICE_USD, 25 * PRICE_USD)) == 25
+    assert admissions.count(OverBudget(BudgetScope.RUN, 25 * PRICE_USD, 25 * PRICE_USD)) == 25
     with opened(tmp_path) as books:
         assert committed_usd(books) == 25 * PRICE_USD
 

@@ -1,7 +1,6 @@
 """Who is alive: this machine's processes are asked, other machines' runs must beat."""
 
 import os
-import platform
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -17,7 +16,7 @@ from pipelines.errors import StorageError
 from pipelines.ledger.books import Books
 from pipelines.ledger.gate import Gate
 from pipelines.ledger.records import AttemptStatus, Billed, Ending, OpenAttempt
-from pipelines.ledger.runs import beat, finish_run, held_elsewhere, is_alive, open_attempts, start_run
+from pipelines.ledger.runs import beat, finish_run, held_elsewhere, is_alive, open_attempts, start_run, this_host
 from pipelines.ledger.schema import attempts, leases, runs
 from pipelines.ledger.settlement import close_attempt, keep_take, settle_bill
 from tests.builders import run
@@ -77,8 +76,7 @@ def test_a_run_is_entered_whole(books: Books) -> None:
         "model": "flux-1-schnell",
         "simulated": True,
         "budget_usd": Decimal("0.25"),
-        "committed_usd": Decimal(0),
-        "host": platform.node(),
+        "host": this_host(),
         "pid": os.getpid(),
         "pid_started": int(psutil.Process().create_time() * SECOND_US),
         "alive_until": NOW_US + 60 * SECOND_US,
@@ -216,7 +214,9 @@ def test_only_dead_runs_leave_attempts_open(books: Books) -> None:
     kill(books, "dead")
 
     assert before == []
-    assert open_attempts(books, "harbor") == [OpenAttempt(left.attempt_id, nth_order(2).spec.request_key, billed=False)]
+    assert open_attempts(books, "harbor") == [
+        OpenAttempt(left.attempt_id, nth_order(2).spec.request_key, holds_lease=True)
+    ]
 
 
 def test_a_run_killed_at_each_step_leaves_what_can_be_told_apart(books: Books) -> None:
@@ -231,8 +231,8 @@ def test_a_run_killed_at_each_step_leaves_what_can_be_told_apart(books: Books) -
     kill(books, "run-1")
 
     assert open_attempts(books, "harbor") == [
-        OpenAttempt(sent, nth_order(0).spec.request_key, billed=False),
-        OpenAttempt(billed, nth_order(1).spec.request_key, billed=True),
+        OpenAttempt(sent, nth_order(0).spec.request_key, holds_lease=True),
+        OpenAttempt(billed, nth_order(1).spec.request_key, holds_lease=True),
     ]
 
 

@@ -13,12 +13,13 @@ from pipelines.aspect import AspectRatio
 from pipelines.ledger.account import write_csv
 from pipelines.ledger.books import Books
 from pipelines.ledger.gate import Gate
-from pipelines.ledger.records import AttemptStatus, Billed, Ending, NewTake
+from pipelines.ledger.records import AttemptStatus, Billed, Correction, Ending, NewTake
 from pipelines.ledger.schema import attempts
-from pipelines.ledger.settlement import close_attempt, forget_takes, keep_take, settle_bill
-from pipelines.ledger.verification import verify_storyboard
+from pipelines.ledger.settlement import close_attempt, correct_attempt, forget_takes, keep_take, settle_bill
+from pipelines.ledger.verification import unsettled_attempts, verify_storyboard
+from pipelines.pricing import tiles_of
 from tests.builders import frame_spec, run
-from tests.ledger_rigging import admit, gate_of, opened, order
+from tests.ledger_rigging import admit, gate_of, nth_order, opened, order
 
 SPEC = frame_spec()
 TAKE = f"takes/{SPEC.request_key}.png"
@@ -80,16 +81,25 @@ def test_every_list_price_is_accepted(books: Books, gate: Gate, folder: Path) ->
     """The price of what was asked, for each aspect ratio and number of steps."""
     for number, (aspect, steps) in enumerate(product(AspectRatio, (1, 4, 8)), start=1):
         spec = frame_spec(number, prompt="another", aspect=aspect, steps=steps)
-        settle_bill(books, admit(gate, order(spec)).attempt_id, Billed(spec.price.usd, spec.price.neurons, 4))
+        settle_bill(
+            books,
+            admit(gate, order(spec)).attempt_id,
+            Billed(spec.price.usd, spec.price.neurons, tiles_of(aspect.size)),
+        )
 
     assert differences(books, folder) == []
 
 
 def test_a_cost_that_is_not_the_list_price_is_found(books: Books, folder: Path) -> None:
-    """To the last digit that the books hold."""
+    """To the last digit that the books hold; the books' sums no longer fit either."""
+    sums = "attempt 1 and those before it come to 0.000652000001 USD, the books' sum for"
     rewrite(books, cost_usd=Decimal("0.000652000001"))
 
-    assert differences(books, folder) == ["attempt 1: cost 0.000652000001 USD, the price list says 0.000652"]
+    assert differences(books, folder) == [
+        "attempt 1: cost 0.000652000001 USD, the price list says 0.000652",
+        f"{sums} run run-1 is 0.000652",
+        f"{sums} storyboard real harbor is 0.000652",
+    ]
 
 
 def test_neurons_that_are_not_on_the_list_are_found(books: Books, folder: Path) -> None:
@@ -103,7 +113,7 @@ def test_a_take_whose_file_is_gone_is_found(books: Books, folder: Path) -> None:
     """Somebody tidied up."""
     (folder / TAKE).unlink()
 
-    assert differences(books, folder) == [f"attempt 1: its take {TAKE} is gone"]
+    assert differences(books, folder) == [f"attempt 1: its take {TAKE} is gone; render again to buy it anew"]
 
 
 def test_a_take_that_was_forgotten_is_found(books: Books, folder: Path) -> None:
@@ -111,7 +121,7 @@ def test_a_take_that_was_forgotten_is_found(books: Books, folder: Path) -> None:
     (folder / TAKE).unlink()
     forget_takes(books, [1])
 
-    assert differences(books, folder) == ["attempt 1: its take is gone"]
+    assert differences(books, folder) == ["attempt 1: its take is gone; render again to buy it anew"]
 
 
 def test_a_take_that_was_changed_is_found(books: Books, folder: Path) -> None:
@@ -129,17 +139,49 @@ def test_a_take_that_nobody_bought_is_found(books: Books, folder: Path) -> None:
     (folder / "takes" / ".part.png").write_bytes(b"")
     (folder / "takes" / "folder.d").mkdir()
 
-    assert differences(books, folder) == ["takes/stray.png: no attempt of this storyboard has bought it"]
+    assert differences(books, folder) == ["takes/stray.png: no attempt has bought it"]
 
 
-def test_a_take_of_another_storyboard_is_found(books: Books, folder: Path) -> None:
-    """Each folder holds its own purchases."""
+def test_a_take_that_another_storyboard_bought_is_no_difference(books: Books, folder: Path) -> None:
+    """It is shared, not bought again; it is accounted for there."""
     with books.transaction() as connection:
         connection.execute(update(attempts).values(storyboard="forest"))
 
-    found = differences(books, folder)
+    assert differences(books, folder) == []
 
-    assert found == [f"{TAKE}: no attempt of this storyboard has bought it"]
+
+def test_a_take_bought_twice_is_found(books: Books, gate: Gate, folder: Path) -> None:
+    """Both are paid for and both are kept; the second is named."""
+    again = admit(gate, order(frame_spec(1, prompt="another"))).attempt_id
+    spare = f"takes/spare/{again}.png"
+    (folder / "takes/spare").mkdir()
+    (folder / spare).write_bytes(b"an image")
+    keep_take(books, again, NewTake(spare, 8, hashlib.sha256(b"an image").hexdigest(), 1024, 1024))
+    with books.transaction() as connection:
+        connection.execute(update(attempts).values(request_key=SPEC.request_key))
+
+    assert differences(books, folder) == [f"attempt 2: bought what attempt 1 had bought; see {spare}"]
+
+
+def test_a_take_that_was_lost_and_bought_again_is_no_difference(books: Books, gate: Gate, folder: Path) -> None:
+    """What is gone is replaced, and complained of no more."""
+    forget_takes(books, [1])
+    again = admit(gate, order(SPEC)).attempt_id
+    keep_take(books, again, NewTake(TAKE, 8, hashlib.sha256(b"an image").hexdigest(), 1024, 1024))
+
+    assert differences(books, folder) == []
+
+
+def test_attempts_of_unknown_outcome_wait_for_a_word(books: Books, gate: Gate, folder: Path) -> None:
+    """Until somebody settles them; not because nobody can find out."""
+    sent = [admit(gate, nth_order(n)).attempt_id for n in range(3)]
+    for attempt_id in sent:
+        close_attempt(books, attempt_id, Ending(AttemptStatus.UNKNOWN, "no answer"))
+    correct_attempt(books, sent[0], Correction(Decimal(0), "amy", "not on the invoice"), storyboard="harbor")
+    correct_attempt(books, sent[1], Correction(None, "amy", "the invoice does not say"), storyboard="harbor")
+
+    assert unsettled_attempts(books, "harbor") == [sent[2]]
+    assert differences(books, folder) == []
 
 
 def test_a_ledger_that_is_gone_is_found(books: Books, folder: Path) -> None:
@@ -172,16 +214,16 @@ def test_any_prompt_leaves_a_ledger_that_agrees(books: Books, gate: Gate, folder
 
 def test_every_difference_is_told_in_one_go(books: Books, folder: Path) -> None:
     """Attempts first, then takes, then the ledger."""
-    rewrite(books, cost_usd=Decimal(1), neurons=Decimal(2))
+    rewrite(books, cost_usd=Decimal("0.000652"), neurons=Decimal(2), tiles=5)
     (folder / TAKE).unlink()
     (folder / "takes" / "stray.png").write_bytes(b"")
 
     found = verify_storyboard(books, "harbor", folder=folder)
 
     assert found == [
-        "attempt 1: cost 1 USD, the price list says 0.000652",
         "attempt 1: 2 neurons, the price list says 57.6",
-        f"attempt 1: its take {TAKE} is gone",
-        "takes/stray.png: no attempt of this storyboard has bought it",
+        "attempt 1: 5 tiles, the price list says 4",
+        f"attempt 1: its take {TAKE} is gone; render again to buy it anew",
+        "takes/stray.png: no attempt has bought it",
         f"{folder / 'ledger.csv'}: is not what the books say; render again, or write it with --csv",
     ]

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.aspect import AspectRatio, Fit, Size
+from pipelines.budget import Budgets
 from pipelines.plan import Chapter, Hold, lay_timeline, plan_frames, request_key
 from pipelines.storyboard.board import BoardFrame, BoardScene, Output, Storyboard
 
@@ -25,7 +26,7 @@ def board_of(*frames: BoardFrame, output: Output = OUTPUT) -> Storyboard:
     """Return a storyboard of these frames; scenes follow from theirs."""
     ids = dict.fromkeys(frame.scene for frame in frames)
     scenes = tuple(BoardScene(scene, scene.title()) for scene in ids)
-    return Storyboard("harbor", "Harbor at dawn", Path("harbor.yaml"), output, None, scenes, frames)
+    return Storyboard("harbor", "Harbor at dawn", Path("harbor.yaml"), output, Budgets(), scenes, frames)
 
 
 @st.composite

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.aspect import AspectRatio, Fit, Size
+from pipelines.budget import BudgetScope, OnExceed
 from pipelines.errors import BudgetError
 from pipelines.plan import FrameSpec, Hold, Plan, Timeline
 from pipelines.pricing import Price
@@ -176,27 +177,61 @@ def test_a_run_may_send_again_once_a_frame(frames_to_buy: int, configured: int |
     assert run_retry_quota(frames_to_buy, configured=configured) == quota
 
 
-@pytest.mark.parametrize("budget_usd", [None, 3 * PRICE.usd, Decimal(1)])
-def test_a_budget_that_pays_is_no_obstacle(budget_usd: Decimal | None) -> None:
-    """To the last digit; the worst case does not count, for the gate holds the cap."""
-    require_within_budget(quote_of(frames(3)), budget_usd=budget_usd)
+RUN, STORYBOARD, DAY = BudgetScope
 
 
-@pytest.mark.parametrize("budget", ["0.001955999999", "0.001", "0"])
-def test_a_budget_that_does_not_pay_refuses_before_anything_is_sent(budget: str) -> None:
+@pytest.mark.parametrize(
+    ("room", "on_exceed"),
+    [
+        ({}, None),
+        ({RUN: 3 * PRICE.usd}, None),
+        ({RUN: Decimal(1), STORYBOARD: Decimal(0), DAY: Decimal(0)}, None),
+        ({RUN: Decimal(0), STORYBOARD: Decimal(0), DAY: Decimal(0)}, OnExceed.STOP),
+        ({}, OnExceed.REFUSE),
+        ({RUN: 12 * PRICE.usd, STORYBOARD: 12 * PRICE.usd, DAY: 12 * PRICE.usd}, OnExceed.REFUSE),
+    ],
+)
+def test_a_budget_that_pays_is_no_obstacle(room: dict[BudgetScope, Decimal], on_exceed: OnExceed | None) -> None:
+    """To the last digit; where a run may stop at a cap, the gate holds it."""
+    require_within_budget(quote_of(frames(3)), room, on_exceed=on_exceed)
+
+
+@pytest.mark.parametrize("left", ["0.001955999999", "0.001", "0"])
+def test_a_run_whose_quote_passes_its_own_cap_sends_nothing(left: str) -> None:
     """What it would cost, what may be spent, that nothing was, and the cure."""
     with pytest.raises(BudgetError) as caught:
-        require_within_budget(quote_of(frames(3)), budget_usd=Decimal(budget))
+        require_within_budget(quote_of(frames(3)), {RUN: Decimal(left)}, on_exceed=None)
 
     assert str(caught.value) == (
-        f"3 frames to buy cost 0.001956 USD, above the budget of {budget} USD: "
+        f"3 frames to buy cost 0.001956 USD, more than the {left} USD that are left of the budget: "
         "nothing was sent; raise budget.usd or --budget, or ask for fewer frames"
     )
     assert caught.value.exit_code == 3
 
 
-def test_a_budget_of_nothing_pays_for_nothing() -> None:
+@pytest.mark.parametrize(
+    ("scope", "of"),
+    [
+        (RUN, "the budget: nothing was sent; raise budget.usd or --budget"),
+        (STORYBOARD, "the storyboard's budget: nothing was sent; raise budget.total_usd"),
+        (DAY, "the day's budget: nothing was sent; wait until 00:00 UTC or raise STORYREEL_BUDGET_DAILY_USD"),
+    ],
+)
+def test_where_asked_to_refuse_the_worst_case_must_fit(scope: BudgetScope, of: str) -> None:
+    """Of each budget that there is: three frames may cost as much as twelve."""
+    left = 12 * PRICE.usd - Decimal("1e-6")
+    with pytest.raises(BudgetError) as caught:
+        require_within_budget(quote_of(frames(3)), {RUN: Decimal(1), scope: left}, on_exceed=OnExceed.REFUSE)
+
+    assert str(caught.value) == (
+        f"3 frames to buy may cost, with every re-send, 0.007824 USD, more than the {left} USD that are left of {of}, "
+        "or ask for fewer frames"
+    )
+
+
+@pytest.mark.parametrize("on_exceed", [None, OnExceed.REFUSE])
+def test_a_budget_of_nothing_pays_for_nothing(on_exceed: OnExceed | None) -> None:
     """A film that is bought may be cut without a cent."""
     specs = frames(3)
 
-    require_within_budget(quote_of(specs, bought=specs), budget_usd=Decimal(0))
+    require_within_budget(quote_of(specs, bought=specs), {RUN: Decimal(0)}, on_exceed=on_exceed)

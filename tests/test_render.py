@@ -27,7 +27,7 @@ from pipelines.errors import (
     StorageError,
     WrongEndpointError,
 )
-from pipelines.files import settle
+from pipelines.files import settle_new
 from pipelines.flux.retry import RetryPolicy
 from pipelines.frames import FrameStore
 from pipelines.ledger import settlement
@@ -500,7 +500,7 @@ async def test_the_budget_stops_before_the_first_request(tmp_path: Path) -> None
         assert (type(bench.brake.error), str(bench.brake.error)) == (
             BudgetError,
             "the budget of 0.0006 USD is used up (0 USD spent or reserved); what was bought is kept: raise budget.usd "
-            "or --budget and run again to complete",
+            "or --budget; then run again to complete",
         )
 
 
@@ -594,7 +594,7 @@ async def test_a_brake_pulled_in_a_back_off_sends_no_more(tmp_path: Path) -> Non
 async def test_a_buyer_without_a_pause_of_its_own_waits_at_the_brake(tmp_path: Path) -> None:
     """A stop ends every wait, the gate's too."""
     async with rig(tmp_path, replies(image_answer(SPEC)), run(), real_pauses=True) as bench:
-        bench.gate.cool_down(300)
+        bench.gate.slow_down(sent_at=0, cool_down_s=300)
         task = asyncio.create_task(bench.buy(SPEC))
         await until(lambda: len(bench.rows("status")) == 1)
         bench.brake.pull(InterruptedRunError("stop"))
@@ -643,9 +643,9 @@ async def test_an_image_that_arrived_whole_outlives_an_error_of_the_store(
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     async with rig(tmp_path, replies(image_answer(SPEC)), run()) as bench:
-        monkeypatch.setattr("pipelines.frames.settle", fail)
+        monkeypatch.setattr("pipelines.frames.settle_new", fail)
         outcome = await bench.buy(SPEC)
-        monkeypatch.setattr("pipelines.frames.settle", settle)
+        monkeypatch.setattr("pipelines.frames.settle_new", settle_new)
 
         assert (type(outcome), type(bench.brake.error)) == (Failed, StorageError)
         assert (bench.rows("status", "cost_usd"), bench.files()) == ([(None, PRICE_USD)], ["takes/.1.part"])

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr, ValidationError
 
+from pipelines.budget import OnExceed
 from pipelines.errors import UsageError
 from pipelines.settings import Settings, load_settings
 
@@ -15,6 +16,8 @@ DEFAULTS = {
     "model": None,
     "output": Path("outputs"),
     "budget_usd": None,
+    "budget_daily_usd": None,
+    "on_exceed": None,
     "database_url": None,
     "api_token": None,
     "rate_limit": 720,
@@ -30,12 +33,15 @@ DEFAULTS = {
     "retry_quota": None,
     "max_retry_after_s": 900,
     "max_wait_s": 3600,
+    "stop_patience_s": 25,
 }
 # A value that each setting takes, as an environment gives it, and one that it must not.
 GOOD_AND_BAD: dict[str, tuple[str, Any, str]] = {
     "endpoint": ("https://flux.test/v1", "https://flux.test/v1", "ftp://flux.test"),
     "model": ("other", "other", ""),
     "budget_usd": ("0.25", Decimal("0.25"), "-0.01"),
+    "budget_daily_usd": ("5", Decimal(5), "all"),
+    "on_exceed": ("refuse", OnExceed.REFUSE, "ask"),
     "rate_limit": ("1", 1, "0"),
     "concurrency": ("1000", 1000, "1001"),
     "connect_timeout_s": ("0.5", 0.5, "0"),
@@ -49,6 +55,7 @@ GOOD_AND_BAD: dict[str, tuple[str, Any, str]] = {
     "retry_quota": ("0", 0, "-1"),
     "max_retry_after_s": ("0", 0, "inf"),
     "max_wait_s": ("0", 0, "nan"),
+    "stop_patience_s": ("0", 0, "-1"),
 }
 
 
@@ -95,7 +102,7 @@ def test_a_bad_option_is_named_with_its_value(name: str) -> None:
     with pytest.raises(UsageError) as caught:
         load_settings({name: bad})
 
-    option = "--budget" if name == "budget_usd" else f"--{name.replace('_', '-')}"
+    option = f"--{name.removesuffix('_usd').replace('_', '-')}"
     assert str(caught.value).startswith(f"{option}: ")
     assert str(caught.value).endswith(f", got {bad!r}")
 

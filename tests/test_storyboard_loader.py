@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.aspect import AspectRatio, Fit, Size
+from pipelines.budget import Budgets
 from pipelines.errors import StoryboardError
 from pipelines.storyboard import yaml_tree
 from pipelines.storyboard.board import BoardFrame, BoardScene, Storyboard
@@ -64,7 +65,7 @@ def test_the_short_form_is_a_title_and_a_list(write: Write) -> None:
         "h264",
         18,
     )
-    assert board.budget_usd is None
+    assert board.budgets == Budgets()
 
 
 def test_a_shot_overrides_its_scene_and_a_scene_the_defaults(write: Write) -> None:
@@ -145,7 +146,7 @@ def test_money_and_time_stay_exact(write: Write) -> None:
     """A tenth is a tenth, not the nearest binary fraction."""
     board = load_storyboard(write("budget: {usd: 0.1}\noutput: {fps: 23.976}\ndefaults: {hold: 0.1}\nprompts: [x]\n"))
 
-    assert (board.budget_usd, board.output.fps) == (Decimal("0.1"), Fraction(24000, 1001))
+    assert (board.budgets.run_usd, board.output.fps) == (Decimal("0.1"), Fraction(24000, 1001))
     assert board.frames[0].hold_s == Fraction(1, 10)
 
 
@@ -227,7 +228,7 @@ ONE_SHOT = "scenes: [{{id: s, shots: [{{id: t, {}}}]}}]"
         ("prompts: [x]\noutput: {codec: av1}", "board.yaml:2:17: output.codec: must be 'h264', got 'av1'"),
         ("prompts: [x]\noutput: {fit: error}", "board.yaml:2:15: output.fit: must be one of cover, contain, stretch, got 'error'"),
         ("prompts: [x]\noutput: 5", "board.yaml:2:9: output: must be a mapping of keys to values, got 5"),
-        ("prompts: [x]\nbudget: {}", "board.yaml:2:9: budget: lacks 'usd'; add it"),
+        ("prompts: [x]\nbudget: {}", "board.yaml:2:9: budget: lacks a cap; add usd or total_usd"),
         ("prompts: [x]\nbudget: {usd: free}", "board.yaml:2:15: budget.usd: must be an amount in US dollars like 0.25, got 'free'"),
         ("prompts: [x]\nvars: {a: [1]}", "board.yaml:2:11: vars.a: must be text or a number, got a list"),
         ("prompts: [x]\nvars: {a-b: 1}", "board.yaml:2:13: vars.a-b: must be a name of letters, digits and _, not starting with a digit, got 'a-b'"),

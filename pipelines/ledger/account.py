@@ -11,16 +11,19 @@ from pathlib import Path
 
 from sqlalchemy import ColumnElement, RowMapping, select
 
+from pipelines.budget import BudgetScope
 from pipelines.files import write_atomic
 from pipelines.ledger.books import Books
-from pipelines.ledger.records import Account, AttemptStatus, KeptTake
-from pipelines.ledger.schema import attempts
+from pipelines.ledger.budgets import room
+from pipelines.ledger.records import Account, AttemptStatus, KeptTake, Run
+from pipelines.ledger.schema import attempts, corrections
 from pipelines.pricing import PRICE_LIST, Price, plain
 
 COLUMNS = (
     "attempt_id", "run_id", "storyboard", "frame", "scene", "shot", "take", "try", "request_key", "endpoint", "prompt",
     "steps", "aspect_ratio", "status", "http_status", "error", "reserved_usd", "cost_usd", "cost_thb", "neurons",
     "width", "height", "tiles", "latency_s", "sent_at", "finished_at", "file", "sha256", "model", "simulated",
+    "settled_by", "settled_at", "settled_why",
 )  # fmt: skip
 
 # SQLite takes 32,766 variables in a statement, older builds 999.
@@ -50,6 +53,19 @@ def storyboard_account(books: Books, storyboard: str, *, simulated: bool) -> Acc
     return _add_up(_rows(books, (attempts.c.storyboard == storyboard) & (attempts.c.simulated == simulated)))
 
 
+def endpoints_of(books: Books, storyboard: str) -> list[str]:
+    """Return the endpoints that a storyboard's attempts were sent to."""
+    asked = select(attempts.c.endpoint).where(attempts.c.storyboard == storyboard).distinct()
+    with books.reading() as connection:
+        return sorted(connection.scalars(asked))
+
+
+def budget_room(books: Books, run: Run) -> dict[BudgetScope, Decimal]:
+    """Return what is left now of each budget that `run` has, in US dollars."""
+    with books.reading() as connection:
+        return room(connection, run, now=books.now(connection))
+
+
 def write_csv(books: Books, storyboard: str, path: Path) -> None:
     """Write the ledger of a storyboard, one row an attempt, whole or not at all.
 
@@ -65,13 +81,27 @@ def csv_text(books: Books, storyboard: str) -> str:
     # CRLF, as RFC 4180 has it: before 3.13 the writer quotes a cell's CR only if it is part of the line's end.
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(COLUMNS)
-    writer.writerows(_csv_row(row) for row in _rows(books, attempts.c.storyboard == storyboard))
+    rows = _rows(books, attempts.c.storyboard == storyboard)
+    corrected = _corrections(books, storyboard)
+    writer.writerows(_csv_row(row, corrected.get(row["attempt_id"])) for row in rows)
     return text.getvalue()
 
 
 def _rows(books: Books, which: ColumnElement[bool]) -> Sequence[RowMapping]:
     with books.reading() as connection:
         return connection.execute(select(attempts).where(which).order_by(attempts.c.attempt_id)).mappings().all()
+
+
+def _corrections(books: Books, storyboard: str) -> dict[int, RowMapping]:
+    """Return the last correction of each attempt that was settled by hand."""
+    query = (
+        select(corrections)
+        .join(attempts, attempts.c.attempt_id == corrections.c.attempt_id)
+        .where(attempts.c.storyboard == storyboard)
+        .order_by(corrections.c.correction_id)
+    )
+    with books.reading() as connection:
+        return {row["attempt_id"]: row for row in connection.execute(query).mappings()}
 
 
 def _add_up(rows: Iterable[RowMapping]) -> Account:
@@ -104,7 +134,7 @@ def _kept_take(row: RowMapping) -> KeptTake:
     )
 
 
-def _csv_row(row: RowMapping) -> Iterator[str]:
+def _csv_row(row: RowMapping, correction: RowMapping | None) -> Iterator[str]:
     derived = {
         "status": _status(row).value,
         "cost_thb": None if row["cost_usd"] is None else PRICE_LIST.thb(row["cost_usd"]),
@@ -112,6 +142,9 @@ def _csv_row(row: RowMapping) -> Iterator[str]:
         "sent_at": _iso(row["sent_at"]),
         "finished_at": _iso(row["finished_at"]),
         "simulated": str(row["simulated"]).lower(),
+        "settled_by": correction and correction["corrected_by"],
+        "settled_at": _iso(correction["corrected_at"] if correction else None),
+        "settled_why": correction and correction["reason"],
     }
     for column in COLUMNS:
         yield _cell(derived[column] if column in derived else row[column])

@@ -9,10 +9,18 @@ from pathlib import Path
 import sqlalchemy
 from sqlalchemy import Connection, Engine, event, insert, select, update
 
-from pipelines.errors import BooksError, StorageError
+from pipelines.errors import BooksAwayError, BooksError, StorageError
+from pipelines.ledger.migrations import migrate
 from pipelines.ledger.schema import SCHEMA_VERSION, meta, metadata
 
 _BUSY_TIMEOUT_S = 30
+# The server ends what a suspended machine left open, so that nobody waits for its lock for ever.
+_SERVER_BOUNDS = {
+    "connect_timeout": 10,
+    "options": "-c lock_timeout=30s -c statement_timeout=60s -c idle_in_transaction_session_timeout=30s",
+}
+# Any number will do, as long as it is always the same one.
+_PREPARING = 8_273_105
 
 
 class Books:
@@ -52,13 +60,16 @@ class Books:
         """Yield a connection in a write transaction: committed on a clean exit, else rolled back.
 
         Raises:
+            BooksAwayError: the database server went away; perhaps the transaction was written, perhaps not.
             StorageError: the database refused; nothing of the transaction was written.
         """
         try:
             with self._engine.begin() as connection:
                 yield connection
         except sqlalchemy.exc.DBAPIError as exc:
-            raise StorageError(f"the books cannot be written: {exc.orig}; what was bought is kept") from exc
+            away = self._engine.name != "sqlite" and isinstance(exc, sqlalchemy.exc.OperationalError)
+            kind = BooksAwayError if away else StorageError
+            raise kind(f"the books cannot be written: {exc.orig}; what was bought is kept") from exc
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -95,7 +106,7 @@ def books_exist(url: str) -> bool:
 def _open_engine(url: str) -> Engine:
     parsed = sqlalchemy.make_url(url)
     if parsed.get_backend_name() != "sqlite":
-        return sqlalchemy.create_engine(parsed, pool_pre_ping=True)
+        return sqlalchemy.create_engine(parsed, pool_pre_ping=True, connect_args=_SERVER_BOUNDS)
     if parsed.database in (None, "", ":memory:"):
         raise ValueError("books in memory would end with the thread that opened them; name a file")
     # A `file:` URI says itself how the database is opened; where it does not exist, it is not for us to make.
@@ -124,6 +135,9 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def _prepare(connection: Connection, url: str) -> None:
+    if connection.dialect.name == "postgresql":
+        # Of two that make the tables at once, one would fail.
+        connection.execute(select(sqlalchemy.func.pg_advisory_xact_lock(_PREPARING)))
     metadata.create_all(connection)
     version = connection.scalar(select(meta.c.schema_version))
     if version is None:
@@ -134,7 +148,7 @@ def _prepare(connection: Connection, url: str) -> None:
             f"{SCHEMA_VERSION}: upgrade storyreel"
         )
     elif version < SCHEMA_VERSION:
-        connection.exec_driver_sql("ALTER TABLE gates ADD COLUMN booked_at BIGINT NOT NULL DEFAULT 0")
+        migrate(connection, version)
         connection.execute(update(meta).values(schema_version=SCHEMA_VERSION))
 
 

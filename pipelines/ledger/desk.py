@@ -1,12 +1,17 @@
 """The books' blocking transactions, out of the event loop's way."""
 
 import asyncio
+import contextlib
 import functools
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
+from pipelines.errors import BooksAwayError
 from pipelines.ledger.books import Books
+
+_AGAIN_AFTER_S = 1.0
+_TIMES_AGAIN = 30
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -15,8 +20,9 @@ R = TypeVar("R")
 class BooksDesk:
     """Runs the books' blocking transactions in one thread, in order, out of the event loop's way."""
 
-    def __init__(self, books: Books) -> None:
+    def __init__(self, books: Books, *, pause: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         self.books = books
+        self._pause = pause
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="books")
 
     async def __call__(self, write: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
@@ -27,6 +33,18 @@ class BooksDesk:
         written.add_done_callback(lambda done: done.cancelled() or done.exception())
         await asyncio.wait([written])
         return written.result()
+
+    async def insist(self, write: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run `write`, which may be done twice, again and again while the database server is away: it was paid for.
+
+        Raises:
+            BooksAwayError: the server stayed away for about half a minute.
+        """
+        for _ in range(_TIMES_AGAIN):
+            with contextlib.suppress(BooksAwayError):
+                return await self(write, *args, **kwargs)
+            await self._pause(_AGAIN_AFTER_S)
+        return await self(write, *args, **kwargs)
 
     def close(self) -> None:
         """Wait for what was asked, then end the thread."""

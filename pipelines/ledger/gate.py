@@ -1,33 +1,32 @@
-"""The gate: the one door to the API. It grants an attempt its place in the rate limit and its share of the budget.
+"""The gate: the one door to the API. It grants an attempt its place in the rate limit and its share of the budgets.
 
-One short transaction does it all: it writes the attempt down, reserves its worst case against the budget, claims the
+One short transaction does it all: it writes the attempt down, reserves its worst case against the budgets, claims the
 take so that no other run buys it too, and books a place by virtual scheduling (GCRA, ITU-T I.371):
 `send_at = max(tat, now); tat = send_at + interval`. Nobody polls and nobody can burst; any number of processes on one
 database share one limit.
+
+The pace adapts as TCP's does (additive increase, multiplicative decrease; Chiu and Jain, 1989): where somebody else
+draws on the same limit, an endpoint's "too much" lowers the pace of all processes at once, and each image that is paid
+for raises it a little, up to the limit that was configured.
 """
 
 import math
-from decimal import Decimal
 
-from sqlalchemy import Connection, delete, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, RowMapping, case, delete, insert, select, update
 
 from pipelines.ledger.books import Books
-from pipelines.ledger.records import (
-    Admission,
-    Admitted,
-    AlreadyKept,
-    HeldElsewhere,
-    Order,
-    OverBudget,
-    Run,
-)
+from pipelines.ledger.budgets import charge, reserve
+from pipelines.ledger.records import Admission, Admitted, AlreadyKept, HeldElsewhere, Order, Run
 from pipelines.ledger.runs import is_alive
-from pipelines.ledger.schema import attempts, gates, leases, runs
+from pipelines.ledger.schema import FULL_PACE, attempts, gates, leases, upsert
 
 # The server counts arrivals: at exactly the limit, jitter puts one too many into some minute.
 PACE = 0.98
 _MINUTE_US = 60_000_000
+# 0.7, as CUBIC lowers its window (RFC 9438, 4.6); a thousandth an image is back from there in under a minute at 12/s.
+_LOWERED = 0.7
+_RAISED_BY = FULL_PACE // 1000
+_LEAST_PACE = FULL_PACE // 20
 
 
 class Gate:
@@ -37,38 +36,49 @@ class Gate:
         self._books = books
         self._run = run
         self._row = gates.c.endpoint == run.endpoint
-        self._interval = math.ceil(_MINUTE_US / (rate_limit * PACE))
+        self._interval_us = _MINUTE_US / (rate_limit * PACE)
 
     def admit(self, order: Order) -> Admission:
         """Enter `order` in the books as sent, or say why it must not be."""
+        request_key = order.spec.request_key
         with self._books.transaction() as connection:
-            now, tat, cool_until = self._lock(connection)
-            if _is_kept(connection, order.spec.request_key):
+            gate = self._lock(connection)
+            if _is_kept(connection, request_key):
                 return AlreadyKept()
-            if holder := self._claim(connection, order.spec.request_key, now=now):
+            if holder := self._holder(connection, request_key, now=gate["booked_at"]):
                 return HeldElsewhere(holder)
-            if refusal := self._reserve(connection, order):
+            send_at = max(gate["tat"], gate["cool_until"], gate["booked_at"])
+            if refusal := reserve(connection, self._run, order.reserve_usd, sent_at=send_at):
                 return refusal
-            send_at = max(tat, cool_until, now)
-            self._book(connection, now, tat=send_at + self._interval, cool_until=cool_until)
+            interval = math.ceil(self._interval_us * FULL_PACE / gate["pace"])
+            self._book(connection, {**gate, "tat": send_at + interval})
             attempt_id = self._enter(connection, order, send_at=send_at)
-        return Admitted(attempt_id, send_at, wait_s=(send_at - now) / 1_000_000)
+            self._claim(connection, request_key, attempt_id)
+        return Admitted(attempt_id, send_at, (send_at - gate["booked_at"]) / 1_000_000, gate["pace"] / FULL_PACE)
 
-    def cool_down(self, delay_s: float) -> None:
-        """Let nobody send to this endpoint for `delay_s` seconds from now."""
+    def slow_down(self, *, sent_at: int, cool_down_s: float = 0) -> None:
+        """Lower everyone's pace after the endpoint said that an attempt sent at `sent_at` was too much.
+
+        What was in flight when the pace was lowered says nothing new, and lowers it no further. Nobody sends for
+        `cool_down_s` seconds from now.
+        """
         with self._books.transaction() as connection:
-            now, tat, cool_until = self._lock(connection)
-            until = now + int(delay_s * 1_000_000)
-            self._book(connection, now, tat=tat, cool_until=max(until, cool_until))
+            gate = self._lock(connection)
+            now = gate["booked_at"]
+            gate["cool_until"] = max(gate["cool_until"], now + int(cool_down_s * 1_000_000))
+            if sent_at > gate["slowed_at"]:
+                gate["pace"] = max(round(gate["pace"] * _LOWERED), _LEAST_PACE)
+                gate["slowed_at"] = now
+            self._book(connection, gate)
 
     def withdraw(self, admitted: Admitted) -> None:
         """Strike out an attempt that was admitted and never sent; nothing was asked, so nothing is owed."""
         entry = attempts.c.attempt_id == admitted.attempt_id
         with self._books.transaction() as connection:
-            reserved = connection.scalar(select(attempts.c.reserved_usd).where(entry))
-            if reserved is not None:
+            attempt = connection.execute(select(attempts).where(entry).with_for_update()).mappings().first()
+            if attempt is not None:
                 connection.execute(delete(attempts).where(entry))
-                self._commit_usd(connection, -reserved)
+                charge(connection, attempt, -attempt["reserved_usd"])
 
     def release(self, request_key: str) -> None:
         """Let go of a take that this run will not buy after all."""
@@ -76,41 +86,37 @@ class Gate:
             ours = (leases.c.request_key == request_key) & (leases.c.run_id == self._run.run_id)
             connection.execute(delete(leases).where(ours))
 
-    def _lock(self, connection: Connection) -> tuple[int, int, int]:
-        """Lock this endpoint's row, made on first use, and return the time, its tat and its cool_until."""
-        insert_row = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-        fresh = insert_row(gates).values(endpoint=self._run.endpoint, tat=0, cool_until=0, booked_at=0)
-        connection.execute(fresh.on_conflict_do_nothing())
-        row = connection.execute(select(gates).where(self._row).with_for_update()).one()
+    def _lock(self, connection: Connection) -> dict[str, int]:
+        """Lock this endpoint's row, made on first use; return it as of now: its `booked_at` is the time."""
+        locked = select(gates).where(self._row).with_for_update()
+        row = connection.execute(locked).mappings().first() or self._make_row(connection)
         now = self._books.now(connection)
         # A clock that was set back takes the bookings along: what was a second away still is, no minute gets overfull.
-        set_back = max(row.booked_at - now, 0)
-        return now, row.tat - set_back, row.cool_until - set_back
+        set_back = max(row["booked_at"] - now, 0)
+        moved = {name: row[name] - set_back for name in ("tat", "cool_until", "slowed_at")}
+        return {**moved, "booked_at": now, "pace": row["pace"]}
 
-    def _book(self, connection: Connection, now: int, *, tat: int, cool_until: int) -> None:
-        booked = {"tat": tat, "cool_until": cool_until, "booked_at": now}
-        connection.execute(update(gates).where(self._row).values(booked))
+    def _make_row(self, connection: Connection) -> RowMapping:
+        fresh = upsert(connection, gates).values(endpoint=self._run.endpoint, tat=0, cool_until=0, booked_at=0)
+        connection.execute(fresh.on_conflict_do_nothing())
+        return connection.execute(select(gates).where(self._row).with_for_update()).mappings().one()
 
-    def _claim(self, connection: Connection, request_key: str, *, now: int) -> str | None:
-        """Take the lease on a take; return the run that holds it, if one that lives does."""
-        ours = {"request_key": request_key, "run_id": self._run.run_id}
-        holder = connection.scalar(select(leases.c.run_id).where(leases.c.request_key == request_key))
-        if holder is None:
-            connection.execute(insert(leases).values(ours))
-        elif holder != self._run.run_id:
-            if is_alive(connection, holder, now=now):
-                return str(holder)
-            connection.execute(update(leases).where(leases.c.request_key == request_key).values(ours))
-        return None
+    def _book(self, connection: Connection, gate: dict[str, int]) -> None:
+        connection.execute(update(gates).where(self._row).values(gate))
 
-    def _reserve(self, connection: Connection, order: Order) -> OverBudget | None:
-        row = connection.execute(
-            select(runs.c.budget_usd, runs.c.committed_usd).where(runs.c.run_id == self._run.run_id).with_for_update()
-        ).one()
-        if row.budget_usd is not None and row.committed_usd + order.reserve_usd > row.budget_usd:
-            return OverBudget(budget_usd=row.budget_usd, committed_usd=row.committed_usd)
-        self._commit_usd(connection, order.reserve_usd)
-        return None
+    def _holder(self, connection: Connection, request_key: str, *, now: int) -> str | None:
+        """Return the other run that is buying a take, if one that lives is."""
+        held = select(leases.c.run_id).where(leases.c.request_key == request_key)
+        holder = connection.scalar(held)
+        if holder in (None, self._run.run_id) or not is_alive(connection, str(holder), now=now):
+            return None
+        return str(holder)
+
+    def _claim(self, connection: Connection, request_key: str, attempt_id: int) -> None:
+        """Take the lease on a take, from a dead run where one held it; the attempt's number is its fencing token."""
+        ours = {"run_id": self._run.run_id, "attempt_id": attempt_id}
+        claimed = upsert(connection, leases).values(request_key=request_key, **ours)
+        connection.execute(claimed.on_conflict_do_update(index_elements=["request_key"], set_=ours))
 
     def _enter(self, connection: Connection, order: Order, *, send_at: int) -> int:
         spec = order.spec
@@ -138,9 +144,18 @@ class Gate:
         assert key is not None
         return int(key[0])
 
-    def _commit_usd(self, connection: Connection, amount_usd: Decimal) -> None:
-        row = runs.c.run_id == self._run.run_id
-        connection.execute(update(runs).where(row).values(committed_usd=runs.c.committed_usd + amount_usd))
+
+def raise_pace(connection: Connection, endpoint: str) -> None:
+    """Raise the pace a little after an image came, unless it is the full one."""
+    raised = gates.c.pace + _RAISED_BY
+    lowered = (gates.c.endpoint == endpoint) & (gates.c.pace < FULL_PACE)
+    connection.execute(update(gates).where(lowered).values(pace=case((raised > FULL_PACE, FULL_PACE), else_=raised)))
+
+
+def pace_of(books: Books, endpoint: str) -> float:
+    """Return the share of the rate limit that is aimed at for an endpoint now, from 0 to 1."""
+    with books.reading() as connection:
+        return int(connection.scalar(select(gates.c.pace).where(gates.c.endpoint == endpoint)) or FULL_PACE) / FULL_PACE
 
 
 def _is_kept(connection: Connection, request_key: str) -> bool:

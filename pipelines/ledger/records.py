@@ -1,9 +1,10 @@
 """The nouns of the books: what goes in, what comes out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 
+from pipelines.budget import Budgets, BudgetScope
 from pipelines.plan import FrameSpec
 from pipelines.pricing import Price
 
@@ -29,7 +30,7 @@ class Run:
     endpoint: str
     model: str
     simulated: bool
-    budget_usd: Decimal | None
+    budgets: Budgets = field(default_factory=Budgets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +49,16 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """The attempt stands in the books and may be sent at `send_at`, in microseconds since 1970."""
+    """The attempt stands in the books and may be sent at `send_at`, in microseconds since 1970.
+
+    Attributes:
+        pace: the share of the rate limit that is aimed at: below 1 after the endpoint said that it was too much.
+    """
 
     attempt_id: int
     send_at: int
     wait_s: float
+    pace: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +75,9 @@ class HeldElsewhere:
 
 @dataclass(frozen=True, slots=True)
 class OverBudget:
-    """The reservation would pass the budget."""
+    """The reservation would pass a budget."""
 
+    scope: BudgetScope
     budget_usd: Decimal
     committed_usd: Decimal
 
@@ -107,13 +114,28 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class NewTake:
-    """A take that has just been made safe on disk: `file` is relative to the storyboard's folder."""
+    """A take that has just been made safe on disk.
+
+    Attributes:
+        file: relative to the storyboard's folder.
+        remark: what is unusual about it, if anything.
+    """
 
     file: str
     bytes: int
     sha256: str
     width: int
     height: int
+    remark: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """What a person found out of an attempt that nobody had answered: its cost; None where nobody can find out."""
+
+    cost_usd: Decimal | None
+    corrected_by: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,11 +154,15 @@ class KeptTake:
 
 @dataclass(frozen=True, slots=True)
 class OpenAttempt:
-    """An attempt that a dead process left open."""
+    """An attempt that a dead process left open.
+
+    Attributes:
+        holds_lease: nobody else has begun to buy its take since.
+    """
 
     attempt_id: int
     request_key: str
-    billed: bool
+    holds_lease: bool
 
 
 @dataclass(frozen=True, slots=True)

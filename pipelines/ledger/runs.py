@@ -1,9 +1,10 @@
 """Runs in the books: which are alive, and what the dead ones left open."""
 
+import functools
 import os
 import platform
 from collections.abc import Collection
-from decimal import Decimal
+from pathlib import Path
 
 import psutil
 from sqlalchemy import Connection, RowMapping, delete, insert, select, update
@@ -29,9 +30,8 @@ def start_run(books: Books, run: Run) -> None:
                 endpoint=run.endpoint,
                 model=run.model,
                 simulated=run.simulated,
-                budget_usd=run.budget_usd,
-                committed_usd=Decimal(0),
-                host=platform.node(),
+                budget_usd=run.budgets.run_usd,
+                host=this_host(),
                 pid=os.getpid(),
                 pid_started=int(process.create_time() * 1_000_000),
                 alive_until=now + _ALIVE_S * 1_000_000,
@@ -64,15 +64,23 @@ def is_alive(connection: Connection, run_id: str, *, now: int) -> bool:
     row = connection.execute(select(runs).where(runs.c.run_id == run_id)).mappings().first()
     if row is None or row["finished_at"] is not None:
         return False
-    if row["host"] == platform.node():
+    if row["host"] == this_host():
         return _process_lives(row)
     return bool(row["alive_until"] > now)
 
 
+def storyboards_to_recover(books: Books) -> list[str]:
+    """Return the storyboards of which some attempt is open, by a dead run or a living one."""
+    with books.reading() as connection:
+        still_open = select(attempts.c.storyboard).where(attempts.c.status.is_(None)).distinct()
+        return sorted(connection.scalars(still_open))
+
+
 def open_attempts(books: Books, storyboard: str) -> list[OpenAttempt]:
-    """Return the attempts of a storyboard that dead processes left open, oldest first."""
+    """Return the attempts of a storyboard that runs left open which have ended or died, oldest first."""
     query = (
-        select(attempts.c.attempt_id, attempts.c.run_id, attempts.c.request_key, attempts.c.billed_at)
+        select(attempts.c.attempt_id, attempts.c.run_id, attempts.c.request_key, leases.c.attempt_id.label("lease"))
+        .outerjoin(leases, leases.c.request_key == attempts.c.request_key)
         .where(attempts.c.storyboard == storyboard, attempts.c.status.is_(None))
         .order_by(attempts.c.attempt_id)
     )
@@ -81,7 +89,9 @@ def open_attempts(books: Books, storyboard: str) -> list[OpenAttempt]:
         now = books.now(connection)
         dead = {run_id for run_id in {row.run_id for row in rows} if not is_alive(connection, run_id, now=now)}
     return [
-        OpenAttempt(row.attempt_id, row.request_key, row.billed_at is not None) for row in rows if row.run_id in dead
+        OpenAttempt(row.attempt_id, row.request_key, row.lease in (None, row.attempt_id))
+        for row in rows
+        if row.run_id in dead
     ]
 
 
@@ -92,6 +102,15 @@ def held_elsewhere(books: Books, request_keys: Collection[str], *, run_id: str) 
         rows = connection.execute(select(leases).where(leases.c.run_id != run_id)).all()
         living = {holder for holder in {row.run_id for row in rows} if is_alive(connection, holder, now=now)}
     return {row.request_key for row in rows if row.run_id in living}.intersection(request_keys)
+
+
+@functools.cache
+def this_host() -> str:
+    """Name what process numbers are unique in: this machine since it was started, and this container on it."""
+    boot_id, processes = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")
+    if not boot_id.is_file():
+        return platform.node()
+    return f"{platform.node()} {boot_id.read_text().strip()} {processes.readlink()}"
 
 
 def _process_lives(row: RowMapping) -> bool:

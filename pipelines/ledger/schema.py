@@ -7,6 +7,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Connection,
     Dialect,
     Index,
     Integer,
@@ -16,9 +17,12 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
 )
+from sqlalchemy.dialects import postgresql, sqlite
 
-# 2: gates.booked_at.
-SCHEMA_VERSION = 2
+# 2: gates.booked_at. 3: gates.pace, gates.slowed_at, leases.attempt_id, corrections; spending for runs.committed_usd.
+SCHEMA_VERSION = 3
+# A gate's pace is a share of the rate limit, in millionths.
+FULL_PACE = 1_000_000
 
 
 class Exact(TypeDecorator[Decimal]):
@@ -33,9 +37,11 @@ class Exact(TypeDecorator[Decimal]):
 
     def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> int | None:  # noqa: ARG002
         """Scale up; digits beyond `places`, the noise of a float, are rounded away."""
-        if value is None:
-            return None
-        return int(value.scaleb(self.places).quantize(Decimal(1), rounding=ROUND_HALF_EVEN))
+        return None if value is None else int(self.rounded(value).scaleb(self.places))
+
+    def rounded(self, value: Decimal) -> Decimal:
+        """Return `value` as it is stored."""
+        return value.quantize(Decimal(1).scaleb(-self.places), rounding=ROUND_HALF_EVEN)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:  # noqa: ARG002
         """Scale down, without trailing zeros."""
@@ -64,6 +70,9 @@ gates = Table(
     Column("cool_until", Microseconds, nullable=False),
     # When these two were written: a clock that shows less has been set back.
     Column("booked_at", Microseconds, nullable=False, server_default="0"),
+    # The share of the rate limit that is aimed at, and when the endpoint last had it lowered.
+    Column("pace", Integer, nullable=False, server_default=str(FULL_PACE)),
+    Column("slowed_at", Microseconds, nullable=False, server_default="0"),
 )
 
 runs = Table(
@@ -75,8 +84,6 @@ runs = Table(
     Column("model", String(255), nullable=False),
     Column("simulated", Boolean, nullable=False),
     Column("budget_usd", Usd),
-    # What the run's attempts cost, or may cost while that is not known; kept in step with them in each transaction.
-    Column("committed_usd", Usd, nullable=False),
     Column("host", String(255), nullable=False),
     Column("pid", Integer, nullable=False),
     Column("pid_started", Microseconds, nullable=False),
@@ -123,6 +130,17 @@ attempts = Table(
     Column("sha256", String(64)),
     Index("attempts_by_storyboard", "storyboard", "attempt_id"),
     Index("attempts_by_request", "request_key", "status"),
+    Index("attempts_by_status", "status"),
+    # No number is ever given twice: an attempt's number is the fencing token of its lease.
+    sqlite_autoincrement=True,
+)
+
+# What attempts cost, or may cost while that is not known, added up for each run, storyboard and day; see budgets.py.
+spending = Table(
+    "spending",
+    metadata,
+    Column("scope", String(320), primary_key=True),
+    Column("committed_usd", Usd, nullable=False),
 )
 
 # Who is buying a take right now; gone once it is kept or given up.
@@ -131,4 +149,25 @@ leases = Table(
     metadata,
     Column("request_key", String(64), primary_key=True),
     Column("run_id", String(64), nullable=False),
+    # The fencing token: the attempt that the lease was last claimed for.
+    Column("attempt_id", Integer, nullable=False, server_default="0"),
 )
+
+# What a person found out of an attempt that nobody had answered.
+corrections = Table(
+    "corrections",
+    metadata,
+    Column("correction_id", Integer, primary_key=True, autoincrement=True),
+    Column("attempt_id", Integer, nullable=False),
+    # NULL: nobody can find out; the attempt stays charged at what was reserved.
+    Column("cost_usd", Usd),
+    Column("corrected_by", String(255), nullable=False),
+    Column("corrected_at", Microseconds, nullable=False),
+    Column("reason", Text, nullable=False),
+    Index("corrections_by_attempt", "attempt_id"),
+)
+
+
+def upsert(connection: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
+    """Return an INSERT that can say what happens on a conflict; both databases say it in the same words."""
+    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)

@@ -1,51 +1,58 @@
-"""What becomes of an admitted attempt: sent -> billed -> kept, or how else it ended. Each step is committed alone."""
+"""What becomes of an admitted attempt: sent -> billed -> kept, or how else it ended. Each step is committed alone.
+
+Each may be asked again where nobody knows whether it was committed: doing it twice changes nothing.
+"""
 
 from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
+from pipelines.errors import UsageError
 from pipelines.ledger.books import Books
-from pipelines.ledger.records import AttemptStatus, Billed, Ending, NewTake
-from pipelines.ledger.schema import attempts, leases, runs
+from pipelines.ledger.budgets import charge
+from pipelines.ledger.gate import raise_pace
+from pipelines.ledger.records import AttemptStatus, Billed, Correction, Ending, NewTake
+from pipelines.ledger.schema import Usd, attempts, corrections, leases
 
 _MAX_ERROR_CHARS = 1000
 
 
 def settle_bill(books: Books, attempt_id: int, billed: Billed) -> None:
     """Write down what a 200's headers say, before its body is read: from here on the money is accounted for."""
+    bill = {"http_status": 200, "neurons": billed.neurons, "tiles": billed.tiles}
     with books.transaction() as connection:
-        _charge(connection, attempt_id, billed.cost_usd)
-        bill = {"http_status": 200, "neurons": billed.neurons, "tiles": billed.tiles}
-        _write(connection, attempt_id, {**bill, "billed_at": books.now(connection)})
+        raise_pace(connection, _endpoint_of(connection, attempt_id))
+        cost = _charge(connection, attempt_id, billed.cost_usd)
+        _write(connection, attempt_id, {**bill, **cost, "billed_at": books.now(connection)})
 
 
 def keep_take(books: Books, attempt_id: int, take: NewTake) -> None:
-    """Close an attempt whose image is safe on disk, and let go of the lease on its take."""
+    """Close an attempt whose image is safe on disk, and let go of the lease on its take, unless another has it now."""
+    kept = {
+        "status": AttemptStatus.OK.value,
+        "http_status": 200,
+        "file": take.file,
+        "bytes": take.bytes,
+        "sha256": take.sha256,
+        "width": take.width,
+        "height": take.height,
+        "error": take.remark,
+    }
     with books.transaction() as connection:
-        kept = {
-            "status": AttemptStatus.OK.value,
-            "file": take.file,
-            "bytes": take.bytes,
-            "sha256": take.sha256,
-            "width": take.width,
-            "height": take.height,
-        }
         _write(connection, attempt_id, {**kept, "finished_at": books.now(connection)})
-        bought = select(attempts.c.request_key).where(attempts.c.attempt_id == attempt_id).scalar_subquery()
-        connection.execute(delete(leases).where(leases.c.request_key == bought))
+        connection.execute(delete(leases).where(leases.c.attempt_id == attempt_id))
 
 
 def close_attempt(books: Books, attempt_id: int, ending: Ending) -> None:
     """Close an attempt that left no take."""
+    closed: dict[str, Any] = {"status": ending.status.value, "error": ending.error[:_MAX_ERROR_CHARS]}
+    if ending.http_status is not None:
+        closed["http_status"] = ending.http_status
     with books.transaction() as connection:
-        if ending.cost_usd is not None:
-            _charge(connection, attempt_id, ending.cost_usd)
-        closed: dict[str, Any] = {"status": ending.status.value, "error": ending.error[:_MAX_ERROR_CHARS]}
-        if ending.http_status is not None:
-            closed["http_status"] = ending.http_status
-        _write(connection, attempt_id, {**closed, "finished_at": books.now(connection)})
+        cost = _charge(connection, attempt_id, ending.cost_usd)
+        _write(connection, attempt_id, {**closed, **cost, "finished_at": books.now(connection)})
 
 
 def forget_takes(books: Books, attempt_ids: Iterable[int]) -> None:
@@ -55,20 +62,48 @@ def forget_takes(books: Books, attempt_ids: Iterable[int]) -> None:
             _write(connection, attempt_id, {"file": None, "error": "the take's file is gone"})
 
 
-def _charge(connection: Connection, attempt_id: int, cost_usd: Decimal | None) -> None:
-    """Put a known cost in the place of the reservation, in the attempt and in its run's total."""
+def correct_attempt(books: Books, attempt_id: int, correction: Correction, *, storyboard: str) -> None:
+    """Close an attempt of unknown outcome by hand: with what it cost, or with the word that nobody can find out.
+
+    Raises:
+        UsageError: the storyboard has no such attempt, or its outcome is known.
+    """
+    with books.transaction() as connection:
+        entry = (attempts.c.attempt_id == attempt_id) & (attempts.c.storyboard == storyboard)
+        attempt = connection.execute(select(attempts).where(entry)).mappings().first()
+        if attempt is None:
+            raise UsageError(f"attempt {attempt_id}: {storyboard} has none of this number; see its ledger.csv")
+        if attempt["status"] != AttemptStatus.UNKNOWN:
+            raise UsageError(f"attempt {attempt_id}: is {attempt['status'] or 'open'}, not unknown; nothing to settle")
+        cost = _charge(connection, attempt_id, correction.cost_usd)
+        if cost:
+            _write(connection, attempt_id, cost)
+        connection.execute(
+            insert(corrections).values(
+                attempt_id=attempt_id,
+                cost_usd=correction.cost_usd,
+                corrected_by=correction.corrected_by,
+                corrected_at=books.now(connection),
+                reason=correction.reason,
+            )
+        )
+
+
+def _endpoint_of(connection: Connection, attempt_id: int) -> str:
+    found = select(attempts.c.endpoint).where(attempts.c.attempt_id == attempt_id)
+    return str(connection.execute(found).scalar_one())
+
+
+def _charge(connection: Connection, attempt_id: int, cost_usd: Decimal | None) -> dict[str, Decimal]:
+    """Put a known cost in the place of what was charged, in the budgets; return what is left to write of it."""
     if cost_usd is None:
-        return
-    entry = attempts.c.attempt_id == attempt_id
-    row = connection.execute(
-        select(attempts.c.run_id, attempts.c.reserved_usd, attempts.c.cost_usd).where(entry).with_for_update()
-    ).one()
-    charged = row.reserved_usd if row.cost_usd is None else row.cost_usd
-    connection.execute(update(attempts).where(entry).values(cost_usd=cost_usd))
-    # As it was stored: a cost with more digits than the books hold must not be rounded twice, and differently.
-    stored = connection.execute(select(attempts.c.cost_usd).where(entry)).scalar_one()
-    committed = runs.c.committed_usd + (stored - charged)
-    connection.execute(update(runs).where(runs.c.run_id == row.run_id).values(committed_usd=committed))
+        return {}
+    found = select(attempts).where(attempts.c.attempt_id == attempt_id).with_for_update()
+    attempt = connection.execute(found).mappings().one()
+    charged = attempt["reserved_usd"] if attempt["cost_usd"] is None else attempt["cost_usd"]
+    # As it will be stored: a cost with more digits than the books hold must not be rounded twice, and differently.
+    charge(connection, attempt, Usd.rounded(cost_usd) - charged)
+    return {"cost_usd": cost_usd}
 
 
 def _write(connection: Connection, attempt_id: int, values: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
-"""Does the account hold? The books against the takes on disk, the price list, and the ledger as it was written."""
+"""Does the account hold? The books against the takes on disk, the price list, their own sums, and the ledger."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -7,11 +8,13 @@ from pathlib import Path
 from sqlalchemy import RowMapping, select
 
 from pipelines.aspect import AspectRatio
+from pipelines.budget import BudgetScope
 from pipelines.files import hash_file
 from pipelines.ledger.account import csv_text
 from pipelines.ledger.books import Books
-from pipelines.ledger.schema import attempts
-from pipelines.pricing import PRICE_LIST, plain
+from pipelines.ledger.budgets import scopes_of
+from pipelines.ledger.schema import attempts, corrections, spending
+from pipelines.pricing import PRICE_LIST, plain, tiles_of
 
 
 def verify_storyboard(books: Books, storyboard: str, *, folder: Path) -> list[str]:
@@ -25,35 +28,92 @@ def verify_storyboard(books: Books, storyboard: str, *, folder: Path) -> list[st
     query = select(attempts).where(attempts.c.storyboard == storyboard).order_by(attempts.c.attempt_id)
     with books.reading() as connection:
         rows = connection.execute(query).mappings().all()
-    differences = [difference for row in rows for difference in _verify_attempt(row, folder)]
-    return [*differences, *_verify_takes(rows, folder), *_verify_csv(books, storyboard, folder)]
+    return [
+        *(difference for row in rows for difference in _verify_price(row)),
+        *_verify_kept(rows, folder),
+        *_verify_takes(books, folder),
+        *_verify_sums(books, rows),
+        *_verify_csv(books, storyboard, folder),
+    ]
 
 
-def _verify_attempt(row: RowMapping, folder: Path) -> Iterator[str]:
+def unsettled_attempts(books: Books, storyboard: str) -> list[int]:
+    """Return the attempts of unknown outcome that nobody has settled by hand yet, oldest first."""
+    settled = select(corrections.c.attempt_id)
+    query = (
+        select(attempts.c.attempt_id)
+        .where(attempts.c.storyboard == storyboard, attempts.c.status == "unknown", attempts.c.cost_usd.is_(None))
+        .where(attempts.c.attempt_id.not_in(settled))
+        .order_by(attempts.c.attempt_id)
+    )
+    with books.reading() as connection:
+        return list(connection.scalars(query))
+
+
+def _verify_price(row: RowMapping) -> Iterator[str]:
     name = f"attempt {row['attempt_id']}"
-    price = PRICE_LIST.image(AspectRatio(row["aspect_ratio"]).size, steps=row["steps"])
+    size = AspectRatio(row["aspect_ratio"]).size
+    price = PRICE_LIST.image(size, steps=row["steps"])
     if row["cost_usd"] not in (None, Decimal(0), price.usd):
         yield f"{name}: cost {plain(row['cost_usd'])} USD, the price list says {plain(price.usd)}"
     if row["neurons"] not in (None, price.neurons):
         yield f"{name}: {plain(row['neurons'])} neurons, the price list says {plain(price.neurons)}"
-    if row["status"] == "ok":
-        yield from _verify_file(name, row, folder)
+    if row["tiles"] not in (None, tiles_of(size)):
+        yield f"{name}: {row['tiles']} tiles, the price list says {tiles_of(size)}"
 
 
-def _verify_file(name: str, row: RowMapping, folder: Path) -> Iterator[str]:
-    if row["file"] is None:
-        yield f"{name}: its take is gone"
-    elif not (folder / row["file"]).is_file():
-        yield f"{name}: its take {row['file']} is gone"
+def _verify_kept(rows: Sequence[RowMapping], folder: Path) -> Iterator[str]:
+    bought = defaultdict(list)
+    for row in rows:
+        if row["status"] == "ok":
+            bought[row["request_key"]].append(row)
+    for same in bought.values():
+        there = [row for row in same if row["file"] is not None]
+        if not there:
+            yield f"attempt {same[-1]['attempt_id']}: its take is gone; render again to buy it anew"
+        for row in there:
+            yield from _verify_file(row, folder)
+        for row in there[1:]:
+            first = there[0]["attempt_id"]
+            yield f"attempt {row['attempt_id']}: bought what attempt {first} had bought; see {row['file']}"
+
+
+def _verify_file(row: RowMapping, folder: Path) -> Iterator[str]:
+    name = f"attempt {row['attempt_id']}: its take {row['file']}"
+    if not (folder / row["file"]).is_file():
+        yield f"{name} is gone; render again to buy it anew"
     elif hash_file(folder / row["file"]) != row["sha256"]:
-        yield f"{name}: its take {row['file']} is not the one that was bought: the sha-256 differs"
+        yield f"{name} is not the one that was bought: the sha-256 differs"
 
 
-def _verify_takes(rows: Sequence[RowMapping], folder: Path) -> Iterator[str]:
-    known = {row["request_key"] for row in rows if row["status"] == "ok"}
-    for path in sorted((folder / "takes").glob("*.*")):
-        if path.is_file() and not path.name.startswith(".") and path.stem not in known:
-            yield f"takes/{path.name}: no attempt of this storyboard has bought it"
+def _verify_takes(books: Books, folder: Path) -> Iterator[str]:
+    """Look for takes that nobody bought; one that was bought for another storyboard may well serve this one too."""
+    found = sorted(path for path in (folder / "takes").glob("[!.]*.*") if path.is_file())
+    with books.reading() as connection:
+        known = set(connection.scalars(select(attempts.c.request_key).where(attempts.c.status == "ok").distinct()))
+    for path in found:
+        if path.stem not in known:
+            yield f"takes/{path.name}: no attempt has bought it"
+
+
+def _verify_sums(books: Books, rows: Sequence[RowMapping]) -> Iterator[str]:
+    """Compare what the budgets of runs and of the storyboard go by with the attempts themselves."""
+    sums: defaultdict[str, Decimal] = defaultdict(Decimal)
+    last: dict[str, int] = {}
+    for row in rows:
+        charged = row["reserved_usd"] if row["cost_usd"] is None else row["cost_usd"]
+        scopes = scopes_of(row)
+        for scope in (scopes[BudgetScope.RUN], scopes[BudgetScope.STORYBOARD]):
+            sums[scope] += charged
+            last[scope] = row["attempt_id"]
+    with books.reading() as connection:
+        committed = {row.scope: row.committed_usd for row in connection.execute(select(spending))}
+    for scope, total in sums.items():
+        if committed.get(scope, 0) != total:
+            yield (
+                f"attempt {last[scope]} and those before it come to {plain(total)} USD, "
+                f"the books' sum for {scope} is {plain(committed.get(scope, Decimal(0)))}"
+            )
 
 
 def _verify_csv(books: Books, storyboard: str, folder: Path) -> Iterator[str]:

@@ -1,11 +1,11 @@
 """The storyboard as the rest of the house sees it: every default, template and matrix resolved."""
 
 from dataclasses import dataclass
-from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 
 from pipelines.aspect import AspectRatio, Fit, Size
+from pipelines.budget import Budgets
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,6 @@ class Storyboard:
     title: str
     path: Path
     output: Output
-    budget_usd: Decimal | None
+    budgets: Budgets
     scenes: tuple[BoardScene, ...]
     frames: tuple[BoardFrame, ...]

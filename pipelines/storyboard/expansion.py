@@ -10,6 +10,7 @@ from math import prod
 from pathlib import Path
 
 from pipelines.aspect import AspectRatio, Fit
+from pipelines.budget import Budgets
 from pipelines.storyboard.board import BoardFrame, BoardScene, Output, Storyboard
 from pipelines.storyboard.schema import (
     MAX_PROMPT_CHARS,
@@ -92,7 +93,9 @@ def expand(noun: StoryboardNoun, *, path: Path, default_id: str) -> Storyboard:
         title=title,
         path=path,
         output=Output(output.fps, size, output.codec, output.crf, output.fit),
-        budget_usd=noun.budget.usd if noun.budget else None,
+        budgets=Budgets(noun.budget.usd, noun.budget.total_usd, on_exceed=noun.budget.on_exceed)
+        if noun.budget
+        else Budgets(),
         scenes=tuple(dict.fromkeys(shot.scene for shot in shots)),
         frames=frames,
     )

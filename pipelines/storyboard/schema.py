@@ -23,6 +23,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from pipelines.aspect import AspectRatio, Fit, Size
+from pipelines.budget import OnExceed
 
 MAX_FRAMES = 10_000
 MAX_HOLD_S = 86_400
@@ -411,9 +412,18 @@ class OutputNoun(_Noun):
 
 
 class BudgetNoun(_Noun):
-    """What a run may cost."""
+    """What the storyboard may cost."""
 
-    usd: Usd = Field(description="A hard cap in US dollars for each run of this storyboard.")
+    usd: Usd | None = Field(None, description="A hard cap in US dollars for each run of this storyboard.")
+    total_usd: Usd | None = Field(None, description="A hard cap in US dollars for all its runs together, ever.")
+    on_exceed: OnExceed | None = Field(
+        None, description="At a cap: stop, or refuse to send anything unless the worst case fits."
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        _require(self.usd is not None or self.total_usd is not None, "", "lacks a cap; add usd or total_usd")
+        return self
 
 
 class StoryboardNoun(_Noun):
@@ -423,7 +433,7 @@ class StoryboardNoun(_Noun):
     id: Id | None = Field(None, description="Names the output folder. Default the file's own name.")
     title: Text | None = Field(None, description="The film's title. Default the id.")
     output: OutputNoun = Field(OutputNoun(), description="The film to make.")
-    budget: BudgetNoun | None = Field(None, description="What a run may cost.")
+    budget: BudgetNoun | None = Field(None, description="What it may cost.")
     max_frames: Annotated[int, BeforeValidator(_whole(1, 1_000_000)), WithJsonSchema(_whole_numbers(1, 1_000_000))] = (
         Field(MAX_FRAMES, description="More frames than this are refused as a mistake.")
     )

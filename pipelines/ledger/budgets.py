@@ -1,0 +1,74 @@
+"""The budgets: what is spent or reserved, added up for each run, storyboard and day, in step with the attempts.
+
+Simulated costs and real ones have sums of their own. An attempt counts on the day, UTC, on which it was sent: that is
+when the endpoint's own allocation starts anew.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from sqlalchemy import Connection, RowMapping, select
+
+from pipelines.budget import BudgetScope
+from pipelines.ledger.records import OverBudget, Run
+from pipelines.ledger.schema import spending, upsert
+
+
+def reserve(connection: Connection, run: Run, amount_usd: Decimal, *, sent_at: int) -> OverBudget | None:
+    """Reserve an amount for an attempt of `run`, sent at `sent_at`; return the first budget that it would pass."""
+    scopes = _scopes(run.run_id, run.storyboard, simulated=run.simulated, sent_at=sent_at)
+    committed = _add(connection, scopes.values(), amount_usd)
+    for scope, budget_usd in run.budgets.caps.items():
+        total = committed[scopes[scope]]
+        if total > budget_usd:
+            _add(connection, scopes.values(), -amount_usd)
+            return OverBudget(scope, budget_usd, total - amount_usd)
+    return None
+
+
+def charge(connection: Connection, attempt: RowMapping, difference_usd: Decimal) -> None:
+    """Add to the sums what an attempt costs more, or less, than it was charged at before."""
+    if difference_usd:
+        _add(connection, scopes_of(attempt).values(), difference_usd)
+
+
+def room(connection: Connection, run: Run, *, now: int) -> dict[BudgetScope, Decimal]:
+    """Return what is left of each budget that `run` has, in US dollars."""
+    scopes = _scopes(run.run_id, run.storyboard, simulated=run.simulated, sent_at=now)
+    found = select(spending).where(spending.c.scope.in_(scopes.values()))
+    committed = {row.scope: row.committed_usd for row in connection.execute(found)}
+    return {scope: budget_usd - committed.get(scopes[scope], 0) for scope, budget_usd in run.budgets.caps.items()}
+
+
+def scopes_of(attempt: RowMapping) -> dict[BudgetScope, str]:
+    """Return the names of the sums in which an attempt counts."""
+    return _scopes(attempt["run_id"], attempt["storyboard"], simulated=attempt["simulated"], sent_at=attempt["sent_at"])
+
+
+def add_up(connection: Connection, rows: Iterable[RowMapping]) -> None:
+    """Fill the sums from attempts that were entered before there were sums."""
+    for row in rows:
+        charge(connection, row, row["reserved_usd"] if row["cost_usd"] is None else row["cost_usd"])
+
+
+def _scopes(run_id: str, storyboard: str, *, simulated: bool, sent_at: int) -> dict[BudgetScope, str]:
+    kind = "simulated" if simulated else "real"
+    day = datetime.fromtimestamp(sent_at // 1_000_000, UTC).date().isoformat()
+    return {
+        BudgetScope.RUN: f"run {run_id}",
+        BudgetScope.STORYBOARD: f"storyboard {kind} {storyboard}",
+        BudgetScope.DAY: f"day {kind} {day}",
+    }
+
+
+def _add(connection: Connection, scopes: Iterable[str], amount_usd: Decimal) -> dict[str, Decimal]:
+    """Add an amount to some sums, each made on first use; return what they came to."""
+    # Sorted, so that two transactions that lock the same rows never wait for one another.
+    rows = [{"scope": scope, "committed_usd": amount_usd} for scope in sorted(scopes)]
+    added = upsert(connection, spending).values(rows)
+    added = added.on_conflict_do_update(
+        index_elements=["scope"],
+        set_={"committed_usd": spending.c.committed_usd + added.excluded.committed_usd},
+    )
+    return {row.scope: row.committed_usd for row in connection.execute(added.returning(*spending.c))}
