@@ -73,6 +73,8 @@ async def render_storyboard(
                 record.quote = _quote(session, bought)
                 require_within_budget(record.quote, await session.budget_room(), on_exceed=budgets.on_exceed)
                 record.outcomes = await _buy_missing(session, bought)
+                # Another run may have died since this one began.
+                await session.recover(plan.storyboard)
                 async with session.alone():
                     frames = await _lay_frames(session)
                     _require_complete(session, record)
@@ -176,6 +178,7 @@ async def _buy_in_rounds(
             return [*done, *(Failed(spec, "another run has been buying it for too long") for spec in missing)]
         if missing:
             await session.brake.pause(_POLL_OTHER_RUNS_S)
+            await session.recover(session.plan.storyboard)
     return done
 
 

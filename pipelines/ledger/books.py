@@ -28,13 +28,14 @@ class Books:
 
     Args:
         url: an SQLAlchemy URL, `sqlite:///path` or `postgresql+psycopg://...`.
-        clock: seconds since 1970, for SQLite; a database server's own clock decides where there is one.
+        clock: seconds since 1970, in the place of the clock that otherwise decides: a database server's own, or this
+            machine's for SQLite.
 
     Raises:
         BooksError: the database cannot be opened, or was written by a newer storyreel.
     """
 
-    def __init__(self, url: str, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, url: str, *, clock: Callable[[], float] | None = None) -> None:
         self._clock = clock
         with _books_errors(url):
             self._engine = _open_engine(url)
@@ -86,8 +87,10 @@ class Books:
 
     def now(self, connection: Connection) -> int:
         """Return microseconds since 1970 by the clock that all users of these books share."""
-        if connection.dialect.name == "sqlite":
+        if self._clock is not None:
             return int(self._clock() * 1_000_000)
+        if connection.dialect.name == "sqlite":
+            return time.time_ns() // 1000
         now = sqlalchemy.func.extract("epoch", sqlalchemy.func.clock_timestamp())
         return int(connection.scalar(select(now * 1_000_000)))  # type: ignore[arg-type]
 

@@ -105,12 +105,14 @@ class Gate:
         connection.execute(update(gates).where(self._row).values(gate))
 
     def _holder(self, connection: Connection, request_key: str, *, now: int) -> str | None:
-        """Return the other run that is buying a take, if one that lives is."""
-        held = select(leases.c.run_id).where(leases.c.request_key == request_key)
-        holder = connection.scalar(held)
-        if holder in (None, self._run.run_id) or not is_alive(connection, str(holder), now=now):
-            return None
-        return str(holder)
+        """Return the other run that is buying a take, or that died over it and may have left the image, paid for."""
+        holder = connection.scalar(select(leases.c.run_id).where(leases.c.request_key == request_key))
+        if holder not in (None, self._run.run_id) and is_alive(connection, holder, now=now):
+            return str(holder)
+        still_open = (attempts.c.request_key == request_key) & attempts.c.status.is_(None)
+        theirs = (attempts.c.storyboard == self._run.storyboard) & (attempts.c.run_id != self._run.run_id)
+        left_open_by: str | None = connection.scalar(select(attempts.c.run_id).where(still_open & theirs).limit(1))
+        return left_open_by
 
     def _claim(self, connection: Connection, request_key: str, attempt_id: int) -> None:
         """Take the lease on a take, from a dead run where one held it; the attempt's number is its fencing token."""

@@ -68,7 +68,7 @@ class AlreadyKept:
 
 @dataclass(frozen=True, slots=True)
 class HeldElsewhere:
-    """Another live run is buying this take."""
+    """Another run is buying this take, or died over it, and what it left has to be looked at first."""
 
     run_id: str
 

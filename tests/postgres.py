@@ -1,0 +1,105 @@
+"""A real Postgres of our own, in a temporary folder: started, killed and started again at will."""
+
+import contextlib
+import getpass
+import hashlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+_START_TIMEOUT_S = 60
+_STOP_TIMEOUT_S = 30
+# It refuses to run as root; Debian's package brings a user for it.
+_USER = "postgres" if os.geteuid() == 0 else getpass.getuser()
+
+
+def find_binaries() -> Path | None:
+    """Return the folder of Postgres's programs, of the newest version that is installed; None where there is none."""
+    if found := shutil.which("initdb"):
+        return Path(found).parent
+    versions = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
+    return versions[-1] if versions else None
+
+
+class Postgres:
+    """A server on a loopback port, with its data in `folder`."""
+
+    def __init__(self, binaries: Path, folder: Path) -> None:
+        self._binaries = binaries
+        self._folder = folder
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            self.port = int(listener.getsockname()[1])
+        self._process: subprocess.Popen[bytes] | None = None
+        if os.geteuid() == 0:
+            shutil.chown(folder, _USER, _USER)
+        initdb = [binaries / "initdb", "-D", folder / "data", "-A", "trust", "-U", "storyreel", "-E", "UTF8", "-N"]
+        subprocess.run(initdb, check=True, capture_output=True, timeout=_START_TIMEOUT_S, **self._as_user())
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        command = [self._binaries / "postgres", "-D", self._folder / "data", "-h", "127.0.0.1"]
+        options = ["-p", str(self.port), "-k", self._folder, "-c", "max_connections=200"]
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(command + options, stdout=log, stderr=log, **self._as_user())
+        deadline = time.monotonic() + _START_TIMEOUT_S
+        while True:
+            try:
+                self.connect("postgres").close()
+            except psycopg.OperationalError:
+                if time.monotonic() > deadline or self._process.poll() is not None:
+                    raise RuntimeError((self._folder / "log").read_text()) from None
+                time.sleep(0.05)
+            else:
+                return
+
+    def kill(self) -> None:
+        """Kill the server and all its sessions at once, as a power cut would."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGQUIT)
+        self._process.wait(_STOP_TIMEOUT_S)
+
+    def stop(self) -> None:
+        """End it, whatever is going on."""
+        if self._process is not None and self._process.poll() is None:
+            self.kill()
+
+    def connect(self, database: str) -> "psycopg.Connection[tuple[object, ...]]":
+        """Open a connection of a test's own."""
+        return psycopg.connect(
+            host="127.0.0.1", port=self.port, user="storyreel", dbname=database, connect_timeout=10, autocommit=True
+        )
+
+    def url(self, database: str) -> str:
+        """Return the address of a database, made on first use."""
+        with self.connect("postgres") as connection:
+            if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [database]).fetchone():
+                connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database)))
+        return f"postgresql+psycopg://storyreel@127.0.0.1:{self.port}/{database}"
+
+    def url_for(self, folder: Path) -> str:
+        """Return the address of the database that stands for a folder's own."""
+        return self.url(f"t{hashlib.sha256(str(folder).encode()).hexdigest()[:16]}")
+
+    def _as_user(self) -> dict[str, object]:
+        return {"user": _USER, "group": _USER, "extra_groups": []} if os.geteuid() == 0 else {}
+
+
+@contextlib.contextmanager
+def serving_postgres(binaries: Path) -> Iterator[Postgres]:
+    """Run a server for as long as the block lasts."""
+    with tempfile.TemporaryDirectory(prefix="storyreel-postgres-") as folder:
+        server = Postgres(binaries, Path(folder))
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
