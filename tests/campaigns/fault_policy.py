@@ -221,9 +221,12 @@ def _wrong_files(left: Aftermath) -> Iterator[Violation]:
 def _is_whole(path: Path, row: Row) -> bool:
     if hashlib.sha256(path.read_bytes()).hexdigest() != row["sha256"]:
         return False
-    with Image.open(path) as picture:
-        picture.load()
-        return (str(picture.width), str(picture.height)) == (row["width"], row["height"])
+    try:
+        with Image.open(path) as picture:
+            picture.load()
+            return (str(picture.width), str(picture.height)) == (row["width"], row["height"])
+    except (OSError, SyntaxError):
+        return False
 
 
 def _bought_twice(left: Aftermath) -> Iterator[Violation]:
