@@ -22,7 +22,7 @@ Violation = tuple[str, str]
 
 BACKOFF_CAP_S = 0.1
 # What a run takes besides its attempts, on a busy machine.
-_OVERHEAD_S = 60.0
+_OVERHEAD_S = 30.0
 _REFUSED = "Failed to generate image"
 
 
