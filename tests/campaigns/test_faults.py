@@ -1,0 +1,268 @@
+"""Campaign: every fault of the served API, rare and constant, alone and mixed: runs end well, and the books agree."""
+
+import asyncio
+import io
+import json
+import random
+import shutil
+import time
+import traceback
+import urllib.request
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from pipelines.aspect import Size
+from pipelines.conduct import Line, buy_in_order
+from pipelines.errors import StoryreelError
+from pipelines.flux.retry import RetryPolicy
+from pipelines.flux.wire import ImageRequest
+from pipelines.plan import plan_frames
+from pipelines.progress import Progress
+from pipelines.quote import run_retry_quota
+from pipelines.server.config import FaultKind, ServerConfig
+from pipelines.server.running import serve_in_thread
+from pipelines.session import open_session
+from pipelines.settings import Settings
+from pipelines.storyboard.loader import load_storyboard
+from pipelines.summary import RunRecord, frames_error
+from tests.campaigns.fault_policy import (
+    BACKOFF_CAP_S,
+    Aftermath,
+    Trial,
+    Violation,
+    incomplete,
+    read_rows,
+    violations,
+)
+from tests.campaigns.tally import LONG, SEED, Tally
+from tests.conftest import Ended
+
+pytestmark = pytest.mark.slow
+
+MIXTURES = 300 if LONG else 8
+COMMANDS = 24 if LONG else 2
+FRAMES = 24 if LONG else 4
+LATENCIES_S = ((0.0, 0.0), (0.0, 0.2), (0.0, 2.0), (0.0, 10.0)) if LONG else ((0.0, 0.0), (0.0, 0.2))
+AT_ONCE = 8
+
+# Does one run of a trial, with this storyboard, at this address; returns the exit code.
+Buy = Callable[[Trial, Path, str], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What came of a trial."""
+
+    trial: Trial
+    violations: list[Violation]
+    requests: int = 0
+    struck: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class QuickEngine:
+    """Paints noise: real PNGs, each its own, a hundred times as fast as sketches."""
+
+    seed: int
+
+    def paint(self, asked: ImageRequest, size: Size, number: int) -> bytes:
+        """Return the `number`th picture of a request."""
+        noise = random.Random(f"{self.seed} {asked} {number}").randbytes(size.width * size.height // 8)
+        png = io.BytesIO()
+        Image.frombytes("1", (size.width, size.height), noise).save(png, "PNG", compress_level=0)
+        return png.getvalue()
+
+
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make back-offs short: they have no setting."""
+    policy = partial(RetryPolicy, backoff_base_s=BACKOFF_CAP_S / 4, backoff_cap_s=BACKOFF_CAP_S)
+    monkeypatch.setattr("pipelines.session.RetryPolicy", policy)
+
+
+def draw_trial(rng: random.Random, faults: dict[FaultKind, float]) -> Trial:
+    """Draw everything but the faults."""
+    latency_s = rng.choice(LATENCIES_S)
+    # Now and then too short for half of the answers: these count as unknown.
+    hasty = rng.random() < 0.1
+    read_timeout_s = max(latency_s[1] / 2, 0.05) if hasty else enough_patience_s(faults, latency_s[1])
+    drawn = Trial(
+        seed=rng.randrange(1 << 30),
+        faults=faults,
+        frames=FRAMES,
+        latency_s=latency_s,
+        read_timeout_s=read_timeout_s,
+        max_resends=rng.choice((0, 1, 1, 2, 3)),
+        max_refusals=rng.choice((1, 2, 3)),
+        max_rate_limited=rng.choice((1, 2, 3, 4)),
+        retry_quota=rng.choice((None, None, 0, 3)),
+        fallbacks=rng.choice((0, 1)),
+    )
+    # A trial that no fault strikes would try nothing.
+    while not any(drawn.drawn(drawn.frames)):
+        drawn = replace(drawn, seed=rng.randrange(1 << 30))
+    return drawn
+
+
+def enough_patience_s(faults: dict[FaultKind, float], latency_s: float) -> float:
+    """Return how long an answer is waited for so that none comes too late; not as long where some never come."""
+    return latency_s + (1 if FaultKind.HANG in faults else 20)
+
+
+def draw_mixture(rng: random.Random) -> dict[FaultKind, float]:
+    """Draw some kinds of faults, together rare, common, or striking every request."""
+    kinds = rng.sample(list(FaultKind), rng.randint(2, 5))
+    weights = [rng.random() for _ in kinds]
+    share = rng.choice((0.05, 0.3, 0.6, 1.0)) / sum(weights)
+    return {kind: weight * share for kind, weight in zip(kinds, weights, strict=True)}
+
+
+def draw_trials() -> list[Trial]:
+    """Draw a trial for each kind of fault, rare, common and constant, and the mixtures."""
+    rng = random.Random(f"trials {SEED}")
+    sometimes = [{kind: rate} for kind in FaultKind for rate in (0.01, 0.2)]
+    mixtures = [draw_mixture(rng) for _ in range(MIXTURES)]
+    constant = [with_roomy_bounds(draw_trial(rng, {kind: 1.0})) for kind in FaultKind]
+    return [*constant, *(draw_trial(rng, faults) for faults in (*sometimes, *mixtures))]
+
+
+def with_roomy_bounds(trial: Trial) -> Trial:
+    """Return the trial with bounds that a constant fault meets, each unhidden by another."""
+    patience_s = enough_patience_s(trial.faults, trial.latency_s[1])
+    return replace(
+        trial, read_timeout_s=patience_s, max_resends=3, max_refusals=2, max_rate_limited=3, retry_quota=None
+    )
+
+
+def write_board(folder: Path, trial: Trial) -> Path:
+    """Write the storyboard of a trial."""
+    fallbacks = [f"any harbor, version {number}" for number in range(trial.fallbacks)]
+    shots = [{"id": f"view-{n}", "prompt": f"view {n}", "fallback_prompts": fallbacks} for n in range(trial.frames)]
+    board = {
+        "title": "A quiet harbor",
+        "output": {"fps": 12, "size": "192x192"},
+        "defaults": {"aspect": "1:1", "steps": 1, "hold": 0.25},
+        "scenes": [{"id": "harbor", "shots": shots}],
+    }
+    path = folder / "film.yaml"
+    path.write_text(json.dumps(board))
+    return path
+
+
+async def buy_missing(board: Path, settings: Settings) -> int:
+    """Buy what is missing as the flow does, without Prefect and without the film; return the exit code."""
+    plan, record = plan_frames(load_storyboard(board), model=settings.effective_model), RunRecord()
+    line = Line(settings.concurrency)
+    try:
+        async with open_session(plan, settings, budget_usd=None, progress=Progress()) as session:
+            bought = await session.find_bought(plan.frames)
+            missing = [spec for spec in plan.frames if spec.request_key not in bought.takes]
+            quota = run_retry_quota(len(missing), configured=settings.retry_quota)
+            async with session.buyer(line, retry_quota=quota) as buyer:
+                buy = partial(buyer.buy, note=lambda _: None)
+                record.outcomes = await buy_in_order(missing, buy, line=line, brake=session.brake)
+            if error := frames_error(plan, record, stopped_by=session.brake.error):
+                raise error
+    except StoryreelError as error:
+        return error.exit_code
+    return 0
+
+
+def buy_frames(trial: Trial, board: Path, url: str) -> int:
+    """Do a whole run below Prefect, within the longest time that its bounds allow."""
+    settings = Settings(endpoint=url, model="sketch", output=board.parent / "outputs", **trial.settings())
+    longest_s = trial.bound_s(trial.most_attempts, trial.most_attempts * trial.frames)
+    return asyncio.run(asyncio.wait_for(buy_missing(board, settings), longest_s))
+
+
+def run_against(server: ServerConfig, trial: Trial, board: Path, buy: Buy) -> Aftermath:
+    """Do one run against `server`, and gather what it left."""
+    folder = board.parent / "outputs/film"
+    earlier = read_rows(folder)
+    missing = set(range(trial.frames)) - {int(row["frame"]) for row in earlier if row["status"] == "ok"}
+    with serve_in_thread(server) as url:
+        start = time.monotonic()
+        exit_code = buy(trial, board, url)
+        elapsed_s = time.monotonic() - start
+        account = settled_account(url, patience_s=server.latency_s[1] + 15)
+    return Aftermath(trial, folder, missing, exit_code, elapsed_s, read_rows(folder)[len(earlier) :], account)
+
+
+def settled_account(url: str, *, patience_s: float) -> dict[str, Any]:
+    """Return the server's own account, once it is done even with requests whose client has gone."""
+    deadline = time.monotonic() + patience_s
+    while True:
+        with urllib.request.urlopen(f"{url}/_stats", timeout=10) as answer:
+            account = dict(json.load(answer))
+        if sum(account["by_status"].values()) == account["requests"]:
+            return account
+        assert time.monotonic() < deadline, account
+        time.sleep(0.02)
+
+
+def judge(trial: Trial, folder: Path, buy: Buy) -> Judged:
+    """Do the run, and a second one without faults to complete it; check what each left."""
+    folder.mkdir()
+    board = write_board(folder, trial)
+    try:
+        first = run_against(trial.server(), trial, board, buy)
+        found = violations(first)
+        patient = replace(trial, faults={}, latency_s=(0, 0), read_timeout_s=30)
+        second = run_against(patient.server(), patient, board, buy)
+        found += [*violations(second), *incomplete(second)]
+        struck = sum(kind is not None for kind in trial.drawn(first.account["requests"]))
+        return Judged(trial, found, len(first.rows) + len(second.rows), struck)
+    except Exception:  # noqa: BLE001 - whatever it is, a run must not end so
+        return Judged(trial, [("unforeseen", traceback.format_exc())])
+    finally:
+        shutil.rmtree(folder)
+
+
+def enter(tally: Tally, trials: list[Judged]) -> None:
+    """Fill in the tally, and fail with every detail if a promise was broken."""
+    tally.trials = len(trials)
+    tally.remarks = f"{sum(one.requests for one in trials)} requests, {sum(one.struck for one in trials)} went wrong"
+    details = [(promise, detail, one.trial) for one in trials for promise, detail in one.violations]
+    for promise, _, _ in details:
+        setattr(tally, promise, getattr(tally, promise) + 1)
+    assert not tally.violations, "\n".join(f"{promise}: {detail}\n  {trial}" for promise, detail, trial in details)
+
+
+def test_any_fault_ends_in_agreeing_books(
+    open_tally: Callable[[str], Tally], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whole runs below Prefect: every kind of fault at 1 %, 20 % and 100 %, and mixtures."""
+    tally, trials = open_tally("faults of the endpoint"), draw_trials()
+    monkeypatch.setattr("pipelines.server.app.SketchEngine", QuickEngine)
+    folders = [tmp_path / str(number) for number in range(len(trials))]
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        judged = list(pool.map(partial(judge, buy=buy_frames), trials, folders))
+
+    enter(tally, judged)
+
+
+def test_the_command_ends_well_under_any_fault(
+    open_tally: Callable[[str], Tally], tmp_path: Path, storyreel: Callable[..., Ended]
+) -> None:
+    """The same through the command itself, Prefect, film and all."""
+    tally, rng = open_tally("faults of the endpoint, by the command"), random.Random(f"commands {SEED}")
+
+    def render(trial: Trial, board: Path, url: str) -> int:
+        given = {name: value for name, value in trial.settings().items() if value is not None}
+        variables = {f"STORYREEL_{name.upper()}": str(value) for name, value in given.items()}
+        where = ("--endpoint", url, "--model", "sketch", "--output", str(board.parent / "outputs"))
+        ended = storyreel("render", str(board), *where, "--json", **variables)
+        assert "Traceback" not in ended.stderr, ended.stderr
+        assert (ended.json["state"] == "Completed") == (ended.exit_code == 0), ended
+        return ended.exit_code
+
+    trials = [draw_trial(rng, draw_mixture(rng)) for _ in range(COMMANDS)]
+    enter(tally, [judge(trial, tmp_path / f"command-{number}", render) for number, trial in enumerate(trials)])
