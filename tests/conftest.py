@@ -1,4 +1,4 @@
-"""A real Prefect API for all tests of the whole in a session, and the command as its users run it."""
+"""What tests of the whole share: a real Prefect API, a real Postgres, and the command as its users run it."""
 
 import contextlib
 import json
@@ -14,6 +14,7 @@ import pytest
 from pipelines import cli
 from pipelines.server.config import ServerConfig, parse_fault
 from pipelines.server.running import serve_in_thread
+from tests.postgres import POSTGRES_PORT, Postgres, find_binaries, serving_postgres
 
 BIN = Path(sys.executable).parent
 
@@ -46,6 +47,25 @@ def prefect_api_url() -> Iterator[str]:
 
     with prefect_test_harness(server_startup_timeout=180):
         yield str(PREFECT_API_URL.value())
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """Yield a Postgres that serves the whole session."""
+    binaries = find_binaries()
+    if binaries is None:
+        pytest.skip("Postgres is not installed (Debian: apt-get install postgresql)")
+    with serving_postgres(binaries) as server:
+        yield server
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def database(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Let the books of a module's tests be on each kind of database in turn; yield its kind."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "postgres":
+            patch.setenv(POSTGRES_PORT, str(request.getfixturevalue("postgres").port))
+        yield request.param
 
 
 @pytest.fixture

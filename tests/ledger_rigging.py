@@ -1,5 +1,6 @@
 """Books to break: real SQLite files, a clock that a test turns, runs that die on demand."""
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from pipelines.ledger.runs import start_run
 from pipelines.ledger.schema import runs, spending
 from pipelines.plan import FrameSpec
 from tests.builders import frame_spec
+from tests.postgres import POSTGRES_PORT, database_for
 
 NOW_US = 1_800_000_000_000_000
 SECOND_US = 1_000_000
@@ -44,7 +46,9 @@ def opened(folder: Path, *, clock: Callable[[], float] | None = None) -> Iterato
 
 
 def url_of(folder: Path) -> str:
-    """Return the address of the books in `folder`."""
+    """Return the address of the books in `folder`, or of those on Postgres that stand for them."""
+    if port := os.environ.get(POSTGRES_PORT):
+        return database_for(folder, int(port))
     return f"sqlite:///{folder / 'storyreel.db'}"
 
 

@@ -12,10 +12,13 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from psycopg import sql
 
+# Where it is set, books stand in the Postgres on this port.
+POSTGRES_PORT = "TEST_POSTGRES_PORT"
 _START_TIMEOUT_S = 60
 _STOP_TIMEOUT_S = 30
 # It refuses to run as root; Debian's package brings a user for it.
@@ -41,21 +44,22 @@ class Postgres:
         self._process: subprocess.Popen[bytes] | None = None
         if os.geteuid() == 0:
             shutil.chown(folder, _USER, _USER)
-        initdb = [binaries / "initdb", "-D", folder / "data", "-A", "trust", "-U", "storyreel", "-E", "UTF8", "-N"]
+        initdb = [f"{binaries}/initdb", "-D", f"{folder}/data", "-A", "trust", "-U", "storyreel", "-E", "UTF8", "-N"]
         subprocess.run(initdb, check=True, capture_output=True, timeout=_START_TIMEOUT_S, **self._as_user())
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        command = [self._binaries / "postgres", "-D", self._folder / "data", "-h", "127.0.0.1"]
-        options = ["-p", str(self.port), "-k", self._folder, "-c", "max_connections=200"]
+        command = [f"{self._binaries}/postgres", "-D", f"{self._folder}/data", "-h", "127.0.0.1"]
+        options = ["-p", str(self.port), "-k", str(self._folder), "-c", "max_connections=200", "-c", "fsync=off"]
         with (self._folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(command + options, stdout=log, stderr=log, **self._as_user())
+            process = subprocess.Popen(command + options, stdout=log, stderr=log, **self._as_user())
+        self._process = process
         deadline = time.monotonic() + _START_TIMEOUT_S
         while True:
             try:
-                self.connect("postgres").close()
+                connect(self.port, "postgres").close()
             except psycopg.OperationalError:
-                if time.monotonic() > deadline or self._process.poll() is not None:
+                if time.monotonic() > deadline or process.poll() is not None:
                     raise RuntimeError((self._folder / "log").read_text()) from None
                 time.sleep(0.05)
             else:
@@ -72,25 +76,24 @@ class Postgres:
         if self._process is not None and self._process.poll() is None:
             self.kill()
 
-    def connect(self, database: str) -> "psycopg.Connection[tuple[object, ...]]":
-        """Open a connection of a test's own."""
-        return psycopg.connect(
-            host="127.0.0.1", port=self.port, user="storyreel", dbname=database, connect_timeout=10, autocommit=True
-        )
-
-    def url(self, database: str) -> str:
-        """Return the address of a database, made on first use."""
-        with self.connect("postgres") as connection:
-            if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [database]).fetchone():
-                connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database)))
-        return f"postgresql+psycopg://storyreel@127.0.0.1:{self.port}/{database}"
-
-    def url_for(self, folder: Path) -> str:
-        """Return the address of the database that stands for a folder's own."""
-        return self.url(f"t{hashlib.sha256(str(folder).encode()).hexdigest()[:16]}")
-
-    def _as_user(self) -> dict[str, object]:
+    def _as_user(self) -> dict[str, Any]:
         return {"user": _USER, "group": _USER, "extra_groups": []} if os.geteuid() == 0 else {}
+
+
+def connect(port: int, database: str) -> "psycopg.Connection[tuple[object, ...]]":
+    """Open a connection of a test's own."""
+    return psycopg.connect(
+        host="127.0.0.1", port=port, user="storyreel", dbname=database, connect_timeout=10, autocommit=True
+    )
+
+
+def database_for(folder: Path, port: int) -> str:
+    """Return the address of the database that stands for a folder's own, made on first use."""
+    name = f"t{hashlib.sha256(str(folder).encode()).hexdigest()[:16]}"
+    with connect(port, "postgres") as connection:
+        if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    return f"postgresql+psycopg://storyreel@127.0.0.1:{port}/{name}"
 
 
 @contextlib.contextmanager

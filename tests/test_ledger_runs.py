@@ -36,6 +36,8 @@ from tests.ledger_rigging import (
     url_of,
 )
 
+pytestmark = pytest.mark.usefixtures("database")
+
 ELSEWHERE = "another-machine"
 
 
@@ -92,7 +94,7 @@ def test_a_run_is_entered_once(books: Books) -> None:
     """Two runs of one name would share a budget."""
     start_run(books, run())
 
-    with pytest.raises(StorageError, match=r"UNIQUE constraint failed: runs\.run_id"):
+    with pytest.raises(StorageError, match=r"(?i)the books cannot be written: .*unique constraint"):
         start_run(books, run())
 
 

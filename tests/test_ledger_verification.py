@@ -21,6 +21,8 @@ from pipelines.pricing import tiles_of
 from tests.builders import frame_spec, run
 from tests.ledger_rigging import admit, gate_of, nth_order, opened, order
 
+pytestmark = pytest.mark.usefixtures("database")
+
 SPEC = frame_spec()
 TAKE = f"takes/{SPEC.request_key}.png"
 

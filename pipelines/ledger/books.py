@@ -68,9 +68,10 @@ class Books:
             with self._engine.begin() as connection:
                 yield connection
         except sqlalchemy.exc.DBAPIError as exc:
-            away = self._engine.name != "sqlite" and isinstance(exc, sqlalchemy.exc.OperationalError)
+            gone = exc.connection_invalidated or isinstance(exc, sqlalchemy.exc.OperationalError)
+            away = gone and self._engine.name != "sqlite"
             kind = BooksAwayError if away else StorageError
-            raise kind(f"the books cannot be written: {exc.orig}; what was bought is kept") from exc
+            raise kind(f"the books cannot be written: {_words(exc.orig)}; what was bought is kept") from exc
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -83,7 +84,7 @@ class Books:
             with self._engine.connect().execution_options(storyreel_read_only=True) as connection:
                 yield connection
         except sqlalchemy.exc.DBAPIError as exc:
-            raise StorageError(f"the books cannot be read: {exc.orig}; what was bought is kept") from exc
+            raise StorageError(f"the books cannot be read: {_words(exc.orig)}; what was bought is kept") from exc
 
     def now(self, connection: Connection) -> int:
         """Return microseconds since 1970 by the clock that all users of these books share."""
@@ -163,9 +164,14 @@ def _books_errors(url: str) -> Iterator[None]:
         # The driver's own words; SQLAlchemy's would add the statement and a link.
         reason = getattr(exc.__cause__ or exc, "orig", None) or exc
         raise BooksError(
-            f"{_without_password(url)}: the books cannot be opened: {reason}; check the output folder "
+            f"{_without_password(url)}: the books cannot be opened: {_words(reason)}; check the output folder "
             "and STORYREEL_DATABASE_URL"
         ) from exc
+
+
+def _words(reason: BaseException | None) -> str:
+    """Return what a driver says in one line; Postgres's goes on with details and hints."""
+    return next(iter(str(reason).splitlines()), "")
 
 
 def _without_password(url: str) -> str:

@@ -19,6 +19,7 @@ import pytest
 from PIL import Image
 
 from pipelines.aspect import Size
+from pipelines.budget import Budgets
 from pipelines.conduct import Line, buy_in_order
 from pipelines.errors import StoryreelError
 from pipelines.flux.retry import RetryPolicy
@@ -161,7 +162,7 @@ async def buy_missing(board: Path, settings: Settings) -> int:
     plan, record = plan_frames(load_storyboard(board), model=settings.effective_model), RunRecord()
     line = Line(settings.concurrency)
     try:
-        async with open_session(plan, settings, budget_usd=None, progress=Progress()) as session:
+        async with open_session(plan, settings, budgets=Budgets(), progress=Progress()) as session:
             bought = await session.find_bought(plan.frames)
             missing = [spec for spec in plan.frames if spec.request_key not in bought.takes]
             quota = run_retry_quota(len(missing), configured=settings.retry_quota)
