@@ -67,6 +67,8 @@ async def render_storyboard(
             require_within_budget(record.quote, budget_usd=budget)
             record.outcomes = await _buy_missing(session, bought)
             async with session.alone():
+                # Another run may have died since this one began.
+                await session.recover()
                 frames = await _lay_frames(session)
                 _require_complete(session, record)
                 record.film = await _assemble(session, frames)
@@ -159,6 +161,8 @@ async def _buy_in_rounds(
             return [*done, *(Failed(spec, "another run has been buying it for too long") for spec in missing)]
         if missing:
             await session.brake.pause(_POLL_OTHER_RUNS_S)
+            async with session.alone():
+                await session.recover()
     return done
 
 

@@ -55,6 +55,10 @@ class Session:
             await self.desk(forget_takes, self.desk.books, bought.lost)
         return bought
 
+    async def recover(self) -> None:
+        """Close what killed runs left open; by whoever holds the folder alone, for it moves takes."""
+        await self.desk(recover, self.desk.books, self.plan.storyboard, store=self.store)
+
     async def held_elsewhere(self, specs: tuple[FrameSpec, ...]) -> set[str]:
         """Return the request keys that other live runs are buying at this moment."""
         keys = [spec.request_key for spec in specs]
@@ -127,7 +131,7 @@ async def open_session(
     session = Session(run, plan, settings, desk, store, Brake(), progress)
     with contextlib.closing(books), contextlib.closing(desk):
         async with session.alone():
-            await desk(recover, books, plan.storyboard, store=store)
+            await session.recover()
         await desk(start_run, books, run)
         async with _entered(session), _pulse(session):
             with _stop_on_signals(session.brake):

@@ -421,22 +421,28 @@ def test_a_run_may_try_its_own_take_again(books: Books) -> None:
     assert isinstance(gate.admit(order(number=2)), Admitted)
 
 
-def test_a_take_held_by_a_dead_run_is_taken_over(books: Books) -> None:
-    """A killed process holds nothing up."""
+GIVEN_UP = Ending(AttemptStatus.UNKNOWN, "no answer")
+
+
+def test_a_take_held_by_a_dead_run_is_taken_over_once_its_attempt_is_closed(books: Books) -> None:
+    """A killed process holds nothing up for long: first somebody looks whether its image has arrived."""
     first, second = gate_of(books, run("run-1")), gate_of(books, run("run-2"))
-    admit(first)
+    admitted = admit(first)
     kill(books, "run-1")
 
-    admission = second.admit(order())
+    unrecovered = second.admit(order())
+    close_attempt(books, admitted.attempt_id, GIVEN_UP)
+    recovered = second.admit(order())
 
-    assert isinstance(admission, Admitted)
+    assert unrecovered == HeldElsewhere("run-1")
+    assert isinstance(recovered, Admitted)
     assert table_rows(books, leases, "run_id") == [("run-2",)]
 
 
 def test_a_lease_of_a_run_that_the_books_do_not_know_is_taken_over(books: Books) -> None:
     """Nobody is there to buy it."""
     first, second = gate_of(books, run("run-1")), gate_of(books, run("run-2"))
-    admit(first)
+    close_attempt(books, admit(first).attempt_id, GIVEN_UP)
     alter(books, leases, {"run_id": "nobody"})
 
     assert isinstance(second.admit(order()), Admitted)
@@ -445,7 +451,7 @@ def test_a_lease_of_a_run_that_the_books_do_not_know_is_taken_over(books: Books)
 def test_a_finished_run_lets_go_of_its_takes(books: Books) -> None:
     """Its process may well live on: a worker runs one after another."""
     first, second = gate_of(books, run("run-1")), gate_of(books, run("run-2"))
-    admit(first, nth_order(1))
+    close_attempt(books, admit(first, nth_order(1)).attempt_id, GIVEN_UP)
     admit(second, nth_order(2))
 
     finish_run(books, "run-1", state="Completed")
@@ -478,7 +484,7 @@ def test_a_kept_take_whose_file_is_gone_may_be_bought_again(books: Books) -> Non
 def test_a_released_take_is_free_for_another_run(books: Books) -> None:
     """A run that gives a frame up stands in nobody's way."""
     first, second = gate_of(books, run("run-1")), gate_of(books, run("run-2"))
-    admit(first)
+    close_attempt(books, admit(first).attempt_id, GIVEN_UP)
     first.release(order().spec.request_key)
 
     assert isinstance(second.admit(order()), Admitted)

@@ -282,6 +282,7 @@ def test_a_killed_process_leaves_its_attempts_to_the_next(tmp_path: Path) -> Non
         assert [type(each).__name__ for each in while_it_lives] == ["HeldElsewhere", "list"]
         assert while_it_lives[1] == []
         assert [attempt.attempt_id for attempt in open_attempts(books, "harbor")] == [attempt_id]
+        close_attempt(books, attempt_id, Ending(AttemptStatus.UNKNOWN, "killed"))
         assert admit(gate, nth_order(1)).attempt_id == attempt_id + 1
 
 

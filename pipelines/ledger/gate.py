@@ -92,16 +92,25 @@ class Gate:
         connection.execute(update(gates).where(self._row).values(booked))
 
     def _claim(self, connection: Connection, request_key: str, *, now: int) -> str | None:
-        """Take the lease on a take; return the run that holds it, if one that lives does."""
+        """Take the lease on a take; return the run that lives and holds it, or left it to be recovered."""
         ours = {"request_key": request_key, "run_id": self._run.run_id}
         holder = connection.scalar(select(leases.c.run_id).where(leases.c.request_key == request_key))
+        if holder not in (None, self._run.run_id) and is_alive(connection, holder, now=now):
+            return str(holder)
+        if dead := self._left_open_by(connection, request_key):
+            return dead
         if holder is None:
             connection.execute(insert(leases).values(ours))
-        elif holder != self._run.run_id:
-            if is_alive(connection, holder, now=now):
-                return str(holder)
+        else:
             connection.execute(update(leases).where(leases.c.request_key == request_key).values(ours))
         return None
+
+    def _left_open_by(self, connection: Connection, request_key: str) -> str | None:
+        """Return the dead run whose attempt at the take is still open: its image may be here, whole and paid for."""
+        is_open = (attempts.c.request_key == request_key) & attempts.c.status.is_(None)
+        theirs = (attempts.c.storyboard == self._run.storyboard) & (attempts.c.run_id != self._run.run_id)
+        run_id = connection.scalar(select(attempts.c.run_id).where(is_open & theirs).limit(1))
+        return None if run_id is None else str(run_id)
 
     def _reserve(self, connection: Connection, order: Order) -> OverBudget | None:
         row = connection.execute(
