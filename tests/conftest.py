@@ -1,4 +1,4 @@
-"""A real Prefect API for all end-to-end tests of a session, and the command as its users run it."""
+"""A real Prefect API for all tests of a session that need one, and the command as its users run it."""
 
 import contextlib
 import json

@@ -10,7 +10,7 @@ import imageio_ffmpeg
 import psutil
 import pytest
 
-from tests.end_to_end.conftest import BIN, clean_environment
+from tests.conftest import BIN, clean_environment
 
 pytestmark = pytest.mark.slow
 

@@ -17,7 +17,7 @@ import imageio_ffmpeg
 import pytest
 from PIL import Image
 
-from tests.end_to_end.conftest import BIN, Ended, clean_environment, serving
+from tests.conftest import BIN, Ended, clean_environment, serving
 
 pytestmark = pytest.mark.slow
 
