@@ -2,6 +2,7 @@
 
 import csv
 import io
+import threading
 from collections import Counter
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -27,11 +28,18 @@ class Audit:
     seller: Seller
     database_url: str
     details: list[str] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def blame(self, promise: str, what: str, times: int = 1) -> None:
         """Note that a promise was broken."""
-        setattr(self.tally, promise, getattr(self.tally, promise) + times)
-        self.details.append(f"{promise}: {what}")
+        with self._lock:
+            setattr(self.tally, promise, getattr(self.tally, promise) + times)
+            self.details.append(f"{promise}: {what}")
+
+    def count_trial(self) -> None:
+        """Count a kill."""
+        with self._lock:
+            self.tally.trials += 1
 
     def books_cover_the_bill(self) -> None:
         """Check that the books, reservations included, hold at least what the seller has billed, and no run too much.
@@ -141,4 +149,7 @@ def _prompt_of(frame: Path) -> str:
 
 
 def _video_frames(film: Path) -> int:
-    return int(imageio_ffmpeg.count_frames_and_secs(str(film))[0])
+    try:
+        return int(imageio_ffmpeg.count_frames_and_secs(str(film))[0])
+    except (OSError, RuntimeError):
+        return 0
