@@ -119,8 +119,10 @@ class Audit:
         billed = self.seller.images[prompt]
         if (missing := billed - count["ok"] - count["unknown"]) > 0:
             self.blame("lost", f"{prompt}: billed {billed} times, in the books {statuses}", missing)
+        if not count["ok"]:
+            self.blame("unforeseen", f"{prompt}: no image is kept: {statuses}")
         # Whatever was sent after the image was kept, or next to it with no unknown between, was sent for nothing.
-        if statuses != [*["unknown"] * (len(rows) - 1), "ok"]:
+        elif statuses != [*["unknown"] * (len(rows) - 1), "ok"]:
             self.blame("twice", f"{prompt}: {statuses}")
 
 

@@ -26,32 +26,26 @@ FRAMES = 6 if LONG else 4
 LATENCY_S = (0.05, 0.3)
 RATE_LIMIT = 1200
 # About as long as a render of so few frames takes once it has begun.
-LIFE_MS = 2000
+LIFE_MS = 1200
 FORKERS = 2
-# These are passed once for each frame, the others once in a run.
-FRAME_BOUNDARIES = (
-    "admitting",
-    "admitted",
-    "sent",
-    "billing",
-    "billed",
-    "arriving",
-    "body",
-    "named",
-    "keeping",
-    "kept",
-)
+# Up to here a boundary is passed once for each frame, from then on once in a run.
+_BUYING = list(BOUNDARIES).index("kept") + 1
+FRAME_BOUNDARIES, RUN_BOUNDARIES = list(BOUNDARIES)[:_BUYING], list(BOUNDARIES)[_BUYING:]
 
 
 def draw_kills(rng: random.Random) -> Iterator[list[Kill]]:
-    """Yield the kills that the renders of each storyboard suffer: the second strikes the run that mends the first."""
-    boundaries = list(BOUNDARIES)
-    for boundary in boundaries:
-        first = (boundary, rng.randint(1, FRAMES) if boundary in FRAME_BOUNDARIES else 1)
-        more = [(rng.choice(boundaries), rng.randint(1, 3)), (MOMENT, rng.randint(1, LIFE_MS))]
-        yield [first, *more] if LONG else [first]
-    for _ in range(80 if LONG else 2):
-        yield [(MOMENT, rng.randint(1, LIFE_MS)) for _ in range(3 if LONG else 1)]
+    """Yield the kills that the renders of each storyboard suffer; each but the first strikes a run that mends."""
+
+    def moment() -> Kill:
+        return MOMENT, rng.randint(1, LIFE_MS)
+
+    for turn in range(4 if LONG else 1):
+        later = [(boundary, 1) for boundary in RUN_BOUNDARIES] + [moment() for _ in range(4)]
+        for number, boundary in enumerate(FRAME_BOUNDARIES):
+            kills = [(boundary, rng.randint(1, FRAMES)), later[(number + turn) % len(later)]]
+            yield [*kills, moment()] if LONG else kills
+    for _ in range(80 if LONG else 0):
+        yield [moment() for _ in range(3)]
 
 
 def suffer(board: Board, kills: Sequence[Kill], audit: Audit, *, client: Forker, told: dict[str, str]) -> set[int]:
@@ -60,12 +54,12 @@ def suffer(board: Board, kills: Sequence[Kill], audit: Audit, *, client: Forker,
     Returns the attempts that some kill left open while their image lay whole on disk.
     """
     arrived: set[int] = set()
-    for number, (boundary, passing) in enumerate(kills):
+    for boundary, passing in kills:
         end = client.run("render", str(board.path), told=told, boundary=boundary, passing=passing)
         if end.killed:
             audit.count_trial()
-        # The first named boundary is always passed; a later run may have nothing left to do there.
-        if not end.killed and (end.code or (boundary != MOMENT and number == 0)):
+        # Only a moment may come too late.
+        elif end.code or boundary != MOMENT:
             audit.blame("unforeseen", f"{board.path.stem}, {boundary} {passing}: ended with {end.code}: {end.said}")
         audit.books_cover_the_bill()
         audit.files_are_whole(board.folder)

@@ -111,7 +111,8 @@ def active_together(sent: Sequence[Sent]) -> tuple[float, float]:
 def fairness(sent: Sequence[Sent]) -> float:
     """Return Jain's index of what each process got while all were buying."""
     begin, end = active_together(sent)
-    return jain_index(list(Counter(each.storyboard for each in sent if begin <= each.at_s <= end).values()))
+    counts = Counter(each.storyboard for each in sent if begin <= each.at_s <= end)
+    return jain_index([counts[storyboard] for storyboard in {each.storyboard for each in sent}])
 
 
 def share_of_limit(arrivals: Sequence[float], sent: Sequence[Sent]) -> float:
