@@ -33,18 +33,21 @@ _BUYING = list(BOUNDARIES).index("kept") + 1
 FRAME_BOUNDARIES, RUN_BOUNDARIES = list(BOUNDARIES)[:_BUYING], list(BOUNDARIES)[_BUYING:]
 
 
-def draw_kills(rng: random.Random) -> Iterator[list[Kill]]:
+# A test may last five minutes, so that the long form is many.
+TURNS = 12 if LONG else 1
+
+
+def draw_kills(turn: int, rng: random.Random) -> Iterator[list[Kill]]:
     """Yield the kills that the renders of each storyboard suffer; each but the first strikes a run that mends."""
 
     def moment() -> Kill:
         return MOMENT, rng.randint(1, LIFE_MS)
 
-    for turn in range(4 if LONG else 1):
-        later = [(boundary, 1) for boundary in RUN_BOUNDARIES] + [moment() for _ in range(4)]
-        for number, boundary in enumerate(FRAME_BOUNDARIES):
-            kills = [(boundary, rng.randint(1, FRAMES)), later[(number + turn) % len(later)]]
-            yield [*kills, moment()] if LONG else kills
-    for _ in range(80 if LONG else 0):
+    later = [(boundary, 1) for boundary in RUN_BOUNDARIES] + [moment() for _ in range(4)]
+    for number, boundary in enumerate(FRAME_BOUNDARIES):
+        kills = [(boundary, rng.randint(1, FRAMES)), later[(number + turn) % len(later)]]
+        yield [*kills, moment()] if LONG else kills
+    for _ in range(5 if LONG else 0):
         yield [moment() for _ in range(3)]
 
 
@@ -90,13 +93,14 @@ def suffer_all(
             return list(pool.map(suffer_one, trials))
 
 
+@pytest.mark.parametrize("turn", range(TURNS))
 def test_a_killed_render_is_completed_and_nothing_is_bought_twice(
-    open_tally: OpenTally, tmp_path: Path, database_url: str, prefect_api_url: str
+    open_tally: OpenTally, tmp_path: Path, database_url: str, prefect_api_url: str, turn: int
 ) -> None:
     """After any kill, the next run completes the film: each image is kept or unknown, none is bought again."""
-    tally = open_tally("a render is killed")
-    drawn = enumerate(draw_kills(random.Random(SEED)))
-    trials = [(write_board(tmp_path, f"board-{number}", frames=FRAMES), kills) for number, kills in drawn]
+    tally = open_tally(f"a render is killed, turn {turn + 1}")
+    drawn = enumerate(draw_kills(turn, random.Random(SEED + turn)))
+    trials = [(write_board(tmp_path, f"board-{turn}-{number}", frames=FRAMES), kills) for number, kills in drawn]
     with selling(ServerConfig(latency_s=LATENCY_S, rate_limit=0, seed=SEED)) as seller:
         audit = Audit(tally, seller, database_url)
         told = told_by(seller, database_url, tmp_path, rate_limit=RATE_LIMIT)
@@ -150,12 +154,12 @@ def duel(
     return arrived
 
 
+@pytest.mark.parametrize("turn", range(DUELS))
 def test_one_of_two_clients_is_killed_and_the_other_completes(
-    open_tally: OpenTally, tmp_path: Path, database_url: str, prefect_api_url: str
+    open_tally: OpenTally, tmp_path: Path, database_url: str, prefect_api_url: str, turn: int
 ) -> None:
     """On one database and one storyboard the other client takes over, within the limit, and buys nothing twice."""
-    tally = open_tally("one of two clients is killed")
-    rng = random.Random(SEED)
+    tally = open_tally(f"one of two clients is killed, turn {turn + 1}")
     server = ServerConfig(latency_s=LATENCY_S, rate_limit=DUEL_RATE_LIMIT, seed=SEED)
     with (
         selling(server) as seller,
@@ -164,12 +168,11 @@ def test_one_of_two_clients_is_killed_and_the_other_completes(
     ):
         audit = Audit(tally, seller, database_url)
         told = told_by(seller, database_url, tmp_path, rate_limit=DUEL_RATE_LIMIT)
-        for number in range(DUELS):
-            board = write_board(tmp_path, f"duel-{number}", frames=DUEL_FRAMES)
-            kills = draw_victims(number, rng)
-            arrived = duel(board, kills, audit, clients=(survivor, victim), told=told)
-            seller.settled_stats()
-            audit.is_complete(board.folder, board.prompts, arrived=arrived)
+        board = write_board(tmp_path, f"duel-{turn}", frames=DUEL_FRAMES)
+        kills = draw_victims(turn, random.Random(SEED + turn))
+        arrived = duel(board, kills, audit, clients=(survivor, victim), told=told)
+        seller.settled_stats()
+        audit.is_complete(board.folder, board.prompts, arrived=arrived)
         audit.books_cover_the_bill()
         audit.limit_was_kept(DUEL_RATE_LIMIT)
         stats = seller.stats()
