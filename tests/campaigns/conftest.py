@@ -1,6 +1,7 @@
 """Collects the figures of all campaigns and prints them as one table at the end."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +20,12 @@ def open_tally(request: pytest.FixtureRequest) -> Callable[[str], Tally]:
         return tally
 
     return open_one
+
+
+@pytest.fixture
+def database_url(tmp_path: Path) -> str:
+    """Return where the books of a campaign are; another database is attacked by overriding this."""
+    return f"sqlite:///{tmp_path / 'books.db'}"
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -1,0 +1,38 @@
+"""Buys the frames of a storyboard without Prefect, as fast as the gate allows, from the moment it is told to.
+
+    python -m tests.campaigns.buying board.yaml
+
+Says `ready`, waits for a line, and in the end says as JSON how many frames it bought.
+"""
+
+import asyncio
+import json
+import sys
+from functools import partial
+from pathlib import Path
+
+from pipelines.conduct import Line, buy_in_order
+from pipelines.plan import plan_frames
+from pipelines.progress import Progress
+from pipelines.render import Rendered
+from pipelines.session import open_session
+from pipelines.settings import load_settings
+from pipelines.storyboard.loader import load_storyboard
+
+
+async def buy(path: Path) -> int:
+    """Buy what the storyboard's budget allows; return the number of frames bought."""
+    settings, board = load_settings(), load_storyboard(path)
+    plan = plan_frames(board, model=settings.effective_model)
+    async with open_session(plan, settings, budget_usd=board.budget_usd, progress=Progress()) as session:
+        line = Line(settings.concurrency)
+        async with session.buyer(line, retry_quota=0) as buyer:
+            print("ready", flush=True)
+            await asyncio.to_thread(sys.stdin.readline)
+            buy_one = partial(buyer.buy, note=lambda _: None)
+            outcomes = await buy_in_order(plan.frames, buy_one, line=line, brake=session.brake)
+    return sum(isinstance(outcome, Rendered) for outcome in outcomes)
+
+
+if __name__ == "__main__":
+    print(json.dumps({"bought": asyncio.run(buy(Path(sys.argv[1])))}))

@@ -1,0 +1,116 @@
+"""Many clients in little time: a process that has Prefect imported forks each of them.
+
+A client runs the storyreel command in a process of its own, with its own number and its own life, and can be killed
+at a boundary; only the seconds that importing Prefect takes are shared.
+"""
+
+import contextlib
+import importlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, NoReturn
+
+from tests.campaigns import killing
+from tests.conftest import clean_environment
+
+_ROOT = Path(__file__).parents[2]
+_TIMEOUT_S = 240
+# What is slow to import; none of it imports by name what `killing` wraps.
+_SLOW_IMPORTS = ("prefect.artifacts", "prefect.flow_engine", "prefect.task_engine", "prefect.events.worker",
+                 "pipelines.server.running", "pipelines.storyboard.loader", "pipelines.cli")  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class ClientEnd:
+    """How a client ended, and what it said."""
+
+    code: int
+    said: str
+
+    @property
+    def killed(self) -> bool:
+        """Whether it was killed."""
+        return self.code == -signal.SIGKILL
+
+
+class Forker:
+    """The process that forks clients, one at a time."""
+
+    def __init__(self, process: "subprocess.Popen[str]", log: Path) -> None:
+        self._process = process
+        self._log = log
+
+    def begin(self, *command: str, told: Mapping[str, str], boundary: str = killing.NEVER, passing: int = 1) -> None:
+        """Start the command; it is killed at the n-th passing of the boundary."""
+        job = {"told": dict(told), "log": str(self._log), "arguments": [boundary, str(passing), *command]}
+        assert self._process.stdin is not None
+        print(json.dumps(job), file=self._process.stdin, flush=True)
+
+    def ended(self, *, timeout_s: float = _TIMEOUT_S) -> bool:
+        """Say whether the client has ended, after waiting for it no longer than that."""
+        assert self._process.stdout is not None
+        return bool(select.select([self._process.stdout], [], [], timeout_s)[0])
+
+    def end(self) -> ClientEnd:
+        """Wait for the client to end."""
+        assert self.ended(), f"a client hangs: {self._log.read_text()[-4000:]}"
+        assert self._process.stdout is not None
+        return ClientEnd(int(self._process.stdout.readline()), self._log.read_text()[-4000:])
+
+    def run(self, *command: str, told: Mapping[str, str], boundary: str = killing.NEVER, passing: int = 1) -> ClientEnd:
+        """Start the command and wait for its end."""
+        self.begin(*command, told=told, boundary=boundary, passing=passing)
+        return self.end()
+
+
+@contextlib.contextmanager
+def forker(folder: Path, name: str, *, api: str) -> Iterator[Forker]:
+    """Start a forker in `folder`; in the end, whatever still runs is killed."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.campaigns.clients"],
+        cwd=folder,
+        env=clean_environment(PREFECT_API_URL=api, PREFECT_LOGGING_LEVEL="CRITICAL", PYTHONPATH=str(_ROOT)),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        yield Forker(process, folder / f"{name}.log")
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def _fork_clients(jobs: IO[str]) -> None:
+    for name in _SLOW_IMPORTS:
+        importlib.import_module(name)
+    print("ready", flush=True)
+    for line in jobs:
+        client = os.fork()
+        if not client:
+            _become_client(**json.loads(line))
+        _, status = os.waitpid(client, 0)
+        print(os.waitstatus_to_exitcode(status), flush=True)
+
+
+def _become_client(told: dict[str, str], log: str, arguments: list[str]) -> NoReturn:
+    os.environ.update(told)
+    written = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    for stream in (1, 2):
+        os.dup2(written, stream)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    sys.exit(killing.main(*arguments))
+
+
+if __name__ == "__main__":
+    _fork_clients(sys.stdin)

@@ -1,0 +1,176 @@
+"""Eight processes buy from one endpoint with one limit: all of it is used, never more, and each gets its share."""
+
+import contextlib
+import json
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from pipelines.ledger.books import Books
+from pipelines.ledger.schema import attempts
+from pipelines.server.config import ServerConfig
+from tests.campaigns.audit import Audit
+from tests.campaigns.boards import FRAME_USD, Board, write_board
+from tests.campaigns.seller import selling, told_by
+from tests.campaigns.tally import LONG, SEED, Tally
+from tests.conftest import clean_environment
+
+pytestmark = pytest.mark.slow
+
+PROCESSES = 8
+RATE_LIMIT = 720 if LONG else 1200
+SECONDS = 100 if LONG else 12
+# Each may buy so many, and asks for more: its budget is what ends it.
+AFFORDABLE = RATE_LIMIT * SECONDS // 60 // PROCESSES
+ASKED = AFFORDABLE + 4
+LATENCY_S = (0.05, 0.3)
+LEAST_SHARE_OF_LIMIT = 0.96
+LEAST_FAIRNESS = 0.9
+# What the gate leaves unused, so that late arrivals make no minute too full.
+PACE = 0.98
+TIMEOUT_S = 300
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """An attempt as the books booked it: whose, and for when."""
+
+    storyboard: str
+    at_s: float
+
+
+@contextlib.contextmanager
+def buying(boards: Sequence[Board], told: dict[str, str]) -> Iterator["list[subprocess.Popen[str]]"]:
+    """Start a buyer for each storyboard, all ready to begin; in the end none is left."""
+    with contextlib.ExitStack() as stack:
+        buyers = []
+        for board in boards:
+            buyer = subprocess.Popen(
+                [sys.executable, "-m", "tests.campaigns.buying", str(board.path)],
+                cwd=board.path.parent,
+                env=clean_environment(PYTHONPATH=str(ROOT), **told),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            stack.callback(buyer.communicate)
+            stack.callback(buyer.kill)
+            buyers.append(buyer)
+        for buyer in buyers:
+            assert buyer.stdout is not None
+            assert buyer.stdout.readline() == "ready\n"
+        yield buyers
+
+
+def let_buy(buyers: "Sequence[subprocess.Popen[str]]", audit: Audit) -> int:
+    """Give the word to all at once; return how many frames they bought together."""
+    for buyer in buyers:
+        assert buyer.stdin is not None
+        buyer.stdin.write("buy\n")
+        buyer.stdin.flush()
+    bought = 0
+    for buyer in buyers:
+        said, complained = buyer.communicate(timeout=TIMEOUT_S)
+        if buyer.returncode:
+            audit.blame("unforeseen", f"a buyer ended with {buyer.returncode}: {complained[-4000:]}")
+        else:
+            bought += json.loads(said)["bought"]
+    return bought
+
+
+def booked(database_url: str, url: str) -> list[Sent]:
+    query = select(attempts.c.storyboard, attempts.c.sent_at).where(attempts.c.endpoint == url)
+    with Books(database_url) as books, books.reading() as connection:
+        rows = connection.execute(query.order_by(attempts.c.sent_at)).all()
+    return [Sent(row.storyboard, row.sent_at / 1e6) for row in rows]
+
+
+def jain_index(shares: Sequence[int]) -> float:
+    """Return Jain's fairness index: 1 if all shares are equal, 1/n if one has all (DEC-TR-301, 1984)."""
+    return sum(shares) ** 2 / (len(shares) * sum(share**2 for share in shares))
+
+
+def active_together(sent: Sequence[Sent]) -> tuple[float, float]:
+    """Return from when to when every process was buying."""
+    times: dict[str, list[float]] = {}
+    for each in sent:
+        times.setdefault(each.storyboard, []).append(each.at_s)
+    return max(min(own) for own in times.values()), min(max(own) for own in times.values())
+
+
+def fairness(sent: Sequence[Sent]) -> float:
+    """Return Jain's index of what each process got while all were buying."""
+    begin, end = active_together(sent)
+    counts = Counter(each.storyboard for each in sent if begin <= each.at_s <= end)
+    return jain_index([counts[storyboard] for storyboard in {each.storyboard for each in sent}])
+
+
+def share_of_limit(arrivals: Sequence[float], sent: Sequence[Sent]) -> float:
+    """Return the share of the limit that was used, from the first arrival on for as long as all were buying."""
+    _, end = active_together(sent)
+    counted = [at for at in arrivals if at <= end]
+    return (len(counted) - 1) / (counted[-1] - counted[0]) / (RATE_LIMIT / 60)
+
+
+def fullest_minute(arrivals: Sequence[float], *, window_s: float, rate: float) -> float:
+    """Return how many requests a minute holds at most, if around its fullest `window_s` seconds it goes on at pace."""
+    first, most = 0, 0
+    for last, arrival in enumerate(arrivals):
+        while arrivals[first] <= arrival - window_s:
+            first += 1
+        most = max(most, last - first + 1)
+    return most + (60 - window_s) * rate * PACE
+
+
+def check_pace(audit: Audit, arrivals: Sequence[float], sent: Sequence[Sent]) -> float:
+    """Check that the limit was used and never passed; return the share of it that was used."""
+    rate = RATE_LIMIT / 60
+    share = share_of_limit(arrivals, sent)
+    if share < LEAST_SHARE_OF_LIMIT:
+        audit.blame("unforeseen", f"only {share:.1%} of the limit were used")
+    audit.limit_was_kept(RATE_LIMIT)
+    minute = fullest_minute(arrivals, window_s=60 if LONG else SECONDS / 2, rate=rate)
+    if minute > RATE_LIMIT:
+        audit.blame("over_limit", f"{minute:.0f} requests would arrive in some 60 s, the limit is {RATE_LIMIT}")
+    # Booked further apart than the limit asks for, no window of any length is too full.
+    least_gap = min(later.at_s - earlier.at_s for earlier, later in pairwise(sent))
+    if least_gap < 1 / rate:
+        audit.blame("over_limit", f"two attempts are booked {least_gap * 1000:.2f} ms apart")
+    return share
+
+
+def test_eight_processes_share_one_limit(open_tally: Callable[[str], Tally], tmp_path: Path, database_url: str) -> None:
+    """Together they use at least 96% of the limit and never more than all of it; none is starved, none overspends."""
+    tally = open_tally(f"{PROCESSES} processes, {RATE_LIMIT}/min")
+    budget_usd = FRAME_USD * AFFORDABLE
+    boards = [
+        write_board(tmp_path, f"storm-{number}", frames=ASKED, budget_usd=budget_usd) for number in range(PROCESSES)
+    ]
+    with selling(ServerConfig(latency_s=LATENCY_S, rate_limit=RATE_LIMIT, seed=SEED)) as seller:
+        audit = Audit(tally, seller, database_url)
+        with buying(boards, told_by(seller, database_url, tmp_path, rate_limit=RATE_LIMIT)) as buyers:
+            bought = let_buy(buyers, audit)
+        sent = booked(database_url, seller.url)
+        tally.trials = len(sent)
+        share = check_pace(audit, seller.arrivals, sent)
+        if (index := fairness(sent)) < LEAST_FAIRNESS:
+            audit.blame("unforeseen", f"Jain's index is {index:.3f}")
+        audit.books_cover_the_bill()
+        # Budgets of single runs for now; one that all eight share is checked against the same bill.
+        if Decimal(seller.stats()["billed_usd"]) > budget_usd * PROCESSES:
+            audit.blame("over_budget", f"billed {seller.stats()['billed_usd']} USD of {budget_usd * PROCESSES}")
+        if bought != AFFORDABLE * PROCESSES:
+            audit.blame("unforeseen", f"{bought} frames bought, the budgets pay for {AFFORDABLE * PROCESSES}")
+        tally.remarks = f"{share:.1%} of the limit used; Jain's index {index:.3f}"
+
+    assert not tally.violations, "\n".join(audit.details)
