@@ -13,7 +13,7 @@ from PIL import Image
 from sqlalchemy import func, select
 
 from pipelines.ledger.books import Books
-from pipelines.ledger.schema import attempts, runs
+from pipelines.ledger.schema import attempts, runs, spending
 from pipelines.ledger.verification import verify_storyboard
 from pipelines.pricing import plain
 from tests.campaigns.seller import Seller
@@ -42,19 +42,19 @@ class Audit:
             self.tally.trials += 1
 
     def books_cover_the_bill(self) -> None:
-        """Check that the books, reservations included, hold at least what the seller has billed, and no run too much.
-
-        A budget that several runs share belongs here as soon as there is one.
-        """
+        """Check that the books, reservations included, hold what the seller has billed, and no run more than it may."""
         # In this order: what is billed while we look stands in the books already.
         billed = Decimal(self.seller.stats()["billed_usd"])
         ours = attempts.c.endpoint == self.seller.url
         charged = func.coalesce(attempts.c.cost_usd, attempts.c.reserved_usd, type_=attempts.c.cost_usd.type)
-        by_run = select(runs, func.sum(charged, type_=charged.type).label("charged")).join(
-            attempts, (attempts.c.run_id == runs.c.run_id) & ours
+        by_run = (
+            select(runs.c.run_id, runs.c.budget_usd, spending.c.committed_usd, func.sum(charged).label("charged"))
+            .join(attempts, (attempts.c.run_id == runs.c.run_id) & ours)
+            .join(spending, spending.c.scope == "run " + runs.c.run_id)
+            .group_by(runs.c.run_id, runs.c.budget_usd, spending.c.committed_usd)
         )
         with Books(self.database_url) as books, books.reading() as connection:
-            rows = connection.execute(by_run.group_by(runs.c.run_id)).all()
+            rows = connection.execute(by_run).all()
         total = sum((row.charged for row in rows), Decimal(0))
         if total < billed:
             self.blame("unrecorded", f"the books hold {plain(total)} USD, the seller billed {plain(billed)}")

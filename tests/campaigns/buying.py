@@ -8,6 +8,7 @@ Says `ready`, waits for a line, and in the end says as JSON how many frames it b
 import asyncio
 import json
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -21,10 +22,11 @@ from pipelines.storyboard.loader import load_storyboard
 
 
 async def buy(path: Path) -> int:
-    """Buy what the storyboard's budget allows; return the number of frames bought."""
+    """Buy what the budgets allow; return the number of frames bought."""
     settings, board = load_settings(), load_storyboard(path)
     plan = plan_frames(board, model=settings.effective_model)
-    async with open_session(plan, settings, budget_usd=board.budget_usd, progress=Progress()) as session:
+    budgets = replace(board.budgets, daily_usd=settings.budget_daily_usd)
+    async with open_session(plan, settings, budgets=budgets, progress=Progress()) as session:
         line = Line(settings.concurrency)
         async with session.buyer(line, retry_quota=0) as buyer:
             print("ready", flush=True)

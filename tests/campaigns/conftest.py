@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.campaigns.tally import Tally, as_markdown
+from tests.postgres import database_for
 
 _TALLIES = pytest.StashKey[list[Tally]]()
 
@@ -23,8 +24,10 @@ def open_tally(request: pytest.FixtureRequest) -> Callable[[str], Tally]:
 
 
 @pytest.fixture
-def database_url(tmp_path: Path) -> str:
-    """Return where the books of a campaign are; another database is attacked by overriding this."""
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Return where the books of a campaign are: on the kind of database that the test's parameter names."""
+    if request.param == "postgres":
+        return database_for(tmp_path, request.getfixturevalue("postgres").port)
     return f"sqlite:///{tmp_path / 'books.db'}"
 
 

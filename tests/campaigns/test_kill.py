@@ -3,6 +3,7 @@
 import contextlib
 import queue
 import random
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,11 +12,12 @@ import pytest
 
 from pipelines.server.config import ServerConfig
 from tests.campaigns.audit import Audit
-from tests.campaigns.boards import Board, write_board
+from tests.campaigns.boards import FRAME_USD, Board, write_board
 from tests.campaigns.clients import Forker, forker
 from tests.campaigns.killing import BOUNDARIES, MOMENT
 from tests.campaigns.seller import selling, told_by
 from tests.campaigns.tally import LONG, SEED, Tally
+from tests.postgres import Postgres, database_for, find_binaries, serving_postgres
 
 pytestmark = pytest.mark.slow
 
@@ -34,7 +36,7 @@ FRAME_BOUNDARIES, RUN_BOUNDARIES = list(BOUNDARIES)[:_BUYING], list(BOUNDARIES)[
 
 
 # A test may last five minutes, so that the long form is many.
-TURNS = 12 if LONG else 1
+TURNS = 6 if LONG else 1
 
 
 def draw_kills(turn: int, rng: random.Random) -> Iterator[list[Kill]]:
@@ -93,12 +95,13 @@ def suffer_all(
             return list(pool.map(suffer_one, trials))
 
 
+@pytest.mark.parametrize("database_url", ["sqlite", "postgres"] if LONG else ["sqlite"], indirect=True)
 @pytest.mark.parametrize("turn", range(TURNS))
 def test_a_killed_render_is_completed_and_nothing_is_bought_twice(
     open_tally: OpenTally, tmp_path: Path, database_url: str, prefect_api_url: str, turn: int
 ) -> None:
     """After any kill, the next run completes the film: each image is kept or unknown, none is bought again."""
-    tally = open_tally(f"a render is killed, turn {turn + 1}")
+    tally = open_tally(f"a render is killed, {database_url.partition(':')[0]}, turn {turn + 1}")
     drawn = enumerate(draw_kills(turn, random.Random(SEED + turn)))
     trials = [(write_board(tmp_path, f"board-{turn}-{number}", frames=FRAMES), kills) for number, kills in drawn]
     with selling(ServerConfig(latency_s=LATENCY_S, rate_limit=0, seed=SEED)) as seller:
@@ -154,12 +157,13 @@ def duel(
     return arrived
 
 
+@pytest.mark.parametrize("database_url", ["sqlite", "postgres"] if LONG else ["postgres"], indirect=True)
 @pytest.mark.parametrize("turn", range(DUELS))
 def test_one_of_two_clients_is_killed_and_the_other_completes(
     open_tally: OpenTally, tmp_path: Path, database_url: str, prefect_api_url: str, turn: int
 ) -> None:
     """On one database and one storyboard the other client takes over, within the limit, and buys nothing twice."""
-    tally = open_tally(f"one of two clients is killed, turn {turn + 1}")
+    tally = open_tally(f"one of two clients is killed, {database_url.partition(':')[0]}, turn {turn + 1}")
     server = ServerConfig(latency_s=LATENCY_S, rate_limit=DUEL_RATE_LIMIT, seed=SEED)
     with (
         selling(server) as seller,
@@ -179,3 +183,58 @@ def test_one_of_two_clients_is_killed_and_the_other_completes(
         tally.remarks = f"{stats['images']} images billed, {stats['max_requests_in_any_60s']} requests in some 60 s"
 
     assert not tally.violations, "\n".join(audit.details)
+
+
+OUTAGES = 12 if LONG else 2
+
+
+def test_the_database_server_is_killed_and_nothing_is_lost(
+    open_tally: OpenTally, tmp_path: Path, prefect_api_url: str
+) -> None:
+    """A run that was in the middle of it completes once the server is back, or the next run does."""
+    binaries = find_binaries()
+    if binaries is None:
+        pytest.skip("Postgres is not installed (Debian: apt-get install postgresql)")
+    tally = open_tally("the database server is killed")
+    rng = random.Random(SEED)
+    with (
+        serving_postgres(binaries) as server,
+        selling(ServerConfig(latency_s=LATENCY_S, rate_limit=0, seed=SEED)) as seller,
+        forker(tmp_path, "client", api=prefect_api_url) as client,
+    ):
+        database_url = database_for(tmp_path, server.port)
+        audit = Audit(tally, seller, database_url)
+        told = told_by(seller, database_url, tmp_path, rate_limit=RATE_LIMIT)
+        ended_well = 0
+        for number in range(OUTAGES):
+            board = write_board(tmp_path, f"outage-{number}", frames=4 * FRAMES, budget_usd=FRAME_USD * 99)
+            ended_well += suffer_outage(board, rng.uniform(0, 0.3), audit, server=server, client=client, told=told)
+        tally.remarks = f"{ended_well} of {OUTAGES} runs outlived it"
+
+    assert not tally.violations, "\n".join(audit.details)
+
+
+def suffer_outage(
+    board: Board, after_s: float, audit: Audit, *, server: Postgres, client: Forker, told: dict[str, str]
+) -> bool:
+    """Kill the database server in the middle of a render, then complete it; return whether the render outlived it."""
+    client.begin("render", str(board.path), told=told)
+    deadline = time.monotonic() + 60
+    while not list(board.folder.glob("takes/*.png")):
+        assert time.monotonic() < deadline, "no take came"
+        time.sleep(0.01)
+    time.sleep(after_s)
+    server.kill()
+    server.start()
+    end = client.end()
+    audit.count_trial()
+    if end.code not in (0, 4):
+        audit.blame("unforeseen", f"{board.path.stem}: ended with {end.code}: {end.said}")
+    audit.seller.settled_stats()
+    audit.books_cover_the_bill()
+    arrived = audit.open_and_arrived(board.folder)
+    last = client.run("render", str(board.path), told=told)
+    if last.code:
+        audit.blame("unforeseen", f"{board.path.stem}: the completing run ended with {last.code}: {last.said}")
+    audit.is_complete(board.folder, board.prompts, arrived=arrived)
+    return end.code == 0
