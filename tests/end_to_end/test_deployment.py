@@ -1,17 +1,24 @@
 """The deployments of prefect.yaml, run by a real Prefect server and a real process worker."""
 
 import csv
+import json
 import os
+import re
+import signal
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import imageio_ffmpeg
+import psutil
 import pytest
+
+from tests.conftest import serving
 
 REPOSITORY = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -112,3 +119,75 @@ def test_the_nightly_deployment_has_its_schedule(prefect: dict[str, str]) -> Non
 
     assert "15 2 * * *" in shown
     assert "UTC" in shown
+
+
+def begin(prefect: dict[str, str], board: Path, **parameters: object) -> str:
+    """Schedule a run of a storyboard; return its id."""
+    given = [f"--param={name}={json.dumps(value)}" for name, value in {"storyboard": str(board), **parameters}.items()]
+    return str(re.findall(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", run_deployment(prefect, given))[0])
+
+
+def run_deployment(prefect: dict[str, str], parameters: list[str]) -> str:
+    return call(prefect, "prefect", "deployment", "run", "render-storyboard/on-demand", *parameters)
+
+
+def get(url: str) -> Any:
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return json.load(answer)
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + TIMEOUT_S
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to pass"
+        time.sleep(0.2)
+
+
+def state_of(prefect: dict[str, str], run_id: str) -> str:
+    return str(get(f"{prefect['PREFECT_API_URL']}/flow_runs/{run_id}")["state_name"])
+
+
+def ledger_of(output: Path) -> list[dict[str, str]]:
+    with (output / "film/ledger.csv").open(newline="") as ledger:
+        return list(csv.DictReader(ledger))
+
+
+@pytest.mark.slow
+def test_a_cancelled_run_keeps_what_is_in_flight(
+    prefect: dict[str, str], board: Callable[..., Path], tmp_path: Path
+) -> None:
+    """After `prefect flow-run cancel` nothing new is sent, all that was asked is kept, and the state says Cancelled."""
+    with serving(latency_s=(2, 3)) as url:
+        run_id = begin(prefect, board(frames=200), endpoint=url, model="sketch", output=str(tmp_path))
+        wait_until(lambda: get(f"{url}/_stats")["requests"] > 5)
+        call(prefect, "prefect", "flow-run", "cancel", run_id)
+        wait_until(lambda: state_of(prefect, run_id) == "Cancelled")
+        wait_until((tmp_path / "film/ledger.csv").exists)
+        account = get(f"{url}/_stats")
+
+    rows = ledger_of(tmp_path)
+    assert 5 < len(rows) == account["images"] == account["requests"] < 200
+    assert {row["status"] for row in rows} == {"ok"}
+
+
+@pytest.mark.slow
+def test_a_crashed_run_goes_on_where_it_was_when_prefect_runs_it_again(
+    prefect: dict[str, str], board: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Its process is killed; `prefect flow-run retry` resumes from the books."""
+    takes = tmp_path / "film/takes"
+    with serving(latency_s=(0.5, 1)) as url:
+        run_id = begin(prefect, board(frames=40), endpoint=url, model="sketch", output=str(tmp_path))
+        wait_until(lambda: len(list(takes.glob("*.png"))) > 5)
+        for process in psutil.process_iter(["environ"]):
+            if (process.info["environ"] or {}).get("PREFECT__FLOW_RUN_ID") == run_id:
+                process.send_signal(signal.SIGKILL)
+        wait_until(lambda: state_of(prefect, run_id) == "Crashed")
+        call(prefect, "prefect", "flow-run", "retry", run_id)
+        wait_until(lambda: state_of(prefect, run_id) == "Completed")
+
+    rows = ledger_of(tmp_path)
+    kept = [row["request_key"] for row in rows if row["status"] == "ok"]
+    assert len(kept) == len(set(kept)) == 40
+    assert {row["status"] for row in rows} == {"ok", "unknown"}
+    assert len({row["run_id"] for row in rows}) == 2
