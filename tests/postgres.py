@@ -36,9 +36,10 @@ def find_binaries() -> Path | None:
 class Postgres:
     """A server on a loopback port, with its data in `folder`."""
 
-    def __init__(self, binaries: Path, folder: Path) -> None:
+    def __init__(self, binaries: Path, folder: Path, *, durable: bool) -> None:
         self._binaries = binaries
         self._folder = folder
+        self._durable = durable
         with socket.create_server(("127.0.0.1", 0)) as listener:
             self.port = int(listener.getsockname()[1])
         self._process: subprocess.Popen[bytes] | None = None
@@ -50,7 +51,9 @@ class Postgres:
     def start(self) -> None:
         """Start it and wait until it answers."""
         command = [f"{self._binaries}/postgres", "-D", f"{self._folder}/data", "-h", "127.0.0.1"]
-        options = ["-p", str(self.port), "-k", str(self._folder), "-c", "max_connections=200", "-c", "fsync=off"]
+        options = ["-p", str(self.port), "-k", str(self._folder), "-c", "max_connections=200"]
+        if not self._durable:
+            options += ["-c", "fsync=off"]
         with (self._folder / "log").open("ab") as log:
             process = subprocess.Popen(command + options, stdout=log, stderr=log, **self._as_user())
         self._process = process
@@ -97,10 +100,10 @@ def database_for(folder: Path, port: int) -> str:
 
 
 @contextlib.contextmanager
-def serving_postgres(binaries: Path) -> Iterator[Postgres]:
-    """Run a server for as long as the block lasts."""
+def serving_postgres(binaries: Path, *, durable: bool = False) -> Iterator[Postgres]:
+    """Run a server for as long as the block lasts; one that is not `durable` outlives a kill, but no power cut."""
     with tempfile.TemporaryDirectory(prefix="storyreel-postgres-") as folder:
-        server = Postgres(binaries, Path(folder))
+        server = Postgres(binaries, Path(folder), durable=durable)
         server.start()
         try:
             yield server

@@ -8,11 +8,12 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from sqlalchemy import Connection, RowMapping, select
+from sqlalchemy import Connection, Executable, RowMapping, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from pipelines.budget import BudgetScope
 from pipelines.ledger.records import OverBudget, Run
-from pipelines.ledger.schema import spending, upsert
+from pipelines.ledger.schema import Upsert, spending
 
 
 def reserve(connection: Connection, run: Run, amount_usd: Decimal, *, sent_at: int) -> OverBudget | None:
@@ -62,13 +63,20 @@ def _scopes(run_id: str, storyboard: str, *, simulated: bool, sent_at: int) -> d
     }
 
 
+def _added(insert: sqlite.Insert | postgresql.Insert) -> Executable:
+    total = spending.c.committed_usd + insert.excluded.committed_usd
+    added = insert.on_conflict_do_update(index_elements=["scope"], set_={"committed_usd": total})
+    return added.returning(spending.c.committed_usd)
+
+
+_ADD = Upsert.of(spending, _added)
+
+
 def _add(connection: Connection, scopes: Iterable[str], amount_usd: Decimal) -> dict[str, Decimal]:
     """Add an amount to some sums, each made on first use; return what they came to."""
-    # Sorted, so that two transactions that lock the same rows never wait for one another.
-    rows = [{"scope": scope, "committed_usd": amount_usd} for scope in sorted(scopes)]
-    added = upsert(connection, spending).values(rows)
-    added = added.on_conflict_do_update(
-        index_elements=["scope"],
-        set_={"committed_usd": spending.c.committed_usd + added.excluded.committed_usd},
-    )
-    return {row.scope: row.committed_usd for row in connection.execute(added.returning(*spending.c))}
+    add = _ADD.for_use_on(connection)
+    # In order, so that of two transactions that lock the same rows none waits for a row while the other waits for it.
+    return {
+        scope: connection.execute(add, {"scope": scope, "committed_usd": amount_usd}).scalar_one()
+        for scope in sorted(scopes)
+    }

@@ -12,13 +12,13 @@ for raises it a little, up to the limit that was configured.
 
 import math
 
-from sqlalchemy import Connection, RowMapping, case, delete, insert, select, update
+from sqlalchemy import BindParameter, Connection, RowMapping, bindparam, case, delete, insert, select, update
 
 from pipelines.ledger.books import Books
 from pipelines.ledger.budgets import charge, reserve
 from pipelines.ledger.records import Admission, Admitted, AlreadyKept, HeldElsewhere, Order, Run
 from pipelines.ledger.runs import is_alive
-from pipelines.ledger.schema import FULL_PACE, attempts, gates, leases, upsert
+from pipelines.ledger.schema import FULL_PACE, Upsert, attempts, gates, leases
 
 # The server counts arrivals: at exactly the limit, jitter puts one too many into some minute.
 PACE = 0.98
@@ -28,6 +28,29 @@ _LOWERED = 0.7
 _RAISED_BY = FULL_PACE // 1000
 _LEAST_PACE = FULL_PACE // 20
 
+# Built once: building a statement takes longer than running it.
+_OF: BindParameter[str] = bindparam("of")
+_LOCK_GATE = select(gates).where(gates.c.endpoint == _OF).with_for_update()
+_MAKE_GATE = Upsert.of(gates, lambda insert: insert.on_conflict_do_nothing())
+_BOOK = (
+    update(gates)
+    .where(gates.c.endpoint == _OF)
+    .values({name: bindparam(name) for name in ("tat", "cool_until", "booked_at", "pace", "slowed_at")})
+)
+_KEPT_OR_OPEN = select(attempts.c.status, attempts.c.run_id, attempts.c.storyboard).where(
+    attempts.c.request_key == _OF,
+    attempts.c.status.is_(None) | ((attempts.c.status == "ok") & attempts.c.file.is_not(None)),
+)
+_LEASE = select(leases.c.run_id).where(leases.c.request_key == _OF)
+_CLAIM = Upsert.of(
+    leases,
+    lambda insert: insert.on_conflict_do_update(
+        index_elements=["request_key"],
+        set_={"run_id": insert.excluded.run_id, "attempt_id": insert.excluded.attempt_id},
+    ),
+)
+_ENTER = insert(attempts).returning(attempts.c.attempt_id)
+
 
 class Gate:
     """Admits the attempts of one run to its endpoint, `rate_limit` a minute for all runs on these books together."""
@@ -35,7 +58,6 @@ class Gate:
     def __init__(self, books: Books, run: Run, *, rate_limit: int) -> None:
         self._books = books
         self._run = run
-        self._row = gates.c.endpoint == run.endpoint
         self._interval_us = _MINUTE_US / (rate_limit * PACE)
 
     def admit(self, order: Order) -> Admission:
@@ -43,13 +65,11 @@ class Gate:
         request_key = order.spec.request_key
         with self._books.transaction() as connection:
             gate = self._lock(connection)
-            if _is_kept(connection, request_key):
-                return AlreadyKept()
-            if holder := self._holder(connection, request_key, now=gate["booked_at"]):
-                return HeldElsewhere(holder)
-            send_at = max(gate["tat"], gate["cool_until"], gate["booked_at"])
-            if refusal := reserve(connection, self._run, order.reserve_usd, sent_at=send_at):
+            if refusal := self._is_taken(connection, request_key, now=gate["booked_at"]):
                 return refusal
+            send_at = max(gate["tat"], gate["cool_until"], gate["booked_at"])
+            if over_budget := reserve(connection, self._run, order.reserve_usd, sent_at=send_at):
+                return over_budget
             interval = math.ceil(self._interval_us * FULL_PACE / gate["pace"])
             self._book(connection, {**gate, "tat": send_at + interval})
             attempt_id = self._enter(connection, order, send_at=send_at)
@@ -88,41 +108,49 @@ class Gate:
 
     def _lock(self, connection: Connection) -> dict[str, int]:
         """Lock this endpoint's row, made on first use; return it as of now: its `booked_at` is the time."""
-        locked = select(gates).where(self._row).with_for_update()
-        row = connection.execute(locked).mappings().first() or self._make_row(connection)
+        row = self._row(connection) or self._make_row(connection)
         now = self._books.now(connection)
         # A clock that was set back takes the bookings along: what was a second away still is, no minute gets overfull.
         set_back = max(row["booked_at"] - now, 0)
         moved = {name: row[name] - set_back for name in ("tat", "cool_until", "slowed_at")}
         return {**moved, "booked_at": now, "pace": row["pace"]}
 
+    def _row(self, connection: Connection) -> RowMapping | None:
+        return connection.execute(_LOCK_GATE, {"of": self._run.endpoint}).mappings().first()
+
     def _make_row(self, connection: Connection) -> RowMapping:
-        fresh = upsert(connection, gates).values(endpoint=self._run.endpoint, tat=0, cool_until=0, booked_at=0)
-        connection.execute(fresh.on_conflict_do_nothing())
-        return connection.execute(select(gates).where(self._row).with_for_update()).mappings().one()
+        fresh = {"endpoint": self._run.endpoint, "tat": 0, "cool_until": 0, "booked_at": 0}
+        connection.execute(_MAKE_GATE.for_use_on(connection), fresh)
+        row = self._row(connection)
+        assert row is not None
+        return row
 
     def _book(self, connection: Connection, gate: dict[str, int]) -> None:
-        connection.execute(update(gates).where(self._row).values(gate))
+        connection.execute(_BOOK, {"of": self._run.endpoint, **gate})
 
-    def _holder(self, connection: Connection, request_key: str, *, now: int) -> str | None:
-        """Return the other run that is buying a take, or that died over it and may have left the image, paid for."""
-        holder = connection.scalar(select(leases.c.run_id).where(leases.c.request_key == request_key))
+    def _is_taken(self, connection: Connection, request_key: str, *, now: int) -> AlreadyKept | HeldElsewhere | None:
+        """Say why a take is not to be bought: it is kept, or another run is buying it, or died over it.
+
+        A dead run may have left the image, paid for; somebody has to look first.
+        """
+        found = connection.execute(_KEPT_OR_OPEN, {"of": request_key}).all()
+        if any(attempt.status is not None for attempt in found):
+            return AlreadyKept()
+        holder = connection.scalar(_LEASE, {"of": request_key})
         if holder not in (None, self._run.run_id) and is_alive(connection, holder, now=now):
-            return str(holder)
-        still_open = (attempts.c.request_key == request_key) & attempts.c.status.is_(None)
-        theirs = (attempts.c.storyboard == self._run.storyboard) & (attempts.c.run_id != self._run.run_id)
-        left_open_by: str | None = connection.scalar(select(attempts.c.run_id).where(still_open & theirs).limit(1))
-        return left_open_by
+            return HeldElsewhere(holder)
+        left_open = (each.run_id for each in found if each.storyboard == self._run.storyboard)
+        return next((HeldElsewhere(run_id) for run_id in left_open if run_id != self._run.run_id), None)
 
     def _claim(self, connection: Connection, request_key: str, attempt_id: int) -> None:
         """Take the lease on a take, from a dead run where one held it; the attempt's number is its fencing token."""
-        ours = {"run_id": self._run.run_id, "attempt_id": attempt_id}
-        claimed = upsert(connection, leases).values(request_key=request_key, **ours)
-        connection.execute(claimed.on_conflict_do_update(index_elements=["request_key"], set_=ours))
+        ours = {"request_key": request_key, "run_id": self._run.run_id, "attempt_id": attempt_id}
+        connection.execute(_CLAIM.for_use_on(connection), ours)
 
     def _enter(self, connection: Connection, order: Order, *, send_at: int) -> int:
         spec = order.spec
-        entry = insert(attempts).values(
+        entered = connection.execute(
+            _ENTER,
             {
                 "run_id": self._run.run_id,
                 "storyboard": self._run.storyboard,
@@ -140,11 +168,9 @@ class Gate:
                 "aspect_ratio": spec.aspect.value,
                 "reserved_usd": order.reserve_usd,
                 "sent_at": send_at,
-            }
+            },
         )
-        key = connection.execute(entry).inserted_primary_key
-        assert key is not None
-        return int(key[0])
+        return int(entered.scalar_one())
 
 
 def raise_pace(connection: Connection, endpoint: str) -> None:
@@ -158,8 +184,3 @@ def pace_of(books: Books, endpoint: str) -> float:
     """Return the share of the rate limit that is aimed at for an endpoint now, from 0 to 1."""
     with books.reading() as connection:
         return int(connection.scalar(select(gates.c.pace).where(gates.c.endpoint == endpoint)) or FULL_PACE) / FULL_PACE
-
-
-def _is_kept(connection: Connection, request_key: str) -> bool:
-    kept = (attempts.c.request_key == request_key) & (attempts.c.status == "ok") & attempts.c.file.is_not(None)
-    return connection.scalar(select(attempts.c.attempt_id).where(kept).limit(1)) is not None

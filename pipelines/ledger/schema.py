@@ -1,5 +1,7 @@
 """The tables of the books. Money and neurons are exact: whole numbers of a tiny unit, never floats."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
 
@@ -9,6 +11,7 @@ from sqlalchemy import (
     Column,
     Connection,
     Dialect,
+    Executable,
     Index,
     Integer,
     MetaData,
@@ -168,6 +171,18 @@ corrections = Table(
 )
 
 
-def upsert(connection: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
-    """Return an INSERT that can say what happens on a conflict; both databases say it in the same words."""
-    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
+@dataclass(frozen=True, slots=True)
+class Upsert:
+    """A statement that each database has its own INSERT for, built once; both say it in the same words."""
+
+    on_sqlite: Executable
+    on_postgres: Executable
+
+    @classmethod
+    def of(cls, table: Table, build: Callable[[sqlite.Insert | postgresql.Insert], Executable]) -> "Upsert":
+        """Build the statement from each database's INSERT into `table`."""
+        return cls(build(sqlite.insert(table)), build(postgresql.insert(table)))
+
+    def for_use_on(self, connection: Connection) -> Executable:
+        """Return the statement for the database at the other end."""
+        return self.on_sqlite if connection.dialect.name == "sqlite" else self.on_postgres

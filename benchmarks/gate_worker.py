@@ -1,0 +1,99 @@
+"""One process at a gate: says `ready`, waits for a line, passes the gate so many times, and says when it did.
+
+python -m benchmarks.gate_worker KIND ADDRESS TIMES RATE_LIMIT
+"""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+
+from pyrate_limiter import Limiter, PostgresBucket, Rate, SQLiteBucket
+
+from pipelines.aspect import AspectRatio, Fit
+from pipelines.ledger.books import Books
+from pipelines.ledger.gate import Gate
+from pipelines.ledger.records import Admitted, Order, Run
+from pipelines.ledger.runs import start_run
+from pipelines.plan import FrameSpec
+
+_MINUTE_MS = 60_000
+
+
+def main() -> None:
+    """Do as the command line says."""
+    kind, address, times, rate_limit = sys.argv[1:]
+    enter = _PASSES[kind](address, int(rate_limit))
+    print("ready", flush=True)
+    sys.stdin.readline()
+    entered = []
+    for number in range(int(times)):
+        enter(number)
+        entered.append(time.time())
+    print(json.dumps(entered))
+
+
+def _gate(address: str, rate_limit: int) -> Callable[[int], None]:
+    """Return a pass through our gate that enters and reserves, and does not wait for its moment."""
+    admit = _admission(address, rate_limit)
+
+    def enter(number: int) -> None:
+        admit(number)
+
+    return enter
+
+
+def _paced_gate(address: str, rate_limit: int) -> Callable[[int], None]:
+    """Return a pass through our gate that waits for its moment, as a run does."""
+    admit = _admission(address, rate_limit)
+    return lambda number: time.sleep(admit(number).wait_s)
+
+
+def _admission(address: str, rate_limit: int) -> Callable[[int], Admitted]:
+    books = Books(address)
+    run = Run(f"run-{os.getpid()}", "bench", "http://flux.test", "flux-1-schnell", simulated=False)
+    start_run(books, run)
+    gate = Gate(books, run, rate_limit=rate_limit)
+
+    def admit(number: int) -> Admitted:
+        key = f"{os.getpid()}-{number}"
+        spec = FrameSpec(number, "a", "b", "a harbor", (), 4, AspectRatio.SQUARE, Fit.COVER, 1, key)
+        admission = gate.admit(Order(spec, spec.prompt, 1))
+        assert isinstance(admission, Admitted)
+        return admission
+
+    return admit
+
+
+def _pyrate_sqlite(address: str, rate_limit: int) -> Callable[[int], None]:
+    rates = [Rate(rate_limit, _MINUTE_MS)]
+    limiter = Limiter(SQLiteBucket.init_from_file(rates, db_path=address, use_file_lock=True))
+    return _acquisition(limiter)
+
+
+def _pyrate_postgres(address: str, rate_limit: int) -> Callable[[int], None]:
+    from psycopg_pool import ConnectionPool
+
+    pool = ConnectionPool(address, min_size=1, max_size=1, open=True)
+    limiter = Limiter(PostgresBucket(pool, "flux", [Rate(rate_limit, _MINUTE_MS)]))
+    return _acquisition(limiter)
+
+
+def _acquisition(limiter: Limiter) -> Callable[[int], None]:
+    def acquire(_: int) -> None:
+        limiter.try_acquire("flux")
+
+    return acquire
+
+
+_PASSES: dict[str, Callable[[str, int], Callable[[int], None]]] = {
+    "gate": _gate,
+    "paced-gate": _paced_gate,
+    "pyrate-sqlite": _pyrate_sqlite,
+    "pyrate-postgres": _pyrate_postgres,
+}
+
+
+if __name__ == "__main__":
+    main()
