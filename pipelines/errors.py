@@ -8,7 +8,8 @@ StoryreelError                  1    a bug, or something nobody foresaw
   IncompleteError               4    something is missing; what was bought is kept, run again to complete
     FramesFailedError           4    some frames could not be bought
     StorageError                4    a file could not be written (disk full, folder gone)
-      BooksAwayError            4    the books' database server went away; whether it had committed, nobody knows
+      BooksAwayError            4    the books' database server went away; nothing of the transaction was written
+        CommitUnknownError      4    it went away as it should have committed; whether it did, nobody knows
     FilmError                   4    the film could not be assembled; every frame is kept
   EndpointError                 5    the endpoint is of no use to this run
     EndpointUnreachableError    5    nothing answers at its address
@@ -90,7 +91,11 @@ class StorageError(IncompleteError):
 
 
 class BooksAwayError(StorageError):
-    """The books' database server went away; whether the last transaction was committed, nobody knows."""
+    """The books' database server went away; nothing of the last transaction was written."""
+
+
+class CommitUnknownError(BooksAwayError):
+    """The books' database server went away as it should have committed; whether it did, nobody knows."""
 
 
 class FilmError(IncompleteError):

@@ -9,7 +9,7 @@ from pathlib import Path
 import sqlalchemy
 from sqlalchemy import Connection, Engine, event, insert, select, update
 
-from pipelines.errors import BooksAwayError, BooksError, StorageError
+from pipelines.errors import BooksAwayError, BooksError, CommitUnknownError, StorageError
 from pipelines.ledger.migrations import migrate
 from pipelines.ledger.schema import SCHEMA_VERSION, meta, metadata
 
@@ -61,17 +61,25 @@ class Books:
         """Yield a connection in a write transaction: committed on a clean exit, else rolled back.
 
         Raises:
-            BooksAwayError: the database server went away; perhaps the transaction was written, perhaps not.
+            BooksAwayError: the database server went away; nothing of the transaction was written.
+            CommitUnknownError: it went away at the very end; perhaps the transaction was written, perhaps not.
             StorageError: the database refused; nothing of the transaction was written.
         """
+        committing = False
         try:
-            with self._engine.begin() as connection:
+            with self._engine.connect() as connection, connection.begin() as transaction:
                 yield connection
+                committing = True
+                transaction.commit()
         except sqlalchemy.exc.DBAPIError as exc:
-            gone = exc.connection_invalidated or isinstance(exc, sqlalchemy.exc.OperationalError)
-            away = gone and self._engine.name != "sqlite"
-            kind = BooksAwayError if away else StorageError
+            kind = StorageError
+            if self._is_away(exc):
+                kind = CommitUnknownError if committing else BooksAwayError
             raise kind(f"the books cannot be written: {_words(exc.orig)}; what was bought is kept") from exc
+
+    def _is_away(self, exc: sqlalchemy.exc.DBAPIError) -> bool:
+        gone = exc.connection_invalidated or isinstance(exc, sqlalchemy.exc.OperationalError)
+        return gone and self._engine.name != "sqlite"
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -110,7 +118,7 @@ def books_exist(url: str) -> bool:
 def _open_engine(url: str) -> Engine:
     parsed = sqlalchemy.make_url(url)
     if parsed.get_backend_name() != "sqlite":
-        return sqlalchemy.create_engine(parsed, pool_pre_ping=True, connect_args=_SERVER_BOUNDS)
+        return sqlalchemy.create_engine(parsed, connect_args=_SERVER_BOUNDS)
     if parsed.database in (None, "", ":memory:"):
         raise ValueError("books in memory would end with the thread that opened them; name a file")
     # A `file:` URI says itself how the database is opened; where it does not exist, it is not for us to make.

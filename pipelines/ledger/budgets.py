@@ -4,11 +4,11 @@ Simulated costs and real ones have sums of their own. An attempt counts on the d
 when the endpoint's own allocation starts anew.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from sqlalchemy import Connection, Executable, RowMapping, select
+from sqlalchemy import BindParameter, Connection, Executable, RowMapping, String, bindparam, select, true, union_all
 from sqlalchemy.dialects import postgresql, sqlite
 
 from pipelines.budget import BudgetScope
@@ -64,19 +64,22 @@ def _scopes(run_id: str, storyboard: str, *, simulated: bool, sent_at: int) -> d
 
 
 def _added(insert: sqlite.Insert | postgresql.Insert) -> Executable:
-    total = spending.c.committed_usd + insert.excluded.committed_usd
-    added = insert.on_conflict_do_update(index_elements=["scope"], set_={"committed_usd": total})
-    return added.returning(spending.c.committed_usd)
+    """Return the statement that adds to three sums at once; a SELECT, for VALUES of several rows are never cached."""
+    amount: BindParameter[Decimal] = bindparam("amount", type_=spending.c.committed_usd.type)
+    # SQLite takes an ON CONFLICT after a bare SELECT for a join's condition.
+    rows = union_all(*(select(bindparam(name, type_=String), amount).where(true()) for name in _THREE))
+    added = insert.from_select(["scope", "committed_usd"], rows)
+    total = spending.c.committed_usd + added.excluded.committed_usd
+    return added.on_conflict_do_update(index_elements=["scope"], set_={"committed_usd": total}).returning(*spending.c)
 
 
+_THREE = ("first", "second", "third")
 _ADD = Upsert.of(spending, _added)
 
 
-def _add(connection: Connection, scopes: Iterable[str], amount_usd: Decimal) -> dict[str, Decimal]:
-    """Add an amount to some sums, each made on first use; return what they came to."""
-    add = _ADD.for_use_on(connection)
+def _add(connection: Connection, scopes: Collection[str], amount_usd: Decimal) -> dict[str, Decimal]:
+    """Add an amount to three sums, each made on first use; return what they came to."""
     # In order, so that of two transactions that lock the same rows none waits for a row while the other waits for it.
-    return {
-        scope: connection.execute(add, {"scope": scope, "committed_usd": amount_usd}).scalar_one()
-        for scope in sorted(scopes)
-    }
+    given = dict(zip(_THREE, sorted(scopes), strict=True))
+    added = connection.execute(_ADD.for_use_on(connection), {**given, "amount": amount_usd})
+    return {row.scope: row.committed_usd for row in added}

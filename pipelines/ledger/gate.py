@@ -12,7 +12,21 @@ for raises it a little, up to the limit that was configured.
 
 import math
 
-from sqlalchemy import BindParameter, Connection, RowMapping, bindparam, case, delete, insert, select, update
+from sqlalchemy import (
+    BindParameter,
+    Connection,
+    RowMapping,
+    bindparam,
+    case,
+    delete,
+    func,
+    insert,
+    literal,
+    null,
+    select,
+    union_all,
+    update,
+)
 
 from pipelines.ledger.books import Books
 from pipelines.ledger.budgets import charge, reserve
@@ -37,11 +51,13 @@ _BOOK = (
     .where(gates.c.endpoint == _OF)
     .values({name: bindparam(name) for name in ("tat", "cool_until", "booked_at", "pace", "slowed_at")})
 )
-_KEPT_OR_OPEN = select(attempts.c.status, attempts.c.run_id, attempts.c.storyboard).where(
-    attempts.c.request_key == _OF,
-    attempts.c.status.is_(None) | ((attempts.c.status == "ok") & attempts.c.file.is_not(None)),
+_CONCERNED = union_all(
+    select(func.coalesce(attempts.c.status, "open").label("how"), attempts.c.run_id, attempts.c.storyboard).where(
+        attempts.c.request_key == _OF,
+        attempts.c.status.is_(None) | ((attempts.c.status == "ok") & attempts.c.file.is_not(None)),
+    ),
+    select(literal("lease"), leases.c.run_id, null()).where(leases.c.request_key == _OF),
 )
-_LEASE = select(leases.c.run_id).where(leases.c.request_key == _OF)
 _CLAIM = Upsert.of(
     leases,
     lambda insert: insert.on_conflict_do_update(
@@ -133,14 +149,15 @@ class Gate:
 
         A dead run may have left the image, paid for; somebody has to look first.
         """
-        found = connection.execute(_KEPT_OR_OPEN, {"of": request_key}).all()
-        if any(attempt.status is not None for attempt in found):
+        found = connection.execute(_CONCERNED, {"of": request_key}).all()
+        if any(each.how == "ok" for each in found):
             return AlreadyKept()
-        holder = connection.scalar(_LEASE, {"of": request_key})
-        if holder not in (None, self._run.run_id) and is_alive(connection, holder, now=now):
-            return HeldElsewhere(holder)
-        left_open = (each.run_id for each in found if each.storyboard == self._run.storyboard)
-        return next((HeldElsewhere(run_id) for run_id in left_open if run_id != self._run.run_id), None)
+        for each in found:
+            # An open attempt stops us whoever lives; a lease only while its holder does.
+            theirs = each.run_id != self._run.run_id and each.storyboard in (None, self._run.storyboard)
+            if theirs and (each.how == "open" or is_alive(connection, each.run_id, now=now)):
+                return HeldElsewhere(each.run_id)
+        return None
 
     def _claim(self, connection: Connection, request_key: str, attempt_id: int) -> None:
         """Take the lease on a take, from a dead run where one held it; the attempt's number is its fencing token."""
