@@ -113,10 +113,12 @@ def _sync(path: Path) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    # Windows cannot open a folder, and needs no fsync of it.
-    with contextlib.suppress(PermissionError):
+    try:
         descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    except PermissionError:
+        # Windows cannot open a folder, and needs no fsync of it.
+        return
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

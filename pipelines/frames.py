@@ -1,5 +1,6 @@
 """The frame store: takes kept under their request key as they came, and numbered frames laid anew from them."""
 
+import contextlib
 import io
 import os
 import secrets
@@ -102,10 +103,11 @@ class FrameStore:
 
     def set_aside(self, part: Path, attempt_id: int) -> Path | None:
         """Keep a paid body that is no usable image, for its owner to look at; an empty one is dropped."""
-        if not part.is_file() or not part.stat().st_size:
-            part.unlink(missing_ok=True)
-            return None
         path = self.takes / "unusable" / f"{attempt_id}.bin"
+        with storage_errors(path):
+            if not part.is_file() or not part.stat().st_size:
+                part.unlink(missing_ok=True)
+                return None
         self._move_aside(part, path)
         return path
 
@@ -125,8 +127,10 @@ class FrameStore:
             StorageError: it could neither be linked nor copied.
         """
         path = self.takes / f"{take.spec.request_key}{take.path.suffix}"
+        with storage_errors(path):
+            there = path.is_file() and path.stat().st_size == take.path.stat().st_size
         # One of another size is a copy that was damaged: replaced by the sound one.
-        if not path.is_file() or path.stat().st_size != take.path.stat().st_size:
+        if not there:
             link_or_copy(take.path, path)
         return replace(take, path=path)
 
@@ -142,11 +146,16 @@ class FrameStore:
         self._sweep()
         laid = _laid_frames(self.frames)
         fresh = self.folder / f".frames-{secrets.token_hex(4)}"
-        with storage_errors(self.frames):
-            fresh.mkdir()
-            for take in shown:
-                _lay_frame(take, fresh / f"{take.spec.name}.png", laid)
-            self._swap_in(fresh)
+        try:
+            with storage_errors(self.frames):
+                fresh.mkdir()
+                for take in shown:
+                    _lay_frame(take, fresh / f"{take.spec.name}.png", laid)
+                self._swap_in(fresh)
+        except BaseException:
+            # On a full disk it would hold the very space that is missing.
+            shutil.rmtree(fresh, ignore_errors=True)
+            raise
         return [self.frames / f"{take.spec.name}.png" for take in shown]
 
     def _swap_in(self, fresh: Path) -> None:
@@ -162,9 +171,12 @@ class FrameStore:
         shutil.rmtree(old, ignore_errors=True)
 
     def _sweep(self) -> None:
-        """Clear what a killed run left half laid."""
+        """Clear what a killed run left half laid or half cut."""
         for leftover in self.folder.glob(".frames-*"):
             shutil.rmtree(leftover, ignore_errors=True)
+        for leftover in self.folder.glob(f".{'[0-9a-f]' * 16}.mp4"):
+            with contextlib.suppress(OSError):
+                leftover.unlink()
 
 
 def _lay_frame(take: ShownTake, target: Path, laid: Mapping[bytes, Path]) -> None:
@@ -179,7 +191,7 @@ def _lay_frame(take: ShownTake, target: Path, laid: Mapping[bytes, Path]) -> Non
 
 def _write_frame(take: ShownTake, account: bytes, target: Path) -> None:
     data = take.path.read_bytes()
-    sound = data.startswith(_PNG_SIGNATURE) and data.endswith(_IEND)
+    sound = len(data) > _IHDR_END and data.startswith(_PNG_SIGNATURE) and data.endswith(_IEND)
     if not sound or _png_size(data) != take.spec.aspect.size:
         data = _redrawn(take)
     with target.open("wb") as file:
