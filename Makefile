@@ -24,7 +24,7 @@ test: $(VENV)/.ready-dev
 	@rm -f .coverage
 
 campaign: $(VENV)/.ready-dev
-	@STORYREEL_CAMPAIGN=long $(BIN)/pytest tests/campaigns
+	@STORYREEL_CAMPAIGN=long $(BIN)/pytest -o faulthandler_timeout=1800 tests/campaigns
 
 lint: $(VENV)/.ready-dev
 	@$(BIN)/ruff check .

@@ -222,3 +222,13 @@ def test_a_png_of_odd_chunks_is_a_picture_or_unusable(tmp_path_factory: pytest.T
     said = verdict(write(path, data))
 
     assert isinstance(said, str | Picture)
+
+
+def test_a_webp_that_claims_more_pixels_than_pillow_dares_is_unusable(tmp_path: Path) -> None:
+    """Pillow has a guard of its own, whose error is no kin of its others."""
+    frame = b"\xd0\x03\x00\x9d\x01*" + struct.pack("<HH", 16383, 16383) + b"\0" * 80
+    body = b"WEBPVP8 " + struct.pack("<I", len(frame)) + frame
+    path = write(tmp_path / "bomb", b"RIFF" + struct.pack("<I", len(body)) + body)
+
+    with pytest.raises(UnusablePictureError, match="a damaged WEBP: Image size"):
+        inspect_picture(path)

@@ -35,8 +35,7 @@ _BUYING = list(BOUNDARIES).index("kept") + 1
 FRAME_BOUNDARIES, RUN_BOUNDARIES = list(BOUNDARIES)[:_BUYING], list(BOUNDARIES)[_BUYING:]
 
 
-# A test may last five minutes, so that the long form is many.
-TURNS = 6 if LONG else 1
+TURNS = 3 if LONG else 1
 
 
 def draw_kills(turn: int, rng: random.Random) -> Iterator[list[Kill]]:
