@@ -181,6 +181,91 @@ def test_a_budget_refuses_before_the_first_request(storyreel: Storyreel, board: 
     assert (ended.exit_code, ended.json["requests"], account["requests"]) == (3, 0, 0)
 
 
+def test_a_run_that_may_stop_at_its_cap_buys_what_fits(storyreel: Storyreel, board: Board, tmp_path: Path) -> None:
+    """Two of three frames today, exit code 3; the third on another day."""
+    path = str(board(more="budget: {usd: 0.0007, on_exceed: stop}\n"))
+    with serving() as url:
+        first = storyreel("render", path, "--endpoint", url, "--model", "sketch", "--json", **QUICK)
+        second = storyreel("render", path, "--endpoint", url, "--model", "sketch", "--json", **QUICK)
+        account = stats(url)
+
+    assert (first.exit_code, first.json["generated"], first.json["video"]) == (3, 2, None)
+    assert first.json["error"].startswith("the budget of 0.0007 USD is used up (0.000644 USD spent or reserved); ")
+    assert (second.exit_code, second.json["reused"], second.json["generated"]) == (0, 2, 1)
+    assert Decimal(account["billed_usd"]) == spent(tmp_path / "outputs/film") == Decimal("0.000966")
+
+
+@pytest.mark.parametrize(
+    ("more", "environment", "name"),
+    [
+        ("budget: {total_usd: 0.0007}\n", {}, "the storyboard's budget"),
+        ("", {"STORYREEL_BUDGET_DAILY_USD": "0.0007"}, "the day's budget"),
+    ],
+)
+def test_a_budget_that_runs_share_stops_them_together(
+    storyreel: Storyreel, board: Board, more: str, environment: dict[str, str], name: str
+) -> None:
+    """What an earlier run spent counts; the one that would pass the cap stops."""
+    path = str(board(more=more))
+    with serving() as url:
+        given = ("render", path, "--endpoint", url, "--model", "sketch", "--json")
+        ended = [storyreel(*given, **QUICK, **environment) for _ in range(2)]
+        account = stats(url)
+
+    assert [(each.exit_code, each.json["generated"]) for each in ended] == [(3, 2), (3, 0)]
+    assert all(each.json["error"].startswith(f"{name} of 0.0007 USD is used up") for each in ended)
+    assert account["images"] == 2
+
+
+def test_a_run_that_must_afford_the_worst_sends_nothing(storyreel: Storyreel, board: Board) -> None:
+    """`on_exceed: refuse` wants room for every re-send."""
+    path = str(board(more="budget: {usd: 0.003, on_exceed: refuse}\n"))
+    with serving() as url:
+        ended = storyreel("render", path, "--endpoint", url, "--model", "sketch", "--json", **QUICK)
+        account = stats(url)
+
+    assert (ended.exit_code, account["requests"]) == (3, 0)
+    assert "may cost, with every re-send, 0.003864 USD" in ended.json["error"]
+
+
+def test_an_unanswered_attempt_is_named_and_settled_by_hand(storyreel: Storyreel, board: Board, tmp_path: Path) -> None:
+    """It stays charged until somebody knows better; then the ledger says who, when and why."""
+    path = str(board(frames=1))
+    bounds = {"STORYREEL_MAX_RESENDS": "0", "STORYREEL_READ_TIMEOUT_S": "1"}
+    with serving("hang=1", rate_limit=0) as url:
+        storyreel("render", path, "--endpoint", url, "--model", "sketch", **QUICK, **bounds)
+    named = storyreel("ledger", path)
+
+    settled = storyreel("ledger", path, "--settle", "1", "--cost", "0", "--why", "not on the invoice", "--verify")
+
+    (row,) = rows(tmp_path / "outputs/film")
+    assert "attempt 1 is unknown, and charged at what was reserved" in named.stderr
+    assert (settled.exit_code, "unknown, and charged" in settled.stderr) == (0, False)
+    assert (row["status"], row["cost_usd"], row["settled_why"]) == ("unknown", "0", "not on the invoice")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--settle", "1"], "--settle ATTEMPT and --cost USD|none go together"),
+        (["--cost", "0"], "--settle ATTEMPT and --cost USD|none go together"),
+        (["--settle", "1", "--cost", "free"], "--cost free: must be an amount in US dollars like 0.000652, or none"),
+        (["--settle", "9", "--cost", "none"], "attempt 9: film has none of this number; see its ledger.csv"),
+        (["--settle", "1", "--cost", "0"], "attempt 1: is ok, not unknown; nothing to settle"),
+    ],
+)
+def test_a_settlement_that_makes_no_sense_is_refused(
+    storyreel: Storyreel, board: Board, arguments: list[str], complaint: str
+) -> None:
+    """With exit code 2, and in words."""
+    path = str(board(frames=1))
+    storyreel("render", path)
+
+    ended = storyreel("ledger", path, *arguments)
+
+    assert (ended.exit_code, ended.stderr) == (2, f"{complaint}\n")
+
+
 def test_a_sketch_is_never_taken_for_the_film(storyreel: Storyreel, board: Board) -> None:
     """A run that asked for another model stops at the first sketch, with the cure."""
     with serving(latency_s=(0.2, 0.2)) as url:
