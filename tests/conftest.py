@@ -1,4 +1,4 @@
-"""What tests of the whole share: a real Prefect API, a real Postgres, and the command as its users run it."""
+"""What tests share: books, storyboards, a real Prefect API, a real Postgres, the command as its users run it."""
 
 import contextlib
 import json
@@ -12,8 +12,12 @@ from typing import Any
 import pytest
 
 from pipelines import cli
+from pipelines.ledger.books import Books
+from pipelines.ledger.gate import Gate
 from pipelines.server.config import ServerConfig, parse_fault
 from pipelines.server.running import serve_in_thread
+from tests.builders import run
+from tests.ledger_rigging import Clock, gate_of, opened
 from tests.postgres import POSTGRES_PORT, Postgres, find_binaries, serving_postgres
 
 BIN = Path(sys.executable).parent
@@ -113,3 +117,34 @@ def serving(*faults: str, **config: Any) -> Iterator[str]:
     """Serve the FLUX API with these faults for as long as the block lasts; yield its address."""
     with serve_in_thread(ServerConfig(faults=tuple(parse_fault(fault) for fault in faults), **config)) as url:
         yield url
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """Return the clock that a test's books go by."""
+    return Clock()
+
+
+@pytest.fixture
+def books(tmp_path: Path, clock: Clock) -> Iterator[Books]:
+    """Open new books."""
+    with opened(tmp_path, clock=clock) as opened_books:
+        yield opened_books
+
+
+@pytest.fixture
+def gate(books: Books) -> Gate:
+    """Return the gate of a run that has just begun."""
+    return gate_of(books, run())
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[str], Path]:
+    """Return a function that writes a storyboard named board.yaml."""
+
+    def write_text(text: str) -> Path:
+        path = tmp_path / "board.yaml"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write_text

@@ -2,7 +2,6 @@
 
 import csv
 import io
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -32,17 +31,6 @@ DESIGN_COLUMNS = (
 )
 
 pytestmark = pytest.mark.usefixtures("database")
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def books(tmp_path: Path, clock: Clock) -> Iterator[Books]:
-    with opened(tmp_path, clock=clock) as books:
-        yield books
 
 
 def buy(books: Books, gate: Gate, n: int, *, cost_usd: Decimal | None = PRICE.usd, file: str | None = None) -> int:

@@ -5,7 +5,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
@@ -37,12 +37,6 @@ from tests.ledger_rigging import (
 )
 
 CURE = "check the output folder and STORYREEL_DATABASE_URL"
-
-
-@pytest.fixture
-def books(tmp_path: Path) -> Iterator[Books]:
-    with opened(tmp_path) as books:
-        yield books
 
 
 @pytest.fixture

@@ -1,8 +1,6 @@
 """Budgets that hold together: of a run, of a storyboard, of a day; of processes that race for what is left."""
 
-from collections.abc import Iterator
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
@@ -12,23 +10,12 @@ from pipelines.ledger.books import Books
 from pipelines.ledger.records import Admitted, AttemptStatus, Ending, OverBudget, Run
 from pipelines.ledger.settlement import close_attempt
 from tests.builders import frame_spec
-from tests.ledger_rigging import Clock, admit, gate_of, nth_order, opened
+from tests.ledger_rigging import Clock, admit, gate_of, nth_order
 
 pytestmark = pytest.mark.usefixtures("database")
 
 PRICE_USD = frame_spec().price.usd
 DAY_S = 24 * 3600
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def books(tmp_path: Path, clock: Clock) -> Iterator[Books]:
-    with opened(tmp_path, clock=clock) as opened_books:
-        yield opened_books
 
 
 def capped(

@@ -4,22 +4,14 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 
 from pipelines.errors import StorageError
 from pipelines.ledger.books import Books
 from pipelines.ledger.desk import BooksDesk
-from tests.ledger_rigging import opened
 
 pytestmark = pytest.mark.usefixtures("database")
-
-
-@pytest.fixture
-def books(tmp_path: Path) -> Iterator[Books]:
-    with opened(tmp_path) as books:
-        yield books
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import math
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from itertools import pairwise
@@ -49,17 +49,6 @@ pytestmark = pytest.mark.usefixtures("database")
 
 PRICE_USD = frame_spec().price.usd
 MINUTE_US = 60 * SECOND_US
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def books(tmp_path: Path, clock: Clock) -> Iterator[Books]:
-    with opened(tmp_path, clock=clock) as books:
-        yield books
 
 
 def interval_us(rate_limit: int) -> int:

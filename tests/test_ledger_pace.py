@@ -1,6 +1,5 @@
 """The adaptive pace: lowered for everyone by "too much", raised by images, kept in the books."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,17 +16,6 @@ pytestmark = pytest.mark.usefixtures("database")
 ENDPOINT = run().endpoint
 # 60 a minute of which the gate aims at 98%.
 INTERVAL_S = 60 / (60 * 0.98)
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def books(tmp_path: Path, clock: Clock) -> Iterator[Books]:
-    with opened(tmp_path, clock=clock) as opened_books:
-        yield opened_books
 
 
 def test_too_much_lowers_the_pace_of_all_runs(books: Books) -> None:

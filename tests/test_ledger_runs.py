@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,6 @@ from tests.ledger_rigging import (
     kill,
     new_take,
     nth_order,
-    opened,
     order,
     table_rows,
     url_of,
@@ -39,17 +38,6 @@ from tests.ledger_rigging import (
 pytestmark = pytest.mark.usefixtures("database")
 
 ELSEWHERE = "another-machine"
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def books(tmp_path: Path, clock: Clock) -> Iterator[Books]:
-    with opened(tmp_path, clock=clock) as books:
-        yield books
 
 
 def alive(books: Books, run_id: str = "run-1") -> bool:

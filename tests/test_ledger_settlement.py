@@ -1,8 +1,6 @@
 """Each step of an attempt is committed alone, and the run's total is at every moment the sum of its attempts."""
 
-from collections.abc import Iterator
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
@@ -12,17 +10,15 @@ from pipelines.ledger.gate import Gate
 from pipelines.ledger.records import AttemptStatus, Billed, Ending
 from pipelines.ledger.schema import attempts, leases
 from pipelines.ledger.settlement import close_attempt, forget_takes, keep_take, settle_bill
-from tests.builders import frame_spec, run
+from tests.builders import frame_spec
 from tests.ledger_rigging import (
     NOW_US,
     SECOND_US,
     Clock,
     admit,
     committed_usd,
-    gate_of,
     new_take,
     nth_order,
-    opened,
     table_rows,
 )
 
@@ -30,22 +26,6 @@ pytestmark = pytest.mark.usefixtures("database")
 
 PRICE_USD = frame_spec().price.usd
 BILL = Billed(PRICE_USD, neurons=Decimal("57.6"), tiles=4)
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def books(tmp_path: Path, clock: Clock) -> Iterator[Books]:
-    with opened(tmp_path, clock=clock) as books:
-        yield books
-
-
-@pytest.fixture
-def gate(books: Books) -> Gate:
-    return gate_of(books, run())
 
 
 def test_a_bill_is_written_down_before_its_image(books: Books, gate: Gate, clock: Clock) -> None:

@@ -1,7 +1,6 @@
 """Verification finds each kind of difference, names it, and is silent where all agrees."""
 
 import hashlib
-from collections.abc import Iterator
 from decimal import Decimal
 from itertools import product
 from pathlib import Path
@@ -18,24 +17,13 @@ from pipelines.ledger.schema import attempts
 from pipelines.ledger.settlement import close_attempt, correct_attempt, forget_takes, keep_take, settle_bill
 from pipelines.ledger.verification import unsettled_attempts, verify_storyboard
 from pipelines.pricing import tiles_of
-from tests.builders import frame_spec, run
-from tests.ledger_rigging import admit, gate_of, nth_order, opened, order
+from tests.builders import frame_spec
+from tests.ledger_rigging import admit, nth_order, order
 
 pytestmark = pytest.mark.usefixtures("database")
 
 SPEC = frame_spec()
 TAKE = f"takes/{SPEC.request_key}.png"
-
-
-@pytest.fixture
-def books(tmp_path: Path) -> Iterator[Books]:
-    with opened(tmp_path) as books:
-        yield books
-
-
-@pytest.fixture
-def gate(books: Books) -> Gate:
-    return gate_of(books, run())
 
 
 @pytest.fixture

@@ -18,18 +18,6 @@ PATIENCE_S = 15
 MIB_OF_KIB = 1024
 
 
-@pytest.fixture
-def write(tmp_path: Path) -> Write:
-    """Return a function that writes a storyboard named board.yaml."""
-
-    def write_text(text: str) -> Path:
-        path = tmp_path / "board.yaml"
-        path.write_text(text, encoding="utf-8")
-        return path
-
-    return write_text
-
-
 def problems(path: Path) -> list[str]:
     """Return the problems of a storyboard as the user reads them, without the folder."""
     with pytest.raises(StoryboardError) as caught:

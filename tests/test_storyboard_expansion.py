@@ -23,18 +23,6 @@ words = st.text("abcdefgh ", min_size=1, max_size=12).filter(lambda text: text.s
 rates = st.sampled_from(["24", "25", "23.976", "29.97", "59.94", "30000/1001"])
 
 
-@pytest.fixture
-def write(tmp_path: Path) -> Write:
-    """Return a function that writes a storyboard named board.yaml."""
-
-    def write_text(text: str) -> Path:
-        path = tmp_path / "board.yaml"
-        path.write_text(text, encoding="utf-8")
-        return path
-
-    return write_text
-
-
 def problems(path: Path) -> list[str]:
     """Return the problems of a storyboard as the user reads them, without the folder."""
     with pytest.raises(StoryboardError) as caught:
