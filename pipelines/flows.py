@@ -81,7 +81,7 @@ async def render_storyboard(
                     record.film = await _assemble(session, frames)
             return await _summary(session, record)
     except InterruptedRunError as error:
-        # An exception would say Failed; Ctrl-C, a cancellation and the end of a worker are none.
+        # An exception would say Failed, which Ctrl-C and a cancellation are not.
         return Cancelled(message=str(error))
 
 

@@ -209,7 +209,7 @@ async def _pulse(session: Session) -> AsyncIterator[None]:
 def _stop_on_signals(brake: Brake, *, patience_s: float) -> Iterator[None]:
     """On the first Ctrl-C or SIGTERM pull the brake; on the second cancel the run where it stands.
 
-    A Prefect cancellation and the end of a worker come as SIGTERM too.
+    A Prefect cancellation comes as SIGTERM too.
     """
     if threading.current_thread() is not threading.main_thread() or sys.platform == "win32":
         yield
