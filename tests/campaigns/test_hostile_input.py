@@ -16,8 +16,8 @@ from tests.campaigns.tally import LONG, SEED, Tally
 
 pytestmark = pytest.mark.slow
 
-ROUNDS = {"storyboards": 20_000, "pictures": 50_000, "answers": 10_000}
-SHORT = 100
+ROUNDS = {"storyboards": 20_000, "pictures": 50_000, "answers": 3_000}
+SHORT = 50
 MAX_MIB = 200
 ROOT = Path(__file__).parents[2]
 
