@@ -74,6 +74,11 @@ def prefect_api() -> Iterator[Callable[[], None]]:
             _stop(process)
 
 
+def is_first_start() -> bool:
+    """Say whether Prefect will have to make its database first, which takes much longer than anything else it does."""
+    return not _is_configured() and not (_prefect_home() / "prefect.db").exists()
+
+
 def drain_prefect() -> None:
     """Wait until what Prefect still has to tell its API is told."""
     from prefect.events.worker import EventsWorker
@@ -97,11 +102,14 @@ def _home() -> Iterator[None]:
             del os.environ["PREFECT_HOME"]
 
 
+def _prefect_home() -> Path:
+    return Path(os.environ.get("PREFECT_HOME", "~/.prefect")).expanduser()
+
+
 def _is_configured() -> bool:
     if os.environ.get("PREFECT_API_URL"):
         return True
-    home = Path(os.environ.get("PREFECT_HOME", "~/.prefect")).expanduser()
-    path = Path(os.environ.get("PREFECT_PROFILES_PATH", home / "profiles.toml"))
+    path = Path(os.environ.get("PREFECT_PROFILES_PATH", _prefect_home() / "profiles.toml"))
     try:
         profiles = tomllib.loads(path.read_text())
     except (OSError, ValueError):

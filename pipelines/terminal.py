@@ -10,7 +10,7 @@ from rich.console import Console
 
 from pipelines.display import closing_lines, display_for
 from pipelines.errors import EndpointError, InterruptedRunError, StoryreelError, UsageError
-from pipelines.local_prefect import drain_prefect, prefect_api
+from pipelines.local_prefect import drain_prefect, is_first_start, prefect_api
 from pipelines.settings import load_settings
 from pipelines.storyboard.loader import load_storyboards
 from pipelines.summary import RunSummary, Watch, watch
@@ -41,8 +41,8 @@ def render_boards(paths: Sequence[Path], options: Mapping[str, Any]) -> list[Ren
     console = Console(stderr=True)
     results: list[RenderResult] = []
     seen = Watch()
+    seen.progress.stage = f"starting Prefect{', for the first time: about half a minute' if is_first_start() else ''}"
     with prefect_api() as wait_until_up:
-        seen.progress.stage = "starting Prefect"
         with display_for(seen.progress, console):
             # Here and not above: Prefect reads its settings as it is imported.
             from pipelines.flows import render_storyboard
