@@ -55,6 +55,9 @@ def test_the_examples_and_the_starter_fit_it() -> None:
         "prompts: [x]\noutput: {fit: error}",
         "scenes: [{id: ../x, shots: [{prompt: y}]}]",
         "scenes: [{shots: [{prompts: {zero: y}}]}]",
+        "prompts: [x]\nbudget: {}",
+        "prompts: [x]\nbudget: {usd: 1, on_exceed: ask}",
+        "prompts: [x]\nbudget: {on_exceed: stop}",
     ],
 )
 def test_what_the_loader_refuses_the_schema_refuses(text: str) -> None:
@@ -67,6 +70,7 @@ def test_what_the_loader_refuses_the_schema_refuses(text: str) -> None:
     [
         "prompts: [x]\ndefaults: {hold: 0.5, transition: cut}",
         "prompts: [x]\ndefaults: {hold: 96f, transition: {type: cut}}",
+        "prompts: [x]\nbudget: {total_usd: 2, on_exceed: refuse}",
         "prompts: [x]\noutput: {fps: 30000/1001}\nvars: {a: 1, b: true, c: x}",
         "scenes: [{shots: [{prompts: {0: x, 4: y}, frames: 8, matrix: {a: [1, x]}, match: zip}]}]",
     ],

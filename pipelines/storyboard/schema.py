@@ -414,6 +414,8 @@ class OutputNoun(_Noun):
 class BudgetNoun(_Noun):
     """What the storyboard may cost."""
 
+    model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": ["usd"]}, {"required": ["total_usd"]}]})
+
     usd: Usd | None = Field(None, description="A hard cap in US dollars for each run of this storyboard.")
     total_usd: Usd | None = Field(None, description="A hard cap in US dollars for all its runs together, ever.")
     on_exceed: OnExceed | None = Field(
