@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipelines.attempt import store_take
 from pipelines.flux.picture import UnusablePictureError, inspect_picture
 from pipelines.frames import FrameStore, ShownTake
 from pipelines.ledger.account import kept_takes
@@ -12,7 +13,6 @@ from pipelines.ledger.records import AttemptStatus, Ending, KeptTake, NewTake, O
 from pipelines.ledger.runs import open_attempts
 from pipelines.ledger.settlement import close_attempt, keep_take
 from pipelines.plan import FrameSpec
-from pipelines.render import store_take
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import filelock
 
+from pipelines.attempt import Stations
 from pipelines.bought import Bought, find_bought, recover
 from pipelines.budget import Budgets, BudgetScope
 from pipelines.conduct import Brake, Line
@@ -38,7 +39,7 @@ from pipelines.ledger.runs import (
 from pipelines.ledger.settlement import forget_takes
 from pipelines.plan import FrameSpec, Plan
 from pipelines.progress import Progress
-from pipelines.render import Bounds, Conduct, FrameBuyer, Stations
+from pipelines.render import Bounds, Conduct, FrameBuyer
 from pipelines.server.config import ServerConfig
 from pipelines.server.running import serve_in_thread
 from pipelines.settings import Settings

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 from sqlalchemy import select
 
+from pipelines.attempt import Stations
 from pipelines.conduct import Brake, Line, buy_in_order
 from pipelines.flux.client import Endpoint, FluxClient, Timeouts
 from pipelines.flux.retry import RetryPolicy, RetryQuota
@@ -22,7 +23,7 @@ from pipelines.ledger.runs import finish_run, start_run
 from pipelines.ledger.schema import attempts, gates, leases
 from pipelines.plan import FrameSpec
 from pipelines.progress import Progress
-from pipelines.render import Bounds, Conduct, FrameBuyer, FrameOutcome, Stations
+from pipelines.render import Bounds, Conduct, FrameBuyer, FrameOutcome
 from tests.ledger_rigging import committed_usd
 
 Reply = httpx.Response | Exception

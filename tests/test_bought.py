@@ -439,7 +439,7 @@ async def killed(tmp_path: Path, spec: FrameSpec, step: str, monkeypatch: pytest
         if step == "billed":
             monkeypatch.setattr("pipelines.flux.client.FluxClient._save", stand_still)
         if step == "named":
-            monkeypatch.setattr("pipelines.render.FrameBuyer._keep", named_only(bench.store, stand_still))
+            monkeypatch.setattr("pipelines.attempt.AttemptMaker._keep", named_only(bench.store, stand_still))
         task = asyncio.create_task(bench.buy(spec))
         await asyncio.wait_for(here.wait(), timeout=30)
         task.cancel()

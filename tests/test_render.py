@@ -668,9 +668,9 @@ async def test_an_image_that_the_books_could_not_note_is_not_lost(
         raise StorageError("the books cannot be written: database is locked; what was bought is kept")
 
     async with rig(tmp_path, replies(image_answer(SPEC)), run()) as bench:
-        monkeypatch.setattr("pipelines.render.keep_take", locked)
+        monkeypatch.setattr("pipelines.attempt.keep_take", locked)
         outcome = await bench.buy(SPEC)
-        monkeypatch.setattr("pipelines.render.keep_take", settlement.keep_take)
+        monkeypatch.setattr("pipelines.attempt.keep_take", settlement.keep_take)
 
         assert (type(outcome), bench.rows("status", "cost_usd")) == (Failed, [(None, PRICE_USD)])
         found = find_bought(bench.books, [SPEC], store=bench.store, output=tmp_path)
