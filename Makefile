@@ -9,7 +9,7 @@ PIP := $(BIN)/pip install -qq --disable-pip-version-check --constraint constrain
 help:
 	@echo "make render   render the example storyboard into outputs/"
 	@echo "make test     run every test"
-	@echo "make campaign try for an hour to break the promises of docs/guarantees.md"
+	@echo "make campaign try at length to break the promises of docs/guarantees.md"
 	@echo "make lint     check style, types and the floors of the house"
 	@echo "make format   format the code"
 	@echo "make bench    measure speed and memory, as ratios"
