@@ -119,14 +119,14 @@ def test_a_killed_render_is_completed_and_nothing_is_bought_twice(
 
 
 DUEL_RATE_LIMIT = 240
-# Long enough for a full minute at the limit.
-DUEL_FRAMES = 300 if LONG else 12
+# Long enough for a full minute at the limit; in short, for both to buy at the same time.
+DUEL_FRAMES = 300 if LONG else 40
 DUELS = 2 if LONG else 1
 
 
 def draw_victims(duel: int, rng: random.Random) -> Iterator[Kill]:
     """Yield where one victim after the other dies: first of all with an image that is paid for and not yet kept."""
-    yield ("named", 2) if duel % 2 else ("body", 2)
+    yield ("named", 12) if duel % 2 else ("body", 12)
     while LONG:
         yield rng.choice([(rng.choice(FRAME_BOUNDARIES), rng.randint(1, 3)), (MOMENT, rng.randint(1, 4 * LIFE_MS))])
 
@@ -140,6 +140,8 @@ def duel(
     for number, (boundary, passing) in enumerate(kills):
         victim.begin("render", str(board.path), told=told, boundary=boundary, passing=passing)
         if number == 0:
+            # The victim first: on a slow machine the other would have bought all before it dies.
+            wait_until((board.folder / "takes").is_dir)
             survivor.begin("render", str(board.path), told=told)
         end = victim.end()
         if end.killed:
@@ -154,6 +156,13 @@ def duel(
     if end.code:
         audit.blame("unforeseen", f"{board.path.stem}: the survivor ended with {end.code}: {end.said}")
     return arrived
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to pass"
+        time.sleep(0.01)
 
 
 @pytest.mark.parametrize("database_url", ["sqlite", "postgres"] if LONG else ["postgres"], indirect=True)
@@ -218,10 +227,7 @@ def suffer_outage(
 ) -> bool:
     """Kill the database server in the middle of a render, then complete it; return whether the render outlived it."""
     client.begin("render", str(board.path), told=told)
-    deadline = time.monotonic() + 60
-    while not list(board.folder.glob("takes/*.png")):
-        assert time.monotonic() < deadline, "no take came"
-        time.sleep(0.01)
+    wait_until(lambda: any(board.folder.glob("takes/*.png")))
     time.sleep(after_s)
     server.kill()
     server.start()
