@@ -74,7 +74,7 @@ class AttemptMaker:
                 await self._slow_down(answer, admitted, verdict)
                 return verdict
             case BrokenBody(_, reason):
-                return await self._unusable(attempt_id, part, reason, trials)
+                return await self._unusable(attempt_id, reason, trials)
             case ImageBody(bill):
                 return await self._keep(order, attempt_id, bill, trials, note)
             case _:
@@ -109,15 +109,15 @@ class AttemptMaker:
     async def _keep(
         self, order: Order, attempt_id: int, bill: Bill, trials: PromptTrials, note: Note
     ) -> Verdict | Kept:
-        spec, part = order.spec, self._store.part_path(attempt_id)
+        spec = order.spec
         if bill.model not in (None, self._model):
-            await self._unusable(attempt_id, part, f"made by model {bill.model}", trials)
+            await self._unusable(attempt_id, f"made by model {bill.model}", trials)
             return StopRun(_wrong_model(asked=self._model, answered=str(bill.model)))
         try:
             required = spec.aspect.size if spec.fit is Fit.ERROR else None
             take = await asyncio.to_thread(store_take, self._store, attempt_id, spec.request_key, required=required)
         except UnusablePictureError as exc:
-            return await self._unusable(attempt_id, part, str(exc), trials)
+            return await self._unusable(attempt_id, str(exc), trials)
         await self._desk.insist(keep_take, self._desk.books, attempt_id, take)
         if take.remark:
             note(take.remark)
@@ -125,9 +125,9 @@ class AttemptMaker:
             note(f"answered with {answered} pixels instead of {spec.aspect.size}; fitted: {spec.fit}")
         return Kept()
 
-    async def _unusable(self, attempt_id: int, part: Path, reason: str, trials: PromptTrials) -> Verdict:
+    async def _unusable(self, attempt_id: int, reason: str, trials: PromptTrials) -> Verdict:
         """Keep a paid body that is no usable image aside, and decide."""
-        aside = await asyncio.to_thread(self._store.set_aside, part, attempt_id)
+        aside = await asyncio.to_thread(self._store.set_aside, attempt_id)
         kept = f"; kept as {aside.relative_to(self._store.folder)}" if aside else ""
         ending = Ending(AttemptStatus.UNUSABLE, f"{reason}{kept}", http_status=200)
         await self._close(attempt_id, ending)

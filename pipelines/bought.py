@@ -95,7 +95,7 @@ def _recover_take(books: Books, attempt: OpenAttempt, store: FrameStore) -> NewT
 
 
 def _give_up_on(books: Books, attempt: OpenAttempt, store: FrameStore) -> None:
-    aside = store.set_aside(store.part_path(attempt.attempt_id), attempt.attempt_id)
+    aside = store.set_aside(attempt.attempt_id)
     kept = f"; what had arrived is kept as {aside.relative_to(store.folder)}" if aside else ""
     ending = Ending(AttemptStatus.UNKNOWN, f"its process was killed before the image was kept{kept}")
     close_attempt(books, attempt.attempt_id, ending)

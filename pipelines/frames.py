@@ -101,8 +101,9 @@ class FrameStore:
                 return spare, True
         return path, False
 
-    def set_aside(self, part: Path, attempt_id: int) -> Path | None:
+    def set_aside(self, attempt_id: int) -> Path | None:
         """Keep a paid body that is no usable image, for its owner to look at; an empty one is dropped."""
+        part = self.part_path(attempt_id)
         path = self.takes / "unusable" / f"{attempt_id}.bin"
         with storage_errors(path):
             if not part.is_file() or not part.stat().st_size:

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +44,14 @@ def clean_environment(**more: str) -> dict[str, str]:
     return {**kept, **more}
 
 
+def wait_until(condition: Callable[[], bool], *, timeout_s: float = 60) -> None:
+    """Wait for what other processes bring about."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to pass"
+        time.sleep(0.05)
+
+
 @pytest.fixture(scope="session")
 def prefect_api_url() -> Iterator[str]:
     """Yield the address of a Prefect API that serves the whole session."""
@@ -54,12 +63,18 @@ def prefect_api_url() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[Postgres]:
-    """Yield a Postgres that serves the whole session."""
+def postgres_binaries() -> Path:
+    """Return where Postgres's programs are; without them the test is skipped."""
     binaries = find_binaries()
     if binaries is None:
         pytest.skip("Postgres is not installed (Debian: apt-get install postgresql)")
-    with serving_postgres(binaries) as server:
+    return binaries
+
+
+@pytest.fixture(scope="session")
+def postgres(postgres_binaries: Path) -> Iterator[Postgres]:
+    """Yield a Postgres that serves the whole session."""
+    with serving_postgres(postgres_binaries) as server:
         yield server
 
 

@@ -143,7 +143,7 @@ def test_a_useless_body_is_set_aside_for_its_owner(store: FrameStore) -> None:
     """It was paid for: it is moved out of the way, not thrown away."""
     part = write(store.part_path(7), b"<html>")
 
-    path = store.set_aside(part, 7)
+    path = store.set_aside(7)
 
     assert path == store.takes / "unusable" / "7.bin"
     assert (path.read_bytes(), part.exists()) == (b"<html>", False)
@@ -156,7 +156,7 @@ def test_an_empty_or_absent_body_is_dropped(store: FrameStore, body: bytes | Non
     if body is not None:
         write(part, body)
 
-    assert (store.set_aside(part, 7), names_in(store.takes)) == (None, [])
+    assert (store.set_aside(7), names_in(store.takes)) == (None, [])
 
 
 def test_a_body_that_cannot_be_set_aside_is_a_storage_error(store: FrameStore) -> None:
@@ -165,7 +165,7 @@ def test_a_body_that_cannot_be_set_aside_is_a_storage_error(store: FrameStore) -
     write(store.takes / "unusable", b"in the way")
 
     with pytest.raises(StorageError, match="cannot be written"):
-        store.set_aside(part, 7)
+        store.set_aside(7)
 
     assert part.read_bytes() == b"<html>"
 

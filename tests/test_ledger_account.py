@@ -254,7 +254,8 @@ def test_a_cell_that_is_harmless_is_left_alone(books: Books) -> None:
     assert [row["prompt"] for row in rows_of(csv_text(books, "harbor"))] == harmless
 
 
-@given(st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=1, max_size=5))
+# No prompt holds a NUL (the loader refuses it), and Postgres keeps none.
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")), min_size=1, max_size=5))
 @settings(max_examples=12, deadline=None)
 def test_any_prompt_survives_the_way_through_csv(prompts: list[str]) -> None:
     """Quotes, commas, every kind of line end, every script: a strict reader gets back what was asked."""

@@ -28,6 +28,11 @@ def reserve(connection: Connection, run: Run, amount_usd: Decimal, *, sent_at: i
     return None
 
 
+def charged_usd(attempt: RowMapping) -> Decimal:
+    """Return what an attempt counts for: its cost where that is known, else what was reserved."""
+    return Decimal(attempt["reserved_usd"] if attempt["cost_usd"] is None else attempt["cost_usd"])
+
+
 def charge(connection: Connection, attempt: RowMapping, difference_usd: Decimal) -> None:
     """Add to the sums what an attempt costs more, or less, than it was charged at before."""
     if difference_usd:
@@ -50,7 +55,7 @@ def scopes_of(attempt: RowMapping) -> dict[BudgetScope, str]:
 def add_up(connection: Connection, rows: Iterable[RowMapping]) -> None:
     """Fill the sums from attempts that were entered before there were sums."""
     for row in rows:
-        charge(connection, row, row["reserved_usd"] if row["cost_usd"] is None else row["cost_usd"])
+        charge(connection, row, charged_usd(row))
 
 
 def _scopes(run_id: str, storyboard: str, *, simulated: bool, sent_at: int) -> dict[BudgetScope, str]:

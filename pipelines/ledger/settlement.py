@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, RowMapping, delete, insert, select, update
 
 from pipelines.errors import UsageError
 from pipelines.ledger.books import Books
-from pipelines.ledger.budgets import charge
+from pipelines.ledger.budgets import charge, charged_usd
 from pipelines.ledger.gate import raise_pace
 from pipelines.ledger.records import AttemptStatus, Billed, Correction, Ending, NewTake
 from pipelines.ledger.schema import Usd, attempts, corrections, leases
@@ -23,8 +23,9 @@ def settle_bill(books: Books, attempt_id: int, billed: Billed) -> None:
     """Write down what a 200's headers say, before its body is read: from here on the money is accounted for."""
     bill = {"http_status": 200, "neurons": billed.neurons, "tiles": billed.tiles}
     with books.transaction() as connection:
-        raise_pace(connection, _endpoint_of(connection, attempt_id))
-        cost = _charge(connection, attempt_id, billed.cost_usd)
+        attempt = _lock(connection, attempt_id)
+        raise_pace(connection, attempt["endpoint"])
+        cost = _charge(connection, attempt, billed.cost_usd)
         _write(connection, attempt_id, {**bill, **cost, "billed_at": books.now(connection)})
 
 
@@ -51,7 +52,7 @@ def close_attempt(books: Books, attempt_id: int, ending: Ending) -> None:
     if ending.http_status is not None:
         closed["http_status"] = ending.http_status
     with books.transaction() as connection:
-        cost = _charge(connection, attempt_id, ending.cost_usd)
+        cost = _charge(connection, _lock(connection, attempt_id), ending.cost_usd)
         _write(connection, attempt_id, {**closed, **cost, "finished_at": books.now(connection)})
 
 
@@ -70,12 +71,12 @@ def correct_attempt(books: Books, attempt_id: int, correction: Correction, *, st
     """
     with books.transaction() as connection:
         entry = (attempts.c.attempt_id == attempt_id) & (attempts.c.storyboard == storyboard)
-        attempt = connection.execute(select(attempts).where(entry)).mappings().first()
+        attempt = connection.execute(select(attempts).where(entry).with_for_update()).mappings().first()
         if attempt is None:
             raise UsageError(f"attempt {attempt_id}: {storyboard} has none of this number; see its ledger.csv")
         if attempt["status"] != AttemptStatus.UNKNOWN:
             raise UsageError(f"attempt {attempt_id}: is {attempt['status'] or 'open'}, not unknown; nothing to settle")
-        cost = _charge(connection, attempt_id, correction.cost_usd)
+        cost = _charge(connection, attempt, correction.cost_usd)
         if cost:
             _write(connection, attempt_id, cost)
         connection.execute(
@@ -89,20 +90,17 @@ def correct_attempt(books: Books, attempt_id: int, correction: Correction, *, st
         )
 
 
-def _endpoint_of(connection: Connection, attempt_id: int) -> str:
-    found = select(attempts.c.endpoint).where(attempts.c.attempt_id == attempt_id)
-    return str(connection.execute(found).scalar_one())
+def _lock(connection: Connection, attempt_id: int) -> RowMapping:
+    found = select(attempts).where(attempts.c.attempt_id == attempt_id).with_for_update()
+    return connection.execute(found).mappings().one()
 
 
-def _charge(connection: Connection, attempt_id: int, cost_usd: Decimal | None) -> dict[str, Decimal]:
+def _charge(connection: Connection, attempt: RowMapping, cost_usd: Decimal | None) -> dict[str, Decimal]:
     """Put a known cost in the place of what was charged, in the budgets; return what is left to write of it."""
     if cost_usd is None:
         return {}
-    found = select(attempts).where(attempts.c.attempt_id == attempt_id).with_for_update()
-    attempt = connection.execute(found).mappings().one()
-    charged = attempt["reserved_usd"] if attempt["cost_usd"] is None else attempt["cost_usd"]
     # As it will be stored: a cost with more digits than the books hold must not be rounded twice, and differently.
-    charge(connection, attempt, Usd.rounded(cost_usd) - charged)
+    charge(connection, attempt, Usd.rounded(cost_usd) - charged_usd(attempt))
     return {"cost_usd": cost_usd}
 
 

@@ -12,7 +12,7 @@ from pipelines.budget import BudgetScope
 from pipelines.files import hash_file
 from pipelines.ledger.account import csv_text
 from pipelines.ledger.books import Books
-from pipelines.ledger.budgets import scopes_of
+from pipelines.ledger.budgets import charged_usd, scopes_of
 from pipelines.ledger.schema import attempts, corrections, spending
 from pipelines.pricing import PRICE_LIST, plain, tiles_of
 
@@ -101,10 +101,9 @@ def _verify_sums(books: Books, rows: Sequence[RowMapping]) -> Iterator[str]:
     sums: defaultdict[str, Decimal] = defaultdict(Decimal)
     last: dict[str, int] = {}
     for row in rows:
-        charged = row["reserved_usd"] if row["cost_usd"] is None else row["cost_usd"]
         scopes = scopes_of(row)
         for scope in (scopes[BudgetScope.RUN], scopes[BudgetScope.STORYBOARD]):
-            sums[scope] += charged
+            sums[scope] += charged_usd(row)
             last[scope] = row["attempt_id"]
     with books.reading() as connection:
         committed = {row.scope: row.committed_usd for row in connection.execute(select(spending))}

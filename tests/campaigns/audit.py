@@ -67,10 +67,10 @@ class Audit:
     def files_are_whole(self, folder: Path) -> None:
         """Check every file that bears its final name."""
         for path in (*folder.glob("takes/[!.]*.*"), *folder.glob("frames/*")):
-            if reason := _picture_fault(path):
+            if reason := picture_fault(path):
                 self.blame("half_written", f"{path}: {reason}")
         for path in folder.glob("[!.]*.mp4"):
-            if not _video_frames(path):
+            if not video_frames(path):
                 self.blame("half_written", f"{path}: no film")
         for path in folder.glob("ledger.csv"):
             if not path.read_bytes().endswith(b"\r\n"):
@@ -110,7 +110,7 @@ class Audit:
             self.blame("unforeseen", f"{folder}: has frames {sorted(path.name for path in folder.glob('frames/*'))}")
         elif [_prompt_of(path) for path in frames] != prompts:
             self.blame("unforeseen", f"{folder}: frames show other prompts")
-        if _video_frames(folder / f"{folder.name}.mp4") != len(prompts):
+        if video_frames(folder / f"{folder.name}.mp4") != len(prompts):
             self.blame("unforeseen", f"{folder}: the film is not {len(prompts)} video frames long")
 
     def _account_of(self, prompt: str, rows: list[dict[str, str]]) -> None:
@@ -133,10 +133,11 @@ def read_ledger(folder: Path) -> list[dict[str, str]]:
 
 def _arrived(takes: Path, attempt_id: int, request_key: str) -> bool:
     candidates = (takes / f".{attempt_id}.part", takes / f"{request_key}.png")
-    return any(path.is_file() and not _picture_fault(path) for path in candidates)
+    return any(path.is_file() and not picture_fault(path) for path in candidates)
 
 
-def _picture_fault(path: Path) -> str | None:
+def picture_fault(path: Path) -> str | None:
+    """Say why a file is no whole picture; None where it is one."""
     try:
         with Image.open(path) as picture:
             picture.load()
@@ -150,7 +151,8 @@ def _prompt_of(frame: Path) -> str:
         return str(picture.info["prompt"])
 
 
-def _video_frames(film: Path) -> int:
+def video_frames(film: Path) -> int:
+    """Return how many video frames a film has; 0 where it is none."""
     try:
         return int(imageio_ffmpeg.count_frames_and_secs(str(film))[0])
     except (OSError, RuntimeError):

@@ -1,9 +1,7 @@
 """Campaign: disks that are full, read-only or broken, at each write: nothing half-written is ever taken for whole."""
 
 import contextlib
-import csv
 import errno
-import hashlib
 import os
 import subprocess
 from collections import Counter
@@ -13,16 +11,16 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-import imageio_ffmpeg
 import pytest
-from PIL import Image
 
 from pipelines.bought import find_bought, recover
 from pipelines.errors import StoryreelError
+from pipelines.files import hash_file
 from pipelines.film.assembly import cut_film
 from pipelines.ledger.account import write_csv
 from pipelines.ledger.schema import runs
 from tests.builders import frame_spec, run
+from tests.campaigns.audit import picture_fault, read_ledger, video_frames
 from tests.campaigns.tally import LONG, Tally
 from tests.film_samples import timeline_of
 from tests.ledger_rigging import kill, table_rows
@@ -124,10 +122,8 @@ class Trial:
         """Check that every file under its final name is whole."""
         home = self.folder / "harbor"
         for path in [*home.glob("takes/[!.]*.png"), *home.glob("takes/spare/*"), *home.glob("frames/*.png")]:
-            with contextlib.suppress(OSError), Image.open(path) as picture:
-                picture.load()
-                continue
-            self._blame("half_written", f"{path} is no picture")
+            if reason := picture_fault(path):
+                self._blame("half_written", f"{path}: {reason}")
         if (home / "harbor.mp4").exists() and not video_frames(home / "harbor.mp4"):
             self._blame("half_written", "the film is none")
         if (home / "ledger.csv").exists() and not (home / "ledger.csv").read_bytes().endswith(b"\r\n"):
@@ -139,8 +135,7 @@ class Trial:
         self.look()
         if video_frames(home / "harbor.mp4") != TIMELINE.video_frames:
             self._blame("unforeseen", "the completing run left no film")
-        with (home / "ledger.csv").open(newline="") as ledger:
-            rows = list(csv.DictReader(ledger))
+        rows = read_ledger(home)
         if len(rows) != sold:
             self._blame("lost", f"{sold} images were sold, the books have {len(rows)} attempts")
         if open_ones := [row["attempt_id"] for row in rows if not row["cost_usd"] and row["status"] != "unknown"]:
@@ -149,23 +144,12 @@ class Trial:
         if max(kept.values(), default=0) > 1:
             self._blame("twice", f"{kept}")
         for row in rows:
-            if row["status"] == "ok" and digest(home / row["file"]) != row["sha256"]:
+            if row["status"] == "ok" and hash_file(home / row["file"]) != row["sha256"]:
                 self._blame("lost", f"attempt {row['attempt_id']}: its take is another")
 
     def _blame(self, promise: str, what: str) -> None:
         setattr(self.tally, promise, getattr(self.tally, promise) + 1)
         self.details.append(f"{self.folder.name}: {promise}: {what}")
-
-
-def digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def video_frames(path: Path) -> int:
-    try:
-        return int(imageio_ffmpeg.count_frames_and_secs(str(path))[0])
-    except (OSError, RuntimeError):
-        return 0
 
 
 async def test_each_write_fails_in_its_turn(open_tally: Callable[[str], Tally], tmp_path: Path) -> None:

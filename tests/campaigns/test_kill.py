@@ -17,7 +17,8 @@ from tests.campaigns.clients import Forker, forker
 from tests.campaigns.killing import BOUNDARIES, MOMENT
 from tests.campaigns.seller import selling, told_by
 from tests.campaigns.tally import LONG, SEED, Tally
-from tests.postgres import Postgres, database_for, find_binaries, serving_postgres
+from tests.conftest import wait_until
+from tests.postgres import Postgres, database_for, serving_postgres
 
 pytestmark = pytest.mark.slow
 
@@ -158,13 +159,6 @@ def duel(
     return arrived
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to pass"
-        time.sleep(0.01)
-
-
 @pytest.mark.parametrize("database_url", ["sqlite", "postgres"] if LONG else ["postgres"], indirect=True)
 @pytest.mark.parametrize("turn", range(DUELS))
 def test_one_of_two_clients_is_killed_and_the_other_completes(
@@ -197,16 +191,13 @@ OUTAGES = 12 if LONG else 2
 
 
 def test_the_database_server_is_killed_and_nothing_is_lost(
-    open_tally: OpenTally, tmp_path: Path, prefect_api_url: str
+    open_tally: OpenTally, tmp_path: Path, prefect_api_url: str, postgres_binaries: Path
 ) -> None:
     """A run that was in the middle of it completes once the server is back, or the next run does."""
-    binaries = find_binaries()
-    if binaries is None:
-        pytest.skip("Postgres is not installed (Debian: apt-get install postgresql)")
     tally = open_tally("the database server is killed")
     rng = random.Random(SEED)
     with (
-        serving_postgres(binaries) as server,
+        serving_postgres(postgres_binaries) as server,
         selling(ServerConfig(latency_s=LATENCY_S, rate_limit=0, seed=SEED)) as seller,
         forker(tmp_path, "client", api=prefect_api_url) as client,
     ):

@@ -18,7 +18,7 @@ import imageio_ffmpeg
 import psutil
 import pytest
 
-from tests.conftest import serving
+from tests.conftest import serving, wait_until
 
 REPOSITORY = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -136,13 +136,6 @@ def get(url: str) -> Any:
         return json.load(answer)
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + TIMEOUT_S
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to pass"
-        time.sleep(0.2)
-
-
 def state_of(prefect: dict[str, str], run_id: str) -> str:
     return str(get(f"{prefect['PREFECT_API_URL']}/flow_runs/{run_id}")["state_name"])
 
@@ -167,10 +160,10 @@ def test_a_cancelled_run_keeps_what_is_in_flight(
     """After `prefect flow-run cancel` nothing new is sent, all that was asked is kept, and the state says Cancelled."""
     with serving(latency_s=(2, 3)) as url:
         run_id = begin(prefect, board(frames=200), endpoint=url, model="sketch", output=str(tmp_path))
-        wait_until(lambda: get(f"{url}/_stats")["requests"] > 5)
+        wait_until(lambda: get(f"{url}/_stats")["requests"] > 5, timeout_s=TIMEOUT_S)
         call(prefect, "prefect", "flow-run", "cancel", run_id)
-        wait_until(lambda: state_of(prefect, run_id) == "Cancelled")
-        wait_until((tmp_path / "film/ledger.csv").exists)
+        wait_until(lambda: state_of(prefect, run_id) == "Cancelled", timeout_s=TIMEOUT_S)
+        wait_until((tmp_path / "film/ledger.csv").exists, timeout_s=TIMEOUT_S)
         account = get(f"{url}/_stats")
 
     rows = ledger_of(tmp_path)
@@ -186,12 +179,12 @@ def test_a_crashed_run_goes_on_where_it_was_when_prefect_runs_it_again(
     takes = tmp_path / "film/takes"
     with serving(latency_s=(0.5, 1)) as url:
         run_id = begin(prefect, board(frames=40), endpoint=url, model="sketch", output=str(tmp_path))
-        wait_until(lambda: len(list(takes.glob("*.png"))) > 5)
+        wait_until(lambda: len(list(takes.glob("*.png"))) > 5, timeout_s=TIMEOUT_S)
         for process in psutil.process_iter(["environ"]):
             if (process.info["environ"] or {}).get("PREFECT__FLOW_RUN_ID") == run_id:
                 process.send_signal(signal.SIGKILL)
-        wait_until(lambda: state_of(prefect, run_id) == "Crashed")
-        wait_until(lambda: has_completed(prefect, run_id))
+        wait_until(lambda: state_of(prefect, run_id) == "Crashed", timeout_s=TIMEOUT_S)
+        wait_until(lambda: has_completed(prefect, run_id), timeout_s=TIMEOUT_S)
 
     rows = ledger_of(tmp_path)
     kept = [row["request_key"] for row in rows if row["status"] == "ok"]

@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import subprocess
-import time
 import urllib.request
 from collections.abc import Callable
 from decimal import Decimal
@@ -17,7 +16,7 @@ import imageio_ffmpeg
 import pytest
 from PIL import Image
 
-from tests.conftest import BIN, Ended, clean_environment, serving
+from tests.conftest import BIN, Ended, clean_environment, serving, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -295,13 +294,6 @@ def start(board: Path, api: str, *arguments: str) -> "subprocess.Popen[str]":
         stderr=subprocess.PIPE,
         text=True,
     )
-
-
-def wait_until(condition: Callable[[], bool], *, timeout_s: float = 60) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to pass"
-        time.sleep(0.05)
 
 
 def test_a_killed_render_is_completed_without_buying_a_kept_frame_again(
