@@ -148,11 +148,13 @@ def check(boards: tuple[Path, ...], *, as_json: bool) -> None:
 
 
 def _check(path: Path) -> dict[str, Any]:
+    from pipelines.film.sound import require_sounds
     from pipelines.plan import lay_timeline
     from pipelines.storyboard.loader import load_storyboard
 
     try:
         board = load_storyboard(path)
+        asyncio.run(require_sounds(board))
     except StoryboardError as exc:
         return {"path": str(path), "ok": False, "problems": [str(problem) for problem in exc.problems]}
     seconds = float(lay_timeline(board).duration_s)

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
@@ -17,11 +17,14 @@ from pipelines.bought import Bought
 from pipelines.budget import Budgets
 from pipelines.conduct import Line, buy_in_order
 from pipelines.errors import InterruptedRunError
-from pipelines.film.assembly import Film, cut_film, require_encoder
+from pipelines.film.assembly import Film, require_encoder
+from pipelines.film.sound import require_sounds
+from pipelines.films import Films
+from pipelines.frames import ShownTake, is_as_asked
 from pipelines.plan import FrameSpec, Plan, plan_frames
 from pipelines.progress import Progress
 from pipelines.quote import Quote, quote_plan, require_within_budget, run_retry_quota
-from pipelines.render import Failed, FrameBuyer, FrameOutcome, Postponed
+from pipelines.render import Failed, FrameBuyer, FrameOutcome, Postponed, Rendered, Reused
 from pipelines.session import Session, ledger_path, open_session
 from pipelines.settings import Settings, load_settings
 from pipelines.storyboard.board import Storyboard
@@ -60,7 +63,9 @@ async def render_storyboard(
     given = {"output": output, "endpoint": endpoint, "model": model, "budget_usd": budget_usd}
     settings = load_settings({**given, "rate_limit": rate_limit, "concurrency": concurrency})
     board = load_storyboard(Path(storyboard))
-    require_encoder(board.output.codec)
+    for wanted in board.outputs:
+        require_encoder(wanted.codec)
+    await require_sounds(board)
     plan = plan_frames(board, model=settings.effective_model)
     budgets = _budgets(board, settings)
     record = RunRecord()
@@ -72,13 +77,14 @@ async def render_storyboard(
                 bought = await session.find_bought(plan.frames)
                 record.quote = _quote(session, bought)
                 require_within_budget(record.quote, await session.budget_room(), on_exceed=budgets.on_exceed)
-                record.outcomes = await _buy_missing(session, bought)
-                # Another run may have died since this one began.
-                await session.recover(plan.storyboard)
-                async with session.alone():
-                    frames = await _lay_frames(session)
-                    _require_complete(session, record)
-                    record.film = await _assemble(session, frames)
+                async with Films(plan, session.store.folder).working() as films:
+                    record.outcomes = await _buy_missing(session, bought, films)
+                    # Another run may have died since this one began.
+                    await session.recover(plan.storyboard)
+                    async with session.alone():
+                        pictures = await _lay_frames(session)
+                        _require_complete(session, record)
+                        record.film = await _assemble(session, films, pictures)
             return await _summary(session, record)
     except InterruptedRunError as error:
         # An exception would say Failed, which Ctrl-C and a cancellation are not.
@@ -148,8 +154,13 @@ def _quote(session: Session, bought: Bought) -> Quote:
     )
 
 
-async def _buy_missing(session: Session, bought: Bought) -> list[FrameOutcome]:
-    """Buy every frame that is not bought; those that another run is buying are waited for."""
+async def _buy_missing(session: Session, bought: Bought, films: Films) -> list[FrameOutcome]:
+    """Buy every frame that is not bought; those that another run is buying are waited for.
+
+    Whatever comes goes on to the films at once.
+    """
+    for take in bought.takes.values():
+        _hand_on(take, films)
     missing = tuple(spec for spec in session.plan.frames if spec.request_key not in bought.takes)
     progress = session.progress
     progress.reused, progress.to_buy = len(session.plan.frames) - len(missing), len(missing)
@@ -159,18 +170,18 @@ async def _buy_missing(session: Session, bought: Bought) -> list[FrameOutcome]:
     line = Line(session.settings.concurrency)
     quota = run_retry_quota(len(missing), configured=session.settings.retry_quota)
     async with session.buyer(line, retry_quota=quota) as buyer:
-        return await _buy_in_rounds(session, missing, buyer, line)
+        return await _buy_in_rounds(session, missing, partial(_buy, session, buyer, films), line)
 
 
 async def _buy_in_rounds(
-    session: Session, missing: tuple[FrameSpec, ...], buyer: FrameBuyer, line: Line
+    session: Session, missing: tuple[FrameSpec, ...], buy: Callable[[FrameSpec], Awaitable[FrameOutcome]], line: Line
 ) -> list[FrameOutcome]:
     deadline = time.monotonic() + session.settings.max_wait_s
     done: list[FrameOutcome] = []
     while missing and not session.brake.pulled:
         held = await session.held_elsewhere(missing)
         turn = [spec for spec in missing if spec.request_key not in held]
-        outcomes = await buy_in_order(turn, partial(_buy, buyer), line=line, brake=session.brake)
+        outcomes = await buy_in_order(turn, buy, line=line, brake=session.brake)
         done += [outcome for outcome in outcomes if not isinstance(outcome, Postponed)]
         settled = {outcome.spec.number for outcome in done}
         missing = tuple(spec for spec in missing if spec.number not in settled)
@@ -182,20 +193,37 @@ async def _buy_in_rounds(
     return done
 
 
-async def _buy(buyer: FrameBuyer, spec: FrameSpec) -> FrameOutcome:
+async def _buy(session: Session, buyer: FrameBuyer, films: Films, spec: FrameSpec) -> FrameOutcome:
     try:
-        return await buy_frame(spec.label, spec, buyer)
+        outcome = await buy_frame(spec.label, spec, buyer)
     except FrameNotBoughtError as error:
         return error.outcome
+    path = session.store.find(spec.request_key) if isinstance(outcome, Rendered | Reused) else None
+    if path:
+        _hand_on(ShownTake(spec, path, spec.prompt, cost_usd=None), films)
+    return outcome
+
+
+def _hand_on(take: ShownTake, films: Films) -> None:
+    """Tell the films of a take; one that has to be redrawn waits until frames are laid."""
+    with contextlib.suppress(OSError):
+        if is_as_asked(take):
+            films.arrived(take.spec.number, take.path)
 
 
 async def _lay_frames(session: Session) -> list[Path]:
-    """Lay the numbered frames of every take there is."""
+    """Lay the numbered frames of every take there is; return where the films find their pictures."""
     session.progress.stage = "laying frames"
     store = session.store
     bought = await session.find_bought(session.plan.frames)
     shown = [bought.takes[spec.request_key] for spec in session.plan.frames if spec.request_key in bought.takes]
-    return await asyncio.to_thread(store.lay, [store.adopt(take) for take in shown])
+
+    def lay() -> list[Path]:
+        adopted = [store.adopt(take) for take in shown]
+        store.lay(adopted)
+        return [store.picture(take) for take in adopted]
+
+    return await asyncio.to_thread(lay)
 
 
 def _require_complete(session: Session, record: RunRecord) -> None:
@@ -209,8 +237,8 @@ def _require_complete(session: Session, record: RunRecord) -> None:
         raise error
 
 
-async def _assemble(session: Session, frames: list[Path]) -> Film:
-    """Cut the film from its frames; give up at once when the run is stopped, for nothing is paid for here."""
+async def _assemble(session: Session, films: Films, pictures: list[Path]) -> Film:
+    """Cut the films; give up at once when the run is stopped, for nothing is paid for here. Return the first."""
     session.progress.stage = "assembling the film"
-    target = session.store.folder / f"{session.plan.storyboard}.mp4"
-    return await session.brake.unless_pulled(cut_film(session.plan.timeline, frames, target))
+    cut = await session.brake.unless_pulled(films.cut(pictures))
+    return cut[0]

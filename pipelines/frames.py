@@ -159,6 +159,10 @@ class FrameStore:
             raise
         return [self.frames / f"{take.spec.name}.png" for take in shown]
 
+    def picture(self, take: ShownTake) -> Path:
+        """Return where a take's picture can be read as its frame shows it: the take itself, else the laid frame."""
+        return take.path if is_as_asked(take) else self.frames / f"{take.spec.name}.png"
+
     def _swap_in(self, fresh: Path) -> None:
         old = self.folder / f".frames-{secrets.token_hex(4)}"
         if self.frames.exists():
@@ -175,9 +179,23 @@ class FrameStore:
         """Clear what a killed run left half laid or half cut."""
         for leftover in self.folder.glob(".frames-*"):
             shutil.rmtree(leftover, ignore_errors=True)
-        for leftover in self.folder.glob(f".{'[0-9a-f]' * 16}.mp4"):
+        unnamed = f".{'[0-9a-f]' * 16}.*"
+        for leftover in (*self.folder.glob(unnamed), *(self.folder / "segments").glob(unnamed)):
             with contextlib.suppress(OSError):
                 leftover.unlink()
+
+
+def is_as_asked(take: ShownTake) -> bool:
+    """Say whether a take is a whole PNG of the size asked for, so that its frame shows it as it came."""
+    with take.path.open("rb") as file:
+        head = file.read(_IHDR_END)
+        file.seek(-min(len(_IEND), take.path.stat().st_size), os.SEEK_END)
+        return _shows(take, head, file.read())
+
+
+def _shows(take: ShownTake, head: bytes, tail: bytes) -> bool:
+    sound = len(head) >= _IHDR_END and head.startswith(_PNG_SIGNATURE) and tail.endswith(_IEND)
+    return sound and _png_size(head) == take.spec.aspect.size
 
 
 def _lay_frame(take: ShownTake, target: Path, laid: Mapping[bytes, Path]) -> None:
@@ -192,8 +210,7 @@ def _lay_frame(take: ShownTake, target: Path, laid: Mapping[bytes, Path]) -> Non
 
 def _write_frame(take: ShownTake, account: bytes, target: Path) -> None:
     data = take.path.read_bytes()
-    sound = len(data) > _IHDR_END and data.startswith(_PNG_SIGNATURE) and data.endswith(_IEND)
-    if not sound or _png_size(data) != take.spec.aspect.size:
+    if not _shows(take, data[:_IHDR_END], data[_IHDR_END:]):
         data = _redrawn(take)
     with target.open("wb") as file:
         file.write(data[:_IHDR_END] + account + data[_IHDR_END:])

@@ -3,14 +3,15 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
 
 from pipelines.aspect import AspectRatio, Fit
 from pipelines.pricing import PRICE_LIST, Price
-from pipelines.storyboard.board import BoardFrame, Output, Storyboard
+from pipelines.storyboard.board import BoardFrame, CaptionStyle, Motion, Output, Smooth, SoundMix, Storyboard
+from pipelines.storyboard.timing import cut_points, half_transition
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +54,26 @@ class FrameSpec:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A frame on screen: `length` video frames from video frame `start`."""
+    """A frame on screen: `length` video frames from video frame `start`.
+
+    Attributes:
+        frame: its number.
+        start, length: from the middle of the transition into it to the middle of the one out of it.
+        transition: the type of the one out of it; None for a cut.
+        half: the video frames that this transition takes of this hold, and as many of the next one.
+        motion: over the frame, as long as any of it is on screen.
+        caption: shown from `start` to the next hold's.
+        smooth: in-betweens lead from the middle of this hold to the middle of the next.
+    """
 
     frame: int
     start: int
     length: int
+    transition: str | None = None
+    half: int = 0
+    motion: Motion | None = None
+    caption: str | None = None
+    smooth: Smooth | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +93,8 @@ class Timeline:
     output: Output
     holds: tuple[Hold, ...]
     chapters: tuple[Chapter, ...]
+    captions: CaptionStyle = field(default_factory=CaptionStyle)
+    sound: SoundMix = field(default_factory=SoundMix)
 
     @property
     def video_frames(self) -> int:
@@ -92,19 +110,24 @@ class Timeline:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All that a run has to do, and no more than the storyboard and the model say."""
+    """All that a run has to do, and no more than the storyboard and the model say; one timeline for each output."""
 
     storyboard: str
     title: str
     model: str
     frames: tuple[FrameSpec, ...]
-    timeline: Timeline
+    timelines: tuple[Timeline, ...]
+
+    @property
+    def timeline(self) -> Timeline:
+        """The first output's, and often the only one."""
+        return self.timelines[0]
 
 
 def plan_frames(board: Storyboard, *, model: str) -> Plan:
     """Lay out every frame of `board` for `model`."""
     frames = tuple(_frame_specs(board.frames, model=model))
-    return Plan(board.id, board.title, model, frames, lay_timeline(board))
+    return Plan(board.id, board.title, model, frames, tuple(lay_timeline(board, output) for output in board.outputs))
 
 
 def request_key(*, model: str, prompt: str, steps: int, aspect: AspectRatio, take: int) -> str:
@@ -116,11 +139,12 @@ def request_key(*, model: str, prompt: str, steps: int, aspect: AspectRatio, tak
     return hashlib.sha256(json.dumps(asked, ensure_ascii=False).encode()).hexdigest()
 
 
-def lay_timeline(board: Storyboard) -> Timeline:
-    """Round the cut points, not the holds: in any film each stands within half a video frame of its time."""
-    cuts = list(_cut_points(board))
-    holds = tuple(Hold(number, start, end - start) for number, (start, end) in enumerate(pairwise(cuts)))
-    return Timeline(board.title, board.output, holds, tuple(_chapters(board, cuts)))
+def lay_timeline(board: Storyboard, output: Output | None = None) -> Timeline:
+    """Lay out the film that `output`, by default the first, asks for."""
+    output = output or board.output
+    cuts = cut_points((frame.hold_s for frame in board.frames), output.fps)
+    holds = tuple(_holds(board.frames, cuts, output.fps))
+    return Timeline(board.title, output, holds, tuple(_chapters(board, cuts)), board.captions, board.sound)
 
 
 def _frame_specs(frames: Iterable[BoardFrame], *, model: str) -> Iterator[FrameSpec]:
@@ -144,13 +168,21 @@ def _frame_specs(frames: Iterable[BoardFrame], *, model: str) -> Iterator[FrameS
         )
 
 
-def _cut_points(board: Storyboard) -> Iterator[int]:
-    elapsed_s = Fraction(0)
-    yield 0
-    for frame in board.frames:
-        elapsed_s += frame.hold_s
-        # Half up, not Python's half to even: a hold of one video frame or more then never rounds to none.
-        yield int(elapsed_s * board.output.fps + Fraction(1, 2))
+def _holds(frames: Sequence[BoardFrame], cuts: Sequence[int], fps: Fraction) -> Iterator[Hold]:
+    for number, (frame, (start, end)) in enumerate(zip(frames, pairwise(cuts), strict=True)):
+        following = frames[number + 1] if number + 1 < len(frames) else None
+        transition = frame.transition if following else None
+        goes_on = following is not None and (frame.scene, frame.shot) == (following.scene, following.shot)
+        yield Hold(
+            frame=number,
+            start=start,
+            length=end - start,
+            transition=transition.type if transition else None,
+            half=half_transition(transition.duration_s, fps) if transition else 0,
+            motion=frame.motion,
+            caption=frame.caption,
+            smooth=frame.smooth if goes_on else None,
+        )
 
 
 def _chapters(board: Storyboard, cuts: list[int]) -> Iterator[Chapter]:

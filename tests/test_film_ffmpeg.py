@@ -34,7 +34,10 @@ def test_an_unknown_codec_is_told_with_the_known_ones() -> None:
     with pytest.raises(FilmError) as caught:
         require_encoder("theora")
 
-    assert str(caught.value) == "output.codec: cannot encode 'theora'; choose one of h264"
+    assert (
+        str(caught.value)
+        == "output.codec: cannot encode 'theora'; choose one of av1, gif, h264, h265, prores, vp9, webp"
+    )
 
 
 def test_a_missing_encoder_is_told_with_its_cure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

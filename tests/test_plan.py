@@ -26,7 +26,7 @@ def board_of(*frames: BoardFrame, output: Output = OUTPUT) -> Storyboard:
     """Return a storyboard of these frames; scenes follow from theirs."""
     ids = dict.fromkeys(frame.scene for frame in frames)
     scenes = tuple(BoardScene(scene, scene.title()) for scene in ids)
-    return Storyboard("harbor", "Harbor at dawn", Path("harbor.yaml"), output, Budgets(), scenes, frames)
+    return Storyboard("harbor", "Harbor at dawn", Path("harbor.yaml"), (output,), Budgets(), scenes, frames)
 
 
 @st.composite

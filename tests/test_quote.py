@@ -25,7 +25,7 @@ def plan_of(specs: Sequence[FrameSpec]) -> Plan:
     """Return a plan that shows these frames."""
     output = Output(Fraction(24), Size(1344, 768), "h264", 18, Fit.COVER)
     holds = tuple(Hold(n, n * 96, 96) for n in range(len(specs)))
-    return Plan("harbor", "Harbor at dawn", MODEL, tuple(specs), Timeline("Harbor at dawn", output, holds, ()))
+    return Plan("harbor", "Harbor at dawn", MODEL, tuple(specs), (Timeline("Harbor at dawn", output, holds, ()),))
 
 
 def quote_of(

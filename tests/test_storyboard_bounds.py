@@ -10,7 +10,7 @@ import pytest
 from pipelines.errors import StoryboardError
 from pipelines.storyboard.expansion import MAX_FLAWS
 from pipelines.storyboard.loader import load_storyboard
-from pipelines.storyboard.schema import did_you_mean
+from pipelines.storyboard.values import did_you_mean
 
 Write = Callable[[str], Path]
 # Several times what a quiet machine needs; the faults that these tests guard against took minutes.

@@ -204,16 +204,22 @@ ONE_SHOT = "scenes: [{{id: s, shots: [{{id: t, {}}}]}}]"
         ("prompts: [x]\ndefaults: {hold: 1.5f}", "board.yaml:2:18: defaults.hold: must be a whole number of video frames, got '1.5f'"),
         ("prompts: [x]\ndefaults: {hold: 999999s}", "board.yaml:2:18: defaults.hold: must be at most 86400 s, got '999999s'"),
         ("prompts: [x]\ndefaults: {hold: 10ms}", "board.yaml:2:18: defaults.hold: is shorter than one video frame, which is 41.67 ms here; write 1f or more"),
-        ("prompts: [x]\ndefaults: {transition: {type: dissolve}}", "board.yaml:2:24: defaults.transition: only cut is supported by this version, got 'dissolve'; remove the key or write cut"),
-        ("prompts: [x]\ndefaults: {motion: {type: push_in}}", "board.yaml:2:12: defaults.motion: is no key here; choose one of steps, aspect, hold, transition, style, fit"),
-        ("prompts: [x]\naudio: {track: a.mp3}", "board.yaml:2:1: audio: is no key here; choose one of version, id, title, output, budget, max_frames, defaults, vars, styles, scenes, prompts"),
-        (ONE_SHOT.format("prompt: x, caption: y"), "board.yaml:1:45: scenes.s.shots.t.caption: is no key here; choose one of steps, aspect, hold, transition, style, fit, id, prompt, prompts, frames, matrix, match, fallback_prompts"),
-        ("prompts: [x]\noutput: {size: 101x99}", "board.yaml:2:16: output.size: must be even in both directions for h264, got 101x99; try 102x100"),
+        ("prompts: [x]\ndefaults: {transition: disolve}", "board.yaml:2:24: defaults.transition: is none that storyreel knows: 'disolve'; did you mean 'dissolve'?"),
+        ("prompts: [x]\ndefaults: {transition: {type: cut, duration: 1s}}", "board.yaml:2:24: defaults.transition: a cut takes nothing besides its type; remove duration"),
+        ("prompts: [x]\ndefaults: {transition: {duration: 1s}}", "board.yaml:2:24: defaults.transition: lacks 'type'; add it"),
+        ("prompts: [x, y]\ndefaults: {hold: 1s, transition: {type: dissolve, duration: 2s}}", "board.yaml:2:34: defaults.transition: a dissolve of 2 s does not fit: main/shot-1 is held for 1 s only; shorten it, hold the frame longer, or write transition: cut"),
+        ("prompts: [x]\ndefaults: {motion: {type: push_in, amount: 2}}", "board.yaml:2:44: defaults.motion.amount: must be above 0 and up to 1, got 2"),
+        ("prompts: [x]\ndefaults: {motion: {type: push_in, easy: in_out}}", "board.yaml:2:36: defaults.motion.easy: is no key here; did you mean 'ease'?"),
+        ("prompts: [x]\naudio: {track: a.mp3}", "board.yaml:2:16: audio.track: there is no sound file 'a.mp3'; names are from the storyboard's folder"),
+        (ONE_SHOT.format("prompt: x, sound: b.wav"), "board.yaml:1:52: scenes.s.shots.t.sound: there is no sound file 'b.wav'; names are from the storyboard's folder"),
+        (ONE_SHOT.format("prompt: x, caption: '{{ y }}'"), "board.yaml:1:54: scenes.s.shots.t.caption: 'y' is not defined; choose one of frame, scene, shot, or add it to vars"),
+        (ONE_SHOT.format("prompts: [x, y], motion: push_in, smooth: {}"), "board.yaml:1:59: scenes.s.shots.t.motion: cannot stand beside smooth, which moves the picture; remove one"),
+        ("prompts: [x]\noutput: {size: 101x99}", "board.yaml:2:16: output.size: must be even in both directions, got 101x99; try 102x100"),
         ("prompts: [x]\noutput: {size: big}", "board.yaml:2:16: output.size: must be a width and a height in pixels, like 1344x768, got 'big'"),
         ("prompts: [x]\noutput: {size: 9000x9000}", "board.yaml:2:16: output.size: must be from 2x2 to 7680x7680 pixels, got 9000x9000"),
         ("prompts: [x]\noutput: {fps: 0}", "board.yaml:2:15: output.fps: must be a rate from 1 to 240 like 24, 23.976 or 30000/1001, got 0"),
         ("prompts: [x]\noutput: {fps: fast}", "board.yaml:2:15: output.fps: must be a rate from 1 to 240 like 24, 23.976 or 30000/1001, got 'fast'"),
-        ("prompts: [x]\noutput: {codec: av1}", "board.yaml:2:17: output.codec: must be 'h264', got 'av1'"),
+        ("prompts: [x]\noutput: {codec: av2}", "board.yaml:2:17: output.codec: is none that storyreel knows: 'av2'; did you mean 'av1'?"),
         ("prompts: [x]\noutput: {fit: error}", "board.yaml:2:15: output.fit: must be one of cover, contain, stretch, got 'error'"),
         ("prompts: [x]\noutput: 5", "board.yaml:2:9: output: must be a mapping of keys to values, got 5"),
         ("prompts: [x]\nbudget: {}", "board.yaml:2:9: budget: lacks a cap; add usd or total_usd"),
@@ -294,7 +300,8 @@ def test_all_mistakes_are_told_at_once_in_file_order(write: Write) -> None:
         "or add it to vars",
         "board.yaml:6:49: scenes.arrival.shots.wide.steps: must be between 1 and 8, got 12",
         "board.yaml:7:31: scenes.arrival.shots.near.colour: is no key here; choose one of steps, aspect, hold, "
-        "transition, style, fit, id, prompt, prompts, frames, matrix, match, fallback_prompts",
+        "transition, motion, caption, style, fit, id, prompt, prompts, frames, matrix, match, sound, smooth, "
+        "fallback_prompts",
     ]
 
 

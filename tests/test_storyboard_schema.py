@@ -51,7 +51,7 @@ def test_the_examples_and_the_starter_fit_it() -> None:
         "prompts: [x]\ndefaults: {steps: 9}",
         "prompts: [x]\ndefaults: {aspect: 16:10}",
         "prompts: [x]\ndefaults: {hold: 1 hour}",
-        "prompts: [x]\ndefaults: {transition: dissolve}",
+        "prompts: [x]\ndefaults: {transition: disolve}",
         "prompts: [x]\noutput: {fit: error}",
         "scenes: [{id: ../x, shots: [{prompt: y}]}]",
         "scenes: [{shots: [{prompts: {zero: y}}]}]",
@@ -70,6 +70,9 @@ def test_what_the_loader_refuses_the_schema_refuses(text: str) -> None:
     [
         "prompts: [x]\ndefaults: {hold: 0.5, transition: cut}",
         "prompts: [x]\ndefaults: {hold: 96f, transition: {type: cut}}",
+        "prompts: [x]\ndefaults: {transition: wipe_left, motion: {type: pan_up, amount: 0.2, ease: in_out}}",
+        "prompts: [x]\noutput: [{preset: youtube}, {preset: reel, crf: 20}]\ncaptions: {size: 4, color: '#FFCC00'}",
+        "scenes: [{shots: [{prompts: [x, y], smooth: {fps: 24, method: blend}, caption: both}]}]",
         "prompts: [x]\nbudget: {total_usd: 2, on_exceed: refuse}",
         "prompts: [x]\noutput: {fps: 30000/1001}\nvars: {a: 1, b: true, c: x}",
         "scenes: [{shots: [{prompts: {0: x, 4: y}, frames: 8, matrix: {a: [1, x]}, match: zip}]}]",

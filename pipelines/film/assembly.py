@@ -1,26 +1,45 @@
-"""Timeline + frames -> MP4: stills are encoded, spliced to their holds, and muxed with title and chapters."""
+"""Timeline + frames -> film: segments are encoded as their frames come, by a bounded pool, and joined in the end."""
 
 import asyncio
+import os
+import sys
 import tempfile
-from asyncio.subprocess import PIPE
-from collections.abc import Iterator, Sequence
+import threading
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
-from pipelines.errors import FilmError
+from pipelines.aspect import Fit
+from pipelines.errors import FilmError, StorageError
 from pipelines.files import atomic_path
-from pipelines.film.encoding import rate
-from pipelines.film.ffmpeg import file_url, require_encoder, running_ffmpeg
-from pipelines.film.identity import film_identity, identity_mark, read_identity
-from pipelines.film.metadata import film_metadata
-from pipelines.film.pictures import require_fitting
-from pipelines.film.probe import Film, read_film
-from pipelines.film.stills import encode_copies, write_stills
+from pipelines.film.copies import Copies, encode_copies
+from pipelines.film.encoding import encoder_arguments
+from pipelines.film.ffmpeg import require_encoder
+from pipelines.film.identity import film_identity, frame_identity, identity_mark, read_identity
+from pipelines.film.joining import Reel, join_pieces
+from pipelines.film.painting import Painter, require_size
+from pipelines.film.pieces import Craft, encode_piece
+from pipelines.film.probe import Film, read_animation, read_film
+from pipelines.film.segments import Segment, cut_segments
+from pipelines.film.sound import mixed_sound
 from pipelines.plan import Timeline
+from pipelines.storyboard.board import Output
+from pipelines.storyboard.presets import encoding_of
 
-__all__ = ["Film", "assemble_film", "cut_film", "require_encoder"]
+__all__ = ["Cutter", "Film", "assemble_film", "cut_film", "require_encoder"]
 
-# Players round what they show to the file's own clock: make it fine, and a whole multiple of the video frame.
-_CLOCK_MIN_HZ = 10_000
+# The picture of each frame by its number: all of them, or those that are there.
+Frames = Sequence[Path] | Mapping[int, Path]
+
+_NICENESS = 10
+_MOST_WORKERS = 8
+# What may be in the works at once, in pixels: pictures of 33 million each must not be eight at a time.
+_PIXELS_AT_WORK = 40_000_000
 
 
 def assemble_film(timeline: Timeline, frames: Sequence[Path], target: Path) -> Film:
@@ -28,14 +47,22 @@ def assemble_film(timeline: Timeline, frames: Sequence[Path], target: Path) -> F
     return asyncio.run(cut_film(timeline, frames, target))
 
 
-async def cut_film(timeline: Timeline, frames: Sequence[Path], target: Path, *, limit_s: float | None = None) -> Film:
-    """Make the MP4 of `timeline` at `target`, whole or not at all, and check it against the timeline.
+async def cut_film(
+    timeline: Timeline,
+    frames: Sequence[Path],
+    target: Path,
+    *,
+    segments: Path | None = None,
+    limit_s: float | None = None,
+) -> Film:
+    """Make the film of `timeline` at `target`, whole or not at all, and check it against the timeline.
 
     Args:
-        timeline: which frame is on screen for how many video frames, and the film's size, rate and quality.
+        timeline: which frame is on screen when and how, and the film's size, rate and quality.
         frames: PNG files; `frames[n]` is frame number n. Sizes and pixel formats may differ.
         target: where the film goes; its folder is made. Cancelling leaves it as it was. A film that stands there
             already and would come out the same is left as it is.
+        segments: a folder that keeps encoded pieces for another time; by default none are kept.
         limit_s: seconds to give up after; by default a bound that grows with the work.
 
     Raises:
@@ -43,51 +70,176 @@ async def cut_film(timeline: Timeline, frames: Sequence[Path], target: Path, *, 
             the timeline.
         StorageError: the film could not be written.
     """
-    await asyncio.to_thread(require_encoder, timeline.output.codec)
-    identity = await asyncio.to_thread(film_identity, timeline, frames)
-    if await asyncio.to_thread(read_identity, target) == identity:
-        return _planned(timeline, target)
-    await asyncio.to_thread(require_fitting, frames, timeline.output)
-    limit_s = limit_s or _time_limit_s(timeline)
-    with atomic_path(target) as temporary, tempfile.TemporaryDirectory(prefix="storyreel-") as folder:
+    with tempfile.TemporaryDirectory(prefix="storyreel-") as folder:
+        async with Cutter(timeline, segments or Path(folder)) as cutter:
+            return await cutter.cut(frames, target, limit_s=limit_s)
+
+
+class Cutter:
+    """Cuts one film. Tell it of frames as they come, and it encodes what they complete; then let it cut the film.
+
+    Pieces are kept in a folder under the hash of all that went into them, so that no piece is encoded twice.
+    """
+
+    def __init__(self, timeline: Timeline, folder: Path) -> None:
+        self._timeline = timeline
+        self._folder = folder
+        self._segments = cut_segments(timeline)
+        self._workers = _workers(timeline)
+        self._room = asyncio.Semaphore(self._workers)
+        self._threads = ThreadPoolExecutor(self._workers, "painter", initializer=_yield_to_others)
+        self._locks: defaultdict[Path, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._crafting = asyncio.Lock()
+        self._craft: Craft | None = None
+        # What the film was made of, once it is cut.
+        self.used: set[Path] = set()
+        self._present: dict[int, Path] = {}
+        self._complete: asyncio.PriorityQueue[int] = asyncio.PriorityQueue()
+        self._early: list[asyncio.Task[None]] = []
+        self._waiting = {number: set(segment.frames) for number, segment in enumerate(self._segments)}
+        self._awaited_by: defaultdict[int, list[int]] = defaultdict(list)
+        for number, frames in self._waiting.items():
+            for frame in frames:
+                self._awaited_by[frame].append(number)
+
+    async def __aenter__(self) -> Self:
+        self._early = [asyncio.create_task(self._encode_early()) for _ in range(self._workers)]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for task in self._early:
+            task.cancel()
+        await asyncio.gather(*self._early, return_exceptions=True)
+        self._threads.shutdown()
+
+    def arrived(self, frame: int, path: Path) -> None:
+        """Take note of a frame's picture; segments that lack no other are encoded in the background.
+
+        What goes wrong there is met again, and told, when the film is cut.
+        """
+        self._present[frame] = path
+        for number in self._awaited_by[frame]:
+            self._waiting[number].discard(frame)
+            if not self._waiting[number]:
+                self._complete.put_nowait(number)
+
+    async def cut(self, frames: Sequence[Path], target: Path, *, limit_s: float | None = None) -> Film:
+        """Make the film at `target`; see `cut_film`."""
+        timeline = self._timeline
+        await asyncio.to_thread(require_encoder, timeline.output.codec)
+        limit_s = limit_s or _time_limit_s(timeline)
         try:
             async with asyncio.timeout(limit_s):
-                await _write_film(timeline, frames, temporary, folder=Path(folder), comment=identity_mark(identity))
-                film = await read_film(temporary, name=target)
+                return await self._cut(frames, target)
         except TimeoutError as exc:
             raise FilmError(f"{target}: not finished after {limit_s:.0f} s; is the machine overloaded?") from exc
-        _require_as_planned(film, timeline)
-    return film
+
+    async def _cut(self, frames: Sequence[Path], target: Path) -> Film:
+        timeline = self._timeline
+        pieces = [self._path(segment, frames) for segment in self._segments]
+        sound = mixed_sound(timeline, self._folder)
+        self.used = {*pieces, *([sound.path] if sound else ())}
+        identity = film_identity(timeline, pieces, sound.path if sound else None)
+        if await asyncio.to_thread(read_identity, target) == identity:
+            return _planned(timeline, target)
+        if timeline.output.fit is Fit.ERROR:
+            await asyncio.to_thread(require_size, frames, timeline.output.size)
+        with atomic_path(target) as temporary, tempfile.TemporaryDirectory(prefix="storyreel-") as folder:
+            await self._encode_missing(pieces, frames)
+            if sound:
+                await sound.mix()
+            reel = Reel(self._segments, pieces, sound.path if sound else None)
+            mark = identity_mark(identity)
+            await join_pieces(reel, timeline, temporary, comment=mark, folder=Path(folder))
+            film = await _read_back(temporary, timeline, name=target)
+            try:
+                _require_as_planned(film, timeline)
+            except FilmError:
+                # One of them is not what its name says: the next run makes them anew.
+                for piece in pieces:
+                    piece.unlink(missing_ok=True)
+                raise
+        return film
+
+    async def _encode_missing(self, pieces: Sequence[Path], frames: Sequence[Path]) -> None:
+        """Encode every segment whose piece is not there; the first failure ends it."""
+        missing = iter([number for number, piece in enumerate(pieces) if not piece.is_file()])
+
+        async def encode() -> None:
+            for number in missing:
+                await self._encode(self._segments[number], frames)
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(self._workers):
+                    group.create_task(encode())
+        except* (FilmError, StorageError) as errors:
+            raise errors.exceptions[0] from None
+
+    async def _encode_early(self) -> None:
+        while True:
+            segment = self._segments[await self._complete.get()]
+            with suppress(FilmError, StorageError):
+                await self._encode(segment, self._present)
+
+    async def _encode(self, segment: Segment, frames: Frames) -> None:
+        """Encode a segment, unless somebody has, or does at this moment."""
+        path = self._path(segment, frames)
+        async with self._locks[path], self._room:
+            if path.is_file():
+                return
+            craft = await self._crafted()
+            painter = Painter(self._timeline.output, frames)
+            with tempfile.TemporaryDirectory(prefix="storyreel-") as folder:
+                await encode_piece(segment, path, craft=craft, painter=painter, folder=Path(folder))
+
+    def _path(self, segment: Segment, frames: Frames) -> Path:
+        output, style = replace(self._timeline.output, name=""), self._timeline.captions
+        captioned = style.burn and any(text for _, text in segment.captions)
+        besides = (output, encoder_arguments(output), style if captioned else None)
+        identities = {frame: frame_identity(frames[frame]) for frame in segment.frames}
+        return self._folder / f"{segment.key(identities, besides)}.{encoding_of(output.codec).piece}"
+
+    async def _crafted(self) -> Craft:
+        async with self._crafting:
+            if self._craft is None:
+                output = self._timeline.output
+                self._craft = Craft(output, self._timeline.captions, await _copies(output), self._threads)
+        return self._craft
 
 
-async def _write_film(timeline: Timeline, frames: Sequence[Path], path: Path, *, folder: Path, comment: str) -> None:
-    (folder / "metadata.txt").write_text(film_metadata(timeline, comment=comment), encoding="utf-8")
-    copies = await encode_copies(timeline.output, timeline.holds, folder=folder)
-    async with running_ffmpeg(_mux_arguments(timeline, path), folder=folder, stdin=PIPE) as muxer:
-        assert muxer.stdin is not None
-        await write_stills(frames, timeline.holds, timeline.output, copies=copies, sink=muxer.stdin, folder=folder)
+async def _copies(output: Output) -> Copies | None:
+    if encoding_of(output.codec).piece != "h264":
+        return None
+    with tempfile.TemporaryDirectory(prefix="storyreel-") as folder:
+        return await encode_copies(output, folder=Path(folder))
 
 
-def _mux_arguments(timeline: Timeline, path: Path) -> list[str]:
-    fps = timeline.output.fps
-    clock_hz = fps.numerator * -(-_CLOCK_MIN_HZ // fps.numerator)
-    # Delimiters, x264's notes and repeated headers go: an MP4 keeps the headers once, on its own.
-    lean = "filter_units=remove_types=6-9"
-    times = f"setts=pts=N:dts=N:duration=1:time_base={fps.denominator}/{fps.numerator}"
-    return [
-        *("-r", rate(fps), "-f", "h264", "-i", "pipe:0"),
-        *("-f", "ffmetadata", "-i", "metadata.txt", "-map", "0:v", "-map_metadata", "1", "-map_chapters", "1"),
-        *("-c", "copy", "-bsf:v", f"{lean},{times}"),
-        *("-video_track_timescale", str(clock_hz), "-movie_timescale", str(clock_hz)),
-        *("-movflags", "+faststart", "-f", "mp4", file_url(path)),
-    ]
+def _workers(timeline: Timeline) -> int:
+    size = timeline.output.size
+    return max(1, min(os.cpu_count() or 1, _MOST_WORKERS, _PIXELS_AT_WORK // (size.width * size.height)))
+
+
+def _yield_to_others() -> None:
+    """Let whoever buys frames meanwhile go first; where threads have no priority of their own, all go alike."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
 
 
 def _time_limit_s(timeline: Timeline) -> float:
     """Return a generous bound: a hundred times what a slow machine takes."""
     size = timeline.output.size
     megapixels = size.width * size.height / 1e6
-    return 120 + megapixels * (10 * len(timeline.holds) + 0.1 * timeline.video_frames)
+    return 120 + megapixels * (10 * len(timeline.holds) + 3 * timeline.video_frames)
+
+
+async def _read_back(path: Path, timeline: Timeline, *, name: Path) -> Film:
+    fps = timeline.output.fps
+    if encoding_of(timeline.output.codec).copies:
+        return await read_film(path, fps=fps, name=name)
+    return await asyncio.to_thread(read_animation, path, fps=fps, name=name)
 
 
 def _require_as_planned(film: Film, timeline: Timeline) -> None:

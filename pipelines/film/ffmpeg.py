@@ -13,8 +13,7 @@ from pathlib import Path
 import imageio_ffmpeg
 
 from pipelines.errors import FilmError, StorageError
-
-ENCODERS = {"h264": "libx264"}
+from pipelines.storyboard.presets import codec_names, encoding_of
 
 _CURE = "reinstall imageio-ffmpeg, or let IMAGEIO_FFMPEG_EXE name a working ffmpeg"
 _COMMON = ("-y", "-nostdin", "-hide_banner", "-loglevel", "error")
@@ -44,13 +43,14 @@ def require_encoder(codec: str) -> None:
     Raises:
         FilmError: ffmpeg is missing or does not run, or it cannot encode this.
     """
-    encoder = ENCODERS.get(codec)
-    if encoder is None:
-        raise FilmError(f"output.codec: cannot encode {codec!r}; choose one of {', '.join(sorted(ENCODERS))}")
-    binary = ffmpeg_binary()
+    if codec not in codec_names():
+        raise FilmError(f"output.codec: cannot encode {codec!r}; choose one of {', '.join(codec_names())}")
+    binary, encoding = ffmpeg_binary(), encoding_of(codec)
     # A row reads ` V....D libx264    what it is`.
-    if not any(row.split()[1:2] == [encoder] for row in _list_encoders(binary).splitlines()):
-        raise FilmError(f"{binary}: this ffmpeg has no {encoder} to encode {codec} with; {_CURE}")
+    known = {row.split()[1] for row in _list_encoders(binary).splitlines() if len(row.split()) > 1}
+    for encoder in (encoding.encoder, *encoding.needs):
+        if encoder not in known:
+            raise FilmError(f"{binary}: this ffmpeg has no {encoder} to encode {codec} with; {_CURE}")
 
 
 def file_url(path: Path) -> str:
@@ -60,9 +60,11 @@ def file_url(path: Path) -> str:
 
 @contextlib.asynccontextmanager
 async def running_ffmpeg(
-    arguments: Sequence[str], *, folder: Path, stdin: int = DEVNULL, stdout: int = DEVNULL
+    arguments: Sequence[str], *, folder: Path, stdin: int = DEVNULL, stdout: int = DEVNULL, niceness: int = 0
 ) -> AsyncIterator[Process]:
     """Run ffmpeg in `folder` while the block feeds or reads it; on leaving the block it has ended, and well.
+
+    With a `niceness` above 0 it yields the processor to others.
 
     When the block fails or is cancelled, the child is terminated, then killed. A child that stops reading its stdin
     ends the block early, and its own complaint is raised.
@@ -73,6 +75,8 @@ async def running_ffmpeg(
     """
     process = await _start(arguments, folder=folder, stdin=stdin, stdout=stdout)
     assert process.stderr is not None
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, process.pid, niceness)
     complaint = asyncio.create_task(_read_tail(process.stderr))
     stopped_reading = (BrokenPipeError, ConnectionResetError) if process.stdin else ()
     try:

@@ -1,4 +1,4 @@
-"""What a film was made of, written into it: a film that would come out the same is not made again."""
+"""What a film is made of, as a mark in it: a film that would come out the same is not made again."""
 
 import hashlib
 import re
@@ -6,30 +6,33 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipelines.errors import FilmError
-from pipelines.film.encoding import encoder_arguments, picture_filter
 from pipelines.plan import Timeline
+from pipelines.storyboard.presets import encoding_of
 
 _MARK = "storyreel:"
 _MARKED = re.compile(rb"storyreel:([0-9a-f]{64})")
-# The headers stand first (faststart) and take a few bytes a video frame.
+# The mark stands in the headers or, in some formats, at the end; headers take a few bytes a video frame.
 _HEADERS_MAX_BYTES = 32 << 20
 
 
-def film_identity(timeline: Timeline, frames: Sequence[Path]) -> str:
-    """Return the hex sha-256 of all that goes into a film: timeline, encoding, each frame's size and time of change.
+def frame_identity(frame: Path) -> str:
+    """Return what tells this picture from any other: its file's name, size and time of change.
 
     Raises:
-        FilmError: a frame is gone.
+        FilmError: it is gone.
     """
-    digest = hashlib.sha256(repr((timeline, picture_filter(timeline.output))).encode())
-    digest.update(repr(encoder_arguments(timeline.output)).encode())
-    for frame in frames:
-        try:
-            stat = frame.stat()
-        except OSError as exc:
-            raise FilmError(f"{frame}: cannot be read: {exc.strerror}; render again to lay it anew") from exc
-        digest.update(f"{stat.st_size} {stat.st_mtime_ns}\n".encode())
-    return digest.hexdigest()
+    try:
+        stat = frame.stat()
+    except OSError as exc:
+        raise FilmError(f"{frame}: cannot be read: {exc.strerror}; render again to lay it anew") from exc
+    return f"{frame.name} {stat.st_size} {stat.st_mtime_ns}"
+
+
+def film_identity(timeline: Timeline, pieces: Sequence[Path], sound: Path | None) -> str:
+    """Return the hex sha-256 of all that goes into a film: its timeline and its pieces, each named by its own key."""
+    output = encoding_of(timeline.output.codec)
+    made_of = [piece.name for piece in pieces], sound.name if sound else None
+    return hashlib.sha256(repr((timeline, output, made_of)).encode()).hexdigest()
 
 
 def identity_mark(identity: str) -> str:

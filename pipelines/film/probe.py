@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+from PIL import Image, ImageSequence
+
 from pipelines.aspect import Size
 from pipelines.errors import FilmError
 from pipelines.film.ffmpeg import file_url, running_ffmpeg
@@ -40,11 +42,12 @@ def probe_film(path: Path) -> Film:
     return asyncio.run(read_film(path))
 
 
-async def read_film(path: Path, *, name: Path | None = None) -> Film:
+async def read_film(path: Path, *, fps: Fraction | None = None, name: Path | None = None) -> Film:
     """Read what the film at `path` holds: every packet's time and length, in presentation.
 
     Args:
-        path: the MP4.
+        path: the film.
+        fps: its rate; where its format keeps time too coarsely to tell, pictures stand within a tick of their time.
         name: what the record and the messages call it, where its present name is not its last.
 
     Raises:
@@ -54,7 +57,7 @@ async def read_film(path: Path, *, name: Path | None = None) -> Film:
     arguments = ["-i", file_url(path), "-map", "0:v:0", "-c", "copy", "-f", "framecrc", "-"]
     async with running_ffmpeg(arguments, folder=Path.cwd(), stdout=PIPE) as process:
         assert process.stdout is not None
-        track = await _read_track(process.stdout, name or path)
+        track = await _read_track(process.stdout, name or path, fps)
     if not track.video_frames:
         raise FilmError(f"{name or path}: holds no video; render again")
     length_s = track.length * track.tick_s
@@ -63,25 +66,33 @@ async def read_film(path: Path, *, name: Path | None = None) -> Film:
 
 @dataclass(slots=True)
 class _Track:
-    """What was read so far: `length` is each video frame's, in ticks."""
+    """What was read so far: `length` is each video frame's, in ticks; a fraction where ticks are coarse."""
 
     size: Size
     tick_s: Fraction
-    length: int = 0
+    length: Fraction = Fraction(0)
     video_frames: int = 0
 
+    def stands(self, start: int, duration: int) -> bool:
+        """Say whether the next packet stands at its time, for its time."""
+        coarse = self.length.denominator > 1
+        late, long = start - self.video_frames * self.length, duration - self.length
+        return abs(late) <= coarse and abs(long) <= coarse
 
-async def _read_track(lines: AsyncIterable[bytes], name: Path) -> _Track:
+
+async def _read_track(lines: AsyncIterable[bytes], name: Path, fps: Fraction | None) -> _Track:
     track = _Track(Size(0, 0), Fraction(0))
     async for line in lines:
         match line.decode().split():
             case ["#tb", _, text]:
                 track.tick_s = Fraction(text)
+                ticks = 1 / (fps * track.tick_s) if fps else Fraction(0)
+                track.length = ticks if ticks.denominator > 1 else Fraction(0)
             case ["#dimensions", _, text]:
                 track.size = Size.parse(text)
             case ["0,", _, pts, duration, *_]:
-                track.length = track.length or _ticks(duration)
-                if (_ticks(pts), _ticks(duration)) != (track.video_frames * track.length, track.length):
+                track.length = track.length or Fraction(_ticks(duration))
+                if not track.stands(_ticks(pts), _ticks(duration)):
                     raise FilmError(
                         f"{name}: video frame {track.video_frames} does not stand at its time; render again"
                     )
@@ -91,3 +102,21 @@ async def _read_track(lines: AsyncIterable[bytes], name: Path) -> _Track:
 
 def _ticks(column: str) -> int:
     return int(column.rstrip(","))
+
+
+def read_animation(path: Path, *, fps: Fraction, name: Path) -> Film:
+    """Read what an animated GIF or WebP holds; equal pictures in a row are one there, shown for longer.
+
+    Raises:
+        FilmError: it is none.
+    """
+    try:
+        with Image.open(path) as animation:
+            size, shown_ms = Size(*animation.size), 0
+            for picture in ImageSequence.Iterator(animation):
+                picture.load()
+                shown_ms += int(picture.info.get("duration", 0))
+    except (OSError, SyntaxError, ValueError) as exc:
+        raise FilmError(f"{name}: cannot be read back: {exc}; render again") from exc
+    video_frames = round(shown_ms * fps / 1000)
+    return Film(name, video_frames, video_frames / fps, size, fps)

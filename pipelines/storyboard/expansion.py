@@ -11,26 +11,32 @@ from pathlib import Path
 
 from pipelines.aspect import AspectRatio, Fit
 from pipelines.budget import Budgets
-from pipelines.storyboard.board import BoardFrame, BoardScene, Output, Storyboard
-from pipelines.storyboard.schema import (
-    MAX_PROMPT_CHARS,
-    Cascading,
-    HoldLength,
-    SceneNoun,
-    ShotNoun,
-    StoryboardNoun,
-    did_you_mean,
+from pipelines.storyboard.board import (
+    BoardFrame,
+    BoardScene,
+    CaptionStyle,
+    Motion,
+    MotionType,
+    Output,
+    Smooth,
+    Storyboard,
+    Transition,
 )
+from pipelines.storyboard.film_schema import MotionNoun, TransitionNoun
+from pipelines.storyboard.noun import YamlPath
+from pipelines.storyboard.schema import Cascading, SceneNoun, ShotNoun, StoryboardNoun
+from pipelines.storyboard.sounds import Placing, nowhere, sound_mix
 from pipelines.storyboard.templates import PromptTemplateError, Templates
+from pipelines.storyboard.timing import cut_points, half_transition
+from pipelines.storyboard.transitions import CUT
+from pipelines.storyboard.values import MAX_CAPTION_CHARS, MAX_PROMPT_CHARS, Duration, did_you_mean
 
 MAX_FILM_S = 24 * 3600
 MAX_FLAWS = 1000
 _DEFAULT_STEPS = 4
 _DEFAULT_ASPECT = AspectRatio.LANDSCAPE
-_DEFAULT_HOLD = HoldLength(Fraction(4))
+_DEFAULT_HOLD = Duration(Fraction(4))
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-
-YamlPath = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +74,14 @@ class _Shot:
         return (*self.path, key), None
 
 
-def expand(noun: StoryboardNoun, *, path: Path, default_id: str) -> Storyboard:
+def expand(noun: StoryboardNoun, *, path: Path, default_id: str, placing: Placing = nowhere) -> Storyboard:
     """Resolve a storyboard as it was written.
 
     Args:
         noun: the storyboard.
         path: where it came from.
         default_id: its id if it names none.
+        placing: tells where in the file something stands.
 
     Raises:
         ExpansionError: names are missing or taken twice, prompts are too long, holds too short, frames too many.
@@ -84,20 +91,36 @@ def expand(noun: StoryboardNoun, *, path: Path, default_id: str) -> Storyboard:
     expansion = _Expansion(noun)
     shots = expansion.few_enough(expansion.shots(title))
     frames = tuple(expansion.frames(shots))
+    outputs = expansion.outputs(frames[0].aspect) if frames else ()
+    expansion.check_transitions(shots, frames, outputs)
     if expansion.flaws:
         raise ExpansionError(list(expansion.flaws))
-    output = noun.output
-    size = output.size or (noun.defaults.aspect or frames[0].aspect).size
+    captions = noun.captions
     return Storyboard(
         id=board_id,
         title=title,
         path=path,
-        output=Output(output.fps, size, output.codec, output.crf, output.fit),
+        outputs=outputs,
         budgets=Budgets(noun.budget.usd, noun.budget.total_usd, on_exceed=noun.budget.on_exceed)
         if noun.budget
         else Budgets(),
         scenes=tuple(dict.fromkeys(shot.scene for shot in shots)),
         frames=frames,
+        captions=CaptionStyle(
+            burn=captions.burn,
+            position=captions.position,
+            size=Fraction(captions.size) / 100,
+            color=captions.color,
+            outline=captions.outline,
+            font=captions.font,
+        ),
+        sound=sound_mix(
+            noun.audio,
+            [(shot.path, shot.noun, _frame_count(shot.noun)) for shot in shots],
+            folder=path.parent,
+            fps=outputs[0].fps,
+            placing=placing,
+        ),
     )
 
 
@@ -107,6 +130,8 @@ class _Expansion:
         self._templates = Templates()
         # Prompts and styles already found wrong: each is told once, not for every frame that it makes.
         self._broken: set[YamlPath] = set()
+        # Video frames, where a time is written in them, are the first output's.
+        self._fps = noun.output[0].rate
         # Keys only: thousands of flaws are told apart as fast as one.
         self.flaws: dict[Flaw, None] = {}
 
@@ -153,6 +178,27 @@ class _Expansion:
         if elapsed_s > MAX_FILM_S:
             self._note(Flaw((), f"the film would be {float(elapsed_s) / 3600:.1f} hours long, more than 24"))
 
+    def outputs(self, first_aspect: AspectRatio) -> tuple[Output, ...]:
+        """Return the films to make: what each output says, else its preset, else what is usual."""
+        size = (self._noun.defaults.aspect or first_aspect).size
+        names = [
+            noun.name or noun.preset or noun.codec_name if index else "" for index, noun in enumerate(self._noun.output)
+        ]
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                self._note(Flaw(("output", index), f"is the second one called {name!r}; give it a name of its own"))
+        return tuple(noun.resolved(size=size, name=name) for noun, name in zip(self._noun.output, names, strict=True))
+
+    def check_transitions(
+        self, shots: Sequence[_Shot], frames: Sequence[BoardFrame], outputs: Sequence[Output]
+    ) -> None:
+        """Require that transitions fit into the holds around them, in every output."""
+        paths = [shot.inherit("transition")[0] for shot in shots for _ in range(_frame_count(shot.noun))]
+        for output in outputs:
+            for number, message in _crowded(frames, output.fps):
+                if paths[number] not in self._broken:
+                    self._break(paths[number], message)
+
     def few_enough(self, shots: Iterable[_Shot]) -> list[_Shot]:
         """Count before anything is built: a matrix may ask for more frames than fit in memory."""
         counted: list[_Shot] = []
@@ -180,12 +226,18 @@ class _Expansion:
     def _shot_frames(self, shot: _Shot) -> Iterator[BoardFrame]:
         hold_s = self._hold_s(shot)
         style = self._style(shot)
+        count = _frame_count(shot.noun)
+        smooth = _smooth(shot) if count > 1 else None
+        transition, motion = _transition(shot, self._fps), _motion(shot)
+        if smooth and shot.noun.motion and motion:
+            self._note(Flaw((*shot.path, "motion"), "cannot stand beside smooth, which moves the picture; remove one"))
         steps, aspect, fit = (shot.inherit(key)[1] for key in ("steps", "aspect", "fit"))
         for index, (names, (path, prompt)) in enumerate(itertools.product(_combinations(shot.noun), _prompts(shot))):
             every = {**self._noun.vars, **names}
             given = {"scene": shot.scene.id, "shot": shot.id, "frame": str(index), **every}
             prompts = [(path, prompt), *_fallbacks(shot)]
             rendered = [self._rendered(where, text, style, given) for where, text in prompts]
+            last = index == count - 1
             yield BoardFrame(
                 scene=shot.scene.id,
                 shot=shot.id,
@@ -195,15 +247,20 @@ class _Expansion:
                 aspect=aspect or _DEFAULT_ASPECT,  # type: ignore[arg-type]
                 hold_s=hold_s,
                 fit=fit or Fit.COVER,  # type: ignore[arg-type]
+                # In-betweens stand where transitions and moves would.
+                transition=transition if last or smooth is None else None,
+                motion=motion if smooth is None else None,
+                caption=self._caption(shot, given),
+                smooth=smooth,
             )
 
     def _hold_s(self, shot: _Shot) -> Fraction:
         path, hold = shot.inherit("hold")
-        fps = self._noun.output.fps
-        length = hold if isinstance(hold, HoldLength) else _DEFAULT_HOLD
-        hold_s = length.seconds(fps)
-        if hold_s * fps < 1:
-            frame_ms = float(1000 / fps)
+        length = hold if isinstance(hold, Duration) else _DEFAULT_HOLD
+        hold_s = length.seconds(self._fps)
+        slowest = min(output.rate for output in self._noun.output)
+        if hold_s * slowest < 1:
+            frame_ms = float(1000 / slowest)
             message = f"is shorter than one video frame, which is {frame_ms:.4g} ms here; write 1f or more"
             self._note(Flaw(path, message))
         return hold_s
@@ -217,6 +274,19 @@ class _Expansion:
             self._note(Flaw(path, f"no style is called {style!r}{known}"))
             return None
         return style
+
+    def _caption(self, shot: _Shot, names: Mapping[str, str]) -> str | None:
+        path, text = shot.inherit("caption")
+        if not isinstance(text, str) or path in self._broken or len(self.flaws) >= MAX_FLAWS:
+            return None
+        try:
+            caption = self._templates.render(text, names).strip()
+        except PromptTemplateError as exc:
+            self._break(path, str(exc))
+            return None
+        if flaw := _text_flaw(caption) or _length_flaw(caption, MAX_CAPTION_CHARS, "captions"):
+            self._break(path, flaw)
+        return caption
 
     def _rendered(self, path: YamlPath, text: str, style: str | None, names: Mapping[str, str]) -> str:
         """Return a prompt filled in and dressed in its style, or as written where that cannot be done."""
@@ -262,15 +332,61 @@ class _Expansion:
 
 
 def _prompt_flaw(prompt: str) -> str | None:
-    if not 1 <= len(prompt) <= MAX_PROMPT_CHARS:
-        return f"is {len(prompt):,} characters once filled in; prompts have 1 to {MAX_PROMPT_CHARS:,}"
-    if match := _CONTROL.search(prompt):
+    return _length_flaw(prompt, MAX_PROMPT_CHARS, "prompts") or _text_flaw(prompt)
+
+
+def _length_flaw(text: str, most: int, what: str) -> str | None:
+    if 1 <= len(text) <= most:
+        return None
+    return f"is {len(text):,} characters once filled in; {what} have 1 to {most:,}"
+
+
+def _text_flaw(text: str) -> str | None:
+    if match := _CONTROL.search(text):
         return f"holds the control character {match[0]!r}; remove it"
     try:
-        prompt.encode()
+        text.encode()
     except UnicodeEncodeError:
         return "holds half of a surrogate pair, which is no character; remove it"
     return None
+
+
+def _transition(shot: _Shot, fps: Fraction) -> Transition | None:
+    _, noun = shot.inherit("transition")
+    if not isinstance(noun, TransitionNoun) or noun.type == CUT:
+        return None
+    return Transition(noun.type, noun.duration.seconds(fps))
+
+
+def _motion(shot: _Shot) -> Motion | None:
+    _, noun = shot.inherit("motion")
+    if not isinstance(noun, MotionNoun) or noun.type is MotionType.NONE:
+        return None
+    return Motion(noun.type, Fraction(noun.amount), noun.ease)
+
+
+def _smooth(shot: _Shot) -> Smooth | None:
+    noun = shot.noun.smooth
+    return Smooth(noun.fps, noun.method) if noun else None
+
+
+def _crowded(frames: Sequence[BoardFrame], fps: Fraction) -> Iterator[tuple[int, str]]:
+    """Yield the frames whose transition does not fit, and why: it would be longer than a hold beside it."""
+    cuts = cut_points((frame.hold_s for frame in frames), fps)
+    halves = [half_transition(frame.transition.duration_s, fps) if frame.transition else 0 for frame in frames]
+    halves[-1:] = [0]
+    for number, frame in enumerate(frames):
+        before, after = (halves[number - 1] if number else 0), halves[number]
+        if 2 * max(before, after) <= cuts[number + 1] - cuts[number]:
+            continue
+        blamed = number if after >= before else number - 1
+        transition = frames[blamed].transition
+        assert transition is not None
+        yield (
+            blamed,
+            f"a {transition.type} of {float(transition.duration_s):g} s does not fit: {frame.scene}/{frame.shot} is "
+            f"held for {float(frame.hold_s):g} s only; shorten it, hold the frame longer, or write transition: cut",
+        )
 
 
 def _prompts(shot: _Shot) -> list[tuple[YamlPath, str]]:

@@ -11,18 +11,20 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from pipelines.errors import Problem, StoryboardError
-from pipelines.storyboard.board import Storyboard
-from pipelines.storyboard.expansion import MAX_FLAWS, ExpansionError, Flaw, YamlPath, expand
-from pipelines.storyboard.schema import (
-    BudgetNoun,
-    Cascading,
+from pipelines.storyboard.board import Place, Storyboard
+from pipelines.storyboard.expansion import MAX_FLAWS, ExpansionError, Flaw, expand
+from pipelines.storyboard.film_schema import (
+    AudioNoun,
+    CaptionsNoun,
+    MotionNoun,
     OutputNoun,
-    SceneNoun,
-    ShotNoun,
-    StoryboardNoun,
-    did_you_mean,
-    shown,
+    SmoothNoun,
+    SoundNoun,
+    TransitionNoun,
 )
+from pipelines.storyboard.noun import YamlPath
+from pipelines.storyboard.schema import BudgetNoun, Cascading, SceneNoun, ShotNoun, StoryboardNoun
+from pipelines.storyboard.values import did_you_mean, shown
 from pipelines.storyboard.yaml_tree import YamlError, YamlTree, parse_yaml
 
 MAX_BYTES = 8 << 20
@@ -107,9 +109,15 @@ class _Loading:
         except ExpansionError as exc:
             problems = [self._problem(flaw) for flaw in exc.flaws]
             raise StoryboardError(_in_file_order([*repeated, *problems])) from exc
-        if repeated:
-            raise StoryboardError(_in_file_order(repeated))
+        if problems := [*repeated, *self._missing_sounds(board)]:
+            raise StoryboardError(_in_file_order(problems))
         return board
+
+    def _missing_sounds(self, board: Storyboard) -> Iterator[Problem]:
+        for sound in board.sound.sounds:
+            if not sound.file.is_file():
+                message = f"there is no sound file {str(sound.file)!r}; names are from the storyboard's folder"
+                yield Problem(str(self._path), sound.place.line, sound.place.column, sound.place.where, message)
 
     def _repeated(self) -> Iterator[Problem]:
         for mark, (path, key) in itertools.islice(self._tree.repeated.items(), MAX_FLAWS):
@@ -128,7 +136,11 @@ class _Loading:
         return heapq.nsmallest(MAX_FLAWS, found, key=place)
 
     def _expand(self, noun: StoryboardNoun) -> Storyboard:
-        return expand(noun, path=self._path, default_id=_id_of(self._path))
+        return expand(noun, path=self._path, default_id=_id_of(self._path), placing=self._place)
+
+    def _place(self, path: YamlPath) -> Place:
+        mark = self._tree.mark(path)
+        return Place(mark.line, mark.column, _where(path, self._tree.data))
 
     def _flaws_beyond(self, flaws: Sequence[tuple[Flaw, bool]]) -> Iterable[Flaw]:
         """Look for what is wrong besides: cut out what is, and resolve the rest.
@@ -186,6 +198,9 @@ def _cut_out(data: Any, flaw: Flaw) -> bool:
     if not isinstance(last, str) or not last:
         return False
     for step in above:
+        # What holds it may be cut out already.
+        if not _has(data, step):
+            return True
         data = data[step]
     data.pop(last, None)
     return True
@@ -248,13 +263,22 @@ def _keys_at(path: YamlPath) -> list[str]:
     nouns: dict[YamlPath, type[BaseModel]] = {
         (): StoryboardNoun,
         ("output",): OutputNoun,
+        ("output", 0): OutputNoun,
         ("budget",): BudgetNoun,
+        ("captions",): CaptionsNoun,
+        ("audio",): AudioNoun,
         ("defaults",): Cascading,
         ("scenes", 0): SceneNoun,
         ("scenes", 0, "shots", 0): ShotNoun,
     }
+    parts: dict[str | int, type[BaseModel]] = {
+        "transition": TransitionNoun,
+        "motion": MotionNoun,
+        "smooth": SmoothNoun,
+        "sound": SoundNoun,
+    }
     above = tuple(0 if isinstance(step, int) else step for step in path[:-1])
-    return list(nouns[above].model_fields)
+    return list((nouns.get(above) or parts[above[-1]]).model_fields)
 
 
 def _where(path: Sequence[Any], data: Any) -> str:

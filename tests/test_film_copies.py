@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.film.stills import Copies, access_units, parameter_sets
+from pipelines.film.copies import Copies, access_units, parameter_sets
 
 AUD = b"\0\0\0\1\x09\xf0"
 

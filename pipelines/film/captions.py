@@ -1,0 +1,170 @@
+"""Captions: an ASS script for libass to draw, and SubRip text for players.
+
+ASS is drawn by the picture, not by the clock: its times have hundredths of a second, too coarse for fast films, so a
+picture lasts one second of the script.
+"""
+
+import functools
+import importlib.util
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from math import sqrt
+from pathlib import Path
+
+from PIL import ImageFont
+
+from pipelines.aspect import Size
+from pipelines.plan import Hold
+from pipelines.storyboard.board import CaptionStyle, Position
+
+# Text keeps out of a tenth of the picture on each side (EBU R 95, "Safe areas": text-safe is 90% of it).
+_SAFE_MARGIN = Fraction(1, 20)
+_FONT_FILE = "SourceSansPro-Semibold.ttf"
+_FONT_NAME = "Source Sans Pro Semibold"
+_LINE_HEIGHT = 1.25
+# Lines break at words, so they are not full.
+_FULLNESS = 0.85
+_LEAST_SIZE = 6
+# ASS: numpad places.
+_ALIGNMENTS = {Position.BOTTOM: 2, Position.MIDDLE: 5, Position.TOP: 8}
+_SCRIPT = "captions.ass"
+_FONTS = "fonts"
+# Keeps a backslash from being read together with what follows it.
+_WORD_JOINER = "\u2060"
+
+
+@dataclass(frozen=True, slots=True)
+class Caption:
+    """A text on screen from picture `start` up to, not including, `end`."""
+
+    start: int
+    end: int
+    text: str
+
+
+def captions_of(told: Sequence[tuple[int, str | None]]) -> list[Caption]:
+    """Return what is to be read, given what is told for how many pictures in turn; the same text goes on."""
+    captions: list[Caption] = []
+    start = 0
+    for length, text in told:
+        last = captions[-1] if captions else None
+        if last and last.end == start and last.text == text:
+            captions[-1] = Caption(last.start, start + length, last.text)
+        elif text:
+            captions.append(Caption(start, start + length, text))
+        start += length
+    return captions
+
+
+def caption_filters(captions: Sequence[Caption], style: CaptionStyle, size: Size, *, folder: Path) -> list[str]:
+    """Return the ffmpeg filters that draw captions, for an ffmpeg that runs in `folder`, where their files go."""
+    if not captions:
+        return []
+    (folder / _SCRIPT).write_text(ass_script(captions, style, size), encoding="utf-8")
+    fonts = folder / _FONTS
+    fonts.mkdir(exist_ok=True)
+    (fonts / _FONT_FILE).symlink_to(_own_font())
+    return ["settb=1,setpts=N", f"ass={_SCRIPT}:fontsdir={_FONTS}"]
+
+
+def ass_script(captions: Sequence[Caption], style: CaptionStyle, size: Size) -> str:
+    """Return an ASS script in which a picture lasts a second (ASS, "Advanced SubStation Alpha", v4+ styles)."""
+    margin_x, margin_y = (round(side * _SAFE_MARGIN) for side in (size.width, size.height))
+    font, height = style.font or _FONT_NAME, max(_LEAST_SIZE, round(size.height * style.size))
+    look = [
+        *("Caption", font.replace(",", " "), height, _ass_colour(style.color), _ass_colour(style.color)),
+        *(_ass_colour(style.outline), "&H80000000", 0, 0, 0, 0, 100, 100, 0, 0, 1, round(height / 16, 1)),
+        *(round(height / 32, 1), _ALIGNMENTS[style.position], margin_x, margin_x, margin_y, 1),
+    ]
+    lines = [
+        "[Script Info]",
+        "ScriptType: v4.00+",
+        f"PlayResX: {size.width}",
+        f"PlayResY: {size.height}",
+        # Break lines evenly; leave the colours to us.
+        "WrapStyle: 0",
+        "ScaledBorderAndShadow: yes",
+        "YCbCr Matrix: TV.709",
+        "",
+        "[V4+ Styles]",
+        "Format: Name, Fontname, Fontsize, PrimaryColour, SecondaryColour, OutlineColour, BackColour, Bold, Italic, "
+        "Underline, StrikeOut, ScaleX, ScaleY, Spacing, Angle, BorderStyle, Outline, Shadow, Alignment, MarginL, "
+        "MarginR, MarginV, Encoding",
+        f"Style: {','.join(map(str, look))}",
+        "",
+        "[Events]",
+        "Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text",
+    ]
+    room = Size(size.width - 2 * margin_x, size.height - 2 * margin_y)
+    for caption in captions:
+        smaller = fitting_height(caption.text, room, height)
+        fitted = f"{{\\fs{smaller}}}" if smaller < height else ""
+        start, end = _ass_time(caption.start), _ass_time(caption.end)
+        lines.append(f"Dialogue: 0,{start},{end},Caption,,0,0,0,,{fitted}{_ass_text(caption.text)}")
+    return "\n".join([*lines, ""])
+
+
+def fitting_height(text: str, room: Size, height: int) -> int:
+    """Return the largest height of letters, up to `height` pixels, at which a text fits into its room once wrapped."""
+    # Lines fit if their number times their height does; both grow with the letters.
+    while height > _LEAST_SIZE:
+        widths = [_width(line) * height for line in text.splitlines()]
+        lines = sum(max(1, -(-width // (room.width * _FULLNESS))) for width in widths)
+        if lines * height * _LINE_HEIGHT <= room.height:
+            break
+        height = max(_LEAST_SIZE, min(height - 1, int(height * sqrt(room.height / (lines * height * _LINE_HEIGHT)))))
+    return height
+
+
+def srt_text(holds: Sequence[Hold], fps: Fraction) -> str:
+    """Return a film's captions as SubRip text; its times have milliseconds."""
+    captions = captions_of([(hold.length, hold.caption) for hold in holds])
+    return "\n".join(_srt_lines(captions, fps))
+
+
+def _srt_lines(captions: Sequence[Caption], fps: Fraction) -> Iterator[str]:
+    for number, caption in enumerate(captions, start=1):
+        # An empty line would end the caption.
+        text = re.sub(r"\n\s*\n", "\n", caption.text.replace("\r", "\n"))
+        yield f"{number}\n{_srt_time(caption.start / fps)} --> {_srt_time(caption.end / fps)}\n{text}\n"
+
+
+def _srt_time(seconds: Fraction) -> str:
+    whole, ms = divmod(round(seconds * 1000), 1000)
+    return f"{whole // 3600:02d}:{whole // 60 % 60:02d}:{whole % 60:02d},{ms:03d}"
+
+
+def _ass_time(seconds: int) -> str:
+    return f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}.00"
+
+
+def _ass_colour(colour: str) -> str:
+    """Return `#rrggbb` as ASS has it: blue first."""
+    return f"&H00{colour[5:7]}{colour[3:5]}{colour[1:3]}".upper()
+
+
+def _ass_text(text: str) -> str:
+    """Return a text that says itself: no override, no control code of ASS in it counts."""
+    guarded = text.replace("\\", f"\\{_WORD_JOINER}").replace("{", "\\{").replace("}", "\\}")
+    return guarded.replace("\r\n", "\n").replace("\r", "\n").replace("\n", "\\N")
+
+
+def _width(line: str) -> float:
+    """Return how wide a line is, in heights of its letters."""
+    return _measure().getlength(line) / _measure().size
+
+
+@functools.cache
+def _measure() -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(_own_font(), 100)
+
+
+@functools.cache
+def _own_font() -> str:
+    """Return the path of the font that comes along (OFL 1.1), found without importing its package."""
+    package = importlib.util.find_spec("font_source_sans_pro")
+    assert package is not None
+    assert package.origin is not None
+    return str(Path(package.origin).parent / "files" / _FONT_FILE)

@@ -1,0 +1,208 @@
+"""A timeline cut into segments: pieces of film that are encoded on their own, each known by all that goes into it.
+
+A transition is a segment, and so are the in-betweens of a shot; holds that are shorter than two seconds share one, so
+that a film of flickering frames does not start an encoder for each.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from pipelines.plan import Hold, Timeline
+from pipelines.storyboard.board import Motion, Smooth
+
+# Goes into every key: raise it when pieces of the same key come out otherwise than before.
+_VERSION = 1
+_GROUP_S = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A frame on screen. Its move takes `span` video frames in all, transitions included; `age` of them are past."""
+
+    frame: int
+    motion: Motion | None = None
+    age: int = 0
+    span: int = 1
+
+    def progress(self, video_frame: int) -> float:
+        """Return how far its move is in the middle of a video frame, counted from where this part begins."""
+        return (2 * (self.age + video_frame) + 1) / (2 * self.span)
+
+
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """A frame alone on screen."""
+
+    length: int
+    shown: Shown
+    caption: str | None = None
+
+    @property
+    def still(self) -> bool:
+        """Whether all its pictures are the same."""
+        return self.shown.motion is None
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """A transition from one frame to the next; the caption changes in its middle."""
+
+    length: int
+    type: str
+    leaving: Shown
+    coming: Shown
+    captions: tuple[str | None, str | None] = (None, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Morph:
+    """In-betweens. `keys` are frames and the video frames at which they stand as they are, the first one at 0."""
+
+    length: int
+    smooth: Smooth
+    keys: tuple[tuple[int, int], ...]
+    captions: tuple[tuple[int, str | None], ...] = ()
+
+    @property
+    def shown(self) -> Iterator[Shown]:
+        """Its key frames."""
+        return (Shown(frame) for frame, _ in self.keys)
+
+
+Part = Stay | Crossing | Morph
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A piece of film that is encoded on its own, from video frame `start`."""
+
+    start: int
+    parts: tuple[Part, ...]
+
+    @property
+    def length(self) -> int:
+        """Its video frames."""
+        return sum(part.length for part in self.parts)
+
+    @property
+    def still(self) -> bool:
+        """Whether nothing in it moves but by cuts."""
+        return all(isinstance(part, Stay) and part.still for part in self.parts)
+
+    @property
+    def frames(self) -> tuple[int, ...]:
+        """The frames that it shows, each once, in their order."""
+        return tuple(dict.fromkeys(frame for part in self.parts for frame in _frames_of(part)))
+
+    @property
+    def captions(self) -> list[tuple[int, str | None]]:
+        """What is to be read, and for how many video frames."""
+        return [told for part in self.parts for told in _captions_of(part)]
+
+    def key(self, identities: Mapping[int, str], besides: object) -> str:
+        """Return the hex sha-256 of all that goes into the piece: its frames, not their numbers, and `besides`.
+
+        Where it stands in the film does not count: a frame more at the beginning changes no later piece.
+        """
+        places = {frame: place for place, frame in enumerate(self.frames)}
+        parts = [_renumbered(part, places) for part in self.parts]
+        shown = [identities[frame] for frame in self.frames]
+        return hashlib.sha256(repr((_VERSION, besides, parts, shown)).encode()).hexdigest()
+
+
+def cut_segments(timeline: Timeline) -> list[Segment]:
+    """Cut a film into segments; together they are as long as the film."""
+    groups = _grouped(parts_of(timeline.holds), few=int(_GROUP_S * timeline.output.fps))
+    segments: list[Segment] = []
+    start = 0
+    for group in groups:
+        segments.append(Segment(start, group))
+        start += segments[-1].length
+    return segments
+
+
+def parts_of(holds: Sequence[Hold]) -> Iterator[Part]:
+    """Yield what is on screen, one thing after another."""
+    run: list[Hold] = []
+    for before, hold, after in zip((None, *holds), holds, (*holds[1:], None), strict=False):
+        half_in, middle = (before.half if before else 0), hold.length // 2
+        led_in = before is not None and before.smooth is not None
+        shown = Shown(hold.frame, hold.motion, 0, hold.length + half_in + hold.half)
+        first = middle if led_in else half_in
+        last = middle if hold.smooth else hold.length - hold.half
+        if led_in or hold.smooth:
+            run.append(hold)
+        if led_in and not hold.smooth:
+            yield _morph(run)
+            run = []
+        if last > first:
+            yield Stay(last - first, _aged(shown, half_in + first), hold.caption)
+        if hold.half and hold.transition and after is not None:
+            coming = Shown(after.frame, after.motion, 0, hold.half + after.length + after.half)
+            leaving = _aged(shown, half_in + last)
+            yield Crossing(2 * hold.half, hold.transition, leaving, coming, (hold.caption, after.caption))
+
+
+def _aged(shown: Shown, age: int) -> Shown:
+    # What does not move has no age: its pieces are the same wherever they begin.
+    return replace(shown, age=age) if shown.motion else replace(shown, span=1)
+
+
+def _morph(run: Sequence[Hold]) -> Morph:
+    smooth = run[0].smooth
+    assert smooth is not None
+    middles = [hold.start + hold.length // 2 for hold in run]
+    ends = [middles[0], *(hold.start for hold in run[1:]), middles[-1]]
+    captions = [(end - start, hold.caption) for hold, (start, end) in zip(run, pairwise(ends), strict=True)]
+    keys = [(hold.frame, middle - middles[0]) for hold, middle in zip(run, middles, strict=True)]
+    return Morph(middles[-1] - middles[0], smooth, tuple(keys), tuple(captions))
+
+
+def _grouped(parts: Iterable[Part], *, few: int) -> Iterator[tuple[Part, ...]]:
+    group: list[Part] = []
+    for part in parts:
+        alone = not isinstance(part, Stay) or part.length >= few
+        if group and (alone or sum(other.length for other in group) >= few):
+            yield tuple(group)
+            group = []
+        if alone:
+            yield (part,)
+        else:
+            group.append(part)
+    if group:
+        yield tuple(group)
+
+
+def _frames_of(part: Part) -> Iterator[int]:
+    match part:
+        case Stay(shown=shown):
+            yield shown.frame
+        case Crossing(leaving=leaving, coming=coming):
+            yield from (leaving.frame, coming.frame)
+        case Morph(keys=keys):
+            yield from (frame for frame, _ in keys)
+
+
+def _captions_of(part: Part) -> Iterator[tuple[int, str | None]]:
+    match part:
+        case Stay(length, _, caption):
+            yield length, caption
+        case Crossing(length=length, captions=captions):
+            yield from ((length // 2, caption) for caption in captions)
+        case Morph(captions=captions):
+            yield from captions
+
+
+def _renumbered(part: Part, places: Mapping[int, int]) -> Part:
+    def renumbered(shown: Shown) -> Shown:
+        return replace(shown, frame=places[shown.frame])
+
+    match part:
+        case Stay(shown=shown):
+            return replace(part, shown=renumbered(shown))
+        case Crossing(leaving=leaving, coming=coming):
+            return replace(part, leaving=renumbered(leaving), coming=renumbered(coming))
+        case Morph(keys=keys):
+            return replace(part, keys=tuple((places[frame], at) for frame, at in keys))

@@ -1,0 +1,176 @@
+"""Sound: the track and the shots' sounds mixed into one stream, exactly as long as the film."""
+
+import asyncio
+import hashlib
+import re
+from asyncio.subprocess import PIPE
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+
+from pipelines.errors import FilmError, Problem, StoryboardError
+from pipelines.files import atomic_path
+from pipelines.film.ffmpeg import file_url, running_ffmpeg
+from pipelines.film.identity import frame_identity
+from pipelines.plan import Timeline
+from pipelines.storyboard.board import Sound, Storyboard
+from pipelines.storyboard.presets import encoding_of
+
+_RATE_HZ = 48_000
+_FORMAT = f"aformat=sample_rates={_RATE_HZ}:channel_layouts=stereo:sample_fmts=fltp"
+# What streaming services ask for (AES TD1008), with peaks half a decibel below its -1 dB, as a factor.
+_LOUDNESS_LUFS = -16.0
+_PEAK = 0.841
+# The loudness so far, gated (EBU R 128); its last figure is the whole mix's.
+_MEASURED = "lavfi.r128.I"
+# To measure how long a sound is, little of it is enough.
+_PROBE_HZ = 8000
+_PROBE_TIMEOUT_S = 300
+_SILENT_LUFS = -70.0
+
+
+@dataclass(frozen=True, slots=True)
+class MixedSound:
+    """A film's sound: where it is kept, under the hash of all that goes into it."""
+
+    timeline: Timeline
+    path: Path
+
+    async def mix(self) -> None:
+        """Make it, if it is not there.
+
+        Raises:
+            FilmError: a sound cannot be read, or ffmpeg failed.
+            StorageError: it could not be written.
+        """
+        if self.path.is_file():
+            return
+        timeline = self.timeline
+        lengths_s = [await measure_sound(sound.file) for sound in timeline.sound.sounds]
+        graph = mixing_graph(timeline, lengths_s)
+        normalizing = await self._normalizing(graph) if timeline.sound.normalize else ""
+        samples = round(timeline.duration_s * _RATE_HZ)
+        whole = f"{graph}{normalizing},apad,atrim=end_sample={samples}[film]"
+        with atomic_path(self.path) as temporary:
+            coded = [*(encoding_of(timeline.output.codec).audio or ()), "-ar", str(_RATE_HZ)]
+            arguments = [*self._inputs, "-filter_complex", whole, "-map", "[film]", *coded, file_url(temporary)]
+            async with running_ffmpeg(arguments, folder=Path.cwd()):
+                pass
+
+    async def _normalizing(self, graph: str) -> str:
+        """Measure the mix and return what brings it to its loudness; nothing for silence."""
+        told = f"ebur128=metadata=1,ametadata=mode=print:key={_MEASURED}:file=pipe\\:1"
+        arguments = [*self._inputs, "-filter_complex", f"{graph},{told}[film]", "-map", "[film]", "-f", "null", "-"]
+        loudness_lufs = _SILENT_LUFS
+        async with running_ffmpeg(arguments, folder=Path.cwd(), stdout=PIPE) as meter:
+            assert meter.stdout is not None
+            async for line in meter.stdout:
+                if line.startswith(f"{_MEASURED}=".encode()):
+                    loudness_lufs = float(line.split(b"=")[1])
+        if loudness_lufs <= _SILENT_LUFS:
+            return ""
+        return f",volume={_LOUDNESS_LUFS - loudness_lufs:.2f}dB,alimiter=limit={_PEAK}:level=false:latency=true"
+
+    @property
+    def _inputs(self) -> list[str]:
+        return [
+            argument
+            for sound in self.timeline.sound.sounds
+            for argument in (*(("-stream_loop", "-1") if sound.loop else ()), "-i", file_url(sound.file))
+        ]
+
+
+def mixed_sound(timeline: Timeline, folder: Path) -> MixedSound | None:
+    """Return a film's sound, kept in `folder`; None where nothing is heard, or the format has no room for it.
+
+    Raises:
+        FilmError: a sound file is gone.
+    """
+    encoding = encoding_of(timeline.output.codec)
+    if not timeline.sound.sounds or not encoding.audio:
+        return None
+    files = [frame_identity(sound.file) for sound in timeline.sound.sounds]
+    starts = [timeline.holds[sound.frame].start for sound in timeline.sound.sounds]
+    placeless = [replace(sound, place=None) for sound in timeline.sound.sounds]  # type: ignore[arg-type]
+    made_of = (files, starts, placeless, timeline.sound.normalize, timeline.duration_s, encoding.audio)
+    key = hashlib.sha256(repr(made_of).encode()).hexdigest()
+    return MixedSound(timeline, folder / f"{key}.{encoding.extension}")
+
+
+def mixing_graph(timeline: Timeline, lengths_s: Sequence[Fraction]) -> str:
+    """Return the ffmpeg graph that mixes a film's sounds; `lengths_s` is how long each file is."""
+    end_s = timeline.duration_s
+    chains, names = [], []
+    for number, (sound, length_s) in enumerate(zip(timeline.sound.sounds, lengths_s, strict=True)):
+        start_s = timeline.holds[sound.frame].start / timeline.output.fps
+        # Fades end where the sound does: with its file, or with the film.
+        heard_s = end_s - start_s if sound.loop else min(length_s - sound.offset_s, end_s - start_s)
+        names.append(f"[s{number}]")
+        chains.append(f"[{number}:a:0]{','.join(_filters(sound, max(heard_s, Fraction(0)), start_s))}{names[-1]}")
+    mix = f"{''.join(names)}amix=inputs={len(names)}:normalize=0:duration=longest"
+    return ";".join([*chains, mix])
+
+
+def _filters(sound: Sound, heard_s: Fraction, start_s: Fraction) -> list[str]:
+    filters = [_FORMAT, f"atrim=start={_decimal(sound.offset_s)}:duration={_decimal(heard_s)}", "asetpts=PTS-STARTPTS"]
+    filters.append(f"volume={_decimal(sound.volume)}")
+    if sound.fade_in_s:
+        filters.append(f"afade=t=in:d={_decimal(sound.fade_in_s)}")
+    if sound.fade_out_s:
+        begin_s = max(heard_s - sound.fade_out_s, Fraction(0))
+        filters.append(f"afade=t=out:st={_decimal(begin_s)}:d={_decimal(min(sound.fade_out_s, heard_s))}")
+    if start_s:
+        filters.append(f"adelay=delays={round(start_s * _RATE_HZ)}S:all=1")
+    return filters
+
+
+def _decimal(value: Fraction) -> str:
+    return f"{float(value):.6f}"
+
+
+async def measure_sound(file: Path) -> Fraction:
+    """Decode a sound file to its end; return how long it is, in seconds.
+
+    Raises:
+        FilmError: it cannot be read, or nothing in it is heard.
+    """
+    arguments = ["-xerror", "-i", file_url(file), "-map", "0:a:0", "-ac", "1", "-ar", str(_PROBE_HZ), "-f", "u8", "-"]
+    samples = 0
+    try:
+        async with asyncio.timeout(_PROBE_TIMEOUT_S):
+            async with running_ffmpeg(arguments, folder=Path.cwd(), stdout=PIPE) as decoder:
+                assert decoder.stdout is not None
+                while chunk := await decoder.stdout.read(1 << 18):
+                    samples += len(chunk)
+    except TimeoutError as exc:
+        raise FilmError(f"{file}: not read to its end after {_PROBE_TIMEOUT_S} s") from exc
+    if not samples:
+        raise FilmError(f"{file}: holds no sound")
+    return Fraction(samples, _PROBE_HZ)
+
+
+async def require_sounds(board: Storyboard) -> None:
+    """Check that every sound file of a storyboard can be read to its end.
+
+    Raises:
+        StoryboardError: those that cannot, each with its place.
+    """
+    problems: list[Problem] = []
+    for sound in board.sound.sounds:
+        try:
+            length_s = await measure_sound(sound.file)
+        except FilmError as exc:
+            reason = _last_line(str(exc))
+            message = f"{sound.file}: is no sound that ffmpeg reads: {reason}; use WAV, MP3, FLAC, OGG or M4A"
+        else:
+            if length_s > sound.offset_s:
+                continue
+            message = f"its offset of {float(sound.offset_s):g} s is beyond the file's end at {float(length_s):g} s"
+        problems.append(Problem(str(board.path), sound.place.line, sound.place.column, sound.place.where, message))
+    if problems:
+        raise StoryboardError(problems)
+
+
+def _last_line(text: str) -> str:
+    return re.sub(r"^\[[^]]*\] *", "", text.strip().splitlines()[-1])

@@ -1,0 +1,60 @@
+"""What is heard: the track under the film and the sounds of shots, in one list."""
+
+from collections.abc import Callable, Iterable, Iterator
+from fractions import Fraction
+from pathlib import Path
+
+from pipelines.storyboard.board import Place, Sound, SoundMix
+from pipelines.storyboard.film_schema import AudioNoun, SoundNoun
+from pipelines.storyboard.noun import YamlPath
+from pipelines.storyboard.schema import ShotNoun
+
+# Tells where in the file something stands.
+Placing = Callable[[YamlPath], Place]
+
+
+def nowhere(_: YamlPath) -> Place:
+    """Place everything nowhere: for storyboards that stand in no file."""
+    return Place(0, 0, "")
+
+
+def sound_mix(
+    audio: AudioNoun,
+    shots: Iterable[tuple[YamlPath, ShotNoun, int]],
+    *,
+    folder: Path,
+    fps: Fraction,
+    placing: Placing,
+) -> SoundMix:
+    """Return all sounds of a storyboard.
+
+    Args:
+        audio: what plays under the whole film.
+        shots: each shot with its path and its number of frames.
+        folder: the storyboard's own; files are named from there.
+        fps: what a time in video frames is counted in.
+        placing: tells where in the file something stands.
+    """
+
+    def sound(noun: AudioNoun | SoundNoun, file: str, path: YamlPath, frame: int = 0) -> Sound:
+        return Sound(
+            file=folder / file,
+            place=placing(path),
+            volume=Fraction(noun.volume),
+            fade_in_s=noun.fade_in.seconds(fps),
+            fade_out_s=noun.fade_out.seconds(fps),
+            offset_s=noun.offset.seconds(fps),
+            frame=frame,
+            loop=isinstance(noun, AudioNoun) and noun.loop,
+        )
+
+    def sounds() -> Iterator[Sound]:
+        if audio.track is not None:
+            yield sound(audio, audio.track, ("audio", "track"))
+        frame = 0
+        for path, shot, frames in shots:
+            if shot.sound is not None:
+                yield sound(shot.sound, shot.sound.file, (*path, "sound"), frame)
+            frame += frames
+
+    return SoundMix(tuple(sounds()), audio.normalize)
