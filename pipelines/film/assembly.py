@@ -22,7 +22,7 @@ from pipelines.film.encoding import encoder_arguments
 from pipelines.film.ffmpeg import require_encoder
 from pipelines.film.identity import film_identity, frame_identity, identity_mark, read_identity
 from pipelines.film.joining import Reel, join_pieces
-from pipelines.film.painting import Painter, require_size
+from pipelines.film.painting import Drawings, Painter, require_size
 from pipelines.film.pieces import Craft, encode_piece
 from pipelines.film.probe import Film, read_animation, read_film
 from pipelines.film.segments import Segment, cut_segments
@@ -89,6 +89,8 @@ class Cutter:
         self._room = asyncio.Semaphore(self._workers)
         self._threads = ThreadPoolExecutor(self._workers, "painter", initializer=_yield_to_others)
         self._locks: defaultdict[Path, asyncio.Lock] = defaultdict(asyncio.Lock)
+        # A transition needs two frames at a time.
+        self._drawings = Drawings(timeline.output, kept=self._workers + 1)
         self._crafting = asyncio.Lock()
         self._craft: Craft | None = None
         # What the film was made of, once it is cut.
@@ -191,7 +193,7 @@ class Cutter:
             if path.is_file():
                 return
             craft = await self._crafted()
-            painter = Painter(self._timeline.output, frames)
+            painter = Painter(self._drawings, frames)
             with tempfile.TemporaryDirectory(prefix="storyreel-") as folder:
                 await encode_piece(segment, path, craft=craft, painter=painter, folder=Path(folder))
 

@@ -1,18 +1,16 @@
 """Transitions: two pictures become one. Each plane is mixed alike; edges move by whole pixels of the colour planes."""
 
-from collections.abc import Callable
 from functools import partial
 
-from PIL import Image
+import cv2
+import numpy as np
 
-from pipelines.aspect import Size
 from pipelines.film.encoding import rate
-from pipelines.film.painting import Picture, flat
+from pipelines.film.painting import Picture, Plane, flat
 from pipelines.film.segments import Crossing
 from pipelines.storyboard.board import Output
-from pipelines.storyboard.transitions import DISSOLVE, FADES, SLIDES, WIPES
+from pipelines.storyboard.transitions import DISSOLVE, FADES
 
-Plane = Image.Image
 # In limited range.
 _LIGHTS = dict(zip(FADES, (16, 235), strict=True))
 
@@ -26,47 +24,37 @@ def mixed(kind: str, leaving: Picture, coming: Picture, progress: float) -> Pict
     if kind == DISSOLVE:
         return leaving.mixed(coming, partial(_blended, share=progress))
     if kind in _LIGHTS:
-        width, height = leaving.planes[0].size
-        plain = flat(Size(width, height), _LIGHTS[kind])
+        plain = flat(leaving, _LIGHTS[kind])
         first, second, share = (leaving, plain, 2 * progress) if progress < 0.5 else (plain, coming, 2 * progress - 1)
         return first.mixed(second, partial(_blended, share=share))
+    move, way = kind.split("_")
+    across = way in ("left", "right")
     # In steps that the colour planes can follow.
-    half = leaving.planes[1]
-    steps = half.width if kind.endswith(("left", "right")) else half.height
-    return leaving.mixed(coming, partial(_MOVES[kind], progress=round(progress * steps) / steps))
+    steps = leaving.planes[1].shape[1 if across else 0]
+    come = round(progress * steps) / steps
+    return leaving.mixed(coming, partial(_moved, come=come, way=way, slides=move == "slide"))
 
 
 def _blended(leaving: Plane, coming: Plane, share: float) -> Plane:
-    return Image.blend(leaving, coming, share)
+    return np.asarray(cv2.addWeighted(leaving, 1 - share, coming, share, 0), np.uint8)
 
 
-def _moved(leaving: Plane, coming: Plane, progress: float, *, way: str, slides: bool) -> Plane:
-    """Lay the coming picture over the leaving one, `progress` of its way in from the edge that it comes from."""
-    width, height = leaving.size
-    across = way in ("left", "right")
-    side = width if across else height
-    come = round(side * progress)
-    before, after = (come, side - come)
-    forward = way in ("left", "up")
-    canvas = leaving.copy()
+def _moved(leaving: Plane, coming: Plane, *, come: float, way: str, slides: bool) -> Plane:
+    """Lay the coming picture over the leaving one, as far in as `come` says, from the edge that it comes from."""
+    # Turned so that what comes does so from the end of the last axis.
+    if way in ("up", "down"):
+        leaving, coming = leaving.T, coming.T
+    if way in ("right", "down"):
+        leaving, coming = leaving[:, ::-1], coming[:, ::-1]
+    width = leaving.shape[1]
+    edge = width - round(come * width)
     if slides:
-        canvas.paste(leaving, _offset(-before if forward else before, across))
-    if before:
-        edge = after if forward else 0
-        source = (0 if slides else edge) if forward else (after if slides else 0)
-        box = (source, 0, source + before, height) if across else (0, source, width, source + before)
-        canvas.paste(coming.crop(box), _offset(edge, across))
-    return canvas
-
-
-def _offset(by: int, across: bool) -> tuple[int, int]:
-    return (by, 0) if across else (0, by)
-
-
-_MOVES: dict[str, Callable[..., Plane]] = {
-    **{kind: partial(_moved, way=kind.removeprefix("wipe_"), slides=False) for kind in WIPES},
-    **{kind: partial(_moved, way=kind.removeprefix("slide_"), slides=True) for kind in SLIDES},
-}
+        laid = np.hstack((leaving[:, width - edge :], coming[:, : width - edge]))
+    else:
+        laid = np.hstack((leaving[:, :edge], coming[:, edge:]))
+    if way in ("right", "down"):
+        laid = laid[:, ::-1]
+    return laid.T if way in ("up", "down") else laid
 
 
 def xfade_filters(crossing: Crossing, output: Output) -> list[str]:

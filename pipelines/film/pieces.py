@@ -43,9 +43,9 @@ class Craft:
 
 @dataclass(frozen=True, slots=True)
 class _Feed:
-    """What goes into an encoder: raw pictures as chunks of bytes, how they come, and what ffmpeg makes of them."""
+    """What goes into an encoder: raw pictures in chunks, how they come, and what ffmpeg makes of them."""
 
-    chunks: Iterable[bytes]
+    chunks: Iterable[memoryview]
     reading: list[str]
     filters: list[str]
 
@@ -112,19 +112,20 @@ def _feed(segment: Segment, output: Output, painter: Painter) -> _Feed:
             return _Feed(_every_picture(segment, painter), raw_input(output), [])
 
 
-def _every_picture(segment: Segment, painter: Painter) -> Iterator[bytes]:
+def _every_picture(segment: Segment, painter: Painter) -> Iterator[memoryview]:
     for part in segment.parts:
         if isinstance(part, Crossing):
             yield from _mixes(part, painter)
         elif isinstance(part, Stay) and part.still:
-            raw = painter.picture(part.shown).raw
-            yield from (raw for _ in range(part.length))
+            picture = painter.picture(part.shown)
+            for _ in range(part.length):
+                yield from picture.chunks()
         elif isinstance(part, Stay):
             for video_frame in range(part.length):
                 yield from painter.picture(part.shown, video_frame).chunks()
 
 
-def _mixes(crossing: Crossing, painter: Painter) -> Iterator[bytes]:
+def _mixes(crossing: Crossing, painter: Painter) -> Iterator[memoryview]:
     for video_frame in range(crossing.length):
         leaving = painter.picture(crossing.leaving, video_frame)
         coming = painter.picture(crossing.coming, video_frame)
@@ -132,13 +133,13 @@ def _mixes(crossing: Crossing, painter: Painter) -> Iterator[bytes]:
         yield from mixed(crossing.type, leaving, coming, float(progress)).chunks()
 
 
-def _pairs(crossing: Crossing, painter: Painter) -> Iterator[bytes]:
+def _pairs(crossing: Crossing, painter: Painter) -> Iterator[memoryview]:
     for video_frame in range(crossing.length):
         leaving = painter.picture(crossing.leaving, video_frame)
         yield from stacked(leaving, painter.picture(crossing.coming, video_frame))
 
 
-def _keys(morph: Morph, painter: Painter) -> Iterator[bytes]:
+def _keys(morph: Morph, painter: Painter) -> Iterator[memoryview]:
     for shown in morph.shown:
         yield from painter.picture(shown).chunks()
 
@@ -189,10 +190,10 @@ def _closed(descriptor: int) -> int:
     return -1
 
 
-def _write(chunks: Iterable[bytes], descriptor: int) -> None:
+def _write(chunks: Iterable[memoryview], descriptor: int) -> None:
     """Write until all is written or nobody reads any more, whose own complaint then counts."""
     with contextlib.suppress(BrokenPipeError), open(descriptor, "wb", buffering=0) as pipe:
         for chunk in chunks:
-            rest = memoryview(chunk)
+            rest = chunk
             while rest:
                 rest = rest[pipe.write(rest) :]
