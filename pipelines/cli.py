@@ -5,6 +5,7 @@ import json
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -90,6 +91,19 @@ def _buying(command: F) -> F:
     for option in reversed(options):
         command = option(command)
     return command
+
+
+class _Scale(click.ParamType[Decimal]):
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Decimal:
+        try:
+            scale = Decimal(value)
+        except InvalidOperation:
+            scale = Decimal(0)
+        if not 0 < scale <= 1:
+            self.fail(f"{value!r} is no number above 0 and up to 1", param, ctx)
+        return scale
 
 
 @click.group(
@@ -249,6 +263,7 @@ def _quote_text(planned: "Plan", quote: "Quote", settings: "Settings") -> str:
 @_buying
 @click.option("--budget", "budget_usd", metavar="USD", help="Hard cap for this run, beside the storyboard's own.")
 @click.option("--concurrency", type=int, help="Requests in flight at most.  [default: 128]")
+@click.option("--otio", is_flag=True, help="Write the timeline as OpenTimelineIO too, for an editor.")
 @_as_json
 def render(boards: tuple[Path, ...], *, as_json: bool, **options: Any) -> None:
     """Buy what is missing, cut the film, write the ledger.
@@ -266,6 +281,36 @@ def render(boards: tuple[Path, ...], *, as_json: bool, **options: Any) -> None:
         answer(renders[0] if len(boards) == 1 else {"renders": renders})
     if errors := [result.error for result in results if result.error]:
         raise errors[0]
+
+
+@storyreel.command()
+@_board
+@_output
+@click.option("--model", help="Whose takes to show where there are any.  [default: flux-1-schnell or sketch]")
+@click.option(
+    "--scale", type=_Scale(), default="0.5", show_default=True, help="Of the film's width and height, up to 1."
+)
+@_as_json
+def animatic(board: Path, *, scale: Decimal, as_json: bool, **options: Any) -> None:
+    """Cut the whole film with free sketch cards in place of frames not yet bought; ask no endpoint.
+
+    \b
+    Example:
+      storyreel animatic my-film.yaml
+      storyreel animatic my-film.yaml --scale 1
+    """
+    from pipelines.animatic import make_animatic
+    from pipelines.settings import load_settings
+    from pipelines.storyboard.loader import load_storyboard
+
+    storyboard = load_storyboard(board)
+    made = asyncio.run(make_animatic(storyboard, load_settings(options), scale=scale))
+    film, seconds = made.film, float(made.film.duration_s)
+    if as_json:
+        told = {"frames": made.frames, "cards": made.cards, "video": str(film.path), "video_seconds": seconds}
+        answer({"storyboard": storyboard.id, **told})
+    else:
+        say(f"{film.path}: {seconds:.1f} s at {film.size}, {made.cards} of {made.frames} frames as sketch cards")
 
 
 @storyreel.command()

@@ -48,6 +48,18 @@ class Films:
         self._drop_unused({piece for cutter in self._cutters for piece in cutter.used})
         return films
 
+    def write_otio(self, frames: Sequence[Path]) -> Path:
+        """Write the first film's timeline as OpenTimelineIO, with its numbered frames.
+
+        Raises:
+            StorageError: it could not be written.
+        """
+        from pipelines.film.interchange import otio_text
+
+        path = self._folder / f"{self._plan.storyboard}.otio"
+        write_atomic(path, otio_text(self._plan.timeline, frames, folder=self._folder).encode())
+        return path
+
     def _write_captions(self) -> None:
         path = self._folder / f"{self._plan.storyboard}.srt"
         if text := srt_text(self._plan.timeline.holds, self._plan.timeline.output.fps):

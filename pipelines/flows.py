@@ -44,6 +44,7 @@ async def render_storyboard(
     budget_usd: Decimal | None = None,
     rate_limit: int | None = None,
     concurrency: int | None = None,
+    otio: bool = False,
 ) -> "RunSummary | State[RunSummary]":
     """Render a storyboard: buy what is missing, cut the film, write the ledger.
 
@@ -55,6 +56,7 @@ async def render_storyboard(
         budget_usd: hard cap for this run in US dollars, beside the storyboard's own.
         rate_limit: requests a minute; default 720.
         concurrency: requests in flight at most; default 128.
+        otio: write the timeline as OpenTimelineIO too, for an editor.
 
     Raises:
         StoryreelError: why the run is not complete; each kind has an exit code of its own. A run that was stopped
@@ -85,6 +87,8 @@ async def render_storyboard(
                         pictures = await _lay_frames(session)
                         _require_complete(session, record)
                         record.film = await _assemble(session, films, pictures)
+                        if otio:
+                            films.write_otio([session.store.frame(spec) for spec in plan.frames])
             return await _summary(session, record)
     except InterruptedRunError as error:
         # An exception would say Failed, which Ctrl-C and a cancellation are not.

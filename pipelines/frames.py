@@ -157,11 +157,15 @@ class FrameStore:
             # On a full disk it would hold the very space that is missing.
             shutil.rmtree(fresh, ignore_errors=True)
             raise
-        return [self.frames / f"{take.spec.name}.png" for take in shown]
+        return [self.frame(take.spec) for take in shown]
 
     def picture(self, take: ShownTake) -> Path:
         """Return where a take's picture can be read as its frame shows it: the take itself, else the laid frame."""
-        return take.path if is_as_asked(take) else self.frames / f"{take.spec.name}.png"
+        return take.path if is_as_asked(take) else self.frame(take.spec)
+
+    def frame(self, spec: FrameSpec) -> Path:
+        """Return where the numbered frame is laid."""
+        return self.frames / f"{spec.name}.png"
 
     def _swap_in(self, fresh: Path) -> None:
         old = self.folder / f".frames-{secrets.token_hex(4)}"

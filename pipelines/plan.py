@@ -4,13 +4,14 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import pairwise
+from pathlib import Path
 
 from pipelines.aspect import AspectRatio, Fit
 from pipelines.pricing import PRICE_LIST, Price
-from pipelines.storyboard.board import BoardFrame, CaptionStyle, Motion, Output, Smooth, SoundMix, Storyboard
+from pipelines.storyboard.board import BoardFrame, CaptionStyle, Motion, Output, Place, Smooth, SoundMix, Storyboard
 from pipelines.storyboard.timing import cut_points, half_transition
 
 
@@ -87,7 +88,16 @@ class Chapter:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """The film's time, in whole video frames: holds follow one another without gap or overlap."""
+    """The film's time, in whole video frames: holds follow one another without gap or overlap.
+
+    Attributes:
+        title: the film's.
+        output: what to make.
+        holds, chapters: what is on screen.
+        captions: how captions look.
+        sound: what is heard.
+        digest: hex sha-256 of the whole storyboard, resolved; where the file is does not count.
+    """
 
     title: str
     output: Output
@@ -95,6 +105,7 @@ class Timeline:
     chapters: tuple[Chapter, ...]
     captions: CaptionStyle = field(default_factory=CaptionStyle)
     sound: SoundMix = field(default_factory=SoundMix)
+    digest: str = ""
 
     @property
     def video_frames(self) -> int:
@@ -144,7 +155,15 @@ def lay_timeline(board: Storyboard, output: Output | None = None) -> Timeline:
     output = output or board.output
     cuts = cut_points((frame.hold_s for frame in board.frames), output.fps)
     holds = tuple(_holds(board.frames, cuts, output.fps))
-    return Timeline(board.title, output, holds, tuple(_chapters(board, cuts)), board.captions, board.sound)
+    return Timeline(
+        board.title, output, holds, tuple(_chapters(board, cuts)), board.captions, board.sound, _digest(board)
+    )
+
+
+def _digest(board: Storyboard) -> str:
+    sounds = [replace(sound, file=Path(sound.file.name), place=Place(0, 0, "")) for sound in board.sound.sounds]
+    told = replace(board, path=Path(), sound=replace(board.sound, sounds=tuple(sounds)))
+    return hashlib.sha256(repr(told).encode()).hexdigest()
 
 
 def _frame_specs(frames: Iterable[BoardFrame], *, model: str) -> Iterator[FrameSpec]:

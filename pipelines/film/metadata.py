@@ -8,8 +8,13 @@ from pipelines.plan import Chapter, Timeline
 
 
 def film_metadata(timeline: Timeline, *, comment: str = "") -> str:
-    """Return the ffmetadata text of the film's title, comment and chapters, chapter times in whole video frames."""
+    """Return the ffmetadata text of a film: its title, its storyboard's digest, a comment, and chapters.
+
+    Chapter times are in whole video frames.
+    """
     lines = [";FFMETADATA1", f"title={_escaped(timeline.title)}", f"comment={_escaped(comment)}"]
+    if timeline.digest:
+        lines.append(f"description=storyboard sha256:{timeline.digest}")
     for chapter in timeline.chapters:
         lines += _chapter_lines(chapter, timeline.output.fps)
     return "\n".join([*lines, ""])

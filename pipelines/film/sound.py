@@ -60,7 +60,7 @@ class MixedSound:
 
     async def _normalizing(self, graph: str) -> str:
         """Measure the mix and return what brings it to its loudness; nothing for silence."""
-        told = f"ebur128=metadata=1,ametadata=mode=print:key={_MEASURED}:file=pipe\\:1"
+        told = f"ebur128=metadata=1,ametadata=mode=print:key={_MEASURED}:file=-"
         arguments = [*self._inputs, "-filter_complex", f"{graph},{told}[film]", "-map", "[film]", "-f", "null", "-"]
         loudness_lufs = _SILENT_LUFS
         async with running_ffmpeg(arguments, folder=Path.cwd(), stdout=PIPE) as meter:

@@ -347,14 +347,14 @@ class _Canvas:
 
 
 def _letter(picture: Image.Image, asked: ImageRequest, count: int) -> Image.Image:
-    """Set the prompt on a translucent band at the foot of the picture, with a slate line above it."""
+    """Set the prompt on a translucent band at the head of the picture, out of the way of captions."""
     margin = int(min(picture.size) * _MARGIN)
     width = picture.width - 4 * margin
     lines, font = _fitted(asked.prompt, width, int(picture.height * 0.3), picture.height)
     spacing = int(font.size * 1.3)
     slate = _type(max(11, picture.height // 46))
     height = spacing * len(lines) + int(slate.size * 1.9) + margin
-    top = picture.height - margin - height
+    top = margin
     band = Image.new("RGBA", (picture.width - 2 * margin, height), (0, 0, 0, 0))
     ImageDraw.Draw(band).rounded_rectangle((0, 0, band.width - 1, height - 1), radius=margin // 2, fill=_BAND)
     picture.paste(band, (margin, top), band)
@@ -379,7 +379,7 @@ def _fitted(text: str, width: int, height: int, full: int) -> tuple[list[str], I
     """Wrap the prompt in the largest type that fits; cut it short where none does."""
     words = " ".join(text.split()).split(" ")
     lines: list[str] = []
-    for size in (full // 24, full // 32, full // 44):
+    for size in (full // 30, full // 38, full // 48):
         font = _type(max(12, size))
         lines = _wrapped(words, font, width)
         room = max(1, int(height / (font.size * 1.3)))

@@ -1,0 +1,99 @@
+"""The animatic: the whole film in its true timing, with sketch cards where frames are not bought. It costs nothing."""
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from pathlib import Path
+
+from pipelines.aspect import Size
+from pipelines.bought import find_bought
+from pipelines.files import storage_errors, write_atomic
+from pipelines.film.assembly import Film, cut_film, require_encoder
+from pipelines.film.sound import require_sounds
+from pipelines.flux.wire import ImageRequest
+from pipelines.frames import FrameStore, is_as_asked
+from pipelines.ledger.books import Books, books_exist
+from pipelines.plan import FrameSpec, Plan, Timeline, plan_frames
+from pipelines.server.engines import SketchEngine
+from pipelines.settings import Settings
+from pipelines.storyboard.board import Output, Storyboard
+from pipelines.storyboard.presets import DEFAULT_CODEC
+
+_LEAST_SIDE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Animatic:
+    """An animatic, and how many of its frames are cards."""
+
+    film: Film
+    frames: int
+    cards: int
+
+
+async def make_animatic(board: Storyboard, settings: Settings, *, scale: Decimal) -> Animatic:
+    """Cut the animatic of a storyboard into its folder, as `<id>-animatic.mp4`.
+
+    Args:
+        board: the storyboard.
+        settings: whose takes count as bought: those of its model, in its output folder.
+        scale: of the film's width and height.
+
+    Raises:
+        StoryboardError: a sound cannot be read.
+        FilmError: it could not be cut.
+        StorageError: a file could not be written.
+    """
+    require_encoder(DEFAULT_CODEC)
+    await require_sounds(board)
+    plan = plan_frames(board, model=settings.effective_model)
+    store = FrameStore(settings.output / plan.storyboard)
+    workshop = store.folder / "animatic"
+    with storage_errors(workshop):
+        workshop.mkdir(parents=True, exist_ok=True)
+    takes = _bought_pictures(plan, settings, store)
+    pictures = [takes.get(spec.request_key) or _card(spec, workshop) for spec in plan.frames]
+    film = await cut_film(
+        scaled(plan.timeline, scale),
+        pictures,
+        store.folder / f"{plan.storyboard}-animatic.mp4",
+        segments=workshop / "segments",
+    )
+    return Animatic(film, len(pictures), sum(picture.parent == workshop for picture in pictures))
+
+
+def scaled(timeline: Timeline, scale: Decimal) -> Timeline:
+    """Return the same film at another size, as H.264; sides stay even, and two pixels or more."""
+    output = timeline.output
+
+    def side(length: int) -> int:
+        return max(_LEAST_SIDE, int(length * scale / 2) * 2)
+
+    smaller = Output(
+        output.fps,
+        Size(side(output.size.width), side(output.size.height)),
+        DEFAULT_CODEC,
+        23,
+        output.fit,
+        output.background,
+    )
+    return replace(timeline, output=smaller)
+
+
+def _bought_pictures(plan: Plan, settings: Settings, store: FrameStore) -> Mapping[str, Path]:
+    """Return the takes that can be shown as they are, by request key."""
+    url = settings.effective_database_url
+    with contextlib.ExitStack() as stack:
+        books = stack.enter_context(Books(url)) if books_exist(url) else None
+        takes = find_bought(books, plan.frames, store=store, output=settings.output).takes
+    return {key: take.path for key, take in takes.items() if is_as_asked(take)}
+
+
+def _card(spec: FrameSpec, folder: Path) -> Path:
+    """Return the card of a frame, drawn if it is not there."""
+    path = folder / f"{spec.request_key}.png"
+    if not path.is_file():
+        asked = ImageRequest(spec.prompt, spec.steps, spec.aspect)
+        write_atomic(path, SketchEngine(0).paint(asked, spec.aspect.size, spec.take))
+    return path
