@@ -70,6 +70,8 @@ def line(progress: Progress) -> str:
     parts = [f"{progress.storyboard}: {progress.stage}", _frames(progress)]
     if progress.to_buy:
         parts += [_rate(progress), _cost(progress)]
+    if progress.pieces_done:
+        parts.append(_film(progress))
     return ", ".join(parts)
 
 
@@ -83,6 +85,7 @@ def draw(progress: Progress) -> RenderableType:
     grid.add_row("frames", _frames(progress))
     grid.add_row("requests", _rate(progress))
     grid.add_row("cost", _cost(progress))
+    grid.add_row("film", _film(progress))
     grid.add_row("time left", _time_left(progress))
     return Group(title, grid)
 
@@ -118,6 +121,10 @@ def _cost(progress: Progress) -> str:
     simulated = " simulated" if progress.simulated else ""
     budget = f" of {plain(progress.budget_usd)}" if progress.budget_usd is not None else ""
     return f"{plain(progress.cost_usd)}{budget} USD{simulated}"
+
+
+def _film(progress: Progress) -> str:
+    return f"{progress.pieces_done} of {progress.pieces} segments" if progress.pieces else ""
 
 
 def _time_left(progress: Progress) -> str:

@@ -79,7 +79,7 @@ async def render_storyboard(
                 bought = await session.find_bought(plan.frames)
                 record.quote = _quote(session, bought)
                 require_within_budget(record.quote, await session.budget_room(), on_exceed=budgets.on_exceed)
-                async with Films(plan, session.store.folder).working() as films:
+                async with Films(plan, session.store.folder, progress).working() as films:
                     record.outcomes = await _buy_missing(session, bought, films)
                     # Another run may have died since this one began.
                     await session.recover(plan.storyboard)

@@ -22,6 +22,7 @@ class Progress:
         budget_usd: its hard cap, if any.
         rate_limit: requests a minute that the endpoint allows.
         pace: the share of it that the gate aims at: below 1 after the endpoint said that it was too much.
+        pieces, pieces_done: the films' segments, and how many of them are encoded.
         simulated: whether the costs are made up.
         clock: seconds that never step back.
     """
@@ -40,6 +41,8 @@ class Progress:
     budget_usd: Decimal | None = None
     rate_limit: int = 0
     pace: float = 1.0
+    pieces: int = 0
+    pieces_done: int = 0
     simulated: bool = False
     clock: Callable[[], float] = time.monotonic
     _sent: deque[float] = field(default_factory=deque)

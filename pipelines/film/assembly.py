@@ -6,7 +6,7 @@ import sys
 import tempfile
 import threading
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -81,10 +81,19 @@ class Cutter:
     Pieces are kept in a folder under the hash of all that went into them, so that no piece is encoded twice.
     """
 
-    def __init__(self, timeline: Timeline, folder: Path) -> None:
+    def __init__(self, timeline: Timeline, folder: Path, *, told: Callable[[], None] = lambda: None) -> None:
+        """Prepare to cut a film.
+
+        Args:
+            timeline: what to cut.
+            folder: where its pieces are kept.
+            told: called for each segment whose piece is there.
+        """
         self._timeline = timeline
         self._folder = folder
+        self._told = told
         self._segments = cut_segments(timeline)
+        self._ready: set[Path] = set()
         self._workers = _workers(timeline)
         self._room = asyncio.Semaphore(self._workers)
         self._threads = ThreadPoolExecutor(self._workers, "painter", initializer=_yield_to_others)
@@ -115,6 +124,9 @@ class Cutter:
             task.cancel()
         await asyncio.gather(*self._early, return_exceptions=True)
         self._threads.shutdown()
+
+    def __len__(self) -> int:
+        return len(self._segments)
 
     def arrived(self, frame: int, path: Path) -> None:
         """Take note of a frame's picture; segments that lack no other are encoded in the background.
@@ -167,7 +179,10 @@ class Cutter:
 
     async def _encode_missing(self, pieces: Sequence[Path], frames: Sequence[Path]) -> None:
         """Encode every segment whose piece is not there; the first failure ends it."""
-        missing = iter([number for number, piece in enumerate(pieces) if not piece.is_file()])
+        for piece in pieces:
+            if piece.is_file():
+                self._note(piece)
+        missing = iter([number for number, piece in enumerate(pieces) if piece not in self._ready])
 
         async def encode() -> None:
             for number in missing:
@@ -190,12 +205,17 @@ class Cutter:
         """Encode a segment, unless somebody has, or does at this moment."""
         path = self._path(segment, frames)
         async with self._locks[path], self._room:
-            if path.is_file():
-                return
-            craft = await self._crafted()
-            painter = Painter(self._drawings, frames)
-            with tempfile.TemporaryDirectory(prefix="storyreel-") as folder:
-                await encode_piece(segment, path, craft=craft, painter=painter, folder=Path(folder))
+            if not path.is_file():
+                craft = await self._crafted()
+                painter = Painter(self._drawings, frames)
+                with tempfile.TemporaryDirectory(prefix="storyreel-") as folder:
+                    await encode_piece(segment, path, craft=craft, painter=painter, folder=Path(folder))
+            self._note(path)
+
+    def _note(self, path: Path) -> None:
+        if path not in self._ready:
+            self._ready.add(path)
+            self._told()
 
     def _path(self, segment: Segment, frames: Frames) -> Path:
         output, style = replace(self._timeline.output, name=""), self._timeline.captions
