@@ -5,13 +5,14 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmarks import assembling, gating, rendering, starting
+from benchmarks import assembling, filming, gating, rendering, starting
 from benchmarks.measure import Row, print_table
 
 _PARTS: dict[str, Callable[[Path], Iterator[Row]]] = {
     "starting": starting.rows,
     "gating": gating.rows,
     "assembling": assembling.rows,
+    "filming": filming.rows,
     "rendering": rendering.rows,
 }
 

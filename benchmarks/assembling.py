@@ -25,14 +25,15 @@ def rows(folder: Path) -> Iterator[Row]:
     frames = folder / "film"
     frames.mkdir()
     for count, hold in ((24, 96), (48, 24), (120, 1)):
-        _paint(frames, count)
+        paint_sketches(frames, count)
         _write_list(frames, count, hold)
         ours, theirs, ratio = paired(_our_command(frames, count, hold), _bare_command(frames), rounds=3)
         name = f"film of {count} frames, each held for {hold} video frames"
         yield Row(name, f"{ratio:.2f} ({ours:.1f} s)", f"a bare ffmpeg command ({theirs:.1f} s)", "1.15")
 
 
-def _paint(folder: Path, count: int) -> None:
+def paint_sketches(folder: Path, count: int) -> None:
+    """Write sketches of the films' size, numbered from 0, where there are none."""
     engine, aspect = SketchEngine(0), AspectRatio.LANDSCAPE
     for number in range(count):
         path = folder / f"frame_{number:04d}.png"

@@ -85,7 +85,8 @@ def draw(progress: Progress) -> RenderableType:
     grid.add_row("frames", _frames(progress))
     grid.add_row("requests", _rate(progress))
     grid.add_row("cost", _cost(progress))
-    grid.add_row("film", _film(progress))
+    if progress.pieces_done:
+        grid.add_row("film", _film(progress))
     grid.add_row("time left", _time_left(progress))
     return Group(title, grid)
 
@@ -124,7 +125,7 @@ def _cost(progress: Progress) -> str:
 
 
 def _film(progress: Progress) -> str:
-    return f"{progress.pieces_done} of {progress.pieces} segments" if progress.pieces else ""
+    return f"{progress.pieces_done} of {progress.pieces} segments"
 
 
 def _time_left(progress: Progress) -> str:

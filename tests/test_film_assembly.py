@@ -347,7 +347,7 @@ def test_a_target_that_cannot_be_made_is_a_storage_error(tmp_path: Path) -> None
 def test_a_film_that_differs_from_its_plan_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The finished file is read back: a rate that ffmpeg got wrong does not pass."""
     frames = flat_frames(tmp_path / "frames", ["red"])
-    slower = 'case "$*" in *ffconcat*) set -- "${@//24\\/1/12/1}"; set -- "${@//1\\/24/1/12}" ;; esac'
+    slower = 'case "$*" in *metadata.txt*) set -- "${@//24\\/1/12/1}"; set -- "${@//1\\/24/1/12}" ;; esac'
     fake_ffmpeg(tmp_path / "ffmpeg", monkeypatch, slower)
 
     with pytest.raises(FilmError) as caught:
@@ -412,7 +412,7 @@ def test_a_cancelled_film_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Mon
     assert list((tmp_path / "out").iterdir()) == list((tmp_path / "tmp").iterdir()) == []
 
 
-@pytest.mark.parametrize("victim", ["rawvideo", "ffconcat"], ids=["encoder", "muxer"])
+@pytest.mark.parametrize("victim", ["rawvideo", "metadata.txt"], ids=["encoder", "muxer"])
 def test_a_killed_ffmpeg_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, victim: str) -> None:
     """Whichever ffmpeg is killed in mid-work, the film is not made and the message says so."""
     frames = flat_frames(tmp_path / "frames", NAMES)

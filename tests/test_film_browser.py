@@ -92,4 +92,5 @@ async def test_it_plays_to_its_end(page: Page) -> None:
 
 def mean_of(screenshot: bytes) -> npt.NDArray[np.float64]:
     """Return the mean colour of a screenshot."""
-    return np.asarray(Image.open(io.BytesIO(screenshot)).convert("RGB"), np.float64).reshape(-1, 3).mean(axis=0)
+    colours = np.asarray(Image.open(io.BytesIO(screenshot)).convert("RGB"), np.float64).reshape(-1, 3)
+    return np.asarray(colours.mean(axis=0))

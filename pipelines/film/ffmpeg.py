@@ -3,11 +3,13 @@
 import asyncio
 import contextlib
 import errno
+import fcntl
 import os
 import subprocess
 from asyncio import StreamReader
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from concurrent.futures import Executor
 from pathlib import Path
 
 import imageio_ffmpeg
@@ -21,6 +23,8 @@ _GRACE_S = 5.0
 _QUERY_TIMEOUT_S = 60.0
 _TAIL_BYTES = 4096
 _CHUNK_BYTES = 1 << 18
+# Linux lets anybody have pipes of a mebibyte: most pictures then pass in two writes.
+_PIPE_BYTES = 1 << 20
 # ffmpeg tells a full disk only in words, and these are the system's own.
 _STORAGE_FAULTS = tuple(os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS))
 
@@ -88,6 +92,63 @@ async def running_ffmpeg(
         tail = await complaint
     if process.returncode:
         raise _failure(process.returncode, tail)
+
+
+@contextlib.asynccontextmanager
+async def fed_ffmpeg(
+    arguments: Sequence[str],
+    chunks: Iterable[memoryview],
+    *,
+    folder: Path,
+    stdout: int = DEVNULL,
+    niceness: int = 0,
+    threads: Executor | None = None,
+) -> AsyncIterator[Process]:
+    """Run ffmpeg as `running_ffmpeg` does, with `chunks` on its stdin: made and written in a thread of `threads`.
+
+    Raises:
+        FilmError: see `running_ffmpeg`.
+        StorageError: see `running_ffmpeg`.
+        Exception: what `chunks` raised.
+    """
+    reading, writing = _pipe()
+    feeding = None
+    try:
+        async with running_ffmpeg(arguments, folder=folder, stdin=reading, stdout=stdout, niceness=niceness) as child:
+            reading = _closed(reading)
+            feeding = asyncio.get_running_loop().run_in_executor(threads, _write, chunks, writing)
+            yield child
+            await asyncio.shield(feeding)
+    finally:
+        _closed(reading)
+        if feeding is None:
+            _closed(writing)
+        else:
+            # The child is gone: a writer that still writes meets a broken pipe. What it says then counts no more.
+            await asyncio.gather(feeding, return_exceptions=True)
+
+
+def _pipe() -> tuple[int, int]:
+    reading, writing = os.pipe()
+    if set_size := getattr(fcntl, "F_SETPIPE_SZ", None):
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(writing, set_size, _PIPE_BYTES)
+    return reading, writing
+
+
+def _closed(descriptor: int) -> int:
+    if descriptor >= 0:
+        os.close(descriptor)
+    return -1
+
+
+def _write(chunks: Iterable[memoryview], descriptor: int) -> None:
+    """Write until all is written or nobody reads any more, whose own complaint then counts."""
+    with contextlib.suppress(BrokenPipeError), open(descriptor, "wb", buffering=0) as pipe:
+        for chunk in chunks:
+            rest = chunk
+            while rest:
+                rest = rest[pipe.write(rest) :]
 
 
 async def _start(arguments: Sequence[str], *, folder: Path, stdin: int, stdout: int) -> Process:

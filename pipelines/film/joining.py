@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pipelines.film.captions import srt_text
 from pipelines.film.encoding import rate
-from pipelines.film.ffmpeg import file_url, running_ffmpeg
+from pipelines.film.ffmpeg import fed_ffmpeg, file_url, running_ffmpeg
 from pipelines.film.metadata import film_metadata
 from pipelines.film.segments import Segment
 from pipelines.plan import Timeline
@@ -18,6 +18,7 @@ _CLOCK_MIN_HZ = 10_000
 _METADATA = "metadata.txt"
 _PIECES = "pieces.ffconcat"
 _SUBTITLES = "subtitles.srt"
+_CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +46,7 @@ async def join_pieces(reel: Reel, timeline: Timeline, target: Path, *, comment: 
     """
     encoding = encoding_of(timeline.output.codec)
     (folder / _METADATA).write_text(film_metadata(timeline, comment=comment), encoding="utf-8")
-    (folder / _PIECES).write_text("".join(_list_lines(reel, timeline, folder)), encoding="utf-8")
-    inputs = [*("-f", "concat", "-safe", "0", "-i", _PIECES), *("-f", "ffmetadata", "-i", _METADATA)]
+    inputs = [*_pieces_input(reel, timeline, folder), *("-f", "ffmetadata", "-i", _METADATA)]
     streams = ["-map", "0:v", "-map_metadata", "1", "-map_chapters", "1"]
     if reel.sound and encoding.audio:
         inputs += ["-i", file_url(reel.sound)]
@@ -57,8 +57,13 @@ async def join_pieces(reel: Reel, timeline: Timeline, target: Path, *, comment: 
         inputs += ["-f", "srt", "-i", _SUBTITLES]
         # There for who wants it: burned captions need no second showing.
         streams += ["-map", f"{place}:s", "-c:s", encoding.subtitles, "-disposition:s:0", "0"]
-    async with running_ffmpeg([*inputs, *streams, *_video(timeline), file_url(target)], folder=folder):
-        pass
+    arguments = [*inputs, *streams, *_video(timeline), file_url(target)]
+    if encoding.piece == "h264":
+        async with fed_ffmpeg(arguments, _bytes_of(reel.pieces), folder=folder):
+            pass
+    else:
+        async with running_ffmpeg(arguments, folder=folder):
+            pass
 
 
 def _video(timeline: Timeline) -> list[str]:
@@ -75,6 +80,24 @@ def _video(timeline: Timeline) -> list[str]:
     return [*encoding.join, "-bsf:v", ",".join(filters), *clock, "-f", encoding.extension]
 
 
+def _pieces_input(reel: Reel, timeline: Timeline, folder: Path) -> list[str]:
+    """Return the arguments that read the pieces.
+
+    Raw streams are one when they are put one behind the other; ffmpeg would probe each of them for long.
+    """
+    if encoding_of(timeline.output.codec).piece == "h264":
+        return ["-r", rate(timeline.output.fps), "-f", "h264", "-i", "pipe:0"]
+    (folder / _PIECES).write_text("".join(_list_lines(reel, timeline, folder)), encoding="utf-8")
+    return ["-f", "concat", "-safe", "0", "-i", _PIECES]
+
+
+def _bytes_of(pieces: Sequence[Path]) -> Iterator[memoryview]:
+    for piece in pieces:
+        with piece.open("rb") as file:
+            while chunk := file.read(_CHUNK_BYTES):
+                yield memoryview(chunk)
+
+
 def _list_lines(reel: Reel, timeline: Timeline, folder: Path) -> Iterator[str]:
     """Yield the list of pieces; by links with plain names, for quotes and newlines in the user's."""
     encoding, fps = encoding_of(timeline.output.codec), timeline.output.fps
@@ -87,7 +110,4 @@ def _list_lines(reel: Reel, timeline: Timeline, folder: Path) -> Iterator[str]:
     for number, (piece, (start_us, end_us)) in enumerate(zip(reel.pieces, cuts_us, strict=True)):
         name = f"pieces/{number}.{encoding.piece}"
         (folder / name).symlink_to(piece.absolute())
-        yield f"file {name}\n"
-        if encoding.piece == "h264":
-            yield f"option framerate {rate(fps)}\n"
-        yield f"duration {end_us - start_us}us\n"
+        yield f"file {name}\nduration {end_us - start_us}us\n"

@@ -1,9 +1,6 @@
 """A segment becomes a piece of encoded film: painted in a thread, piped into ffmpeg, written whole or not at all."""
 
-import asyncio
 import contextlib
-import fcntl
-import os
 from asyncio import StreamReader
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import AsyncIterator, Iterable, Iterator
@@ -17,7 +14,7 @@ from pipelines.files import atomic_path
 from pipelines.film.captions import caption_filters, captions_of
 from pipelines.film.copies import Copies, access_units
 from pipelines.film.encoding import KEYFRAME_EVERY, encoder_arguments, on_time, raw_input
-from pipelines.film.ffmpeg import file_url, running_ffmpeg
+from pipelines.film.ffmpeg import fed_ffmpeg, file_url
 from pipelines.film.mixing import mixed, xfade_filters
 from pipelines.film.painting import Painter, stacked
 from pipelines.film.segments import Crossing, Morph, Segment, Stay
@@ -25,8 +22,6 @@ from pipelines.film.smoothing import key_rate, smoothing_filters
 from pipelines.storyboard.board import CaptionStyle, Output
 from pipelines.storyboard.transitions import OWN
 
-# Linux lets anybody have pipes of a mebibyte: most pictures then pass in two writes.
-_PIPE_BYTES = 1 << 20
 # Encoding yields to whoever buys frames meanwhile.
 _NICENESS = 10
 
@@ -158,42 +153,9 @@ async def _encoder(
     captions = captions_of(told) if craft.captions.burn else []
     drawing = caption_filters(captions, craft.captions, craft.output.size, folder=folder)
     graph = ",".join([*feed.filters, *drawing, on_time(craft.output)])
-    reading, writing = _pipe()
-    feeding = None
-    try:
-        arguments = [*feed.reading, "-filter_complex", graph, *encoding]
-        async with running_ffmpeg(arguments, folder=folder, stdin=reading, stdout=stdout, niceness=_NICENESS) as child:
-            reading = _closed(reading)
-            feeding = asyncio.get_running_loop().run_in_executor(craft.threads, _write, feed.chunks, writing)
-            yield child.stdout
-            await feeding
-    finally:
-        _closed(reading)
-        if feeding is None:
-            os.close(writing)
-        else:
-            # The child is gone: a writer that still writes meets a broken pipe.
-            await asyncio.wait([feeding])
-
-
-def _pipe() -> tuple[int, int]:
-    reading, writing = os.pipe()
-    if set_size := getattr(fcntl, "F_SETPIPE_SZ", None):
-        with contextlib.suppress(OSError):
-            fcntl.fcntl(writing, set_size, _PIPE_BYTES)
-    return reading, writing
-
-
-def _closed(descriptor: int) -> int:
-    if descriptor >= 0:
-        os.close(descriptor)
-    return -1
-
-
-def _write(chunks: Iterable[memoryview], descriptor: int) -> None:
-    """Write until all is written or nobody reads any more, whose own complaint then counts."""
-    with contextlib.suppress(BrokenPipeError), open(descriptor, "wb", buffering=0) as pipe:
-        for chunk in chunks:
-            rest = chunk
-            while rest:
-                rest = rest[pipe.write(rest) :]
+    arguments = [*feed.reading, "-filter_complex", graph, *encoding]
+    threads = craft.threads
+    async with fed_ffmpeg(
+        arguments, feed.chunks, folder=folder, stdout=stdout, niceness=_NICENESS, threads=threads
+    ) as process:
+        yield process.stdout

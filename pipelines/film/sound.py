@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import re
 from asyncio.subprocess import PIPE
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -18,16 +18,22 @@ from pipelines.storyboard.board import Sound, Storyboard
 from pipelines.storyboard.presets import encoding_of
 
 _RATE_HZ = 48_000
-_FORMAT = f"aformat=sample_rates={_RATE_HZ}:channel_layouts=stereo:sample_fmts=fltp"
+# A single channel is heard on both sides as loud as it came: without -1, ffmpeg takes 3 dB off it.
+_FORMAT = f"aresample={_RATE_HZ}:rematrix_volume=-1,aformat=channel_layouts=stereo:sample_fmts=fltp"
 # What streaming services ask for (AES TD1008), with peaks half a decibel below its -1 dB, as a factor.
 _LOUDNESS_LUFS = -16.0
 _PEAK = 0.841
+# The second makes good what the limiter took off the peaks.
+_LEVELLINGS = 2
 # The loudness so far, gated (EBU R 128); its last figure is the whole mix's.
 _MEASURED = "lavfi.r128.I"
 # To measure how long a sound is, little of it is enough.
 _PROBE_HZ = 8000
 _PROBE_TIMEOUT_S = 300
 _SILENT_LUFS = -70.0
+_SOUNDLESS = "holds no sound"
+# What is wrong with a file, by ffmpeg's words for it.
+_FAULTS = {"matches no streams": _SOUNDLESS, "Decode error rate": "is damaged"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +53,10 @@ class MixedSound:
         if self.path.is_file():
             return
         timeline = self.timeline
-        lengths_s = [await measure_sound(sound.file) for sound in timeline.sound.sounds]
+        lengths_s = {file: await measure_sound(file) for file in {sound.file for sound in timeline.sound.sounds}}
         graph = mixing_graph(timeline, lengths_s)
         normalizing = await self._normalizing(graph) if timeline.sound.normalize else ""
-        samples = round(timeline.duration_s * _RATE_HZ)
-        whole = f"{graph}{normalizing},apad,atrim=end_sample={samples}[film]"
+        whole = f"{graph}{normalizing}[film]"
         with atomic_path(self.path) as temporary:
             coded = [*(encoding_of(timeline.output.codec).audio or ()), "-ar", str(_RATE_HZ)]
             arguments = [*self._inputs, "-filter_complex", whole, "-map", "[film]", *coded, file_url(temporary)]
@@ -59,8 +64,18 @@ class MixedSound:
                 pass
 
     async def _normalizing(self, graph: str) -> str:
-        """Measure the mix and return what brings it to its loudness; nothing for silence."""
-        told = f"ebur128=metadata=1,ametadata=mode=print:key={_MEASURED}:file=-"
+        """Return the filters that bring the mix to its loudness; none for silence."""
+        filters, gain_db = "", 0.0
+        for _ in range(_LEVELLINGS):
+            loudness_lufs = await self._measure_loudness(graph + filters)
+            if loudness_lufs <= _SILENT_LUFS:
+                return ""
+            gain_db += _LOUDNESS_LUFS - loudness_lufs
+            filters = f",volume={gain_db:.2f}dB,alimiter=limit={_PEAK}:level=false:latency=true"
+        return filters
+
+    async def _measure_loudness(self, graph: str) -> float:
+        told = f"ebur128=metadata=1,ametadata=mode=print:key={_MEASURED}:file=pipe\\:1"
         arguments = [*self._inputs, "-filter_complex", f"{graph},{told}[film]", "-map", "[film]", "-f", "null", "-"]
         loudness_lufs = _SILENT_LUFS
         async with running_ffmpeg(arguments, folder=Path.cwd(), stdout=PIPE) as meter:
@@ -68,9 +83,7 @@ class MixedSound:
             async for line in meter.stdout:
                 if line.startswith(f"{_MEASURED}=".encode()):
                     loudness_lufs = float(line.split(b"=")[1])
-        if loudness_lufs <= _SILENT_LUFS:
-            return ""
-        return f",volume={_LOUDNESS_LUFS - loudness_lufs:.2f}dB,alimiter=limit={_PEAK}:level=false:latency=true"
+        return loudness_lufs
 
     @property
     def _inputs(self) -> list[str]:
@@ -90,30 +103,33 @@ def mixed_sound(timeline: Timeline, folder: Path) -> MixedSound | None:
     encoding = encoding_of(timeline.output.codec)
     if not timeline.sound.sounds or not encoding.audio:
         return None
-    files = [frame_identity(sound.file) for sound in timeline.sound.sounds]
-    starts = [timeline.holds[sound.frame].start for sound in timeline.sound.sounds]
+    files = [_identity(sound) for sound in timeline.sound.sounds]
+    starts_s = [_start_s(sound, timeline) for sound in timeline.sound.sounds]
     placeless = [replace(sound, place=None) for sound in timeline.sound.sounds]  # type: ignore[arg-type]
-    made_of = (files, starts, placeless, timeline.sound.normalize, timeline.duration_s, encoding.audio)
+    made_of = (files, starts_s, placeless, timeline.sound.normalize, timeline.duration_s, encoding.audio)
     key = hashlib.sha256(repr(made_of).encode()).hexdigest()
     return MixedSound(timeline, folder / f"{key}.{encoding.extension}")
 
 
-def mixing_graph(timeline: Timeline, lengths_s: Sequence[Fraction]) -> str:
+def mixing_graph(timeline: Timeline, lengths_s: Mapping[Path, Fraction]) -> str:
     """Return the ffmpeg graph that mixes a film's sounds; `lengths_s` is how long each file is."""
     end_s = timeline.duration_s
     chains, names = [], []
-    for number, (sound, length_s) in enumerate(zip(timeline.sound.sounds, lengths_s, strict=True)):
-        start_s = timeline.holds[sound.frame].start / timeline.output.fps
+    for number, sound in enumerate(timeline.sound.sounds):
+        start_s = _start_s(sound, timeline)
         # Fades end where the sound does: with its file, or with the film.
-        heard_s = end_s - start_s if sound.loop else min(length_s - sound.offset_s, end_s - start_s)
+        left_s = end_s - start_s
+        heard_s = left_s if sound.loop else min(lengths_s[sound.file] - sound.offset_s, left_s)
         names.append(f"[s{number}]")
         chains.append(f"[{number}:a:0]{','.join(_filters(sound, max(heard_s, Fraction(0)), start_s))}{names[-1]}")
     mix = f"{''.join(names)}amix=inputs={len(names)}:normalize=0:duration=longest"
-    return ";".join([*chains, mix])
+    return ";".join([*chains, f"{mix},apad,atrim=end_sample={_samples(end_s)}"])
 
 
 def _filters(sound: Sound, heard_s: Fraction, start_s: Fraction) -> list[str]:
-    filters = [_FORMAT, f"atrim=start={_decimal(sound.offset_s)}:duration={_decimal(heard_s)}", "asetpts=PTS-STARTPTS"]
+    offset = _samples(sound.offset_s)
+    # Counted in samples, and the time set anew: where a file repeats, its own time has gaps.
+    filters = [_FORMAT, f"atrim=start_sample={offset}:end_sample={offset + _samples(heard_s)}", "asetpts=N/SR/TB"]
     filters.append(f"volume={_decimal(sound.volume)}")
     if sound.fade_in_s:
         filters.append(f"afade=t=in:d={_decimal(sound.fade_in_s)}")
@@ -121,12 +137,27 @@ def _filters(sound: Sound, heard_s: Fraction, start_s: Fraction) -> list[str]:
         begin_s = max(heard_s - sound.fade_out_s, Fraction(0))
         filters.append(f"afade=t=out:st={_decimal(begin_s)}:d={_decimal(min(sound.fade_out_s, heard_s))}")
     if start_s:
-        filters.append(f"adelay=delays={round(start_s * _RATE_HZ)}S:all=1")
+        filters.append(f"adelay=delays={_samples(start_s)}S:all=1")
     return filters
+
+
+def _start_s(sound: Sound, timeline: Timeline) -> Fraction:
+    return timeline.holds[sound.frame].start / timeline.output.fps
+
+
+def _samples(time_s: Fraction) -> int:
+    return round(time_s * _RATE_HZ)
 
 
 def _decimal(value: Fraction) -> str:
     return f"{float(value):.6f}"
+
+
+def _identity(sound: Sound) -> str:
+    try:
+        return frame_identity(sound.file)
+    except FilmError as exc:
+        raise FilmError(f"{sound.file}: is gone; put it back and render again") from exc
 
 
 async def measure_sound(file: Path) -> Fraction:
@@ -135,7 +166,9 @@ async def measure_sound(file: Path) -> Fraction:
     Raises:
         FilmError: it cannot be read, or nothing in it is heard.
     """
-    arguments = ["-xerror", "-i", file_url(file), "-map", "0:a:0", "-ac", "1", "-ar", str(_PROBE_HZ), "-f", "u8", "-"]
+    # Not -xerror, which refuses a WAV that was written to a pipe, where its header cannot tell its length.
+    strict = ["-max_error_rate", "0"]
+    arguments = [*strict, "-i", file_url(file), "-map", "0:a:0", "-ac", "1", "-ar", str(_PROBE_HZ), "-f", "u8", "-"]
     samples = 0
     try:
         async with asyncio.timeout(_PROBE_TIMEOUT_S):
@@ -145,9 +178,19 @@ async def measure_sound(file: Path) -> Fraction:
                     samples += len(chunk)
     except TimeoutError as exc:
         raise FilmError(f"{file}: not read to its end after {_PROBE_TIMEOUT_S} s") from exc
+    except FilmError as exc:
+        raise FilmError(f"{file}: {_reason(str(exc))}") from exc
     if not samples:
-        raise FilmError(f"{file}: holds no sound")
+        raise FilmError(f"{file}: {_SOUNDLESS}")
     return Fraction(samples, _PROBE_HZ)
+
+
+def _reason(complaint: str) -> str:
+    for words, fault in _FAULTS.items():
+        if words in complaint:
+            return fault
+    last = re.sub(r"^(\[[^]]*\] *)+", "", complaint.strip().splitlines()[-1])
+    return f"is no sound that ffmpeg reads: {last}"
 
 
 async def require_sounds(board: Storyboard) -> None:
@@ -156,21 +199,24 @@ async def require_sounds(board: Storyboard) -> None:
     Raises:
         StoryboardError: those that cannot, each with its place.
     """
-    problems: list[Problem] = []
-    for sound in board.sound.sounds:
+    lengths_s: dict[Path, Fraction | FilmError] = {}
+    for file in {sound.file for sound in board.sound.sounds}:
         try:
-            length_s = await measure_sound(sound.file)
+            lengths_s[file] = await measure_sound(file)
         except FilmError as exc:
-            reason = _last_line(str(exc))
-            message = f"{sound.file}: is no sound that ffmpeg reads: {reason}; use WAV, MP3, FLAC, OGG or M4A"
-        else:
-            if length_s > sound.offset_s:
-                continue
-            message = f"its offset of {float(sound.offset_s):g} s is beyond the file's end at {float(length_s):g} s"
-        problems.append(Problem(str(board.path), sound.place.line, sound.place.column, sound.place.where, message))
+            lengths_s[file] = exc
+    wrong = [(sound.place, _wrong(sound, lengths_s[sound.file])) for sound in board.sound.sounds]
+    problems = [
+        Problem(str(board.path), place.line, place.column, place.where, message) for place, message in wrong if message
+    ]
     if problems:
         raise StoryboardError(problems)
 
 
-def _last_line(text: str) -> str:
-    return re.sub(r"^\[[^]]*\] *", "", text.strip().splitlines()[-1])
+def _wrong(sound: Sound, length_s: Fraction | FilmError) -> str:
+    """Return what is wrong with a sound, and the cure; nothing where nothing is."""
+    if isinstance(length_s, FilmError):
+        return f"{length_s}; use WAV, MP3, FLAC, OGG or M4A"
+    if length_s <= sound.offset_s:
+        return f"its offset of {float(sound.offset_s):g} s is beyond the file's end at {float(length_s):g} s"
+    return ""

@@ -1,0 +1,85 @@
+"""Draw the contact sheets that the README shows, out of films that storyreel cuts: `python docs/draw_sheets.py`."""
+
+import tempfile
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import imageio.v3 as iio
+from PIL import Image, ImageDraw, ImageFont
+
+from pipelines.aspect import AspectRatio, Fit, Size
+from pipelines.film.assembly import assemble_film
+from pipelines.flux.wire import ImageRequest
+from pipelines.plan import Hold, Timeline
+from pipelines.server.engines import SketchEngine
+from pipelines.storyboard.board import Ease, Motion, MotionType, Output
+from pipelines.storyboard.transitions import OWN, XFADE
+
+CELL = Size(224, 128)
+GAP, LABEL = 6, 18
+LENGTH = 24
+OUTPUT = Output(Fraction(24), CELL, "h264", 10, Fit.COVER)
+HERE = Path(__file__).parent
+
+
+def main() -> None:
+    """Draw both sheets."""
+    with tempfile.TemporaryDirectory() as folder:
+        frames = [draw(Path(folder) / f"{n}.png", prompt) for n, prompt in enumerate(PROMPTS)]
+        kinds = [*OWN, *XFADE]
+        crossings = [(kind, picture(transition(kind), frames, LENGTH - 5)) for kind in kinds]
+        sheet(crossings, columns=7).save(HERE / "transitions.jpg", quality=82)
+        moves = [
+            (f"{kind} {when}", picture(move(kind), frames, video_frame))
+            for kind in MotionType
+            if kind is not MotionType.NONE
+            for when, video_frame in (("begins", 0), ("halfway", LENGTH // 2), ("ends", LENGTH - 1))
+        ]
+        sheet(moves, columns=6).save(HERE / "motions.jpg", quality=82)
+
+
+PROMPTS = ("a lighthouse above the sea at sunset", "a garden with flowers and a cat, morning")
+
+
+def draw(path: Path, prompt: str) -> Path:
+    """Sketch a frame."""
+    asked = ImageRequest(prompt, 4, AspectRatio.LANDSCAPE)
+    path.write_bytes(SketchEngine(0).paint(asked, asked.aspect.size, 1))
+    return path
+
+
+def transition(kind: str) -> Timeline:
+    """Return two holds with a transition between them."""
+    half = LENGTH // 2
+    holds = (Hold(0, 0, LENGTH, kind, half), Hold(1, LENGTH, LENGTH))
+    return Timeline(kind, OUTPUT, holds, ())
+
+
+def move(kind: MotionType) -> Timeline:
+    """Return a hold that moves far, so that it shows in a small picture."""
+    return Timeline(kind, OUTPUT, (Hold(0, 0, LENGTH, motion=Motion(kind, Fraction(2, 5), Ease.LINEAR)),), ())
+
+
+def picture(timeline: Timeline, frames: Sequence[Path], video_frame: int) -> Image.Image:
+    """Cut a film and take one picture out of it."""
+    with tempfile.TemporaryDirectory() as folder:
+        film = assemble_film(timeline, frames, Path(folder) / "film.mp4")
+        return Image.fromarray(iio.imread(film.path, plugin="FFMPEG", index=video_frame))
+
+
+def sheet(cells: Sequence[tuple[str, Image.Image]], *, columns: int) -> Image.Image:
+    """Lay out pictures with their names."""
+    rows = -(-len(cells) // columns)
+    width, height = CELL.width + GAP, CELL.height + GAP + LABEL
+    page = Image.new("RGB", (columns * width + GAP, rows * height + GAP), "white")
+    pen, font = ImageDraw.Draw(page), ImageFont.load_default(size=13)
+    for number, (name, shown) in enumerate(cells):
+        x, y = GAP + number % columns * width, GAP + number // columns * height
+        page.paste(shown, (x, y))
+        pen.text((x, y + CELL.height + 1), name, fill="black", font=font)
+    return page
+
+
+if __name__ == "__main__":
+    main()
