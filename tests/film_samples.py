@@ -89,6 +89,15 @@ def similarity(film: Path, video_frame: int, frame: Path) -> float:
     return float(said.decode().split("All:")[1].split()[0])
 
 
+def noisy_gradient(size: Size) -> Image.Image:
+    """Draw something like a photograph: slopes, an edge, and grain."""
+    x, y = np.meshgrid(np.linspace(0, 1, size.width), np.linspace(0, 1, size.height))
+    slopes = np.stack([200 * x, 180 * y, 110 * (x + y)], axis=-1)
+    slopes[(x - 0.5) ** 2 + (y - 0.5) ** 2 < 0.05] += 35
+    grain = np.random.default_rng(7).normal(0, 1.5, (*x.shape, 1))
+    return Image.fromarray(np.clip(slopes + grain, 0, 255).astype(np.uint8))
+
+
 def fake_ffmpeg(path: Path, monkeypatch: pytest.MonkeyPatch, *lines: str) -> Path:
     """Put a script in ffmpeg's place: it writes its process number down, runs `lines`, then the real one.
 

@@ -24,6 +24,7 @@ from tests.film_samples import (
     colour_runs,
     fake_ffmpeg,
     flat_frames,
+    noisy_gradient,
     pictures,
     similarity,
     timeline_of,
@@ -438,15 +439,6 @@ def columns(film: Path) -> list[str]:
     """Name the colours at the left, the middle and the right of the first picture."""
     picture = pictures(film)[0]
     return [colour_of(picture[23:25, x : x + 2]) for x in (4, 31, 58)]
-
-
-def noisy_gradient(size: Size) -> Image.Image:
-    """Draw something like a photograph: slopes, an edge, and grain."""
-    x, y = np.meshgrid(np.linspace(0, 1, size.width), np.linspace(0, 1, size.height))
-    slopes = np.stack([200 * x, 180 * y, 110 * (x + y)], axis=-1)
-    slopes[(x - 0.5) ** 2 + (y - 0.5) ** 2 < 0.05] += 35
-    grain = np.random.default_rng(7).normal(0, 1.5, (*x.shape, 1))
-    return Image.fromarray(np.clip(slopes + grain, 0, 255).astype(np.uint8))
 
 
 def keyframes(film: Path) -> list[int]:
