@@ -101,6 +101,7 @@ def closing_lines(summary: RunSummary) -> list[str]:
         f"  frames  {summary.frames}: {summary.generated} bought, {summary.reused} reused, {summary.failed} failed",
         f"  cost    {plain(summary.cost_usd)} USD, {plain(summary.cost_thb)} THB for {requests}{simulated}",
         f"  film    {film}",
+        *(f"          {path}" for path in summary.more_videos),
         f"  ledger  {summary.ledger}",
     ]
 

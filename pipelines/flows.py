@@ -86,7 +86,7 @@ async def render_storyboard(
                     async with session.alone():
                         pictures = await _lay_frames(session)
                         _require_complete(session, record)
-                        record.film = await _assemble(session, films, pictures)
+                        record.films = await _assemble(session, films, pictures)
                         if otio:
                             films.write_otio([session.store.frame(spec) for spec in plan.frames])
             return await _summary(session, record)
@@ -241,8 +241,7 @@ def _require_complete(session: Session, record: RunRecord) -> None:
         raise error
 
 
-async def _assemble(session: Session, films: Films, pictures: list[Path]) -> Film:
-    """Cut the films; give up at once when the run is stopped, for nothing is paid for here. Return the first."""
+async def _assemble(session: Session, films: Films, pictures: list[Path]) -> list[Film]:
+    """Cut the films; give up at once when the run is stopped, for nothing is paid for here."""
     session.progress.stage = "assembling the film"
-    cut = await session.brake.unless_pulled(films.cut(pictures))
-    return cut[0]
+    return await session.brake.unless_pulled(films.cut(pictures))

@@ -36,7 +36,7 @@ class RunRecord:
 
     quote: Quote | None = None
     outcomes: list[FrameOutcome] = field(default_factory=list)
-    film: Film | None = None
+    films: list[Film] = field(default_factory=list)
     error: BaseException | None = None
     started: float = field(default_factory=time.monotonic)
 
@@ -62,10 +62,11 @@ class RunSummary:
     """What a run came to. Money and neurons are exact; costs are made up where `simulated` says so.
 
     Attributes:
-        video: the film; None if this run did not get as far.
+        video: the film, the first where there are several; None if this run did not get as far.
         video_seconds: its length.
         ledger: the storyboard's ledger as CSV.
         report: a page about the run; None as long as storyreel makes none.
+        more_videos: the other outputs' films; for people only.
     """
 
     storyboard: str
@@ -85,10 +86,11 @@ class RunSummary:
     ledger: Path
     report: Path | None
     elapsed_s: float
+    more_videos: tuple[Path, ...] = ()
 
     def as_json(self) -> dict[str, object]:
         """Return the summary as plain JSON values: amounts as decimal strings, paths as text."""
-        return {name: _plain_value(value) for name, value in asdict(self).items()}
+        return {name: _plain_value(value) for name, value in asdict(self).items() if name != "more_videos"}
 
 
 def summarize(
@@ -109,8 +111,9 @@ def summarize(
         cost_thb=account.cost.thb,
         neurons=account.cost.neurons,
         simulated=simulated,
-        video=record.film.path if record.film else None,
-        video_seconds=float(record.film.duration_s) if record.film else None,
+        video=record.films[0].path if record.films else None,
+        video_seconds=float(record.films[0].duration_s) if record.films else None,
+        more_videos=tuple(film.path for film in record.films[1:]),
         ledger=ledger,
         report=None,
         elapsed_s=round(time.monotonic() - record.started, 3),

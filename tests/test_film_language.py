@@ -283,7 +283,8 @@ def test_a_move_neither_shakes_nor_drifts(tmp_path: Path, kind: MotionType, ease
     found = np.array([middle_of_disc(shown[n]) for n in measured])
     wanted = np.array([commanded(motion, (n + 0.5) / span, place) for n in measured])
     rms = math.sqrt(((found - wanted) ** 2).sum(axis=1).mean())
-    steps = np.diff(found, axis=0) * np.sign(wanted[-1] - wanted[0])
+    # Where it is all there, its place is known to a few hundredths of a pixel.
+    steps = np.diff(found[half:-half], axis=0) * np.sign(wanted[-1] - wanted[0])
     assert rms <= 0.15
     assert steps.min() >= -0.03
 

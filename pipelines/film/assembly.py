@@ -179,10 +179,9 @@ class Cutter:
 
     async def _encode_missing(self, pieces: Sequence[Path], frames: Sequence[Path]) -> None:
         """Encode every segment whose piece is not there; the first failure ends it."""
-        for piece in pieces:
-            if piece.is_file():
-                self._note(piece)
-        missing = iter([number for number, piece in enumerate(pieces) if piece not in self._ready])
+        for piece in filter(Path.is_file, pieces):
+            self._note(piece)
+        missing = iter([number for number, piece in enumerate(pieces) if not piece.is_file()])
 
         async def encode() -> None:
             for number in missing:

@@ -18,8 +18,11 @@ from pipelines.storyboard.board import Sound, Storyboard
 from pipelines.storyboard.presets import encoding_of
 
 _RATE_HZ = 48_000
-# A single channel is heard on both sides as loud as it came: without -1, ffmpeg takes 3 dB off it.
-_FORMAT = f"aresample={_RATE_HZ}:rematrix_volume=-1,aformat=channel_layouts=stereo:sample_fmts=fltp"
+# A single channel (FC) is heard on both sides as loud as it came: left to itself, ffmpeg takes 3 dB off it.
+_FORMAT = (
+    "aformat=channel_layouts=mono|stereo,pan=stereo|FL=FL+FC|FR=FR+FC,"
+    f"aformat=sample_rates={_RATE_HZ}:channel_layouts=stereo:sample_fmts=fltp"
+)
 # What streaming services ask for (AES TD1008), with peaks half a decibel below its -1 dB, as a factor.
 _LOUDNESS_LUFS = -16.0
 _PEAK = 0.841
@@ -75,7 +78,7 @@ class MixedSound:
         return filters
 
     async def _measure_loudness(self, graph: str) -> float:
-        told = f"ebur128=metadata=1,ametadata=mode=print:key={_MEASURED}:file=pipe\\:1"
+        told = f"ebur128=metadata=1,ametadata=mode=print:key={_MEASURED}:file=-"
         arguments = [*self._inputs, "-filter_complex", f"{graph},{told}[film]", "-map", "[film]", "-f", "null", "-"]
         loudness_lufs = _SILENT_LUFS
         async with running_ffmpeg(arguments, folder=Path.cwd(), stdout=PIPE) as meter:

@@ -62,6 +62,7 @@ def _as_list(value: object) -> object:
 
 
 DEFAULT_FPS = Fraction(24)
+_MAX_TRANSITION_S = 60
 
 TransitionType = Annotated[
     str, BeforeValidator(_one_of(TYPES)), WithJsonSchema({"type": "string", "enum": list(TYPES)})
@@ -86,6 +87,8 @@ class TransitionNoun(Noun):
     def _check(self) -> Self:
         cut_with_more = self.type == CUT and len(self.model_fields_set) > 1
         require(not cut_with_more, "", "a cut takes nothing besides its type; remove duration")
+        too_long = not self.duration.in_video_frames and self.duration.amount > _MAX_TRANSITION_S
+        require(not too_long, "duration", f"must be at most {_MAX_TRANSITION_S} s, as ffmpeg's are")
         return self
 
 
