@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.assembling import paint_sketches
-from benchmarks.measure import BIN, Cost, Row, flux_server, prefect_server, run
+from benchmarks.measure import BIN, Cost, Row, gallery_server, prefect_server, run
 from pipelines.aspect import AspectRatio, Fit, Size
 from pipelines.film.assembly import cut_film
 from pipelines.plan import Hold, Timeline
@@ -78,7 +78,10 @@ def _after_the_last_frame(folder: Path, env: dict[str, str]) -> Iterator[Row]:
     board = folder / "arriving.yaml"
     prompts = "\n".join(f"  - a harbor, view {number}" for number in range(_BOUGHT))
     board.write_text(f"title: Arriving\ndefaults: {{hold: 4s, transition: dissolve}}\nprompts:\n{prompts}\n")
-    with flux_server("--rate-limit", "720", "--latency", "3-10") as url:
+    painted = folder / "painted"
+    painted.mkdir()
+    paint_sketches(painted, _BOUGHT)
+    with gallery_server(painted, (3, 10)) as url:
         _render(board, env, url)
     left_s = _since_last_frame_s(folder / "outputs/arriving")
     frames = folder / "outputs/arriving/frames"

@@ -82,10 +82,23 @@ def prefect_server(home: Path) -> Iterator[dict[str, str]]:
 def flux_server(*options: str) -> Iterator[str]:
     """Serve the FLUX API in a process of its own; yield its address."""
     port = free_port()
+    with _serving([str(BIN / "storyreel"), "serve", "--port", str(port), *options], port) as url:
+        yield url
+
+
+@contextlib.contextmanager
+def gallery_server(pictures: Path, latency_s: tuple[float, float]) -> Iterator[str]:
+    """Serve the pictures of a folder as the FLUX API would, in a process of its own; yield its address."""
+    port = free_port()
+    command = [str(BIN / "python"), "-m", "benchmarks.gallery", str(port), str(pictures), *map(str, latency_s)]
+    with _serving(command, port) as url:
+        yield url
+
+
+@contextlib.contextmanager
+def _serving(command: Sequence[str], port: int) -> Iterator[str]:
     url = f"http://127.0.0.1:{port}"
-    with subprocess.Popen(
-        [BIN / "storyreel", "serve", "--port", str(port), *options], stderr=subprocess.DEVNULL
-    ) as api:
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as api:
         try:
             _await(f"{url}/_stats")
             yield url

@@ -40,6 +40,8 @@ _NICENESS = 10
 _MOST_WORKERS = 8
 # What may be in the works at once, in pixels: pictures of 33 million each must not be eight at a time.
 _PIXELS_AT_WORK = 40_000_000
+_DRAWINGS_BYTES = 128 << 20
+_MOST_DRAWINGS = 32
 
 
 def assemble_film(timeline: Timeline, frames: Sequence[Path], target: Path) -> Film:
@@ -98,8 +100,7 @@ class Cutter:
         self._room = asyncio.Semaphore(self._workers)
         self._threads = ThreadPoolExecutor(self._workers, "painter", initializer=_yield_to_others)
         self._locks: defaultdict[Path, asyncio.Lock] = defaultdict(asyncio.Lock)
-        # A transition needs two frames at a time.
-        self._drawings = Drawings(timeline.output, kept=self._workers + 1)
+        self._drawings = Drawings(timeline.output, kept=_drawings(timeline, self._workers))
         self._crafting = asyncio.Lock()
         self._craft: Craft | None = None
         # What the film was made of, once it is cut.
@@ -219,7 +220,7 @@ class Cutter:
     def _path(self, segment: Segment, frames: Frames) -> Path:
         output, style = replace(self._timeline.output, name=""), self._timeline.captions
         captioned = style.burn and any(text for _, text in segment.captions)
-        besides = (output, encoder_arguments(output), style if captioned else None)
+        besides = (output, encoder_arguments(output, passing=segment.passing), style if captioned else None)
         identities = {frame: frame_identity(frames[frame]) for frame in segment.frames}
         return self._folder / f"{segment.key(identities, besides)}.{encoding_of(output.codec).piece}"
 
@@ -241,6 +242,15 @@ async def _copies(output: Output) -> Copies | None:
 def _workers(timeline: Timeline) -> int:
     size = timeline.output.size
     return max(1, min(os.cpu_count() or 1, _MOST_WORKERS, _PIXELS_AT_WORK // (size.width * size.height)))
+
+
+def _drawings(timeline: Timeline, workers: int) -> int:
+    """Return how many drawn frames to keep: a frame is wanted again for the transitions around it."""
+    size = timeline.output.size
+    # Drawn at twice the size, in 12 bits a pixel.
+    most = _DRAWINGS_BYTES // (6 * size.width * size.height)
+    # A transition needs two at a time.
+    return max(workers + 1, min(most, _MOST_DRAWINGS))
 
 
 def _yield_to_others() -> None:

@@ -40,23 +40,25 @@ def blank_filter() -> str:
     return f"setsar=1,format=yuv420p,lutyuv=y=128:u=128:v=128,{_TAGS}"
 
 
-def encoder_arguments(output: Output) -> list[str]:
+def encoder_arguments(output: Output, *, passing: bool = False) -> list[str]:
     """Return the ffmpeg arguments that encode pictures of the film's size as a piece of it.
 
-    One thread: other pieces keep the other processors busy.
+    `passing` ones, which nobody sees for longer than a transition, may be coarser. One thread: other pieces keep the
+    other processors busy.
     """
     encoding = encoding_of(output.codec)
-    quality = ["-crf", str(_crf(output, encoding))] if encoding.crf is not None else []
+    quality = ["-crf", str(_crf(output, encoding, passing=passing))] if encoding.crf is not None else []
     return [
         *("-fps_mode", "cfr", "-r", rate(output.fps), "-pix_fmt", encoding.pixel_format, "-threads", "1"),
         *("-c:v", encoding.encoder, *encoding.arguments, *quality, "-f", encoding.piece),
     ]
 
 
-def _crf(output: Output, encoding: Encoding) -> int:
+def _crf(output: Output, encoding: Encoding, *, passing: bool) -> int:
     # x264 betters a still video frame by video frame; ours must be as good as it gets from its first. With 3 less it is
     # as like its frame as in the middle of a hold that x264 encodes in full (SSIM of grainy slopes, here and there:
     # 0.977 and 0.976, 0.981 and 0.975), in 0.75 to 1.0 of the bytes. Moves need as much (grainy slopes: 0.971, and
     # 0.963 without), and grain must not come and go where a still begins to move.
     # 0 would be lossless, in a profile that browsers don't play; the eye cannot tell 1 from it.
-    return max(1, output.crf - (3 if encoding.piece == "h264" else 0))
+    finer = 3 if encoding.piece == "h264" and not passing else 0
+    return max(1, output.crf - finer)

@@ -70,7 +70,7 @@ async def _encode_all(segment: Segment, path: Path, *, craft: Craft, painter: Pa
     """Encode every video frame."""
     feed = _feed(segment, craft.output, painter)
     keyframes = ["-force_key_frames", f"expr:not(mod(n,{KEYFRAME_EVERY}))"]
-    encoding = [*keyframes, *encoder_arguments(craft.output), file_url(path)]
+    encoding = [*keyframes, *encoder_arguments(craft.output, passing=segment.passing), file_url(path)]
     async with _encoder(feed, segment.captions, encoding, craft=craft, folder=folder):
         pass
 

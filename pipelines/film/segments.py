@@ -92,6 +92,11 @@ class Segment:
         return all(isinstance(part, Stay) and part.still for part in self.parts)
 
     @property
+    def passing(self) -> bool:
+        """Whether it is a transition."""
+        return any(isinstance(part, Crossing) for part in self.parts)
+
+    @property
     def frames(self) -> tuple[int, ...]:
         """The frames that it shows, each once, in their order."""
         return tuple(dict.fromkeys(frame for part in self.parts for frame in _frames_of(part)))

@@ -26,8 +26,9 @@ _FORMAT = (
 # What streaming services ask for (AES TD1008), with peaks half a decibel below its -1 dB, as a factor.
 _LOUDNESS_LUFS = -16.0
 _PEAK = 0.841
-# The second makes good what the limiter took off the peaks.
-_LEVELLINGS = 2
+# The first sets the gain, the others make good what the limiter takes off the peaks.
+_LEVELLINGS = 3
+_LEVEL_LU = 0.1
 # The loudness so far, gated (EBU R 128); its last figure is the whole mix's.
 _MEASURED = "lavfi.r128.I"
 # To measure how long a sound is, little of it is enough.
@@ -73,6 +74,8 @@ class MixedSound:
             loudness_lufs = await self._measure_loudness(graph + filters)
             if loudness_lufs <= _SILENT_LUFS:
                 return ""
+            if abs(_LOUDNESS_LUFS - loudness_lufs) < _LEVEL_LU:
+                break
             gain_db += _LOUDNESS_LUFS - loudness_lufs
             filters = f",volume={gain_db:.2f}dB,alimiter=limit={_PEAK}:level=false:latency=true"
         return filters

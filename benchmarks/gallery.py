@@ -1,0 +1,43 @@
+"""A FLUX API that paints nothing: it answers with pictures painted before, so that its work is in nobody's time."""
+
+import asyncio
+import random
+import sys
+from collections.abc import Sequence
+from itertools import count
+from pathlib import Path
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from pipelines.flux.wire import bill_headers, parse_request
+from pipelines.pricing import PRICE_LIST
+from pipelines.server.engines import SKETCH_MODEL
+
+
+def build_gallery(pictures: Sequence[bytes], latency_s: tuple[float, float]) -> Starlette:
+    """Return the application; pictures are handed out in turn, whatever is asked for."""
+    numbers, rng = count(), random.Random(0)
+
+    async def answer(request: Request) -> Response:
+        asked = parse_request(await request.json())
+        picture = pictures[next(numbers) % len(pictures)]
+        await asyncio.sleep(rng.uniform(*latency_s))
+        size = asked.aspect.size
+        bill = bill_headers(PRICE_LIST.image(size, steps=asked.steps), size, steps=asked.steps, model=SKETCH_MODEL)
+        return Response(picture, headers=bill, media_type="image/png")
+
+    async def stats(_: Request) -> Response:
+        return JSONResponse({})
+
+    return Starlette(routes=[Route("/_stats", stats), Route("/{path:path}", answer, methods=["POST"])])
+
+
+if __name__ == "__main__":
+    port, folder, fastest_s, slowest_s = sys.argv[1:]
+    painted = [path.read_bytes() for path in sorted(Path(folder).glob("*.png"))]
+    app = build_gallery(painted, (float(fastest_s), float(slowest_s)))
+    uvicorn.run(app, port=int(port), log_config=None)
