@@ -16,7 +16,7 @@ from typing import Self
 
 from pipelines.aspect import Fit
 from pipelines.errors import FilmError, StorageError
-from pipelines.files import atomic_path
+from pipelines.files import atomic_path, storage_errors
 from pipelines.film.copies import Copies, encode_copies
 from pipelines.film.encoding import encoder_arguments
 from pipelines.film.ffmpeg import require_encoder
@@ -26,7 +26,7 @@ from pipelines.film.painting import Drawings, Painter, require_size
 from pipelines.film.pieces import Craft, encode_piece
 from pipelines.film.probe import Film, read_animation, read_film
 from pipelines.film.segments import Segment, cut_segments
-from pipelines.film.sound import mixed_sound
+from pipelines.film.sound import MixedSound, mixed_sound
 from pipelines.plan import Timeline
 from pipelines.storyboard.board import Output
 from pipelines.storyboard.presets import encoding_of
@@ -101,6 +101,7 @@ class Cutter:
         self._threads = ThreadPoolExecutor(self._workers, "painter", initializer=_yield_to_others)
         self._locks: defaultdict[Path, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._drawings = Drawings(timeline.output, kept=_drawings(timeline, self._workers))
+        self._mixing = asyncio.Lock()
         self._crafting = asyncio.Lock()
         self._craft: Craft | None = None
         # What the film was made of, once it is cut.
@@ -115,7 +116,8 @@ class Cutter:
                 self._awaited_by[frame].append(number)
 
     async def __aenter__(self) -> Self:
-        self._early = [asyncio.create_task(self._encode_early()) for _ in range(self._workers)]
+        encoding = [self._encode_early() for _ in range(self._workers)]
+        self._early = [asyncio.create_task(work) for work in (*encoding, self._mix_early())]
         return self
 
     async def __aexit__(
@@ -161,22 +163,36 @@ class Cutter:
             return _planned(timeline, target)
         if timeline.output.fit is Fit.ERROR:
             await asyncio.to_thread(require_size, frames, timeline.output.size)
+        with storage_errors(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+        await self._encode_missing(pieces, frames)
+        if sound:
+            await self._mix(sound)
+        reel = Reel(self._segments, pieces, sound.path if sound else None)
+        try:
+            return await self._join(reel, target, comment=identity_mark(identity))
+        except FilmError:
+            # One of them may not be what its name says: the next run makes them anew.
+            for path in self.used:
+                path.unlink(missing_ok=True)
+            raise
+
+    async def _join(self, reel: Reel, target: Path, *, comment: str) -> Film:
+        timeline = self._timeline
         with atomic_path(target) as temporary, tempfile.TemporaryDirectory(prefix="storyreel-") as folder:
-            await self._encode_missing(pieces, frames)
-            if sound:
-                await sound.mix()
-            reel = Reel(self._segments, pieces, sound.path if sound else None)
-            mark = identity_mark(identity)
-            await join_pieces(reel, timeline, temporary, comment=mark, folder=Path(folder))
+            await join_pieces(reel, timeline, temporary, comment=comment, folder=Path(folder))
             film = await _read_back(temporary, timeline, name=target)
-            try:
-                _require_as_planned(film, timeline)
-            except FilmError:
-                # One of them is not what its name says: the next run makes them anew.
-                for piece in pieces:
-                    piece.unlink(missing_ok=True)
-                raise
+            _require_as_planned(film, timeline)
         return film
+
+    async def _mix(self, sound: MixedSound) -> None:
+        async with self._mixing:
+            await sound.mix()
+
+    async def _mix_early(self) -> None:
+        with suppress(FilmError, StorageError):
+            if sound := mixed_sound(self._timeline, self._folder):
+                await self._mix(sound)
 
     async def _encode_missing(self, pieces: Sequence[Path], frames: Sequence[Path]) -> None:
         """Encode every segment whose piece is not there; the first failure ends it."""

@@ -3,10 +3,12 @@
 import hashlib
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pipelines.errors import FilmError
 from pipelines.plan import Timeline
+from pipelines.storyboard.board import SoundMix
 from pipelines.storyboard.presets import encoding_of
 
 _MARK = "storyreel:"
@@ -30,9 +32,10 @@ def frame_identity(frame: Path) -> str:
 
 def film_identity(timeline: Timeline, pieces: Sequence[Path], sound: Path | None) -> str:
     """Return the hex sha-256 of all that goes into a film: its timeline and its pieces, each named by its own key."""
-    output = encoding_of(timeline.output.codec)
     made_of = [piece.name for piece in pieces], sound.name if sound else None
-    return hashlib.sha256(repr((timeline, output, made_of)).encode()).hexdigest()
+    # The sound's own name says what is heard; where its files are named does not count.
+    told = replace(timeline, sound=SoundMix()), encoding_of(timeline.output.codec), made_of
+    return hashlib.sha256(repr(told).encode()).hexdigest()
 
 
 def identity_mark(identity: str) -> str:

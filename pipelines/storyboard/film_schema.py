@@ -137,7 +137,7 @@ class AudioNoun(_Playing):
     """Sound under the whole film."""
 
     track: Text | None = Field(None, description="A sound file, from the storyboard's folder.")
-    loop: bool = Field(False, description="Begin again where it ends before the film does.")
+    loop: bool = Field(False, description="Begin again, from the file's beginning, where it ends before the film does.")
     normalize: bool = Field(False, description="Bring the whole mix to -16 LUFS.")
 
 
