@@ -69,41 +69,52 @@ def _memory(folder: Path) -> Iterator[Row]:
         for number in range(count):
             colour = (number % 251, number // 251 * 12 % 256, 90)
             Image.new("RGB", (320, 180), colour).save(frames / f"frame_{number:04d}.png", compress_level=1)
-        peaks[count] = run(_cut_command(frames, count, "drop", hold=2, size="320x180")).peak_mib
+        peaks[count] = run(_cut_command(frames, count, "drop", hold=2, half=0, size=Size(320, 180))).peak_mib
     ratio = peaks[5000] / peaks[100]
     yield Row("peak memory of a film of 5,000 frames over one of 100", f"{ratio:.2f}", f"{peaks[100]:.0f} MiB", "flat")
 
 
 def _after_the_last_frame(folder: Path, env: dict[str, str]) -> Iterator[Row]:
-    board = folder / "arriving.yaml"
-    prompts = "\n".join(f"  - a harbor, view {number}" for number in range(_BOUGHT))
-    board.write_text(f"title: Arriving\ndefaults: {{hold: 4s, transition: dissolve}}\nprompts:\n{prompts}\n")
     painted = folder / "painted"
     painted.mkdir()
     paint_sketches(painted, _BOUGHT)
-    with gallery_server(painted, (3, 10)) as url:
-        _render(board, env, url)
-    left_s = _since_last_frame_s(folder / "outputs/arriving")
-    frames = folder / "outputs/arriving/frames"
-    whole = run(_cut_command(frames, _BOUGHT, "drop", hold=96, move=False))
-    bare = run(_bare_command(frames, _BOUGHT))
-    name = f"{_BOUGHT} frames at 12 a second, dissolves: from the last frame to the film"
-    against = f"cutting it all then: {whole.wall_s:.1f} s; ffmpeg, hard cuts only: {bare.wall_s:.1f} s"
-    yield Row(name, f"{left_s:.1f} s", against, "5 s")
+    bare = run(_bare_command(painted, _BOUGHT))
+    for transition in ("cut", "dissolve"):
+        board = _write_board(folder / f"{transition}.yaml", transition)
+        with gallery_server(painted, (3, 10)) as url:
+            _render(board, env, url)
+        left_s = _since_last_frame_s(folder / "outputs" / transition)
+        whole = run(_cut_command(painted, _BOUGHT, "drop", hold=96, move=False, half=_HALF * (transition != "cut")))
+        name = f"{_BOUGHT} frames at 12 a second, each {transition}: from the last frame to the film"
+        against = f"cutting it all then: {whole.wall_s:.1f} s; ffmpeg, hard cuts: {bare.wall_s:.1f} s"
+        yield Row(name, f"{left_s:.1f} s", against, "5 s")
+
+
+def _write_board(path: Path, transition: str) -> Path:
+    prompts = "\n".join(f"  - a harbor, view {number}" for number in range(_BOUGHT))
+    path.write_text(f"title: Arriving\ndefaults: {{hold: 4s, transition: {transition}}}\nprompts:\n{prompts}\n")
+    return path
 
 
 def _cut_command(
-    frames: Path, count: int, keep: str, *, hold: int = _HOLD, size: str = str(_SIZE), move: bool = True
+    frames: Path,
+    count: int,
+    keep: str,
+    *,
+    hold: int = _HOLD,
+    half: int = _HALF,
+    size: Size = _SIZE,
+    move: bool = True,
 ) -> list[str]:
     moves = "move" if move else "still"
-    return [str(BIN / "python"), "-m", "benchmarks.filming", str(frames), str(count), str(hold), size, moves, keep]
+    command = [str(BIN / "python"), "-m", "benchmarks.filming", str(frames)]
+    return [*command, str(count), str(hold), str(half), str(size), moves, keep]
 
 
-def _cut(frames: Path, count: int, hold: int, size: Size, *, move: bool, keep: bool) -> None:
+def _cut(frames: Path, count: int, hold: int, half: int, size: Size, *, move: bool, keep: bool) -> None:
     output = Output(Fraction(_FPS), size, "h264", 18, Fit.COVER)
     motion = Motion(MotionType.PUSH_IN, Fraction(str(_ZOOM))) if move else None
-    half = min(_HALF, hold // 4)
-    holds = [Hold(n, n * hold, hold, "dissolve", half, motion) for n in range(count)]
+    holds = [Hold(n, n * hold, hold, "dissolve" if half else None, half, motion) for n in range(count)]
     holds[-1] = replace(holds[-1], transition=None, half=0)
     pictures = [frames / f"frame_{number:04d}.png" for number in range(count)]
     target = frames.parent / "ours.mp4"
@@ -195,8 +206,9 @@ def _since_last_frame_s(folder: Path) -> float:
 
 
 def _main(arguments: Sequence[str]) -> None:
-    frames, count, hold, size, moves, keep = arguments
-    _cut(Path(frames), int(count), int(hold), Size.parse(size), move=moves == "move", keep=keep == "keep")
+    frames, count, hold, half, size, moves, keep = arguments
+    lengths = int(count), int(hold), int(half)
+    _cut(Path(frames), *lengths, Size.parse(size), move=moves == "move", keep=keep == "keep")
 
 
 if __name__ == "__main__":

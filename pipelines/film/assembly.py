@@ -41,7 +41,7 @@ _MOST_WORKERS = 8
 # What may be in the works at once, in pixels: pictures of 33 million each must not be eight at a time.
 _PIXELS_AT_WORK = 40_000_000
 _DRAWINGS_BYTES = 128 << 20
-_MOST_DRAWINGS = 32
+_MOST_DRAWINGS = 96
 
 
 def assemble_film(timeline: Timeline, frames: Sequence[Path], target: Path) -> Film:
@@ -263,10 +263,11 @@ def _workers(timeline: Timeline) -> int:
 def _drawings(timeline: Timeline, workers: int) -> int:
     """Return how many drawn frames to keep: a frame is wanted again for the transitions around it."""
     size = timeline.output.size
-    # Drawn at twice the size, in 12 bits a pixel.
-    most = _DRAWINGS_BYTES // (6 * size.width * size.height)
+    # In 12 bits a pixel; a frame that is to move is drawn at twice the size.
+    moving = any(hold.motion for hold in timeline.holds)
+    each_bytes = size.width * size.height * 3 // 2 * (4 if moving else 1)
     # A transition needs two at a time.
-    return max(workers + 1, min(most, _MOST_DRAWINGS))
+    return max(workers + 1, min(_DRAWINGS_BYTES // each_bytes, _MOST_DRAWINGS))
 
 
 def _yield_to_others() -> None:
