@@ -102,7 +102,8 @@ def ass_script(captions: Sequence[Caption], style: CaptionStyle, size: Size) -> 
         smaller = fitting_height(caption.text, room, height)
         fitted = f"{{\\fs{smaller}}}" if smaller < height else ""
         start, end = _ass_time(caption.start), _ass_time(caption.end)
-        lines.append(f"Dialogue: 0,{start},{end},Caption,,0,0,0,,{fitted}{_ass_text(caption.text)}")
+        text = _ass_text(_breakable(caption.text, room.width / smaller))
+        lines.append(f"Dialogue: 0,{start},{end},Caption,,0,0,0,,{fitted}{text}")
     return "\n".join([*lines, ""])
 
 
@@ -116,6 +117,19 @@ def fitting_height(text: str, room: Size, height: int) -> int:
             break
         height = max(_LEAST_SIZE, min(height - 1, int(height * sqrt(room.height / (lines * height * _LINE_HEIGHT)))))
     return height
+
+
+def _breakable(text: str, width: float) -> str:
+    """Break words that are wider than a line, `width` times its letters' height: libass breaks at spaces only."""
+
+    def broken(word: re.Match[str]) -> str:
+        lines = _width(word[0]) / (width * _FULLNESS)
+        if lines <= 1:
+            return word[0]
+        step = max(1, int(len(word[0]) / lines))
+        return "\n".join(word[0][start : start + step] for start in range(0, len(word[0]), step))
+
+    return re.sub(r"\S+", broken, text)
 
 
 def srt_text(holds: Sequence[Hold], fps: Fraction) -> str:
