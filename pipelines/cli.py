@@ -101,7 +101,7 @@ class _Scale(click.ParamType[Decimal]):
             scale = Decimal(value)
         except InvalidOperation:
             scale = Decimal(0)
-        if not 0 < scale <= 1:
+        if not (scale.is_finite() and 0 < scale <= 1):
             self.fail(f"{value!r} is no number above 0 and up to 1", param, ctx)
         return scale
 

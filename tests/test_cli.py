@@ -272,3 +272,39 @@ def test_main_exits_with_the_code(monkeypatch: pytest.MonkeyPatch, capsys: pytes
 
     assert exited.value.code == 0
     assert capsys.readouterr().out.startswith("storyreel, version ")
+
+
+def test_an_animatic_is_told_and_answered(storyreel: Callable[..., Ended]) -> None:
+    """To people on stderr, to programs as one object."""
+    told = storyreel("animatic", "harbor.yaml", "--scale", "0.1")
+    answered = storyreel("animatic", "harbor.yaml", "--scale", "0.1", "--json")
+
+    assert (told.exit_code, told.stdout) == (0, "")
+    assert told.stderr == "outputs/harbor/harbor-animatic.mp4: 6.0 s at 102x102, 3 of 3 frames as sketch cards\n"
+    assert json.loads(answered.stdout) == {
+        "storyboard": "harbor",
+        "frames": 3,
+        "cards": 3,
+        "video": "outputs/harbor/harbor-animatic.mp4",
+        "video_seconds": 6.0,
+    }
+
+
+@pytest.mark.parametrize("scale", ["0", "2", "-1", "half", "nan", "inf"])
+def test_a_scale_that_is_none_is_refused(storyreel: Callable[..., Ended], scale: str) -> None:
+    """With the exit code of a wrong command line."""
+    ended = storyreel("animatic", "harbor.yaml", f"--scale={scale}")
+
+    assert ended.exit_code == 2
+    assert "is no number above 0 and up to 1" in ended.stderr
+
+
+def test_check_reads_every_sound(storyreel: Callable[..., Ended], tmp_path: Path) -> None:
+    """A file that is no sound is told with its place."""
+    (tmp_path / "noise.wav").write_text("no sound")
+    (tmp_path / "harbor.yaml").write_text(f"audio: {{track: noise.wav}}\n{BOARD}")
+
+    ended = storyreel("check", "harbor.yaml")
+
+    assert ended.exit_code == 2
+    assert ended.stderr.startswith("harbor.yaml:1:16: audio.track: noise.wav: is no sound that ffmpeg reads")

@@ -20,7 +20,7 @@ from pipelines.files import atomic_path, storage_errors
 from pipelines.film.copies import Copies, encode_copies
 from pipelines.film.encoding import encoder_arguments
 from pipelines.film.ffmpeg import require_encoder
-from pipelines.film.identity import film_identity, frame_identity, identity_mark, read_identity
+from pipelines.film.identity import film_identity, frame_identity, identity_mark, mark_end, read_identity
 from pipelines.film.joining import Reel, join_pieces
 from pipelines.film.painting import Drawings, Painter, require_size
 from pipelines.film.pieces import Craft, encode_piece
@@ -181,6 +181,8 @@ class Cutter:
         timeline = self._timeline
         with atomic_path(target) as temporary, tempfile.TemporaryDirectory(prefix="storyreel-") as folder:
             await join_pieces(reel, timeline, temporary, comment=comment, folder=Path(folder))
+            if not encoding_of(timeline.output.codec).copies:
+                mark_end(temporary, comment)
             film = await _read_back(temporary, timeline, name=target)
             _require_as_planned(film, timeline)
         return film

@@ -1,6 +1,7 @@
 """What a film is made of, as a mark in it: a film that would come out the same is not made again."""
 
 import hashlib
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,8 +14,9 @@ from pipelines.storyboard.presets import encoding_of
 
 _MARK = "storyreel:"
 _MARKED = re.compile(rb"storyreel:([0-9a-f]{64})")
-# The mark stands in the headers or, in some formats, at the end; headers take a few bytes a video frame.
+# The mark stands in the headers, which take a few bytes a video frame, or at the very end.
 _HEADERS_MAX_BYTES = 32 << 20
+_MARK_BYTES = len(_MARK) + 64
 
 
 def frame_identity(frame: Path) -> str:
@@ -43,11 +45,19 @@ def identity_mark(identity: str) -> str:
     return f"{_MARK}{identity}"
 
 
+def mark_end(path: Path, mark: str) -> None:
+    """Set the mark behind a film whose format has no room for a comment; decoders stop before it."""
+    with path.open("ab") as file:
+        file.write(mark.encode())
+
+
 def read_identity(path: Path) -> str | None:
     """Return the identity of the film at `path`; None where there is no film, or one that bears none."""
     try:
         with path.open("rb") as file:
-            marked = _MARKED.search(file.read(_HEADERS_MAX_BYTES))
+            head = file.read(_HEADERS_MAX_BYTES)
+            file.seek(-min(_MARK_BYTES, path.stat().st_size), os.SEEK_END)
+            marked = _MARKED.search(head) or _MARKED.search(file.read())
     except OSError:
         return None
     return marked[1].decode() if marked else None

@@ -351,3 +351,60 @@ def test_two_renders_at_once_share_the_frames(board: Board, tmp_path: Path, pref
     assert account["images"] == 24
     assert sum(summary["generated"] for summary in summaries) == 24
     assert all(summary["generated"] + summary["reused"] == 24 for summary in summaries)
+
+
+LANGUAGE = """
+output: [{fps: 12, size: 64x48}, {preset: gif, size: 32x24, name: small}]
+defaults: {aspect: 4:3, hold: 1s, transition: {type: dissolve, duration: 500ms}, motion: push_in}
+scenes:
+  - shots: [{prompt: a harbor, caption: Six in the morning}, {prompt: a lighthouse}, {prompt: the sea}]
+"""
+
+
+def test_a_render_makes_every_output_and_what_lies_beside_it(storyreel: Storyreel, tmp_path: Path) -> None:
+    """Two films, captions, the timeline for an editor; a second run writes none of the films again."""
+    (tmp_path / "film.yaml").write_text(LANGUAGE)
+
+    first = storyreel("render", "film.yaml", "--otio")
+    folder = tmp_path / "outputs" / "film"
+    written = {name: (folder / name).stat().st_mtime_ns for name in ("film.mp4", "film-small.gif")}
+    second = storyreel("render", "film.yaml", "--otio", "--json")
+
+    assert first.exit_code == second.exit_code == 0, first.stderr
+    assert "outputs/film/film-small.gif" in first.stderr
+    assert {name: (folder / name).stat().st_mtime_ns for name in written} == written
+    assert (folder / "film.srt").read_text().startswith("1\n00:00:00,000 --> 00:00:01,000\nSix in the morning\n")
+    assert json.loads((folder / "film.otio").read_text())["OTIO_SCHEMA"].startswith("Timeline")
+    assert second.json["video"] == "outputs/film/film.mp4"
+
+
+def test_a_sound_that_cannot_be_read_buys_nothing(storyreel: Storyreel, tmp_path: Path) -> None:
+    """It is told with its place, exit code 2, before the first request."""
+    (tmp_path / "noise.ogg").write_text("no sound")
+    (tmp_path / "film.yaml").write_text("audio: {track: noise.ogg}\nprompts: [a harbor]\n")
+
+    with serving() as url:
+        ended = storyreel("render", "film.yaml", "--endpoint", url, "--model", "sketch")
+        asked = stats(url)["requests"]
+
+    assert (ended.exit_code, asked) == (2, 0)
+    assert "film.yaml:1:16: audio.track: noise.ogg: is no sound that ffmpeg reads" in ended.stderr
+
+
+def test_editing_a_caption_buys_nothing_and_encodes_one_segment(storyreel: Storyreel, tmp_path: Path) -> None:
+    """The other pieces are there already."""
+    board, segments = tmp_path / "film.yaml", tmp_path / "outputs/film/segments"
+    text = LANGUAGE.replace(
+        "[{fps: 12, size: 64x48}, {preset: gif, size: 32x24, name: small}]", "{fps: 12, size: 64x48}"
+    )
+    board.write_text(text)
+    storyreel("render", "film.yaml")
+    before = {path.name for path in segments.iterdir()}
+    board.write_text(text.replace("Six", "Seven"))
+
+    ended = storyreel("render", "film.yaml", "--json")
+
+    after = {path.name for path in segments.iterdir()}
+    assert (ended.exit_code, ended.json["requests"]) == (0, 0)
+    # The caption's hold, and the transition that begins under it.
+    assert (len(before), len(after), len(after - before)) == (5, 5, 2)
