@@ -4,6 +4,7 @@ import asyncio
 import json
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -241,3 +242,16 @@ def test_a_full_disk_leaves_no_half_piece(tmp_path: Path, monkeypatch: pytest.Mo
 
     assert list((tmp_path / "segments").iterdir()) == []
     assert not (tmp_path / "film.mp4").exists()
+
+
+@pytest.mark.parametrize("caption", [None, "Six in the morning"])
+def test_a_temporary_folder_that_cannot_be_made_is_a_storage_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caption: str | None
+) -> None:
+    """A full disk may show there first."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    timeline = timeline_of([4])
+    timeline = replace(timeline, holds=(replace(timeline.holds[0], caption=caption),))
+
+    with pytest.raises(StorageError, match="cannot be written"):
+        assemble_film(timeline, flat_frames(tmp_path / "frames", ["red"]), tmp_path / "film.mp4")

@@ -72,7 +72,7 @@ async def cut_film(
             the timeline.
         StorageError: the film could not be written.
     """
-    with tempfile.TemporaryDirectory(prefix="storyreel-") as folder:
+    with storage_errors(target), tempfile.TemporaryDirectory(prefix="storyreel-") as folder:
         async with Cutter(timeline, segments or Path(folder)) as cutter:
             return await cutter.cut(frames, target, limit_s=limit_s)
 
@@ -226,7 +226,7 @@ class Cutter:
             if not path.is_file():
                 craft = await self._crafted()
                 painter = Painter(self._drawings, frames)
-                with tempfile.TemporaryDirectory(prefix="storyreel-") as folder:
+                with storage_errors(path), tempfile.TemporaryDirectory(prefix="storyreel-") as folder:
                     await encode_piece(segment, path, craft=craft, painter=painter, folder=Path(folder))
             self._note(path)
 
@@ -253,7 +253,7 @@ class Cutter:
 async def _copies(output: Output) -> Copies | None:
     if encoding_of(output.codec).piece != "h264":
         return None
-    with tempfile.TemporaryDirectory(prefix="storyreel-") as folder:
+    with storage_errors(Path(tempfile.gettempdir())), tempfile.TemporaryDirectory(prefix="storyreel-") as folder:
         return await encode_copies(output, folder=Path(folder))
 
 

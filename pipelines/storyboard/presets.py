@@ -2,12 +2,16 @@
 
 import functools
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import Literal
 
+from pydantic import ValidationError
+
+from pipelines.errors import UsageError
 from pipelines.storyboard.board import Background
 from pipelines.storyboard.noun import Noun
-from pipelines.storyboard.values import FilmFit, FilmSize, Fps, Text
-from pipelines.storyboard.yaml_tree import parse_yaml
+from pipelines.storyboard.values import FilmFit, FilmSize, Fps, Text, did_you_mean
+from pipelines.storyboard.yaml_tree import YamlError, parse_yaml
 
 DEFAULT_CODEC = "h264"
 
@@ -59,13 +63,39 @@ class Preset(Noun):
 
 @functools.cache
 def presets() -> dict[str, Preset]:
-    """Return every preset by its name."""
-    folder = files("pipelines").joinpath("presets")
+    """Return every preset by its name.
+
+    Raises:
+        UsageError: one of them is wrong.
+    """
+    return read_presets(files("pipelines").joinpath("presets"))
+
+
+def read_presets(folder: Traversable) -> dict[str, Preset]:
+    """Read the presets in a folder.
+
+    Raises:
+        UsageError: one of them is wrong; users edit them.
+    """
     found = sorted((path for path in folder.iterdir() if path.name.endswith(".yaml")), key=lambda path: path.name)
-    return {
-        path.name.removesuffix(".yaml"): Preset.model_validate(parse_yaml(path.read_text(encoding="utf-8")).data)
-        for path in found
-    }
+    read = {path.name.removesuffix(".yaml"): _read(path) for path in found}
+    codecs = [name for name, preset in read.items() if preset.encoding]
+    for name, preset in read.items():
+        if preset.codec is not None and preset.codec not in codecs:
+            known = did_you_mean(preset.codec, codecs)
+            raise UsageError(f"configs/presets/{name}.yaml: codec: no preset encodes {preset.codec!r}{known}")
+    return read
+
+
+def _read(path: Traversable) -> Preset:
+    try:
+        return Preset.model_validate(parse_yaml(path.read_text(encoding="utf-8")).data)
+    except YamlError as exc:
+        raise UsageError(f"{path}:{exc.mark.line}:{exc.mark.column}: {exc}") from exc
+    except ValidationError as exc:
+        first = exc.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise UsageError(f"{path}: {place}: {first['msg']}; mend the preset, or take it away") from exc
 
 
 def encoding_of(codec: str) -> Encoding:
