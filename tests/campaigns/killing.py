@@ -170,10 +170,11 @@ BOUNDARIES: dict[str, Boundary] = {
     "named": after(FrameStore, "keep"),
     "keeping": before_commit(settlement, "keep_take"),
     "kept": after(settlement, "keep_take"),
+    "encoding": before(assembly, "encode_piece"),
     "laying": while_laying,
     "laid": after(FrameStore, "lay"),
     "cutting": before(assembly, "read_film"),
-    "cut": after(assembly, "cut_film"),
+    "cut": after(assembly.Cutter, "cut"),
     "finishing": before_commit(runs, "finish_run"),
     "finished": after(runs, "finish_run"),
 }
