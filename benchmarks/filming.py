@@ -91,7 +91,8 @@ def _after_the_last_frame(folder: Path, env: dict[str, str]) -> Iterator[Row]:
 
 
 def _write_board(path: Path, transition: str) -> Path:
-    prompts = "\n".join(f"  - a harbor, view {number}" for number in range(_BOUGHT))
+    # Other prompts for each: what one storyboard has bought serves the next.
+    prompts = "\n".join(f"  - a harbor, {transition}, view {number}" for number in range(_BOUGHT))
     path.write_text(f"title: Arriving\ndefaults: {{hold: 4s, transition: {transition}}}\nprompts:\n{prompts}\n")
     return path
 
