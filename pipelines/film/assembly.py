@@ -210,7 +210,8 @@ class Cutter:
             async with asyncio.TaskGroup() as group:
                 for _ in range(self._workers):
                     group.create_task(encode())
-        except* (FilmError, StorageError) as errors:
+        except BaseExceptionGroup as errors:
+            # Not with except*, which would raise a group again.
             raise errors.exceptions[0] from None
 
     async def _encode_early(self) -> None:
