@@ -1,24 +1,21 @@
 """The animatic: the whole film in its true timing, with sketch cards where frames are not bought. It costs nothing."""
 
-import contextlib
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 
 from pipelines.aspect import Size
-from pipelines.bought import find_bought
 from pipelines.files import storage_errors, write_atomic
 from pipelines.film.assembly import Film, cut_film, require_encoder
 from pipelines.film.sound import require_sounds
 from pipelines.flux.wire import ImageRequest
 from pipelines.frames import FrameStore, is_as_asked
-from pipelines.ledger.books import Books, books_exist
-from pipelines.plan import FrameSpec, Plan, Timeline, plan_frames
+from pipelines.plan import FrameSpec, Timeline, plan_frames
 from pipelines.server.engines import SketchEngine
 from pipelines.settings import Settings
 from pipelines.storyboard.board import Output, Storyboard
 from pipelines.storyboard.presets import DEFAULT_CODEC
+from pipelines.takes import FrameTakes, look_for_takes
 
 _LEAST_SIDE = 2
 
@@ -52,8 +49,8 @@ async def make_animatic(board: Storyboard, settings: Settings, *, scale: Decimal
     workshop = store.folder / "animatic"
     with storage_errors(workshop):
         workshop.mkdir(parents=True, exist_ok=True)
-    takes = _bought_pictures(plan, settings, store)
-    pictures = [takes.get(spec.request_key) or _card(spec, workshop) for spec in plan.frames]
+    frames = look_for_takes(plan, settings).frames
+    pictures = [_picture(frame) or _card(frame.frame, workshop) for frame in frames]
     film = await cut_film(
         scaled(plan.timeline, scale),
         pictures,
@@ -81,13 +78,9 @@ def scaled(timeline: Timeline, scale: Decimal) -> Timeline:
     return replace(timeline, output=smaller)
 
 
-def _bought_pictures(plan: Plan, settings: Settings, store: FrameStore) -> Mapping[str, Path]:
-    """Return the takes that can be shown as they are, by request key."""
-    url = settings.effective_database_url
-    with contextlib.ExitStack() as stack:
-        books = stack.enter_context(Books(url)) if books_exist(url) else None
-        takes = find_bought(books, plan.frames, store=store, output=settings.output).takes
-    return {key: take.path for key, take in takes.items() if is_as_asked(take)}
+def _picture(frame: FrameTakes) -> Path | None:
+    """Return the take that a frame shows, if it can be shown as it is."""
+    return frame.shown.path if frame.shown and is_as_asked(frame.shown) else None
 
 
 def _card(spec: FrameSpec, folder: Path) -> Path:
@@ -95,5 +88,5 @@ def _card(spec: FrameSpec, folder: Path) -> Path:
     path = folder / f"{spec.request_key}.png"
     if not path.is_file():
         asked = ImageRequest(spec.prompt, spec.steps, spec.aspect)
-        write_atomic(path, SketchEngine(0).paint(asked, spec.aspect.size, spec.take))
+        write_atomic(path, SketchEngine(0).paint(asked, spec.aspect.size, spec.copy))
     return path

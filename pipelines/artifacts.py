@@ -15,7 +15,7 @@ from prefect.artifacts import (
 )
 from prefect.exceptions import PrefectException
 
-from pipelines.frames import ShownTake
+from pipelines.frames import Take
 from pipelines.plan import FrameSpec, Plan
 from pipelines.pricing import plain
 from pipelines.progress import Progress
@@ -67,9 +67,9 @@ async def publish_account(summary: RunSummary, *, reason: str | None) -> None:
         await acreate_markdown_artifact(markdown=text, key="storyreel-account", description="The account of the run")
 
 
-async def publish_frames(plan: Plan, shown: Mapping[str, ShownTake]) -> None:
+async def publish_frames(plan: Plan, shown: Mapping[int, Take]) -> None:
     """Show a table of the frames, the first thousand of them."""
-    rows = [_row(spec, shown.get(spec.request_key)) for spec in plan.frames[:_MAX_ROWS]]
+    rows = [_row(spec, shown.get(spec.number)) for spec in plan.frames[:_MAX_ROWS]]
     description = (
         f"The first {_MAX_ROWS} of {len(plan.frames)} frames" if len(plan.frames) > _MAX_ROWS else "The frames"
     )
@@ -77,7 +77,7 @@ async def publish_frames(plan: Plan, shown: Mapping[str, ShownTake]) -> None:
         await acreate_table_artifact(table=rows, key="storyreel-frames", description=description)
 
 
-def _row(spec: FrameSpec, take: ShownTake | None) -> dict[str, str]:
+def _row(spec: FrameSpec, take: Take | None) -> dict[str, str]:
     return {
         "frame": spec.name,
         "place": f"{spec.scene}/{spec.shot}",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pipelines.attempt import store_take
 from pipelines.flux.picture import UnusablePictureError, inspect_picture
-from pipelines.frames import FrameStore, ShownTake
+from pipelines.frames import FrameStore, Take
 from pipelines.ledger.account import kept_takes
 from pipelines.ledger.books import Books
 from pipelines.ledger.records import AttemptStatus, Ending, KeptTake, NewTake, OpenAttempt
@@ -25,7 +25,7 @@ class Bought:
         damaged: files of this storyboard that are no longer, or never were, the takes that their names say.
     """
 
-    takes: dict[str, ShownTake]
+    takes: dict[str, Take]
     lost: tuple[int, ...]
     damaged: tuple[Path, ...] = ()
 
@@ -40,7 +40,7 @@ def find_bought(books: Books | None, specs: Iterable[FrameSpec], *, store: Frame
         output: the folder that holds the storyboards' folders: a take of another storyboard serves as well.
     """
     wanted = {spec.request_key: spec for spec in specs}
-    takes: dict[str, ShownTake] = {}
+    takes: dict[str, Take] = {}
     lost: list[int] = []
     for kept in kept_takes(books, wanted) if books else ():
         path = output / kept.storyboard / kept.file
@@ -52,7 +52,7 @@ def find_bought(books: Books | None, specs: Iterable[FrameSpec], *, store: Frame
     damaged: list[Path] = []
     for key in (wanted.keys() - takes.keys()) & on_disk.keys():
         if _is_whole(on_disk[key]):
-            takes[key] = ShownTake(wanted[key], on_disk[key], wanted[key].prompt, cost_usd=None)
+            takes[key] = Take(wanted[key], on_disk[key], wanted[key].prompt, cost_usd=None)
         else:
             damaged.append(on_disk[key])
     return Bought(takes, tuple(lost), tuple(damaged))
@@ -101,5 +101,5 @@ def _give_up_on(books: Books, attempt: OpenAttempt, store: FrameStore) -> None:
     close_attempt(books, attempt.attempt_id, ending)
 
 
-def _shown(spec: FrameSpec, kept: KeptTake, path: Path) -> ShownTake:
-    return ShownTake(spec, path, kept.prompt, kept.cost_usd)
+def _shown(spec: FrameSpec, kept: KeptTake, path: Path) -> Take:
+    return Take(spec, path, kept.prompt, kept.cost_usd)

@@ -4,7 +4,7 @@ import asyncio
 import json
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,7 +14,7 @@ import click
 from pipelines.errors import IncompleteError, InterruptedRunError, StoryboardError, StoryreelError, UsageError
 
 if TYPE_CHECKING:
-    from pipelines.plan import Plan
+    from pipelines.plan import FrameSpec, Plan
     from pipelines.quote import Quote
     from pipelines.settings import Settings
 
@@ -91,6 +91,15 @@ def _buying(command: F) -> F:
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def _capped(command: F) -> F:
+    """Add the options that bound a run."""
+    budget = click.option(
+        "--budget", "budget_usd", metavar="USD", help="Hard cap for this run, beside the storyboard's own."
+    )
+    concurrency = click.option("--concurrency", type=int, help="Requests in flight at most.  [default: 128]")
+    return budget(concurrency(command))
 
 
 class _Scale(click.ParamType[Decimal]):
@@ -190,32 +199,25 @@ def plan(board: Path, *, as_json: bool, **options: Any) -> None:
     from pipelines.plan import plan_frames
     from pipelines.settings import load_settings
     from pipelines.storyboard.loader import load_storyboard
+    from pipelines.takes import look_for_takes
 
     settings = load_settings(options)
     planned = plan_frames(load_storyboard(board), model=settings.effective_model)
-    quote = _quote(planned, settings)
+    takes = look_for_takes(planned, settings)
+    quote = _quote(planned, settings, takes.wanted, bought=takes.bought.takes)
     if as_json:
         answer(_quote_json(planned, quote))
     else:
         say(_quote_text(planned, quote, settings))
 
 
-def _quote(planned: "Plan", settings: "Settings") -> "Quote":
-    import contextlib
+def _quote(planned: "Plan", settings: "Settings", wanted: "Sequence[FrameSpec]", *, bought: Collection[str]) -> "Quote":
+    from pipelines.quote import quote_takes
 
-    from pipelines.bought import find_bought
-    from pipelines.frames import FrameStore
-    from pipelines.ledger.books import Books, books_exist
-    from pipelines.quote import quote_plan
-
-    url = settings.effective_database_url
-    store = FrameStore(settings.output / planned.storyboard)
-    with contextlib.ExitStack() as stack:
-        books = stack.enter_context(Books(url)) if books_exist(url) else None
-        bought = find_bought(books, planned.frames, store=store, output=settings.output)
-    return quote_plan(
-        planned,
-        bought=bought.takes,
+    return quote_takes(
+        wanted,
+        frames=len(planned.frames),
+        bought=bought,
         rate_limit=settings.rate_limit,
         max_resends=settings.max_resends,
         retry_quota=settings.retry_quota,
@@ -261,8 +263,7 @@ def _quote_text(planned: "Plan", quote: "Quote", settings: "Settings") -> str:
 @storyreel.command()
 @_boards
 @_buying
-@click.option("--budget", "budget_usd", metavar="USD", help="Hard cap for this run, beside the storyboard's own.")
-@click.option("--concurrency", type=int, help="Requests in flight at most.  [default: 128]")
+@_capped
 @click.option("--otio", is_flag=True, help="Write the timeline as OpenTimelineIO too, for an editor.")
 @_as_json
 def render(boards: tuple[Path, ...], *, as_json: bool, **options: Any) -> None:
@@ -281,6 +282,117 @@ def render(boards: tuple[Path, ...], *, as_json: bool, **options: Any) -> None:
         answer(renders[0] if len(boards) == 1 else {"renders": renders})
     if errors := [result.error for result in results if result.error]:
         raise errors[0]
+
+
+@storyreel.command()
+@_board
+@click.argument("frames")
+@click.option("--takes", type=int, default=1, show_default=True, help="How many more of each frame.")
+@click.option("--prompt", help="What to ask instead of the frames' own prompts.")
+@click.option("--dry-run", is_flag=True, help="Quote it only; buy nothing.")
+@_buying
+@_capped
+@_as_json
+def reroll(board: Path, frames: str, *, dry_run: bool, as_json: bool, **options: Any) -> None:
+    """Buy more takes of some frames: numbers and ranges (3,7-9), scene/shot, or a whole scene.
+
+    No take is ever overwritten: a frame goes on to show the one that it showed until another is picked.
+
+    \b
+    Example:
+      storyreel reroll my-film.yaml 3,7-9 --takes 2
+      storyreel reroll my-film.yaml arrival/wide --prompt "a harbor in fog, no boats"
+    """
+    from pipelines.plan import plan_frames
+    from pipelines.selection import select_more
+    from pipelines.settings import load_settings
+    from pipelines.storyboard.loader import load_storyboard
+    from pipelines.terminal import render_boards
+
+    settings = load_settings(options)
+    planned = plan_frames(load_storyboard(board), model=settings.effective_model)
+    more = select_more(planned, frames, count=options["takes"], prompt=options["prompt"])
+    quote = _quote(planned, settings, more.images, bought=())
+    say(_reroll_text(len(more.frames), quote, settings))
+    if dry_run:
+        if as_json:
+            answer(_quote_json(planned, quote))
+        return
+    [result] = render_boards([board], {**options, "reroll": frames})
+    if as_json:
+        answer(result.as_json())
+    if result.error:
+        raise result.error
+
+
+def _reroll_text(frames: int, quote: "Quote", settings: "Settings") -> str:
+    from pipelines.pricing import plain
+
+    simulated = ", simulated: sketches are free" if settings.simulated else ""
+    return (
+        f"{quote.generate} more {'take' if quote.generate == 1 else 'takes'} of {frames} "
+        f"{'frame' if frames == 1 else 'frames'}: {plain(quote.price.usd)} USD, "
+        f"at worst {plain(quote.worst_case_usd)} USD{simulated}"
+    )
+
+
+@storyreel.command()
+@_board
+@click.argument("frame")
+@click.argument("take", type=click.IntRange(1))
+@_output
+@click.option("--model", help="Whose takes.  [default: flux-1-schnell or sketch]")
+@_as_json
+def pick(board: Path, frame: str, take: int, *, as_json: bool, **options: Any) -> None:
+    """Choose which take a frame shows, and cut the film anew; it costs nothing.
+
+    \b
+    Example:
+      storyreel takes my-film.yaml
+      storyreel pick my-film.yaml 3 2
+    """
+    from pipelines.direct import pick, run_directly
+    from pipelines.display import closing_lines
+    from pipelines.plan import plan_frames
+    from pipelines.selection import MoreTakes
+    from pipelines.settings import load_settings
+    from pipelines.storyboard.loader import load_storyboard
+
+    settings, storyboard = load_settings(options), load_storyboard(board)
+    picked = pick(plan_frames(storyboard, model=settings.effective_model), settings, frame, take)
+    say(f"{picked.frame.label}: shows take {take}")
+    summary = asyncio.run(run_directly(storyboard, settings, MoreTakes()))
+    if as_json:
+        answer({"frame": picked.frame.number, "take": take, **summary.as_json()})
+    else:
+        say("\n".join(closing_lines(summary)))
+
+
+@storyreel.command()
+@_board
+@_output
+@click.option("--model", help="Whose takes.  [default: flux-1-schnell or sketch]")
+@_as_json
+def takes(board: Path, *, as_json: bool, **options: Any) -> None:
+    """List the takes of every frame: which one it shows, what each cost.
+
+    \b
+    Example:
+      storyreel takes my-film.yaml
+    """
+    from pipelines.listing import take_lines, takes_json
+    from pipelines.plan import plan_frames
+    from pipelines.settings import load_settings
+    from pipelines.storyboard.loader import load_storyboard
+    from pipelines.takes import look_for_takes
+
+    settings = load_settings(options)
+    planned = plan_frames(load_storyboard(board), model=settings.effective_model)
+    frames = look_for_takes(planned, settings).frames
+    if as_json:
+        answer(takes_json(planned.storyboard, frames, simulated=settings.simulated))
+    else:
+        say("\n".join(take_lines(frames)))
 
 
 @storyreel.command()

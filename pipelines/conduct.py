@@ -68,34 +68,34 @@ class Brake:
 
 
 class Line:
-    """The line before the gate: frames step in by their number, a few at a time, and no more than may be in flight."""
+    """The line before the gate: takes step in by their key, a few at a time, and no more than may be in flight."""
 
     def __init__(self, concurrency: int) -> None:
         self._concurrency = concurrency
-        self._waiting: set[int] = set()
-        self._active: set[int] = set()
+        self._waiting: set[str] = set()
+        self._active: set[str] = set()
         self._moved = asyncio.Condition()
 
-    async def enter(self, frame: int) -> None:
-        """Wait until the frame may step in."""
+    async def enter(self, key: str) -> None:
+        """Wait until the take may step in."""
         async with self._moved:
             await self._moved.wait_for(
                 lambda: len(self._waiting) < LINE_LENGTH and len(self._active) < self._concurrency
             )
-            self._waiting.add(frame)
-            self._active.add(frame)
+            self._waiting.add(key)
+            self._active.add(key)
 
-    async def admitted(self, frame: int) -> None:
-        """Say that the frame's first attempt has passed the gate."""
+    async def admitted(self, key: str) -> None:
+        """Say that the take's first attempt has passed the gate."""
         async with self._moved:
-            self._waiting.discard(frame)
+            self._waiting.discard(key)
             self._moved.notify_all()
 
-    async def leave(self, frame: int) -> None:
-        """Say that the frame is done."""
+    async def leave(self, key: str) -> None:
+        """Say that the take is done."""
         async with self._moved:
-            self._waiting.discard(frame)
-            self._active.discard(frame)
+            self._waiting.discard(key)
+            self._active.discard(key)
             self._moved.notify_all()
 
 
@@ -115,11 +115,11 @@ async def buy_in_order(
             brake.pull(StoryreelError(f"{spec.label}: an unforeseen error stopped the run"))
             raise
         finally:
-            await line.leave(spec.number)
+            await line.leave(spec.request_key)
 
     async def buy_all() -> None:
         for spec in specs:
-            await line.enter(spec.number)
+            await line.enter(spec.request_key)
             if brake.pulled:
                 break
             buying.append(asyncio.create_task(buy_one(spec)))

@@ -102,7 +102,9 @@ def closing_lines(summary: RunSummary) -> list[str]:
         f"  cost    {plain(summary.cost_usd)} USD, {plain(summary.cost_thb)} THB for {requests}{simulated}",
         f"  film    {film}",
         *(f"          {path}" for path in summary.more_videos),
+        *(f"  take    {take.spec.take} of {take.spec.label}: {take.path}" for take in summary.new_takes),
         f"  ledger  {summary.ledger}",
+        *(f"  note    {remark}" for remark in summary.remarks),
     ]
 
 

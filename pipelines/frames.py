@@ -33,8 +33,8 @@ _BLACK = (0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
-class ShownTake:
-    """The take that a frame shows: its file, the prompt that made it, and what it cost where that is known."""
+class Take:
+    """One generation of a frame: its file, the prompt that made it, and what it cost where that is known."""
 
     spec: FrameSpec
     path: Path
@@ -121,7 +121,7 @@ class FrameStore:
             aside.parent.mkdir(exist_ok=True)
             settle(path, aside)
 
-    def adopt(self, take: ShownTake) -> ShownTake:
+    def adopt(self, take: Take) -> Take:
         """Make a take of another storyboard one of this one's too, so that this folder stands on its own.
 
         Raises:
@@ -135,7 +135,7 @@ class FrameStore:
             link_or_copy(take.path, path)
         return replace(take, path=path)
 
-    def lay(self, shown: Sequence[ShownTake]) -> list[Path]:
+    def lay(self, shown: Sequence[Take]) -> list[Path]:
         """Lay `frames/` anew: one numbered PNG a frame, of the size asked for, its account in its text chunks.
 
         Frames that are already laid are linked, not written again. The old folder gives way only to a whole new one.
@@ -159,7 +159,7 @@ class FrameStore:
             raise
         return [self.frame(take.spec) for take in shown]
 
-    def picture(self, take: ShownTake) -> Path:
+    def picture(self, take: Take) -> Path:
         """Return where a take's picture can be read as its frame shows it: the take itself, else the laid frame."""
         return take.path if is_as_asked(take) else self.frame(take.spec)
 
@@ -189,7 +189,7 @@ class FrameStore:
                 leftover.unlink()
 
 
-def is_as_asked(take: ShownTake) -> bool:
+def is_as_asked(take: Take) -> bool:
     """Say whether a take is a whole PNG of the size asked for, so that its frame shows it as it came."""
     with take.path.open("rb") as file:
         head = file.read(_IHDR_END)
@@ -197,12 +197,12 @@ def is_as_asked(take: ShownTake) -> bool:
         return _shows(take, head, file.read())
 
 
-def _shows(take: ShownTake, head: bytes, tail: bytes) -> bool:
+def _shows(take: Take, head: bytes, tail: bytes) -> bool:
     sound = len(head) >= _IHDR_END and head.startswith(_PNG_SIGNATURE) and tail.endswith(_IEND)
     return sound and _png_size(head) == take.spec.aspect.size
 
 
-def _lay_frame(take: ShownTake, target: Path, laid: Mapping[bytes, Path]) -> None:
+def _lay_frame(take: Take, target: Path, laid: Mapping[bytes, Path]) -> None:
     account = _account_chunks(take)
     same = laid.get(account)
     # A take newer than its frame was bought again after it was lost, and is another picture.
@@ -212,7 +212,7 @@ def _lay_frame(take: ShownTake, target: Path, laid: Mapping[bytes, Path]) -> Non
         _write_frame(take, account, target)
 
 
-def _write_frame(take: ShownTake, account: bytes, target: Path) -> None:
+def _write_frame(take: Take, account: bytes, target: Path) -> None:
     data = take.path.read_bytes()
     if not _shows(take, data[:_IHDR_END], data[_IHDR_END:]):
         data = _redrawn(take)
@@ -220,7 +220,7 @@ def _write_frame(take: ShownTake, account: bytes, target: Path) -> None:
         file.write(data[:_IHDR_END] + account + data[_IHDR_END:])
 
 
-def _redrawn(take: ShownTake) -> bytes:
+def _redrawn(take: Take) -> bytes:
     """Return the take as a PNG of the size asked for.
 
     Raises:
@@ -253,7 +253,7 @@ def fit_picture(picture: Image.Image, size: Size, fit: Fit) -> Image.Image:
             return ImageOps.fit(picture, wanted, Image.Resampling.LANCZOS)
 
 
-def _account_chunks(take: ShownTake) -> bytes:
+def _account_chunks(take: Take) -> bytes:
     """Return the frame's account as PNG text chunks (iTXt: UTF-8, uncompressed; PNG specification, 11.3.3.4)."""
     spec = take.spec
     account = {

@@ -17,13 +17,15 @@ from pipelines.storyboard.timing import cut_points, half_transition
 
 @dataclass(frozen=True, slots=True)
 class FrameSpec:
-    """One frame to show: what to ask for, and where it stands.
+    """One take of one frame: what to ask for, and where it stands.
 
     Attributes:
-        number: place in storyboard order, from 0.
-        take: which generation of this request the frame shows, from 1. Frames that ask for the same thing show
-            different takes of it, in storyboard order, so that reordering them buys nothing.
-        request_key: hex sha-256 of what is asked and the take number; see `request_key`.
+        number: the frame's place in storyboard order, from 0.
+        take: which generation of the frame, from 1.
+        request_key: hex sha-256 of what is asked and the take's number; see `request_key`.
+        copy: which of the frames that ask for the very same thing, from 1: each gets pictures of its own, in
+            storyboard order, so that reordering them buys nothing.
+        takes: how many takes the storyboard asks for.
     """
 
     number: int
@@ -36,6 +38,8 @@ class FrameSpec:
     fit: Fit
     take: int
     request_key: str
+    copy: int = 1
+    takes: int = 1
 
     @property
     def name(self) -> str:
@@ -121,7 +125,11 @@ class Timeline:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All that a run has to do, and no more than the storyboard and the model say; one timeline for each output."""
+    """All that a run has to do, and no more than the storyboard and the model say; one timeline for each output.
+
+    Attributes:
+        frames: the first take of each frame; its request key tells the frame from all others, wherever it stands.
+    """
 
     storyboard: str
     title: str
@@ -141,12 +149,21 @@ def plan_frames(board: Storyboard, *, model: str) -> Plan:
     return Plan(board.id, board.title, model, frames, tuple(lay_timeline(board, output) for output in board.outputs))
 
 
-def request_key(*, model: str, prompt: str, steps: int, aspect: AspectRatio, take: int) -> str:
-    """Return the hex sha-256 of what is asked, plus the take number.
+def another_take(frame: FrameSpec, take: int, *, model: str, prompt: str | None = None) -> FrameSpec:
+    """Return the spec of a frame's take of this number; with a prompt of its own, which then has no fallbacks."""
+    own = frame.prompt if prompt is None else prompt
+    key = request_key(model=model, prompt=own, steps=frame.steps, aspect=frame.aspect, take=take, copy=frame.copy)
+    fallbacks = frame.fallback_prompts if prompt is None else ()
+    return replace(frame, take=take, prompt=own, fallback_prompts=fallbacks, request_key=key)
 
-    Only what the API is asked enters, never timing or the endpoint's address: changing those costs nothing.
+
+def request_key(*, model: str, prompt: str, steps: int, aspect: AspectRatio, take: int, copy: int = 1) -> str:
+    """Return the hex sha-256 of what is asked, plus the take's number.
+
+    Only what the API is asked enters, never timing or the endpoint's address: changing those costs nothing. Of the
+    frames that ask for the very same thing each has a `copy` number, so that each has takes of its own.
     """
-    asked = [model, prompt, steps, aspect.value, take]
+    asked = [model, prompt, steps, aspect.value, copy, *([take] if take > 1 else [])]
     return hashlib.sha256(json.dumps(asked, ensure_ascii=False).encode()).hexdigest()
 
 
@@ -171,8 +188,8 @@ def _frame_specs(frames: Iterable[BoardFrame], *, model: str) -> Iterator[FrameS
     for number, frame in enumerate(frames):
         asked = (frame.prompt, frame.steps, frame.aspect)
         seen[asked] += 1
-        take = seen[asked]
-        key = request_key(model=model, prompt=frame.prompt, steps=frame.steps, aspect=frame.aspect, take=take)
+        copy = seen[asked]
+        key = request_key(model=model, prompt=frame.prompt, steps=frame.steps, aspect=frame.aspect, take=1, copy=copy)
         yield FrameSpec(
             number=number,
             scene=frame.scene,
@@ -182,8 +199,10 @@ def _frame_specs(frames: Iterable[BoardFrame], *, model: str) -> Iterator[FrameS
             steps=frame.steps,
             aspect=frame.aspect,
             fit=frame.fit,
-            take=take,
+            take=1,
             request_key=key,
+            copy=copy,
+            takes=frame.takes,
         )
 
 

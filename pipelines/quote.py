@@ -1,13 +1,13 @@
-"""Plan + what is already bought -> Quote: the exact price before any request is sent, and the worst case. Pure."""
+"""Takes + what is already bought -> Quote: the exact price before any request is sent, and the worst case. Pure."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 
 from pipelines.budget import BudgetScope, OnExceed
 from pipelines.errors import BudgetError
-from pipelines.plan import FrameSpec, Plan
+from pipelines.plan import FrameSpec
 from pipelines.pricing import Price, total
 
 LEAST_RETRY_QUOTA = 20
@@ -19,8 +19,8 @@ class Quote:
 
     Attributes:
         frames: frames in the storyboard.
-        reuse: those already bought.
-        generate: those still to buy, one image each.
+        reuse: takes of them that are bought already.
+        generate: takes still to buy, one image each.
         price: the list price of these images.
         worst_case_usd: the price if every re-send that the retry policy allows is made and billed.
         time_at_rate_limit_s: exact seconds that the rate limit takes for these images.
@@ -34,24 +34,31 @@ class Quote:
     time_at_rate_limit_s: Fraction
 
 
-def quote_plan(
-    plan: Plan, *, bought: Collection[str], rate_limit: int, max_resends: int, retry_quota: int | None
+def quote_takes(
+    wanted: Sequence[FrameSpec],
+    *,
+    frames: int,
+    bought: Collection[str],
+    rate_limit: int,
+    max_resends: int,
+    retry_quota: int | None,
 ) -> Quote:
-    """Price what `plan` still has to buy.
+    """Price what of the takes that are wanted is still to be bought.
 
     Args:
-        plan: the frames to show.
+        wanted: the takes.
+        frames: frames in the storyboard.
         bought: request keys of the takes that are kept.
         rate_limit: requests a minute.
         max_resends: re-sends that a prompt may see; see `worst_case_usd`.
         retry_quota: re-sends in the whole run; None for the default, see `run_retry_quota`.
     """
-    missing = [spec for spec in plan.frames if spec.request_key not in bought]
+    missing = [spec for spec in wanted if spec.request_key not in bought]
     price = total(spec.price for spec in missing)
     quota = run_retry_quota(len(missing), configured=retry_quota)
     return Quote(
-        frames=len(plan.frames),
-        reuse=len(plan.frames) - len(missing),
+        frames=frames,
+        reuse=len(wanted) - len(missing),
         generate=len(missing),
         price=price,
         worst_case_usd=price.usd + _worst_resends_usd(missing, max_resends=max_resends, quota=quota),

@@ -189,7 +189,7 @@ class FrameBuyer:
                     await self._desk(self._gate.withdraw, admission)
                     return Unsent(order.spec)
                 self._progress.sent(again=order.number > 1, pace=admission.pace)
-        await self._line.admitted(order.spec.number)
+        await self._line.admitted(order.spec.request_key)
         match admission:
             case Admitted():
                 return admission

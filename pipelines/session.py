@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import itertools
 import signal
 import sys
@@ -15,7 +16,7 @@ from pathlib import Path
 import filelock
 
 from pipelines.attempt import Stations
-from pipelines.bought import Bought, find_bought, recover
+from pipelines.bought import recover
 from pipelines.budget import Budgets, BudgetScope
 from pipelines.conduct import Brake, Line
 from pipelines.errors import InterruptedRunError, StorageError
@@ -37,12 +38,14 @@ from pipelines.ledger.runs import (
     storyboards_to_recover,
 )
 from pipelines.ledger.settlement import forget_takes
-from pipelines.plan import FrameSpec, Plan
+from pipelines.ledger.takes import ask_again, note_takes
+from pipelines.plan import FrameSpec, Plan, another_take
 from pipelines.progress import Progress
 from pipelines.render import Bounds, Conduct, FrameBuyer
 from pipelines.server.config import ServerConfig
 from pipelines.server.running import serve_in_thread
 from pipelines.settings import Settings
+from pipelines.takes import Takes, find_takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +60,31 @@ class Session:
     brake: Brake
     progress: Progress
 
-    async def find_bought(self, specs: tuple[FrameSpec, ...]) -> Bought:
+    async def find_takes(self) -> Takes:
         """Find what need not be bought; takes whose files are gone are noted, so that they can be bought again."""
-        bought = await asyncio.to_thread(
-            find_bought, self.desk.books, specs, store=self.store, output=self.settings.output
+        takes = await asyncio.to_thread(
+            find_takes, self.desk.books, self.plan, store=self.store, output=self.settings.output
         )
-        if bought.lost:
-            await self.desk(forget_takes, self.desk.books, bought.lost)
-        for path in bought.damaged:
+        if takes.bought.lost:
+            await self.desk(forget_takes, self.desk.books, takes.bought.lost)
+        for path in takes.bought.damaged:
             await asyncio.to_thread(self.store.clear_damaged, path)
-        return bought
+        return takes
+
+    async def note_takes(self, takes: Takes) -> None:
+        """Enter takes that the storyboard asks for beyond first ones: they stay its frames' when it asks no more."""
+        await self.desk(note_takes, self.desk.books, self.run, takes.unasked)
+
+    async def ask_again(
+        self, takes: Takes, frames: tuple[FrameSpec, ...], count: int, prompt: str | None
+    ) -> tuple[FrameSpec, ...]:
+        """Enter more takes of some frames in the books, and return them, to be bought; see `ledger.takes.ask_again`."""
+        spec_of = functools.partial(another_take, model=self.plan.model, prompt=prompt)
+        kept = takes.bought.takes.keys()
+        books = self.desk.books
+        return tuple(
+            await self.desk(ask_again, books, self.run, frames, count=count, prompt=prompt, kept=kept, spec_of=spec_of)
+        )
 
     async def held_elsewhere(self, specs: tuple[FrameSpec, ...]) -> set[str]:
         """Return the request keys that other live runs are buying at this moment."""
@@ -100,7 +118,7 @@ class Session:
         """Open the endpoint, and the buyer that asks it."""
         settings = self.settings
         timeouts = Timeouts(settings.connect_timeout_s, settings.read_timeout_s, settings.total_timeout_s)
-        with _endpoint(settings) as endpoint:
+        with _endpoint(settings, seed=int(self.run.run_id, 16)) as endpoint:
             async with FluxClient(
                 endpoint,
                 concurrency=settings.concurrency,
@@ -141,9 +159,16 @@ async def _alone_in(folder: Path, *, patience_s: float) -> AsyncIterator[None]:
 
 @contextlib.asynccontextmanager
 async def open_session(
-    plan: Plan, settings: Settings, *, budgets: Budgets, progress: Progress
+    plan: Plan, settings: Settings, *, budgets: Budgets, progress: Progress, heeds_signals: bool = True
 ) -> AsyncIterator[Session]:
     """Open a run: recover what killed ones left, enter it in the books, keep its pulse; in the end, write its ledger.
+
+    Args:
+        plan: what the storyboard asks for.
+        settings: where everything is, and of whom to buy.
+        budgets: what may be spent.
+        progress: what a watcher sees.
+        heeds_signals: stop on Ctrl-C and SIGTERM; a server that makes runs has its own way.
 
     Raises:
         UsageError: the output folder or the books cannot be opened.
@@ -166,7 +191,8 @@ async def open_session(
         await session.recover_all()
         await desk(start_run, books, run)
         async with _entered(session), _pulse(session):
-            with _stop_on_signals(session.brake, patience_s=settings.stop_patience_s):
+            signals = _stop_on_signals(session.brake, patience_s=settings.stop_patience_s)
+            with signals if heeds_signals else contextlib.nullcontext():
                 yield session
 
 
@@ -244,13 +270,16 @@ def _handling(number: signal.Signals, handler: Callable[[], None]) -> Iterator[N
 
 
 @contextlib.contextmanager
-def _endpoint(settings: Settings) -> Iterator[Endpoint]:
-    """Yield the endpoint that was asked for, else the embedded one, which lives as long as this block."""
+def _endpoint(settings: Settings, *, seed: int) -> Iterator[Endpoint]:
+    """Yield the endpoint that was asked for, else the embedded one, which lives as long as this block.
+
+    That one draws other sketches for each `seed`, as the real one makes other images each time it is asked.
+    """
     if settings.endpoint is not None:
         token = settings.api_token
         yield Endpoint(settings.endpoint, token.get_secret_value() if token else None)
         return
-    with serve_in_thread(ServerConfig(rate_limit=settings.rate_limit)) as url:
+    with serve_in_thread(ServerConfig(rate_limit=settings.rate_limit, seed=seed)) as url:
         yield Endpoint(url, local=True)
 
 

@@ -1,21 +1,25 @@
 """What a run came to, for programs and people: the record it keeps as it goes, and the summary in the end."""
 
 import time
+from collections.abc import Iterator
 from contextvars import ContextVar
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from pathlib import Path
 
 from pipelines.errors import FramesFailedError, InterruptedRunError, StoryreelError
 from pipelines.film.assembly import Film
+from pipelines.frames import Take
 from pipelines.ledger.records import Account
-from pipelines.plan import Plan
+from pipelines.plan import FrameSpec, Plan
 from pipelines.pricing import plain
 from pipelines.progress import Progress
 from pipelines.quote import Quote
 from pipelines.render import Failed, FrameOutcome, Rendered, Reused
+from pipelines.takes import Takes
 
 _NAMED_FAILURES = 3
+_FOR_PEOPLE = ("more_videos", "new_takes", "remarks")
 
 
 @dataclass(slots=True)
@@ -32,9 +36,21 @@ watch: ContextVar[Watch | None] = ContextVar("watch", default=None)
 
 @dataclass(slots=True)
 class RunRecord:
-    """What a run has got done so far; filled in step by step."""
+    """What a run has got done so far; filled in step by step.
+
+    Attributes:
+        quote: of what it set out to buy.
+        asked: the takes that were asked for besides what the storyboard asks.
+        takes: what there is in the end.
+        outcomes: of each take that it set out to buy.
+        films: those that were cut.
+        error: why it ended early.
+        started: by the monotonic clock, in seconds.
+    """
 
     quote: Quote | None = None
+    asked: tuple[FrameSpec, ...] = ()
+    takes: Takes | None = None
     outcomes: list[FrameOutcome] = field(default_factory=list)
     films: list[Film] = field(default_factory=list)
     error: BaseException | None = None
@@ -67,6 +83,8 @@ class RunSummary:
         ledger: the storyboard's ledger as CSV.
         report: a page about the run; None as long as storyreel makes none.
         more_videos: the other outputs' films; for people only.
+        new_takes: the takes that were asked for besides what the storyboard asks, as far as they came.
+        remarks: what people should know besides.
     """
 
     storyboard: str
@@ -87,10 +105,17 @@ class RunSummary:
     report: Path | None
     elapsed_s: float
     more_videos: tuple[Path, ...] = ()
+    new_takes: tuple[Take, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, object]:
         """Return the summary as plain JSON values: amounts as decimal strings, paths as text."""
-        return {name: _plain_value(value) for name, value in asdict(self).items() if name != "more_videos"}
+        names = (field.name for field in fields(self) if field.name not in _FOR_PEOPLE)
+        said = {name: _plain_value(getattr(self, name)) for name in names}
+        new_takes = [
+            {"frame": take.spec.number, "take": take.spec.take, "file": str(take.path)} for take in self.new_takes
+        ]
+        return {**said, "takes": new_takes} if new_takes else said
 
 
 def summarize(
@@ -114,6 +139,8 @@ def summarize(
         video=record.films[0].path if record.films else None,
         video_seconds=float(record.films[0].duration_s) if record.films else None,
         more_videos=tuple(film.path for film in record.films[1:]),
+        new_takes=_new_takes(record),
+        remarks=tuple(_remarks(record)),
         ledger=ledger,
         report=None,
         elapsed_s=round(time.monotonic() - record.started, 3),
@@ -130,9 +157,30 @@ def frames_error(plan: Plan, record: RunRecord, *, stopped_by: StoryreelError | 
     named = "; ".join(f"{failure.spec.label}: {failure.reason}" for failure in failures[:_NAMED_FAILURES])
     rest = f"; and {len(failures) - _NAMED_FAILURES} more" if len(failures) > _NAMED_FAILURES else ""
     return FramesFailedError(
-        f"{len(failures)} of {len(plan.frames)} frames could not be bought: {named}{rest}. "
+        f"{len(failures)} of {_counted(plan, record)} could not be bought: {named}{rest}. "
         "Everything bought is kept; run again to complete"
     )
+
+
+def _new_takes(record: RunRecord) -> tuple[Take, ...]:
+    there = record.takes.bought.takes if record.takes else {}
+    return tuple(there[spec.request_key] for spec in record.asked if spec.request_key in there)
+
+
+def _remarks(record: RunRecord) -> Iterator[str]:
+    for frame in record.takes.frames if record.takes else ():
+        if frame.lost_pick:
+            instead = f"take {frame.shown.spec.take} stands in for it" if frame.shown else "no other take is there"
+            yield (
+                f"{frame.frame.label}: take {frame.picked}, which was picked, is gone; {instead}; "
+                f"pick another, or put its file back"
+            )
+
+
+def _counted(plan: Plan, record: RunRecord) -> str:
+    """Return what the run was about: frames, or takes where they are not one for each."""
+    wanted = record.quote.reuse + record.quote.generate if record.quote else len(plan.frames)
+    return f"{wanted} frames" if wanted == len(plan.frames) and not record.asked else f"{wanted} takes"
 
 
 def _plain_value(value: object) -> object:

@@ -21,11 +21,13 @@ def frame_spec(
     aspect: AspectRatio = AspectRatio.SQUARE,
     fit: Fit = Fit.COVER,
     take: int = 1,
+    copy: int = 1,
+    takes: int = 1,
     model: str = MODEL,
 ) -> FrameSpec:
     """Return a frame to show; its request key follows from what it asks."""
-    key = request_key(model=model, prompt=prompt, steps=steps, aspect=aspect, take=take)
-    return FrameSpec(number, scene, shot, prompt, fallback_prompts, steps, aspect, fit, take, key)
+    key = request_key(model=model, prompt=prompt, steps=steps, aspect=aspect, take=take, copy=copy)
+    return FrameSpec(number, scene, shot, prompt, fallback_prompts, steps, aspect, fit, take, key, copy, takes)
 
 
 def run(

@@ -16,7 +16,7 @@ from sqlalchemy import select, update
 from pipelines.aspect import Fit
 from pipelines.bought import Bought, find_bought, recover
 from pipelines.files import hash_file
-from pipelines.frames import FrameStore, ShownTake
+from pipelines.frames import FrameStore, Take
 from pipelines.ledger.account import run_account
 from pipelines.ledger.books import Books
 from pipelines.ledger.gate import Gate
@@ -119,7 +119,7 @@ def test_a_take_in_the_books_is_found_with_its_prompt_and_price(house: House) ->
     """The prompt is the one that made it, a fallback perhaps."""
     path = house.buy(run(), prompt="the fallback")
 
-    assert house.find() == Bought({KEY: ShownTake(SPEC, path, "the fallback", PRICE_USD)}, ())
+    assert house.find() == Bought({KEY: Take(SPEC, path, "the fallback", PRICE_USD)}, ())
 
 
 def test_a_take_of_another_storyboard_serves_as_well(house: House) -> None:
@@ -128,7 +128,7 @@ def test_a_take_of_another_storyboard_serves_as_well(house: House) -> None:
 
     found = house.find()
 
-    assert found == Bought({KEY: ShownTake(SPEC, path, SPEC.prompt, PRICE_USD)}, ())
+    assert found == Bought({KEY: Take(SPEC, path, SPEC.prompt, PRICE_USD)}, ())
     assert house.store().adopt(found.takes[KEY]).path == house.store().takes / path.name
 
 
@@ -138,7 +138,7 @@ def test_a_take_that_no_books_know_of_counts_too(house: House, suffix: str) -> N
     kind = {".png": "PNG", ".jpg": "JPEG", ".webp": "WEBP"}[suffix]
     path = write(house.store().takes / f"{KEY}{suffix}", picture_bytes(kind))
 
-    assert house.find() == Bought({KEY: ShownTake(SPEC, path, SPEC.prompt, None)}, ())
+    assert house.find() == Bought({KEY: Take(SPEC, path, SPEC.prompt, None)}, ())
     assert find_bought(None, [SPEC], store=house.store(), output=house.output) == house.find()
 
 
@@ -173,7 +173,7 @@ def test_a_take_that_its_owner_retouched_is_not_bought_again(house: House) -> No
     path = house.buy(run())
     path.write_bytes(OTHER_BODY)
 
-    assert house.find() == Bought({KEY: ShownTake(SPEC, path, SPEC.prompt, None)}, (1,))
+    assert house.find() == Bought({KEY: Take(SPEC, path, SPEC.prompt, None)}, (1,))
 
 
 def test_an_adopted_take_outlives_the_folder_it_came_from(house: House) -> None:
@@ -182,7 +182,7 @@ def test_an_adopted_take_outlives_the_folder_it_came_from(house: House) -> None:
     adopted = house.store().adopt(house.find().takes[KEY])
     shutil.rmtree(house.output / "other")
 
-    assert house.find() == Bought({KEY: ShownTake(SPEC, adopted.path, SPEC.prompt, None)}, (1,))
+    assert house.find() == Bought({KEY: Take(SPEC, adopted.path, SPEC.prompt, None)}, (1,))
 
 
 def test_of_two_takes_a_lost_one_does_not_hide_the_other(house: House) -> None:
@@ -191,7 +191,7 @@ def test_of_two_takes_a_lost_one_does_not_hide_the_other(house: House) -> None:
     forget_takes(house.books, [1])
     path = house.buy(run("run-2"), OTHER_BODY)
 
-    assert house.find() == Bought({KEY: ShownTake(SPEC, path, SPEC.prompt, PRICE_USD)}, ())
+    assert house.find() == Bought({KEY: Take(SPEC, path, SPEC.prompt, PRICE_USD)}, ())
     assert house.rows("cost_usd", "file") == [(PRICE_USD, None), (PRICE_USD, f"takes/{KEY}.png")]
 
 
@@ -281,7 +281,7 @@ def test_killed_with_the_whole_body_on_disk_becomes_a_take(house: House, kind: s
     assert house.rows() == [("ok", 200, PRICE_USD, f"takes/{KEY}{suffix}", None)]
     assert (house.takes(), house.committed_usd()) == ({f"{KEY}{suffix}": body}, PRICE_USD)
     path = house.store().takes / f"{KEY}{suffix}"
-    assert house.find() == Bought({KEY: ShownTake(SPEC, path, SPEC.prompt, PRICE_USD)}, ())
+    assert house.find() == Bought({KEY: Take(SPEC, path, SPEC.prompt, PRICE_USD)}, ())
 
 
 @pytest.mark.parametrize("length", [1, 20, len(BODY) // 2, len(BODY) - 13])

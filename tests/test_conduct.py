@@ -15,6 +15,7 @@ from pipelines.plan import FrameSpec
 from tests.builders import frame_spec
 
 SPECS = [frame_spec(number, prompt=str(number)) for number in range(12)]
+KEYS = [spec.request_key for spec in SPECS]
 
 
 @dataclass
@@ -31,7 +32,7 @@ class Rehearsal:
         self.started.append(spec.number)
         self.gates[spec.number] = asyncio.Event()
         if self.admits_at_once:
-            await self.line.admitted(spec.number)
+            await self.line.admitted(spec.request_key)
         await self.gates[spec.number].wait()
         self.ended.append(spec.number)
         return spec.number
@@ -108,7 +109,7 @@ async def test_few_stand_in_line_before_the_gate() -> None:
     task = asyncio.create_task(buy_in_order(SPECS, rehearsal.buy, line=rehearsal.line, brake=Brake()))
     await turns()
     before = list(rehearsal.started)
-    await rehearsal.line.admitted(0)
+    await rehearsal.line.admitted(KEYS[0])
     await turns()
 
     assert (before, rehearsal.started) == (list(range(LINE_LENGTH)), list(range(LINE_LENGTH + 1)))
@@ -119,14 +120,14 @@ async def test_a_frame_admitted_twice_makes_one_place() -> None:
     """Its later attempts pass the gate too, and are no longer in the line."""
     line = Line(100)
     for number in range(LINE_LENGTH):
-        await line.enter(number)
-    await line.admitted(0)
-    await line.admitted(0)
-    await line.enter(4)
+        await line.enter(KEYS[number])
+    await line.admitted(KEYS[0])
+    await line.admitted(KEYS[0])
+    await line.enter(KEYS[4])
 
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.01):
-            await line.enter(5)
+            await line.enter(KEYS[5])
 
 
 async def test_the_brake_stops_new_starts_and_awaits_those_running() -> None:
@@ -276,11 +277,11 @@ async def test_frames_that_leave_without_being_admitted_make_place() -> None:
     """A frame that was given up in the line holds nobody back."""
     line = Line(100)
     for number in range(LINE_LENGTH):
-        await line.enter(number)
-    entering = asyncio.create_task(line.enter(LINE_LENGTH))
+        await line.enter(KEYS[number])
+    entering = asyncio.create_task(line.enter(KEYS[LINE_LENGTH]))
     await turns()
     before = entering.done()
-    await line.leave(2)
+    await line.leave(KEYS[2])
 
     await entering
 

@@ -16,7 +16,7 @@ from PIL.PngImagePlugin import PngImageFile
 
 from pipelines.aspect import AspectRatio, Fit, Size
 from pipelines.errors import IncompleteError, StorageError, UsageError
-from pipelines.frames import FrameStore, ShownTake, fit_picture
+from pipelines.frames import FrameStore, Take, fit_picture
 from pipelines.plan import FrameSpec
 from tests.builders import frame_spec
 from tests.pictures import picture_bytes, spec_picture, write
@@ -34,11 +34,11 @@ def store(tmp_path: Path) -> FrameStore:
 
 def shown_take(
     store: FrameStore, spec: FrameSpec, data: bytes | None = None, *, suffix: str = ".png", prompt: str | None = None
-) -> ShownTake:
+) -> Take:
     """Put a take into the store and return how a frame shows it."""
     body = spec_picture(spec) if data is None else data
     path = write(store.takes / f"{spec.request_key}{suffix}", body)
-    return ShownTake(spec, path, spec.prompt if prompt is None else prompt, Decimal("0.000652"))
+    return Take(spec, path, spec.prompt if prompt is None else prompt, Decimal("0.000652"))
 
 
 def text_of(path: Path) -> dict[str, str]:
@@ -170,7 +170,7 @@ def test_a_body_that_cannot_be_set_aside_is_a_storage_error(store: FrameStore) -
     assert part.read_bytes() == b"<html>"
 
 
-def other_take(tmp_path: Path) -> ShownTake:
+def other_take(tmp_path: Path) -> Take:
     """Return a take of another storyboard."""
     other = FrameStore(tmp_path / "other")
     other.prepare()
@@ -320,7 +320,7 @@ def test_a_png_of_another_mode_is_fitted_as_rgb(store: FrameStore, mode: str) ->
     path = store.takes / f"{spec.request_key}.png"
     Image.new(mode, (64, 64)).save(path)
 
-    [frame] = store.lay([ShownTake(spec, path, spec.prompt, None)])
+    [frame] = store.lay([Take(spec, path, spec.prompt, None)])
 
     with Image.open(frame) as image:
         assert (image.mode, image.size) == ("RGB", (1024, 768))
@@ -412,7 +412,7 @@ def test_laying_nothing_leaves_an_empty_folder(store: FrameStore) -> None:
     assert (store.lay([]), names_in(store.frames)) == ([], [])
 
 
-def renumbered(takes: Sequence[ShownTake]) -> list[ShownTake]:
+def renumbered(takes: Sequence[Take]) -> list[Take]:
     """Return the takes in reverse, numbered from 0."""
     return [replace(take, spec=replace(take.spec, number=n)) for n, take in enumerate(reversed(takes))]
 

@@ -116,13 +116,13 @@ def test_a_frame_is_priced_by_its_size_and_steps() -> None:
     assert str(small.price.usd) < str(large.price.usd)
 
 
-def test_frames_that_ask_the_same_are_takes_of_it() -> None:
+def test_frames_that_ask_the_same_have_pictures_of_their_own() -> None:
     """The same request twice shows two pictures, not one twice."""
     other = replace(HARBOR, prompt="a storm")
 
     plan = plan_frames(board_of(HARBOR, other, HARBOR, HARBOR), model=MODEL)
 
-    assert [frame.take for frame in plan.frames] == [1, 1, 2, 3]
+    assert [(frame.copy, frame.take) for frame in plan.frames] == [(1, 1), (1, 1), (2, 1), (3, 1)]
     assert len({frame.request_key for frame in plan.frames}) == 4
 
 

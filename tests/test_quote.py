@@ -9,23 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.aspect import AspectRatio, Fit, Size
+from pipelines.aspect import AspectRatio
 from pipelines.budget import BudgetScope, OnExceed
 from pipelines.errors import BudgetError
-from pipelines.plan import FrameSpec, Hold, Plan, Timeline
+from pipelines.plan import FrameSpec
 from pipelines.pricing import Price
-from pipelines.quote import Quote, quote_plan, require_within_budget, run_retry_quota
-from pipelines.storyboard.board import Output
-from tests.builders import MODEL, frame_spec
+from pipelines.quote import Quote, quote_takes, require_within_budget, run_retry_quota
+from tests.builders import frame_spec
 
 PRICE = frame_spec().price
-
-
-def plan_of(specs: Sequence[FrameSpec]) -> Plan:
-    """Return a plan that shows these frames."""
-    output = Output(Fraction(24), Size(1344, 768), "h264", 18, Fit.COVER)
-    holds = tuple(Hold(n, n * 96, 96) for n in range(len(specs)))
-    return Plan("harbor", "Harbor at dawn", MODEL, tuple(specs), (Timeline("Harbor at dawn", output, holds, ()),))
 
 
 def quote_of(
@@ -37,8 +29,9 @@ def quote_of(
     retry_quota: int | None = None,
 ) -> Quote:
     """Quote these frames."""
-    return quote_plan(
-        plan_of(specs),
+    return quote_takes(
+        specs,
+        frames=len(specs),
         bought={spec.request_key for spec in bought},
         rate_limit=rate_limit,
         max_resends=max_resends,

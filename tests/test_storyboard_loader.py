@@ -300,7 +300,7 @@ def test_all_mistakes_are_told_at_once_in_file_order(write: Write) -> None:
         "or add it to vars",
         "board.yaml:6:49: scenes.arrival.shots.wide.steps: must be between 1 and 8, got 12",
         "board.yaml:7:31: scenes.arrival.shots.near.colour: is no key here; choose one of steps, aspect, hold, "
-        "transition, motion, caption, style, fit, id, prompt, prompts, frames, matrix, match, sound, smooth, "
+        "transition, motion, takes, caption, style, fit, id, prompt, prompts, frames, matrix, match, sound, smooth, "
         "fallback_prompts",
     ]
 

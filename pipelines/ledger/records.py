@@ -153,6 +153,25 @@ class KeptTake:
 
 
 @dataclass(frozen=True, slots=True)
+class AskedTake:
+    """A take that was asked for besides a frame's first.
+
+    Attributes:
+        frame_key: the request key of the frame's first take, which tells the frame from all others.
+        take: its number, from 1.
+        prompt: what was asked instead of the frame's own prompt; None for that.
+        request_key: under which it is kept.
+        run_id: the run that asked for it.
+    """
+
+    frame_key: str
+    take: int
+    request_key: str
+    prompt: str | None
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class OpenAttempt:
     """An attempt that a dead process left open.
 

@@ -23,7 +23,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 # 2: gates.booked_at. 3: gates.pace, gates.slowed_at, leases.attempt_id, corrections; spending for runs.committed_usd.
-SCHEMA_VERSION = 3
+# 4: takes, picks.
+SCHEMA_VERSION = 4
 # A gate's pace is a share of the rate limit, in millionths.
 FULL_PACE = 1_000_000
 
@@ -168,6 +169,30 @@ corrections = Table(
     Column("corrected_at", Microseconds, nullable=False),
     Column("reason", Text, nullable=False),
     Index("corrections_by_attempt", "attempt_id"),
+)
+
+# Takes that frames have or were to have besides their first: a frame is known by the request key of its first take.
+takes = Table(
+    "takes",
+    metadata,
+    Column("storyboard", String(255), primary_key=True),
+    Column("frame_key", String(64), primary_key=True),
+    Column("take", Integer, primary_key=True),
+    Column("request_key", String(64), nullable=False),
+    # What was asked instead of the frame's own prompt.
+    Column("prompt", Text),
+    # Whose number it is, until the take is kept.
+    Column("run_id", String(64), nullable=False),
+)
+
+# Which take a frame shows, where somebody chose.
+picks = Table(
+    "picks",
+    metadata,
+    Column("storyboard", String(255), primary_key=True),
+    Column("frame_key", String(64), primary_key=True),
+    Column("take", Integer, nullable=False),
+    Column("picked_at", Microseconds, nullable=False),
 )
 
 

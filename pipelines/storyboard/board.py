@@ -92,6 +92,7 @@ class BoardFrame:
         motion: over this frame; None for a still one.
         caption: shown while the frame is.
         smooth: in-betweens from this frame to the next of its shot.
+        takes: how many takes to buy of it.
     """
 
     scene: str
@@ -106,6 +107,7 @@ class BoardFrame:
     motion: Motion | None = None
     caption: str | None = None
     smooth: Smooth | None = None
+    takes: int = 1
 
 
 @dataclass(frozen=True, slots=True)

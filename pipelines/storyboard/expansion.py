@@ -231,7 +231,7 @@ class _Expansion:
         transition, motion = _transition(shot, self._fps), _motion(shot)
         if smooth and shot.noun.motion and motion:
             self._note(Flaw((*shot.path, "motion"), "cannot stand beside smooth, which moves the picture; remove one"))
-        steps, aspect, fit = (shot.inherit(key)[1] for key in ("steps", "aspect", "fit"))
+        steps, aspect, fit, takes = (shot.inherit(key)[1] for key in ("steps", "aspect", "fit", "takes"))
         for index, (names, (path, prompt)) in enumerate(itertools.product(_combinations(shot.noun), _prompts(shot))):
             every = {**self._noun.vars, **names}
             given = {"scene": shot.scene.id, "shot": shot.id, "frame": str(index), **every}
@@ -252,6 +252,7 @@ class _Expansion:
                 motion=motion if smooth is None else None,
                 caption=self._caption(shot, given),
                 smooth=smooth,
+                takes=takes or 1,  # type: ignore[arg-type]
             )
 
     def _hold_s(self, shot: _Shot) -> Fraction:
@@ -301,7 +302,7 @@ class _Expansion:
             if dressed is None:
                 return text
             prompt = dressed
-        flaw = _prompt_flaw(prompt)
+        flaw = prompt_flaw(prompt)
         return self._break(path, flaw, instead=text) if flaw else prompt
 
     def _dressed(self, prompt: str, style: str, names: Mapping[str, str]) -> str | None:
@@ -331,7 +332,8 @@ class _Expansion:
         self.flaws[flaw] = None
 
 
-def _prompt_flaw(prompt: str) -> str | None:
+def prompt_flaw(prompt: str) -> str | None:
+    """Return what is wrong with a prompt once it is filled in; None if nothing is."""
     return _length_flaw(prompt, MAX_PROMPT_CHARS, "prompts") or _text_flaw(prompt)
 
 

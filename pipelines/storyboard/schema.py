@@ -26,6 +26,7 @@ from pipelines.storyboard.values import (
     Prompts,
     ScalarText,
     Steps,
+    Takes,
     Text,
     TimeOnScreen,
     Usd,
@@ -48,6 +49,7 @@ class Cascading(Noun):
     hold: TimeOnScreen | None = Field(None, description="Time on screen per frame: 4, 4s, 500ms, 96f. Default 4s.")
     transition: TransitionValue | None = Field(None, description="How the next frame or shot follows. Default cut.")
     motion: MotionValue | None = Field(None, description="A slow move over the frame: push_in, pan_left ...")
+    takes: Takes | None = Field(None, description="How many takes to buy of each frame, to choose from. Default 1.")
     caption: CaptionText | None = Field(None, description="Shown with each of its frames; a Jinja2 template.")
     style: Text | None = Field(None, description="Name of an entry in `styles`, a template around the prompt.")
     fit: FrameFit | None = Field(

@@ -16,6 +16,8 @@ from pipelines.aspect import AspectRatio, Fit, Size
 
 MAX_DURATION_S = 86_400
 MAX_PROMPT_CHARS = 2048
+# The cutting room picks them with the keys 1 to 9.
+MAX_TAKES = 9
 MAX_CAPTION_CHARS = 10_000
 MAX_MATRIX_KEYS = 100
 _MOST_LISTED = 20
@@ -241,6 +243,7 @@ def whole_numbers(least: int, most: int) -> dict[str, Any]:
 
 
 Steps = Annotated[int, BeforeValidator(whole(1, 8)), WithJsonSchema(whole_numbers(1, 8))]
+Takes = Annotated[int, BeforeValidator(whole(1, MAX_TAKES)), WithJsonSchema(whole_numbers(1, MAX_TAKES))]
 Aspect = Annotated[AspectRatio, BeforeValidator(choice(AspectRatio))]
 FrameFit = Annotated[Fit, BeforeValidator(choice(Fit))]
 FilmFit = Annotated[

@@ -163,8 +163,7 @@ async def buy_missing(board: Path, settings: Settings) -> int:
     line = Line(settings.concurrency)
     try:
         async with open_session(plan, settings, budgets=Budgets(), progress=Progress()) as session:
-            bought = await session.find_bought(plan.frames)
-            missing = [spec for spec in plan.frames if spec.request_key not in bought.takes]
+            missing = (await session.find_takes()).missing
             quota = run_retry_quota(len(missing), configured=settings.retry_quota)
             async with session.buyer(line, retry_quota=quota) as buyer:
                 buy = partial(buyer.buy, note=lambda _: None)

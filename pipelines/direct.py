@@ -1,0 +1,80 @@
+"""A run without Prefect: for what has to be quick, a re-roll in the cutting room or a film cut anew after a pick."""
+
+import logging
+from collections.abc import Callable
+
+from pipelines.errors import UsageError
+from pipelines.film.assembly import require_encoder
+from pipelines.film.sound import require_sounds
+from pipelines.ledger.books import Books
+from pipelines.ledger.takes import pick_take
+from pipelines.plan import FrameSpec, Plan, plan_frames
+from pipelines.production import carry_out, effective_budgets, start_progress, summary_of
+from pipelines.render import FrameBuyer, FrameOutcome
+from pipelines.selection import MoreTakes, select_frame
+from pipelines.session import Session, open_session
+from pipelines.settings import Settings
+from pipelines.storyboard.board import Storyboard
+from pipelines.summary import RunRecord, RunSummary
+from pipelines.takes import FrameTakes, look_for_takes
+
+_log = logging.getLogger(__name__)
+
+
+async def run_directly(
+    board: Storyboard,
+    settings: Settings,
+    more: MoreTakes | None,
+    *,
+    heeds_signals: bool = True,
+    opened: Callable[[Session], None] = lambda _: None,
+) -> RunSummary:
+    """Buy, lay the frames, and cut the film if every frame has something to show.
+
+    Args:
+        board: the storyboard.
+        settings: where everything is, and of whom to buy.
+        more: what to buy, perhaps nothing; None for what the storyboard asks for.
+        heeds_signals: see `open_session`.
+        opened: told of the run's session once it is open.
+
+    Raises:
+        StoryreelError: why the run is not complete; what was bought is kept.
+    """
+    for wanted in board.outputs:
+        require_encoder(wanted.codec)
+    await require_sounds(board)
+    plan = plan_frames(board, model=settings.effective_model)
+    budgets, record = effective_budgets(board, settings), RunRecord()
+    progress = start_progress(plan, settings, budgets)
+    async with open_session(plan, settings, budgets=budgets, progress=progress, heeds_signals=heeds_signals) as session:
+        opened(session)
+        await carry_out(session, record, _buy, more=more)
+        return await summary_of(session, record)
+
+
+def pick(plan: Plan, settings: Settings, frame: str, number: int) -> FrameTakes:
+    """Write down which take a frame shows from now on; return the frame's takes as they were.
+
+    Args:
+        plan: the storyboard's frames.
+        settings: where the books are.
+        frame: the frame's number, or its shot.
+        number: of the take, from 1.
+
+    Raises:
+        UsageError: there is no such frame, or no such take of it.
+    """
+    spec = select_frame(plan, frame)
+    takes = look_for_takes(plan, settings).frames[spec.number]
+    if takes.find(number) is None:
+        there = ", ".join(str(take.spec.take) for take in takes.takes)
+        has = f"it has {there}" if there else "it has none yet; render the storyboard first"
+        raise UsageError(f"{spec.label}: there is no take {number}; {has}")
+    with Books(settings.effective_database_url) as books:
+        pick_take(books, plan.storyboard, spec.request_key, number)
+    return takes
+
+
+async def _buy(buyer: FrameBuyer, spec: FrameSpec) -> FrameOutcome:
+    return await buyer.buy(spec, note=lambda text: _log.info("%s: %s", spec.label, text))
