@@ -104,6 +104,7 @@ def closing_lines(summary: RunSummary) -> list[str]:
         *(f"          {path}" for path in summary.more_videos),
         *(f"  take    {take.spec.take} of {take.spec.label}: {take.path}" for take in summary.new_takes),
         f"  ledger  {summary.ledger}",
+        *([f"  report  {summary.report}"] if summary.report else []),
         *(f"  note    {remark}" for remark in summary.remarks),
     ]
 

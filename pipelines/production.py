@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pipelines.budget import Budgets
 from pipelines.conduct import Line, buy_in_order
-from pipelines.errors import InterruptedRunError
+from pipelines.errors import InterruptedRunError, StoryreelError
 from pipelines.film.assembly import Film
 from pipelines.films import Films
 from pipelines.frames import Take, is_as_asked
@@ -17,6 +17,7 @@ from pipelines.plan import FrameSpec, Plan
 from pipelines.progress import Progress
 from pipelines.quote import Quote, quote_takes, require_within_budget, run_retry_quota
 from pipelines.render import Failed, FrameBuyer, FrameOutcome, Postponed, Rendered, Reused
+from pipelines.reporting import write_report
 from pipelines.selection import MoreTakes
 from pipelines.session import Session, ledger_path
 from pipelines.settings import Settings
@@ -51,8 +52,23 @@ async def carry_out(
         record.error = error
         raise
     finally:
+        if not isinstance(record.error, InterruptedRunError | asyncio.CancelledError):
+            record.report = await _report(session, record)
         if watcher := watch.get():
             watcher.summary = await summary_of(session, record)
+
+
+async def _report(session: Session, record: RunRecord) -> Path | None:
+    """Write what people look at; a run that has come to its end is not undone by a report that cannot be written."""
+    session.progress.stage = "writing the report"
+    try:
+        takes = record.takes or await session.find_takes()
+        # The report leads to the ledger.
+        await session.write_ledger()
+        return await asyncio.to_thread(write_report, session.plan, takes, session.desk.books, session.settings)
+    except StoryreelError as error:
+        record.remarks.append(f"no report: {error}")
+        return None
 
 
 async def summary_of(session: Session, record: RunRecord) -> RunSummary:

@@ -109,6 +109,11 @@ class Session:
         """Return what is left of each budget, in US dollars."""
         return await self.desk(budget_room, self.desk.books, self.run)
 
+    async def write_ledger(self) -> None:
+        """Write the storyboard's ledger as the books have it now."""
+        path = ledger_path(self.settings, self.run.storyboard)
+        await self.desk(write_csv, self.desk.books, self.run.storyboard, path)
+
     async def account(self) -> Account:
         """Add up this run."""
         return await self.desk(run_account, self.desk.books, self.run.run_id)
@@ -210,7 +215,7 @@ async def _entered(session: Session) -> AsyncIterator[None]:
         books, run = session.desk.books, session.run
         await session.desk.insist(finish_run, books, run.run_id, state=state)
         await session.recover(run.storyboard)
-        await session.desk(write_csv, books, run.storyboard, ledger_path(session.settings, run.storyboard))
+        await session.write_ledger()
 
 
 @contextlib.asynccontextmanager

@@ -44,6 +44,8 @@ class RunRecord:
         takes: what there is in the end.
         outcomes: of each take that it set out to buy.
         films: those that were cut.
+        report: the page about it.
+        remarks: what people should know besides.
         error: why it ended early.
         started: by the monotonic clock, in seconds.
     """
@@ -53,6 +55,8 @@ class RunRecord:
     takes: Takes | None = None
     outcomes: list[FrameOutcome] = field(default_factory=list)
     films: list[Film] = field(default_factory=list)
+    report: Path | None = None
+    remarks: list[str] = field(default_factory=list)
     error: BaseException | None = None
     started: float = field(default_factory=time.monotonic)
 
@@ -81,7 +85,7 @@ class RunSummary:
         video: the film, the first where there are several; None if this run did not get as far.
         video_seconds: its length.
         ledger: the storyboard's ledger as CSV.
-        report: a page about the run; None as long as storyreel makes none.
+        report: the storyboard's page; None where the run ended before it could be written.
         more_videos: the other outputs' films; for people only.
         new_takes: the takes that were asked for besides what the storyboard asks, as far as they came.
         remarks: what people should know besides.
@@ -142,7 +146,7 @@ def summarize(
         new_takes=_new_takes(record),
         remarks=tuple(_remarks(record)),
         ledger=ledger,
-        report=None,
+        report=record.report,
         elapsed_s=round(time.monotonic() - record.started, 3),
     )
 
@@ -168,6 +172,7 @@ def _new_takes(record: RunRecord) -> tuple[Take, ...]:
 
 
 def _remarks(record: RunRecord) -> Iterator[str]:
+    yield from record.remarks
     for frame in record.takes.frames if record.takes else ():
         if frame.lost_pick:
             instead = f"take {frame.shown.spec.take} stands in for it" if frame.shown else "no other take is there"

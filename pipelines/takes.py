@@ -51,12 +51,14 @@ class Takes:
         frames: the takes of each frame, in storyboard order.
         wanted: every take that the storyboard asks for: first all first ones, so that whatever ends a run early
             leaves a film.
-        bought: every take that is there, wanted now or once, by request key; and what is not what it should be.
+        every: these, and every take that was ever asked for besides.
+        bought: those that are there, by request key; and what is not what it should be.
         unasked: takes that the storyboard asks for beyond first ones, not yet entered in the books, with their frames.
     """
 
     frames: tuple[FrameTakes, ...]
     wanted: tuple[FrameSpec, ...]
+    every: tuple[FrameSpec, ...]
     bought: Bought
     unasked: tuple[tuple[FrameSpec, FrameSpec], ...] = ()
 
@@ -94,12 +96,14 @@ def find_takes(books: Books | None, plan: Plan, *, store: FrameStore, output: Pa
     """
     asked = asked_takes(books, plan.storyboard) if books else []
     specs = _specs(plan, asked)
-    bought = find_bought(books, (spec for of_frame in specs for spec in of_frame.values()), store=store, output=output)
+    every = tuple(spec for of_frame in specs for spec in of_frame.values())
+    bought = find_bought(books, every, store=store, output=output)
     picks = picks_of(books, plan.storyboard) if books else {}
     entered = {(take.frame_key, take.take) for take in asked}
     return Takes(
         frames=tuple(_frame_takes(specs[frame.number], bought, picks) for frame in plan.frames),
         wanted=tuple(_wanted(specs)),
+        every=every,
         bought=bought,
         unasked=tuple(
             (frame, spec)

@@ -1,0 +1,268 @@
+// The page: filters, the film and its chapters, the big view. The cutting room's script builds on what it exports.
+
+const one = (selector) => document.querySelector(selector);
+const all = (selector) => [...document.querySelectorAll(selector)];
+
+export const frames = new Map(JSON.parse(one("#data").textContent).map((frame) => [frame.number, frame]));
+export const view = one("#view");
+
+// The frame and the take that the big view shows; no frame while it is closed.
+let current = null;
+let taken = null;
+export const shown = () => (current === null ? null : { frame: frames.get(current), take: taken });
+
+export function element(name, properties = {}, ...children) {
+  const made = Object.assign(document.createElement(name), properties);
+  made.append(...children);
+  return made;
+}
+
+// Filters
+
+const filter = { kind: "", words: "" };
+
+function matches(frame, card) {
+  if (filter.kind && !card.dataset.kinds.split(" ").includes(filter.kind)) return false;
+  if (!filter.words) return true;
+  const text = [frame.number, frame.name, frame.place, frame.prompt, frame.caption, ...frame.takes.map((take) => take.prompt)];
+  return text.join(" ").toLowerCase().includes(filter.words);
+}
+
+export function applyFilter() {
+  let found = 0;
+  for (const scene of all(".scene")) {
+    let here = 0;
+    for (const card of scene.querySelectorAll(".card")) {
+      card.hidden = !matches(frames.get(Number(card.dataset.number)), card);
+      here += card.hidden ? 0 : 1;
+    }
+    scene.hidden = !here;
+    found += here;
+  }
+  one("#nothing").hidden = found > 0;
+}
+
+function chooseFilter(kind, words) {
+  filter.kind = kind;
+  filter.words = words.trim().toLowerCase();
+  for (const button of all("[data-filter]")) button.ariaPressed = String(button.dataset.filter === kind);
+  const state = new URLSearchParams();
+  if (kind) state.set("show", kind);
+  if (words.trim()) state.set("find", words.trim());
+  history.replaceState(null, "", state.size ? `#${state}` : location.pathname + location.search);
+  applyFilter();
+}
+
+export function countKinds() {
+  for (const button of all("[data-filter]")) {
+    const kind = button.dataset.filter;
+    const cards = kind ? all(`.card[data-kinds~="${kind}"]`) : all(".card");
+    button.querySelector("span").textContent = cards.length;
+  }
+}
+
+// The film
+
+export const player = () => one("video#player");
+
+export function playFrom(seconds) {
+  const film = player();
+  if (!film) return false;
+  closeView();
+  one("#film").scrollIntoView({ block: "start" });
+  film.currentTime = seconds;
+  film.play().catch(() => undefined);
+  film.focus({ preventScroll: true });
+  return true;
+}
+
+function markChapter() {
+  const buttons = all("[data-seek]");
+  const past = buttons.filter((button) => Number(button.dataset.seek) <= player().currentTime + 0.01);
+  for (const button of buttons) {
+    if (button === past.at(-1)) button.ariaCurrent = "true";
+    else button.removeAttribute("aria-current");
+  }
+}
+
+export function watchFilm() {
+  const film = player();
+  film?.addEventListener("timeupdate", markChapter);
+  one("#player")?.addEventListener("error", () => (one("#no-film").hidden = false));
+}
+
+// The big view
+
+const visibleCards = () => all(".card:not([hidden])");
+
+export function openFrame(number) {
+  current = number;
+  const frame = frames.get(number);
+  taken = frame.shown;
+  draw();
+  if (!view.open) view.showModal();
+  document.dispatchEvent(new CustomEvent("frame-opened", { detail: frame }));
+}
+
+function closeView() {
+  if (view.open) view.close();
+}
+
+function turn(by) {
+  const numbers = visibleCards().map((card) => Number(card.dataset.number));
+  const place = numbers.indexOf(current) + by;
+  if (place >= 0 && place < numbers.length) openFrame(numbers[place]);
+}
+
+export function showTake(number) {
+  const frame = frames.get(current);
+  if (!frame?.takes.some((take) => take.number === number)) return false;
+  taken = number;
+  draw();
+  return true;
+}
+
+function draw() {
+  const frame = frames.get(current);
+  const take = frame.takes.find((each) => each.number === taken);
+  one("#view-title").textContent = `${frame.name} · ${frame.place}`;
+  one("#view-prompt").textContent = take ? take.prompt : frame.prompt;
+  one("#view-caption").textContent = frame.caption ?? "";
+  one("#view-caption").hidden = !frame.caption;
+  drawPicture(frame, take);
+  one("#view-takes").replaceChildren(...frame.takes.map((each) => takeButton(frame, each)));
+  one("#view-attempts").replaceChildren(...frame.attempts.map(attemptRow));
+}
+
+function drawPicture(frame, take) {
+  const picture = one("#big");
+  picture.hidden = !take;
+  one("#no-picture").hidden = Boolean(take);
+  if (!take || picture.dataset.source === take.picture) return;
+  picture.dataset.source = take.picture;
+  picture.alt = `Take ${take.number} of frame ${frame.number}`;
+  picture.width = frame.width;
+  picture.height = frame.height;
+  // The small picture stands in until the whole one has come, and where it never comes.
+  picture.src = small(frame, take);
+  const whole = new Image();
+  whole.onload = () => {
+    if (picture.dataset.source === take.picture) picture.src = take.picture;
+  };
+  whole.src = take.picture;
+}
+
+// The card bears the thumbnail of the take that is shown; it is not said twice.
+const small = (frame, take) =>
+  take.thumbnail || (take.number === frame.shown && one(`#f${frame.number} img`)?.src) || take.picture;
+
+function takeButton(frame, take) {
+  const mark = take.number === frame.shown ? [element("span", { className: "mark", textContent: " ✓ shown" })] : [];
+  const label = element("span", {}, `${take.number} · ${take.cost} USD`, ...mark);
+  const picture = element("img", { src: small(frame, take), alt: "", loading: "lazy" });
+  const button = element("button", { type: "button", ariaPressed: String(take.number === taken) }, picture, label);
+  button.dataset.take = take.number;
+  return button;
+}
+
+function attemptRow(attempt) {
+  const ended = element("td", { textContent: [attempt.status, attempt.http, attempt.error].filter(Boolean).join(" · ") });
+  ended.classList.toggle("bad", attempt.status !== "ok");
+  const latency = attempt.latency === null ? "–" : attempt.latency.toFixed(1);
+  const cells = [attempt.take, attempt.number, ended, latency, attempt.cost, attempt.sent];
+  return element("tr", {}, ...cells.map((cell) => (cell instanceof Node ? cell : element("td", { textContent: cell }))));
+}
+
+// A frame that has changed: its data, its card, and the big view if that shows it.
+export function updateFrame(frame, html) {
+  frames.set(frame.number, frame);
+  const parsed = new DOMParser().parseFromString(html, "text/html");
+  const card = document.importNode(parsed.querySelector(".card"), true);
+  const old = one(`#f${frame.number}`);
+  const hadFocus = old.contains(document.activeElement);
+  old.replaceWith(card);
+  if (hadFocus) card.querySelector(".open").focus();
+  if (current === frame.number) {
+    if (!frame.takes.some((take) => take.number === taken)) taken = frame.shown;
+    draw();
+  }
+}
+
+// Keys and clicks. A key that means something in a field keeps its meaning there.
+
+const typing = (target) => target.closest("input:not([type=checkbox]), textarea, select");
+
+function moveFocus(by) {
+  const cards = visibleCards();
+  const place = cards.findIndex((card) => card.contains(document.activeElement));
+  cards[Math.max(0, Math.min(cards.length - 1, place + by))]?.querySelector(".open").focus();
+}
+
+const columns = () => {
+  const cards = visibleCards();
+  const top = cards[0]?.offsetTop;
+  return cards.findIndex((card) => card.offsetTop !== top) || 1;
+};
+
+const viewKeys = {
+  ArrowLeft: () => turn(-1),
+  ArrowRight: () => turn(1),
+  " ": () => playFrom(frames.get(current).start),
+};
+const cardKeys = {
+  ArrowLeft: () => moveFocus(-1),
+  ArrowRight: () => moveFocus(1),
+  ArrowUp: () => moveFocus(-Math.max(1, columns())),
+  ArrowDown: () => moveFocus(Math.max(1, columns())),
+  " ": (card) => playFrom(frames.get(Number(card.dataset.number)).start),
+};
+
+function onKey(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target) || one("dialog:modal:not(#view)")) return;
+  const card = event.target.closest(".card");
+  if (view.open) {
+    const button = event.target.closest("button, summary");
+    if (event.key === " " && button) return;
+    const digit = /^[1-9]$/.test(event.key);
+    if (digit) chooseTake(Number(event.key));
+    else if (!viewKeys[event.key]) return;
+    else viewKeys[event.key]();
+  } else if (card && cardKeys[event.key] && event.target.type !== "checkbox") {
+    cardKeys[event.key](card);
+  } else return;
+  event.preventDefault();
+}
+
+function chooseTake(number) {
+  if (showTake(number)) document.dispatchEvent(new CustomEvent("take-chosen", { detail: { frame: frames.get(current), number } }));
+}
+
+function onClick(event) {
+  const button = event.target.closest("button");
+  if (!button) return;
+  const { open, filter: kind, seek, turn: by, take } = button.dataset;
+  if (open !== undefined) openFrame(Number(open));
+  else if (kind !== undefined) chooseFilter(kind, one("#search").value);
+  else if (seek !== undefined) playFrom(Number(seek));
+  else if (by !== undefined) turn(Number(by));
+  else if (take !== undefined) showTake(Number(take));
+  else if ("play" in button.dataset) playFrom(frames.get(current).start);
+  else if ("close" in button.dataset) closeView();
+}
+
+function onClosed() {
+  const card = one(`#f${current} .open`);
+  current = taken = null;
+  card?.focus();
+}
+
+document.addEventListener("keydown", onKey);
+document.addEventListener("click", onClick);
+view.addEventListener("close", onClosed);
+one("#search").addEventListener("input", (event) => chooseFilter(filter.kind, event.target.value));
+watchFilm();
+const state = new URLSearchParams(location.hash.slice(1));
+if (state.has("show") || state.has("find")) {
+  one("#search").value = state.get("find") ?? "";
+  chooseFilter(state.get("show") ?? "", state.get("find") ?? "");
+}

@@ -1,0 +1,195 @@
+"""The page: the report as one file that opens from disk, and the same page alive in the cutting room."""
+
+import base64
+import functools
+import hashlib
+import json
+from collections.abc import Iterable
+from datetime import datetime
+from decimal import Decimal
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from pipelines.pricing import plain
+from pipelines.report.charts import HEIGHT, WIDTH, charts_of
+from pipelines.report.nouns import AttemptShown, FrameShown, PageShown, TakeShown
+
+# What would end a script element, or a line in old JavaScript.
+_UNSAFE_IN_SCRIPT = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+
+
+def render_report(page: PageShown) -> str:
+    """Return the report: one HTML file with style, script and thumbnails in it; films and pictures lie beside it."""
+    style, script = read_asset("page.css"), read_asset("page.js")
+    return _render(
+        "report.html.j2",
+        page,
+        style=Markup(style),  # noqa: S704 - our own
+        script=Markup(script),  # noqa: S704 - our own
+        # The page's own style and script, and nobody else's (Content Security Policy, "hash-source").
+        policy=(
+            f"default-src 'none'; style-src '{_source_hash(style)}'; script-src '{_source_hash(script)}'; "
+            "img-src data: 'self' file:; media-src 'self' file:; base-uri 'none'; form-action 'none'"
+        ),
+    )
+
+
+def render_room(page: PageShown) -> str:
+    """Return the cutting room's page; its style and scripts are served beside it."""
+    return _render("room.html.j2", page)
+
+
+def render_card(frame: FrameShown, *, alive: bool = True) -> str:
+    """Return one frame's card."""
+    macros: Any = _environment().get_template("macros.html.j2").module
+    return str(macros.card(frame, alive))
+
+
+def read_asset(name: str) -> str:
+    """Return a style sheet or a script of the page."""
+    return files("pipelines.report").joinpath("assets", name).read_text(encoding="utf-8")
+
+
+def frame_json(frame: FrameShown) -> dict[str, Any]:
+    """Return a frame as the page's script wants it."""
+    return {
+        "number": frame.number,
+        "name": frame.name,
+        "key": frame.key,
+        "place": f"{frame.scene}/{frame.shot}",
+        "prompt": frame.prompt,
+        "caption": frame.caption,
+        "width": frame.width,
+        "height": frame.height,
+        "start": frame.start_s,
+        "shown": frame.shown,
+        "picked": frame.picked,
+        "takes": [_take_json(take, shown=take.number == frame.shown) for take in frame.takes],
+        "attempts": [_attempt_json(attempt) for attempt in frame.attempts],
+    }
+
+
+def head_json(page: PageShown) -> dict[str, Any]:
+    """Return what stands above the frames as the page's script wants it."""
+    film = page.films[0] if page.films else None
+    return {
+        "storyboard": page.storyboard,
+        "film": {"url": film.url, "mime": film.mime} if film else None,
+        "head": str(_macros().account(page)),
+    }
+
+
+def kinds_of(frame: FrameShown) -> list[str]:
+    """Return which filters let a frame through."""
+    tries = {(attempt.take, attempt.number) for attempt in frame.attempts}
+    named = {
+        "failed": frame.shown is None and bool(frame.attempts),
+        "missing": frame.shown is None,
+        "retried": any(number > 1 for _, number in tries),
+        "rerolled": len(frame.takes) > 1,
+    }
+    return [kind for kind, is_so in named.items() if is_so]
+
+
+def _render(template: str, page: PageShown, **more: Any) -> str:
+    frames = [frame for scene in page.scenes for frame in scene.frames]
+    data = [frame_json(frame) for frame in frames]
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            page=page,
+            frames=frames,
+            charts=charts_of(page.run) if page.run else (),
+            width=WIDTH,
+            height=HEIGHT,
+            counts={
+                kind: sum(kind in kinds_of(frame) for frame in frames)
+                for kind in ("failed", "missing", "retried", "rerolled")
+            },
+            data=_script_json(data),
+            **more,
+        )
+    )
+
+
+@functools.cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("pipelines.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(usd=_usd, clock=_clock, when=_when, plural=_plural)
+    environment.globals.update(kinds_of=kinds_of, shown_take=_shown_take, cost_of=_cost_of)
+    return environment
+
+
+def _macros() -> Any:
+    return _environment().get_template("macros.html.j2").module
+
+
+def _take_json(take: TakeShown, *, shown: bool) -> dict[str, Any]:
+    return {
+        "number": take.number,
+        "picture": take.picture,
+        # The frame's card bears that of the one that is shown: data URIs are long.
+        "thumbnail": "" if shown else take.thumbnail,
+        "prompt": take.prompt,
+        "cost": _usd(take.cost_usd),
+        "latency": take.latency_s,
+    }
+
+
+def _attempt_json(attempt: AttemptShown) -> dict[str, Any]:
+    return {
+        "take": attempt.take,
+        "number": attempt.number,
+        "status": attempt.status,
+        "http": attempt.http_status,
+        "error": attempt.error,
+        "cost": _usd(attempt.cost_usd),
+        "latency": attempt.latency_s,
+        "sent": _when(attempt.sent_at),
+    }
+
+
+def _script_json(value: object) -> Markup:
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    for character, escaped in _UNSAFE_IN_SCRIPT.items():
+        text = text.replace(character, escaped)
+    return Markup(text)  # noqa: S704 - nothing in it can end the script element any more
+
+
+def _source_hash(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+def _shown_take(frame: FrameShown) -> TakeShown | None:
+    return next((take for take in frame.takes if take.number == frame.shown), None)
+
+
+def _cost_of(attempts: Iterable[AttemptShown]) -> Decimal:
+    return sum((attempt.cost_usd or Decimal(0) for attempt in attempts), Decimal(0))
+
+
+def _usd(amount: Decimal | None) -> str:
+    return "unknown" if amount is None else plain(amount)
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes}:{rest:02d}"
+
+
+def _when(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _plural(count: int, word: str) -> str:
+    return f"{count} {word}{'' if count == 1 else 's'}"
