@@ -5,7 +5,6 @@ picture lasts one second of the script.
 """
 
 import functools
-import importlib.util
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,12 +15,13 @@ from pathlib import Path
 from PIL import ImageFont
 
 from pipelines.aspect import Size
+from pipelines.fonts import Face, font_file
 from pipelines.plan import Hold
 from pipelines.storyboard.board import CaptionStyle, Position
 
 # Text keeps out of a tenth of the picture on each side (EBU R 95, "Safe areas": text-safe is 90% of it).
 _SAFE_MARGIN = Fraction(1, 20)
-_FONT_FILE = "SourceSansPro-Semibold.ttf"
+_FACE = Face.SEMIBOLD
 _FONT_NAME = "Source Sans Pro Semibold"
 _LINE_HEIGHT = 1.25
 # Lines break at words, so they are not full.
@@ -65,7 +65,7 @@ def caption_filters(captions: Sequence[Caption], style: CaptionStyle, size: Size
     (folder / _SCRIPT).write_text(ass_script(captions, style, size), encoding="utf-8")
     fonts = folder / _FONTS
     fonts.mkdir(exist_ok=True)
-    (fonts / _FONT_FILE).symlink_to(_own_font())
+    (fonts / _FACE).symlink_to(font_file(_FACE))
     return ["settb=1,setpts=N", f"ass={_SCRIPT}:fontsdir={_FONTS}"]
 
 
@@ -172,13 +172,4 @@ def _width(line: str) -> float:
 
 @functools.cache
 def _measure() -> ImageFont.FreeTypeFont:
-    return ImageFont.truetype(_own_font(), 100)
-
-
-@functools.cache
-def _own_font() -> str:
-    """Return the path of the font that comes along (OFL 1.1), found without importing its package."""
-    package = importlib.util.find_spec("font_source_sans_pro")
-    assert package is not None
-    assert package.origin is not None
-    return str(Path(package.origin).parent / "files" / _FONT_FILE)
+    return ImageFont.truetype(font_file(_FACE), 100)
