@@ -1,17 +1,22 @@
-"""The font that comes along, Source Sans Pro (OFL 1.1), so that a text looks the same on a bare machine."""
+"""The font that comes along: Source Sans Pro (SIL Open Font License 1.1)."""
 
 import functools
 import importlib.util
+from enum import StrEnum
 from pathlib import Path
-from typing import Literal
 
-Weight = Literal["Regular", "Semibold", "Bold"]
+
+class Face(StrEnum):
+    """A face of it, by its file's name."""
+
+    REGULAR = "SourceSansPro-Regular.ttf"
+    SEMIBOLD = "SourceSansPro-Semibold.ttf"
 
 
 @functools.cache
-def font_file(weight: Weight) -> Path:
-    """Return the font's file of a weight, found without importing its package."""
+def font_file(face: Face) -> Path:
+    """Return where a face is, found without importing its package."""
     package = importlib.util.find_spec("font_source_sans_pro")
     assert package is not None
     assert package.origin is not None
-    return Path(package.origin).parent / "files" / f"SourceSansPro-{weight}.ttf"
+    return Path(package.origin).parent / "files" / face

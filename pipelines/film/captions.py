@@ -15,12 +15,13 @@ from pathlib import Path
 from PIL import ImageFont
 
 from pipelines.aspect import Size
-from pipelines.fonts import font_file
+from pipelines.fonts import Face, font_file
 from pipelines.plan import Hold
 from pipelines.storyboard.board import CaptionStyle, Position
 
 # Text keeps out of a tenth of the picture on each side (EBU R 95, "Safe areas": text-safe is 90% of it).
 _SAFE_MARGIN = Fraction(1, 20)
+_FACE = Face.SEMIBOLD
 _FONT_NAME = "Source Sans Pro Semibold"
 _LINE_HEIGHT = 1.25
 # Lines break at words, so they are not full.
@@ -64,8 +65,7 @@ def caption_filters(captions: Sequence[Caption], style: CaptionStyle, size: Size
     (folder / _SCRIPT).write_text(ass_script(captions, style, size), encoding="utf-8")
     fonts = folder / _FONTS
     fonts.mkdir(exist_ok=True)
-    own = font_file("Semibold")
-    (fonts / own.name).symlink_to(own)
+    (fonts / _FACE).symlink_to(font_file(_FACE))
     return ["settb=1,setpts=N", f"ass={_SCRIPT}:fontsdir={_FONTS}"]
 
 
@@ -172,4 +172,4 @@ def _width(line: str) -> float:
 
 @functools.cache
 def _measure() -> ImageFont.FreeTypeFont:
-    return ImageFont.truetype(font_file("Semibold"), 100)
+    return ImageFont.truetype(font_file(_FACE), 100)

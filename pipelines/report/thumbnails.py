@@ -1,9 +1,15 @@
-"""Small pictures of takes, made once and kept: the contact sheet, the report and the cutting room all show them."""
+"""Thumbnails: small JPEGs of takes, made once and kept, each under its take's request key.
 
-import contextlib
+A take is shrunk as the film reads it: neither its orientation mark nor its transparency counts. JPEGs are decoded at a
+fraction of their size at once; a PNG has to be read to its end.
+"""
+
+import io
 import os
 import secrets
-from collections.abc import Collection, Iterable
+import struct
+import zlib
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,80 +17,117 @@ from PIL import Image
 
 from pipelines.files import storage_errors
 
-SIDE = 320
+# The longest side, in pixels.
+THUMBNAIL_SIDE = 320
+
+_FORMATS = ("PNG", "JPEG", "WEBP")
 _QUALITY = 80
-_MOST_WORKERS = 8
-_UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+# Larger pictures are shrunk by whole numbers first, down to twice the size: nobody sees a difference.
+_GAP = 2
+# What Pillow raises on files that are no picture, or no whole one; it documents no common base.
+UNREADABLE = (
+    OSError, SyntaxError, ValueError, EOFError, OverflowError, IndexError, KeyError, struct.error, zlib.error,
+    Image.DecompressionBombError,
+)  # fmt: skip
+_END_OF_JPEG = b"\xff\xd9"
 
 
 class Thumbnails:
-    """A folder of JPEGs, 320 pixels at their longer side, each named as its take is."""
+    """The folder of one storyboard's thumbnails. Whoever writes to it holds the storyboard's lock."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def path(self, take: Path) -> Path:
-        """Return where the thumbnail of a take is, or will be."""
+        """Return where a take's thumbnail is, or will be."""
         return self._folder / f"{take.stem}.jpg"
 
     def make(self, takes: Iterable[Path]) -> dict[Path, Path | None]:
-        """Make those that are not there; return each take's, None where the take cannot be read as a picture.
+        """Return the thumbnail of each take, None where the take cannot be read as a picture.
+
+        Only those are made that are missing, broken, or of another file than the take is now.
 
         Raises:
-            StorageError: one could not be written.
+            StorageError: one could not be written; those that were made are kept.
         """
+        made: dict[Path, Path | None] = {take: self.path(take) for take in takes}
+        wanting = [take for take, path in made.items() if path and not _is_of(path, take)]
+        if wanting:
+            # Pillow decodes and shrinks without keeping other threads waiting.
+            with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="thumbnails") as pool:
+                made.update(zip(wanting, pool.map(self._make, wanting), strict=True))
+        return made
+
+    def prune(self, takes: Iterable[Path]) -> None:
+        """Remove the thumbnails of all other takes, and what a killed run left half written.
+
+        Raises:
+            StorageError: one could not be removed.
+        """
+        kept = {self.path(take) for take in takes}
         with storage_errors(self._folder):
-            self._folder.mkdir(parents=True, exist_ok=True)
-        each = dict.fromkeys(takes)
-        # Pillow lets go of Python's lock while it decodes, scales and encodes.
-        with ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_WORKERS), "thumbnails") as threads:
-            return dict(zip(each, threads.map(self.made, each), strict=True))
+            for path in set(self._folder.glob("*.jpg")) - kept:
+                path.unlink(missing_ok=True)
 
-    def made(self, take: Path) -> Path | None:
-        """Return the thumbnail of a take, made if it is not there; None where the take cannot be read as a picture.
-
-        Raises:
-            StorageError: it could not be written.
-        """
-        path = self.path(take)
-        if _is_fresh(path, take):
-            return path
+    def _make(self, take: Path) -> Path | None:
         try:
-            small = _read_small(take)
-        except _UNREADABLE:
+            # Looked at before the picture is read: should it be replaced meanwhile, the thumbnail is of an older one.
+            changed_ns = take.stat().st_mtime_ns
+            thumbnail = _shrunk(take)
+        except UNREADABLE:
             return None
-        with storage_errors(path):
-            # Not fsynced, as what is paid for is: it can be made again at any time.
-            temporary = path.with_name(f".{secrets.token_hex(8)}.jpg")
-            try:
-                small.save(temporary, "JPEG", quality=_QUALITY)
-                temporary.replace(path)
-            finally:
-                temporary.unlink(missing_ok=True)
+        path = self.path(take)
+        _write(path, thumbnail, changed_ns)
         return path
 
-    def prune(self, takes: Collection[Path]) -> None:
-        """Remove the thumbnails of all takes but these."""
-        wanted = {self.path(take) for take in takes}
-        for path in self._folder.glob("*.jpg"):
-            if path not in wanted:
-                with contextlib.suppress(OSError):
-                    path.unlink()
 
-
-def _is_fresh(path: Path, take: Path) -> bool:
+def _is_of(path: Path, take: Path) -> bool:
+    """Say whether a thumbnail is whole and of the take as it is now: it bears the take's own time."""
     try:
-        return path.stat().st_mtime_ns >= take.stat().st_mtime_ns
+        if path.stat().st_mtime_ns != take.stat().st_mtime_ns:
+            return False
+        with path.open("rb") as file:
+            file.seek(-len(_END_OF_JPEG), os.SEEK_END)
+            return file.read() == _END_OF_JPEG
     except OSError:
         return False
 
 
-def _read_small(take: Path) -> Image.Image:
-    with Image.open(take) as picture:
-        # A JPEG is decoded at an eighth, a quarter or a half of its size, whichever is just large enough.
-        picture.draft("RGB", (SIDE, SIDE))
-        # Pillow would cut grays of 16 bits off at 255.
-        narrow = picture.point(lambda gray: gray / 257, "L") if picture.mode.startswith("I") else picture
-        small = narrow.convert("RGB")
-    small.thumbnail((SIDE, SIDE), Image.Resampling.BICUBIC, reducing_gap=2.0)
-    return small
+def _write(path: Path, thumbnail: bytes, changed_ns: int) -> None:
+    """Write a thumbnail whole or not at all, but without fsync: after a power cut it is made anew."""
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{secrets.token_hex(8)}{path.suffix}")
+        try:
+            temporary.write_bytes(thumbnail)
+            os.utime(temporary, ns=(changed_ns, changed_ns))
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def _shrunk(take: Path) -> bytes:
+    with Image.open(take, formats=_FORMATS) as picture:
+        width, height = fitting_size(picture.size)
+        # JPEGs only. Measured at 1344x768: 42 dB from one that is decoded whole, in a third of the time.
+        drafted = picture.draft(None, (width, height))
+        # Draft rounds sides up: the picture itself may end within the last pixel.
+        box = drafted[1] if drafted else None
+        rgb = _as_rgb(picture)
+    small = rgb.resize((width, height), Image.Resampling.LANCZOS, box, reducing_gap=_GAP)
+    jpeg = io.BytesIO()
+    # Else a comment in the take would go along.
+    small.save(jpeg, "JPEG", quality=_QUALITY, comment=b"")
+    return jpeg.getvalue()
+
+
+def _as_rgb(picture: Image.Image) -> Image.Image:
+    # Pillow would cut grays of 16 bits off at 255.
+    narrow = picture.point(lambda gray: gray / 257, "L") if picture.mode.startswith("I") else picture
+    return narrow.convert("RGB")
+
+
+def fitting_size(size: tuple[int, int]) -> tuple[int, int]:
+    """Return the size at which a picture's longest side is a thumbnail's; small pictures stay as they are."""
+    scale = min(1.0, THUMBNAIL_SIDE / max(size))
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
