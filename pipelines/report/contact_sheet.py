@@ -131,6 +131,11 @@ def write_contact_sheet(title: str, scenes: Sequence[SheetScene], folder: Path) 
     return pages
 
 
+def contact_sheets(folder: Path) -> list[Path]:
+    """Return the pages of the contact sheet that there are, in order."""
+    return sorted(folder.glob(f"{_NAME}*.jpg"), key=lambda path: (len(path.name), path.name))
+
+
 def lay_out_pages(scenes: Sequence[SheetScene]) -> Iterator[SheetPage]:
     """Yield what stands where on each page; thumbnails are asked for their size."""
     return map(_lay_out, _page_rows(scenes))
