@@ -352,20 +352,21 @@ def pick(board: Path, frame: str, take: int, *, as_json: bool, **options: Any) -
       storyreel pick my-film.yaml 3 2
     """
     from pipelines.direct import pick, run_directly
-    from pipelines.display import closing_lines
     from pipelines.plan import plan_frames
-    from pipelines.selection import MoreTakes
+    from pipelines.selection import MoreTakes, select_frame
     from pipelines.settings import load_settings
     from pipelines.storyboard.loader import load_storyboard
 
     settings, storyboard = load_settings(options), load_storyboard(board)
-    picked = pick(plan_frames(storyboard, model=settings.effective_model), settings, frame, take)
-    say(f"{picked.frame.label}: shows take {take}")
+    planned = plan_frames(storyboard, model=settings.effective_model)
+    spec = select_frame(planned, frame)
+    pick(planned, settings, spec, take)
+    say(f"{spec.label}: shows take {take}")
     summary = asyncio.run(run_directly(storyboard, settings, MoreTakes()))
     if as_json:
-        answer({"frame": picked.frame.number, "take": take, **summary.as_json()})
+        answer({"frame": spec.number, "take": take, **summary.as_json()})
     else:
-        say("\n".join(closing_lines(summary)))
+        say(f"{summary.video or 'no film yet: some frames have no take; storyreel render buys them'}")
 
 
 @storyreel.command()
@@ -423,6 +424,29 @@ def animatic(board: Path, *, scale: Decimal, as_json: bool, **options: Any) -> N
         answer({"storyboard": storyboard.id, **told})
     else:
         say(f"{film.path}: {seconds:.1f} s at {film.size}, {made.cards} of {made.frames} frames as sketch cards")
+
+
+@storyreel.command()
+@_board
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="On loopback.  [default: a free one]")
+@click.option("--open/--no-open", "opens", default=True, show_default=True, help="Open the page in a browser.")
+@_buying
+@_capped
+def review(board: Path, *, port: int, opens: bool, **options: Any) -> None:
+    """Look at every frame in a browser, ask for more takes, pick, and see the film follow.
+
+    \b
+    Example:
+      storyreel review my-film.yaml
+    """
+    from pipelines.cutting_room.serving import open_room
+    from pipelines.settings import load_settings
+
+    with open_room(board, load_settings(options), port=port) as room:
+        say(f"the cutting room of {board} is on {room.address} (Ctrl-C closes it)")
+        if opens:
+            click.launch(room.address)
+        room.serve()
 
 
 @storyreel.command()

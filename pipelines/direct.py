@@ -11,12 +11,12 @@ from pipelines.ledger.takes import pick_take
 from pipelines.plan import FrameSpec, Plan, plan_frames
 from pipelines.production import carry_out, effective_budgets, start_progress, summary_of
 from pipelines.render import FrameBuyer, FrameOutcome
-from pipelines.selection import MoreTakes, select_frame
+from pipelines.selection import MoreTakes
 from pipelines.session import Session, open_session
 from pipelines.settings import Settings
 from pipelines.storyboard.board import Storyboard
 from pipelines.summary import RunRecord, RunSummary
-from pipelines.takes import FrameTakes, look_for_takes
+from pipelines.takes import look_for_takes
 
 _log = logging.getLogger(__name__)
 
@@ -53,27 +53,25 @@ async def run_directly(
         return await summary_of(session, record)
 
 
-def pick(plan: Plan, settings: Settings, frame: str, number: int) -> FrameTakes:
-    """Write down which take a frame shows from now on; return the frame's takes as they were.
+def pick(plan: Plan, settings: Settings, frame: FrameSpec, number: int) -> None:
+    """Write down which take a frame shows from now on.
 
     Args:
         plan: the storyboard's frames.
         settings: where the books are.
-        frame: the frame's number, or its shot.
+        frame: one of them.
         number: of the take, from 1.
 
     Raises:
-        UsageError: there is no such frame, or no such take of it.
+        UsageError: there is no such take of it.
     """
-    spec = select_frame(plan, frame)
-    takes = look_for_takes(plan, settings).frames[spec.number]
+    takes = look_for_takes(plan, settings).frames[frame.number]
     if takes.find(number) is None:
         there = ", ".join(str(take.spec.take) for take in takes.takes)
         has = f"it has {there}" if there else "it has none yet; render the storyboard first"
-        raise UsageError(f"{spec.label}: there is no take {number}; {has}")
+        raise UsageError(f"{frame.label}: there is no take {number}; {has}")
     with Books(settings.effective_database_url) as books:
-        pick_take(books, plan.storyboard, spec.request_key, number)
-    return takes
+        pick_take(books, plan.storyboard, frame.request_key, number)
 
 
 async def _buy(buyer: FrameBuyer, spec: FrameSpec) -> FrameOutcome:

@@ -35,10 +35,19 @@ def select_more(plan: Plan, text: str, *, count: int, prompt: str | None) -> Mor
     """
     if not 1 <= count <= MOST_AT_ONCE:
         raise UsageError(f"--takes {count}: must be 1 to {MOST_AT_ONCE}")
-    asked = None if prompt is None else prompt.strip()
-    if asked is not None and (flaw := prompt_flaw(asked)):
-        raise UsageError(f"--prompt: {flaw}")
-    return MoreTakes(select_frames(plan, text), count, asked)
+    return MoreTakes(select_frames(plan, text), count, None if prompt is None else require_prompt(prompt))
+
+
+def require_prompt(text: str) -> str:
+    """Return a prompt as it can be asked.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    prompt = text.strip()
+    if flaw := prompt_flaw(prompt):
+        raise UsageError(f"the prompt {flaw}")
+    return prompt
 
 
 def select_frames(plan: Plan, text: str) -> tuple[FrameSpec, ...]:

@@ -14,7 +14,7 @@ from pipelines.errors import BudgetError, UsageError
 from pipelines.ledger.books import Books
 from pipelines.ledger.takes import asked_takes
 from pipelines.plan import Plan, plan_frames
-from pipelines.selection import MoreTakes, select_more
+from pipelines.selection import MoreTakes, select_frame, select_more
 from pipelines.settings import Settings
 from pipelines.storyboard.board import Storyboard
 from pipelines.storyboard.loader import load_storyboard
@@ -66,7 +66,7 @@ class Studio:
         return asyncio.run(run_directly(self.board, self.settings, more))
 
     def pick(self, frame: str, take: int) -> RunSummary:
-        pick(self.plan, self.settings, frame, take)
+        pick(self.plan, self.settings, select_frame(self.plan, frame), take)
         return asyncio.run(run_directly(self.board, self.settings, MoreTakes()))
 
     def there(self) -> list[list[int]]:

@@ -78,9 +78,9 @@ def test_more_takes_have_a_price_each() -> None:
     [
         (0, None, "--takes 0: must be 1 to 99"),
         (100, None, "--takes 100: must be 1 to 99"),
-        (1, " ", "--prompt: is 0 characters once filled in; prompts have 1 to 2,048"),
-        (1, "x" * 2049, "--prompt: is 2,049 characters once filled in; prompts have 1 to 2,048"),
-        (1, "a\x1bb", "--prompt: holds the control character '\\x1b'; remove it"),
+        (1, " ", "the prompt is 0 characters once filled in; prompts have 1 to 2,048"),
+        (1, "x" * 2049, "the prompt is 2,049 characters once filled in; prompts have 1 to 2,048"),
+        (1, "a\x1bb", "the prompt holds the control character '\\x1b'; remove it"),
     ],
 )
 def test_what_cannot_be_asked_is_refused(count: int, prompt: str | None, complaint: str) -> None:

@@ -65,7 +65,7 @@ export function countKinds() {
 
 export const player = () => one("video#player");
 
-export function playFrom(seconds) {
+function playFrom(seconds) {
   const film = player();
   if (!film) return false;
   closeView();
@@ -85,7 +85,7 @@ function markChapter() {
   }
 }
 
-export function watchFilm() {
+function watchFilm() {
   const film = player();
   film?.addEventListener("timeupdate", markChapter);
   one("#player")?.addEventListener("error", () => (one("#no-film").hidden = false));
@@ -95,13 +95,11 @@ export function watchFilm() {
 
 const visibleCards = () => all(".card:not([hidden])");
 
-export function openFrame(number) {
+function openFrame(number) {
   current = number;
-  const frame = frames.get(number);
-  taken = frame.shown;
+  taken = frames.get(number).shown;
   draw();
   if (!view.open) view.showModal();
-  document.dispatchEvent(new CustomEvent("frame-opened", { detail: frame }));
 }
 
 function closeView() {
@@ -114,7 +112,7 @@ function turn(by) {
   if (place >= 0 && place < numbers.length) openFrame(numbers[place]);
 }
 
-export function showTake(number) {
+function showTake(number) {
   const frame = frames.get(current);
   if (!frame?.takes.some((take) => take.number === number)) return false;
   taken = number;
@@ -132,6 +130,7 @@ function draw() {
   drawPicture(frame, take);
   one("#view-takes").replaceChildren(...frame.takes.map((each) => takeButton(frame, each)));
   one("#view-attempts").replaceChildren(...frame.attempts.map(attemptRow));
+  document.dispatchEvent(new CustomEvent("take-shown", { detail: { frame, take } }));
 }
 
 function drawPicture(frame, take) {
