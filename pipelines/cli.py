@@ -134,21 +134,34 @@ def storyreel() -> None:
 
 @storyreel.command()
 @click.argument("path", type=click.Path(path_type=Path))
-def new(path: Path) -> None:
-    """Write a commented storyboard to start from.
+@click.option(
+    "--from",
+    "prompts",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="A list of prompts: a .txt with a line a shot, or a .csv with a row a shot.",
+)
+def new(path: Path, *, prompts: Path | None) -> None:
+    """Write a commented storyboard to start from, or one that shows a list of prompts.
+
+    The columns of a .csv are a storyboard's own keys: prompt, and if you like scene, shot, caption, hold, steps,
+    aspect, transition, motion, style ... A row without a scene goes on with the scene above it.
 
     \b
     Example:
       storyreel new my-film.yaml
+      storyreel new my-film.yaml --from prompts.txt
     """
     from pipelines.files import write_atomic
+    from pipelines.storyboard.importing import storyboard_text
     from pipelines.storyboard.starter import starter_text
 
     if path.suffix not in (".yaml", ".yml"):
         raise UsageError(f"{path}: a storyboard's name ends in .yaml: storyreel new {path}.yaml")
     if path.exists():
         raise UsageError(f"{path}: is there already and is left as it is; choose another name")
-    write_atomic(path, starter_text().encode())
+    text = storyboard_text(prompts, path=path) if prompts else starter_text()
+    write_atomic(path, text.encode())
     say(f"{path}: written; next: storyreel plan {path}")
 
 
@@ -265,8 +278,9 @@ def _quote_text(planned: "Plan", quote: "Quote", settings: "Settings") -> str:
 @_buying
 @_capped
 @click.option("--otio", is_flag=True, help="Write the timeline as OpenTimelineIO too, for an editor.")
+@click.option("--open", "open_it", is_flag=True, help="Open the film, or the page about it, once it is made.")
 @_as_json
-def render(boards: tuple[Path, ...], *, as_json: bool, **options: Any) -> None:
+def render(boards: tuple[Path, ...], *, open_it: bool, as_json: bool, **options: Any) -> None:
     """Buy what is missing, cut the film, write the ledger.
 
     \b
@@ -274,12 +288,14 @@ def render(boards: tuple[Path, ...], *, as_json: bool, **options: Any) -> None:
       storyreel render configs/storyboards/cat-in-a-garden.yaml
       storyreel render my-film.yaml --endpoint https://flux.example.workers.dev --budget 0.25
     """
-    from pipelines.terminal import render_boards
+    from pipelines.terminal import open_results, render_boards
 
     results = render_boards(boards, options)
     if as_json:
         renders = [result.as_json() for result in results]
         answer(renders[0] if len(boards) == 1 else {"renders": renders})
+    if open_it:
+        open_results(results)
     if errors := [result.error for result in results if result.error]:
         raise errors[0]
 
@@ -439,13 +455,17 @@ def review(board: Path, *, port: int, opens: bool, **options: Any) -> None:
     Example:
       storyreel review my-film.yaml
     """
+    import threading
+
     from pipelines.cutting_room.serving import open_room
+    from pipelines.opening import open_for_person
     from pipelines.settings import load_settings
 
     with open_room(board, load_settings(options), port=port) as room:
         say(f"the cutting room of {board} is on {room.address} (Ctrl-C closes it)")
         if opens:
-            click.launch(room.address)
+            # Beside the server: the browser asks for the page at once.
+            threading.Thread(target=open_for_person, args=(room.address,), daemon=True).start()
         room.serve()
 
 
@@ -540,6 +560,27 @@ def schema() -> None:
     from pipelines.storyboard.schema import json_schema
 
     answer(json_schema())
+
+
+@storyreel.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print what lets a shell complete storyreel's commands, options and files.
+
+    \b
+    Example:
+      storyreel completion bash
+    \b
+    To have it in every shell from now on:
+      bash  echo 'eval "$(storyreel completion bash)"' >> ~/.bashrc
+      zsh   echo 'eval "$(storyreel completion zsh)"' >> ~/.zshrc
+      fish  storyreel completion fish > ~/.config/fish/completions/storyreel.fish
+    """
+    from click.shell_completion import get_completion_class
+
+    completing = get_completion_class(shell)
+    assert completing is not None
+    click.echo(completing(storyreel, {}, "storyreel", "_STORYREEL_COMPLETE").source(), nl=False)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from rich.console import Console
 from pipelines.display import closing_lines, display_for
 from pipelines.errors import EndpointError, InterruptedRunError, StoryreelError, UsageError
 from pipelines.local_prefect import drain_prefect, is_first_start, prefect_api
+from pipelines.opening import open_for_person
 from pipelines.settings import load_settings
 from pipelines.storyboard.loader import load_storyboards
 from pipelines.summary import RunSummary, Watch, watch
@@ -56,6 +57,18 @@ def render_boards(paths: Sequence[Path], options: Mapping[str, Any]) -> list[Ren
         finally:
             drain_prefect()
     return results
+
+
+def open_results(results: Sequence[RenderResult]) -> None:
+    """Open each film that was made, or the page about it; where nothing can, say where it lies."""
+    console = Console(stderr=True)
+    for summary in (result.summary for result in results):
+        if summary is None or summary.video is None:
+            continue
+        made = summary.report or summary.video
+        if not open_for_person(made):
+            told = f"{made}: no program of this machine opens it; open it yourself"
+            console.print(told, highlight=False, markup=False, soft_wrap=True)
 
 
 def _render(flow: Any, path: Path, options: Mapping[str, Any], console: Console) -> RenderResult:

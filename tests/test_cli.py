@@ -1,6 +1,10 @@
 """The command, but for rendering: what it answers, what it says, how it exits."""
 
 import json
+import os
+import shlex
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -20,7 +24,9 @@ from pipelines.ledger.settlement import keep_take, settle_bill
 from pipelines.plan import plan_frames
 from pipelines.storyboard.loader import load_storyboard
 from tests.builders import run as a_run
+from tests.conftest import clean_environment
 
+REPOSITORY = Path(__file__).parents[1]
 BOARD = "title: Harbor\ndefaults: {aspect: 1:1, hold: 2s}\nprompts: [a, b, c]\n"
 
 
@@ -150,6 +156,84 @@ def test_new_wants_a_yaml_name(storyreel: Callable[..., Ended]) -> None:
     assert (ended.exit_code, ended.stderr) == (2, "mine: a storyboard's name ends in .yaml: storyreel new mine.yaml\n")
 
 
+def test_new_writes_what_a_list_says(storyreel: Callable[..., Ended], tmp_path: Path) -> None:
+    """Ready to be quoted."""
+    (tmp_path / "prompts.txt").write_text("a harbor\na storm\n")
+
+    ended = storyreel("new", "my-film.yaml", "--from", "prompts.txt")
+
+    assert (ended.exit_code, ended.stderr) == (0, "my-film.yaml: written; next: storyreel plan my-film.yaml\n")
+    assert json.loads(storyreel("plan", "my-film.yaml", "--json").stdout)["frames"] == 2
+
+
+def test_new_writes_nothing_where_a_list_is_wrong(storyreel: Callable[..., Ended], tmp_path: Path) -> None:
+    """Its line is told."""
+    (tmp_path / "prompts.csv").write_text("prompt,steps\na harbor,4\na storm,9\n")
+
+    ended = storyreel("new", "my-film.yaml", "--from", "prompts.csv")
+
+    assert (ended.exit_code, ended.stderr) == (2, "prompts.csv:3: steps: must be between 1 and 8, got 9\n")
+    assert not (tmp_path / "my-film.yaml").exists()
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_prints_the_shells_script(storyreel: Callable[..., Ended], shell: str) -> None:
+    """It asks the command itself."""
+    ended = storyreel("completion", shell)
+
+    assert (ended.exit_code, ended.stderr) == (0, "")
+    assert f"_STORYREEL_COMPLETE={shell}_complete" in ended.stdout
+
+
+def completing(folder: Path, *, flags: str = "") -> dict[str, str]:
+    """Put a storyreel of this very code on the PATH; return the environment that has it."""
+    program = folder / "bin/storyreel"
+    program.parent.mkdir()
+    code = "import sys; from pipelines.cli import main; main()"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} {flags} -c "{code}" "$@"\n')
+    program.chmod(0o755)
+    return clean_environment(PATH=f"{program.parent}{os.pathsep}{os.environ['PATH']}", PYTHONPATH=str(REPOSITORY))
+
+
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [
+        (["storyreel", "rend"], ["render"]),
+        (["storyreel", "completion", ""], ["bash", "zsh", "fish"]),
+        (["storyreel", "render", "my-film.yaml", "--ope"], ["--open"]),
+    ],
+)
+def test_bash_completes(tmp_path: Path, words: list[str], completed: list[str]) -> None:
+    """A real bash that has read the script offers what fits."""
+    typed = " ".join(shlex.quote(word) for word in words)
+    script = (
+        f'eval "$(storyreel completion bash)"; COMP_WORDS=({typed}); COMP_CWORD={len(words) - 1}; '
+        '_storyreel_completion storyreel; printf "%s\\n" "${COMPREPLY[@]}"'
+    )
+    bash = ["bash", "--norc", "-c", script]
+
+    done = subprocess.run(
+        bash, cwd=tmp_path, env=completing(tmp_path), capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert (done.stderr, done.stdout.split()) == ("", completed)
+
+
+def test_completion_is_quick(tmp_path: Path) -> None:
+    """It imports nothing of weight: a shell asks at every Tab."""
+    environment = completing(tmp_path, flags="-X importtime")
+    asked = {"_STORYREEL_COMPLETE": "bash_complete", "COMP_WORDS": "storyreel plan ", "COMP_CWORD": "2"}
+
+    done = subprocess.run(
+        ["storyreel"], env={**environment, **asked}, capture_output=True, text=True, timeout=60, check=False
+    )
+
+    imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
+    assert done.stdout == "file,\n"
+    assert "click" in imported
+    assert imported.isdisjoint({"prefect", "pydantic", "sqlalchemy", "httpx", "numpy", "yaml", "jinja2"})
+
+
 def test_schema_prints_the_schema(storyreel: Callable[..., Ended]) -> None:
     """The same that configs/ ships."""
     shipped = (Path(__file__).parents[1] / "configs/storyboard.schema.json").read_text()
@@ -229,7 +313,7 @@ def test_a_wrong_command_line_is_told(storyreel: Callable[..., Ended], arguments
     assert told in ended.stderr
 
 
-@pytest.mark.parametrize("name", ["", "new", "check", "plan", "render", "ledger", "serve", "schema"])
+@pytest.mark.parametrize("name", ["", "new", "check", "plan", "render", "ledger", "serve", "schema", "completion"])
 def test_every_verb_helps_with_an_example(storyreel: Callable[..., Ended], name: str) -> None:
     """`--help` of the command and of each verb."""
     ended = storyreel(*filter(None, [name]), "--help")

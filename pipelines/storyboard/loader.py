@@ -58,7 +58,15 @@ def load_storyboard(path: Path) -> Storyboard:
     Raises:
         StoryboardError: every problem in it.
     """
-    text = _read(path)
+    return load_text(_read(path), path)
+
+
+def load_text(text: str, path: Path) -> Storyboard:
+    """Check and resolve a storyboard's text as if it stood at `path`.
+
+    Raises:
+        StoryboardError: every problem in it.
+    """
     try:
         tree = parse_yaml(text)
     except YamlError as exc:

@@ -126,10 +126,15 @@ def _scalar_text(value: object) -> str:
     return text
 
 
+def is_id(text: str) -> bool:
+    """Say whether `text` may be an id: lower-case words joined by - or _."""
+    return _ID.fullmatch(text) is not None and len(text) <= 100
+
+
 def _id(value: object) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
-    if not isinstance(value, str) or not _ID.fullmatch(value) or len(value) > 100:
+    if not isinstance(value, str) or not is_id(value):
         raise ValueError(f"must be lower-case words joined by - or _, like old-harbor, got {shown(value)}")
     return value
 

@@ -201,10 +201,11 @@ def _scalar(event: Any) -> Any:
         return event.value
     if event.tag is not None:
         raise YamlError(_mark(event), f"the tag {event.tag!r} is not supported; remove it")
-    return _core_schema(event.value)
+    return core_schema(event.value)
 
 
-def _core_schema(text: str) -> Any:
+def core_schema(text: str) -> Any:
+    """Return what plain text, without quotes, means: a number, true, nothing, or itself."""
     if text in _WORDS:
         return _WORDS[text]
     if _INT.fullmatch(text):
