@@ -93,10 +93,11 @@ def _rate(run: RunShown) -> Chart:
 
 
 def _cost(run: RunShown) -> Chart:
-    total, points = 0.0, [(0.0, 0.0)]
-    for end, cost in sorted(_costs(run)):
-        points += [(end, total), (end, total + cost)]
-        total += cost
+    spent_usd, points = Decimal(0), [(0.0, 0.0)]
+    for end, cost_usd in sorted(_costs(run)):
+        points += [(end, float(spent_usd)), (end, float(spent_usd + cost_usd))]
+        spent_usd += cost_usd
+    total = float(spent_usd)
     levels = [(float(run.quote_usd), f"quote {plain(run.quote_usd)}", "quote")]
     if run.budget_usd is not None:
         levels.append((float(run.budget_usd), f"budget {plain(run.budget_usd)}", "limit"))
@@ -106,7 +107,7 @@ def _cost(run: RunShown) -> Chart:
     budget = "no budget" if run.budget_usd is None else f"a budget of {plain(run.budget_usd)} USD"
     return Chart(
         title="Cost so far, USD",
-        essence=f"{total:.6f} USD in all, quoted at {plain(run.quote_usd)} USD, with {budget}.",
+        essence=f"{plain(spent_usd)} USD in all, quoted at {plain(run.quote_usd)} USD, with {budget}.",
         line=box.path(_thinned(points)),
         dots=(),
         levels=tuple(box.level(*level) for level in near),
@@ -177,12 +178,12 @@ def _thinned(points: Sequence[T]) -> list[T]:
     return [*points[:-1:step], *points[-1:]]
 
 
-def _costs(run: RunShown) -> Iterable[tuple[float, float]]:
+def _costs(run: RunShown) -> Iterable[tuple[float, Decimal]]:
     for attempt in run.attempts:
         # What is not known stays charged as it was reserved.
         cost = attempt.reserved_usd if attempt.cost_usd is None else attempt.cost_usd
         if cost > Decimal(0):
-            yield _seconds(run, attempt.sent_at) + (attempt.latency_s or 0.0), float(cost)
+            yield _seconds(run, attempt.sent_at) + (attempt.latency_s or 0.0), cost
 
 
 def _longest(run: RunShown) -> float:

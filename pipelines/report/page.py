@@ -4,6 +4,7 @@ import base64
 import functools
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
@@ -84,11 +85,11 @@ def head_json(page: PageShown) -> dict[str, Any]:
 
 def kinds_of(frame: FrameShown) -> list[str]:
     """Return which filters let a frame through."""
-    tries = {(attempt.take, attempt.number) for attempt in frame.attempts}
+    attempts = Counter(attempt.take for attempt in frame.attempts)
     named = {
         "failed": frame.shown is None and bool(frame.attempts),
         "missing": frame.shown is None,
-        "retried": any(number > 1 for _, number in tries),
+        "retried": any(count > 1 for count in attempts.values()),
         "rerolled": len(frame.takes) > 1,
     }
     return [kind for kind, is_so in named.items() if is_so]
