@@ -21,6 +21,7 @@ from pipelines.film.assembly import Film, require_encoder
 from pipelines.film.sound import require_sounds
 from pipelines.films import Films
 from pipelines.frames import ShownTake, is_as_asked
+from pipelines.ledger.account import requests_by_take
 from pipelines.plan import FrameSpec, Plan, plan_frames
 from pipelines.progress import Progress
 from pipelines.quote import Quote, quote_plan, require_within_budget, run_retry_quota
@@ -78,6 +79,7 @@ async def render_storyboard(
             async with _reporting(session, record):
                 bought = await session.find_bought(plan.frames)
                 record.quote = _quote(session, bought)
+                progress.quote_usd = record.quote.price.usd
                 require_within_budget(record.quote, await session.budget_room(), on_exceed=budgets.on_exceed)
                 async with Films(plan, session.store.folder, progress).working() as films:
                     record.outcomes = await _buy_missing(session, bought, films)
@@ -111,7 +113,7 @@ def _start_progress(plan: Plan, settings: Settings, budgets: Budgets) -> Progres
     watcher = watch.get()
     progress = watcher.progress if watcher else Progress()
     progress.storyboard = plan.storyboard
-    progress.frames = len(plan.frames)
+    progress.expect(spec.scene for spec in plan.frames)
     progress.budget_usd = budgets.run_usd
     progress.rate_limit = settings.rate_limit
     progress.simulated = settings.simulated
@@ -132,7 +134,8 @@ async def _reporting(session: Session, record: RunRecord) -> AsyncIterator[None]
         if watcher := watch.get():
             watcher.summary = summary
         shown = await session.find_bought(plan.frames)
-        await publish_frames(plan, shown.takes)
+        requests = await session.desk(requests_by_take, session.desk.books, plan.storyboard)
+        await publish_frames(plan, shown.takes, requests)
         await publish_account(summary, reason=str(record.error) if record.error else None)
 
 
@@ -167,7 +170,7 @@ async def _buy_missing(session: Session, bought: Bought, films: Films) -> list[F
         _hand_on(take, films)
     missing = tuple(spec for spec in session.plan.frames if spec.request_key not in bought.takes)
     progress = session.progress
-    progress.reused, progress.to_buy = len(session.plan.frames) - len(missing), len(missing)
+    progress.reuse(spec.scene for spec in session.plan.frames if spec.request_key in bought.takes)
     if not missing:
         return []
     progress.stage = "buying frames"
