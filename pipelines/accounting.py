@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pipelines.errors import UsageError
 from pipelines.ledger.account import endpoints_of, storyboard_account, write_csv
-from pipelines.ledger.books import Books, books_exist
+from pipelines.ledger.books import Books, existing_books
 from pipelines.ledger.gate import pace_of
 from pipelines.ledger.records import Account, Correction
 from pipelines.ledger.settlement import correct_attempt
@@ -64,7 +64,7 @@ def account_of(settings: Settings, storyboard: str, *, verify: bool, csv_path: P
         UsageError: there are no books yet.
         StorageError: the ledger could not be written.
     """
-    with Books(_existing_books(settings)) as books:
+    with Books(existing_books(settings.effective_database_url, output=settings.output)) as books:
         if csv_path:
             write_csv(books, storyboard, csv_path)
         folder = settings.output / storyboard
@@ -94,7 +94,7 @@ def settle_attempt(settings: Settings, storyboard: str, attempt_id: int, *, cost
         UsageError: there is no such attempt, its outcome is known, or `cost` is no amount.
     """
     correction = Correction(_cost(cost), corrected_by=_user(), reason=why)
-    with Books(_existing_books(settings)) as books:
+    with Books(existing_books(settings.effective_database_url, output=settings.output)) as books:
         correct_attempt(books, attempt_id, correction, storyboard=storyboard)
         write_csv(books, storyboard, settings.output / storyboard / "ledger.csv")
 
@@ -117,13 +117,6 @@ def _user() -> str:
     except (KeyError, OSError):
         # A container may run under a number that has no name.
         return "unknown"
-
-
-def _existing_books(settings: Settings) -> str:
-    url = settings.effective_database_url
-    if not books_exist(url):
-        raise UsageError(f"{settings.output}: no books here yet; render a storyboard first, or choose its --output")
-    return url
 
 
 def _account_json(account: Account) -> dict[str, object]:

@@ -3,11 +3,13 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator, Mapping
+from pathlib import Path
 from uuid import UUID
 
 import httpx
 from prefect import get_run_logger
 from prefect.artifacts import (
+    acreate_link_artifact,
     acreate_markdown_artifact,
     acreate_progress_artifact,
     acreate_table_artifact,
@@ -60,16 +62,22 @@ async def publish_account(summary: RunSummary, *, reason: str | None) -> None:
         ),
         "Film": f"`{summary.video}`, {summary.video_seconds:.1f} s" if summary.video else "none",
         "Ledger": f"`{summary.ledger}`",
+        **({"Report": f"`{summary.report}`"} if summary.report else {}),
     }
     table = "\n".join(["| | |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in lines.items())])
     text = f"# {summary.storyboard}\n\n{table}\n" + (f"\n{reason}\n" if reason else "")
     with _best_effort():
         await acreate_markdown_artifact(markdown=text, key="storyreel-account", description="The account of the run")
+    if summary.report:
+        with _best_effort():
+            await acreate_link_artifact(
+                link=_address(summary.report), key="storyreel-report", link_text=f"The report of {summary.storyboard}"
+            )
 
 
-async def publish_frames(plan: Plan, shown: Mapping[int, Take]) -> None:
-    """Show a table of the frames, the first thousand of them."""
-    rows = [_row(spec, shown.get(spec.number)) for spec in plan.frames[:_MAX_ROWS]]
+async def publish_frames(plan: Plan, shown: Mapping[int, Take], requests: Mapping[str, int]) -> None:
+    """Show a table of the frames, the first thousand of them, with how many requests went out for what each shows."""
+    rows = [_row(spec, shown.get(spec.number), requests) for spec in plan.frames[:_MAX_ROWS]]
     description = (
         f"The first {_MAX_ROWS} of {len(plan.frames)} frames" if len(plan.frames) > _MAX_ROWS else "The frames"
     )
@@ -77,12 +85,18 @@ async def publish_frames(plan: Plan, shown: Mapping[int, Take]) -> None:
         await acreate_table_artifact(table=rows, key="storyreel-frames", description=description)
 
 
-def _row(spec: FrameSpec, take: Take | None) -> dict[str, str]:
+def _address(path: Path) -> str:
+    return path.absolute().as_uri()
+
+
+def _row(spec: FrameSpec, take: Take | None, requests: Mapping[str, int]) -> dict[str, str]:
     return {
         "frame": spec.name,
         "place": f"{spec.scene}/{spec.shot}",
         "prompt": take.prompt if take else spec.prompt,
-        "take": take.path.name if take else "missing",
+        "take": str(take.spec.take) if take else "",
+        "file": take.path.name if take else "missing",
+        "attempts": str(requests.get(take.spec.request_key if take else spec.request_key, 0)),
         "cost_usd": plain(take.cost_usd) if take and take.cost_usd is not None else "",
     }
 

@@ -519,6 +519,29 @@ def ledger(
 
 
 @storyreel.command()
+@_board
+@_output
+@_as_json
+def status(board: Path, *, output: Path | None, as_json: bool) -> None:
+    """Say what a run is doing, what it has spent, when it will end; ask from another terminal, or after a crash.
+
+    \b
+    Example:
+      storyreel status my-film.yaml
+      watch storyreel status my-film.yaml
+    """
+    from pipelines.settings import load_settings
+    from pipelines.status import status_of
+    from pipelines.storyboard.loader import load_storyboard
+
+    told = status_of(load_settings({"output": output}), load_storyboard(board).id)
+    if as_json:
+        answer(told.as_json())
+    else:
+        say("\n".join(told.lines()))
+
+
+@storyreel.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Loopback address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8787, show_default=True, help="0 picks a free one.")
 @click.option("--engine", type=click.Choice(["sketch"]), default="sketch", show_default=True)

@@ -2,20 +2,27 @@
 
 import threading
 import time
+from collections.abc import Sequence
 from types import TracebackType
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
 from pipelines.pricing import plain
-from pipelines.progress import Progress
+from pipelines.progress import Progress, SceneProgress, spoken
 from pipelines.summary import RunSummary
 
 _REFRESH_HZ = 4
 _LINE_EVERY_S = 10.0
+_BAR_WIDTH = 48
+_SCENE_BAR_WIDTH = 24
+_MOST_SCENES = 8
+# The lowest stands for any rate above none.
+_BLOCKS = "▁▂▃▄▅▆▇█"
+_ASCII_BLOCKS = "._-~=+*#"
 
 
 class LiveDisplay:
@@ -23,7 +30,12 @@ class LiveDisplay:
 
     def __init__(self, progress: Progress, console: Console) -> None:
         self._live = Live(
-            get_renderable=lambda: draw(progress), console=console, refresh_per_second=_REFRESH_HZ, transient=True
+            Drawing(progress),
+            console=console,
+            refresh_per_second=_REFRESH_HZ,
+            transient=True,
+            # No more lines than the terminal has: those that scrolled away could not be erased.
+            vertical_overflow="crop",
         )
 
     def __enter__(self) -> None:
@@ -75,20 +87,91 @@ def line(progress: Progress) -> str:
     return ", ".join(parts)
 
 
-def draw(progress: Progress) -> RenderableType:
-    """Return the state of a run as a few lines with a bar."""
-    title = Text.assemble((progress.storyboard or "storyreel", "bold"), "  ", progress.stage)
-    if not progress.frames:
-        return title
+class Drawing:
+    """The state of a run as a few lines with bars, drawn anew for whatever room there is."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Yield the run as a whole, and as many of its scenes as there are lines left for."""
+        progress = self._progress
+        title = Text.assemble((progress.storyboard or "storyreel", "bold"), "  ", progress.stage)
+        yield title
+        if not progress.frames:
+            return
+        figures = _figures(progress, options)
+        yield figures
+        scenes = list(progress.scenes.values())
+        # One line for the cursor, and one between.
+        room = options.size.height - len(console.render_lines(Group(title, figures), options)) - 2
+        shown = scenes_to_show(scenes, min(room, _MOST_SCENES + 1))
+        if shown and len(scenes) > 1:
+            yield ""
+            yield _scenes(shown, options)
+            if len(shown) < len(scenes):
+                yield Text(f"and {len(scenes) - len(shown)} more", style="dim")
+
+
+def scenes_to_show(scenes: Sequence[SceneProgress], lines: int) -> list[SceneProgress]:
+    """Return the scenes that fit into so many lines: those in work and the next ones, then those just done.
+
+    A line is kept for how many there are beyond.
+    """
+    if len(scenes) <= lines:
+        return list(scenes)
+    numbered = list(enumerate(scenes))
+    numbered.sort(key=lambda each: (0, each[0]) if each[1].done < each[1].frames else (1, -each[0]))
+    return [scene for _, scene in sorted(numbered[: max(lines - 1, 0)], key=lambda each: each[0])]
+
+
+def sparkline(rates: Sequence[float], *, top: float, blocks: str = _BLOCKS) -> str:
+    """Return a column for each rate, the highest from `top` on; a rate of none leaves a gap."""
+    highest = len(blocks) - 1
+    return "".join(blocks[min(round(highest * rate / top), highest)] if rate else " " for rate in rates)
+
+
+def _figures(progress: Progress, options: ConsoleOptions) -> Table:
     grid = Table.grid(padding=(0, 2))
-    grid.add_row("", ProgressBar(total=progress.frames, completed=progress.done, width=48))
+    grid.add_column(no_wrap=True)
+    grid.add_column()
+    room = max(options.max_width - len("time left") - 2, 1)
+    bar = ProgressBar(total=progress.frames, completed=progress.done, width=min(room, _BAR_WIDTH))
+    grid.add_row("", bar)
     grid.add_row("frames", _frames(progress))
-    grid.add_row("requests", _rate(progress))
+    grid.add_row("requests", f"{progress.requests} sent")
+    grid.add_row("rate", _drawn_rate(progress, options, room=room))
     grid.add_row("cost", _cost(progress))
     if progress.pieces_done:
         grid.add_row("film", _film(progress))
     grid.add_row("time left", _time_left(progress))
-    return Group(title, grid)
+    return grid
+
+
+def _drawn_rate(progress: Progress, options: ConsoleOptions, *, room: int) -> str:
+    """Return the last minute as columns, as many of the latest as there is room for, and the figures."""
+    figures = _pace(progress)
+    columns = max(room - len(figures) - 2, 0)
+    rates = progress.recent_rates()[-columns:] if columns and progress.rate_limit else []
+    drawn = sparkline(rates, top=progress.rate_limit, blocks=_ASCII_BLOCKS if options.ascii_only else _BLOCKS)
+    return f"{drawn}  {figures}" if drawn else figures
+
+
+def _scenes(scenes: Sequence[SceneProgress], options: ConsoleOptions) -> Table:
+    name_width = min(max(len(scene.name) for scene in scenes), max(options.max_width // 3, 1))
+    counts = [_scene_count(scene) for scene in scenes]
+    bar_width = min(options.max_width - name_width - max(map(len, counts)) - 4, _SCENE_BAR_WIDTH)
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(width=name_width, no_wrap=True, overflow="crop" if options.ascii_only else "ellipsis")
+    for scene, count in zip(scenes, counts, strict=True):
+        bar = [ProgressBar(total=scene.frames, completed=scene.done, width=bar_width)] if bar_width > 3 else []
+        grid.add_row(Text(scene.name), *bar, Text(count, no_wrap=True))
+    return grid
+
+
+def _scene_count(scene: SceneProgress) -> str:
+    failed = f", {scene.failed} failed" if scene.failed else ""
+    return f"{scene.done - scene.failed} of {scene.frames}{failed}"
 
 
 def closing_lines(summary: RunSummary) -> list[str]:
@@ -118,8 +201,12 @@ def _frames(progress: Progress) -> str:
 
 
 def _rate(progress: Progress) -> str:
+    return f"{progress.requests} sent, {_pace(progress)}"
+
+
+def _pace(progress: Progress) -> str:
     slowed = f", slowed to {progress.pace:.0%}" if progress.pace < 1 else ""
-    return f"{progress.requests} sent, {progress.requests_per_minute:.0f} of {progress.rate_limit} a minute{slowed}"
+    return f"{progress.requests_per_minute:.0f} of {progress.rate_limit} a minute{slowed}"
 
 
 def _cost(progress: Progress) -> str:
@@ -134,7 +221,4 @@ def _film(progress: Progress) -> str:
 
 def _time_left(progress: Progress) -> str:
     left = progress.seconds_left
-    if left is None:
-        return ""
-    minutes, seconds = divmod(int(left), 60)
-    return f"{minutes} min {seconds:02d} s" if minutes else f"{seconds} s"
+    return "" if left is None else spoken(left)

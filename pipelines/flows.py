@@ -12,6 +12,7 @@ from pipelines.artifacts import publish_account, publish_frames, publishing_prog
 from pipelines.errors import InterruptedRunError
 from pipelines.film.assembly import require_encoder
 from pipelines.film.sound import require_sounds
+from pipelines.ledger.account import requests_by_take
 from pipelines.plan import FrameSpec, plan_frames
 from pipelines.production import carry_out, effective_budgets, start_progress, summary_of
 from pipelines.render import FrameBuyer, FrameOutcome
@@ -93,5 +94,6 @@ async def _published(session: Session, record: RunRecord) -> AsyncIterator[None]
             yield
     finally:
         takes = record.takes or await session.find_takes()
-        await publish_frames(session.plan, {take.spec.number: take for take in takes.shown})
+        requests = await session.desk(requests_by_take, session.desk.books, session.plan.storyboard)
+        await publish_frames(session.plan, {take.spec.number: take for take in takes.shown}, requests)
         await publish_account(await summary_of(session, record), reason=str(record.error) if record.error else None)

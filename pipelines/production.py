@@ -88,6 +88,7 @@ async def _produce(session: Session, record: RunRecord, buy: Buy, *, more: MoreT
     wanted = await session.ask_again(takes, more.frames, more.count, more.prompt) if more else takes.wanted
     record.asked = wanted if more else ()
     record.quote = _quote(session, wanted, takes)
+    session.progress.quote_usd = record.quote.price.usd
     require_within_budget(record.quote, await session.budget_room(), on_exceed=session.run.budgets.on_exceed)
     async with Films(session.plan, session.store.folder, session.progress).working() as films:
         record.outcomes = await _buy_missing(session, wanted, takes, buy, films)
@@ -121,7 +122,7 @@ def start_progress(plan: Plan, settings: Settings, budgets: Budgets) -> Progress
     watcher = watch.get()
     progress = watcher.progress if watcher else Progress()
     progress.storyboard = plan.storyboard
-    progress.frames = len(plan.frames)
+    progress.expect(spec.scene for spec in plan.frames)
     progress.budget_usd = budgets.run_usd
     progress.rate_limit = settings.rate_limit
     progress.simulated = settings.simulated
@@ -150,13 +151,11 @@ async def _buy_missing(
     for take in takes.shown:
         _hand_on(take, films)
     missing = tuple(spec for spec in wanted if spec.request_key not in takes.bought.takes)
-    progress = session.progress
-    progress.reused, progress.to_buy = len(wanted) - len(missing), len(missing)
-    progress.frames = max(progress.frames, len(wanted))
+    _expect(session.progress, wanted, takes)
     if not missing:
         return []
     await session.note_takes(takes)
-    progress.stage = "buying frames"
+    session.progress.stage = "buying frames"
     showing = {take.spec.number for take in takes.shown}
     line = Line(session.settings.concurrency)
     quota = run_retry_quota(len(missing), configured=session.settings.retry_quota)
@@ -170,6 +169,13 @@ async def _buy_missing(
             return outcome
 
         return await _buy_in_rounds(session, missing, buy_one, line)
+
+
+def _expect(progress: Progress, wanted: tuple[FrameSpec, ...], takes: Takes) -> None:
+    """Tell watchers what this run is about: the takes that are wanted; where none are, the frames as they stand."""
+    specs = wanted or tuple(take.spec for take in takes.shown)
+    progress.expect(spec.scene for spec in specs)
+    progress.reuse(spec.scene for spec in specs if spec.request_key in takes.bought.takes)
 
 
 async def _buy_in_rounds(

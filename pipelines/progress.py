@@ -1,12 +1,25 @@
 """What a run is doing right now, for whoever watches: the terminal, Prefect's page."""
 
 import time
-from collections import deque
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from pipelines.ledger.records import Standing
+
 _WINDOW_S = 60.0
+_SLICE_S = 2.0
+
+
+@dataclass(slots=True)
+class SceneProgress:
+    """A scene's frames, how many of them need no more work, and how many of those failed."""
+
+    name: str
+    frames: int
+    done: int = 0
+    failed: int = 0
 
 
 @dataclass(slots=True)
@@ -22,7 +35,9 @@ class Progress:
         budget_usd: its hard cap, if any.
         rate_limit: requests a minute that the endpoint allows.
         pace: the share of it that the gate aims at: below 1 after the endpoint said that it was too much.
+        quote_usd: what the frames to buy were quoted at.
         pieces, pieces_done: the films' segments, and how many of them are encoded.
+        scenes: by name, in the order of the storyboard.
         simulated: whether the costs are made up.
         clock: seconds that never step back.
     """
@@ -41,11 +56,36 @@ class Progress:
     budget_usd: Decimal | None = None
     rate_limit: int = 0
     pace: float = 1.0
+    quote_usd: Decimal | None = None
     pieces: int = 0
     pieces_done: int = 0
+    scenes: dict[str, SceneProgress] = field(default_factory=dict)
     simulated: bool = False
     clock: Callable[[], float] = time.monotonic
     _sent: deque[float] = field(default_factory=deque)
+
+    def expect(self, scenes: Iterable[str]) -> None:
+        """Note the storyboard's frames by the names of their scenes, in its order."""
+        counted = Counter(scenes)
+        # Whole at once: another thread may be looking.
+        self.scenes = {name: SceneProgress(name, frames) for name, frames in counted.items()}
+        self.frames = counted.total()
+
+    def reuse(self, scenes: Iterable[str]) -> None:
+        """Count the frames that were bought before, by the names of their scenes; the others are to buy."""
+        counted = Counter(scenes)
+        for name, frames in counted.items():
+            self.scenes[name].done += frames
+        self.reused = counted.total()
+        self.to_buy = self.frames - self.reused
+
+    def settle(self, scene: str, *, failed: bool = False) -> None:
+        """Count a frame of a scene as bought, or as failed."""
+        self.failed += failed
+        self.bought += not failed
+        if tally := self.scenes.get(scene):
+            tally.done += 1
+            tally.failed += failed
 
     def sent(self, *, again: bool, pace: float = 1.0) -> None:
         """Count a request that leaves now, and at what pace."""
@@ -58,6 +98,22 @@ class Progress:
     def answered(self) -> None:
         """Count a request that came to an end, whichever."""
         self.in_flight -= 1
+
+    @property
+    def standing(self) -> Standing:
+        """How far the run has come, as its entry in the books tells it."""
+        return Standing(
+            stage=self.stage,
+            frames=self.frames,
+            reused=self.reused,
+            to_buy=self.to_buy,
+            bought=self.bought,
+            failed=self.failed,
+            pieces=self.pieces,
+            pieces_done=self.pieces_done,
+            rate_limit=self.rate_limit,
+            quote_usd=self.quote_usd,
+        )
 
     @property
     def done(self) -> int:
@@ -75,9 +131,31 @@ class Progress:
         # n requests span n - 1 gaps.
         return 60 * (len(self._sent) - 1) / max(now - self._sent[0], 1e-3)
 
+    def recent_rates(self) -> list[float]:
+        """Return the requests a minute in each slice of the last one, from the first request on.
+
+        Slices are two seconds long; longer where the rate limit lets fewer than two requests into them.
+        """
+        slice_s = max(_SLICE_S, 120 / self.rate_limit) if self.rate_limit else _SLICE_S
+        # Whole slices only: the one that has just begun would always look slow.
+        last = int(self.clock() // slice_s) - 1
+        counted = Counter(int(sent // slice_s) for sent in tuple(self._sent))
+        # And those that lie in the minute as a whole.
+        first = max(min(counted, default=last + 1), last + 2 - int(_WINDOW_S // slice_s))
+        return [60 * counted[number] / slice_s for number in range(first, last + 1)]
+
     @property
     def seconds_left(self) -> float | None:
         """How long the frames that are left will take at the present rate; None before there is one."""
         left = self.to_buy - self.bought - self.failed
         rate = self.requests_per_minute
         return 60 * left / rate if rate >= 1 and self.requests > 1 else None
+
+
+def spoken(seconds: float) -> str:
+    """Return a time as it is said: `4 s`, `13 min 50 s`, `2 h 05 min`."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes_of_hour = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes_of_hour:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

@@ -122,9 +122,9 @@ class FrameBuyer:
     def _count(self, outcome: FrameOutcome) -> None:
         match outcome:
             case Rendered() | Reused():
-                self._progress.bought += 1
+                self._progress.settle(outcome.spec.scene)
             case Failed():
-                self._progress.failed += 1
+                self._progress.settle(outcome.spec.scene, failed=True)
             case Postponed() | Unsent():
                 pass
             case _:

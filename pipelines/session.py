@@ -213,20 +213,21 @@ async def _entered(session: Session) -> AsyncIterator[None]:
         raise
     finally:
         books, run = session.desk.books, session.run
-        await session.desk.insist(finish_run, books, run.run_id, state=state)
+        standing = session.progress.standing
+        await session.desk.insist(finish_run, books, run.run_id, state=state, standing=standing)
         await session.recover(run.storyboard)
         await session.write_ledger()
 
 
 @contextlib.asynccontextmanager
 async def _pulse(session: Session) -> AsyncIterator[None]:
-    """Tell the books, every few seconds, that the run is alive."""
+    """Tell the books, every few seconds, that the run is alive, and how far it has come."""
 
     async def keep_beating() -> None:
         while True:
-            await asyncio.sleep(HEARTBEAT_S)
             with contextlib.suppress(StorageError):
-                await session.desk(beat, session.desk.books, session.run.run_id)
+                await session.desk(beat, session.desk.books, session.run.run_id, session.progress.standing)
+            await asyncio.sleep(HEARTBEAT_S)
 
     beating = asyncio.create_task(keep_beating())
     try:

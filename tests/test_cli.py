@@ -15,6 +15,7 @@ import click
 import pytest
 
 from pipelines import cli
+from pipelines.cli import storyreel as command
 from pipelines.errors import StoryreelError
 from pipelines.ledger.books import Books
 from pipelines.ledger.gate import Gate
@@ -289,6 +290,64 @@ def test_ledger_without_books_says_so(storyreel: Callable[..., Ended]) -> None:
     )
 
 
+def test_status_says_how_a_run_stands(storyreel: Callable[..., Ended], tmp_path: Path) -> None:
+    """To people on stderr, to programs as one object; the books are not touched."""
+    buy_first_frame(tmp_path)
+    before = (tmp_path / "outputs/storyreel.db").read_bytes()
+
+    said = storyreel("status", "harbor.yaml")
+    told = storyreel("status", "harbor.yaml", "--json", "--output", "outputs")
+
+    (run,) = json.loads(told.stdout)["runs"]
+    assert (said.exit_code, said.stdout, told.exit_code, told.stderr) == (0, "", 0, "")
+    assert said.stderr.startswith("harbor: running since ")
+    assert said.stderr.endswith(": starting\n  spent   0.000652 USD for 1 request, simulated\n")
+    assert (run["run_id"], run["state"], run["spent_usd"]) == ("run-1", "running", "0.000652")
+    assert (tmp_path / "outputs/storyreel.db").read_bytes() == before
+
+
+def test_status_without_books_says_so(storyreel: Callable[..., Ended], tmp_path: Path) -> None:
+    """Nothing is made by looking."""
+    ended = storyreel("status", "harbor.yaml")
+
+    assert (ended.exit_code, ended.stderr) == (
+        2,
+        "outputs: no books here yet; render a storyboard first, or choose its --output\n",
+    )
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_status_of_a_storyboard_that_was_never_rendered_says_so(
+    storyreel: Callable[..., Ended], tmp_path: Path
+) -> None:
+    """Another one was."""
+    buy_first_frame(tmp_path)
+    (tmp_path / "forest.yaml").write_text(BOARD)
+
+    ended = storyreel("status", "forest.yaml")
+
+    assert (ended.exit_code, ended.stderr) == (
+        2,
+        "forest: was never rendered here; see `storyreel render`, or choose its --output\n",
+    )
+
+
+def test_status_imports_no_prefect(tmp_path: Path) -> None:
+    """It is there at once."""
+    (tmp_path / "harbor.yaml").write_text(BOARD)
+    program = (
+        "import sys; from pipelines.cli import run; run(['status', 'harbor.yaml'])\n"
+        "print([name for name in ('prefect', 'cv2', 'PIL', 'rich') if name in sys.modules])"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+
+    asked = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+
+    assert asked.stdout == "[]\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -313,7 +372,7 @@ def test_a_wrong_command_line_is_told(storyreel: Callable[..., Ended], arguments
     assert told in ended.stderr
 
 
-@pytest.mark.parametrize("name", ["", "new", "check", "plan", "render", "ledger", "serve", "schema", "completion"])
+@pytest.mark.parametrize("name", ["", *sorted(command.commands)])
 def test_every_verb_helps_with_an_example(storyreel: Callable[..., Ended], name: str) -> None:
     """`--help` of the command and of each verb."""
     ended = storyreel(*filter(None, [name]), "--help")

@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 
 from pipelines.aspect import AspectRatio
 from pipelines.errors import StorageError, UsageError
-from pipelines.ledger.account import COLUMNS, csv_text, kept_takes, run_account, storyboard_account, write_csv
+from pipelines.ledger.account import (
+    COLUMNS,
+    csv_text,
+    kept_takes,
+    requests_by_take,
+    run_account,
+    storyboard_account,
+    write_csv,
+)
 from pipelines.ledger.books import Books
 from pipelines.ledger.gate import Gate
 from pipelines.ledger.records import Account, AttemptStatus, Billed, Correction, Ending, KeptTake
@@ -341,3 +349,13 @@ def test_only_an_unknown_attempt_can_be_settled(books: Books, attempt_id: int, s
         correct_attempt(books, attempt_id, Correction(Decimal(0), "amy", ""), storyboard=storyboard)
 
     assert (first, str(caught.value)) == (1, complaint)
+
+
+def test_requests_are_counted_for_each_take(books: Books, gate: Gate) -> None:
+    """Of one storyboard, however they ended."""
+    for n in (1, 1, 2):
+        admit(gate, nth_order(n))
+    admit(gate_of(books, run("run-2", storyboard="forest")), nth_order(3))
+
+    keys = [nth_order(n).spec.request_key for n in (1, 2)]
+    assert requests_by_take(books, "harbor") == {keys[0]: 2, keys[1]: 1}

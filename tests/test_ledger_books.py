@@ -19,10 +19,12 @@ from sqlalchemy.dialects import sqlite
 from pipelines.errors import BooksError, StorageError
 from pipelines.ledger import books as books_module
 from pipelines.ledger.books import Books, books_exist
-from pipelines.ledger.runs import start_run
+from pipelines.ledger.records import Standing
+from pipelines.ledger.runs import beat, start_run
 from pipelines.ledger.schema import SCHEMA_VERSION, Exact, attempts, gates, meta, metadata, runs
 from tests.builders import frame_spec, run
 from tests.ledger_rigging import (
+    NEW_IN_4,
     NOW_US,
     admit,
     alter,
@@ -88,6 +90,12 @@ def test_commits_survive_a_power_cut(books: Books) -> None:
     assert found == ["wal", full, "wal", full]
 
 
+_TO_VERSION_3 = (
+    "".join(f"ALTER TABLE runs DROP COLUMN {name};\n" for name in NEW_IN_4)
+    + """
+UPDATE storyreel SET schema_version = 3;
+"""
+)
 _TO_VERSION_2 = """
 ALTER TABLE gates DROP COLUMN pace;
 ALTER TABLE gates DROP COLUMN slowed_at;
@@ -103,7 +111,11 @@ UPDATE storyreel SET schema_version = 1;
 """
 
 
-@pytest.mark.parametrize("older", [_TO_VERSION_2, _TO_VERSION_2 + _TO_VERSION_1], ids=["2", "1"])
+@pytest.mark.parametrize(
+    "older",
+    [_TO_VERSION_3, _TO_VERSION_3 + _TO_VERSION_2, _TO_VERSION_3 + _TO_VERSION_2 + _TO_VERSION_1],
+    ids=["3", "2", "1"],
+)
 def test_books_of_an_older_version_are_brought_up_to_date(tmp_path: Path, older: str) -> None:
     """Attempts, gates and what is committed are kept; sums that there were not are made."""
     with opened(tmp_path) as books:
@@ -118,6 +130,80 @@ def test_books_of_an_older_version_are_brought_up_to_date(tmp_path: Path, older:
         assert admit(gate_of(books, run("run-2")), nth_order(2)).wait_s == 30
         assert len(table_rows(books, attempts, "attempt_id")) == 2
         assert committed_usd(books) == committed_usd(books, "run-2") == frame_spec().price.usd
+        beat(books, "run-2", Standing("buying frames", quote_usd=Decimal("0.000652")))
+        assert table_rows(books, runs, "stage", "quote_usd") == [
+            (None, None),
+            ("buying frames", Decimal("0.000652")),
+        ]
+
+
+# Opening to read
+
+
+def test_books_opened_to_read_are_not_touched(tmp_path: Path) -> None:
+    """Not a byte of them, and whoever tries is refused."""
+    with opened(tmp_path) as books:
+        admit(gate_of(books, run()))
+    before = (tmp_path / "storyreel.db").read_bytes()
+
+    with Books(url_of(tmp_path), read_only=True) as books:
+        found = table_rows(books, attempts, "run_id")
+        with pytest.raises(StorageError, match="readonly database"):
+            beat(books, "run-1")
+
+    assert (found, (tmp_path / "storyreel.db").read_bytes()) == ([("run-1",)], before)
+
+
+def test_books_are_read_while_somebody_writes(books: Books, tmp_path: Path) -> None:
+    """Neither waits for the other; what is not committed is not seen."""
+    with books.transaction() as writer:
+        writer.execute(insert(gates).values(endpoint="http://flux.test", tat=0, cool_until=0))
+        with Books(url_of(tmp_path), read_only=True) as reader:
+            seen = table_rows(reader, gates, "endpoint")
+
+    assert seen == []
+
+
+@pytest.mark.parametrize(
+    ("version", "told"),
+    [
+        (SCHEMA_VERSION + 1, f"this storyreel knows {SCHEMA_VERSION}: upgrade storyreel"),
+        (
+            SCHEMA_VERSION - 1,
+            f"this storyreel reads {SCHEMA_VERSION}: any command that writes, like `storyreel ledger`, "
+            "brings them up to date",
+        ),
+    ],
+)
+def test_books_of_another_version_are_not_read(tmp_path: Path, version: int, told: str) -> None:
+    """To bring them up to date would be to write."""
+    with opened(tmp_path) as books:
+        alter(books, meta, {"schema_version": version})
+
+    with pytest.raises(BooksError) as caught:
+        Books(url_of(tmp_path), read_only=True)
+
+    assert str(caught.value) == f"{url_of(tmp_path)}: the books have schema version {version}, {told}"
+
+
+def test_a_database_without_books_is_not_read(tmp_path: Path) -> None:
+    """Nor are any made in it."""
+    (tmp_path / "storyreel.db").touch()
+
+    with pytest.raises(BooksError, match="holds no books yet; render a storyboard first"):
+        Books(url_of(tmp_path), read_only=True)
+
+    assert (tmp_path / "storyreel.db").read_bytes() == b""
+
+
+def test_books_with_an_odd_name_are_read(tmp_path: Path) -> None:
+    """No character of a folder's name means anything to SQLite."""
+    folder = tmp_path / "50% of #1?"
+    with opened(folder):
+        pass
+
+    with Books(url_of(folder), read_only=True) as books:
+        assert table_rows(books, meta, "schema_version") == [(SCHEMA_VERSION,)]
 
 
 def test_books_of_a_newer_storyreel_are_left_alone(tmp_path: Path) -> None:

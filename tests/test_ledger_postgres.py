@@ -20,7 +20,7 @@ from pipelines.ledger.runs import start_run
 from pipelines.ledger.schema import SCHEMA_VERSION, attempts, meta, spending
 from pipelines.ledger.settlement import keep_take, settle_bill
 from tests.builders import run
-from tests.ledger_rigging import admit, alter, gate_of, new_take, nth_order, table_rows
+from tests.ledger_rigging import NEW_IN_4, admit, alter, gate_of, new_take, nth_order, table_rows
 from tests.pictures import PRICE_USD
 from tests.postgres import Postgres, database_for
 
@@ -61,6 +61,7 @@ def test_older_books_are_brought_up_to_date_without_loss(url: str) -> None:
         admit(gate_of(books, run()), nth_order(1))
         with books.transaction() as connection:
             for statement in (
+                *(f"ALTER TABLE runs DROP COLUMN {name}" for name in NEW_IN_4),
                 "ALTER TABLE gates DROP COLUMN pace",
                 "ALTER TABLE gates DROP COLUMN slowed_at",
                 "ALTER TABLE leases DROP COLUMN attempt_id",

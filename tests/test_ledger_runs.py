@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import asdict, astuple, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from sqlalchemy import update
 from pipelines.errors import StorageError
 from pipelines.ledger.books import Books
 from pipelines.ledger.gate import Gate
-from pipelines.ledger.records import AttemptStatus, Billed, Ending, OpenAttempt
+from pipelines.ledger.records import AttemptStatus, Billed, Ending, OpenAttempt, Standing
 from pipelines.ledger.runs import beat, finish_run, held_elsewhere, is_alive, open_attempts, start_run, this_host
 from pipelines.ledger.schema import attempts, leases, runs
 from pipelines.ledger.settlement import close_attempt, keep_take, settle_bill
@@ -73,6 +74,7 @@ def test_a_run_is_entered_whole(books: Books) -> None:
         "started_at": NOW_US,
         "finished_at": None,
         "state": None,
+        **dict.fromkeys(asdict(Standing())),
     }
     assert table_rows(books, runs, *entry) == [tuple(entry.values())]
     assert list(entry) == runs.c.keys()
@@ -96,6 +98,20 @@ def test_a_run_is_closed_with_its_state(books: Books, clock: Clock) -> None:
 
     closed = ("run-1", "Cancelled", NOW_US + 5 * SECOND_US)
     assert table_rows(books, runs, "run_id", "state", "finished_at") == [closed, ("run-2", None, None)]
+
+
+def test_a_run_says_how_far_it_is(books: Books) -> None:
+    """With a beat, and once more as it ends; a beat that says nothing leaves what was said."""
+    buying = Standing("buying frames", 20, 4, 16, 5, 1, 3, 2, 720, Decimal("0.010432"))
+    start_run(books, run())
+    beat(books, "run-1", buying)
+    beat(books, "run-1")
+    said = table_rows(books, runs, *asdict(buying))
+
+    finish_run(books, "run-1", state="Completed", standing=replace(buying, bought=15))
+
+    assert said == [astuple(buying)]
+    assert table_rows(books, runs, "stage", "bought", "state") == [("buying frames", 15, "Completed")]
 
 
 # Liveness

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.progress import Progress
+from pipelines.ledger.records import Standing
+from pipelines.progress import Progress, SceneProgress, spoken
 
 
 @dataclass
@@ -121,3 +122,62 @@ def test_a_run_that_stands_still_promises_nothing(progress: Progress, clock: Sec
     clock.now += 120
 
     assert progress.seconds_left is None
+
+
+def test_each_scene_counts_its_own_frames(progress: Progress) -> None:
+    """Expected, reused, bought and failed, scene by scene and in all."""
+    progress.expect(["arrival", "arrival", "arrival", "storm", "storm", "calm"])
+    progress.reuse(["arrival", "calm"])
+    progress.settle("arrival")
+    progress.settle("storm", failed=True)
+
+    assert list(progress.scenes.values()) == [
+        SceneProgress("arrival", 3, done=2),
+        SceneProgress("storm", 2, done=1, failed=1),
+        SceneProgress("calm", 1, done=1),
+    ]
+    assert (progress.frames, progress.reused, progress.to_buy, progress.bought, progress.failed) == (6, 2, 4, 1, 1)
+
+
+def test_how_far_it_is_goes_into_the_books(progress: Progress) -> None:
+    """As it is at that moment."""
+    progress.expect(["arrival", "storm"])
+    progress.reuse(["arrival"])
+    progress.settle("storm")
+    progress.stage, progress.rate_limit, progress.pieces = "buying frames", 720, 3
+
+    assert progress.standing == Standing("buying frames", 2, 1, 1, 1, 0, 3, 0, 720, None)
+
+
+def test_recent_rates_are_of_whole_slices_from_the_first_request_on(progress: Progress, clock: Seconds) -> None:
+    """Two seconds each; the one that has just begun is not shown yet."""
+    progress.rate_limit = 720
+    before = progress.recent_rates()
+    send(progress, clock, 7, gap_s=0.5)
+    clock.now += 4.5
+
+    assert (before, progress.recent_rates()) == ([], [90, 120, 0, 0])
+
+
+def test_recent_rates_end_after_a_minute(progress: Progress, clock: Seconds) -> None:
+    """However long the run: 29 slices lie in it whole."""
+    progress.rate_limit = 60
+    send(progress, clock, 600, gap_s=1)
+
+    assert (progress.requests_per_minute, progress.recent_rates()) == (60, [60] * 29)
+
+
+def test_slices_are_longer_where_the_limit_is_low(progress: Progress, clock: Seconds) -> None:
+    """Ten a minute: twelve seconds each, or each request would look like a burst."""
+    progress.rate_limit = 10
+    send(progress, clock, 20, gap_s=6)
+
+    assert progress.recent_rates() == [10] * 4
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0.4, "0 s"), (59.9, "59 s"), (61, "1 min 01 s"), (3599, "59 min 59 s"), (7500, "2 h 05 min")]
+)
+def test_times_are_spoken(seconds: float, said: str) -> None:
+    """In the two units that matter."""
+    assert spoken(seconds) == said

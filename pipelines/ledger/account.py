@@ -9,7 +9,7 @@ from decimal import Decimal
 from itertools import islice
 from pathlib import Path
 
-from sqlalchemy import ColumnElement, RowMapping, select
+from sqlalchemy import ColumnElement, RowMapping, func, select
 
 from pipelines.budget import BudgetScope
 from pipelines.files import write_atomic
@@ -51,6 +51,13 @@ def run_account(books: Books, run_id: str) -> Account:
 def storyboard_account(books: Books, storyboard: str, *, simulated: bool) -> Account:
     """Add up everything ever asked for a storyboard; simulated costs and real ones are never added together."""
     return _add_up(_rows(books, (attempts.c.storyboard == storyboard) & (attempts.c.simulated == simulated)))
+
+
+def requests_by_take(books: Books, storyboard: str) -> dict[str, int]:
+    """Return how many attempts were ever made for each take of a storyboard, by its request key."""
+    counted = select(attempts.c.request_key, func.count().label("made")).where(attempts.c.storyboard == storyboard)
+    with books.reading() as connection:
+        return {row.request_key: row.made for row in connection.execute(counted.group_by(attempts.c.request_key))}
 
 
 def endpoints_of(books: Books, storyboard: str) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import sqlalchemy
 from sqlalchemy import Connection, Engine, event, insert, select, update
 
-from pipelines.errors import BooksAwayError, BooksError, CommitUnknownError, StorageError
+from pipelines.errors import BooksAwayError, BooksError, CommitUnknownError, StorageError, UsageError
 from pipelines.ledger.migrations import migrate
 from pipelines.ledger.schema import SCHEMA_VERSION, meta, metadata
 
@@ -30,18 +30,20 @@ class Books:
         url: an SQLAlchemy URL, `sqlite:///path` or `postgresql+psycopg://...`.
         clock: seconds since 1970, in the place of the clock that otherwise decides: a database server's own, or this
             machine's for SQLite.
+        read_only: open them for `reading` alone: nothing is written, made or brought up to date, no lock is taken.
 
     Raises:
-        BooksError: the database cannot be opened, or was written by a newer storyreel.
+        BooksError: the database cannot be opened, or was written by a newer storyreel; with `read_only` also where
+            it holds no books, or those of an older storyreel.
     """
 
-    def __init__(self, url: str, *, clock: Callable[[], float] | None = None) -> None:
+    def __init__(self, url: str, *, clock: Callable[[], float] | None = None, read_only: bool = False) -> None:
         self._clock = clock
         with _books_errors(url):
-            self._engine = _open_engine(url)
+            self._engine = _open_engine_to_read(url) if read_only else _open_engine(url)
         try:
-            with _books_errors(url), self.transaction() as connection:
-                _prepare(connection, url)
+            with _books_errors(url), self.reading() if read_only else self.transaction() as connection:
+                _require_current(connection, url) if read_only else _prepare(connection, url)
         except BaseException:
             self.close()
             raise
@@ -115,6 +117,17 @@ def books_exist(url: str) -> bool:
     return parsed.get_backend_name() != "sqlite" or (parsed.database is not None and Path(parsed.database).is_file())
 
 
+def existing_books(url: str, *, output: Path) -> str:
+    """Return the address of books that are there.
+
+    Raises:
+        UsageError: there are none yet.
+    """
+    if not books_exist(url):
+        raise UsageError(f"{output}: no books here yet; render a storyboard first, or choose its --output")
+    return url
+
+
 def _open_engine(url: str) -> Engine:
     parsed = sqlalchemy.make_url(url)
     if parsed.get_backend_name() != "sqlite":
@@ -126,6 +139,26 @@ def _open_engine(url: str) -> Engine:
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
     engine = sqlalchemy.create_engine(parsed, connect_args={"timeout": _BUSY_TIMEOUT_S})
     event.listen(engine, "connect", _set_up_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _open_engine_to_read(url: str) -> Engine:
+    parsed = sqlalchemy.make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        bounds = {**_SERVER_BOUNDS, "options": f"{_SERVER_BOUNDS['options']} -c default_transaction_read_only=on"}
+        return sqlalchemy.create_engine(parsed, connect_args=bounds)
+    database = parsed.database or ""
+    uri = database if database.startswith("file:") else f"{Path(database).absolute().as_uri()}?mode=ro"
+
+    def connect() -> sqlite3.Connection:
+        # Threads of a pool may close what another opened.
+        connection = sqlite3.connect(uri, uri=True, timeout=_BUSY_TIMEOUT_S, check_same_thread=False)
+        connection.isolation_level = None
+        connection.execute("PRAGMA query_only=ON")
+        return connection
+
+    engine = sqlalchemy.create_engine(parsed, creator=connect)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
 
@@ -154,14 +187,31 @@ def _prepare(connection: Connection, url: str) -> None:
     version = connection.scalar(select(meta.c.schema_version))
     if version is None:
         connection.execute(insert(meta).values(schema_version=SCHEMA_VERSION))
-    elif version > SCHEMA_VERSION:
+        return
+    _refuse_newer(version, url)
+    if version < SCHEMA_VERSION:
+        migrate(connection, version)
+        connection.execute(update(meta).values(schema_version=SCHEMA_VERSION))
+
+
+def _require_current(connection: Connection, url: str) -> None:
+    if not sqlalchemy.inspect(connection).has_table(meta.name):
+        raise BooksError(f"{_without_password(url)}: holds no books yet; render a storyboard first")
+    version = connection.scalar(select(meta.c.schema_version)) or 0
+    _refuse_newer(version, url)
+    if version < SCHEMA_VERSION:
+        raise BooksError(
+            f"{_without_password(url)}: the books have schema version {version}, this storyreel reads "
+            f"{SCHEMA_VERSION}: any command that writes, like `storyreel ledger`, brings them up to date"
+        )
+
+
+def _refuse_newer(version: int, url: str) -> None:
+    if version > SCHEMA_VERSION:
         raise BooksError(
             f"{_without_password(url)}: the books have schema version {version}, this storyreel knows "
             f"{SCHEMA_VERSION}: upgrade storyreel"
         )
-    elif version < SCHEMA_VERSION:
-        migrate(connection, version)
-        connection.execute(update(meta).values(schema_version=SCHEMA_VERSION))
 
 
 @contextlib.contextmanager

@@ -200,4 +200,9 @@ def raise_pace(connection: Connection, endpoint: str) -> None:
 def pace_of(books: Books, endpoint: str) -> float:
     """Return the share of the rate limit that is aimed at for an endpoint now, from 0 to 1."""
     with books.reading() as connection:
-        return int(connection.scalar(select(gates.c.pace).where(gates.c.endpoint == endpoint)) or FULL_PACE) / FULL_PACE
+        return current_pace(connection, endpoint)
+
+
+def current_pace(connection: Connection, endpoint: str) -> float:
+    """Return the same, within what is being read already."""
+    return int(connection.scalar(select(gates.c.pace).where(gates.c.endpoint == endpoint)) or FULL_PACE) / FULL_PACE

@@ -26,4 +26,12 @@ def _to_3(connection: Connection) -> None:
     add_up(connection, connection.execute(select(attempts)).mappings().all())
 
 
-_STEPS = {2: _to_2, 3: _to_3}
+def _to_4(connection: Connection) -> None:
+    connection.exec_driver_sql("ALTER TABLE runs ADD COLUMN stage VARCHAR(64)")
+    counts = ("frames", "reused", "to_buy", "bought", "failed", "pieces", "pieces_done", "rate_limit")
+    for count in counts:
+        connection.exec_driver_sql(f"ALTER TABLE runs ADD COLUMN {count} INTEGER")
+    connection.exec_driver_sql("ALTER TABLE runs ADD COLUMN quote_usd BIGINT")
+
+
+_STEPS = {2: _to_2, 3: _to_3, 4: _to_4}

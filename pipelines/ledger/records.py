@@ -34,6 +34,92 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """How far a run has come, as it says itself; None where it has said nothing yet.
+
+    Attributes:
+        stage: what it is doing, in words.
+        frames, reused, to_buy: the storyboard's frames, those that were bought before, those to buy.
+        bought, failed: of those to buy, how many are done.
+        pieces, pieces_done: the films' segments, and how many of them are encoded.
+        rate_limit: requests a minute that its endpoint allows.
+        quote_usd: what the frames to buy were quoted at.
+    """
+
+    stage: str | None = None
+    frames: int | None = None
+    reused: int | None = None
+    to_buy: int | None = None
+    bought: int | None = None
+    failed: int | None = None
+    pieces: int | None = None
+    pieces_done: int | None = None
+    rate_limit: int | None = None
+    quote_usd: Decimal | None = None
+
+
+class RunState(StrEnum):
+    """How a run stands; ended ones in Prefect's words."""
+
+    RUNNING = "running"
+    RUNNING_ELSEWHERE = "running_elsewhere"
+    DIED = "died"
+    COMPLETED = "Completed"
+    FAILED = "Failed"
+    CANCELLED = "Cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """What goes to the endpoint and what comes back, a minute, of late.
+
+    Attributes:
+        sent: attempts that left.
+        kept: takes that came of them.
+        pace: the share of the rate limit that is aimed at, from 0 to 1.
+    """
+
+    sent: float
+    kept: float
+    pace: float
+
+
+@dataclass(frozen=True, slots=True)
+class RunEntry:
+    """A run as its entry and its attempts tell it; times in microseconds since 1970.
+
+    Attributes:
+        run: what was entered when it began.
+        state: how it stands now.
+        host, pid: the machine and the process that it runs in.
+        here: whether that is this machine.
+        started_at, seen_at: when it began, and when it last said that it lives.
+        finished_at: None as long as it has not ended in order.
+        standing: how far it has come.
+        requests: its attempts.
+        open: those of them that have had no answer yet.
+        cost_usd: what they cost, as far as that is known.
+        uncertain_usd: what the others may cost at most.
+        flow: how fast it is now.
+    """
+
+    run: Run
+    state: RunState
+    host: str
+    pid: int
+    here: bool
+    started_at: int
+    seen_at: int
+    finished_at: int | None
+    standing: Standing
+    requests: int
+    open: int
+    cost_usd: Decimal
+    uncertain_usd: Decimal
+    flow: Flow
+
+
+@dataclass(frozen=True, slots=True)
 class Order:
     """An attempt that wants to be admitted: this prompt for this frame, for the `number`th time, from 1."""
 

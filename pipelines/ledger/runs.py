@@ -4,18 +4,19 @@ import functools
 import os
 import platform
 from collections.abc import Collection
+from dataclasses import asdict
 from pathlib import Path
 
 import psutil
 from sqlalchemy import Connection, RowMapping, delete, insert, select, update
 
 from pipelines.ledger.books import Books
-from pipelines.ledger.records import OpenAttempt, Run
+from pipelines.ledger.records import OpenAttempt, Run, Standing
 from pipelines.ledger.schema import attempts, leases, runs
 
-HEARTBEAT_S = 10
-# Six missed beats: a machine may be slow, but not that slow.
-_ALIVE_S = 60
+HEARTBEAT_S = 2
+# Thirty missed beats: a machine may be slow, but not that slow.
+ALIVE_S = 60
 
 
 def start_run(books: Books, run: Run) -> None:
@@ -34,35 +35,41 @@ def start_run(books: Books, run: Run) -> None:
                 host=this_host(),
                 pid=os.getpid(),
                 pid_started=int(process.create_time() * 1_000_000),
-                alive_until=now + _ALIVE_S * 1_000_000,
+                alive_until=now + ALIVE_S * 1_000_000,
                 started_at=now,
             )
         )
 
 
-def beat(books: Books, run_id: str) -> None:
-    """Say that the run is alive."""
+def beat(books: Books, run_id: str, standing: Standing | None = None) -> None:
+    """Say that the run is alive, and how far it has come."""
     with books.transaction() as connection:
-        alive_until = books.now(connection) + _ALIVE_S * 1_000_000
-        connection.execute(update(runs).where(runs.c.run_id == run_id).values(alive_until=alive_until))
+        alive_until = books.now(connection) + ALIVE_S * 1_000_000
+        said = {"alive_until": alive_until, **_said(standing)}
+        connection.execute(update(runs).where(runs.c.run_id == run_id).values(said))
 
 
-def finish_run(books: Books, run_id: str, *, state: str) -> None:
+def finish_run(books: Books, run_id: str, *, state: str, standing: Standing | None = None) -> None:
     """Close the run and let go of every take it was still buying."""
     with books.transaction() as connection:
         connection.execute(delete(leases).where(leases.c.run_id == run_id))
-        finished = {"finished_at": books.now(connection), "state": state}
+        finished = {"finished_at": books.now(connection), "state": state, **_said(standing)}
         connection.execute(update(runs).where(runs.c.run_id == run_id).values(finished))
 
 
 def is_alive(connection: Connection, run_id: str, *, now: int) -> bool:
-    """Say whether a run may still be sending.
+    """Say whether a run may still be sending."""
+    row = connection.execute(select(runs).where(runs.c.run_id == run_id)).mappings().first()
+    return row is not None and entry_lives(row, now=now)
+
+
+def entry_lives(row: RowMapping, *, now: int) -> bool:
+    """Say whether the run of this entry may still be sending.
 
     On this machine its process is asked, so that a killed run is known dead at once and a suspended one is not; of
     a run on another machine only the heartbeat is known.
     """
-    row = connection.execute(select(runs).where(runs.c.run_id == run_id)).mappings().first()
-    if row is None or row["finished_at"] is not None:
+    if row["finished_at"] is not None:
         return False
     if row["host"] == this_host():
         return _process_lives(row)
@@ -111,6 +118,10 @@ def this_host() -> str:
     if not boot_id.is_file():
         return platform.node()
     return f"{platform.node()} {boot_id.read_text().strip()} {processes.readlink()}"
+
+
+def _said(standing: Standing | None) -> dict[str, object]:
+    return asdict(standing) if standing else {}
 
 
 def _process_lives(row: RowMapping) -> bool:

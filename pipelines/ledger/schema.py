@@ -23,7 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 # 2: gates.booked_at. 3: gates.pace, gates.slowed_at, leases.attempt_id, corrections; spending for runs.committed_usd.
-# 4: takes, picks.
+# 4: takes, picks; what runs say of themselves.
 SCHEMA_VERSION = 4
 # A gate's pace is a share of the rate limit, in millionths.
 FULL_PACE = 1_000_000
@@ -95,6 +95,17 @@ runs = Table(
     Column("started_at", Microseconds, nullable=False),
     Column("finished_at", Microseconds),
     Column("state", String(32)),
+    # How far it has come, as it said last; see `Standing`.
+    Column("stage", String(64)),
+    Column("frames", Integer),
+    Column("reused", Integer),
+    Column("to_buy", Integer),
+    Column("bought", Integer),
+    Column("failed", Integer),
+    Column("pieces", Integer),
+    Column("pieces_done", Integer),
+    Column("rate_limit", Integer),
+    Column("quote_usd", Usd),
 )
 
 attempts = Table(
