@@ -44,7 +44,7 @@ class Visit:
 
     async def see(self, selector: str, count: int | None = None) -> None:
         """Wait until so many of these are seen; one at least, where no count is given."""
-        visible = f"[...document.querySelectorAll({selector!r})].filter(e => e.checkVisibility()).length"
+        visible = f"() => [...document.querySelectorAll({selector!r})].filter(e => e.checkVisibility()).length"
         await self.page.wait_for_function(f"{visible} > 0" if count is None else f"{visible} === {count}")
 
     async def numbers(self) -> list[int]:

@@ -111,7 +111,7 @@ async def test_frames_are_leafed_through_by_keyboard_alone(tmp_path: Path) -> No
         assert await visit.page.inner_text("#view-caption") == "Six in the morning"
         await keys.press("3")
         await visit.see('#view-takes [data-take="3"][aria-pressed=true]')
-        await visit.page.wait_for_function("document.querySelector('#big').src.endsWith('takes/3.png')")
+        await visit.page.wait_for_function("() => document.querySelector('#big').src.endsWith('takes/3.png')")
         await keys.press("ArrowLeft")
         assert "frame_0002" in await visit.page.inner_text("#view-title")
         await visit.see("#no-picture")
@@ -142,12 +142,12 @@ async def test_the_film_plays_from_a_chapter_and_from_a_frame(tmp_path: Path) ->
         await visit.see('.chapters button[aria-current="true"]')
         await visit.page.click("#f1 .open")
         await visit.page.keyboard.press("Space")
-        await visit.page.wait_for_function("document.querySelector('#player').currentTime < 2")
+        await visit.page.wait_for_function("() => document.querySelector('#player').currentTime < 2")
         assert 1 <= await film_time(visit) < 2
         assert not await visit.page.is_visible("#view")
         await visit.page.focus("#f3 .open")
         await visit.page.keyboard.press("Space")
-        await visit.page.wait_for_function("document.querySelector('#player').currentTime >= 3")
+        await visit.page.wait_for_function("() => document.querySelector('#player').currentTime >= 3")
         assert visit.complaints == []
 
 

@@ -252,6 +252,25 @@ def test_pages_of_a_longer_storyboard_go(tmp_path: Path) -> None:
     assert len(pages) == 2
 
 
+def test_only_pages_that_have_changed_are_drawn_anew(tmp_path: Path) -> None:
+    """Another picture or caption draws its own page, and no other."""
+    scenes = scenes_of([130], folder=tmp_path / "thumbnails")
+    pages = write_contact_sheet("Harbor", scenes, tmp_path)
+    before = [page.stat().st_ino for page in pages]
+
+    def drawn() -> list[bool]:
+        return [page.stat().st_ino != inode for page, inode in zip(pages, before, strict=True)]
+
+    write_contact_sheet("Harbor", scenes, tmp_path)
+    assert drawn() == [False, False]
+    flat_thumbnail(tmp_path / "thumbnails", 129)
+    write_contact_sheet("Harbor", scenes, tmp_path)
+    assert drawn() == [False, True]
+    reworded = SheetFrame(0, "another caption", scenes[0].frames[0].thumbnail)
+    write_contact_sheet("Harbor", [SheetScene("Scene 1", (reworded, *scenes[0].frames[1:]))], tmp_path)
+    assert drawn() == [True, True]
+
+
 def test_each_page_says_which_it_is(tmp_path: Path) -> None:
     """The title is the same on both, the page's number is not."""
     first, second = read_pages(write_contact_sheet("Harbor", scenes_of([200]), tmp_path))

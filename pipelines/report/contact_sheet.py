@@ -5,6 +5,7 @@ Scenes that fit into a row beside each other share it.
 """
 
 import contextlib
+import hashlib
 import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,6 +23,8 @@ COLUMNS = 5
 ROWS = 20
 
 _NAME = "contact-sheet"
+# Another one for another look: pages of an older version are drawn anew.
+_VERSION = 1
 _QUALITY = 88
 
 # Pixels. A cell is as wide as a thumbnail, which is shown as it is.
@@ -111,7 +114,7 @@ _Row = tuple[_Stretch, ...]
 def write_contact_sheet(title: str, scenes: Sequence[SheetScene], folder: Path) -> list[Path]:
     """Write `contact-sheet.jpg`, and `contact-sheet-2.jpg` and so on where a page is not enough.
 
-    Pages that an earlier, longer storyboard left are removed.
+    A page that would come out the same is left as it is. Pages that an earlier, longer storyboard left are removed.
 
     Returns:
         The pages, in order; one at least.
@@ -125,8 +128,10 @@ def write_contact_sheet(title: str, scenes: Sequence[SheetScene], folder: Path) 
     ]
     told = _told_size([frame for scene in scenes for frame in scene.frames])
     for number, (rows, path) in enumerate(zip(chunks, pages, strict=True), start=1):
-        place = f"page {number} of {len(pages)}"
-        write_atomic(path, _as_jpeg(_lay_out(rows), title=title, told=(told, place)))
+        header = (title, told, f"page {number} of {len(pages)}")
+        identity = _identity(header, rows)
+        if _identity_of(path) != identity:
+            write_atomic(path, _as_jpeg(_lay_out(rows), header, identity))
     _remove_others(folder, pages)
     return pages
 
@@ -265,11 +270,36 @@ def _draw_caption(draw: ImageDraw.ImageDraw, cell: Cell, indent: float) -> None:
         baseline += _LINE
 
 
-def _as_jpeg(page: SheetPage, *, title: str, told: tuple[str, str]) -> bytes:
+def _as_jpeg(page: SheetPage, header: tuple[str, str, str], identity: bytes) -> bytes:
+    title, *told = header
     jpeg = io.BytesIO()
+    sheet = _drawn(page, title=title, told=(told[0], told[1]))
     # Colour at full size: letters would blur.
-    _drawn(page, title=title, told=told).save(jpeg, "JPEG", quality=_QUALITY, subsampling="4:4:4")
+    sheet.save(jpeg, "JPEG", quality=_QUALITY, subsampling="4:4:4", comment=identity)
     return jpeg.getvalue()
+
+
+def _identity(header: tuple[str, str, str], rows: Sequence[_Row]) -> bytes:
+    """Return what tells a page from all others: what it says, which thumbnails it shows, and how this version draws."""
+    times = [[_changed_ns(frame.thumbnail) for frame in stretch.frames] for row in rows for stretch in row]
+    told = repr((_VERSION, header, rows, times))
+    return hashlib.sha256(told.encode(errors="surrogatepass")).hexdigest().encode()
+
+
+def _changed_ns(thumbnail: Path | None) -> int | None:
+    try:
+        return thumbnail.stat().st_mtime_ns if thumbnail else None
+    except OSError:
+        return None
+
+
+def _identity_of(page: Path) -> object:
+    """Return the identity of a page that is there, from its comment; None where there is none."""
+    try:
+        with Image.open(page, formats=["JPEG"]) as sheet:
+            return sheet.info.get("comment")
+    except UNREADABLE:
+        return None
 
 
 def _remove_others(folder: Path, pages: Sequence[Path]) -> None:

@@ -6,11 +6,12 @@ const one = (selector) => document.querySelector(selector);
 const all = (selector) => [...document.querySelectorAll(selector)];
 const ask = one("#ask");
 
+const CLOSED = "The cutting room is closed: run storyreel review again, and open the address that it prints.";
+
 async function post(address, body) {
-  const answer = await fetch(address, {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify(body),
+  const asked = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
+  const answer = await fetch(address, asked).catch(() => {
+    throw new Error(CLOSED);
   });
   const said = await answer.json();
   if (!answer.ok) throw new Error(typeof said.detail === "string" ? said.detail : "this cannot be asked");
@@ -67,6 +68,10 @@ async function quote() {
   current.quoted = null;
   const confirm = one("#ask-confirm");
   confirm.disabled = true;
+  if (asked.prompt?.trim() === "" || !one("#ask-count").checkValidity()) {
+    one("#ask-price").textContent = "Say what to ask for, and for 1 to 9 takes.";
+    return;
+  }
   try {
     const price = await post("quotes", asked);
     // Somebody may have typed on meanwhile.
@@ -155,7 +160,7 @@ events.addEventListener("changed", (event) => attempt(() => refresh(data(event).
 events.addEventListener("reloaded", () => location.reload());
 events.addEventListener("trouble", (event) => tell(data(event).message));
 events.addEventListener("error", () => {
-  if (events.readyState === EventSource.CLOSED) tell("The cutting room is closed: run storyreel review again.");
+  if (events.readyState === EventSource.CLOSED) tell(CLOSED);
 });
 // What happened while the connection was lost is not told again.
 events.addEventListener("open", () => attempt(() => refresh([])));
