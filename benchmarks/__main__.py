@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmarks import assembling, filming, gating, rendering, sheets, starting
+from benchmarks import assembling, filming, gating, rendering, reporting, sheets, starting
 from benchmarks.measure import Row, print_table
 
 _PARTS: dict[str, Callable[[Path], Iterator[Row]]] = {
@@ -15,6 +15,7 @@ _PARTS: dict[str, Callable[[Path], Iterator[Row]]] = {
     "filming": filming.rows,
     "rendering": rendering.rows,
     "sheets": sheets.rows,
+    "reporting": reporting.rows,
 }
 
 

@@ -458,15 +458,21 @@ def review(board: Path, *, port: int, opens: bool, **options: Any) -> None:
     import threading
 
     from pipelines.cutting_room.serving import open_room
-    from pipelines.opening import open_for_person
     from pipelines.settings import load_settings
 
     with open_room(board, load_settings(options), port=port) as room:
         say(f"the cutting room of {board} is on {room.address} (Ctrl-C closes it)")
         if opens:
             # Beside the server: the browser asks for the page at once.
-            threading.Thread(target=open_for_person, args=(room.address,), daemon=True).start()
+            threading.Thread(target=_show, args=(room.address,), daemon=True).start()
         room.serve()
+
+
+def _show(address: str) -> None:
+    from pipelines.opening import open_for_person
+
+    if not open_for_person(address):
+        say("no browser of this machine opens it; open that address yourself")
 
 
 @storyreel.command()

@@ -64,7 +64,7 @@ def test_a_render_leaves_film_frames_and_ledger(storyreel: Storyreel, board: Boa
         "video": "outputs/film/film.mp4",
         "video_seconds": 0.75,
         "ledger": "outputs/film/ledger.csv",
-        "report": None,
+        "report": "outputs/film/report.html",
         "elapsed_s": ended.json["elapsed_s"],
     }
     assert sorted(path.name for path in (folder / "frames").iterdir()) == [

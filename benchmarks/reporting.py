@@ -1,0 +1,113 @@
+"""The report in a browser: how soon a long one can be read, beside a page that simply shows every frame."""
+
+import base64
+import itertools
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+from playwright.sync_api import Page, sync_playwright
+
+from benchmarks.assembling import paint_sketches
+from benchmarks.measure import Row
+from pipelines.report.nouns import AttemptShown, FrameShown, PageShown, RunShown, SceneShown, TakeShown
+from pipelines.report.page import render_report
+from pipelines.report.thumbnails import Thumbnails
+
+_FRAMES = 1000
+_MANY = 5000
+_DISTINCT = 20
+_START = datetime(2026, 1, 1, tzinfo=UTC)
+_PRICE_USD = Decimal("0.000758")
+# Loaded: the page can be read and used. Times are from the start of the navigation.
+_LOADED_S = "() => performance.getEntriesByType('navigation')[0].loadEventEnd / 1000"
+_FILTER_S = """() => {
+  const search = document.querySelector("#search");
+  const start = performance.now();
+  search.value = "view 4321";
+  search.dispatchEvent(new Event("input"));
+  document.body.offsetHeight;
+  return (performance.now() - start) / 1000;
+}"""
+
+
+def rows(folder: Path) -> Iterator[Row]:
+    """Measure, in a folder of our own."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        yield Row(f"report of {_FRAMES:,} frames in a browser", "not measured", "there is no Chromium here", "2 s")
+        return
+    takes = _linked_takes(folder / "reporting")
+    report, naive, longer = (folder / "reporting" / name for name in ("report.html", "naive.html", "longer.html"))
+    report.write_text(render_report(_page(takes)))
+    naive.write_text("<!doctype html>" + "".join(f"<img src='{take.name}' width=230>" for take in takes))
+    longer.write_text(render_report(_page((takes * _MANY)[:_MANY])))
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        opened_s, naive_s = (_opened_s(browser.new_page(), path) for path in (report, naive))
+        size_mib = report.stat().st_size / 2**20
+        yield Row(
+            f"report of {_FRAMES:,} frames ({size_mib:.0f} MiB), opened in Chromium",
+            f"{opened_s / naive_s:.3f} ({opened_s:.2f} s)",
+            f"a page that shows every whole frame ({naive_s:.1f} s)",
+            "2 s",
+        )
+        page = browser.new_page()
+        long_s = _opened_s(page, longer)
+        filtered_s = float(page.evaluate(_FILTER_S))
+        yield Row(
+            f"the same of {_MANY:,} frames: one search", f"{filtered_s:.2f} s", f"opened in {long_s:.1f} s", "1 s"
+        )
+        browser.close()
+
+
+def _opened_s(page: Page, path: Path) -> float:
+    page.goto(path.as_uri(), wait_until="load", timeout=600_000)
+    page.wait_for_function("() => performance.getEntriesByType('navigation')[0].loadEventEnd > 0")
+    return float(page.evaluate(_LOADED_S))
+
+
+def _linked_takes(folder: Path) -> list[Path]:
+    """Return a thousand takes: other names of a few, for to paint them all would take longer than what is measured."""
+    folder.mkdir()
+    paint_sketches(folder, _DISTINCT)
+    painted = sorted(folder.glob("*.png"))
+    takes = [folder / f"take-{number:04d}.png" for number in range(_FRAMES)]
+    for source, take in zip(itertools.cycle(painted), takes, strict=False):
+        os.link(source, take)
+    return takes
+
+
+def _page(takes: Sequence[Path]) -> PageShown:
+    distinct = takes[:_DISTINCT]
+    made = Thumbnails(takes[0].parent / "thumbnails").make(distinct)
+    uris = [f"data:image/jpeg;base64,{base64.b64encode(path.read_bytes()).decode()}" for path in made.values() if path]
+    frames = tuple(_frame(number, take, uris[number % len(uris)]) for number, take in enumerate(takes))
+    attempts = tuple(frame.attempts[0] for frame in frames)
+    run = RunShown(_START, attempts, 720, _PRICE_USD * len(frames), None)
+    return PageShown("Long", "long", _START, (SceneShown("one", "One", 0.0, frames),), (), (), run, (), "ledger.csv")
+
+
+def _frame(number: int, take: Path, thumbnail: str) -> FrameShown:
+    prompt = f"a harbor at dawn, view {number}"
+    return FrameShown(
+        number=number,
+        name=f"frame_{number:04d}",
+        key=f"{number:064x}",
+        scene="one",
+        shot="wide",
+        prompt=prompt,
+        caption=None,
+        width=1344,
+        height=768,
+        start_s=float(number),
+        hold_s=1.0,
+        price_usd=_PRICE_USD,
+        takes=(TakeShown(1, take.name, thumbnail, prompt, _PRICE_USD, 4.0),),
+        shown=1,
+        picked=False,
+        attempts=(AttemptShown(1, 1, "ok", 200, None, _PRICE_USD, _PRICE_USD, _START, 4.0),),
+    )
