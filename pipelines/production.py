@@ -63,9 +63,10 @@ async def _report(session: Session, record: RunRecord) -> Path | None:
     session.progress.stage = "writing the report"
     try:
         takes = record.takes or await session.find_takes()
-        # The report leads to the ledger.
-        await session.write_ledger()
-        return await asyncio.to_thread(write_report, session.plan, takes, session.desk.books, session.settings)
+        async with session.alone():
+            # The report leads to the ledger.
+            await session.write_ledger()
+            return await asyncio.to_thread(write_report, session.plan, takes, session.desk.books, session.settings)
     except StoryreelError as error:
         record.remarks.append(f"no report: {error}")
         return None

@@ -37,6 +37,8 @@ from pipelines.report.thumbnails import Thumbnails
 from pipelines.settings import Settings
 from pipelines.takes import FrameTakes, Takes
 
+# About twenty MiB of HTML.
+_MOST_EMBEDDED = 2000
 _MIMES = {
     "mp4": "video/mp4",
     "webm": "video/webm",
@@ -86,8 +88,12 @@ def gather_page(plan: Plan, takes: Takes, books: Books, settings: Settings, addr
     )
 
 
-def write_report(plan: Plan, takes: Takes, books: Books, settings: Settings) -> Path:
+def write_report(
+    plan: Plan, takes: Takes, books: Books, settings: Settings, *, most_embedded: int = _MOST_EMBEDDED
+) -> Path:
     """Write the contact sheet and `report.html` into a storyboard's folder; return the report's path.
+
+    For one run at a time. A report of more takes than `most_embedded` has their thumbnails beside it, and not in it.
 
     Raises:
         StorageError: a file could not be written.
@@ -95,12 +101,16 @@ def write_report(plan: Plan, takes: Takes, books: Books, settings: Settings) -> 
     folder = settings.output / plan.storyboard
     thumbnails = Thumbnails(folder / "thumbnails")
     made = thumbnails.make([take.path for frame in takes.frames for take in frame.takes])
+    thumbnails.prune(made)
     write_contact_sheet(plan.title, _sheet_scenes(plan, takes, made), folder)
-    addresses = Addresses(
-        picture=partial(relative_address, folder=folder),
-        thumbnail=lambda take: _data_uri(made.get(take)),
-        file=partial(relative_address, folder=folder),
-    )
+    beside = partial(relative_address, folder=folder)
+    small = _data_uri if len(made) <= most_embedded else beside
+
+    def thumbnail(take: Path) -> str:
+        path = made.get(take)
+        return small(path) if path else ""
+
+    addresses = Addresses(picture=beside, thumbnail=thumbnail, file=beside)
     path = folder / "report.html"
     write_atomic(path, render_report(gather_page(plan, takes, books, settings, addresses)).encode())
     return path
@@ -120,9 +130,7 @@ def _sheet_frame(frame: FrameTakes, made: Mapping[Path, Path | None]) -> SheetFr
     return SheetFrame(frame.frame.number, f"{frame.frame.shot} · {prompt}", made.get(shown.path) if shown else None)
 
 
-def _data_uri(thumbnail: Path | None) -> str:
-    if thumbnail is None:
-        return ""
+def _data_uri(thumbnail: Path) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(thumbnail.read_bytes()).decode()}"
 
 

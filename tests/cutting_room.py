@@ -16,6 +16,7 @@ from pipelines.direct import run_directly
 from pipelines.plan import Plan, plan_frames
 from pipelines.settings import Settings
 from pipelines.storyboard.loader import load_storyboard
+from pipelines.summary import RunSummary
 from pipelines.takes import Takes, look_for_takes
 
 BOARD = """
@@ -72,9 +73,13 @@ class Room:
     def film(self) -> bytes:
         return (self.folder / "pets.mp4").read_bytes()
 
+    async def rendered(self) -> RunSummary:
+        """Buy what the storyboard asks for; return what it came to."""
+        return await run_directly(load_storyboard(self.path), self.settings, None)
+
     def render(self) -> None:
-        """Buy what the storyboard asks for, from the embedded endpoint."""
-        asyncio.run(run_directly(load_storyboard(self.path), self.settings, None))
+        """Buy what the storyboard asks for."""
+        asyncio.run(self.rendered())
 
     @contextlib.contextmanager
     def open(self) -> Iterator["Room"]:
