@@ -106,8 +106,8 @@ def _serve_page(app: FastAPI, room: CuttingRoom) -> None:
     @app.get("/frames")
     async def frames(numbers: Annotated[str, Query(max_length=100_000)] = "") -> Response:
         """Return frames as data and as cards, and what stands above them."""
-        asked = [int(number) for number in numbers.split(",") if number.isascii() and number.isdecimal()]
-        found = [frame for number in asked[:_MOST_AT_ONCE] if (frame := room.frame(number))]
+        asked = {int(number) for number in numbers.split(",") if number.isascii() and number.isdecimal()}
+        found = room.frames(asked)
         answer = {
             "head": head_json(room.seen or await room.page()),
             "frames": [{"data": frame_json(frame), "card": render_card(frame)} for frame in found],

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
@@ -52,6 +52,12 @@ class _Watcher:
 
     events: "asyncio.Queue[Event | None]" = field(default_factory=lambda: asyncio.Queue(_MOST_UNREAD))
 
+    def tell(self, event: Event | None) -> None:
+        """Tell them something; None that there is nothing more to come."""
+        # Whoever does not read any more has gone without a word.
+        with contextlib.suppress(asyncio.QueueFull):
+            self.events.put_nowait(event)
+
 
 class CuttingRoom:
     """One storyboard on the table. Enter it in the event loop that serves it; leaving it stops what is in the works.
@@ -94,14 +100,10 @@ class CuttingRoom:
     ) -> None:
         self._closing = True
         for watcher in self._watchers:
-            watcher.events.put_nowait(None)
+            watcher.tell(None)
         working, looking = self._tasks
         looking.cancel()
-        if self._brake:
-            # What is in flight is paid for.
-            self._brake.pull(
-                InterruptedRunError("the cutting room was closed"), patience_s=self._settings.stop_patience_s
-            )
+        self._stop()
         if self._progress is None:
             working.cancel()
         await asyncio.gather(working, looking, return_exceptions=True)
@@ -122,10 +124,10 @@ class CuttingRoom:
         self._page = await asyncio.to_thread(self._gather)
         return self._page
 
-    def frame(self, number: int) -> FrameShown | None:
-        """Return a frame as it was last gathered."""
-        frames = [frame for scene in self._page.scenes for frame in scene.frames] if self._page else []
-        return frames[number] if number < len(frames) else None
+    def frames(self, numbers: Collection[int]) -> list[FrameShown]:
+        """Return frames as they were last gathered; those that there are."""
+        scenes = self._page.scenes if self._page else ()
+        return [frame for scene in scenes for frame in scene.frames if frame.number in numbers]
 
     def quote(self, wish: Wish) -> Quote:
         """Price a wish.
@@ -204,22 +206,38 @@ class CuttingRoom:
         """Do what is asked, one run at a time, until the room is closed."""
         while not self._closing:
             more = await self._jobs.get()
-            watched = Watch()
-            self._progress = watched.progress
-            telling = asyncio.create_task(self._keep_telling(watched.progress))
-            watch.set(watched)
-            try:
-                await run_directly(self._board, self._settings, more, heeds_signals=False, opened=self._heed_brake)
-            except StoryreelError as error:
-                self._tell(Troubled(str(error)))
-            finally:
-                telling.cancel()
-                self._progress = self._brake = None
+            running = asyncio.create_task(self._run(more))
+            # Not awaited itself: whatever goes wrong in one run, the next one is still to come.
+            await asyncio.wait([running])
+            if error := running.exception():
+                known = isinstance(error, StoryreelError)
+                self._tell(
+                    Troubled(str(error) if known else f"this is a bug in storyreel: {error!r}; please report it")
+                )
             await self._tell_changes()
             self._tell(Progressed.idle())
 
+    async def _run(self, more: MoreTakes) -> None:
+        watched = Watch()
+        watch.set(watched)
+        self._progress = watched.progress
+        telling = asyncio.create_task(self._keep_telling(watched.progress))
+        try:
+            await run_directly(self._board, self._settings, more, heeds_signals=False, opened=self._heed_brake)
+        finally:
+            telling.cancel()
+            self._progress = self._brake = None
+
     def _heed_brake(self, session: Session) -> None:
         self._brake = session.brake
+        if self._closing:
+            self._stop()
+
+    def _stop(self) -> None:
+        """Send nothing new; what is in flight is paid for, and awaited."""
+        if self._brake:
+            closed = InterruptedRunError("the cutting room was closed")
+            self._brake.pull(closed, patience_s=self._settings.stop_patience_s)
 
     async def _keep_telling(self, progress: Progress) -> None:
         done = 0
@@ -265,9 +283,7 @@ class CuttingRoom:
 
     def _tell(self, event: Event) -> None:
         for watcher in self._watchers:
-            # Whoever does not read any more has gone without a word.
-            with contextlib.suppress(asyncio.QueueFull):
-                watcher.events.put_nowait(event)
+            watcher.tell(event)
 
 
 def _changes(before: PageShown, after: PageShown) -> Iterator[Event]:
