@@ -10,7 +10,8 @@ from pipelines.storyboard.expansion import prompt_flaw
 from pipelines.storyboard.values import did_you_mean
 
 MOST_AT_ONCE = 99
-_RANGE = re.compile(r"(\d{1,7})(?:\s*-\s*(\d{1,7}))?")
+# Also as the files are called: frame_0007.
+_RANGE = re.compile(r"(?:frame_)?(\d{1,7})(?:\s*-\s*(?:frame_)?(\d{1,7}))?")
 
 
 @dataclass(frozen=True, slots=True)

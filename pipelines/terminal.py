@@ -1,6 +1,8 @@
 """Runs the flow for a person at a terminal: a Prefect API to speak to, a display to watch, an answer in the end."""
 
 import asyncio
+import shutil
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,8 +89,19 @@ def _render(flow: Any, path: Path, options: Mapping[str, Any], console: Console)
     finally:
         watch.reset(token)
     if seen.summary:
-        console.print("\n".join(closing_lines(seen.summary)), highlight=False, markup=False, soft_wrap=True)
+        lines = closing_lines(seen.summary)
+        if seen.summary.video:
+            lines.append(f"  review  {_own_command()} review {path}: look, ask for other takes, pick")
+        console.print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
     return RenderResult(path, seen.summary, error)
+
+
+def _own_command() -> str:
+    """Return how to call storyreel again from here: by name, or where it lies beside this Python."""
+    if shutil.which("storyreel"):
+        return "storyreel"
+    path = Path(sys.executable).with_name("storyreel")
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 def _flow_parameters(options: Mapping[str, Any]) -> dict[str, Any]:

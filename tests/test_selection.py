@@ -31,6 +31,7 @@ PLAN = Plan("harbor", "Harbor", MODEL, FRAMES, (Timeline("Harbor", OUTPUT, (), (
         ("storm/wide,0", [0, 3]),
         ("arrival", [0, 1, 2]),
         ("0-3", [0, 1, 2, 3]),
+        ("frame_0001,frame_0002-frame_0003", [1, 2, 3]),
     ],
 )
 def test_frames_are_named_by_number_shot_and_scene(text: str, numbers: list[int]) -> None:

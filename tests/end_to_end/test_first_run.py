@@ -42,10 +42,10 @@ def test_a_first_run_says_nothing_that_a_friend_should_not_see(tmp_path: Path) -
 
     assert (done.returncode, done.stdout) == (0, "")
     said = done.stderr.splitlines()
-    closing = said[-5:]
+    *closing, review = said[-7:]
     assert said[0] == "starting Prefect, for the first time: about half a minute"
     assert all(
-        line.split(",")[0] in ("starting Prefect", "starting") or line.startswith("harbor: ") for line in said[:-5]
+        line.split(",")[0] in ("starting Prefect", "starting") or line.startswith("harbor: ") for line in said[:-7]
     )
     assert closing[0].startswith("harbor: completed in ")
     assert closing[1:] == [
@@ -53,7 +53,9 @@ def test_a_first_run_says_nothing_that_a_friend_should_not_see(tmp_path: Path) -
         "  cost    0.001304 USD, 0.04564 THB for 2 requests, simulated: sketches are free",
         "  film    outputs/harbor/harbor.mp4, 1.0 s",
         "  ledger  outputs/harbor/ledger.csv",
+        "  report  outputs/harbor/report.html",
     ]
+    assert review == f"  review  {BIN}/storyreel review harbor.yaml: look, ask for other takes, pick"
     assert imageio_ffmpeg.count_frames_and_secs(str(tmp_path / "outputs/harbor/harbor.mp4")) == (12, 1.0)
 
 
