@@ -61,7 +61,8 @@ async def test_the_account_names_the_report_and_links_to_it(tmp_path: Path) -> N
     await publish(replace(SUMMARY, report=report))
     after = await stored("storyreel-account"), await stored("storyreel-report")
 
-    assert ("Report" in before[0], before[1]) == (False, None)
+    # Another test's run may have left a link of its own.
+    assert ("Report" in before[0], report.as_uri() in (before[1] or "")) == (False, False)
     assert f"| Report | `{report}` |" in after[0]
     assert after[1] == f"[The report of harbor]({report.as_uri()})"
 
