@@ -42,9 +42,9 @@ def rows(folder: Path) -> Iterator[Row]:
         return
     takes = _linked_takes(folder / "reporting")
     report, naive, longer = (folder / "reporting" / name for name in ("report.html", "naive.html", "longer.html"))
-    report.write_text(render_report(_page(takes)))
+    report.write_text("".join(render_report(_page(takes))))
     naive.write_text("<!doctype html>" + "".join(f"<img src='{take.name}' width=230>" for take in takes))
-    longer.write_text(render_report(_page((takes * _MANY)[:_MANY])))
+    longer.write_text("".join(render_report(_page((takes * _MANY)[:_MANY]))))
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         opened_s, naive_s = (_opened_s(browser.new_page(), path) for path in (report, naive))

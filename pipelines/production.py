@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipelines.budget import Budgets
@@ -17,7 +17,7 @@ from pipelines.plan import FrameSpec, Plan
 from pipelines.progress import Progress
 from pipelines.quote import Quote, quote_takes, require_within_budget, run_retry_quota
 from pipelines.render import Failed, FrameBuyer, FrameOutcome, Postponed, Rendered, Reused
-from pipelines.reporting import write_report
+from pipelines.reporting import thumbnails_ahead, write_report
 from pipelines.selection import MoreTakes
 from pipelines.session import Session, ledger_path
 from pipelines.settings import Settings
@@ -91,8 +91,10 @@ async def _produce(session: Session, record: RunRecord, buy: Buy, *, more: MoreT
     record.quote = _quote(session, wanted, takes)
     session.progress.quote_usd = record.quote.price.usd
     require_within_budget(record.quote, await session.budget_room(), on_exceed=session.run.budgets.on_exceed)
-    async with Films(session.plan, session.store.folder, session.progress).working() as films:
-        record.outcomes = await _buy_missing(session, wanted, takes, buy, films)
+    folder = session.store.folder
+    async with Films(session.plan, folder, session.progress).working() as films:
+        with thumbnails_ahead(folder) as shrink:
+            record.outcomes = await _buy_missing(session, wanted, takes, buy, _Followers(films, shrink))
         # Another run may have died since this one began.
         await session.recover(session.plan.storyboard)
         async with session.alone():
@@ -142,15 +144,23 @@ def _quote(session: Session, wanted: tuple[FrameSpec, ...], takes: Takes) -> Quo
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Followers:
+    """Who works on takes as they come: the films, and what makes thumbnails of them."""
+
+    films: Films
+    shrink: Callable[[Path], None]
+
+
 async def _buy_missing(
-    session: Session, wanted: tuple[FrameSpec, ...], takes: Takes, buy: Buy, films: Films
+    session: Session, wanted: tuple[FrameSpec, ...], takes: Takes, buy: Buy, followers: "_Followers"
 ) -> list[FrameOutcome]:
     """Buy every take that is not bought; those that another run is buying are waited for.
 
     Whatever the film will show goes on to the films at once.
     """
     for take in takes.shown:
-        _hand_on(take, films)
+        _hand_on(take, followers.films)
     missing = tuple(spec for spec in wanted if spec.request_key not in takes.bought.takes)
     _expect(session.progress, wanted, takes)
     if not missing:
@@ -165,8 +175,10 @@ async def _buy_missing(
         async def buy_one(spec: FrameSpec) -> FrameOutcome:
             outcome = await buy(buyer, spec)
             path = session.store.find(spec.request_key) if isinstance(outcome, Rendered | Reused) else None
+            if path:
+                followers.shrink(path)
             if path and spec.take == 1 and spec.number not in showing:
-                _hand_on(Take(spec, path, spec.prompt, cost_usd=None), films)
+                _hand_on(Take(spec, path, spec.prompt, cost_usd=None), followers.films)
             return outcome
 
         return await _buy_in_rounds(session, missing, buy_one, line)

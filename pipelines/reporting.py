@@ -1,19 +1,23 @@
 """What the report and the cutting room show, gathered from the plan, the takes, the books and the films."""
 
 import base64
+import contextlib
+import hashlib
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
 from functools import partial
+from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
-from pipelines.files import write_atomic
+from pipelines.files import atomic_path
 from pipelines.films import film_path
 from pipelines.frames import Take
 from pipelines.ledger.account import storyboard_account
@@ -21,6 +25,7 @@ from pipelines.ledger.books import Books
 from pipelines.ledger.history import PastAttempt, attempts_of, budget_of_run
 from pipelines.ledger.records import AttemptStatus
 from pipelines.plan import Hold, Plan
+from pipelines.priority import yield_to_others
 from pipelines.report.contact_sheet import SheetFrame, SheetScene, contact_sheets, write_contact_sheet
 from pipelines.report.nouns import (
     AccountShown,
@@ -39,6 +44,9 @@ from pipelines.takes import FrameTakes, Takes
 
 # About twenty MiB of HTML.
 _MOST_EMBEDDED = 2000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# The mark stands in the head, before the style.
+_HEAD_BYTES = 4096
 _MIMES = {
     "mp4": "video/mp4",
     "webm": "video/webm",
@@ -93,7 +101,8 @@ def write_report(
 ) -> Path:
     """Write the contact sheet and `report.html` into a storyboard's folder; return the report's path.
 
-    For one run at a time. A report of more takes than `most_embedded` has their thumbnails beside it, and not in it.
+    For one run at a time. A report that would say the same as the one that is there is left as it is. One of more takes
+    than `most_embedded` has their thumbnails beside it.
 
     Raises:
         StorageError: a file could not be written.
@@ -104,16 +113,50 @@ def write_report(
     thumbnails.prune(made)
     write_contact_sheet(plan.title, _sheet_scenes(plan, takes, made), folder)
     beside = partial(relative_address, folder=folder)
-    small = _data_uri if len(made) <= most_embedded else beside
 
     def thumbnail(take: Path) -> str:
-        path = made.get(take)
-        return small(path) if path else ""
+        small = made.get(take)
+        return beside(small) if small else ""
 
-    addresses = Addresses(picture=beside, thumbnail=thumbnail, file=beside)
-    path = folder / "report.html"
-    write_atomic(path, render_report(gather_page(plan, takes, books, settings, addresses)).encode())
+    page = gather_page(plan, takes, books, settings, Addresses(picture=beside, thumbnail=thumbnail, file=beside))
+    path, mark = folder / "report.html", _mark_of(page)
+    if not _bears(path, mark):
+        embed = partial(_data_uri, folder) if len(made) <= most_embedded else str
+        with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+            file.writelines(render_report(page, embed=embed, mark=mark))
     return path
+
+
+def _mark_of(page: PageShown) -> str:
+    """Return what tells a report from all others but for when it was made."""
+    told = repr((version("storyreel"), replace(page, made_at=_EPOCH)))
+    return hashlib.sha256(told.encode(errors="surrogatepass")).hexdigest()
+
+
+def _bears(path: Path, mark: str) -> bool:
+    try:
+        with path.open("rb") as file:
+            return f'content="{mark}"'.encode() in file.read(_HEAD_BYTES)
+    except OSError:
+        return False
+
+
+@contextlib.contextmanager
+def thumbnails_ahead(folder: Path) -> Iterator[Callable[[Path], None]]:
+    """Make thumbnails while frames are still being bought: yield a function that is told of each take as it comes.
+
+    What is not made by the end of the block, or cannot be, is left to the report.
+    """
+    thumbnails = Thumbnails(folder / "thumbnails")
+
+    def tell(take: Path) -> None:
+        thread.submit(thumbnails.make, [take])
+
+    with ThreadPoolExecutor(1, "thumbnails-ahead", initializer=yield_to_others) as thread:
+        try:
+            yield tell
+        finally:
+            thread.shutdown(wait=False, cancel_futures=True)
 
 
 def _sheet_scenes(plan: Plan, takes: Takes, made: Mapping[Path, Path | None]) -> list[SheetScene]:
@@ -130,7 +173,8 @@ def _sheet_frame(frame: FrameTakes, made: Mapping[Path, Path | None]) -> SheetFr
     return SheetFrame(frame.frame.number, f"{frame.frame.shot} · {prompt}", made.get(shown.path) if shown else None)
 
 
-def _data_uri(thumbnail: Path) -> str:
+def _data_uri(folder: Path, address: str) -> str:
+    thumbnail = folder / unquote(address)
     return f"data:image/jpeg;base64,{base64.b64encode(thumbnail.read_bytes()).decode()}"
 
 

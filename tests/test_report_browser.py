@@ -22,7 +22,7 @@ def written(folder: Path, shown: PageShown) -> str:
     (folder / "takes").mkdir(exist_ok=True)
     for number, colour in enumerate(["teal", "olive", "purple"], 1):
         Image.new("RGB", (1344, 768), colour).save(folder / f"takes/{number}.png")
-    (folder / "report.html").write_text(render_report(shown), encoding="utf-8")
+    (folder / "report.html").write_text("".join(render_report(shown)), encoding="utf-8")
     return (folder / "report.html").as_uri()
 
 

@@ -9,8 +9,9 @@ from decimal import Decimal
 import pytest
 
 from pipelines.report.charts import HEIGHT, WIDTH, charts_of
-from pipelines.report.nouns import RunShown
-from pipelines.report.page import kinds_of, render_card, render_report
+from pipelines.report.nouns import PageShown, RunShown
+from pipelines.report.page import kinds_of, render_card
+from pipelines.report.page import render_report as rendered_parts
 from tests.report_samples import FAILED, PRICE_USD, REROLLED, RETRIED, START, attempt, frame, page
 
 HOSTILE = [
@@ -22,6 +23,11 @@ HOSTILE = [
     "line\u2028separator & ampersand",
     "<!--<script>",
 ]
+
+
+def render_report(shown: PageShown) -> str:
+    """Return the whole report."""
+    return "".join(rendered_parts(shown))
 
 
 @pytest.mark.parametrize("text", HOSTILE)

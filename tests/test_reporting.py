@@ -14,7 +14,7 @@ from pipelines.ledger.books import Books
 from pipelines.report.nouns import FrameShown, PageShown
 from pipelines.reporting import Addresses, gather_page, write_report
 from tests.conftest import serving
-from tests.cutting_room import BOARD, Room
+from tests.cutting_room import BOARD, Room, until
 
 IMAGE_USD = Decimal("0.000428")
 PLAIN = Addresses(picture=lambda path: path.name, thumbnail=lambda path: path.name, file=lambda path: path.name)
@@ -99,6 +99,7 @@ def test_every_take_is_told_with_its_number(room: Room) -> None:
     room.render()
     with room.open():
         assert room.reroll(1, count=2).status_code == 202
+        until(lambda: room.there()[1] == [1, 2, 3])
 
     [_, frame, _] = frames(room)
 
@@ -133,6 +134,20 @@ def test_very_many_thumbnails_lie_beside_the_report(room: Room) -> None:
 
     assert len(sources) == 3
     assert all((room.folder / source).is_file() for source in sources)
+
+
+def test_a_report_that_would_say_the_same_is_left(room: Room) -> None:
+    """A run that changes nothing writes nothing; one that buys a take does."""
+    room.render()
+    report = room.folder / "report.html"
+    before = report.stat().st_ino
+
+    room.render()
+    assert report.stat().st_ino == before
+    with room.open():
+        room.reroll(0)
+        until(lambda: room.there()[0] == [1, 2])
+    assert report.stat().st_ino != before
 
 
 def test_thumbnails_of_takes_that_are_no_longer_shown_go(room: Room) -> None:

@@ -2,9 +2,7 @@
 
 import asyncio
 import os
-import sys
 import tempfile
-import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +26,7 @@ from pipelines.film.probe import Film, read_animation, read_film
 from pipelines.film.segments import Segment, cut_segments
 from pipelines.film.sound import MixedSound, mixed_sound
 from pipelines.plan import Timeline
+from pipelines.priority import yield_to_others
 from pipelines.storyboard.board import Output
 from pipelines.storyboard.presets import encoding_of
 
@@ -36,7 +35,6 @@ __all__ = ["Cutter", "Film", "assemble_film", "cut_film", "require_encoder"]
 # The picture of each frame by its number: all of them, or those that are there.
 Frames = Sequence[Path] | Mapping[int, Path]
 
-_NICENESS = 10
 _MOST_WORKERS = 8
 # What may be in the works at once, in pixels: pictures of 33 million each must not be eight at a time.
 _PIXELS_AT_WORK = 40_000_000
@@ -98,7 +96,7 @@ class Cutter:
         self._ready: set[Path] = set()
         self._workers = _workers(timeline)
         self._room = asyncio.Semaphore(self._workers)
-        self._threads = ThreadPoolExecutor(self._workers, "painter", initializer=_yield_to_others)
+        self._threads = ThreadPoolExecutor(self._workers, "painter", initializer=yield_to_others)
         self._locks: defaultdict[Path, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._drawings = Drawings(timeline.output, kept=_drawings(timeline, self._workers))
         self._mixing = asyncio.Lock()
@@ -271,12 +269,6 @@ def _drawings(timeline: Timeline, workers: int) -> int:
     each_bytes = size.width * size.height * 3 // 2 * (4 if moving else 1)
     # A transition needs two at a time.
     return max(workers + 1, min(_DRAWINGS_BYTES // each_bytes, _MOST_DRAWINGS))
-
-
-def _yield_to_others() -> None:
-    """Let whoever buys frames meanwhile go first; where threads have no priority of their own, all go alike."""
-    if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
 
 
 def _time_limit_s(timeline: Timeline) -> float:

@@ -5,7 +5,7 @@ import functools
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from decimal import Decimal
 from importlib.resources import files
@@ -18,16 +18,25 @@ from pipelines.pricing import plain
 from pipelines.report.charts import HEIGHT, WIDTH, charts_of
 from pipelines.report.nouns import AttemptShown, FrameShown, PageShown, TakeShown
 
+_PARTS_AT_ONCE = 200
 # What would end a script element, or a line in old JavaScript.
 _UNSAFE_IN_SCRIPT = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 
 
-def render_report(page: PageShown) -> str:
-    """Return the report: one HTML file with style, script and thumbnails in it; films and pictures lie beside it."""
+def render_report(page: PageShown, *, embed: Callable[[str], str] = str, mark: str = "") -> Iterator[str]:
+    """Yield the report in parts: one HTML file with style and script in it; films and pictures lie beside it.
+
+    Args:
+        page: what it says.
+        embed: makes what stands for a thumbnail's address in the file: a data URI of it, or the address itself.
+        mark: for whoever wants to tell later what the report was made of.
+    """
     style, script = read_asset("page.css"), read_asset("page.js")
-    return _render(
+    yield from _rendered(
         "report.html.j2",
         page,
+        embed,
+        mark=mark,
         style=Markup(style),  # noqa: S704 - our own
         script=Markup(script),  # noqa: S704 - our own
         # The page's own style and script, and nobody else's (Content Security Policy, "hash-source").
@@ -40,13 +49,12 @@ def render_report(page: PageShown) -> str:
 
 def render_room(page: PageShown) -> str:
     """Return the cutting room's page; its style and scripts are served beside it."""
-    return _render("room.html.j2", page)
+    return "".join(_rendered("room.html.j2", page, str))
 
 
 def render_card(frame: FrameShown, *, alive: bool = True) -> str:
     """Return one frame's card."""
-    macros: Any = _environment().get_template("macros.html.j2").module
-    return str(macros.card(frame, alive))
+    return str(_macros().card(frame, alive, str))
 
 
 def read_asset(name: str) -> str:
@@ -54,7 +62,7 @@ def read_asset(name: str) -> str:
     return files("pipelines.report").joinpath("assets", name).read_text(encoding="utf-8")
 
 
-def frame_json(frame: FrameShown) -> dict[str, Any]:
+def frame_json(frame: FrameShown, embed: Callable[[str], str] = str) -> dict[str, Any]:
     """Return a frame as the page's script wants it."""
     return {
         "number": frame.number,
@@ -68,7 +76,7 @@ def frame_json(frame: FrameShown) -> dict[str, Any]:
         "start": frame.start_s,
         "shown": frame.shown,
         "picked": frame.picked,
-        "takes": [_take_json(take, shown=take.number == frame.shown) for take in frame.takes],
+        "takes": [_take_json(take, embed, shown=take.number == frame.shown) for take in frame.takes],
         "attempts": [_attempt_json(attempt) for attempt in frame.attempts],
     }
 
@@ -95,15 +103,15 @@ def kinds_of(frame: FrameShown) -> list[str]:
     return [kind for kind, is_so in named.items() if is_so]
 
 
-def _render(template: str, page: PageShown, **more: Any) -> str:
+def _rendered(template: str, page: PageShown, embed: Callable[[str], str], **more: Any) -> Iterator[str]:
     frames = [frame for scene in page.scenes for frame in scene.frames]
-    data = [frame_json(frame) for frame in frames]
-    return (
+    stream = (
         _environment()
         .get_template(template)
-        .render(
+        .stream(
             page=page,
             frames=frames,
+            embed=embed,
             charts=charts_of(page.run) if page.run else (),
             width=WIDTH,
             height=HEIGHT,
@@ -111,10 +119,21 @@ def _render(template: str, page: PageShown, **more: Any) -> str:
                 kind: sum(kind in kinds_of(frame) for frame in frames)
                 for kind in ("failed", "missing", "retried", "rerolled")
             },
-            data=_script_json(data),
+            data=_data(frames, embed),
             **more,
         )
     )
+    stream.enable_buffering(_PARTS_AT_ONCE)
+    yield from stream
+
+
+def _data(frames: Iterable[FrameShown], embed: Callable[[str], str]) -> Iterator[Markup]:
+    """Yield the frames as a JSON array, one at a time."""
+    before = "["
+    for frame in frames:
+        yield _script_text(before + json.dumps(frame_json(frame, embed), ensure_ascii=False, separators=(",", ":")))
+        before = ","
+    yield _script_text("]" if before == "," else "[]")
 
 
 @functools.cache
@@ -135,12 +154,12 @@ def _macros() -> Any:
     return _environment().get_template("macros.html.j2").module
 
 
-def _take_json(take: TakeShown, *, shown: bool) -> dict[str, Any]:
+def _take_json(take: TakeShown, embed: Callable[[str], str], *, shown: bool) -> dict[str, Any]:
     return {
         "number": take.number,
         "picture": take.picture,
         # The frame's card bears that of the one that is shown: data URIs are long.
-        "thumbnail": "" if shown else take.thumbnail,
+        "thumbnail": embed(take.thumbnail) if take.thumbnail and not shown else "",
         "prompt": take.prompt,
         "cost": _usd(take.cost_usd),
         "latency": take.latency_s,
@@ -160,8 +179,7 @@ def _attempt_json(attempt: AttemptShown) -> dict[str, Any]:
     }
 
 
-def _script_json(value: object) -> Markup:
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+def _script_text(text: str) -> Markup:
     for character, escaped in _UNSAFE_IN_SCRIPT.items():
         text = text.replace(character, escaped)
     return Markup(text)  # noqa: S704 - nothing in it can end the script element any more

@@ -1,0 +1,13 @@
+"""Threads that work in the background, behind whoever buys frames."""
+
+import os
+import sys
+import threading
+
+_NICENESS = 10
+
+
+def yield_to_others() -> None:
+    """Let other threads go first from now on; where threads have no priority of their own, all go alike."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
