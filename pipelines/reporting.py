@@ -119,17 +119,18 @@ def write_report(
         return beside(small) if small else ""
 
     page = gather_page(plan, takes, books, settings, Addresses(picture=beside, thumbnail=thumbnail, file=beside))
-    path, mark = folder / "report.html", _mark_of(page)
+    embedded = len(made) <= most_embedded
+    path, mark = folder / "report.html", _mark_of(page, embedded=embedded)
     if not _bears(path, mark):
-        embed = partial(_data_uri, folder) if len(made) <= most_embedded else str
+        embed = partial(_data_uri, folder) if embedded else str
         with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as file:
             file.writelines(render_report(page, embed=embed, mark=mark))
     return path
 
 
-def _mark_of(page: PageShown) -> str:
+def _mark_of(page: PageShown, *, embedded: bool) -> str:
     """Return what tells a report from all others but for when it was made."""
-    told = repr((version("storyreel"), replace(page, made_at=_EPOCH)))
+    told = repr((version("storyreel"), embedded, replace(page, made_at=_EPOCH)))
     return hashlib.sha256(told.encode(errors="surrogatepass")).hexdigest()
 
 
