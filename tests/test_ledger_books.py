@@ -346,6 +346,37 @@ def test_threads_that_open_new_books_at_once_all_succeed(tmp_path: Path) -> None
         assert table_rows(books, meta, "schema_version") == [(SCHEMA_VERSION,)]
 
 
+def test_books_that_another_is_just_making_are_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite refuses the switch to its write-ahead log at once there, whatever its timeout."""
+    with closing(_being_made(tmp_path)) as other:
+        pauses = []
+
+        def pause(seconds: float) -> None:
+            pauses.append(seconds)
+            other.execute("COMMIT")
+
+        monkeypatch.setattr("time.sleep", pause)
+        with opened(tmp_path) as books:
+            assert table_rows(books, meta, "schema_version") == [(SCHEMA_VERSION,)]
+
+    assert len(pauses) == 1
+
+
+@pytest.mark.usefixtures("impatient")
+def test_books_that_another_never_gets_made_are_an_error(tmp_path: Path) -> None:
+    """The wait has an end."""
+    with closing(_being_made(tmp_path)), pytest.raises(BooksError, match=f"database is locked; {CURE}$"):
+        Books(url_of(tmp_path))
+
+
+def _being_made(folder: Path) -> sqlite3.Connection:
+    """Return a connection that is in the middle of making books."""
+    connection = sqlite3.connect(folder / "storyreel.db", isolation_level=None)
+    connection.execute("CREATE TABLE begun (x)")
+    connection.execute("BEGIN IMMEDIATE")
+    return connection
+
+
 # Whether there are any
 
 

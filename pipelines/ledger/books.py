@@ -14,6 +14,7 @@ from pipelines.ledger.migrations import migrate
 from pipelines.ledger.schema import SCHEMA_VERSION, meta, metadata
 
 _BUSY_TIMEOUT_S = 30
+_SWITCH_PAUSE_S = 0.01
 # The server ends what a suspended machine left open, so that nobody waits for its lock for ever.
 _SERVER_BOUNDS = {
     "connect_timeout": 10,
@@ -166,11 +167,23 @@ def _open_engine_to_read(url: str) -> Engine:
 def _set_up_sqlite(dbapi_connection: sqlite3.Connection, _: object) -> None:
     # We say BEGIN ourselves: sqlite3 would start transactions late, and take the write lock later still.
     dbapi_connection.isolation_level = None
-    cursor = dbapi_connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
+    _switch_to_wal(dbapi_connection)
     # FULL: a commit that returned survives a power cut; WAL's usual NORMAL may lose the last ones.
-    cursor.execute("PRAGMA synchronous=FULL")
-    cursor.close()
+    dbapi_connection.execute("PRAGMA synchronous=FULL")
+
+
+def _switch_to_wal(dbapi_connection: sqlite3.Connection) -> None:
+    # Where another just makes the same switch in a new file, SQLite says at once that it is locked, whatever timeout
+    # the connection has: https://www.sqlite.org/c3ref/busy_handler.html
+    deadline = time.monotonic() + _BUSY_TIMEOUT_S
+    while True:
+        try:
+            dbapi_connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as exc:
+            if exc.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
+                raise
+        time.sleep(_SWITCH_PAUSE_S)
 
 
 def _begin_sqlite(connection: Connection) -> None:
