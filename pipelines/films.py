@@ -7,6 +7,7 @@ from pathlib import Path
 from pipelines.files import write_atomic
 from pipelines.film.assembly import Cutter, Film
 from pipelines.film.captions import srt_text
+from pipelines.film.painting import ReadFrame, read_frame
 from pipelines.plan import Plan, Timeline
 from pipelines.progress import Progress
 from pipelines.storyboard.presets import encoding_of
@@ -15,12 +16,12 @@ from pipelines.storyboard.presets import encoding_of
 class Films:
     """Cuts the films of a plan into its folder. Enter it, tell it of frames as they come, and let it cut."""
 
-    def __init__(self, plan: Plan, folder: Path, progress: Progress) -> None:
+    def __init__(self, plan: Plan, folder: Path, progress: Progress, *, read: ReadFrame = read_frame) -> None:
         self._plan = plan
         self._folder = folder
         self._progress = progress
         self._segments = folder / "segments"
-        self._cutters = [Cutter(timeline, self._segments, told=self._told) for timeline in plan.timelines]
+        self._cutters = [Cutter(timeline, self._segments, told=self._told, read=read) for timeline in plan.timelines]
         progress.pieces = sum(map(len, self._cutters))
 
     def _told(self) -> None:

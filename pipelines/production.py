@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from pipelines.plan import FrameSpec, Plan
 from pipelines.progress import Progress
 from pipelines.quote import Quote, quote_takes, require_within_budget, run_retry_quota
 from pipelines.render import Failed, FrameBuyer, FrameOutcome, Postponed, Rendered, Reused
-from pipelines.reporting import thumbnails_ahead, write_report
+from pipelines.reporting import ThumbnailsAhead, write_report
 from pipelines.selection import MoreTakes
 from pipelines.session import Session, ledger_path
 from pipelines.settings import Settings
@@ -91,10 +91,8 @@ async def _produce(session: Session, record: RunRecord, buy: Buy, *, more: MoreT
     record.quote = _quote(session, wanted, takes)
     session.progress.quote_usd = record.quote.price.usd
     require_within_budget(record.quote, await session.budget_room(), on_exceed=session.run.budgets.on_exceed)
-    folder = session.store.folder
-    async with Films(session.plan, folder, session.progress).working() as films:
-        with thumbnails_ahead(folder) as shrink:
-            record.outcomes = await _buy_missing(session, wanted, takes, buy, _Followers(films, shrink))
+    async with _following(session) as followers:
+        record.outcomes = await _buy_missing(session, wanted, takes, buy, followers)
         # Another run may have died since this one began.
         await session.recover(session.plan.storyboard)
         async with session.alone():
@@ -102,9 +100,9 @@ async def _produce(session: Session, record: RunRecord, buy: Buy, *, more: MoreT
             pictures = await _lay_frames(session, record.takes)
             error = frames_error(session.plan, record, stopped_by=session.brake.error)
             if len(pictures) == len(session.plan.frames) and not isinstance(error, InterruptedRunError):
-                record.films = await _assemble(session, films, pictures)
+                record.films = await _assemble(session, followers.films, pictures)
                 if otio:
-                    films.write_otio([session.store.frame(spec) for spec in session.plan.frames])
+                    followers.films.write_otio([session.store.frame(spec) for spec in session.plan.frames])
     if error:
         raise error
 
@@ -146,21 +144,36 @@ def _quote(session: Session, wanted: tuple[FrameSpec, ...], takes: Takes) -> Quo
 
 @dataclass(frozen=True, slots=True)
 class _Followers:
-    """Who works on takes as they come: the films, and what makes thumbnails of them."""
+    """Who works on takes as they come: the films, and the thumbnails."""
 
     films: Films
-    shrink: Callable[[Path], None]
+    thumbnails: ThumbnailsAhead
+
+    def arrived(self, take: Take) -> None:
+        """Hand on a take that the film will show, unless it has to be redrawn first, when frames are laid."""
+        with contextlib.suppress(OSError):
+            if is_as_asked(take):
+                self.films.arrived(take.spec.number, take.path)
+
+
+@contextlib.asynccontextmanager
+async def _following(session: Session) -> AsyncIterator[_Followers]:
+    """Encode and shrink in the background, for as long as the block lasts."""
+    with ThumbnailsAhead(session.store) as thumbnails:
+        films = Films(session.plan, session.store.folder, session.progress, read=thumbnails.read_frame)
+        async with films.working():
+            yield _Followers(films, thumbnails)
 
 
 async def _buy_missing(
-    session: Session, wanted: tuple[FrameSpec, ...], takes: Takes, buy: Buy, followers: "_Followers"
+    session: Session, wanted: tuple[FrameSpec, ...], takes: Takes, buy: Buy, followers: _Followers
 ) -> list[FrameOutcome]:
     """Buy every take that is not bought; those that another run is buying are waited for.
 
     Whatever the film will show goes on to the films at once.
     """
     for take in takes.shown:
-        _hand_on(take, followers.films)
+        followers.arrived(take)
     missing = tuple(spec for spec in wanted if spec.request_key not in takes.bought.takes)
     _expect(session.progress, wanted, takes)
     if not missing:
@@ -175,10 +188,10 @@ async def _buy_missing(
         async def buy_one(spec: FrameSpec) -> FrameOutcome:
             outcome = await buy(buyer, spec)
             path = session.store.find(spec.request_key) if isinstance(outcome, Rendered | Reused) else None
-            if path:
-                followers.shrink(path)
             if path and spec.take == 1 and spec.number not in showing:
-                _hand_on(Take(spec, path, spec.prompt, cost_usd=None), followers.films)
+                followers.arrived(Take(spec, path, spec.prompt, cost_usd=None))
+            elif path:
+                followers.thumbnails.arrived(path)
             return outcome
 
         return await _buy_in_rounds(session, missing, buy_one, line)
@@ -209,13 +222,6 @@ async def _buy_in_rounds(
             await session.brake.pause(_POLL_OTHER_RUNS_S)
             await session.recover(session.plan.storyboard)
     return done
-
-
-def _hand_on(take: Take, films: Films) -> None:
-    """Tell the films of a take; one that has to be redrawn waits until frames are laid."""
-    with contextlib.suppress(OSError):
-        if is_as_asked(take):
-            films.arrived(take.spec.number, take.path)
 
 
 async def _lay_frames(session: Session, takes: Takes) -> list[Path]:

@@ -20,7 +20,7 @@ from pipelines.film.encoding import encoder_arguments
 from pipelines.film.ffmpeg import require_encoder
 from pipelines.film.identity import film_identity, frame_identity, identity_mark, mark_end, read_identity
 from pipelines.film.joining import Reel, join_pieces
-from pipelines.film.painting import Drawings, Painter, require_size
+from pipelines.film.painting import Drawings, Painter, ReadFrame, read_frame, require_size
 from pipelines.film.pieces import Craft, encode_piece
 from pipelines.film.probe import Film, read_animation, read_film
 from pipelines.film.segments import Segment, cut_segments
@@ -81,13 +81,21 @@ class Cutter:
     Pieces are kept in a folder under the hash of all that went into them, so that no piece is encoded twice.
     """
 
-    def __init__(self, timeline: Timeline, folder: Path, *, told: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        timeline: Timeline,
+        folder: Path,
+        *,
+        told: Callable[[], None] = lambda: None,
+        read: ReadFrame = read_frame,
+    ) -> None:
         """Prepare to cut a film.
 
         Args:
             timeline: what to cut.
             folder: where its pieces are kept.
             told: called for each segment whose piece is there.
+            read: reads a frame; called from several threads at once.
         """
         self._timeline = timeline
         self._folder = folder
@@ -98,7 +106,7 @@ class Cutter:
         self._room = asyncio.Semaphore(self._workers)
         self._threads = ThreadPoolExecutor(self._workers, "painter", initializer=yield_to_others)
         self._locks: defaultdict[Path, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._drawings = Drawings(timeline.output, kept=_drawings(timeline, self._workers))
+        self._drawings = Drawings(timeline.output, kept=_drawings(timeline, self._workers), read=read)
         self._mixing = asyncio.Lock()
         self._crafting = asyncio.Lock()
         self._craft: Craft | None = None

@@ -26,6 +26,8 @@ from pipelines.storyboard.board import Background, Output
 
 Plane = npt.NDArray[np.uint8]
 Box = tuple[float, float, float, float]
+# Reads a frame, to its end, as RGB; see `read_frame`.
+ReadFrame = Callable[[Path], Image.Image]
 
 # What Pillow raises for broken files: it has no class of its own.
 _UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
@@ -82,8 +84,9 @@ class _Canvas:
 class Drawings:
     """Frames drawn for one film, the latest few kept at hand: a hold and the transitions around it share one."""
 
-    def __init__(self, output: Output, *, kept: int) -> None:
+    def __init__(self, output: Output, *, kept: int, read: ReadFrame) -> None:
         self._output = output
+        self._read = read
         self._most = kept
         self._kept: OrderedDict[tuple[Path, bool], Future[Picture]] = OrderedDict()
         self._lock = threading.Lock()
@@ -105,7 +108,7 @@ class Drawings:
                 self._kept.popitem(last=False)
         if ours:
             try:
-                canvas = _stretched(read_frame(frame), self._output)
+                canvas = _stretched(self._read(frame), self._output)
                 drawing.set_result(canvas.drawn(self._output.size, times=_OVERSAMPLING if moving else 1))
             except Exception as exc:  # noqa: BLE001 - handed on to all who wait for it
                 # Whoever asks next shall look again: the frame may have been mended.
@@ -206,8 +209,13 @@ def _stretched(picture: Image.Image, output: Output) -> _Canvas:
         scale = max(size.width / width, size.height / height)
         side, top = (width - size.width / scale) / 2, (height - size.height / scale) / 2
         box = (side, top, width - side, height - top)
-    light, blue, red = picture.convert("RGB", _video_matrix()).split()
-    return _Canvas(light, blue.reduce(2), red.reduce(2), box)
+    video = cv2.transform(np.asarray(picture), _VIDEO)
+    light = Image.fromarray(cv2.extractChannel(video, 0))
+    # Colour is halved from whole pairs: the last pixel of an odd side stands for two.
+    video = cv2.copyMakeBorder(video, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
+    halved = cv2.resize(video, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    blue, red = (Image.fromarray(cv2.extractChannel(halved, channel)) for channel in (1, 2))
+    return _Canvas(light, blue, red, box)
 
 
 def _contained(picture: Image.Image, size: Size, background: Background) -> Image.Image:
@@ -243,10 +251,13 @@ def _seen(drawn: Plane, through: Window) -> Plane:
     return np.asarray(seen, np.uint8)
 
 
-def _video_matrix() -> tuple[float, ...]:
+def _video_matrix() -> npt.NDArray[np.float64]:
     """Return what makes of RGB limited-range BT.709 (ITU-R BT.709-6, 3.2 and 3.4), with blue and red differences."""
     red, green, blue = _LIGHT
     light = [219 / 255 * share for share in _LIGHT]
     to_blue = [224 / 255 * share / (2 * (1 - blue)) for share in (-red, -green, 1 - blue)]
     to_red = [224 / 255 * share / (2 * (1 - red)) for share in (1 - red, -green, -blue)]
-    return (*light, 16, *to_blue, 128, *to_red, 128)
+    return np.array([[*light, 16], [*to_blue, 128], [*to_red, 128]])
+
+
+_VIDEO = _video_matrix()
