@@ -26,6 +26,7 @@ class Encoding(Noun):
         crf, max_crf: the quality that is taken by default, and the coarsest; None where the encoder has no such knob.
         pixel_format: what the encoder is given.
         arguments: further ones, to encode a piece.
+        passing: still further ones, for a piece that nobody sees for longer than a transition.
         piece: ffmpeg's name of the format in which a piece is kept.
         join: arguments that make the film of its pieces; `-c:v copy` where they need no second encoding.
         audio, subtitles: arguments and codec for these; None where the format has no room for them.
@@ -38,6 +39,7 @@ class Encoding(Noun):
     max_crf: int | None = None
     pixel_format: Text = "yuv420p"
     arguments: tuple[Text, ...] = ()
+    passing: tuple[Text, ...] = ()
     piece: Literal["h264", "nut"] = "nut"
     join: tuple[Text, ...]
     audio: tuple[Text, ...] | None = ("-c:a", "aac", "-b:a", "192k")
