@@ -3,6 +3,7 @@
 import asyncio
 import random
 import sys
+import time
 from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
@@ -15,14 +16,29 @@ from starlette.routing import Route
 
 from pipelines.flux.wire import bill_headers, parse_request
 from pipelines.pricing import PRICE_LIST
+from pipelines.server.accounts import Limiter, Statistics
 from pipelines.server.engines import SKETCH_MODEL
 
 
-def build_gallery(pictures: Sequence[bytes], latency_s: tuple[float, float]) -> Starlette:
-    """Return the application; pictures are handed out in turn, whatever is asked for."""
+def build_gallery(pictures: Sequence[bytes], latency_s: tuple[float, float], rate_limit: int) -> Starlette:
+    """Return the application; pictures are handed out in turn, whatever is asked for.
+
+    Args:
+        pictures: PNGs.
+        latency_s: how long an answer takes, at least and at most.
+        rate_limit: requests in any 60 s; 0 for no limit.
+    """
     numbers, rng = count(), random.Random(0)
+    limiter, statistics = Limiter(rate_limit, time.monotonic), Statistics(time.monotonic)
 
     async def answer(request: Request) -> Response:
+        statistics.arrived()
+        refused = limiter.refuse("anybody")
+        response = JSONResponse({"error": "Rate limited"}, 429) if refused else await show(request)
+        statistics.answered(response.status_code)
+        return response
+
+    async def show(request: Request) -> Response:
         asked = parse_request(await request.json())
         picture = pictures[next(numbers) % len(pictures)]
         await asyncio.sleep(rng.uniform(*latency_s))
@@ -31,13 +47,13 @@ def build_gallery(pictures: Sequence[bytes], latency_s: tuple[float, float]) -> 
         return Response(picture, headers=bill, media_type="image/png")
 
     async def stats(_: Request) -> Response:
-        return JSONResponse({})
+        return JSONResponse(statistics.as_json())
 
     return Starlette(routes=[Route("/_stats", stats), Route("/{path:path}", answer, methods=["POST"])])
 
 
 if __name__ == "__main__":
-    port, folder, fastest_s, slowest_s = sys.argv[1:]
+    port, folder, fastest_s, slowest_s, limit = sys.argv[1:]
     painted = [path.read_bytes() for path in sorted(Path(folder).glob("*.png"))]
-    app = build_gallery(painted, (float(fastest_s), float(slowest_s)))
+    app = build_gallery(painted, (float(fastest_s), float(slowest_s)), int(limit))
     uvicorn.run(app, port=int(port), log_config=None)

@@ -87,10 +87,11 @@ def flux_server(*options: str) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def gallery_server(pictures: Path, latency_s: tuple[float, float]) -> Iterator[str]:
+def gallery_server(pictures: Path, latency_s: tuple[float, float], *, rate_limit: int = 0) -> Iterator[str]:
     """Serve the pictures of a folder as the FLUX API would, in a process of its own; yield its address."""
     port = free_port()
     command = [str(BIN / "python"), "-m", "benchmarks.gallery", str(port), str(pictures), *map(str, latency_s)]
+    command.append(str(rate_limit))
     with _serving(command, port) as url:
         yield url
 

@@ -1,5 +1,7 @@
 """What a user would otherwise do: the loop of flux-api.md, and Prefect's own map with its own rate limit."""
 
+import asyncio
+import resource
 import sys
 import time
 
@@ -47,18 +49,24 @@ def _map(url: str, requests: int) -> None:
     print(time.perf_counter() - started)
 
 
-def _nothing() -> None:
-    from prefect import flow
+def _tasks(count: int) -> None:
+    from prefect import flow, task
 
-    @flow
-    def nothing() -> None:
+    @task(persist_result=False)
+    async def nothing() -> None:
         return
 
-    nothing()
+    @flow
+    async def nothings() -> None:
+        await asyncio.gather(*(nothing() for _ in range(count)))
+
+    asyncio.run(nothings())
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    print(usage.ru_utime + usage.ru_stime)
 
 
 if __name__ == "__main__":
     if sys.argv[1] == "map":
         _map(sys.argv[2], int(sys.argv[3]))
     else:
-        _nothing()
+        _tasks(int(sys.argv[2]))

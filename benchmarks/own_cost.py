@@ -1,4 +1,4 @@
-"""Run the storyreel command in this process; at its end, say on stderr what processor time it took, without children's.
+"""Run the storyreel command in this process; at its end, say what processor time it took, without children's.
 
 `python -m benchmarks.own_cost render board.yaml ...`
 """
@@ -13,7 +13,7 @@ def main() -> None:
     """Run the command that is given."""
     exit_code = run(sys.argv[1:])
     usage = resource.getrusage(resource.RUSAGE_SELF)
-    print(usage.ru_utime + usage.ru_stime, file=sys.stderr)
+    print(usage.ru_utime + usage.ru_stime)
     sys.exit(exit_code)
 
 
