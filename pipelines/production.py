@@ -64,8 +64,6 @@ async def _report(session: Session, record: RunRecord) -> Path | None:
     try:
         takes = record.takes or await session.find_takes()
         async with session.alone():
-            # The report leads to the ledger.
-            await session.write_ledger()
             return await asyncio.to_thread(write_report, session.plan, takes, session.desk.books, session.settings)
     except StoryreelError as error:
         record.remarks.append(f"no report: {error}")

@@ -72,6 +72,8 @@ class Addresses:
 
 def relative_address(path: Path, *, folder: Path) -> str:
     """Return the address of a file as a page in `folder` names it."""
+    with contextlib.suppress(ValueError):
+        return quote(path.relative_to(folder).as_posix())
     return quote(Path(os.path.relpath(path, folder)).as_posix())
 
 

@@ -43,7 +43,6 @@ from pipelines.plan import FrameSpec, Plan, another_take
 from pipelines.progress import Progress
 from pipelines.render import Bounds, Conduct, FrameBuyer
 from pipelines.server.config import ServerConfig
-from pipelines.server.running import serve_in_thread
 from pipelines.settings import Settings
 from pipelines.takes import Takes, find_takes
 
@@ -285,6 +284,9 @@ def _endpoint(settings: Settings, *, seed: int) -> Iterator[Endpoint]:
         token = settings.api_token
         yield Endpoint(settings.endpoint, token.get_secret_value() if token else None)
         return
+    # A web framework, which most runs do without.
+    from pipelines.server.running import serve_in_thread
+
     with serve_in_thread(ServerConfig(rate_limit=settings.rate_limit, seed=seed)) as url:
         yield Endpoint(url, local=True)
 
