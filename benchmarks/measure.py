@@ -55,6 +55,12 @@ def run(command: Sequence[str], *, cwd: Path | None = None, env: dict[str, str] 
     return Cost(wall_s, _mib(usage), stdout.decode(), stderr.decode())
 
 
+def own_processor_s() -> float:
+    """Return the processor time that this process took so far, without children's, in seconds."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
 def paired(first: Sequence[str], second: Sequence[str], *, rounds: int) -> tuple[float, float, float]:
     """Run two commands in turn; return their median wall times and the median ratio, first over second."""
     pairs = [(run(first).wall_s, run(second).wall_s) for _ in range(rounds)]
@@ -90,8 +96,8 @@ def flux_server(*options: str) -> Iterator[str]:
 def gallery_server(pictures: Path, latency_s: tuple[float, float], *, rate_limit: int = 0) -> Iterator[str]:
     """Serve the pictures of a folder as the FLUX API would, in a process of its own; yield its address."""
     port = free_port()
-    command = [str(BIN / "python"), "-m", "benchmarks.gallery", str(port), str(pictures), *map(str, latency_s)]
-    command.append(str(rate_limit))
+    serving = (str(port), str(pictures), *map(str, latency_s), str(rate_limit))
+    command = [str(BIN / "python"), "-m", "benchmarks.gallery", *serving]
     with _serving(command, port) as url:
         yield url
 

@@ -1,13 +1,12 @@
 """What a user would otherwise do: the loop of flux-api.md, and Prefect's own map with its own rate limit."""
 
 import asyncio
-import resource
 import sys
 import time
 
 import httpx
 
-from benchmarks.measure import BIN, run
+from benchmarks.measure import BIN, own_processor_s, run
 
 _RATE_LIMIT_NAME = "naive-flux"
 
@@ -61,8 +60,7 @@ def _tasks(count: int) -> None:
         await asyncio.gather(*(nothing() for _ in range(count)))
 
     asyncio.run(nothings())
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    print(usage.ru_utime + usage.ru_stime)
+    print(own_processor_s())
 
 
 if __name__ == "__main__":

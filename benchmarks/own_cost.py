@@ -3,17 +3,16 @@
 `python -m benchmarks.own_cost render board.yaml ...`
 """
 
-import resource
 import sys
 
+from benchmarks.measure import own_processor_s
 from pipelines.cli import run
 
 
 def main() -> None:
     """Run the command that is given."""
     exit_code = run(sys.argv[1:])
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    print(usage.ru_utime + usage.ru_stime)
+    print(own_processor_s())
     sys.exit(exit_code)
 
 

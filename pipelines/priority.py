@@ -1,13 +1,14 @@
-"""Threads that work in the background, behind whoever buys frames."""
+"""Work in the background, behind whoever buys frames."""
 
 import os
 import sys
 import threading
 
-_NICENESS = 10
+# Of threads and of children (see `nice`, 0 to 19).
+NICENESS = 10
 
 
 def yield_to_others() -> None:
     """Let other threads go first from now on; where threads have no priority of their own, all go alike."""
     if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)

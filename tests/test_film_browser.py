@@ -1,7 +1,6 @@
 """The film plays in a browser: Chromium shows the right picture at any time, before and after every join."""
 
 import io
-import shutil
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from fractions import Fraction
@@ -17,9 +16,9 @@ from pipelines.aspect import Size
 from pipelines.film.assembly import cut_film
 from pipelines.plan import Timeline
 from pipelines.storyboard.board import Motion, MotionType
+from tests.browser import CHROMIUM, needs_chromium
 from tests.film_samples import COLOURS, flat_frames, timeline_of
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 SIZE = Size(320, 192)
 NAMES = ["red", "green", "blue", "white", "purple"]
 PAGE = '<body style="margin:0"><video src="film.mp4" width="320" height="192" muted></video>'
@@ -40,7 +39,7 @@ PLAY = """async () => {
   return {times, errors: video.error && video.error.message, duration: video.duration};
 }"""
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
+pytestmark = needs_chromium
 
 
 def moving_timeline() -> Timeline:

@@ -48,10 +48,10 @@ def encoder_arguments(output: Output, *, passing: bool = False) -> list[str]:
     """
     encoding = encoding_of(output.codec)
     quality = ["-crf", str(_crf(output, encoding, passing=passing))] if encoding.crf is not None else []
+    further = encoding.passing if passing else ()
     return [
         *("-fps_mode", "cfr", "-r", rate(output.fps), "-pix_fmt", encoding.pixel_format, "-threads", "1"),
-        *("-c:v", encoding.encoder, *encoding.arguments, *quality),
-        *(*(encoding.passing if passing else ()), "-f", encoding.piece),
+        *("-c:v", encoding.encoder, *encoding.arguments, *quality, *further, "-f", encoding.piece),
     ]
 
 

@@ -19,11 +19,9 @@ from pipelines.film.mixing import mixed, xfade_filters
 from pipelines.film.painting import Painter, stacked
 from pipelines.film.segments import Crossing, Morph, Segment, Stay
 from pipelines.film.smoothing import key_rate, smoothing_filters
+from pipelines.priority import NICENESS
 from pipelines.storyboard.board import CaptionStyle, Output
 from pipelines.storyboard.transitions import OWN
-
-# Encoding yields to whoever buys frames meanwhile.
-_NICENESS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +154,6 @@ async def _encoder(
     arguments = [*feed.reading, "-filter_complex", graph, *encoding]
     threads = craft.threads
     async with fed_ffmpeg(
-        arguments, feed.chunks, folder=folder, stdout=stdout, niceness=_NICENESS, threads=threads
+        arguments, feed.chunks, folder=folder, stdout=stdout, niceness=NICENESS, threads=threads
     ) as process:
         yield process.stdout

@@ -129,11 +129,11 @@ def _rendered(template: str, page: PageShown, embed: Callable[[str], str], **mor
 
 def _data(frames: Iterable[FrameShown], embed: Callable[[str], str]) -> Iterator[Markup]:
     """Yield the frames as a JSON array, one at a time."""
-    before = "["
-    for frame in frames:
-        yield _script_text(before + json.dumps(frame_json(frame, embed), ensure_ascii=False, separators=(",", ":")))
-        before = ","
-    yield _script_text("]" if before == "," else "[]")
+    yield Markup("[")
+    for index, frame in enumerate(frames):
+        text = json.dumps(frame_json(frame, embed), ensure_ascii=False, separators=(",", ":"))
+        yield _script_text(f",{text}" if index else text)
+    yield Markup("]")
 
 
 @functools.cache
