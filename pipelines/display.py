@@ -1,7 +1,7 @@
 """What a person sees of a run: a live display on a terminal, plain lines elsewhere. All of it on stderr."""
 
+import queue
 import threading
-import time
 from collections.abc import Sequence
 from types import TracebackType
 
@@ -51,23 +51,31 @@ class PlainDisplay:
     def __init__(self, progress: Progress, console: Console) -> None:
         self._progress = progress
         self._console = console
-        self._over = threading.Event()
+        # The run says its lines here; printing them, to a pipe that nobody reads perhaps, is not its affair.
+        self._said: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._print, name="display", daemon=True)
 
     def __enter__(self) -> None:
+        self._say()
+        self._progress.listen(self._say)
         self._thread.start()
 
     def __exit__(self, *_: object) -> None:
-        self._over.set()
+        self._said.put(None)
         self._thread.join()
 
+    def _say(self) -> None:
+        self._said.put(line(self._progress))
+
     def _print(self) -> None:
-        stage, printed = "", 0.0
-        while not self._over.wait(1 / _REFRESH_HZ):
-            now = time.monotonic()
-            if self._progress.stage != stage or now - printed > _LINE_EVERY_S:
-                stage, printed = self._progress.stage, now
-                self._console.print(line(self._progress), highlight=False, markup=False, soft_wrap=True)
+        while (said := self._next_line()) is not None:
+            self._console.print(said, highlight=False, markup=False, soft_wrap=True)
+
+    def _next_line(self) -> str | None:
+        try:
+            return self._said.get(timeout=_LINE_EVERY_S)
+        except queue.Empty:
+            return line(self._progress)
 
 
 def display_for(progress: Progress, console: Console) -> LiveDisplay | PlainDisplay:

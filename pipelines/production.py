@@ -60,7 +60,7 @@ async def carry_out(
 
 async def _report(session: Session, record: RunRecord) -> Path | None:
     """Write what people look at; a run that has come to its end is not undone by a report that cannot be written."""
-    session.progress.stage = "writing the report"
+    session.progress.enter("writing the report")
     try:
         takes = record.takes or await session.find_takes()
         async with session.alone():
@@ -177,7 +177,7 @@ async def _buy_missing(
     if not missing:
         return []
     await session.note_takes(takes)
-    session.progress.stage = "buying frames"
+    session.progress.enter("buying frames")
     showing = {take.spec.number for take in takes.shown}
     line = Line(session.settings.concurrency)
     quota = run_retry_quota(len(missing), configured=session.settings.retry_quota)
@@ -224,7 +224,7 @@ async def _buy_in_rounds(
 
 async def _lay_frames(session: Session, takes: Takes) -> list[Path]:
     """Lay the numbered frames of every frame that has a take; return where the films find their pictures."""
-    session.progress.stage = "laying frames"
+    session.progress.enter("laying frames")
     store = session.store
 
     def lay() -> list[Path]:
@@ -237,6 +237,6 @@ async def _lay_frames(session: Session, takes: Takes) -> list[Path]:
 
 async def _assemble(session: Session, films: Films, pictures: list[Path]) -> list[Film]:
     """Cut the films; give up at once when the run is stopped, for nothing is paid for here."""
-    session.progress.stage = "assembling the film"
+    session.progress.enter("assembling the film")
     cutting = films.cut(pictures)
     return await (cutting if session.brake.pulled else session.brake.unless_pulled(cutting))

@@ -26,6 +26,8 @@ class SceneProgress:
 class Progress:
     """Counters that a run keeps and a watcher reads; both live in one process.
 
+    Counters are looked at now and then; a stage may be over before anybody looks, so listeners are told of each.
+
     Attributes:
         stage: what the run is doing, in words.
         frames, reused, to_buy: the storyboard's frames, those that were bought before, those to buy.
@@ -63,6 +65,17 @@ class Progress:
     simulated: bool = False
     clock: Callable[[], float] = time.monotonic
     _sent: deque[float] = field(default_factory=deque)
+    _listeners: list[Callable[[], None]] = field(default_factory=list)
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Have a listener called at each stage that the run comes to, in the run's thread: it must not block."""
+        self._listeners.append(listener)
+
+    def enter(self, stage: str) -> None:
+        """Come to another stage, and tell whoever listens."""
+        self.stage = stage
+        for listener in self._listeners:
+            listener()
 
     def expect(self, scenes: Iterable[str]) -> None:
         """Note the storyboard's frames by the names of their scenes, in its order."""

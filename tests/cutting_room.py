@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import json
 import threading
 import time
@@ -117,9 +118,10 @@ class Room:
             thread = threading.Thread(target=listener.read, args=(answer,), daemon=True)
             thread.start()
             try:
+                # The room has said what is in the works: from here on it misses nothing.
+                listener.wait_for("progress")
                 yield listener
             finally:
-                listener.over = True
                 with contextlib.suppress(httpx.HTTPError):
                     answer.close()
 
@@ -129,7 +131,6 @@ class Listener:
 
     def __init__(self) -> None:
         self.told: list[tuple[str, Any]] = []
-        self.over = False
 
     def read(self, answer: httpx.Response) -> None:
         kind = ""
@@ -143,6 +144,11 @@ class Listener:
 
     def kinds(self) -> list[str]:
         return [kind for kind, _ in self.told]
+
+    def stages(self) -> list[str]:
+        """Return what the room was doing, in order, each stage once; empty while it had nothing to do."""
+        told = [data["stage"] for kind, data in self.told if kind == "progress"]
+        return [stage for stage, _ in itertools.groupby(told)]
 
     def wait_for(self, kind: str) -> Any:
         """Wait until this was told; return its data."""

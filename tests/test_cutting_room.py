@@ -177,17 +177,18 @@ def test_a_reroll_brings_takes_and_a_pick_brings_another_film(room: Room) -> Non
     """Whoever watches is told of each step; the first take stays."""
     with room.listening() as page:
         assert room.reroll(1, count=2).status_code == 202
-        until(lambda: room.there() == [[1], [1, 2, 3], [1]])
+        until(lambda: page.stages().count("") == 2)
+        assert room.there() == [[1], [1, 2, 3], [1]]
         film = room.film()
-        until(lambda: page.told[-1] == ("progress", page.told[-1][1]) and not page.told[-1][1]["stage"])
 
         assert room.post("picks", {"key": room.keys[1], "take": 3}).status_code == 202
-        until(lambda: room.film() != film)
+        until(lambda: page.stages().count("") == 3)
 
     assert room.shown() == [1, 3, 1]
+    assert room.film() != film
     assert ("changed", {"numbers": [1]}) in page.told
-    stages = [data["stage"] for kind, data in page.told if kind == "progress"]
-    assert {"buying frames", "assembling the film", ""} <= set(stages)
+    cutting = ["laying frames", "assembling the film", "writing the report", ""]
+    assert page.stages() == ["", "starting", "buying frames", *cutting, "starting", *cutting]
 
 
 def test_a_take_of_another_prompt_can_be_asked(room: Room) -> None:
@@ -267,7 +268,7 @@ def test_closing_the_room_keeps_what_is_in_flight(tmp_path: Path) -> None:
         room = Room(tmp_path, endpoint=url, model="sketch")
         with room.open(), room.listening() as page:
             room.reroll(0)
-            until(lambda: any(kind == "progress" and data["stage"] == "buying frames" for kind, data in page.told))
+            until(lambda: "buying frames" in page.stages())
 
     assert room.there() == [[1], [], []]
 

@@ -196,22 +196,29 @@ def test_the_display_suits_the_console() -> None:
 
 
 def test_lines_are_printed_as_the_stage_changes() -> None:
-    """Each stage once."""
-    progress, printed = Progress(stage="one"), threading.Event()
+    """Each stage once, however short it is."""
+    progress, paper = Progress(stage="one"), io.StringIO()
+    with PlainDisplay(progress, Console(file=paper)):
+        progress.enter("two")
+        progress.enter("three")
+
+    assert paper.getvalue().split() == ["one", "two", "three"]
+
+
+def test_a_long_stage_is_told_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its figures as they are then."""
+    monkeypatch.setattr("pipelines.display._LINE_EVERY_S", 0.001)
+    progress, again = Progress(stage="one"), threading.Event()
 
     class Paper(io.StringIO):
         def write(self, text: str) -> int:
-            printed.set()
+            if "two" in text:
+                again.set()
             return super().write(text)
 
-    paper = Paper()
-    with PlainDisplay(progress, Console(file=paper)):
-        assert printed.wait(10)
-        printed.clear()
+    with PlainDisplay(progress, Console(file=Paper())):
         progress.stage = "two"
-        assert printed.wait(10)
-
-    assert paper.getvalue().split() == ["one", "two"]
+        assert again.wait(10)
 
 
 def test_a_live_display_leaves_nothing_behind() -> None:

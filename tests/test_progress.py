@@ -149,6 +149,17 @@ def test_how_far_it_is_goes_into_the_books(progress: Progress) -> None:
     assert progress.standing == Standing("buying frames", 2, 1, 1, 1, 0, 3, 0, 720, None)
 
 
+def test_listeners_are_told_of_each_stage_as_it_comes(progress: Progress) -> None:
+    """However short it is: nobody has to look at the right moment."""
+    progress.enter("starting")
+    heard: list[str] = []
+    progress.listen(lambda: heard.append(progress.stage))
+    progress.enter("buying frames")
+    progress.enter("laying frames")
+
+    assert (heard, progress.stage) == (["buying frames", "laying frames"], "laying frames")
+
+
 def test_recent_rates_are_of_whole_slices_from_the_first_request_on(progress: Progress, clock: Seconds) -> None:
     """Two seconds each; the one that has just begun is not shown yet."""
     progress.rate_limit = 720

@@ -173,12 +173,11 @@ class CuttingRoom:
             self._jobs.put_nowait(MoreTakes())
 
     async def events(self) -> AsyncIterator[Event]:
-        """Yield what happens from now on, first what is in the works; ends as the room is closed."""
+        """Yield what is in the works, if anything, then what happens from now on; ends as the room is closed."""
         watcher = _Watcher()
         self._watchers.add(watcher)
         try:
-            if self._progress:
-                yield _progressed(self._progress)
+            yield _progressed(self._progress) if self._progress else Progressed.idle()
             while not self._closing and (event := await watcher.events.get()) is not None:
                 yield event
         finally:
@@ -220,8 +219,10 @@ class CuttingRoom:
     async def _run(self, more: MoreTakes) -> None:
         watched = Watch()
         watch.set(watched)
-        self._progress = watched.progress
-        telling = asyncio.create_task(self._keep_telling(watched.progress))
+        self._progress = progress = watched.progress
+        self._tell(_progressed(progress))
+        progress.listen(lambda: self._tell(_progressed(progress)))
+        telling = asyncio.create_task(self._keep_telling(progress))
         try:
             await run_directly(self._board, self._settings, more, heeds_signals=False, opened=self._heed_brake)
         finally:
@@ -242,11 +243,11 @@ class CuttingRoom:
     async def _keep_telling(self, progress: Progress) -> None:
         done = 0
         while True:
+            await asyncio.sleep(_TICK_S)
             self._tell(_progressed(progress))
             if progress.bought != done:
                 done = progress.bought
                 await self._tell_changes()
-            await asyncio.sleep(_TICK_S)
 
     async def _look_around(self) -> None:
         """Notice what others do: an edited storyboard, a run or a pick in a terminal."""
