@@ -17,13 +17,14 @@ from pipelines.plan import FrameSpec, Plan
 from pipelines.progress import Progress
 from pipelines.quote import Quote, quote_takes, require_within_budget, run_retry_quota
 from pipelines.render import Failed, FrameBuyer, FrameOutcome, Postponed, Rendered, Reused
-from pipelines.reporting import ThumbnailsAhead, write_report
+from pipelines.reporting import write_report
 from pipelines.selection import MoreTakes
 from pipelines.session import Session, ledger_path
 from pipelines.settings import Settings
 from pipelines.storyboard.board import Storyboard
 from pipelines.summary import RunRecord, RunSummary, frames_error, summarize, watch
 from pipelines.takes import Takes
+from pipelines.thumbnails_ahead import ThumbnailsAhead
 
 _POLL_OTHER_RUNS_S = 1.0
 

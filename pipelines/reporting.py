@@ -6,7 +6,6 @@ import hashlib
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -15,22 +14,16 @@ from functools import partial
 from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
-from typing import Self
 from urllib.parse import quote, unquote
 
-from PIL import Image
-
-from pipelines.errors import StorageError
 from pipelines.files import atomic_path
-from pipelines.film.painting import read_frame
 from pipelines.films import film_path
-from pipelines.frames import FrameStore, Take
+from pipelines.frames import Take
 from pipelines.ledger.account import storyboard_account
 from pipelines.ledger.books import Books
 from pipelines.ledger.history import PastAttempt, attempts_of, budget_of_run
 from pipelines.ledger.records import AttemptStatus
 from pipelines.plan import Hold, Plan
-from pipelines.priority import yield_to_others
 from pipelines.report.contact_sheet import SheetFrame, SheetScene, contact_sheets, write_contact_sheet
 from pipelines.report.nouns import (
     AccountShown,
@@ -147,43 +140,6 @@ def _bears(path: Path, mark: str) -> bool:
             return f'content="{mark}"'.encode() in file.read(_HEAD_BYTES)
     except OSError:
         return False
-
-
-class ThumbnailsAhead:
-    """Makes thumbnails while frames are still being bought, in a thread of its own.
-
-    What is not made by the end of the block, or cannot be, is left to the report.
-    """
-
-    def __init__(self, store: FrameStore) -> None:
-        self._takes = store.takes
-        self._thumbnails = Thumbnails(store.folder / "thumbnails")
-        self._thread = ThreadPoolExecutor(1, "thumbnails-ahead", initializer=yield_to_others)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._thread.shutdown(wait=False, cancel_futures=True)
-
-    def arrived(self, take: Path) -> None:
-        """Take note of a take that nobody else is going to read."""
-        self._thread.submit(self._thumbnails.make, [take])
-
-    def read_frame(self, path: Path) -> Image.Image:
-        """Read a frame for the film; if it is a take, its thumbnail is made on the way. For any thread.
-
-        Raises:
-            FilmError: it cannot be read.
-        """
-        changed_ns = 0
-        with contextlib.suppress(OSError):
-            changed_ns = path.stat().st_mtime_ns
-        picture = read_frame(path)
-        if path.parent == self._takes:
-            with contextlib.suppress(StorageError):
-                self._thumbnails.make_of(path, picture, changed_ns=changed_ns)
-        return picture
 
 
 def _sheet_scenes(plan: Plan, takes: Takes, made: Mapping[Path, Path | None]) -> list[SheetScene]:

@@ -6,7 +6,7 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -21,7 +21,7 @@ from pipelines.film.ffmpeg import require_encoder
 from pipelines.film.identity import film_identity, frame_identity, identity_mark, mark_end, read_identity
 from pipelines.film.joining import Reel, join_pieces
 from pipelines.film.painting import Drawings, Painter, ReadFrame, read_frame, require_size
-from pipelines.film.pieces import Craft, encode_piece
+from pipelines.film.pieces import Craft, Piece, batches, encode_batch
 from pipelines.film.probe import Film, read_animation, read_film
 from pipelines.film.segments import Segment, cut_segments
 from pipelines.film.sound import MixedSound, mixed_sound
@@ -40,6 +40,8 @@ _MOST_WORKERS = 8
 _PIXELS_AT_WORK = 40_000_000
 _DRAWINGS_BYTES = 128 << 20
 _MOST_DRAWINGS = 96
+# One encoder for so many segments at most: the others of the pool shall have something to do as well.
+_MOST_TOGETHER = 16
 
 
 def assemble_film(timeline: Timeline, frames: Sequence[Path], target: Path) -> Film:
@@ -106,7 +108,10 @@ class Cutter:
         self._room = asyncio.Semaphore(self._workers)
         self._threads = ThreadPoolExecutor(self._workers, "painter", initializer=yield_to_others)
         self._locks: defaultdict[Path, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._drawings = Drawings(timeline.output, kept=_drawings(timeline, self._workers), read=read)
+        kept = _drawings(timeline, self._workers)
+        self._drawings = Drawings(timeline.output, kept=kept, read=read)
+        # No more than can be painted without drawing a frame twice.
+        self._most_together = max(1, min(_MOST_TOGETHER, kept // self._workers))
         self._mixing = asyncio.Lock()
         self._crafting = asyncio.Lock()
         self._craft: Craft | None = None
@@ -206,11 +211,14 @@ class Cutter:
         """Encode every segment whose piece is not there; the first failure ends it."""
         for piece in filter(Path.is_file, pieces):
             self._note(piece)
-        missing = iter([number for number, piece in enumerate(pieces) if not piece.is_file()])
+        missing: asyncio.PriorityQueue[int] = asyncio.PriorityQueue()
+        for number, piece in enumerate(pieces):
+            if not piece.is_file():
+                missing.put_nowait(number)
 
         async def encode() -> None:
-            for number in missing:
-                await self._encode(self._segments[number], frames)
+            while not missing.empty():
+                await self._encode(self._share_of(missing, missing.get_nowait()), frames)
 
         try:
             async with asyncio.TaskGroup() as group:
@@ -222,20 +230,31 @@ class Cutter:
 
     async def _encode_early(self) -> None:
         while True:
-            segment = self._segments[await self._complete.get()]
+            share = self._share_of(self._complete, await self._complete.get())
             with suppress(FilmError, StorageError):
-                await self._encode(segment, self._present)
+                await self._encode(share, self._present)
 
-    async def _encode(self, segment: Segment, frames: Frames) -> None:
-        """Encode a segment, unless somebody has, or does at this moment."""
-        path = self._path(segment, frames)
-        async with self._locks[path], self._room:
-            if not path.is_file():
-                craft = await self._crafted()
-                painter = Painter(self._drawings, frames)
-                with storage_errors(path), tempfile.TemporaryDirectory(prefix="storyreel-") as folder:
-                    await encode_piece(segment, path, craft=craft, painter=painter, folder=Path(folder))
-            self._note(path)
+    def _share_of(self, ready: asyncio.PriorityQueue[int], first: int) -> list[Segment]:
+        """Return a segment that is ready, and what else of it one worker should take on now."""
+        count = min(self._most_together, (ready.qsize() + 1) // self._workers)
+        return [self._segments[number] for number in (first, *(ready.get_nowait() for _ in range(count - 1)))]
+
+    async def _encode(self, segments: Sequence[Segment], frames: Frames) -> None:
+        """Encode segments, but for those that somebody has encoded, or does at this moment."""
+        pieces = {path: Piece(segment, path) for segment in segments for path in [self._path(segment, frames)]}
+        async with AsyncExitStack() as held:
+            # In one order, so that two workers never wait for each other.
+            for path in sorted(pieces):
+                await held.enter_async_context(self._locks[path])
+            await held.enter_async_context(self._room)
+            missing = [piece for path, piece in pieces.items() if not path.is_file()]
+            if missing:
+                craft, painter = await self._crafted(), Painter(self._drawings, frames)
+                for batch in batches(missing, craft):
+                    with storage_errors(self._folder), tempfile.TemporaryDirectory(prefix="storyreel-") as folder:
+                        await encode_batch(batch, craft=craft, painter=painter, folder=Path(folder), told=self._note)
+            for path in pieces:
+                self._note(path)
 
     def _note(self, path: Path) -> None:
         if path not in self._ready:

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from PIL import Image, ImageFilter, ImageOps, UnidentifiedImageError
 
 from pipelines.aspect import Fit, Size
+from pipelines.damage import DAMAGE
 from pipelines.errors import FilmError
 from pipelines.film.motion import Window, window
 from pipelines.film.segments import Shown
@@ -29,8 +30,6 @@ Box = tuple[float, float, float, float]
 # Reads a frame, to its end, as RGB; see `read_frame`.
 ReadFrame = Callable[[Path], Image.Image]
 
-# What Pillow raises for broken files: it has no class of its own.
-_UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 # ITU-R BT.709: red's, green's and blue's share of the light.
 _LIGHT = (0.2126, 0.7152, 0.0722)
 _BICUBIC = Image.Resampling.BICUBIC
@@ -151,7 +150,7 @@ def read_frame(path: Path) -> Image.Image:
             # Pillow would cut grays of 16 bits off at 255.
             narrow = picture.point(lambda gray: gray / 257, "L") if picture.mode.startswith("I") else picture
             return narrow.convert("RGB")
-    except _UNREADABLE as exc:
+    except DAMAGE as exc:
         raise _unreadable(path, exc) from exc
 
 
@@ -165,7 +164,7 @@ def require_size(frames: Iterable[Path], size: Size) -> None:
         try:
             with Image.open(frame, formats=["PNG"]) as picture:
                 found = Size(*picture.size)
-        except _UNREADABLE as exc:
+        except DAMAGE as exc:
             raise _unreadable(frame, exc) from exc
         if found != size:
             raise FilmError(

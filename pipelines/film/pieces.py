@@ -1,12 +1,14 @@
-"""A segment becomes a piece of encoded film: painted in a thread, piped into ffmpeg, written whole or not at all."""
+"""Segments become pieces of encoded film: painted in a thread, piped into ffmpeg, written whole or not at all."""
 
 import contextlib
 from asyncio import StreamReader
 from asyncio.subprocess import DEVNULL, PIPE
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import accumulate, chain
 from pathlib import Path
 
 from pipelines.errors import FilmError
@@ -35,6 +37,14 @@ class Craft:
 
 
 @dataclass(frozen=True, slots=True)
+class Piece:
+    """A segment to encode, and the file that it becomes."""
+
+    segment: Segment
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
 class _Feed:
     """What goes into an encoder: raw pictures in chunks, how they come, and what ffmpeg makes of them."""
 
@@ -43,29 +53,55 @@ class _Feed:
     filters: list[str]
 
 
-async def encode_piece(segment: Segment, target: Path, *, craft: Craft, painter: Painter, folder: Path) -> None:
-    """Encode a segment to `target`, whole or not at all.
+class _EndedEarlyError(Exception):
+    """ffmpeg wrote less than it was asked for."""
+
+
+def batches(pieces: Iterable[Piece], craft: Craft) -> list[list[Piece]]:
+    """Put together the pieces that one encoder can make: it starts in the time in which it encodes several pictures."""
+    alone: list[list[Piece]] = []
+    alike: defaultdict[tuple[bool, bool], list[Piece]] = defaultdict(list)
+    for piece in pieces:
+        if craft.copies is not None and _can_be_cut_out(piece.segment):
+            alike[piece.segment.still, piece.segment.passing].append(piece)
+        else:
+            alone.append([piece])
+    return [*alike.values(), *alone]
+
+
+async def encode_batch(
+    batch: Sequence[Piece], *, craft: Craft, painter: Painter, folder: Path, told: Callable[[Path], None]
+) -> None:
+    """Encode pieces, each whole or not at all.
 
     Args:
-        segment: what to encode.
-        target: where the piece goes.
+        batch: what to encode; one of `batches`.
         craft: what all pieces of the film have in common.
-        painter: paints the frames that the segment names; nobody else's meanwhile.
+        painter: paints the frames that the segments name; nobody else's meanwhile.
         folder: an empty folder of ours to work in.
+        told: called with the path of each piece as soon as it is there.
 
     Raises:
         FilmError: a frame cannot be read, or ffmpeg failed.
-        StorageError: the piece could not be written.
+        StorageError: a piece could not be written.
     """
-    with atomic_path(target) as temporary:
-        if segment.still and craft.copies is not None:
-            await _encode_stills(segment, temporary, craft.copies, craft=craft, painter=painter, folder=folder)
-        else:
-            await _encode_all(segment, temporary, craft=craft, painter=painter, folder=folder)
+    if craft.copies is not None and _can_be_cut_out(batch[0].segment):
+        await _encode_together(batch, craft.copies, craft=craft, painter=painter, folder=folder, told=told)
+        return
+    for piece in batch:
+        with atomic_path(piece.path) as temporary:
+            await _encode_alone(piece.segment, temporary, craft=craft, painter=painter, folder=folder)
+        told(piece.path)
 
 
-async def _encode_all(segment: Segment, path: Path, *, craft: Craft, painter: Painter, folder: Path) -> None:
-    """Encode every video frame."""
+def _can_be_cut_out(segment: Segment) -> bool:
+    """Say whether a segment can be cut out of a longer stream: ffmpeg only encodes it, and need not key its middle."""
+    plain = all(isinstance(part, Stay) or (isinstance(part, Crossing) and part.type in OWN) for part in segment.parts)
+    return plain and (segment.still or segment.length <= KEYFRAME_EVERY)
+
+
+async def _encode_alone(segment: Segment, path: Path, *, craft: Craft, painter: Painter, folder: Path) -> None:
+    """Encode every video frame of a segment, by an ffmpeg that writes the file."""
     feed = _feed(segment, craft.output, painter)
     keyframes = ["-force_key_frames", f"expr:not(mod(n,{KEYFRAME_EVERY}))"]
     encoding = [*keyframes, *encoder_arguments(craft.output, passing=segment.passing), file_url(path)]
@@ -73,25 +109,54 @@ async def _encode_all(segment: Segment, path: Path, *, craft: Craft, painter: Pa
         pass
 
 
-async def _encode_stills(
-    segment: Segment, path: Path, copies: Copies, *, craft: Craft, painter: Painter, folder: Path
+async def _encode_together(
+    batch: Sequence[Piece],
+    copies: Copies,
+    *,
+    craft: Craft,
+    painter: Painter,
+    folder: Path,
+    told: Callable[[Path], None],
 ) -> None:
-    """Encode one picture for each hold, and let copies hold it."""
-    stays = [part for part in segment.parts if isinstance(part, Stay)]
-    chunks = (chunk for stay in stays for chunk in painter.picture(stay.shown).chunks())
-    feed = _Feed(chunks, raw_input(craft.output), [])
-    told = [(1, stay.caption) for stay in stays]
-    encoding = ["-force_key_frames", "expr:1", "-forced-idr", "1", *encoder_arguments(craft.output), "-"]
-    shown = 0
-    with path.open("wb") as piece:
-        async with _encoder(feed, told, encoding, craft=craft, folder=folder, stdout=PIPE) as stream:
-            assert stream is not None
-            async for still in access_units(stream):
-                copies.require_match(still)
-                piece.writelines(copies.hold(still, stays[shown].length))
-                shown += 1
-    if shown != len(stays):
-        raise FilmError(f"ffmpeg stopped after {shown} of {len(stays)} frames and gave no reason")
+    """Encode pieces one after another by one ffmpeg, and cut them out of its stream.
+
+    Of a hold that does not move one picture is encoded; copies hold it.
+    """
+    segments = [piece.segment for piece in batch]
+    still, passing = segments[0].still, segments[0].passing
+    paint = _each_once if still else _every_picture
+    feed = _Feed(chain.from_iterable(paint(segment, painter) for segment in segments), raw_input(craft.output), [])
+    captions = [(1 if still else length, text) for segment in segments for length, text in segment.captions]
+    starts = accumulate((segment.length for segment in segments[:-1]), initial=0)
+    keyframes = "1" if still else "+".join(f"eq(n,{start})" for start in starts)
+    forced = ["-force_key_frames", f"expr:{keyframes}", "-forced-idr", "1"]
+    encoding = [*forced, *encoder_arguments(craft.output, passing=passing), "-"]
+    made = 0
+    async with _encoder(feed, captions, encoding, craft=craft, folder=folder, stdout=PIPE) as stream:
+        assert stream is not None
+        pictures = access_units(stream)
+        # What ffmpeg itself has to say of its early end is raised as the block is left.
+        with contextlib.suppress(_EndedEarlyError):
+            for piece in batch:
+                with atomic_path(piece.path) as temporary:
+                    await _cut_out(piece.segment, pictures, temporary, copies)
+                told(piece.path)
+                made += 1
+    if made < len(batch):
+        raise FilmError(f"ffmpeg stopped after {made} of {len(batch)} pieces and gave no reason")
+
+
+async def _cut_out(segment: Segment, pictures: AsyncIterator[bytes], path: Path, copies: Copies) -> None:
+    """Write a segment's own pictures, the next ones of a stream."""
+    lengths = [part.length for part in segment.parts] if segment.still else [1] * segment.length
+    with path.open("wb") as file:
+        for number, length in enumerate(lengths):
+            picture = await anext(pictures, b"")
+            if not picture:
+                raise _EndedEarlyError
+            if number == 0:
+                copies.require_match(picture)
+            file.writelines(copies.hold(picture, length))
 
 
 def _feed(segment: Segment, output: Output, painter: Painter) -> _Feed:
@@ -103,6 +168,12 @@ def _feed(segment: Segment, output: Output, painter: Painter) -> _Feed:
             return _Feed(_keys(morph, painter), reading, smoothing_filters(morph, output))
         case _:
             return _Feed(_every_picture(segment, painter), raw_input(output), [])
+
+
+def _each_once(segment: Segment, painter: Painter) -> Iterator[memoryview]:
+    for part in segment.parts:
+        if isinstance(part, Stay):
+            yield from painter.picture(part.shown).chunks()
 
 
 def _every_picture(segment: Segment, painter: Painter) -> Iterator[memoryview]:

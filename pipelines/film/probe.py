@@ -10,6 +10,7 @@ from pathlib import Path
 from PIL import Image, ImageSequence
 
 from pipelines.aspect import Size
+from pipelines.damage import DAMAGE
 from pipelines.errors import FilmError
 from pipelines.film.ffmpeg import file_url, running_ffmpeg
 
@@ -116,7 +117,7 @@ def read_animation(path: Path, *, fps: Fraction, name: Path) -> Film:
             for picture in ImageSequence.Iterator(animation):
                 picture.load()
                 shown_ms += int(picture.info.get("duration", 0))
-    except (OSError, SyntaxError, ValueError) as exc:
+    except DAMAGE as exc:
         raise FilmError(f"{name}: cannot be read back: {exc}; render again") from exc
     video_frames = round(shown_ms * fps / 1000)
     return Film(name, video_frames, video_frames / fps, size, fps)

@@ -1,28 +1,21 @@
 """Is this body a whole, usable picture? Sniffed by its bytes, never by its label."""
 
-import struct
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from PIL import Image, ImageFile
+from PIL import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from pipelines.aspect import Size
+from pipelines.damage import DAMAGE
 
 MAX_PIXELS = 32 << 20
 # Photographs take a byte or two a pixel as PNG, sketches half a byte; with less than 1/20 something may be missing.
 _LEAST_SHARE = 20
-
-# What Pillow raises on damaged files; it documents no common base.
-_DAMAGE = (
-    OSError, SyntaxError, ValueError, EOFError, OverflowError, IndexError, KeyError, struct.error, zlib.error,
-    Image.DecompressionBombError,
-)  # fmt: skip
 
 
 class PictureFormat(StrEnum):
@@ -63,7 +56,7 @@ def inspect_picture(path: Path) -> Picture:
         size = _decode(path, picture_format)
     except UnusablePictureError:
         raise
-    except _DAMAGE as exc:
+    except DAMAGE as exc:
         raise UnusablePictureError(f"a damaged {picture_format.name}: {exc}") from exc
     return Picture(picture_format, size)
 

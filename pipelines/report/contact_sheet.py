@@ -14,10 +14,11 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
+from pipelines.damage import DAMAGE
 from pipelines.files import storage_errors, write_atomic
 from pipelines.fonts import Face
 from pipelines.report.lettering import cut_line, cut_lines, font
-from pipelines.report.thumbnails import THUMBNAIL_SIDE, UNREADABLE, fitting_size
+from pipelines.report.thumbnails import THUMBNAIL_SIDE, fitting_size
 
 COLUMNS = 5
 ROWS = 20
@@ -197,7 +198,7 @@ def _left(column: int) -> int:
 
 def _size(frame: SheetFrame) -> tuple[int, int]:
     if frame.thumbnail is not None:
-        with contextlib.suppress(*UNREADABLE), Image.open(frame.thumbnail, formats=["JPEG"]) as picture:
+        with contextlib.suppress(*DAMAGE), Image.open(frame.thumbnail, formats=["JPEG"]) as picture:
             return fitting_size(picture.size)
     return _CARD
 
@@ -253,7 +254,7 @@ def _draw_picture(sheet: Image.Image, draw: ImageDraw.ImageDraw, cell: Cell) -> 
 
 def _read(thumbnail: Path | None) -> Image.Image | None:
     if thumbnail is not None:
-        with contextlib.suppress(*UNREADABLE), Image.open(thumbnail, formats=["JPEG"]) as picture:
+        with contextlib.suppress(*DAMAGE), Image.open(thumbnail, formats=["JPEG"]) as picture:
             size = fitting_size(picture.size)
             rgb = picture.convert("RGB")
             return rgb if rgb.size == size else rgb.resize(size)
@@ -298,7 +299,7 @@ def _identity_of(page: Path) -> object:
     try:
         with Image.open(page, formats=["JPEG"]) as sheet:
             return sheet.info.get("comment")
-    except UNREADABLE:
+    except DAMAGE:
         return None
 
 

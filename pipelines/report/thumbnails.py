@@ -7,14 +7,13 @@ fraction of their size at once; a PNG has to be read to its end.
 import io
 import os
 import secrets
-import struct
-import zlib
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from PIL import Image
 
+from pipelines.damage import DAMAGE
 from pipelines.files import storage_errors
 
 # The longest side, in pixels.
@@ -25,11 +24,6 @@ _QUALITY = 80
 # Larger pictures are shrunk by whole numbers first, to no less than one and a half times the size. Measured at
 # 1024x1024: 50 dB from one that is not, in six tenths of the time.
 _GAP = 1.5
-# What Pillow raises on files that are no picture, or no whole one; it documents no common base.
-UNREADABLE = (
-    OSError, SyntaxError, ValueError, EOFError, OverflowError, IndexError, KeyError, struct.error, zlib.error,
-    Image.DecompressionBombError,
-)  # fmt: skip
 _END_OF_JPEG = b"\xff\xd9"
 
 
@@ -56,8 +50,24 @@ class Thumbnails:
         if wanting:
             # Pillow decodes and shrinks without keeping other threads waiting.
             with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="thumbnails") as pool:
-                made.update(zip(wanting, pool.map(self._make, wanting), strict=True))
+                made.update(zip(wanting, pool.map(self.make_one, wanting), strict=True))
         return made
+
+    def make_one(self, take: Path) -> Path | None:
+        """Make the thumbnail of a take anew; return it, None where the take cannot be read as a picture.
+
+        Raises:
+            StorageError: it could not be written.
+        """
+        try:
+            # Looked at before the picture is read: should it be replaced meanwhile, the thumbnail is of an older one.
+            changed_ns = take.stat().st_mtime_ns
+            thumbnail = _shrunk(take)
+        except DAMAGE:
+            return None
+        path = self.path(take)
+        _write(path, thumbnail, changed_ns)
+        return path
 
     def make_of(self, take: Path, picture: Image.Image, *, changed_ns: int) -> None:
         """Make the thumbnail of a take that somebody has read, if it is missing; that saves reading it twice.
@@ -84,17 +94,6 @@ class Thumbnails:
         with storage_errors(self._folder):
             for path in set(self._folder.glob("*.jpg")) - kept:
                 path.unlink(missing_ok=True)
-
-    def _make(self, take: Path) -> Path | None:
-        try:
-            # Looked at before the picture is read: should it be replaced meanwhile, the thumbnail is of an older one.
-            changed_ns = take.stat().st_mtime_ns
-            thumbnail = _shrunk(take)
-        except UNREADABLE:
-            return None
-        path = self.path(take)
-        _write(path, thumbnail, changed_ns)
-        return path
 
 
 def _is_of(path: Path, take: Path) -> bool:

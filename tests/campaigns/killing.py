@@ -170,7 +170,7 @@ BOUNDARIES: dict[str, Boundary] = {
     "named": after(FrameStore, "keep"),
     "keeping": before_commit(settlement, "keep_take"),
     "kept": after(settlement, "keep_take"),
-    "encoding": before(assembly, "encode_piece"),
+    "encoding": before(assembly, "encode_batch"),
     "laying": while_laying,
     "laid": after(FrameStore, "lay"),
     "cutting": before(assembly, "read_film"),
