@@ -9,12 +9,12 @@ from pathlib import Path
 import imageio_ffmpeg
 
 from benchmarks.measure import BIN, Row, paired
-from pipelines.aspect import AspectRatio, Fit
-from pipelines.film.assembly import cut_film
-from pipelines.flux.wire import ImageRequest
-from pipelines.plan import Hold, Timeline
-from pipelines.server.engines import SketchEngine
-from pipelines.storyboard.board import Output
+from pipelines.common.geometry import AspectRatio, Fit
+from pipelines.endpoints.dialects.flux import ImageRequest
+from pipelines.film.assembler import cut_film
+from pipelines.server.engines.sketch import SketchEngine
+from pipelines.storyboard.model import Output
+from pipelines.storyboard.timeline import Hold, Timeline
 
 _FPS = 24
 _CRF = 18

@@ -18,10 +18,10 @@ from PIL import Image
 
 from benchmarks.assembling import paint_sketches
 from benchmarks.measure import BIN, Cost, Row, gallery_server, prefect_server, run
-from pipelines.aspect import AspectRatio, Fit, Size
-from pipelines.film.assembly import cut_film
-from pipelines.plan import Hold, Timeline
-from pipelines.storyboard.board import Motion, MotionType, Output
+from pipelines.common.geometry import AspectRatio, Fit, Size
+from pipelines.film.assembler import cut_film
+from pipelines.storyboard.model import Motion, MotionType, Output
+from pipelines.storyboard.timeline import Hold, Timeline
 
 _FPS = 24
 _HOLDS, _HOLD = 60, 48

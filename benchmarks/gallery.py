@@ -14,10 +14,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from pipelines.flux.wire import bill_headers, parse_request
-from pipelines.pricing import PRICE_LIST
-from pipelines.server.accounts import Limiter, Statistics
-from pipelines.server.engines import SKETCH_MODEL
+from pipelines.endpoints.dialects.flux import bill_headers, parse_request
+from pipelines.endpoints.prices import PRICE_LIST
+from pipelines.server.engines.sketch import SKETCH_MODEL
+from pipelines.server.stats import Limiter, Statistics
 
 
 def build_gallery(pictures: Sequence[bytes], latency_s: tuple[float, float], rate_limit: int) -> Starlette:

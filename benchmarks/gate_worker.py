@@ -11,12 +11,12 @@ from collections.abc import Callable
 
 from pyrate_limiter import Limiter, PostgresBucket, Rate, SQLiteBucket
 
-from pipelines.aspect import AspectRatio, Fit
-from pipelines.ledger.books import Books
+from pipelines.common.geometry import AspectRatio, Fit
+from pipelines.ledger.database import Books
 from pipelines.ledger.gate import Gate
-from pipelines.ledger.records import Admitted, Order, Run
+from pipelines.ledger.models import Admitted, Order, Run
 from pipelines.ledger.runs import start_run
-from pipelines.plan import FrameSpec
+from pipelines.storyboard.plan import FrameSpec
 
 _MINUTE_MS = 60_000
 

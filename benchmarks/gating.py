@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks.measure import Row
 from pipelines.ledger.gate import PACE
-from tests.postgres import Postgres, database_for, find_binaries, serving_postgres
+from tests.support.postgres import Postgres, database_for, find_binaries, serving_postgres
 
 _PASSES = 600
 _PROCESSES = (1, 4, 8)

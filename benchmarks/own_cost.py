@@ -6,7 +6,7 @@
 import sys
 
 from benchmarks.measure import own_processor_s
-from pipelines.cli import run
+from pipelines.cli.main import run
 
 
 def main() -> None:

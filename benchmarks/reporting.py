@@ -13,7 +13,7 @@ from playwright.sync_api import Page, sync_playwright
 
 from benchmarks.assembling import paint_sketches
 from benchmarks.measure import Row
-from pipelines.report.nouns import AttemptShown, FrameShown, PageShown, RunShown, SceneShown, TakeShown
+from pipelines.report.models import AttemptShown, FrameShown, PageShown, RunShown, SceneShown, TakeShown
 from pipelines.report.page import render_report
 from pipelines.report.thumbnails import Thumbnails
 

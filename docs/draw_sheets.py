@@ -8,12 +8,12 @@ from pathlib import Path
 import imageio.v3 as iio
 from PIL import Image, ImageDraw, ImageFont
 
-from pipelines.aspect import AspectRatio, Fit, Size
-from pipelines.film.assembly import assemble_film
-from pipelines.flux.wire import ImageRequest
-from pipelines.plan import Hold, Timeline
-from pipelines.server.engines import SketchEngine
-from pipelines.storyboard.board import Ease, Motion, MotionType, Output
+from pipelines.common.geometry import AspectRatio, Fit, Size
+from pipelines.endpoints.dialects.flux import ImageRequest
+from pipelines.film.assembler import assemble_film
+from pipelines.server.engines.sketch import SketchEngine
+from pipelines.storyboard.model import Ease, Motion, MotionType, Output
+from pipelines.storyboard.timeline import Hold, Timeline
 from pipelines.storyboard.transitions import OWN, XFADE
 
 CELL = Size(224, 128)

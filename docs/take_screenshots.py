@@ -14,14 +14,14 @@ from PIL import Image
 from playwright.async_api import Page, async_playwright
 from rich.console import Console
 
-from pipelines.cutting_room.serving import open_room
-from pipelines.direct import run_directly
-from pipelines.display import Drawing
+from pipelines.cli.display import Drawing
+from pipelines.common.settings import Settings
+from pipelines.review.server import open_room
+from pipelines.run.local import run_directly
+from pipelines.run.result import Watch, watch
 from pipelines.server.config import ServerConfig
 from pipelines.server.running import serve_in_thread
-from pipelines.settings import Settings
 from pipelines.storyboard.loader import load_storyboard
-from pipelines.summary import Watch, watch
 
 HERE = Path(__file__).parent
 BOARD = HERE.parent / "configs/storyboards/the-keeper.yaml"

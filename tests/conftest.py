@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
-from pipelines import cli
-from pipelines.ledger.books import Books
+from pipelines.cli import main as cli
+from pipelines.ledger.database import Books
 from pipelines.ledger.gate import Gate
 from pipelines.server.config import ServerConfig, parse_fault
 from pipelines.server.running import serve_in_thread
-from tests.builders import run
-from tests.ledger_rigging import Clock, gate_of, opened
-from tests.postgres import POSTGRES_PORT, Postgres, find_binaries, serving_postgres
+from tests.support.builders import run
+from tests.support.ledger import Clock, gate_of, opened
+from tests.support.postgres import POSTGRES_PORT, Postgres, find_binaries, serving_postgres
 
 BIN = Path(sys.executable).parent
 

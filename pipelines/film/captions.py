@@ -14,10 +14,10 @@ from pathlib import Path
 
 from PIL import ImageFont
 
-from pipelines.aspect import Size
-from pipelines.fonts import Face, font_file
-from pipelines.plan import Hold
-from pipelines.storyboard.board import CaptionStyle, Position
+from pipelines.common.fonts import Face, font_file
+from pipelines.common.geometry import Size
+from pipelines.storyboard.model import CaptionStyle, Position
+from pipelines.storyboard.timeline import Hold
 
 # Text keeps out of a tenth of the picture on each side (EBU R 95, "Safe areas": text-safe is 90% of it).
 _SAFE_MARGIN = Fraction(1, 20)

@@ -2,7 +2,7 @@
 
 from fractions import Fraction
 
-from pipelines.storyboard.board import Output
+from pipelines.storyboard.model import Output
 from pipelines.storyboard.presets import Encoding, encoding_of
 
 # Players can seek to one of these; a still costs its own bytes again.

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import imageio_ffmpeg
 
-from pipelines.errors import FilmError, StorageError
+from pipelines.common.errors import FilmError, StorageError
 from pipelines.storyboard.presets import codec_names, encoding_of
 
 _CURE = "reinstall imageio-ffmpeg, or let IMAGEIO_FFMPEG_EXE name a working ffmpeg"

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from pipelines.errors import FilmError
-from pipelines.plan import Timeline
-from pipelines.storyboard.board import SoundMix
+from pipelines.common.errors import FilmError
+from pipelines.storyboard.model import SoundMix
 from pipelines.storyboard.presets import encoding_of
+from pipelines.storyboard.timeline import Timeline
 
 _MARK = "storyreel:"
 _MARKED = re.compile(rb"storyreel:([0-9a-f]{64})")

@@ -11,8 +11,8 @@ from opentimelineio.schema import Clip, ExternalReference, Gap, Marker, Stack, T
 from opentimelineio.schema import Timeline as OtioTimeline
 from opentimelineio.schema import Transition as OtioTransition
 
-from pipelines.plan import Hold, Timeline
-from pipelines.storyboard.board import Sound
+from pipelines.storyboard.model import Sound
+from pipelines.storyboard.timeline import Hold, Timeline
 from pipelines.storyboard.transitions import DISSOLVE
 
 _OURS = "storyreel"

@@ -10,8 +10,8 @@ from pipelines.film.encoding import rate
 from pipelines.film.ffmpeg import fed_ffmpeg, file_url, running_ffmpeg
 from pipelines.film.metadata import film_metadata
 from pipelines.film.segments import Segment
-from pipelines.plan import Timeline
 from pipelines.storyboard.presets import encoding_of
+from pipelines.storyboard.timeline import Timeline
 
 # Players round what they show to the file's own clock: make it fine, and a whole multiple of the video frame.
 _CLOCK_MIN_HZ = 10_000

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from fractions import Fraction
 
-from pipelines.plan import Chapter, Timeline
+from pipelines.storyboard.timeline import Chapter, Timeline
 
 
 def film_metadata(timeline: Timeline, *, comment: str = "") -> str:

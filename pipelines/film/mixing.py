@@ -8,7 +8,7 @@ import numpy as np
 from pipelines.film.encoding import rate
 from pipelines.film.painting import Picture, Plane, flat
 from pipelines.film.segments import Crossing
-from pipelines.storyboard.board import Output
+from pipelines.storyboard.model import Output
 from pipelines.storyboard.transitions import DISSOLVE, FADES
 
 # In limited range.

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from pipelines.storyboard.board import Ease, Motion, MotionType
+from pipelines.storyboard.model import Ease, Motion, MotionType
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,12 +18,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFilter, ImageOps, UnidentifiedImageError
 
-from pipelines.aspect import Fit, Size
-from pipelines.damage import DAMAGE
-from pipelines.errors import FilmError
+from pipelines.common.errors import FilmError
+from pipelines.common.geometry import Fit, Size
+from pipelines.common.imaging import DAMAGE
 from pipelines.film.motion import Window, window
 from pipelines.film.segments import Shown
-from pipelines.storyboard.board import Background, Output
+from pipelines.storyboard.model import Background, Output
 
 Plane = npt.NDArray[np.uint8]
 Box = tuple[float, float, float, float]

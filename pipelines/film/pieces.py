@@ -11,8 +11,9 @@ from fractions import Fraction
 from itertools import accumulate, chain
 from pathlib import Path
 
-from pipelines.errors import FilmError
-from pipelines.files import atomic_path
+from pipelines.common.background import NICENESS
+from pipelines.common.errors import FilmError
+from pipelines.common.files import atomic_path
 from pipelines.film.captions import caption_filters, captions_of
 from pipelines.film.copies import Copies, access_units
 from pipelines.film.encoding import KEYFRAME_EVERY, encoder_arguments, on_time, raw_input
@@ -21,8 +22,7 @@ from pipelines.film.mixing import mixed, xfade_filters
 from pipelines.film.painting import Painter, stacked
 from pipelines.film.segments import Crossing, Morph, Segment, Stay
 from pipelines.film.smoothing import key_rate, smoothing_filters
-from pipelines.priority import NICENESS
-from pipelines.storyboard.board import CaptionStyle, Output
+from pipelines.storyboard.model import CaptionStyle, Output
 from pipelines.storyboard.transitions import OWN
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from PIL import Image, ImageSequence
 
-from pipelines.aspect import Size
-from pipelines.damage import DAMAGE
-from pipelines.errors import FilmError
+from pipelines.common.errors import FilmError
+from pipelines.common.geometry import Size
+from pipelines.common.imaging import DAMAGE
 from pipelines.film.ffmpeg import file_url, running_ffmpeg
 
 

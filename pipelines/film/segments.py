@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from pipelines.plan import Hold, Timeline
-from pipelines.storyboard.board import Motion, Smooth
+from pipelines.storyboard.model import Motion, Smooth
+from pipelines.storyboard.timeline import Hold, Timeline
 
 # Goes into every key: raise it when pieces of the same key come out otherwise than before.
 _VERSION = 1

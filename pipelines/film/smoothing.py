@@ -4,7 +4,7 @@ from fractions import Fraction
 
 from pipelines.film.encoding import rate
 from pipelines.film.segments import Morph
-from pipelines.storyboard.board import Output, SmoothMethod
+from pipelines.storyboard.model import Output, SmoothMethod
 
 # minterpolate looks this many pictures ahead, and ends as many early.
 _LOOK_AHEAD = 3

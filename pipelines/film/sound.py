@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
-from pipelines.errors import FilmError, Problem, StoryboardError
-from pipelines.files import atomic_path
+from pipelines.common.errors import FilmError, Problem, StoryboardError
+from pipelines.common.files import atomic_path
 from pipelines.film.ffmpeg import file_url, running_ffmpeg
 from pipelines.film.identity import frame_identity
-from pipelines.plan import Timeline
-from pipelines.storyboard.board import Sound, Storyboard
+from pipelines.storyboard.model import Sound, Storyboard
 from pipelines.storyboard.presets import encoding_of
+from pipelines.storyboard.timeline import Timeline
 
 _RATE_HZ = 48_000
 # A single channel (FC) is heard on both sides as loud as it came: left to itself, ffmpeg takes 3 dB off it.

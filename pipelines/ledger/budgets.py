@@ -11,8 +11,8 @@ from decimal import Decimal
 from sqlalchemy import BindParameter, Connection, Executable, RowMapping, String, bindparam, select, true, union_all
 from sqlalchemy.dialects import postgresql, sqlite
 
-from pipelines.budget import BudgetScope
-from pipelines.ledger.records import OverBudget, Run
+from pipelines.common.budgets import BudgetScope
+from pipelines.ledger.models import OverBudget, Run
 from pipelines.ledger.schema import Upsert, spending
 
 

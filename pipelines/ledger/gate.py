@@ -28,9 +28,9 @@ from sqlalchemy import (
     update,
 )
 
-from pipelines.ledger.books import Books
 from pipelines.ledger.budgets import charge, reserve
-from pipelines.ledger.records import Admission, Admitted, AlreadyKept, HeldElsewhere, Order, Run
+from pipelines.ledger.database import Books
+from pipelines.ledger.models import Admission, Admitted, AlreadyKept, HeldElsewhere, Order, Run
 from pipelines.ledger.runs import is_alive
 from pipelines.ledger.schema import FULL_PACE, Upsert, attempts, gates, leases
 

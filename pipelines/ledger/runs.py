@@ -10,8 +10,8 @@ from pathlib import Path
 import psutil
 from sqlalchemy import Connection, RowMapping, delete, insert, select, update
 
-from pipelines.ledger.books import Books
-from pipelines.ledger.records import OpenAttempt, Run, Standing
+from pipelines.ledger.database import Books
+from pipelines.ledger.models import OpenAttempt, Run, Standing
 from pipelines.ledger.schema import attempts, leases, runs
 
 HEARTBEAT_S = 2

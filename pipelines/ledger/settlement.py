@@ -9,11 +9,11 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, delete, insert, select, update
 
-from pipelines.errors import UsageError
-from pipelines.ledger.books import Books
+from pipelines.common.errors import UsageError
 from pipelines.ledger.budgets import charge, charged_usd
+from pipelines.ledger.database import Books
 from pipelines.ledger.gate import raise_pace
-from pipelines.ledger.records import AttemptStatus, Billed, Correction, Ending, NewTake
+from pipelines.ledger.models import AttemptStatus, Billed, Correction, Ending, NewTake
 from pipelines.ledger.schema import Usd, attempts, corrections, leases
 
 _MAX_ERROR_CHARS = 1000

@@ -5,12 +5,12 @@ from itertools import islice
 
 from sqlalchemy import Connection, select
 
-from pipelines.errors import UsageError
-from pipelines.ledger.books import Books
-from pipelines.ledger.records import AskedTake, Run
+from pipelines.common.errors import UsageError
+from pipelines.ledger.database import Books
+from pipelines.ledger.models import AskedTake, Run
 from pipelines.ledger.runs import is_alive
 from pipelines.ledger.schema import Upsert, picks, takes
-from pipelines.plan import FrameSpec
+from pipelines.storyboard.plan import FrameSpec
 
 MOST_TAKES = 999
 

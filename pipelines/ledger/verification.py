@@ -7,14 +7,15 @@ from pathlib import Path
 
 from sqlalchemy import RowMapping, select
 
-from pipelines.aspect import AspectRatio
-from pipelines.budget import BudgetScope
-from pipelines.files import hash_file
-from pipelines.ledger.account import csv_text
-from pipelines.ledger.books import Books
+from pipelines.common.budgets import BudgetScope
+from pipelines.common.files import hash_file
+from pipelines.common.formatting import plain
+from pipelines.common.geometry import AspectRatio
+from pipelines.endpoints.prices import PRICE_LIST, tiles_of
 from pipelines.ledger.budgets import charged_usd, scopes_of
+from pipelines.ledger.database import Books
+from pipelines.ledger.queries import csv_text
 from pipelines.ledger.schema import attempts, corrections, spending
-from pipelines.pricing import PRICE_LIST, plain, tiles_of
 
 
 def verify_storyboard(books: Books, storyboard: str, *, folder: Path) -> list[str]:

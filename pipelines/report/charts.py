@@ -10,8 +10,8 @@ from decimal import Decimal
 from statistics import median
 from typing import TypeVar
 
-from pipelines.pricing import plain
-from pipelines.report.nouns import RunShown
+from pipelines.common.formatting import plain
+from pipelines.report.models import RunShown
 
 WIDTH, HEIGHT = 560, 220
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 12, 14, 30

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from pipelines.damage import DAMAGE
-from pipelines.files import storage_errors, write_atomic
-from pipelines.fonts import Face
+from pipelines.common.files import storage_errors, write_atomic
+from pipelines.common.fonts import Face
+from pipelines.common.imaging import DAMAGE
 from pipelines.report.lettering import cut_line, cut_lines, font
 from pipelines.report.thumbnails import THUMBNAIL_SIDE, fitting_size
 

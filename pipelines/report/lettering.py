@@ -5,7 +5,7 @@ import unicodedata
 
 from PIL import ImageFont
 
-from pipelines.fonts import Face, font_file
+from pipelines.common.fonts import Face, font_file
 
 _ELLIPSIS = "\u2026"
 # More than a few lines can hold: a prompt may be long.

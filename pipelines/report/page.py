@@ -14,9 +14,9 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from pipelines.pricing import plain
+from pipelines.common.formatting import plain
 from pipelines.report.charts import HEIGHT, WIDTH, charts_of
-from pipelines.report.nouns import AttemptShown, FrameShown, PageShown, TakeShown
+from pipelines.report.models import AttemptShown, FrameShown, PageShown, TakeShown
 
 _PARTS_AT_ONCE = 200
 # What would end a script element, or a line in old JavaScript.

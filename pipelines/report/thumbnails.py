@@ -13,8 +13,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from pipelines.damage import DAMAGE
-from pipelines.files import storage_errors
+from pipelines.common.files import storage_errors
+from pipelines.common.imaging import DAMAGE
 
 # The longest side, in pixels.
 THUMBNAIL_SIDE = 320

@@ -18,19 +18,13 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
-from pipelines.flux.wire import (
-    AUTHENTICATION_ERROR,
-    GENERATION_FAILED,
-    BadRequestError,
-    ImageRequest,
-    bill_headers,
-    parse_request,
-)
-from pipelines.pricing import PRICE_LIST
-from pipelines.server.accounts import Limiter, Statistics
+from pipelines.endpoints.answers import AUTHENTICATION_ERROR, GENERATION_FAILED
+from pipelines.endpoints.dialects.flux import BadRequestError, ImageRequest, bill_headers, parse_request
+from pipelines.endpoints.prices import PRICE_LIST
 from pipelines.server.config import FaultKind, ServerConfig
-from pipelines.server.engines import SKETCH_MODEL, SketchEngine
+from pipelines.server.engines.sketch import SKETCH_MODEL, SketchEngine
 from pipelines.server.faults import FaultDraw, as_jpeg, corrupt, wrong_size
+from pipelines.server.stats import Limiter, Statistics
 
 MAX_BODY_BYTES = 64 << 10
 _MAX_HANG_S = 600.0

@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from pipelines.errors import UsageError
+from pipelines.common.errors import UsageError
 
 
 class FaultKind(StrEnum):

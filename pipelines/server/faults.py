@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from PIL import Image
 
-from pipelines.aspect import Size
+from pipelines.common.geometry import Size
 from pipelines.server.config import Fault, FaultKind
 
 _WRONG_SIZES = (Size(1024, 1024), Size(768, 768))

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from pipelines.errors import StoryreelError, UsageError
+from pipelines.common.errors import StoryreelError, UsageError
 from pipelines.server.app import Connections, build_app
 from pipelines.server.config import ServerConfig
 

@@ -9,9 +9,14 @@ from fractions import Fraction
 from math import prod
 from pathlib import Path
 
-from pipelines.aspect import AspectRatio, Fit
-from pipelines.budget import Budgets
-from pipelines.storyboard.board import (
+from pipelines.common.budgets import Budgets
+from pipelines.common.geometry import AspectRatio, Fit
+from pipelines.common.suggestions import did_you_mean
+from pipelines.storyboard.format.base import YamlPath
+from pipelines.storyboard.format.fields import MAX_CAPTION_CHARS, MAX_PROMPT_CHARS, Duration
+from pipelines.storyboard.format.film_schema import MotionNoun, TransitionNoun
+from pipelines.storyboard.format.schema import Cascading, SceneNoun, ShotNoun, StoryboardNoun
+from pipelines.storyboard.model import (
     BoardFrame,
     BoardScene,
     CaptionStyle,
@@ -22,14 +27,10 @@ from pipelines.storyboard.board import (
     Storyboard,
     Transition,
 )
-from pipelines.storyboard.film_schema import MotionNoun, TransitionNoun
-from pipelines.storyboard.noun import YamlPath
-from pipelines.storyboard.schema import Cascading, SceneNoun, ShotNoun, StoryboardNoun
 from pipelines.storyboard.sounds import Placing, nowhere, sound_mix
 from pipelines.storyboard.templates import PromptTemplateError, Templates
 from pipelines.storyboard.timing import cut_points, half_transition
 from pipelines.storyboard.transitions import CUT
-from pipelines.storyboard.values import MAX_CAPTION_CHARS, MAX_PROMPT_CHARS, Duration, did_you_mean
 
 MAX_FILM_S = 24 * 3600
 MAX_FLAWS = 1000

@@ -10,10 +10,12 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from pipelines.errors import Problem, StoryboardError
-from pipelines.storyboard.board import Place, Storyboard
+from pipelines.common.errors import Problem, StoryboardError
+from pipelines.common.suggestions import did_you_mean
 from pipelines.storyboard.expansion import MAX_FLAWS, ExpansionError, Flaw, expand
-from pipelines.storyboard.film_schema import (
+from pipelines.storyboard.format.base import YamlPath
+from pipelines.storyboard.format.fields import shown
+from pipelines.storyboard.format.film_schema import (
     AudioNoun,
     CaptionsNoun,
     MotionNoun,
@@ -22,10 +24,9 @@ from pipelines.storyboard.film_schema import (
     SoundNoun,
     TransitionNoun,
 )
-from pipelines.storyboard.noun import YamlPath
-from pipelines.storyboard.schema import BudgetNoun, Cascading, SceneNoun, ShotNoun, StoryboardNoun
-from pipelines.storyboard.values import did_you_mean, shown
-from pipelines.storyboard.yaml_tree import YamlError, YamlTree, parse_yaml
+from pipelines.storyboard.format.schema import BudgetNoun, Cascading, SceneNoun, ShotNoun, StoryboardNoun
+from pipelines.storyboard.format.yaml_tree import YamlError, YamlTree, parse_yaml
+from pipelines.storyboard.model import Place, Storyboard
 
 MAX_BYTES = 8 << 20
 # Where one of these is wrong, templates would be found wrong for no fault of their own.

@@ -7,11 +7,12 @@ from typing import Literal
 
 from pydantic import ValidationError
 
-from pipelines.errors import UsageError
-from pipelines.storyboard.board import Background
-from pipelines.storyboard.noun import Noun
-from pipelines.storyboard.values import FilmFit, FilmSize, Fps, Text, did_you_mean
-from pipelines.storyboard.yaml_tree import YamlError, parse_yaml
+from pipelines.common.errors import UsageError
+from pipelines.common.suggestions import did_you_mean
+from pipelines.storyboard.format.base import Noun
+from pipelines.storyboard.format.fields import FilmFit, FilmSize, Fps, Text
+from pipelines.storyboard.format.yaml_tree import YamlError, parse_yaml
+from pipelines.storyboard.model import Background
 
 DEFAULT_CODEC = "h264"
 
@@ -70,7 +71,7 @@ def presets() -> dict[str, Preset]:
     Raises:
         UsageError: one of them is wrong.
     """
-    return read_presets(files("pipelines").joinpath("presets"))
+    return read_presets(files("pipelines.storyboard").joinpath("presets"))
 
 
 def read_presets(folder: Traversable) -> dict[str, Preset]:

@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
-from pipelines.storyboard.board import Place, Sound, SoundMix
-from pipelines.storyboard.film_schema import AudioNoun, SoundNoun
-from pipelines.storyboard.noun import YamlPath
-from pipelines.storyboard.schema import ShotNoun
+from pipelines.storyboard.format.base import YamlPath
+from pipelines.storyboard.format.film_schema import AudioNoun, SoundNoun
+from pipelines.storyboard.format.schema import ShotNoun
+from pipelines.storyboard.model import Place, Sound, SoundMix
 
 # Tells where in the file something stands.
 Placing = Callable[[YamlPath], Place]

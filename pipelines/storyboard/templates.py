@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, UndefinedError, nodes
 from jinja2.sandbox import SandboxedEnvironment
 
-from pipelines.storyboard.values import did_you_mean
+from pipelines.common.suggestions import did_you_mean
 
 MAX_TEMPLATE_CHARS = 8192
 # Nothing that repeats or multiplies text: a template's result is then never much longer than what goes in.

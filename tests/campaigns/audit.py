@@ -12,10 +12,10 @@ import imageio_ffmpeg
 from PIL import Image
 from sqlalchemy import func, select
 
-from pipelines.ledger.books import Books
+from pipelines.common.formatting import plain
+from pipelines.ledger.database import Books
 from pipelines.ledger.schema import attempts, runs, spending
 from pipelines.ledger.verification import verify_storyboard
-from pipelines.pricing import plain
 from tests.campaigns.seller import Seller
 from tests.campaigns.tally import Tally
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
-from pipelines.aspect import AspectRatio
-from pipelines.pricing import PRICE_LIST
+from pipelines.common.geometry import AspectRatio
+from pipelines.endpoints.prices import PRICE_LIST
 
 FRAME_USD = PRICE_LIST.image(AspectRatio.SQUARE.size, steps=1).usd
 

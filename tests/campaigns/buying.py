@@ -12,13 +12,13 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from pipelines.conduct import Line, buy_in_order
-from pipelines.plan import plan_frames
-from pipelines.progress import Progress
-from pipelines.render import Rendered
-from pipelines.session import open_session
-from pipelines.settings import load_settings
+from pipelines.common.settings import load_settings
+from pipelines.run.context import open_session
+from pipelines.run.progress import Progress
+from pipelines.run.scheduling import Line, buy_in_order
+from pipelines.run.worker import Rendered
 from pipelines.storyboard.loader import load_storyboard
+from pipelines.storyboard.plan import plan_frames
 
 
 async def buy(path: Path) -> int:

@@ -24,7 +24,7 @@ _ROOT = Path(__file__).parents[2]
 _TIMEOUT_S = 240
 # What is slow to import; none of it imports by name what `killing` wraps.
 _SLOW_IMPORTS = ("prefect.artifacts", "prefect.flow_engine", "prefect.task_engine", "prefect.events.worker",
-                 "pipelines.server.running", "pipelines.storyboard.loader", "pipelines.cli")  # fmt: skip
+                 "pipelines.server.running", "pipelines.storyboard.loader", "pipelines.cli.main")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.campaigns.tally import Tally, as_markdown
-from tests.postgres import database_for
+from tests.support.postgres import database_for
 
 _TALLIES = pytest.StashKey[list[Tally]]()
 

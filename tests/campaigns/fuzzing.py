@@ -18,13 +18,14 @@ from pathlib import Path
 
 from PIL import Image
 
-from pipelines.aspect import AspectRatio
-from pipelines.errors import StoryreelError
-from pipelines.flux.client import Endpoint, FluxClient, NoAnswerError, Timeouts
-from pipelines.flux.picture import UnusablePictureError, inspect_picture
-from pipelines.flux.wire import Bill, ImageRequest
-from pipelines.plan import plan_frames
+from pipelines.common.errors import StoryreelError
+from pipelines.common.geometry import AspectRatio
+from pipelines.endpoints.answers import Bill
+from pipelines.endpoints.client import Endpoint, FluxClient, NoAnswerError, Timeouts
+from pipelines.endpoints.dialects.flux import ImageRequest
+from pipelines.endpoints.image_check import UnusablePictureError, inspect_picture
 from pipelines.storyboard.loader import load_storyboard
+from pipelines.storyboard.plan import plan_frames
 from tests.campaigns.hostile import ANSWER_WORDS, BOARD_WORDS, PICTURE_WORDS, mutate
 
 REQUEST = ImageRequest("a harbor", 4, AspectRatio.SQUARE)

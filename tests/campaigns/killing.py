@@ -19,10 +19,10 @@ from typing import Any
 import httpx
 from sqlalchemy import Engine, event
 
-from pipelines.film import assembly
-from pipelines.frames import FrameStore
+from pipelines.film import assembler
 from pipelines.ledger import runs, settlement
 from pipelines.ledger.gate import Gate
+from pipelines.takes.store import FrameStore
 
 _CLIENT = "storyreel"
 
@@ -170,11 +170,11 @@ BOUNDARIES: dict[str, Boundary] = {
     "named": after(FrameStore, "keep"),
     "keeping": before_commit(settlement, "keep_take"),
     "kept": after(settlement, "keep_take"),
-    "encoding": before(assembly, "encode_batch"),
+    "encoding": before(assembler, "encode_batch"),
     "laying": while_laying,
     "laid": after(FrameStore, "lay"),
-    "cutting": before(assembly, "read_film"),
-    "cut": after(assembly.Cutter, "cut"),
+    "cutting": before(assembler, "read_film"),
+    "cut": after(assembler.Cutter, "cut"),
     "finishing": before_commit(runs, "finish_run"),
     "finished": after(runs, "finish_run"),
 }
@@ -187,7 +187,7 @@ def main(boundary: str, passings: str, *command: str) -> int:
     arming: dict[str, Boundary] = {**BOUNDARIES, MOMENT: at_moment, NEVER: not_at_all}
     arming[boundary](Countdown(int(passings)))
     # Not before: it imports by name what has just been wrapped.
-    from pipelines import cli
+    from pipelines.cli import main as cli
 
     return cli.run(command)
 

@@ -17,8 +17,8 @@ from fastapi import FastAPI
 from PIL import Image
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pipelines.aspect import Size
-from pipelines.flux.wire import ImageRequest
+from pipelines.common.geometry import Size
+from pipelines.endpoints.dialects.flux import ImageRequest
 from pipelines.server import app as server_app
 from pipelines.server import running
 from pipelines.server.app import Connections, build_app

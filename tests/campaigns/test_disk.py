@@ -13,19 +13,20 @@ from unittest import mock
 
 import pytest
 
-from pipelines.bought import find_bought, recover
-from pipelines.errors import StoryreelError
-from pipelines.files import hash_file
-from pipelines.film.assembly import cut_film
-from pipelines.ledger.account import write_csv
+from pipelines.common.errors import StoryreelError
+from pipelines.common.files import hash_file
+from pipelines.film.assembler import cut_film
+from pipelines.ledger.queries import write_csv
 from pipelines.ledger.schema import runs
-from tests.builders import frame_spec, run
+from pipelines.takes.discovery import find_bought
+from pipelines.takes.recovery import recover
 from tests.campaigns.audit import picture_fault, read_ledger, video_frames
 from tests.campaigns.tally import LONG, Tally
-from tests.film_samples import timeline_of
-from tests.ledger_rigging import kill, table_rows
-from tests.pictures import image_answer
-from tests.rigging import Rig, replies, rig
+from tests.support.builders import frame_spec, run
+from tests.support.film_samples import timeline_of
+from tests.support.generation import Rig, replies, rig
+from tests.support.ledger import kill, table_rows
+from tests.support.pictures import image_answer
 
 pytestmark = pytest.mark.slow
 

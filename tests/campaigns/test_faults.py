@@ -18,21 +18,21 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from pipelines.aspect import Size
-from pipelines.budget import Budgets
-from pipelines.conduct import Line, buy_in_order
-from pipelines.errors import StoryreelError
-from pipelines.flux.retry import RetryPolicy
-from pipelines.flux.wire import ImageRequest
-from pipelines.plan import plan_frames
-from pipelines.progress import Progress
-from pipelines.quote import run_retry_quota
+from pipelines.common.budgets import Budgets
+from pipelines.common.errors import StoryreelError
+from pipelines.common.geometry import Size
+from pipelines.common.settings import Settings
+from pipelines.endpoints.dialects.flux import ImageRequest
+from pipelines.endpoints.retry import RetryPolicy
+from pipelines.run.context import open_session
+from pipelines.run.progress import Progress
+from pipelines.run.result import RunRecord, frames_error
+from pipelines.run.scheduling import Line, buy_in_order
 from pipelines.server.config import FaultKind, ServerConfig
 from pipelines.server.running import serve_in_thread
-from pipelines.session import open_session
-from pipelines.settings import Settings
 from pipelines.storyboard.loader import load_storyboard
-from pipelines.summary import RunRecord, frames_error
+from pipelines.storyboard.plan import plan_frames
+from pipelines.storyboard.quote import run_retry_quota
 from tests.campaigns.fault_policy import (
     BACKOFF_CAP_S,
     Aftermath,
@@ -85,7 +85,7 @@ class QuickEngine:
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make back-offs short: they have no setting."""
     policy = partial(RetryPolicy, backoff_base_s=BACKOFF_CAP_S / 4, backoff_cap_s=BACKOFF_CAP_S)
-    monkeypatch.setattr("pipelines.session.RetryPolicy", policy)
+    monkeypatch.setattr("pipelines.run.context.RetryPolicy", policy)
 
 
 def draw_trial(rng: random.Random, faults: dict[FaultKind, float]) -> Trial:

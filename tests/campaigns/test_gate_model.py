@@ -21,10 +21,10 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import select
 
-from pipelines.budget import Budgets, BudgetScope
-from pipelines.ledger.books import Books
+from pipelines.common.budgets import Budgets, BudgetScope
+from pipelines.ledger.database import Books
 from pipelines.ledger.gate import PACE, Gate
-from pipelines.ledger.records import (
+from pipelines.ledger.models import (
     Admitted,
     AlreadyKept,
     AttemptStatus,
@@ -38,8 +38,8 @@ from pipelines.ledger.runs import finish_run, open_attempts, start_run
 from pipelines.ledger.schema import spending
 from pipelines.ledger.settlement import close_attempt, keep_take, settle_bill
 from tests.campaigns.tally import LONG, Tally
-from tests.ledger_rigging import Clock, kill, new_take, nth_order, opened
-from tests.pictures import PRICE_USD
+from tests.support.ledger import Clock, kill, new_take, nth_order, opened
+from tests.support.pictures import PRICE_USD
 
 LIMIT = 60
 INTERVAL_S = 60 / (LIMIT * PACE)

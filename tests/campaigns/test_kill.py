@@ -18,7 +18,7 @@ from tests.campaigns.killing import BOUNDARIES, MOMENT
 from tests.campaigns.seller import selling, told_by
 from tests.campaigns.tally import LONG, SEED, Tally
 from tests.conftest import wait_until
-from tests.postgres import Postgres, database_for, serving_postgres
+from tests.support.postgres import Postgres, database_for, serving_postgres
 
 pytestmark = pytest.mark.slow
 

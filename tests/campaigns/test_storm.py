@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from pipelines.ledger.books import Books
+from pipelines.ledger.database import Books
 from pipelines.ledger.schema import attempts
 from pipelines.server.config import ServerConfig
 from tests.campaigns.audit import Audit

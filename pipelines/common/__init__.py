@@ -1,0 +1,1 @@
+"""Small things that every folder needs: errors, files, settings, geometry, pictures, text."""

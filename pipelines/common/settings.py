@@ -1,0 +1,142 @@
+"""Settings from STORYREEL_* variables and a .env file; secrets never print."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit, urlunsplit
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from pipelines.common.budgets import OnExceed
+from pipelines.common.errors import UsageError
+
+DEFAULT_MODEL = "flux-1-schnell"
+SKETCH_MODEL = "sketch"
+EMBEDDED_ENDPOINT = "embedded"
+DEFAULT_RATE_LIMIT = 720
+DEFAULT_CONCURRENCY = 128
+_PREFIX = "STORYREEL_"
+_SECRETS = ("api_token", "database_url")
+# Nothing waits longer; infinity overflows a socket's timeout.
+_WEEK_S = 7 * 24 * 3600
+
+
+def _http_url(text: str) -> str:
+    complaint = ValueError("must be an http:// or https:// address")
+    try:
+        url = urlsplit(text)
+        named = url.hostname is not None and url.port != 0
+    except ValueError:
+        raise complaint from None
+    if url.scheme not in ("http", "https") or not named or any(c.isspace() for c in text):
+        raise complaint
+    return text
+
+
+class Settings(BaseSettings):
+    """Everything that a run can be told besides its storyboard.
+
+    Attributes:
+        endpoint: address of the FLUX API; None means the embedded one.
+        model: the model asked for; None means `flux-1-schnell`, or `sketch` for the embedded endpoint.
+        output: the folder that holds a folder for each storyboard, and the books.
+        budget_usd: hard cap for one run, beside the storyboard's own; the smaller holds.
+        budget_daily_usd: hard cap for all runs in the same books together, on one day, UTC.
+        on_exceed: what to do at a cap, where the storyboard does not say: stop or refuse; see `Budgets`.
+        database_url: where the books are; None means SQLite in `output`. May hold a password.
+        api_token: sent as a bearer token.
+        rate_limit: requests a minute that the endpoint allows.
+        concurrency: requests in flight at most.
+        connect_timeout_s: the longest that one attempt may take to connect.
+        read_timeout_s: the longest silence of an endpoint in one attempt.
+        total_timeout_s: the longest that one attempt may take in all.
+        max_body_mib: the largest answer that is read.
+        max_resends: attempts that may cost money, beyond the first, for each prompt of a frame.
+        max_refusals: how often one prompt may be refused before its fallbacks are tried.
+        max_rate_limited: how often in a row one frame may be answered 429 before the run stops.
+        max_connects: how often in a row one frame may fail to connect before the run stops.
+        retry_quota: re-sends in the whole run; None means as many as there are frames to buy, at least 20.
+        max_retry_after_s: the longest wait that an endpoint may ask for.
+        max_wait_s: how long to wait for frames that another run is buying.
+        stop_patience_s: how long a run that is stopped waits for what is in flight.
+    """
+
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, env_file=".env", extra="ignore", frozen=True)
+
+    endpoint: Annotated[str, AfterValidator(_http_url)] | None = None
+    model: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    output: Path = Path("outputs")
+    # The books hold 9 million of each currency.
+    budget_usd: Annotated[Decimal, Field(ge=0, le=1_000_000)] | None = None
+    budget_daily_usd: Annotated[Decimal, Field(ge=0, le=1_000_000)] | None = None
+    on_exceed: OnExceed | None = None
+    database_url: SecretStr | None = None
+    api_token: SecretStr | None = None
+    rate_limit: int = Field(DEFAULT_RATE_LIMIT, ge=1, le=1_000_000)
+    concurrency: int = Field(DEFAULT_CONCURRENCY, ge=1, le=1000)
+    connect_timeout_s: float = Field(10, gt=0, le=_WEEK_S)
+    read_timeout_s: float = Field(90, gt=0, le=_WEEK_S)
+    total_timeout_s: float = Field(180, gt=0, le=_WEEK_S)
+    max_body_mib: int = Field(32, ge=1, le=1024)
+    max_resends: int = Field(3, ge=0, le=100)
+    max_refusals: int = Field(2, ge=1, le=100)
+    max_rate_limited: int = Field(10, ge=1, le=1000)
+    max_connects: int = Field(5, ge=1, le=1000)
+    retry_quota: Annotated[int, Field(ge=0)] | None = None
+    max_retry_after_s: float = Field(900, ge=0, le=_WEEK_S)
+    max_wait_s: float = Field(3600, ge=0, le=_WEEK_S)
+    # Prefect kills a run 30 s after it asked it to end.
+    stop_patience_s: float = Field(25, ge=0, le=_WEEK_S)
+
+    @property
+    def effective_model(self) -> str:
+        """The model that this run asks for."""
+        return self.model or (DEFAULT_MODEL if self.endpoint else SKETCH_MODEL)
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the run buys sketches: their costs are made up and never summed with real ones."""
+        return self.endpoint is None or self.effective_model == SKETCH_MODEL
+
+    @property
+    def endpoint_name(self) -> str:
+        """The endpoint as the books name it; the embedded one has a new port at each run, but one name."""
+        if self.endpoint is None:
+            return EMBEDDED_ENDPOINT
+        url = urlsplit(self.endpoint)
+        # Neither a user's name and password nor a key in the query belongs in books that people pass on.
+        return urlunsplit((url.scheme, url.netloc.rpartition("@")[2], url.path.rstrip("/"), "", ""))
+
+    @property
+    def effective_database_url(self) -> str:
+        """Where the books are, password and all."""
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        return f"sqlite:///{self.output.absolute() / 'storyreel.db'}"
+
+
+def load_settings(overrides: Mapping[str, Any] | None = None) -> Settings:
+    """Read the settings from the environment and .env; `overrides` that are not None win.
+
+    Raises:
+        UsageError: a value is out of its range; the message names every variable or option and its cure. Or .env
+            is no text.
+    """
+    given = {name: value for name, value in (overrides or {}).items() if value is not None}
+    try:
+        return Settings(**given)
+    except UnicodeDecodeError as exc:
+        raise UsageError(f".env: cannot be read: {exc}; save it as UTF-8") from exc
+    except ValidationError as exc:
+        raise UsageError("\n".join(_complaint(error, given) for error in exc.errors())) from exc
+
+
+def _complaint(error: Any, given: Mapping[str, Any]) -> str:
+    name = str(error["loc"][0])
+    place = f"--{name.removesuffix('_usd').replace('_', '-')}" if name in given else f"{_PREFIX}{name.upper()}"
+    message = f"{place}: {error['msg'].removeprefix('Value error, ')}"
+    # An address may hold a password before its @.
+    hidden = name in _SECRETS or "@" in str(error["input"])
+    return message if hidden else f"{message}, got {error['input']!r}"

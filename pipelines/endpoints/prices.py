@@ -1,0 +1,59 @@
+"""The price list. Every figure is an exact Decimal; nothing here rounds."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+
+from pipelines.common.geometry import Size
+
+TILE_EDGE_PX = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What some images cost, in the three units the API states."""
+
+    usd: Decimal = Decimal(0)
+    thb: Decimal = Decimal(0)
+    neurons: Decimal = Decimal(0)
+
+    def __add__(self, other: "Price") -> "Price":
+        return Price(self.usd + other.usd, self.thb + other.thb, self.neurons + other.neurons)
+
+    def __mul__(self, count: int) -> "Price":
+        return Price(self.usd * count, self.thb * count, self.neurons * count)
+
+
+@dataclass(frozen=True, slots=True)
+class PriceList:
+    """Unit prices of the API (flux-api.md, "Pricing"; neurons and baht as measured from its headers)."""
+
+    usd_per_tile: Decimal = Decimal("0.000053")
+    usd_per_step: Decimal = Decimal("0.00011")
+    thb_per_usd: Decimal = Decimal(35)
+    neurons_per_tile: Decimal = Decimal("4.8")
+    neurons_per_step: Decimal = Decimal("9.6")
+
+    def image(self, size: Size, *, steps: int) -> Price:
+        """Return the exact price of one image of `size` pixels made in `steps` steps."""
+        tiles = tiles_of(size)
+        usd = tiles * self.usd_per_tile + steps * self.usd_per_step
+        neurons = tiles * self.neurons_per_tile + steps * self.neurons_per_step
+        return Price(usd=usd, thb=self.thb(usd), neurons=neurons)
+
+    def thb(self, usd: Decimal) -> Decimal:
+        """Return an amount of US dollars in baht, at the API's fixed rate."""
+        return usd * self.thb_per_usd
+
+
+PRICE_LIST = PriceList()
+
+
+def tiles_of(size: Size) -> int:
+    """Return how many 512x512 tiles cover `size`: ceil(width / 512) x ceil(height / 512)."""
+    return -(-size.width // TILE_EDGE_PX) * -(-size.height // TILE_EDGE_PX)
+
+
+def total(prices: Iterable[Price]) -> Price:
+    """Return the sum of `prices`; an empty sum is free."""
+    return sum(prices, Price())

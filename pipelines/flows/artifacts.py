@@ -1,0 +1,118 @@
+"""What Prefect's page of a run shows: its progress, its account, its frames."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator, Mapping
+from pathlib import Path
+from uuid import UUID
+
+import httpx
+from prefect import get_run_logger
+from prefect.artifacts import (
+    acreate_link_artifact,
+    acreate_markdown_artifact,
+    acreate_progress_artifact,
+    acreate_table_artifact,
+    aupdate_progress_artifact,
+)
+from prefect.exceptions import PrefectException
+
+from pipelines.common.formatting import plain
+from pipelines.run.progress import Progress
+from pipelines.run.result import RunSummary
+from pipelines.storyboard.plan import FrameSpec, Plan
+from pipelines.takes.models import Take
+
+_EVERY_S = 2.0
+# An artifact travels in one request.
+_MAX_ROWS = 1000
+
+
+@contextlib.asynccontextmanager
+async def publishing_progress(progress: Progress) -> AsyncIterator[None]:
+    """Keep a progress artifact in step with the run."""
+    artifact: UUID | None = None
+    with _best_effort():
+        artifact = await acreate_progress_artifact(progress=0, key="storyreel-progress", description=progress.stage)
+
+    async def keep_in_step() -> None:
+        while True:
+            await asyncio.sleep(_EVERY_S)
+            await _update(artifact, progress)
+
+    updating = asyncio.create_task(keep_in_step())
+    try:
+        yield
+    finally:
+        updating.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await updating
+        await _update(artifact, progress)
+
+
+async def publish_account(summary: RunSummary, *, reason: str | None) -> None:
+    """Show the run's account as a table in Markdown."""
+    simulated = " (simulated)" if summary.simulated else ""
+    lines = {
+        "State": summary.state,
+        "Frames": f"{summary.frames}: {summary.generated} bought, {summary.reused} reused, {summary.failed} failed",
+        "Requests": str(summary.requests),
+        f"Cost{simulated}": (
+            f"{plain(summary.cost_usd)} USD, {plain(summary.cost_thb)} THB, {plain(summary.neurons)} neurons"
+        ),
+        "Film": f"`{summary.video}`, {summary.video_seconds:.1f} s" if summary.video else "none",
+        "Ledger": f"`{summary.ledger}`",
+        **({"Report": f"`{summary.report}`"} if summary.report else {}),
+    }
+    table = "\n".join(["| | |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in lines.items())])
+    text = f"# {summary.storyboard}\n\n{table}\n" + (f"\n{reason}\n" if reason else "")
+    with _best_effort():
+        await acreate_markdown_artifact(markdown=text, key="storyreel-account", description="The account of the run")
+    if summary.report:
+        with _best_effort():
+            await acreate_link_artifact(
+                link=_address(summary.report), key="storyreel-report", link_text=f"The report of {summary.storyboard}"
+            )
+
+
+async def publish_frames(plan: Plan, shown: Mapping[int, Take], requests: Mapping[str, int]) -> None:
+    """Show a table of the frames, the first thousand of them, with how many requests went out for what each shows."""
+    rows = [_row(spec, shown.get(spec.number), requests) for spec in plan.frames[:_MAX_ROWS]]
+    description = (
+        f"The first {_MAX_ROWS} of {len(plan.frames)} frames" if len(plan.frames) > _MAX_ROWS else "The frames"
+    )
+    with _best_effort():
+        await acreate_table_artifact(table=rows, key="storyreel-frames", description=description)
+
+
+def _address(path: Path) -> str:
+    return path.absolute().as_uri()
+
+
+def _row(spec: FrameSpec, take: Take | None, requests: Mapping[str, int]) -> dict[str, str]:
+    return {
+        "frame": spec.name,
+        "place": f"{spec.scene}/{spec.shot}",
+        "prompt": take.prompt if take else spec.prompt,
+        "take": str(take.spec.take) if take else "",
+        "file": take.path.name if take else "missing",
+        "attempts": str(requests.get(take.spec.request_key if take else spec.request_key, 0)),
+        "cost_usd": plain(take.cost_usd) if take and take.cost_usd is not None else "",
+    }
+
+
+async def _update(artifact: UUID | None, progress: Progress) -> None:
+    if artifact is None:
+        return
+    share = 100.0 * progress.done / progress.frames if progress.frames else 0.0
+    with _best_effort():
+        await aupdate_progress_artifact(artifact, progress=share, description=progress.stage)
+
+
+@contextlib.contextmanager
+def _best_effort() -> Iterator[None]:
+    """Go on without the artifact where Prefect's API does not take it: a page is not worth a paid run."""
+    try:
+        yield
+    except (httpx.HTTPError, PrefectException) as exc:
+        get_run_logger().warning("an artifact could not be published: %s", exc)

@@ -1,0 +1,187 @@
+"""A Prefect API for one run from a terminal, where none is configured: silent, and gone when its parent is gone.
+
+Prefect would start one itself, but writes its log and its tracebacks to the terminal, dies of a Ctrl-C that was meant
+for the run, and outlives a killed run. This one runs Prefect's own server application in a process of its own session,
+holds its tongue, and ends when the pipe that its parent holds is closed, by hand or by death.
+"""
+
+import contextlib
+import functools
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import tomllib
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO
+
+from pipelines.common.errors import StoryreelError
+
+_START_TIMEOUT_S = 180
+_STOP_TIMEOUT_S = 15
+_HEALTH_TIMEOUT_S = 5
+_POLL_S = 0.05
+
+# Nobody watches this server: it needs no pages, no schedules, no pulse to its makers.
+_SERVER_SETTINGS = {
+    "DO_NOT_TRACK": "1",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_SERVER_UI_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_LATE_RUNS_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED": "false",
+    "PREFECT_SERVER_DATABASE_TIMEOUT": "60",
+    "PREFECT__SERVER_EPHEMERAL": "1",
+    "PREFECT__SERVER_FINAL": "1",
+}
+# The run's own account of itself goes to the API, where it can be read later, and not to the terminal.
+_CLIENT_SETTINGS = {
+    "DO_NOT_TRACK": "1",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
+    "PREFECT_LOGGING_HANDLERS_DEBUG_LEVEL": "CRITICAL",
+}
+
+
+@contextlib.contextmanager
+def prefect_api() -> Iterator[Callable[[], None]]:
+    """Point Prefect at the API that the user configured, else at one that lives as long as this block.
+
+    Enter it before Prefect is imported, for Prefect reads its settings once; then call what it yields to wait until the
+    API is up, for importing Prefect and starting its API each take seconds.
+
+    Raises:
+        StoryreelError: the API did not start; the message holds the end of its log.
+    """
+    for name, value in _CLIENT_SETTINGS.items():
+        os.environ.setdefault(name, value)
+    if _is_configured():
+        yield lambda: None
+        return
+    with _home(), socket.create_server(("127.0.0.1", 0)) as listener, tempfile.TemporaryFile() as log:
+        port = listener.getsockname()[1]
+        process = _start(listener, log)
+        try:
+            os.environ["PREFECT_API_URL"] = f"http://127.0.0.1:{port}/api"
+            yield functools.partial(_wait_until_healthy, port, process, log)
+        finally:
+            del os.environ["PREFECT_API_URL"]
+            _stop(process)
+
+
+def is_first_start() -> bool:
+    """Say whether Prefect will have to make its database first, which takes much longer than anything else it does."""
+    return not _is_configured() and not (_prefect_home() / "prefect.db").exists()
+
+
+def drain_prefect() -> None:
+    """Wait until what Prefect still has to tell its API is told."""
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
+
+    for worker in (APILogWorker, EventsWorker):
+        worker.drain_all(timeout=_STOP_TIMEOUT_S)
+
+
+@contextlib.contextmanager
+def _home() -> Iterator[None]:
+    """Lend Prefect a folder for its state where the user has no home, as in many a container."""
+    if "PREFECT_HOME" in os.environ or os.access(Path.home(), os.W_OK):
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="storyreel-prefect-") as folder:
+        os.environ["PREFECT_HOME"] = folder
+        try:
+            yield
+        finally:
+            del os.environ["PREFECT_HOME"]
+
+
+def _prefect_home() -> Path:
+    return Path(os.environ.get("PREFECT_HOME", "~/.prefect")).expanduser()
+
+
+def _is_configured() -> bool:
+    if os.environ.get("PREFECT_API_URL"):
+        return True
+    path = Path(os.environ.get("PREFECT_PROFILES_PATH", _prefect_home() / "profiles.toml"))
+    try:
+        profiles = tomllib.loads(path.read_text())
+    except (OSError, ValueError):
+        return False
+    active = os.environ.get("PREFECT_PROFILE", profiles.get("active"))
+    return bool(profiles.get("profiles", {}).get(active, {}).get("PREFECT_API_URL"))
+
+
+def _start(listener: socket.socket, log: IO[bytes]) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "pipelines.flows.local_api", str(listener.fileno())],
+        stdin=subprocess.PIPE,
+        stdout=log,
+        stderr=log,
+        pass_fds=[listener.fileno()],
+        # A Ctrl-C in the terminal goes to the whole group; the run will want its API to the end.
+        start_new_session=True,
+        env={**os.environ, **_SERVER_SETTINGS},
+    )
+
+
+def _wait_until_healthy(port: int, process: "subprocess.Popen[bytes]", log: IO[bytes]) -> None:
+    deadline = time.monotonic() + _START_TIMEOUT_S
+    while time.monotonic() < deadline and process.poll() is None:
+        if _is_healthy(port):
+            return
+        time.sleep(_POLL_S)
+    log.seek(0)
+    raise StoryreelError(f"Prefect's API did not start: {log.read()[-2000:].decode(errors='replace').strip()}")
+
+
+def _is_healthy(port: int) -> bool:
+    try:
+        # Bound but not yet accepting, the socket keeps us waiting, not refused.
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/health", timeout=_HEALTH_TIMEOUT_S) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    assert process.stdin is not None
+    process.stdin.close()
+    try:
+        process.wait(_STOP_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def main() -> None:
+    """Serve Prefect's API on the socket whose descriptor is given, until standard input ends."""
+    import uvicorn
+
+    listener = socket.socket(fileno=int(sys.argv[1]))
+    config = uvicorn.Config(
+        "prefect.server.api.server:create_app", factory=True, log_level="error", timeout_graceful_shutdown=3
+    )
+    server = uvicorn.Server(config)
+    threading.Thread(target=_stop_at_end_of_input, args=(server,), daemon=True).start()
+    server.run(sockets=[listener])
+
+
+def _stop_at_end_of_input(server: object) -> None:
+    # Not through sys.stdin, whose lock this thread would still hold as the interpreter shuts down.
+    while os.read(0, 1024):
+        pass
+    server.should_exit = True  # type: ignore[attr-defined]
+    # Its own shutdown may hang; nobody is left to see to it.
+    time.sleep(_STOP_TIMEOUT_S)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""What was asked for a storyboard, attempt by attempt, for those who look back."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from sqlalchemy import select
+
+from pipelines.ledger.database import Books
+from pipelines.ledger.models import AttemptStatus
+from pipelines.ledger.schema import attempts, runs
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class PastAttempt:
+    """One attempt, as the books have it now.
+
+    Attributes:
+        run_id: of the run that made it.
+        request_key: the take that it was for.
+        number: of the tries for this take in its run, from 1.
+        status: how it ended; unknown while it is open.
+        cost_usd: None where that is not known; then `reserved_usd` stays charged.
+        sent_at: UTC.
+        latency_s: None where no answer came.
+    """
+
+    run_id: str
+    request_key: str
+    number: int
+    status: AttemptStatus
+    http_status: int | None
+    error: str | None
+    cost_usd: Decimal | None
+    reserved_usd: Decimal
+    sent_at: datetime
+    latency_s: float | None
+
+
+def attempts_of(books: Books, storyboard: str) -> list[PastAttempt]:
+    """Return every attempt ever made for a storyboard, oldest first."""
+    columns = [attempts.c[name] for name in _COLUMNS]
+    query = select(*columns).where(attempts.c.storyboard == storyboard).order_by(attempts.c.attempt_id)
+    with books.reading() as connection:
+        return [
+            PastAttempt(
+                run_id=row.run_id,
+                request_key=row.request_key,
+                number=row[2],
+                status=AttemptStatus(row.status or AttemptStatus.UNKNOWN),
+                http_status=row.http_status,
+                error=row.error,
+                cost_usd=row.cost_usd,
+                reserved_usd=row.reserved_usd,
+                sent_at=_EPOCH + timedelta(microseconds=row.sent_at),
+                latency_s=None if row.finished_at is None else (row.finished_at - row.sent_at) / 1_000_000,
+            )
+            for row in connection.execute(query)
+        ]
+
+
+def budget_of_run(books: Books, run_id: str) -> Decimal | None:
+    """Return the hard cap that a run had in US dollars, if it had one."""
+    with books.reading() as connection:
+        return connection.scalar(select(runs.c.budget_usd).where(runs.c.run_id == run_id))
+
+
+_COLUMNS = (
+    "run_id", "request_key", "try", "status", "http_status", "error", "cost_usd", "reserved_usd", "sent_at",
+    "finished_at",
+)  # fmt: skip

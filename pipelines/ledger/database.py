@@ -1,0 +1,255 @@
+"""The books: a database, opened whole and versioned, and the short transactions that write in it."""
+
+import contextlib
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import sqlalchemy
+from sqlalchemy import Connection, Engine, event, insert, select, update
+
+from pipelines.common.errors import BooksAwayError, BooksError, CommitUnknownError, StorageError, UsageError
+from pipelines.ledger.migrations import migrate
+from pipelines.ledger.schema import SCHEMA_VERSION, meta, metadata
+
+_BUSY_TIMEOUT_S = 30
+_SWITCH_PAUSE_S = 0.01
+# The server ends what a suspended machine left open, so that nobody waits for its lock for ever.
+_SERVER_BOUNDS = {
+    "connect_timeout": 10,
+    "options": "-c lock_timeout=30s -c statement_timeout=60s -c idle_in_transaction_session_timeout=30s",
+}
+# Any number will do, as long as it is always the same one.
+_PREPARING = 8_273_105
+
+
+class Books:
+    """An open database. Safe to use from several threads and processes at once.
+
+    Args:
+        url: an SQLAlchemy URL, `sqlite:///path` or `postgresql+psycopg://...`.
+        clock: seconds since 1970, in the place of the clock that otherwise decides: a database server's own, or this
+            machine's for SQLite.
+        read_only: open them for `reading` alone: nothing is written, made or brought up to date, no lock is taken.
+
+    Raises:
+        BooksError: the database cannot be opened, or was written by a newer storyreel; with `read_only` also where
+            it holds no books, or those of an older storyreel.
+    """
+
+    def __init__(self, url: str, *, clock: Callable[[], float] | None = None, read_only: bool = False) -> None:
+        self._clock = clock
+        with _books_errors(url):
+            self._engine = _open_engine_to_read(url) if read_only else _open_engine(url)
+        try:
+            with _books_errors(url), self.reading() if read_only else self.transaction() as connection:
+                _require_current(connection, url) if read_only else _prepare(connection, url)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._engine.dispose()
+
+    def __enter__(self) -> "Books":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """Yield a connection in a write transaction: committed on a clean exit, else rolled back.
+
+        Raises:
+            BooksAwayError: the database server went away; nothing of the transaction was written.
+            CommitUnknownError: it went away at the very end; perhaps the transaction was written, perhaps not.
+            StorageError: the database refused; nothing of the transaction was written.
+        """
+        committing = False
+        try:
+            with self._engine.connect() as connection, connection.begin() as transaction:
+                yield connection
+                committing = True
+                transaction.commit()
+        except sqlalchemy.exc.DBAPIError as exc:
+            kind = StorageError
+            if self._is_away(exc):
+                kind = CommitUnknownError if committing else BooksAwayError
+            raise kind(f"the books cannot be written: {_words(exc.orig)}; what was bought is kept") from exc
+
+    def _is_away(self, exc: sqlalchemy.exc.DBAPIError) -> bool:
+        gone = exc.connection_invalidated or isinstance(exc, sqlalchemy.exc.OperationalError)
+        return gone and self._engine.name != "sqlite"
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Yield a connection that only reads, and waits for no writer.
+
+        Raises:
+            StorageError: the database refused.
+        """
+        try:
+            with self._engine.connect().execution_options(storyreel_read_only=True) as connection:
+                yield connection
+        except sqlalchemy.exc.DBAPIError as exc:
+            raise StorageError(f"the books cannot be read: {_words(exc.orig)}; what was bought is kept") from exc
+
+    def now(self, connection: Connection) -> int:
+        """Return microseconds since 1970 by the clock that all users of these books share."""
+        if self._clock is not None:
+            return int(self._clock() * 1_000_000)
+        if connection.dialect.name == "sqlite":
+            return time.time_ns() // 1000
+        now = sqlalchemy.func.extract("epoch", sqlalchemy.func.clock_timestamp())
+        return int(connection.scalar(select(now * 1_000_000)))  # type: ignore[arg-type]
+
+
+def books_exist(url: str) -> bool:
+    """Say whether opening `url` would find books; for SQLite, without making the file.
+
+    Raises:
+        BooksError: `url` is none.
+    """
+    with _books_errors(url):
+        parsed = sqlalchemy.make_url(url)
+    return parsed.get_backend_name() != "sqlite" or (parsed.database is not None and Path(parsed.database).is_file())
+
+
+def existing_books(url: str, *, output: Path) -> str:
+    """Return the address of books that are there.
+
+    Raises:
+        UsageError: there are none yet.
+    """
+    if not books_exist(url):
+        raise UsageError(f"{output}: no books here yet; render a storyboard first, or choose its --output")
+    return url
+
+
+def _open_engine(url: str) -> Engine:
+    parsed = sqlalchemy.make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        return sqlalchemy.create_engine(parsed, connect_args=_SERVER_BOUNDS)
+    if parsed.database in (None, "", ":memory:"):
+        raise ValueError("books in memory would end with the thread that opened them; name a file")
+    # A `file:` URI says itself how the database is opened; where it does not exist, it is not for us to make.
+    if not parsed.database.startswith("file:"):
+        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = sqlalchemy.create_engine(parsed, connect_args={"timeout": _BUSY_TIMEOUT_S})
+    event.listen(engine, "connect", _set_up_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _open_engine_to_read(url: str) -> Engine:
+    parsed = sqlalchemy.make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        bounds = {**_SERVER_BOUNDS, "options": f"{_SERVER_BOUNDS['options']} -c default_transaction_read_only=on"}
+        return sqlalchemy.create_engine(parsed, connect_args=bounds)
+    database = parsed.database or ""
+    uri = database if database.startswith("file:") else f"{Path(database).absolute().as_uri()}?mode=ro"
+
+    def connect() -> sqlite3.Connection:
+        # Threads of a pool may close what another opened.
+        connection = sqlite3.connect(uri, uri=True, timeout=_BUSY_TIMEOUT_S, check_same_thread=False)
+        connection.isolation_level = None
+        connection.execute("PRAGMA query_only=ON")
+        return connection
+
+    engine = sqlalchemy.create_engine(parsed, creator=connect)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _set_up_sqlite(dbapi_connection: sqlite3.Connection, _: object) -> None:
+    # We say BEGIN ourselves: sqlite3 would start transactions late, and take the write lock later still.
+    dbapi_connection.isolation_level = None
+    _switch_to_wal(dbapi_connection)
+    # FULL: a commit that returned survives a power cut; WAL's usual NORMAL may lose the last ones.
+    dbapi_connection.execute("PRAGMA synchronous=FULL")
+
+
+def _switch_to_wal(dbapi_connection: sqlite3.Connection) -> None:
+    # Where another just makes the same switch in a new file, SQLite says at once that it is locked, whatever timeout
+    # the connection has: https://www.sqlite.org/c3ref/busy_handler.html
+    deadline = time.monotonic() + _BUSY_TIMEOUT_S
+    while True:
+        try:
+            dbapi_connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as exc:
+            if exc.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
+                raise
+        time.sleep(_SWITCH_PAUSE_S)
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # IMMEDIATE takes the write lock at once: a reader that turns writer halfway would fail instead of waiting.
+    read_only = connection.get_execution_options().get("storyreel_read_only", False)
+    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+
+def _prepare(connection: Connection, url: str) -> None:
+    if connection.dialect.name == "postgresql":
+        # Of two that make the tables at once, one would fail.
+        connection.execute(select(sqlalchemy.func.pg_advisory_xact_lock(_PREPARING)))
+    metadata.create_all(connection)
+    version = connection.scalar(select(meta.c.schema_version))
+    if version is None:
+        connection.execute(insert(meta).values(schema_version=SCHEMA_VERSION))
+        return
+    _refuse_newer(version, url)
+    if version < SCHEMA_VERSION:
+        migrate(connection, version)
+        connection.execute(update(meta).values(schema_version=SCHEMA_VERSION))
+
+
+def _require_current(connection: Connection, url: str) -> None:
+    if not sqlalchemy.inspect(connection).has_table(meta.name):
+        raise BooksError(f"{_without_password(url)}: holds no books yet; render a storyboard first")
+    version = connection.scalar(select(meta.c.schema_version)) or 0
+    _refuse_newer(version, url)
+    if version < SCHEMA_VERSION:
+        raise BooksError(
+            f"{_without_password(url)}: the books have schema version {version}, this storyreel reads "
+            f"{SCHEMA_VERSION}: any command that writes, like `storyreel ledger`, brings them up to date"
+        )
+
+
+def _refuse_newer(version: int, url: str) -> None:
+    if version > SCHEMA_VERSION:
+        raise BooksError(
+            f"{_without_password(url)}: the books have schema version {version}, this storyreel knows "
+            f"{SCHEMA_VERSION}: upgrade storyreel"
+        )
+
+
+@contextlib.contextmanager
+def _books_errors(url: str) -> Iterator[None]:
+    try:
+        yield
+    except (sqlalchemy.exc.SQLAlchemyError, OSError, ImportError, ValueError, StorageError) as exc:
+        # The driver's own words; SQLAlchemy's would add the statement and a link.
+        reason = getattr(exc.__cause__ or exc, "orig", None) or exc
+        raise BooksError(
+            f"{_without_password(url)}: the books cannot be opened: {_words(reason)}; check the output folder "
+            "and STORYREEL_DATABASE_URL"
+        ) from exc
+
+
+def _words(reason: BaseException | None) -> str:
+    """Return what a driver says in one line; Postgres's goes on with details and hints."""
+    return next(iter(str(reason).splitlines()), "")
+
+
+def _without_password(url: str) -> str:
+    try:
+        parsed = sqlalchemy.make_url(url)
+    except (sqlalchemy.exc.ArgumentError, ValueError):
+        return "STORYREEL_DATABASE_URL"
+    # Passwords hide in the query too, and what follows an unescaped @ in one is taken for the host.
+    host = parsed.host.rpartition("@")[2] if parsed.host else None
+    return parsed.set(query={}, host=host).render_as_string(hide_password=True)

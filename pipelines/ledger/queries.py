@@ -1,0 +1,180 @@
+"""Reading the books: what is kept, what it came to, and the ledger as CSV."""
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from itertools import islice
+from pathlib import Path
+
+from sqlalchemy import ColumnElement, RowMapping, func, select
+
+from pipelines.common.budgets import BudgetScope
+from pipelines.common.files import write_atomic
+from pipelines.common.formatting import plain
+from pipelines.endpoints.prices import PRICE_LIST, Price
+from pipelines.ledger.budgets import room
+from pipelines.ledger.database import Books
+from pipelines.ledger.models import Account, AttemptStatus, KeptTake, Run
+from pipelines.ledger.schema import attempts, corrections
+
+COLUMNS = (
+    "attempt_id", "run_id", "storyboard", "frame", "scene", "shot", "take", "try", "request_key", "endpoint", "prompt",
+    "steps", "aspect_ratio", "status", "http_status", "error", "reserved_usd", "cost_usd", "cost_thb", "neurons",
+    "width", "height", "tiles", "latency_s", "sent_at", "finished_at", "file", "sha256", "model", "simulated",
+    "settled_by", "settled_at", "settled_why",
+)  # fmt: skip
+
+# SQLite takes 32,766 variables in a statement, older builds 999.
+_KEYS_A_QUERY = 500
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+def kept_takes(books: Books, request_keys: Iterable[str]) -> list[KeptTake]:
+    """Return every take that the books say is kept for these requests, oldest first."""
+    takes: list[KeptTake] = []
+    keys = iter(request_keys)
+    with books.reading() as connection:
+        while chunk := list(islice(keys, _KEYS_A_QUERY)):
+            kept = attempts.c.request_key.in_(chunk) & (attempts.c.status == "ok") & attempts.c.file.is_not(None)
+            rows = connection.execute(select(attempts).where(kept).order_by(attempts.c.attempt_id)).mappings()
+            takes.extend(_kept_take(row) for row in rows)
+    return takes
+
+
+def run_account(books: Books, run_id: str) -> Account:
+    """Add up one run."""
+    return _add_up(_rows(books, attempts.c.run_id == run_id))
+
+
+def storyboard_account(books: Books, storyboard: str, *, simulated: bool) -> Account:
+    """Add up everything ever asked for a storyboard; simulated costs and real ones are never added together."""
+    return _add_up(_rows(books, (attempts.c.storyboard == storyboard) & (attempts.c.simulated == simulated)))
+
+
+def requests_by_take(books: Books, storyboard: str) -> dict[str, int]:
+    """Return how many attempts were ever made for each take of a storyboard, by its request key."""
+    counted = select(attempts.c.request_key, func.count().label("made")).where(attempts.c.storyboard == storyboard)
+    with books.reading() as connection:
+        return {row.request_key: row.made for row in connection.execute(counted.group_by(attempts.c.request_key))}
+
+
+def endpoints_of(books: Books, storyboard: str) -> list[str]:
+    """Return the endpoints that a storyboard's attempts were sent to."""
+    asked = select(attempts.c.endpoint).where(attempts.c.storyboard == storyboard).distinct()
+    with books.reading() as connection:
+        return sorted(connection.scalars(asked))
+
+
+def budget_room(books: Books, run: Run) -> dict[BudgetScope, Decimal]:
+    """Return what is left now of each budget that `run` has, in US dollars."""
+    with books.reading() as connection:
+        return room(connection, run, now=books.now(connection))
+
+
+def write_csv(books: Books, storyboard: str, path: Path) -> None:
+    """Write the ledger of a storyboard, one row an attempt, whole or not at all.
+
+    Raises:
+        StorageError: the file could not be written.
+    """
+    write_atomic(path, csv_text(books, storyboard).encode())
+
+
+def csv_text(books: Books, storyboard: str) -> str:
+    """Return the ledger of a storyboard as CSV, one row an attempt, oldest first."""
+    text = io.StringIO(newline="")
+    # CRLF, as RFC 4180 has it: before 3.13 the writer quotes a cell's CR only if it is part of the line's end.
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow(COLUMNS)
+    rows = _rows(books, attempts.c.storyboard == storyboard)
+    corrected = _corrections(books, storyboard)
+    writer.writerows(_csv_row(row, corrected.get(row["attempt_id"])) for row in rows)
+    return text.getvalue()
+
+
+def _rows(books: Books, which: ColumnElement[bool]) -> Sequence[RowMapping]:
+    with books.reading() as connection:
+        return connection.execute(select(attempts).where(which).order_by(attempts.c.attempt_id)).mappings().all()
+
+
+def _corrections(books: Books, storyboard: str) -> dict[int, RowMapping]:
+    """Return the last correction of each attempt that was settled by hand."""
+    query = (
+        select(corrections)
+        .join(attempts, attempts.c.attempt_id == corrections.c.attempt_id)
+        .where(attempts.c.storyboard == storyboard)
+        .order_by(corrections.c.correction_id)
+    )
+    with books.reading() as connection:
+        return {row["attempt_id"]: row for row in connection.execute(query).mappings()}
+
+
+def _add_up(rows: Iterable[RowMapping]) -> Account:
+    by_status: Counter[AttemptStatus] = Counter()
+    cost, uncertain_usd = Price(), Decimal(0)
+    for row in rows:
+        by_status[_status(row)] += 1
+        if row["cost_usd"] is None:
+            uncertain_usd += row["reserved_usd"]
+        else:
+            cost += Price(row["cost_usd"], PRICE_LIST.thb(row["cost_usd"]), row["neurons"] or Decimal(0))
+    return Account(by_status.total(), dict(by_status), cost, uncertain_usd)
+
+
+def _status(row: RowMapping) -> AttemptStatus:
+    """Return how the attempt ended; one that is still open has had no answer yet."""
+    return AttemptStatus(row["status"] or AttemptStatus.UNKNOWN)
+
+
+def _kept_take(row: RowMapping) -> KeptTake:
+    return KeptTake(
+        attempt_id=row["attempt_id"],
+        request_key=row["request_key"],
+        storyboard=row["storyboard"],
+        file=row["file"],
+        bytes=row["bytes"],
+        sha256=row["sha256"],
+        prompt=row["prompt"],
+        cost_usd=row["cost_usd"],
+    )
+
+
+def _csv_row(row: RowMapping, correction: RowMapping | None) -> Iterator[str]:
+    derived = {
+        "status": _status(row).value,
+        "cost_thb": None if row["cost_usd"] is None else PRICE_LIST.thb(row["cost_usd"]),
+        "latency_s": None if row["finished_at"] is None else Decimal(row["finished_at"] - row["sent_at"]) / 1_000_000,
+        "sent_at": _iso(row["sent_at"]),
+        "finished_at": _iso(row["finished_at"]),
+        "simulated": str(row["simulated"]).lower(),
+        "settled_by": correction and correction["corrected_by"],
+        "settled_at": _iso(correction["corrected_at"] if correction else None),
+        "settled_why": correction and correction["reason"],
+    }
+    for column in COLUMNS:
+        yield _cell(derived[column] if column in derived else row[column])
+
+
+def _cell(value: object) -> str:
+    match value:
+        case None:
+            return ""
+        case Decimal():
+            return plain(value)
+        case str() if value.startswith(_FORMULA_STARTS):
+            # A leading apostrophe makes a spreadsheet show the text instead of running it (OWASP, CSV injection).
+            return f"'{value}"
+        case _:
+            return str(value)
+
+
+def _iso(microseconds: int | None) -> str | None:
+    """Return a time as ISO 8601 in UTC, to the millisecond."""
+    if microseconds is None:
+        return None
+    # Whole seconds through fromtimestamp, the rest by hand: a float of today's microseconds is not exact.
+    seconds, rest = divmod(microseconds, 1_000_000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest // 1000:03d}Z"

@@ -1,0 +1,109 @@
+"""What the books say of a storyboard's runs: which of them matter now, how far they are, how fast, and how dear."""
+
+from dataclasses import replace
+from decimal import Decimal
+
+from sqlalchemy import ColumnElement, Connection, RowMapping, case, func, select
+
+from pipelines.common.budgets import Budgets
+from pipelines.ledger.database import Books
+from pipelines.ledger.gate import current_pace
+from pipelines.ledger.models import Flow, Run, RunEntry, RunState, Standing
+from pipelines.ledger.runs import ALIVE_S, entry_lives, this_host
+from pipelines.ledger.schema import attempts, runs
+
+_MINUTE_US = 60_000_000
+
+
+def watched_runs(books: Books, storyboard: str) -> tuple[list[RunEntry], int]:
+    """Return the runs of a storyboard that matter now, oldest first, and what the time is for them.
+
+    They are those that live, those that died and left attempts open, and the last one in any case.
+    """
+    with books.reading() as connection:
+        now = books.now(connection)
+        entries = [_entry(connection, row, now=now) for row in _candidates(connection, storyboard)]
+    return [entry for entry in entries if _matters(entry) or entry is entries[-1]], now
+
+
+def _candidates(connection: Connection, storyboard: str) -> list[RowMapping]:
+    """Return the entries of runs that have not ended in order, and of the last one."""
+    of_storyboard = (
+        select(runs).where(runs.c.storyboard == storyboard).order_by(runs.c.started_at.desc(), runs.c.run_id)
+    )
+    last = connection.execute(of_storyboard.limit(1)).mappings().all()
+    unfinished = connection.execute(of_storyboard.where(runs.c.finished_at.is_(None))).mappings().all()
+    # The last one first, so that it ends up at the end.
+    return list(reversed([*last, *(row for row in unfinished if row not in last)]))
+
+
+def _matters(entry: RunEntry) -> bool:
+    return entry.state in (RunState.RUNNING, RunState.RUNNING_ELSEWHERE) or (
+        entry.state is RunState.DIED and entry.open > 0
+    )
+
+
+def _entry(connection: Connection, row: RowMapping, *, now: int) -> RunEntry:
+    ours = (attempts.c.storyboard == row["storyboard"]) & (attempts.c.run_id == row["run_id"])
+    unknown = attempts.c.cost_usd.is_(None)
+    requests, still_open, kept, cost_usd, uncertain_usd = connection.execute(
+        select(
+            func.count(),
+            func.count(case((attempts.c.status.is_(None), 1))),
+            func.count(case((attempts.c.status == "ok", 1))),
+            func.sum(attempts.c.cost_usd),
+            func.sum(case((unknown, attempts.c.reserved_usd))),
+        ).where(ours)
+    ).one()
+    return RunEntry(
+        run=_run(row),
+        state=_state(row, now=now),
+        host=row["host"],
+        pid=row["pid"],
+        here=row["host"] == this_host(),
+        started_at=row["started_at"],
+        seen_at=row["alive_until"] - ALIVE_S * 1_000_000,
+        finished_at=row["finished_at"],
+        standing=_standing(row, kept=kept),
+        requests=requests,
+        open=still_open,
+        cost_usd=cost_usd or Decimal(0),
+        uncertain_usd=uncertain_usd or Decimal(0),
+        flow=_flow(connection, ours, endpoint=row["endpoint"], now=now),
+    )
+
+
+def _standing(row: RowMapping, *, kept: int) -> Standing:
+    said = Standing(**{name: row[name] for name in Standing.__dataclass_fields__})
+    # A take may have been kept since it said so, or out of what it left open.
+    return said if said.bought is None else replace(said, bought=max(said.bought, kept))
+
+
+def _flow(connection: Connection, ours: ColumnElement[bool], *, endpoint: str, now: int) -> Flow:
+    kept = ours & (attempts.c.status == "ok")
+    return Flow(
+        sent=_a_minute(connection, attempts.c.sent_at, ours, now=now),
+        kept=_a_minute(connection, attempts.c.finished_at, kept, now=now),
+        pace=current_pace(connection, endpoint),
+    )
+
+
+def _a_minute(connection: Connection, when: ColumnElement[int], which: ColumnElement[bool], *, now: int) -> float:
+    """Return how many came a minute in the last one; since the first of them, where that is less."""
+    of_late = which & (when > now - _MINUTE_US) & (when <= now)
+    count, first = connection.execute(select(func.count(), func.min(when)).where(of_late)).one()
+    # n of them span n - 1 gaps; one alone is no rate.
+    return _MINUTE_US * (count - 1) / max(now - first, 1000) if count > 1 else 0.0
+
+
+def _run(row: RowMapping) -> Run:
+    budgets = Budgets(row["budget_usd"])
+    return Run(row["run_id"], row["storyboard"], row["endpoint"], row["model"], row["simulated"], budgets)
+
+
+def _state(row: RowMapping, *, now: int) -> RunState:
+    if row["state"] is not None:
+        return RunState(row["state"])
+    if not entry_lives(row, now=now):
+        return RunState.DIED
+    return RunState.RUNNING if row["host"] == this_host() else RunState.RUNNING_ELSEWHERE

@@ -1,0 +1,279 @@
+"""What the report and the cutting room show, gathered from the plan, the takes, the books and the films."""
+
+import base64
+import contextlib
+import hashlib
+import os
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from fractions import Fraction
+from functools import partial
+from importlib.metadata import version
+from itertools import groupby
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+from pipelines.common.files import atomic_path
+from pipelines.common.settings import Settings
+from pipelines.film.outputs import film_path
+from pipelines.ledger.attempt_history import PastAttempt, attempts_of, budget_of_run
+from pipelines.ledger.database import Books
+from pipelines.ledger.models import AttemptStatus
+from pipelines.ledger.queries import storyboard_account
+from pipelines.report.contact_sheet import SheetFrame, SheetScene, contact_sheets, write_contact_sheet
+from pipelines.report.models import (
+    AccountShown,
+    AttemptShown,
+    FilmShown,
+    FrameShown,
+    PageShown,
+    RunShown,
+    SceneShown,
+    TakeShown,
+)
+from pipelines.report.page import render_report
+from pipelines.report.thumbnails import Thumbnails
+from pipelines.storyboard.plan import Plan
+from pipelines.storyboard.timeline import Hold
+from pipelines.takes.inventory import Takes
+from pipelines.takes.models import FrameTakes, Take
+
+# About twenty MiB of HTML.
+_MOST_EMBEDDED = 2000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# The mark stands in the head, before the style.
+_HEAD_BYTES = 4096
+_MIMES = {
+    "mp4": "video/mp4",
+    "webm": "video/webm",
+    "mov": "video/quicktime",
+    "gif": "image/gif",
+    "webp": "image/webp",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """How a page names files: a take's picture, its thumbnail (empty where there is none), and anything else."""
+
+    picture: Callable[[Path], str]
+    thumbnail: Callable[[Path], str]
+    file: Callable[[Path], str]
+
+
+def relative_address(path: Path, *, folder: Path) -> str:
+    """Return the address of a file as a page in `folder` names it."""
+    with contextlib.suppress(ValueError):
+        return quote(path.relative_to(folder).as_posix())
+    return quote(Path(os.path.relpath(path, folder)).as_posix())
+
+
+def gather_page(plan: Plan, takes: Takes, books: Books, settings: Settings, addresses: Addresses) -> PageShown:
+    """Gather what a page about a storyboard says.
+
+    Args:
+        plan: the storyboard's frames and films.
+        takes: what there is of them.
+        books: where the attempts are.
+        settings: where the files are, and the rate limit.
+        addresses: how the page names files.
+    """
+    folder = settings.output / plan.storyboard
+    past = attempts_of(books, plan.storyboard)
+    frames = _frames(plan, takes, past, addresses)
+    return PageShown(
+        title=plan.title,
+        storyboard=plan.storyboard,
+        made_at=datetime.now(UTC),
+        scenes=tuple(_scenes(plan, frames)),
+        films=tuple(_films(plan, folder, addresses)),
+        accounts=tuple(_accounts(books, plan.storyboard)),
+        run=_last_run(books, past, takes, settings),
+        sheets=tuple(addresses.file(path) for path in contact_sheets(folder)),
+        ledger=addresses.file(folder / "ledger.csv"),
+    )
+
+
+def write_report(
+    plan: Plan, takes: Takes, books: Books, settings: Settings, *, most_embedded: int = _MOST_EMBEDDED
+) -> Path:
+    """Write the contact sheet and `report.html` into a storyboard's folder; return the report's path.
+
+    For one run at a time. A report that would say the same as the one that is there is left as it is. One of more takes
+    than `most_embedded` has their thumbnails beside it.
+
+    Raises:
+        StorageError: a file could not be written.
+    """
+    folder = settings.output / plan.storyboard
+    thumbnails = Thumbnails(folder / "thumbnails")
+    made = thumbnails.make([take.path for frame in takes.frames for take in frame.takes])
+    thumbnails.prune(made)
+    write_contact_sheet(plan.title, _sheet_scenes(plan, takes, made), folder)
+    beside = partial(relative_address, folder=folder)
+
+    def thumbnail(take: Path) -> str:
+        small = made.get(take)
+        return beside(small) if small else ""
+
+    page = gather_page(plan, takes, books, settings, Addresses(picture=beside, thumbnail=thumbnail, file=beside))
+    embedded = len(made) <= most_embedded
+    path, mark = folder / "report.html", _mark_of(page, embedded=embedded)
+    if not _bears(path, mark):
+        embed = partial(_data_uri, folder) if embedded else str
+        with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+            file.writelines(render_report(page, embed=embed, mark=mark))
+    return path
+
+
+def _mark_of(page: PageShown, *, embedded: bool) -> str:
+    """Return what tells a report from all others but for when it was made."""
+    told = repr((version("storyreel"), embedded, replace(page, made_at=_EPOCH)))
+    return hashlib.sha256(told.encode(errors="surrogatepass")).hexdigest()
+
+
+def _bears(path: Path, mark: str) -> bool:
+    try:
+        with path.open("rb") as file:
+            return f'content="{mark}"'.encode() in file.read(_HEAD_BYTES)
+    except OSError:
+        return False
+
+
+def _sheet_scenes(plan: Plan, takes: Takes, made: Mapping[Path, Path | None]) -> list[SheetScene]:
+    scenes = groupby(takes.frames, key=lambda frame: frame.frame.scene)
+    return [
+        SheetScene(chapter.title, tuple(_sheet_frame(frame, made) for frame in group))
+        for chapter, (_, group) in zip(plan.timeline.chapters, scenes, strict=True)
+    ]
+
+
+def _sheet_frame(frame: FrameTakes, made: Mapping[Path, Path | None]) -> SheetFrame:
+    shown = frame.shown
+    prompt = shown.prompt if shown else frame.frame.prompt
+    return SheetFrame(frame.frame.number, f"{frame.frame.shot} · {prompt}", made.get(shown.path) if shown else None)
+
+
+def _data_uri(folder: Path, address: str) -> str:
+    thumbnail = folder / unquote(address)
+    return f"data:image/jpeg;base64,{base64.b64encode(thumbnail.read_bytes()).decode()}"
+
+
+def _frames(plan: Plan, takes: Takes, past: Iterable[PastAttempt], addresses: Addresses) -> list[FrameShown]:
+    """Return every frame with its attempts; those for what it no longer asks are in the account only."""
+    asked = {spec.request_key: spec for spec in takes.every}
+    attempts: defaultdict[int, list[tuple[int, PastAttempt]]] = defaultdict(list)
+    for attempt in past:
+        if spec := asked.get(attempt.request_key):
+            attempts[spec.number].append((spec.take, attempt))
+    holds = plan.timeline.holds
+    fps = plan.timeline.output.fps
+    return [
+        _frame(frame, holds[frame.frame.number], fps, attempts[frame.frame.number], addresses) for frame in takes.frames
+    ]
+
+
+def _frame(
+    frame: FrameTakes,
+    hold: Hold,
+    fps: Fraction,
+    attempts: Sequence[tuple[int, PastAttempt]],
+    addresses: Addresses,
+) -> FrameShown:
+    spec, size = frame.frame, frame.frame.aspect.size
+    latencies = {number: attempt.latency_s for number, attempt in attempts if attempt.status is AttemptStatus.OK}
+    return FrameShown(
+        number=spec.number,
+        name=spec.name,
+        key=spec.request_key,
+        scene=spec.scene,
+        shot=spec.shot,
+        prompt=spec.prompt,
+        caption=hold.caption,
+        width=size.width,
+        height=size.height,
+        start_s=float(hold.start / fps),
+        hold_s=float(hold.length / fps),
+        price_usd=spec.price.usd,
+        takes=tuple(_take(take, latencies.get(take.spec.take), addresses) for take in frame.takes),
+        shown=frame.shown.spec.take if frame.shown else None,
+        picked=frame.picked is not None and not frame.lost_pick,
+        attempts=tuple(_attempt(attempt, number) for number, attempt in attempts),
+    )
+
+
+def _take(take: Take, latency_s: float | None, addresses: Addresses) -> TakeShown:
+    return TakeShown(
+        number=take.spec.take,
+        picture=addresses.picture(take.path),
+        thumbnail=addresses.thumbnail(take.path),
+        prompt=take.prompt,
+        cost_usd=take.cost_usd,
+        latency_s=latency_s,
+    )
+
+
+def _attempt(attempt: PastAttempt, take: int) -> AttemptShown:
+    return AttemptShown(
+        take=take,
+        number=attempt.number,
+        status=attempt.status.value,
+        http_status=attempt.http_status,
+        error=attempt.error,
+        cost_usd=attempt.cost_usd,
+        reserved_usd=attempt.reserved_usd,
+        sent_at=attempt.sent_at,
+        latency_s=attempt.latency_s,
+    )
+
+
+def _scenes(plan: Plan, frames: Iterable[FrameShown]) -> Iterator[SceneShown]:
+    # A chapter for each scene, in the same order.
+    scenes = groupby(frames, key=lambda frame: frame.scene)
+    for chapter, (scene, group) in zip(plan.timeline.chapters, scenes, strict=True):
+        here = tuple(group)
+        yield SceneShown(scene, chapter.title, here[0].start_s, here)
+
+
+def _films(plan: Plan, folder: Path, addresses: Addresses) -> Iterator[FilmShown]:
+    for timeline in plan.timelines:
+        path = film_path(folder, plan.storyboard, timeline)
+        if path.is_file():
+            yield FilmShown(
+                url=addresses.file(path),
+                mime=_MIMES.get(path.suffix[1:], "application/octet-stream"),
+                seconds=float(timeline.duration_s),
+                size=str(timeline.output.size),
+            )
+
+
+def _accounts(books: Books, storyboard: str) -> Iterator[AccountShown]:
+    for simulated in (False, True):
+        account = storyboard_account(books, storyboard, simulated=simulated)
+        if account.requests:
+            yield AccountShown(
+                requests=account.requests,
+                cost_usd=account.cost.usd,
+                cost_thb=account.cost.thb,
+                neurons=account.cost.neurons,
+                uncertain_usd=account.uncertain_usd,
+                simulated=simulated,
+            )
+
+
+def _last_run(books: Books, past: Sequence[PastAttempt], takes: Takes, settings: Settings) -> RunShown | None:
+    if not past:
+        return None
+    asked = {spec.request_key: spec.take for spec in takes.every}
+    last = [attempt for attempt in past if attempt.run_id == past[-1].run_id]
+    return RunShown(
+        started_at=last[0].sent_at,
+        attempts=tuple(_attempt(attempt, asked.get(attempt.request_key, 1)) for attempt in last),
+        rate_limit=settings.rate_limit,
+        # What each take was to cost; re-sends come on top.
+        quote_usd=sum((attempt.reserved_usd for attempt in last if attempt.number == 1), Decimal(0)),
+        budget_usd=budget_of_run(books, past[-1].run_id),
+    )

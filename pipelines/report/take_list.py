@@ -1,0 +1,61 @@
+"""The takes of a storyboard as `storyreel takes` lists them."""
+
+from collections.abc import Iterable, Iterator
+
+from pipelines.common.formatting import plain
+from pipelines.takes.models import FrameTakes, Take
+
+_SHOWN_PROMPT = 60
+
+
+def take_lines(frames: Iterable[FrameTakes]) -> Iterator[str]:
+    """Yield a line for each frame and each of its takes; an arrow marks the one that is shown."""
+    for frame in frames:
+        yield frame.frame.label
+        for take in frame.takes:
+            mark = "->" if take == frame.shown else "  "
+            picked = ", picked" if take.spec.take == frame.picked else ""
+            yield f"  {mark} take {take.spec.take}  {_cost(take)}{picked}  {take.path}{_other_prompt(frame, take)}"
+        if not frame.takes:
+            yield "     none yet"
+        if frame.lost_pick:
+            yield f"     take {frame.picked}, which was picked, is gone"
+
+
+def takes_json(storyboard: str, frames: Iterable[FrameTakes], *, simulated: bool) -> dict[str, object]:
+    """Return the same as plain JSON values, amounts as decimal strings; a cost that is not known is null."""
+    return {
+        "storyboard": storyboard,
+        "simulated": simulated,
+        "frames": [
+            {
+                "frame": frame.frame.number,
+                "scene": frame.frame.scene,
+                "shot": frame.frame.shot,
+                "shown": frame.shown.spec.take if frame.shown else None,
+                "picked": frame.picked,
+                "takes": [_take_json(take) for take in frame.takes],
+            }
+            for frame in frames
+        ],
+    }
+
+
+def _take_json(take: Take) -> dict[str, object]:
+    return {
+        "take": take.spec.take,
+        "file": str(take.path),
+        "prompt": take.prompt,
+        "cost_usd": None if take.cost_usd is None else plain(take.cost_usd),
+    }
+
+
+def _cost(take: Take) -> str:
+    return "cost unknown" if take.cost_usd is None else f"{plain(take.cost_usd)} USD"
+
+
+def _other_prompt(frame: FrameTakes, take: Take) -> str:
+    if take.prompt == frame.frame.prompt:
+        return ""
+    cut = take.prompt if len(take.prompt) <= _SHOWN_PROMPT else f"{take.prompt[: _SHOWN_PROMPT - 1]}…"
+    return f"  asked: {cut!r}"

@@ -1,0 +1,1 @@
+"""One run: its context, its steps, one take and one request at a time."""

@@ -1,0 +1,95 @@
+"""The animatic: the whole film in its true timing, with sketch cards where frames are not bought. It costs nothing."""
+
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from pathlib import Path
+
+from pipelines.common.files import storage_errors, write_atomic
+from pipelines.common.geometry import Size
+from pipelines.common.settings import Settings
+from pipelines.endpoints.dialects.flux import ImageRequest
+from pipelines.film.assembler import Film, cut_film, require_encoder
+from pipelines.film.sound import require_sounds
+from pipelines.server.engines.sketch import SketchEngine
+from pipelines.storyboard.model import Output, Storyboard
+from pipelines.storyboard.plan import FrameSpec, plan_frames
+from pipelines.storyboard.presets import DEFAULT_CODEC
+from pipelines.storyboard.timeline import Timeline
+from pipelines.takes.frame_folder import is_as_asked
+from pipelines.takes.inventory import look_for_takes
+from pipelines.takes.models import FrameTakes
+from pipelines.takes.store import FrameStore
+
+_LEAST_SIDE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Animatic:
+    """An animatic, and how many of its frames are cards."""
+
+    film: Film
+    frames: int
+    cards: int
+
+
+async def make_animatic(board: Storyboard, settings: Settings, *, scale: Decimal) -> Animatic:
+    """Cut the animatic of a storyboard into its folder, as `<id>-animatic.mp4`.
+
+    Args:
+        board: the storyboard.
+        settings: whose takes count as bought: those of its model, in its output folder.
+        scale: of the film's width and height.
+
+    Raises:
+        StoryboardError: a sound cannot be read.
+        FilmError: it could not be cut.
+        StorageError: a file could not be written.
+    """
+    require_encoder(DEFAULT_CODEC)
+    await require_sounds(board)
+    plan = plan_frames(board, model=settings.effective_model)
+    store = FrameStore(settings.output / plan.storyboard)
+    workshop = store.folder / "animatic"
+    with storage_errors(workshop):
+        workshop.mkdir(parents=True, exist_ok=True)
+    frames = look_for_takes(plan, settings).frames
+    pictures = [_picture(frame) or _card(frame.frame, workshop) for frame in frames]
+    film = await cut_film(
+        scaled(plan.timeline, scale),
+        pictures,
+        store.folder / f"{plan.storyboard}-animatic.mp4",
+        segments=workshop / "segments",
+    )
+    return Animatic(film, len(pictures), sum(picture.parent == workshop for picture in pictures))
+
+
+def scaled(timeline: Timeline, scale: Decimal) -> Timeline:
+    """Return the same film at another size, as H.264; sides stay even, and two pixels or more."""
+    output = timeline.output
+
+    def side(length: int) -> int:
+        return max(_LEAST_SIDE, int(length * scale / 2) * 2)
+
+    smaller = Output(
+        output.fps,
+        Size(side(output.size.width), side(output.size.height)),
+        DEFAULT_CODEC,
+        23,
+        output.fit,
+        output.background,
+    )
+    return replace(timeline, output=smaller)
+
+
+def _picture(frame: FrameTakes) -> Path | None:
+    """Return the take that a frame shows, if it can be shown as it is."""
+    return frame.shown.path if frame.shown and is_as_asked(frame.shown) else None
+
+
+def _card(spec: FrameSpec, folder: Path) -> Path:
+    """Return the card of a frame, drawn if it is not there."""
+    path = folder / f"{spec.request_key}.png"
+    if not path.is_file():
+        asked = ImageRequest(spec.prompt, spec.steps, spec.aspect)
+        write_atomic(path, SketchEngine(0).paint(asked, spec.aspect.size, spec.copy))
+    return path

@@ -1,0 +1,51 @@
+"""Thumbnails while frames are still being bought: made of pictures that the film reads anyway, wherever it does."""
+
+import contextlib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Self
+
+from PIL import Image
+
+from pipelines.common.background import yield_to_others
+from pipelines.common.errors import StorageError
+from pipelines.film.painting import read_frame
+from pipelines.report.thumbnails import Thumbnails
+from pipelines.takes.store import FrameStore
+
+
+class ThumbnailsAhead:
+    """Makes thumbnails while frames are still being bought, in a thread of its own.
+
+    What is not made by the end of the block, or cannot be, is left to the report.
+    """
+
+    def __init__(self, store: FrameStore) -> None:
+        self._takes = store.takes
+        self._thumbnails = Thumbnails(store.folder / "thumbnails")
+        self._thread = ThreadPoolExecutor(1, "thumbnails-ahead", initializer=yield_to_others)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def arrived(self, take: Path) -> None:
+        """Take note of a take that nobody else is going to read."""
+        self._thread.submit(self._thumbnails.make_one, take)
+
+    def read_frame(self, path: Path) -> Image.Image:
+        """Read a frame for the film; if it is a take, its thumbnail is made on the way. For any thread.
+
+        Raises:
+            FilmError: it cannot be read.
+        """
+        changed_ns = 0
+        with contextlib.suppress(OSError):
+            changed_ns = path.stat().st_mtime_ns
+        picture = read_frame(path)
+        if path.parent == self._takes:
+            with contextlib.suppress(StorageError):
+                self._thumbnails.make_of(path, picture, changed_ns=changed_ns)
+        return picture

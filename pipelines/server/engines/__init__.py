@@ -1,0 +1,1 @@
+"""Engines that paint the served API's images."""

@@ -1,0 +1,216 @@
+"""The nouns of the film language: transitions, motion, captions, sound, outputs."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from fractions import Fraction
+from typing import Annotated, Self
+
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+
+from pipelines.common.geometry import Fit, Size
+from pipelines.common.suggestions import did_you_mean
+from pipelines.storyboard.format.base import Noun, require
+from pipelines.storyboard.format.fields import (
+    Amount,
+    Colour,
+    Duration,
+    FilmFit,
+    FilmSize,
+    Fps,
+    Id,
+    Percent,
+    Text,
+    Time,
+    TimeOnScreen,
+    Volume,
+    shown,
+    whole_numbers,
+)
+from pipelines.storyboard.model import Background, Ease, MotionType, Output, Position, SmoothMethod
+from pipelines.storyboard.presets import DEFAULT_CODEC, Preset, codec_names, encoding_of, preset_names, presets
+from pipelines.storyboard.transitions import CUT, TYPES
+
+
+def _by_its(key: str) -> Callable[[object], object]:
+    """Let a word alone stand for the mapping that has it as its `key`."""
+
+    def spread(value: object) -> object:
+        if not isinstance(value, str | dict):
+            raise ValueError(f"must be a {key}, or a mapping with a {key}, got {shown(value)}")
+        return {key: value} if isinstance(value, str) else value
+
+    return spread
+
+
+def _one_of(names: tuple[str, ...]) -> Callable[[object], str]:
+    def parse(value: object) -> str:
+        if value not in names:
+            raise ValueError(f"is none that storyreel knows: {shown(value)}{did_you_mean(value, names)}")
+        return str(value)
+
+    return parse
+
+
+def _crf(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError(f"must be a whole number like 18, got {shown(value)}")
+    return value
+
+
+def _as_list(value: object) -> object:
+    return value if isinstance(value, list) else [value]
+
+
+DEFAULT_FPS = Fraction(24)
+_MAX_TRANSITION_S = 60
+
+TransitionType = Annotated[
+    str, BeforeValidator(_one_of(TYPES)), WithJsonSchema({"type": "string", "enum": list(TYPES)})
+]
+PresetName = Annotated[
+    str, BeforeValidator(_one_of(preset_names())), WithJsonSchema({"type": "string", "enum": list(preset_names())})
+]
+CodecName = Annotated[
+    str, BeforeValidator(_one_of(codec_names())), WithJsonSchema({"type": "string", "enum": list(codec_names())})
+]
+
+
+class TransitionNoun(Noun):
+    """How the next frame or shot follows."""
+
+    type: TransitionType = Field(description="cut, dissolve, fade_black, wipe_left ..., or one of ffmpeg's xfade.")
+    duration: TimeOnScreen = Field(
+        Duration(Fraction(1, 2)), description="Half of it in each of the two holds: 0.5s, 12f. Default 0.5s."
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        cut_with_more = self.type == CUT and len(self.model_fields_set) > 1
+        require(not cut_with_more, "", "a cut takes nothing besides its type; remove duration")
+        too_long = not self.duration.in_video_frames and self.duration.amount > _MAX_TRANSITION_S
+        require(not too_long, "duration", f"must be at most {_MAX_TRANSITION_S} s, as ffmpeg's are")
+        return self
+
+
+class MotionNoun(Noun):
+    """A slow move over a frame."""
+
+    type: Annotated[MotionType, BeforeValidator(_one_of(tuple(MotionType)))] = Field(
+        description="What the camera does, or none."
+    )
+    amount: Amount = Field(Decimal("0.1"), description="How far, as a share of the picture. Default 0.1.")
+    ease: Annotated[Ease, BeforeValidator(_one_of(tuple(Ease)))] = Field(
+        Ease.LINEAR, description="At one speed, or slow at both ends. Default linear."
+    )
+
+
+class SmoothNoun(Noun):
+    """In-between pictures for a shot that is a sequence of frames."""
+
+    fps: Fps | None = Field(None, description="Pictures a second, in-betweens included. Default the film's own.")
+    method: Annotated[SmoothMethod, BeforeValidator(_one_of(tuple(SmoothMethod)))] = Field(
+        SmoothMethod.MOTION, description="motion follows what moves; blend only mixes. Default motion."
+    )
+
+
+class CaptionsNoun(Noun):
+    """How captions look."""
+
+    burn: bool = Field(True, description="Draw them into the picture. They are always in the subtitle track and .srt.")
+    position: Annotated[Position, BeforeValidator(_one_of(tuple(Position)))] = Field(
+        Position.BOTTOM, description="Where they stand. Default bottom."
+    )
+    size: Percent = Field(Decimal(5), description="Height of a line in percent of the film's height. Default 5.")
+    color: Colour = Field("#ffffff", description='Default "#ffffff".')
+    outline: Colour = Field("#000000", description='Default "#000000".')
+    font: Text | None = Field(None, description="A font of this machine. Default one that storyreel brings.")
+
+
+class _Playing(Noun):
+    volume: Volume = Field(Decimal(1), description="1 is as loud as it came, 0.5 half of that. Default 1.")
+    fade_in: Time = Field(Duration(Fraction(0)), description="Time to grow to its volume.")
+    fade_out: Time = Field(Duration(Fraction(0)), description="Time to fall silent, at its end.")
+    offset: Time = Field(Duration(Fraction(0)), description="Where in the file to begin.")
+
+
+class AudioNoun(_Playing):
+    """Sound under the whole film."""
+
+    track: Text | None = Field(None, description="A sound file, from the storyboard's folder.")
+    loop: bool = Field(False, description="Begin again, from the file's beginning, where it ends before the film does.")
+    normalize: bool = Field(False, description="Bring the whole mix to -16 LUFS.")
+
+
+class SoundNoun(_Playing):
+    """A sound that starts with its shot."""
+
+    file: Text = Field(description="A sound file, from the storyboard's folder.")
+
+
+class OutputNoun(Noun):
+    """A film to make."""
+
+    preset: PresetName | None = Field(None, description="A name from configs/presets that sets what is not set here.")
+    name: Id | None = Field(None, description="Ends the file's name, where there are several outputs.")
+    fps: Fps | None = Field(None, description="Video frames a second: 24, 23.976, 30000/1001. Default 24.")
+    size: FilmSize | None = Field(None, description="Pixels, 1344x768. Default the aspect ratio's own.")
+    codec: CodecName | None = Field(None, description="Video codec, or gif or webp. Default h264.")
+    crf: Annotated[int, BeforeValidator(_crf), WithJsonSchema(whole_numbers(0, 63))] | None = Field(
+        None, description="Constant rate factor: lower is finer and larger. Default the codec's own; 18 for h264."
+    )
+    fit: FilmFit | None = Field(None, description="How a frame of another shape is laid into the film. Default cover.")
+    background: Annotated[Background, BeforeValidator(_one_of(tuple(Background)))] | None = Field(
+        None, description="What fit: contain leaves free: black, or a blurred copy. Default black."
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        encoding = encoding_of(self.codec_name)
+        if self.crf is not None:
+            most = encoding.max_crf
+            cure = f"must be between 0 and {most}" if most is not None else f"is nothing that {self.codec_name} has"
+            require(most is not None and self.crf <= most, "crf", f"{cure}, got {self.crf}")
+        shown_nowhere = self.background is not None and self.fit not in (None, Fit.CONTAIN)
+        require(not shown_nowhere, "background", "only fit: contain leaves anything free; remove it")
+        return self
+
+    @property
+    def codec_name(self) -> str:
+        """The codec: its own, or its preset's; a preset that says how to encode is one."""
+        if self.codec or not self.preset:
+            return self.codec or DEFAULT_CODEC
+        return self.preset if self._preset.encoding else self._preset.codec or DEFAULT_CODEC
+
+    @property
+    def rate(self) -> Fraction:
+        """Video frames a second."""
+        return self.fps or self._preset.fps or presets()[self.codec_name].fps or DEFAULT_FPS
+
+    def resolved(self, *, size: Size, name: str) -> Output:
+        """Return the film to make; `size` is its size where neither it nor its preset says one."""
+        preset, encoding = self._preset, encoding_of(self.codec_name)
+        return Output(
+            fps=self.rate,
+            size=self.size or preset.size or size,
+            codec=self.codec_name,
+            crf=self.crf if self.crf is not None else encoding.crf or 0,
+            fit=self.fit or preset.fit or Fit.COVER,
+            background=self.background or preset.background or Background.BLACK,
+            name=name,
+        )
+
+    @property
+    def _preset(self) -> Preset:
+        return presets()[self.preset] if self.preset else Preset(description="none")
+
+
+TransitionValue = Annotated[
+    TransitionNoun, BeforeValidator(_by_its("type"), json_schema_input_type=TransitionType | TransitionNoun)
+]
+MotionValue = Annotated[MotionNoun, BeforeValidator(_by_its("type"), json_schema_input_type=MotionType | MotionNoun)]
+SoundValue = Annotated[SoundNoun, BeforeValidator(_by_its("file"), json_schema_input_type=Text | SoundNoun)]
+Outputs = Annotated[
+    list[OutputNoun],
+    BeforeValidator(_as_list, json_schema_input_type=OutputNoun | list[OutputNoun]),
+    Field(min_length=1),
+]

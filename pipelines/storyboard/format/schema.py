@@ -1,0 +1,209 @@
+"""The storyboard file's nouns, as people write them. What they come to is worked out in expansion.py."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+
+from pipelines.common.budgets import OnExceed
+from pipelines.storyboard.format.base import Noun, require
+from pipelines.storyboard.format.fields import (
+    Aspect,
+    CaptionText,
+    FrameFit,
+    Id,
+    Matrix,
+    Name,
+    Prompts,
+    ScalarText,
+    Steps,
+    Takes,
+    Text,
+    TimeOnScreen,
+    Usd,
+    Version,
+    whole,
+    whole_numbers,
+)
+from pipelines.storyboard.format.film_schema import (
+    AudioNoun,
+    CaptionsNoun,
+    MotionValue,
+    OutputNoun,
+    Outputs,
+    SmoothNoun,
+    SoundValue,
+    TransitionValue,
+)
+
+MAX_FRAMES = 10_000
+MAX_FALLBACKS = 10
+# Every frame's template sees them all.
+MAX_VARS = 1000
+
+
+class Cascading(Noun):
+    """Keys that a storyboard's defaults, a scene and a shot may each set; the innermost counts."""
+
+    steps: Steps | None = Field(None, description="Generation steps, 1 to 8: more is finer and dearer. Default 4.")
+    aspect: Aspect | None = Field(None, description="Aspect ratio of the image. Default 16:9.")
+    hold: TimeOnScreen | None = Field(None, description="Time on screen per frame: 4, 4s, 500ms, 96f. Default 4s.")
+    transition: TransitionValue | None = Field(None, description="How the next frame or shot follows. Default cut.")
+    motion: MotionValue | None = Field(None, description="A slow move over the frame: push_in, pan_left ...")
+    takes: Takes | None = Field(None, description="How many takes to buy of each frame, to choose from. Default 1.")
+    caption: CaptionText | None = Field(None, description="Shown with each of its frames; a Jinja2 template.")
+    style: Text | None = Field(None, description="Name of an entry in `styles`, a template around the prompt.")
+    fit: FrameFit | None = Field(
+        None, description="What to do with an image of another size than was asked for. Default cover."
+    )
+
+
+class ShotNoun(Cascading):
+    """A shot: asks for one or more frames."""
+
+    id: Id | None = Field(None, description="Unique in its scene. Default shot-1, shot-2 ...")
+    prompt: Text | None = Field(None, description="What to draw; a Jinja2 template over vars and matrix keys.")
+    prompts: Prompts | None = Field(None, description="A list of prompts, or keyframes that hold until the next.")
+    frames: Annotated[int, BeforeValidator(whole(1, 1_000_000)), WithJsonSchema(whole_numbers(1, 1_000_000))] | None = (
+        Field(None, description="How many frames, with `prompt` or keyframes.")
+    )
+    matrix: Matrix | None = Field(
+        None, description="A frame for each combination of values, the last key turning fastest."
+    )
+    match: Literal["product", "zip"] | None = Field(None, description="zip pairs the matrix's values instead.")
+    sound: SoundValue | None = Field(None, description="A sound that starts with the shot.")
+    smooth: SmoothNoun | None = Field(None, description="In-between pictures from frame to frame of this shot.")
+    fallback_prompts: Annotated[list[Text], Field(max_length=MAX_FALLBACKS)] | None = Field(
+        None, description="Tried in order when the API refuses the prompt; at most 10."
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        require(self.prompt is None or self.prompts is None, "prompts", "cannot stand beside prompt; keep one of them")
+        require(
+            self.prompt is not None or self.prompts is not None,
+            "",
+            "has neither prompt nor prompts; add what it is to show",
+        )
+        require(
+            not (isinstance(self.prompts, list) and self.frames),
+            "frames",
+            "cannot stand beside a list of prompts, which says itself how many frames there are; remove it",
+        )
+        require(self.match is None or self.matrix is not None, "match", "says how a matrix is read; add matrix")
+        self._check_keyframes()
+        self._check_zip()
+        return self
+
+    def _check_keyframes(self) -> None:
+        if not isinstance(self.prompts, dict):
+            return
+        require(0 in self.prompts, "prompts", "must have a prompt at 0, where the shot begins")
+        last = max(self.prompts, default=0)
+        require(
+            self.frames is None or self.frames > last,
+            "frames",
+            f"must be at least {last + 1}: the last keyframe stands at {last}, counted from 0",
+        )
+
+    def _check_zip(self) -> None:
+        if self.match != "zip" or not self.matrix:
+            return
+        lengths = {key: len(values) for key, values in self.matrix.items()}
+        listed = ", ".join(f"{key} has {length}" for key, length in lengths.items())
+        require(
+            len(set(lengths.values())) == 1, "matrix", f"must have equally many values for match: zip, but {listed}"
+        )
+
+
+class SceneNoun(Cascading):
+    """A scene: a chapter of the film."""
+
+    id: Id | None = Field(None, description="Unique. Default scene-1, scene-2 ...")
+    title: Text | None = Field(None, description="The chapter's title. Default the id.")
+    shots: Annotated[list[ShotNoun], Field(min_length=1)] = Field(description="In the order in which they are shown.")
+
+
+class BudgetNoun(Noun):
+    """What the storyboard may cost."""
+
+    model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": ["usd"]}, {"required": ["total_usd"]}]})
+
+    usd: Usd | None = Field(None, description="A hard cap in US dollars for each run of this storyboard.")
+    total_usd: Usd | None = Field(None, description="A hard cap in US dollars for all its runs together, ever.")
+    on_exceed: OnExceed | None = Field(
+        None, description="At a cap: stop, or refuse to send anything unless the worst case fits."
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        require(self.usd is not None or self.total_usd is not None, "", "lacks a cap; add usd or total_usd")
+        return self
+
+
+class StoryboardNoun(Noun):
+    """A storyboard for storyreel."""
+
+    version: Version = Field(1, description="The version of this format.")
+    id: Id | None = Field(None, description="Names the output folder. Default the file's own name.")
+    title: Text | None = Field(None, description="The film's title. Default the id.")
+    output: Outputs = Field([OutputNoun()], description="The film to make, or a list of several.")
+    budget: BudgetNoun | None = Field(None, description="What it may cost.")
+    max_frames: Annotated[int, BeforeValidator(whole(1, 1_000_000)), WithJsonSchema(whole_numbers(1, 1_000_000))] = (
+        Field(MAX_FRAMES, description="More frames than this are refused as a mistake.")
+    )
+    captions: CaptionsNoun = Field(CaptionsNoun(), description="How captions look.")
+    audio: AudioNoun = Field(AudioNoun(), description="Sound under the whole film.")
+    defaults: Cascading = Field(Cascading(), description="What scenes and shots inherit.")
+    vars: Annotated[dict[Name, ScalarText], Field(max_length=MAX_VARS)] = Field({}, description="Names for templates.")
+    styles: dict[Name, Text] = Field({}, description="Templates around `{{ prompt }}`, by name.")
+    scenes: Annotated[list[SceneNoun], Field(min_length=1)] | None = Field(None, description="The long form.")
+    prompts: Annotated[list[Text], Field(min_length=1)] | None = Field(
+        None, description="The short form: a frame for each prompt."
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        require(self.scenes is None or self.prompts is None, "prompts", "cannot stand beside scenes; keep one of them")
+        require(
+            self.scenes is not None or self.prompts is not None,
+            "",
+            "has neither scenes nor prompts; add `prompts:` with a list of what to show",
+        )
+        return self
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the storyboard's JSON Schema, in draft 7: the newest that yaml-language-server reads."""
+    schema = StoryboardNoun.model_json_schema(ref_template="#/definitions/{model}")
+    definitions = schema.pop("$defs")
+    return {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        **_without_defaults(schema),
+        "oneOf": [{"required": ["scenes"]}, {"required": ["prompts"]}],
+        "definitions": _without_defaults(definitions),
+    }
+
+
+def _without_defaults(node: Any) -> Any:
+    """Drop what Python's side adds: defaults are told in words, and null is nothing that people write."""
+    if isinstance(node, list):
+        return [_without_defaults(item) for item in node if item != {"type": "null"}]
+    if not isinstance(node, dict):
+        return node
+    kept = {key: _without_defaults(value) for key, value in node.items() if key not in ("default", "title")}
+    return _flattened(kept) if "properties" not in node else {**kept, "properties": _properties(node["properties"])}
+
+
+def _properties(properties: dict[str, Any]) -> dict[str, Any]:
+    # A property may itself be called title.
+    return {name: _without_defaults(value) for name, value in properties.items()}
+
+
+def _flattened(node: dict[str, Any]) -> dict[str, Any]:
+    """Take a choice of one thing for the thing."""
+    choices = node.get("anyOf")
+    if isinstance(choices, list) and len(choices) == 1:
+        rest = {key: value for key, value in node.items() if key != "anyOf"}
+        # Draft 7 ignores whatever stands beside a $ref.
+        return {**rest, "allOf": choices} if "$ref" in choices[0] else {**choices[0], **rest}
+    return node

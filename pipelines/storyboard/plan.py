@@ -1,0 +1,121 @@
+"""Storyboard -> Plan: the frames to show, each with its request key, and the timeline in whole video frames."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from pipelines.common.geometry import AspectRatio, Fit
+from pipelines.endpoints.prices import PRICE_LIST, Price
+from pipelines.storyboard.model import BoardFrame, Storyboard
+from pipelines.storyboard.timeline import Timeline, lay_timeline
+
+
+@dataclass(frozen=True, slots=True)
+class FrameSpec:
+    """One take of one frame: what to ask for, and where it stands.
+
+    Attributes:
+        number: the frame's place in storyboard order, from 0.
+        take: which generation of the frame, from 1.
+        request_key: hex sha-256 of what is asked and the take's number; see `request_key`.
+        copy: which of the frames that ask for the very same thing, from 1: each gets pictures of its own, in
+            storyboard order, so that reordering them buys nothing.
+        takes: how many takes the storyboard asks for.
+    """
+
+    number: int
+    scene: str
+    shot: str
+    prompt: str
+    fallback_prompts: tuple[str, ...]
+    steps: int
+    aspect: AspectRatio
+    fit: Fit
+    take: int
+    request_key: str
+    copy: int = 1
+    takes: int = 1
+
+    @property
+    def name(self) -> str:
+        """The frame's name: `frame_0007`, more digits past 9,999."""
+        return f"frame_{self.number:04d}"
+
+    @property
+    def label(self) -> str:
+        """The frame's name and place: `frame_0007 arrival/wide`."""
+        return f"{self.name} {self.scene}/{self.shot}"
+
+    @property
+    def price(self) -> Price:
+        """The list price of one attempt for this frame."""
+        return PRICE_LIST.image(self.aspect.size, steps=self.steps)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All that a run has to do, and no more than the storyboard and the model say; one timeline for each output.
+
+    Attributes:
+        frames: the first take of each frame; its request key tells the frame from all others, wherever it stands.
+    """
+
+    storyboard: str
+    title: str
+    model: str
+    frames: tuple[FrameSpec, ...]
+    timelines: tuple[Timeline, ...]
+
+    @property
+    def timeline(self) -> Timeline:
+        """The first output's, and often the only one."""
+        return self.timelines[0]
+
+
+def plan_frames(board: Storyboard, *, model: str) -> Plan:
+    """Lay out every frame of `board` for `model`."""
+    frames = tuple(_frame_specs(board.frames, model=model))
+    return Plan(board.id, board.title, model, frames, tuple(lay_timeline(board, output) for output in board.outputs))
+
+
+def another_take(frame: FrameSpec, take: int, *, model: str, prompt: str | None = None) -> FrameSpec:
+    """Return the spec of a frame's take of this number; with a prompt of its own, which then has no fallbacks."""
+    own = frame.prompt if prompt is None else prompt
+    key = request_key(model=model, prompt=own, steps=frame.steps, aspect=frame.aspect, take=take, copy=frame.copy)
+    fallbacks = frame.fallback_prompts if prompt is None else ()
+    return replace(frame, take=take, prompt=own, fallback_prompts=fallbacks, request_key=key)
+
+
+def request_key(*, model: str, prompt: str, steps: int, aspect: AspectRatio, take: int, copy: int = 1) -> str:
+    """Return the hex sha-256 of what is asked, plus the take's number.
+
+    Only what the API is asked enters, never timing or the endpoint's address: changing those costs nothing. Of the
+    frames that ask for the very same thing each has a `copy` number, so that each has takes of its own.
+    """
+    asked = [model, prompt, steps, aspect.value, copy, *([take] if take > 1 else [])]
+    return hashlib.sha256(json.dumps(asked, ensure_ascii=False).encode()).hexdigest()
+
+
+def _frame_specs(frames: Iterable[BoardFrame], *, model: str) -> Iterator[FrameSpec]:
+    seen: Counter[tuple[str, int, AspectRatio]] = Counter()
+    for number, frame in enumerate(frames):
+        asked = (frame.prompt, frame.steps, frame.aspect)
+        seen[asked] += 1
+        copy = seen[asked]
+        key = request_key(model=model, prompt=frame.prompt, steps=frame.steps, aspect=frame.aspect, take=1, copy=copy)
+        yield FrameSpec(
+            number=number,
+            scene=frame.scene,
+            shot=frame.shot,
+            prompt=frame.prompt,
+            fallback_prompts=frame.fallback_prompts,
+            steps=frame.steps,
+            aspect=frame.aspect,
+            fit=frame.fit,
+            take=1,
+            request_key=key,
+            copy=copy,
+            takes=frame.takes,
+        )

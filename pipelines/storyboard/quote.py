@@ -1,0 +1,112 @@
+"""Takes + what is already bought -> Quote: the exact price before any request is sent, and the worst case. Pure."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+
+from pipelines.common.budgets import BudgetScope, OnExceed
+from pipelines.common.errors import BudgetError
+from pipelines.endpoints.prices import Price, total
+from pipelines.storyboard.plan import FrameSpec
+
+LEAST_RETRY_QUOTA = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """What a run would buy, and for how much.
+
+    Attributes:
+        frames: frames in the storyboard.
+        reuse: takes of them that are bought already.
+        generate: takes still to buy, one image each.
+        price: the list price of these images.
+        worst_case_usd: the price if every re-send that the retry policy allows is made and billed.
+        time_at_rate_limit_s: exact seconds that the rate limit takes for these images.
+    """
+
+    frames: int
+    reuse: int
+    generate: int
+    price: Price
+    worst_case_usd: Decimal
+    time_at_rate_limit_s: Fraction
+
+
+def quote_takes(
+    wanted: Sequence[FrameSpec],
+    *,
+    frames: int,
+    bought: Collection[str],
+    rate_limit: int,
+    max_resends: int,
+    retry_quota: int | None,
+) -> Quote:
+    """Price what of the takes that are wanted is still to be bought.
+
+    Args:
+        wanted: the takes.
+        frames: frames in the storyboard.
+        bought: request keys of the takes that are kept.
+        rate_limit: requests a minute.
+        max_resends: re-sends that a prompt may see; see `worst_case_usd`.
+        retry_quota: re-sends in the whole run; None for the default, see `run_retry_quota`.
+    """
+    missing = [spec for spec in wanted if spec.request_key not in bought]
+    price = total(spec.price for spec in missing)
+    quota = run_retry_quota(len(missing), configured=retry_quota)
+    return Quote(
+        frames=frames,
+        reuse=len(wanted) - len(missing),
+        generate=len(missing),
+        price=price,
+        worst_case_usd=price.usd + _worst_resends_usd(missing, max_resends=max_resends, quota=quota),
+        time_at_rate_limit_s=Fraction(len(missing) * 60, rate_limit),
+    )
+
+
+def run_retry_quota(frames_to_buy: int, *, configured: int | None) -> int:
+    """Return how many re-sends a whole run may make: as configured, else one a frame and at least 20."""
+    return max(frames_to_buy, LEAST_RETRY_QUOTA) if configured is None else configured
+
+
+def require_within_budget(quote: Quote, room: Mapping[BudgetScope, Decimal], *, on_exceed: OnExceed | None) -> None:
+    """Refuse a run that its budgets cannot pay for; see `Budgets.on_exceed`.
+
+    Args:
+        quote: what it would buy.
+        room: what is left of each budget that there is, in US dollars.
+        on_exceed: what to do where that is too little.
+
+    Raises:
+        BudgetError: it is too little, and nothing shall be sent.
+    """
+    if on_exceed is OnExceed.STOP or not quote.generate:
+        return
+    if on_exceed is OnExceed.REFUSE:
+        limits, usd, cost = room, quote.worst_case_usd, "may cost, with every re-send,"
+    else:
+        limits, usd, cost = {s: left for s, left in room.items() if s is BudgetScope.RUN}, quote.price.usd, "cost"
+    for scope, left in limits.items():
+        if usd > left:
+            raise BudgetError(
+                f"{quote.generate} frames to buy {cost} {usd:f} USD, more than the {left:f} USD that are left of "
+                f"{scope.label}: nothing was sent; {scope.cure}, or ask for fewer frames"
+            )
+
+
+def _worst_resends_usd(missing: Iterable[FrameSpec], *, max_resends: int, quota: int) -> Decimal:
+    """Spend the run's quota on the dearest frames first, each up to its own bound.
+
+    A frame may be asked 1 + max_resends times with its prompt and as often with each fallback.
+    """
+    worst = Decimal(0)
+    for spec in sorted(missing, key=lambda spec: spec.price.usd, reverse=True):
+        most = (1 + max_resends) * (1 + len(spec.fallback_prompts)) - 1
+        resends = min(most, quota)
+        worst += resends * spec.price.usd
+        quota -= resends
+        if not quota:
+            break
+    return worst

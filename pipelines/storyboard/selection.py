@@ -1,0 +1,95 @@
+"""Frames as people name them at a terminal, and what more they want of them: `3,7-9`, `arrival/wide`, `arrival`."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pipelines.common.errors import UsageError
+from pipelines.common.suggestions import did_you_mean
+from pipelines.storyboard.expansion import prompt_flaw
+from pipelines.storyboard.plan import FrameSpec, Plan
+
+MOST_AT_ONCE = 99
+# Also as the files are called: frame_0007.
+_RANGE = re.compile(r"(?:frame_)?(\d{1,7})(?:\s*-\s*(?:frame_)?(\d{1,7}))?")
+
+
+@dataclass(frozen=True, slots=True)
+class MoreTakes:
+    """More takes of some frames, and of nothing else: `count` for each, of `prompt` instead of their own if given."""
+
+    frames: tuple[FrameSpec, ...] = ()
+    count: int = 1
+    prompt: str | None = None
+
+    @property
+    def images(self) -> tuple[FrameSpec, ...]:
+        """One spec for each image that this will take: what counts is its price."""
+        return self.frames * self.count
+
+
+def select_more(plan: Plan, text: str, *, count: int, prompt: str | None) -> MoreTakes:
+    """Return what is asked for: `count` more takes of each frame that `text` names.
+
+    Raises:
+        UsageError: there are no such frames, or the count or the prompt is none.
+    """
+    if not 1 <= count <= MOST_AT_ONCE:
+        raise UsageError(f"--takes {count}: must be 1 to {MOST_AT_ONCE}")
+    return MoreTakes(select_frames(plan, text), count, None if prompt is None else require_prompt(prompt))
+
+
+def require_prompt(text: str) -> str:
+    """Return a prompt as it can be asked.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    prompt = text.strip()
+    if flaw := prompt_flaw(prompt):
+        raise UsageError(f"the prompt {flaw}")
+    return prompt
+
+
+def select_frames(plan: Plan, text: str) -> tuple[FrameSpec, ...]:
+    """Return the frames that `text` names, each once, in storyboard order.
+
+    Args:
+        plan: the storyboard's frames.
+        text: numbers, ranges, shots as `scene/shot` and scenes, with commas between them.
+
+    Raises:
+        UsageError: it names something that the storyboard does not have.
+    """
+    chosen = {spec.number for part in text.split(",") for spec in _named(plan, part.strip())}
+    return tuple(spec for spec in plan.frames if spec.number in chosen)
+
+
+def select_frame(plan: Plan, text: str) -> FrameSpec:
+    """Return the one frame that `text` names.
+
+    Raises:
+        UsageError: it names none, or several.
+    """
+    frames = select_frames(plan, text)
+    if len(frames) != 1:
+        listed = ", ".join(str(frame.number) for frame in frames[:5])
+        raise UsageError(f"{text}: names {len(frames)} frames ({listed} ...); name one of them by its number")
+    return frames[0]
+
+
+def _named(plan: Plan, part: str) -> Iterator[FrameSpec]:
+    if match := _RANGE.fullmatch(part):
+        first, last = int(match[1]), int(match[2] or match[1])
+        if not first <= last < len(plan.frames):
+            raise UsageError(
+                f"{part}: there is no such frame; {plan.storyboard} has frames 0 to {len(plan.frames) - 1}"
+            )
+        yield from plan.frames[first : last + 1]
+        return
+    frames = [spec for spec in plan.frames if part in (spec.scene, f"{spec.scene}/{spec.shot}")]
+    if not frames:
+        places = dict.fromkeys(f"{spec.scene}/{spec.shot}" for spec in plan.frames)
+        meant = did_you_mean(part, places)
+        raise UsageError(f"{part or 'FRAMES'}: is neither a frame's number (3, 7-9) nor a shot nor a scene{meant}")
+    yield from frames

@@ -1,0 +1,120 @@
+"""Storyboard -> Timeline: holds, transitions and chapters in whole video frames."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+from pipelines.storyboard.model import BoardFrame, CaptionStyle, Motion, Output, Place, Smooth, SoundMix, Storyboard
+from pipelines.storyboard.timing import cut_points, half_transition
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A frame on screen: `length` video frames from video frame `start`.
+
+    Attributes:
+        frame: its number.
+        start, length: from the middle of the transition into it to the middle of the one out of it.
+        transition: the type of the one out of it; None for a cut.
+        half: the video frames that this transition takes of this hold, and as many of the next one.
+        motion: over the frame, as long as any of it is on screen.
+        caption: shown from `start` to the next hold's.
+        smooth: in-betweens lead from the middle of this hold to the middle of the next.
+    """
+
+    frame: int
+    start: int
+    length: int
+    transition: str | None = None
+    half: int = 0
+    motion: Motion | None = None
+    caption: str | None = None
+    smooth: Smooth | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Chapter:
+    """A scene on screen, in video frames: from `start` up to, not including, `end`."""
+
+    title: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """The film's time, in whole video frames: holds follow one another without gap or overlap.
+
+    Attributes:
+        title: the film's.
+        output: what to make.
+        holds, chapters: what is on screen.
+        captions: how captions look.
+        sound: what is heard.
+        digest: hex sha-256 of the whole storyboard, resolved; where the file is does not count.
+    """
+
+    title: str
+    output: Output
+    holds: tuple[Hold, ...]
+    chapters: tuple[Chapter, ...]
+    captions: CaptionStyle = field(default_factory=CaptionStyle)
+    sound: SoundMix = field(default_factory=SoundMix)
+    digest: str = ""
+
+    @property
+    def video_frames(self) -> int:
+        """Video frames in the whole film."""
+        last = self.holds[-1]
+        return last.start + last.length
+
+    @property
+    def duration_s(self) -> Fraction:
+        """Exact length of the film in seconds."""
+        return self.video_frames / self.output.fps
+
+
+def lay_timeline(board: Storyboard, output: Output | None = None) -> Timeline:
+    """Lay out the film that `output`, by default the first, asks for."""
+    output = output or board.output
+    cuts = cut_points((frame.hold_s for frame in board.frames), output.fps)
+    holds = tuple(_holds(board.frames, cuts, output.fps))
+    return Timeline(
+        board.title, output, holds, tuple(_chapters(board, cuts)), board.captions, board.sound, _digest(board)
+    )
+
+
+def _digest(board: Storyboard) -> str:
+    sounds = [replace(sound, file=Path(sound.file.name), place=Place(0, 0, "")) for sound in board.sound.sounds]
+    told = replace(board, path=Path(), sound=replace(board.sound, sounds=tuple(sounds)))
+    return hashlib.sha256(repr(told).encode()).hexdigest()
+
+
+def _holds(frames: Sequence[BoardFrame], cuts: Sequence[int], fps: Fraction) -> Iterator[Hold]:
+    for number, (frame, (start, end)) in enumerate(zip(frames, pairwise(cuts), strict=True)):
+        following = frames[number + 1] if number + 1 < len(frames) else None
+        transition = frame.transition if following else None
+        goes_on = following is not None and (frame.scene, frame.shot) == (following.scene, following.shot)
+        yield Hold(
+            frame=number,
+            start=start,
+            length=end - start,
+            transition=transition.type if transition else None,
+            half=half_transition(transition.duration_s, fps) if transition else 0,
+            motion=frame.motion,
+            caption=frame.caption,
+            smooth=frame.smooth if goes_on else None,
+        )
+
+
+def _chapters(board: Storyboard, cuts: list[int]) -> Iterator[Chapter]:
+    frames_of = Counter(frame.scene for frame in board.frames)
+    first = 0
+    for scene in board.scenes:
+        last = first + frames_of[scene.id]
+        yield Chapter(scene.title, cuts[first], cuts[last])
+        first = last

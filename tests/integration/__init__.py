@@ -1,0 +1,1 @@
+"""Tests of several folders together: real ffmpeg, sockets, browsers, databases."""

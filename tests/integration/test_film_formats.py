@@ -1,0 +1,208 @@
+"""Every codec and preset shows the same film: each picture at its time, in its colours, with what belongs to it."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageSequence
+
+from pipelines.common.errors import FilmError
+from pipelines.common.geometry import Fit
+from pipelines.film.assembler import assemble_film
+from pipelines.film.ffmpeg import require_encoder
+from pipelines.storyboard.loader import load_storyboard
+from pipelines.storyboard.model import Background, Motion, MotionType, Smooth, SmoothMethod
+from pipelines.storyboard.presets import codec_names, encoding_of, presets
+from pipelines.storyboard.timeline import Timeline, lay_timeline
+from tests.support.film_samples import (
+    COLOURS,
+    SMALL,
+    Picture,
+    ask_ffmpeg,
+    fake_ffmpeg,
+    flat_frames,
+    pictures,
+    timeline_of,
+)
+
+NAMES = ["red", "green", "blue", "white", "purple", "yellow"]
+VIDEO = [codec for codec in codec_names() if encoding_of(codec).copies]
+ANIMATIONS = [codec for codec in codec_names() if not encoding_of(codec).copies]
+HOLD = 26
+
+
+def language(codec: str, fps: Fraction = Fraction(24)) -> Timeline:
+    """Return six holds with a bit of everything between and over them."""
+    timeline = timeline_of([HOLD] * 6, fps=fps, codec=codec, crf=20, scenes={"One": 2, "Two": 4}, title="All of it")
+    holds = list(timeline.holds)
+    holds[0] = replace(holds[0], transition="dissolve", half=4)
+    holds[1] = replace(holds[1], motion=Motion(MotionType.PUSH_IN, Fraction(1, 10)))
+    holds[2] = replace(holds[2], transition="circleopen", half=3)
+    holds[4] = replace(holds[4], smooth=Smooth(None, SmoothMethod.BLEND))
+    return replace(timeline, holds=tuple(holds))
+
+
+def cut(tmp_path: Path, timeline: Timeline) -> Path:
+    """Cut a film of flat frames."""
+    target = tmp_path / f"film.{encoding_of(timeline.output.codec).extension}"
+    frames = tmp_path / "frames"
+    pictures_of = sorted(frames.iterdir()) if frames.exists() else flat_frames(frames, NAMES)
+    return assemble_film(timeline, pictures_of, target).path
+
+
+def require_the_film(shown: Sequence[Picture], *, tolerance: int) -> None:
+    """Check every picture of `language`: what stands alone is flat in its colour, what is between lies between."""
+    colours = [np.array(COLOURS[name]) for name in NAMES]
+    # In-betweens lead from the middle of the fifth hold to the middle of the sixth.
+    spans = [(HOLD - 4, HOLD + 4), (3 * HOLD - 3, 3 * HOLD + 3), (4 * HOLD + HOLD // 2, 5 * HOLD + HOLD // 2)]
+    assert len(shown) == 6 * HOLD
+    for number, picture in enumerate(shown):
+        span = next((span for span in spans if span[0] <= number < span[1]), None)
+        if span is None:
+            assert np.abs(picture.astype(int) - colours[number // HOLD]).max() <= tolerance, number
+        else:
+            before, after = colours[span[0] // HOLD], colours[span[1] // HOLD]
+            low, high = np.minimum(before, after) - tolerance, np.maximum(before, after) + tolerance
+            mean = picture.reshape(-1, 3).mean(axis=0)
+            assert np.all((low <= mean) & (mean <= high)), number
+
+
+@pytest.mark.parametrize("codec", VIDEO)
+def test_every_picture_of_every_codec_is_right(tmp_path: Path, codec: str) -> None:
+    """No seam: nothing doubled, dropped, black or out of place at any join."""
+    require_the_film(pictures(cut(tmp_path, language(codec))), tolerance=12)
+
+
+@pytest.mark.parametrize("codec", ANIMATIONS)
+def test_every_picture_of_every_animation_is_right(tmp_path: Path, codec: str) -> None:
+    """Equal pictures are one there, shown for longer."""
+    require_the_film(animation(cut(tmp_path, language(codec)), Fraction(24)), tolerance=16)
+
+
+@pytest.mark.parametrize("codec", codec_names())
+def test_an_unchanged_film_is_left_as_it_is(tmp_path: Path, codec: str) -> None:
+    """Whatever its format, it bears the mark of what it was made of."""
+    before = cut(tmp_path, language(codec)).stat().st_mtime_ns
+
+    assert cut(tmp_path, language(codec)).stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("fps", [Fraction(24000, 1001), Fraction(60000, 1001), Fraction(30)], ids=str)
+@pytest.mark.parametrize("codec", ["h264", "vp9"])
+def test_pictures_stand_at_their_time(tmp_path: Path, codec: str, fps: Fraction) -> None:
+    """To the tick of the container's clock, whatever the rate."""
+    rows = ask_ffmpeg(
+        "-i", str(cut(tmp_path, language(codec, fps))), "-map", "0:v", "-c", "copy", "-f", "framecrc", "-"
+    )
+
+    lines = rows.decode().splitlines()
+    tick = Fraction(next(line.split(":")[1] for line in lines if line.startswith("#tb")).strip())
+    times = [int(line.split(",")[2]) * tick for line in lines if not line.startswith("#")]
+    assert len(times) == 6 * HOLD
+    assert all(abs(time - number / fps) <= (0 if codec == "h264" else tick) for number, time in enumerate(times))
+
+
+@pytest.mark.parametrize("codec", VIDEO)
+def test_title_chapters_captions_and_colours_belong_to_it(tmp_path: Path, codec: str) -> None:
+    """Each in the way of its container."""
+    timeline = language(codec)
+    holds = (replace(timeline.holds[0], caption="Six in the morning"), *timeline.holds[1:])
+
+    told = described(cut(tmp_path, replace(timeline, holds=holds, digest="abc123")))
+
+    assert "All of it" in told
+    assert told.count("Chapter #") == 2
+    assert f"Subtitle: {encoding_of(codec).subtitles}" in told
+    assert "storyboard sha256:abc123" in told
+    assert "bt709" in told
+    if codec == "h265":
+        assert "hvc1" in told
+
+
+def test_the_social_presets_set_what_is_not_set(tmp_path: Path) -> None:
+    """Size, rate and codec; what stands beside them wins, and each film has a name."""
+    board = tmp_path / "board.yaml"
+    board.write_text(
+        "output: [{preset: youtube}, {preset: reel, fps: 25}, {preset: square, name: feed}]\nprompts: [x]\n"
+    )
+
+    outputs = load_storyboard(board).outputs
+
+    assert [(str(output.size), int(output.fps), output.codec, output.name) for output in outputs] == [
+        ("1920x1080", 30, "h264", ""),
+        ("1080x1920", 25, "h264", "reel"),
+        ("1080x1080", 30, "h264", "feed"),
+    ]
+    assert (outputs[1].fit, outputs[1].background) == (Fit.CONTAIN, Background.BLUR)
+
+
+def test_every_preset_can_be_laid_out(tmp_path: Path) -> None:
+    """As a preset, and the codecs among them as a codec."""
+    board = tmp_path / "board.yaml"
+    for name, preset in presets().items():
+        for key in ("preset", "codec") if preset.encoding else ("preset",):
+            board.write_text(f"output: {{{key}: {name}}}\nprompts: [x]\n")
+            timeline = lay_timeline(load_storyboard(board))
+            assert timeline.output.codec == (name if preset.encoding else preset.codec)
+            assert timeline.output.fps == (preset.fps or 24)
+
+
+@pytest.mark.parametrize("background", list(Background))
+def test_contain_leaves_black_or_a_blurred_copy(tmp_path: Path, background: Background) -> None:
+    """The blurred copy is of the picture's colours, and is not sharp."""
+    frame = tmp_path / "frame.png"
+    stripes = Image.new("RGB", (192, 48), COLOURS["red"])
+    for left in range(0, 192, 8):
+        stripes.paste(COLOURS["yellow"], (left, 0, left + 4, 48))
+    stripes.save(frame)
+    timeline = timeline_of([2], fit=Fit.CONTAIN)
+    output = replace(timeline.output, background=background)
+
+    shown = pictures(assemble_film(replace(timeline, output=output), [frame], tmp_path / "film.mp4").path)[0]
+
+    border = shown[:12].astype(int)
+    if background is Background.BLACK:
+        assert border.max() < 20
+    else:
+        assert border.mean(axis=(0, 1)) == pytest.approx((225, 125, 30), abs=15)
+        assert border[:, 8:-8].std(axis=1).max() < shown[20:28, 8:-8].astype(int).std(axis=1).max() / 2
+
+
+@pytest.mark.parametrize(("codec", "encoder"), [("av1", "libsvtav1"), ("webp", "libwebp_anim"), ("gif", "gif")])
+def test_an_encoder_that_ffmpeg_lacks_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, codec: str, encoder: str
+) -> None:
+    """Before anything is bought."""
+    fake_ffmpeg(tmp_path / "ffmpeg", monkeypatch)
+    script = (
+        (tmp_path / "ffmpeg")
+        .read_text()
+        .replace('exec "$REAL" "$@" ;; esac', f'"$REAL" "$@" | grep -vw {encoder}; exit ;; esac', 1)
+    )
+    (tmp_path / "ffmpeg").write_text(script)
+
+    with pytest.raises(FilmError, match=f"this ffmpeg has no {encoder} to encode {codec} with"):
+        require_encoder(codec)
+
+
+def animation(path: Path, fps: Fraction) -> list[Picture]:
+    """Return what an animation shows in the middle of each video frame."""
+    shown: list[Picture] = []
+    elapsed_ms = 0
+    with Image.open(path) as film:
+        for picture in ImageSequence.Iterator(film):
+            colours = np.asarray(picture.convert("RGB"))
+            elapsed_ms += int(picture.info["duration"])
+            while (len(shown) + Fraction(1, 2)) * 1000 / fps < elapsed_ms:
+                shown.append(colours)
+    assert shown[0].shape[:2] == (SMALL.height, SMALL.width)
+    return shown
+
+
+def described(film: Path) -> str:
+    """Return what ffmpeg says about a film as it reads it."""
+    said = ask_ffmpeg("-loglevel", "info", "-i", str(film), "-c", "copy", "-f", "null", "-", stream="stderr")
+    return said.decode().split("Output #0")[0]

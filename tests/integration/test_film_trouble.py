@@ -1,0 +1,262 @@
+"""Films in trouble: odd frames, tiny and huge films, thousands of holds, hostile captions, kills, full disks."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from fractions import Fraction
+from itertools import cycle, islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipelines.common.errors import FilmError, StorageError
+from pipelines.common.geometry import Size
+from pipelines.film.assembler import assemble_film, cut_film
+from pipelines.film.captions import ass_script, captions_of, fitting_height
+from pipelines.storyboard.model import CaptionStyle, Motion, MotionType
+from pipelines.storyboard.timeline import Timeline
+from tests.support.film_samples import COLOURS, colour_of, fake_ffmpeg, flat_frames, pictures, timeline_of
+from tests.support.full_disk import files_of_at_most
+
+NAMES = ["red", "green", "blue", "white", "purple"]
+PUSH = Motion(MotionType.PUSH_IN, Fraction(1, 10))
+PEAK = """
+import json, resource, sys
+from fractions import Fraction
+from pathlib import Path
+from dataclasses import replace
+from pipelines.common.geometry import Size
+from pipelines.film.assembler import assemble_film
+from pipelines.storyboard.model import Motion, MotionType
+from tests.support.film_samples import timeline_of
+timeline = timeline_of([2], size=Size(7680, 4320))
+motion = Motion(MotionType.PUSH_IN, Fraction(1, 10))
+timeline = replace(timeline, holds=(replace(timeline.holds[0], motion=motion),))
+film = assemble_film(timeline, [Path(sys.argv[1])], Path(sys.argv[2]))
+peaks = [resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+print(json.dumps({"size": str(film.size), "video_frames": film.video_frames, "peaks_mib": peaks}))
+"""
+
+
+def dissolved(lengths: Sequence[int], *, half: int, **output: object) -> Timeline:
+    """Return a timeline with a dissolve between any two holds."""
+    timeline = timeline_of(lengths, **output)  # type: ignore[arg-type]
+    last = len(lengths) - 1
+    holds = [
+        replace(hold, transition="dissolve", half=half) if n < last else hold for n, hold in enumerate(timeline.holds)
+    ]
+    return replace(timeline, holds=tuple(holds))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 5), (33, 77), (1000, 3)], ids=str)
+@pytest.mark.parametrize("motion", [None, PUSH], ids=["still", "moving"])
+def test_frames_of_any_size_fill_the_film(tmp_path: Path, size: tuple[int, int], motion: Motion | None) -> None:
+    """From a single pixel on."""
+    Image.new("RGB", size, COLOURS["green"]).save(tmp_path / "frame.png")
+    timeline = timeline_of([6])
+    timeline = replace(timeline, holds=(replace(timeline.holds[0], motion=motion),))
+
+    film = assemble_film(timeline, [tmp_path / "frame.png"], tmp_path / "film.mp4")
+
+    assert [colour_of(picture) for picture in pictures(film.path)] == ["green"] * 6
+
+
+def test_the_smallest_film_has_the_whole_language(tmp_path: Path) -> None:
+    """Two pixels by two, one video frame around each cut point."""
+    timeline = dissolved([2, 2, 2], half=1, size=Size(2, 2))
+    timeline = replace(timeline, holds=tuple(replace(hold, motion=PUSH, caption="x") for hold in timeline.holds))
+
+    film = assemble_film(timeline, flat_frames(tmp_path / "frames", NAMES[:3]), tmp_path / "film.mp4")
+
+    assert (film.video_frames, film.size) == (6, Size(2, 2))
+
+
+@pytest.mark.slow
+def test_the_largest_film_stays_in_memory(tmp_path: Path) -> None:
+    """8K with a move: less than two gibibytes, in two processes."""
+    Image.new("RGB", (640, 360), COLOURS["blue"]).save(tmp_path / "frame.png")
+
+    command = [sys.executable, "-c", PEAK, str(tmp_path / "frame.png"), str(tmp_path / "film.mp4")]
+    said = subprocess.run(command, capture_output=True, check=True, text=True, timeout=300)
+
+    told = json.loads(said.stdout)
+    assert (told["size"], told["video_frames"]) == ("7680x4320", 2)
+    assert sum(told["peaks_mib"]) < 2048
+
+
+@pytest.mark.slow
+def test_five_thousand_frames_are_few_segments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each for one video frame; an encoder is started for every two seconds, not for every frame."""
+    pids = fake_ffmpeg(tmp_path / "ffmpeg", monkeypatch)
+    five = flat_frames(tmp_path / "frames", NAMES)
+    names = list(islice(cycle(NAMES), 5000))
+
+    film = assemble_film(timeline_of([1] * 5000), list(islice(cycle(five), 5000)), tmp_path / "film.mp4")
+
+    assert [colour_of(picture) for picture in pictures(film.path)] == names
+    # Two seconds are 48 video frames; and one start each for copies, joining, reading back.
+    assert len(pids.read_text().split()) <= 5000 // 48 + 1 + 3
+
+
+@pytest.mark.slow
+def test_hundreds_of_dissolves_keep_their_times(tmp_path: Path) -> None:
+    """The last hold stands as exactly as the first."""
+    five = flat_frames(tmp_path / "frames", NAMES, size=Size(32, 32))
+    frames, names = list(islice(cycle(five), 400)), list(islice(cycle(NAMES), 400))
+
+    film = assemble_film(dissolved([6] * 400, half=2, size=Size(32, 32)), frames, tmp_path / "film.mp4")
+
+    shown = pictures(film.path, Size(32, 32))
+    assert len(shown) == 2400
+    assert [colour_of(picture) for picture in shown[3::6]] == names
+
+
+SIZE = Size(320, 180)
+
+
+def captioned(tmp_path: Path, text: str) -> list[tuple[int, int]]:
+    """Cut a film with one caption; return the rows and columns of its picture that are not plain."""
+    timeline = timeline_of([3], size=SIZE)
+    timeline = replace(timeline, holds=(replace(timeline.holds[0], caption=text),))
+    film = assemble_film(timeline, flat_frames(tmp_path / "frames", ["blue"], size=SIZE), tmp_path / "film.mp4")
+    apart = np.abs(pictures(film.path, SIZE)[1].astype(int) - COLOURS["blue"]).max(axis=2) > 60
+    return [(int(row), int(column)) for row, column in np.argwhere(apart)]
+
+
+@pytest.mark.parametrize(
+    "text", ["word " * 1000, "w" * 5000, "\n".join(["line"] * 300)], ids=["words", "word", "lines"]
+)
+def test_the_longest_caption_stays_inside_the_safe_area(tmp_path: Path, text: str) -> None:
+    """In smaller letters, or wrapped; nothing is drawn at the edge."""
+    places = captioned(tmp_path, text)
+
+    assert places
+    assert min(column for _, column in places) >= SIZE.width // 20 - 3
+    assert max(column for _, column in places) < SIZE.width - SIZE.width // 20 + 3
+
+
+def test_five_thousand_characters_fit_into_the_picture() -> None:
+    """By our own measure, with letters that are still letters."""
+    room = Size(1210, 690)
+
+    height = fitting_height("word " * 1000, room, 38)
+
+    assert 10 <= height < 38
+    assert fitting_height("Six in the morning", room, 38) == 38
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{\\pos(10,10)\\fs200}huge", "{\\an7}", "\\N\\n\\h", "}{", "{", "\\", "a,b,,0,0,0,,c", "Dialogue: 0,0:00:00.00",
+        "\\{\\}", "[Events]", "'; drop", "%{pts}", "\\fad(0,0)", "\u202eright to left\u202c", "日の出 🌅",
+    ],
+)  # fmt: skip
+def test_no_caption_is_a_command(tmp_path: Path, text: str) -> None:
+    """Whatever libass, ffmpeg or a shell might read in it, it stays in its place, in its size."""
+    places = captioned(tmp_path, text)
+
+    # One line at the foot of the picture: no code moves or enlarges it.
+    assert all(row > SIZE.height // 2 for row, _ in places)
+    assert all(SIZE.width // 20 - 3 <= column < SIZE.width - SIZE.width // 20 + 3 for _, column in places)
+
+
+def test_a_caption_keeps_to_its_line_of_the_script() -> None:
+    """However it breaks, the script has one event for it."""
+    script = ass_script(captions_of([(2, "one\ntwo\r\nthree\rfour")]), CaptionStyle(), SIZE)
+
+    events = [line for line in script.splitlines() if line.startswith("Dialogue:")]
+    assert len(events) == 1
+    assert events[0].endswith("one\\Ntwo\\Nthree\\Nfour")
+
+
+def kept(folder: Path) -> dict[str, int]:
+    """Return the pieces in a folder and when each was written."""
+    return {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("name", ['it\'s "quoted"', "100% %d", "two\nlines", "日本 é", "-y", "a:b|c"])
+def test_segments_may_be_kept_under_any_name(tmp_path: Path, name: str) -> None:
+    """And frames too; no program reads a name as anything else."""
+    frames = flat_frames(tmp_path / name / "frames", NAMES[:3])
+    odd = [frame.rename(frame.with_name(f"{name} {n}.png")) for n, frame in enumerate(frames)]
+    timeline = dissolved([10, 10, 10], half=2)
+
+    asyncio.run(cut_film(timeline, odd, tmp_path / name / "film.mp4", segments=tmp_path / name / "segments"))
+
+    shown = pictures(tmp_path / name / "film.mp4")
+    assert [colour_of(shown[place]) for place in (5, 15, 25)] == NAMES[:3]
+    assert len(kept(tmp_path / name / "segments")) == 5
+
+
+def test_what_was_encoded_before_a_kill_is_not_encoded_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second run does the rest."""
+    frames, timeline = flat_frames(tmp_path / "frames", NAMES), dissolved([60] * 5, half=4)
+    # One worker: its first encoder makes the holds, its second one the transitions.
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    count = tmp_path / "count"
+    killing = f'case "$*" in *rawvideo*) echo >> {count}; [ $(wc -l < {count}) -gt 1 ] && kill -KILL $$ ;; esac'
+    with monkeypatch.context() as patched:
+        fake_ffmpeg(tmp_path / "ffmpeg", patched, killing)
+        with pytest.raises(FilmError, match="ended by signal 9"):
+            asyncio.run(cut_film(timeline, frames, tmp_path / "film.mp4", segments=tmp_path / "segments"))
+    before = kept(tmp_path / "segments")
+
+    asyncio.run(cut_film(timeline, frames, tmp_path / "film.mp4", segments=tmp_path / "segments"))
+
+    assert len(before) == 5
+    assert before.items() <= kept(tmp_path / "segments").items()
+    assert len(kept(tmp_path / "segments")) == 9
+
+
+def test_a_broken_piece_is_noticed_and_made_anew(tmp_path: Path) -> None:
+    """Told once; the next run mends it."""
+    frames, timeline = flat_frames(tmp_path / "frames", NAMES[:2]), timeline_of([60, 60])
+    segments, target = tmp_path / "segments", tmp_path / "film.mp4"
+    asyncio.run(cut_film(timeline, frames, target, segments=segments))
+    target.unlink()
+    broken = max(segments.iterdir())
+    broken.write_bytes(broken.read_bytes()[: broken.stat().st_size // 2])
+
+    with pytest.raises(FilmError):
+        asyncio.run(cut_film(timeline, frames, target, segments=segments))
+    assert not target.exists()
+    asyncio.run(cut_film(timeline, frames, target, segments=segments))
+
+    assert [colour_of(picture) for picture in pictures(target)] == ["red"] * 60 + ["green"] * 60
+
+
+@pytest.mark.parametrize("length", [30, 130], ids=["cut out of a stream", "written by ffmpeg"])
+def test_a_full_disk_leaves_no_half_piece(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, length: int) -> None:
+    """It is a storage error with its cure, whoever met it."""
+    noise = tmp_path / "frame.png"
+    Image.effect_noise((640, 480), 80).convert("RGB").save(noise)
+    fake_ffmpeg(tmp_path / "ffmpeg", monkeypatch, "trap '' XFSZ; ulimit -f 8")
+    timeline = timeline_of([length], size=Size(640, 480), crf=4)
+    timeline = replace(timeline, holds=(replace(timeline.holds[0], motion=PUSH),))
+
+    with pytest.raises(StorageError, match="free space or choose another --output"), files_of_at_most(8 * 1024):
+        asyncio.run(cut_film(timeline, [noise], tmp_path / "film.mp4", segments=tmp_path / "segments"))
+
+    assert list((tmp_path / "segments").iterdir()) == []
+    assert not (tmp_path / "film.mp4").exists()
+
+
+@pytest.mark.parametrize("caption", [None, "Six in the morning"])
+def test_a_temporary_folder_that_cannot_be_made_is_a_storage_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caption: str | None
+) -> None:
+    """A full disk may show there first."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    timeline = timeline_of([4])
+    timeline = replace(timeline, holds=(replace(timeline.holds[0], caption=caption),))
+
+    with pytest.raises(StorageError, match="cannot be written"):
+        assemble_film(timeline, flat_frames(tmp_path / "frames", ["red"]), tmp_path / "film.mp4")

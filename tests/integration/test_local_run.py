@@ -1,0 +1,273 @@
+"""Takes, re-rolls and picks from the storyboard to the film: the embedded endpoint, real books, a real film."""
+
+import asyncio
+from collections import Counter
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipelines.common.budgets import OnExceed
+from pipelines.common.errors import BudgetError, UsageError
+from pipelines.common.settings import Settings
+from pipelines.ledger.database import Books
+from pipelines.ledger.takes import asked_takes
+from pipelines.run.local import pick, run_directly
+from pipelines.run.result import RunSummary
+from pipelines.storyboard.loader import load_storyboard
+from pipelines.storyboard.model import Storyboard
+from pipelines.storyboard.plan import Plan, plan_frames
+from pipelines.storyboard.selection import MoreTakes, select_frame, select_more
+from pipelines.takes.inventory import Takes, look_for_takes
+from tests.support.film_samples import pictures
+
+IMAGE_USD = Decimal("0.000322")
+BOARD = """
+output: {fps: 12, size: 64x64}
+defaults: {hold: 1s, steps: 1, aspect: "1:1"}
+scenes:
+  - id: garden
+    shots:
+      - {id: cat, prompt: a cat}
+      - {id: dog, prompt: a dog, takes: TAKES}
+"""
+
+
+class Studio:
+    """One storyboard in one output folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "pets.yaml"
+        self.settings = Settings(output=folder / "outputs", rate_limit=60_000)
+        self.folder = folder / "outputs" / "pets"
+        self.write(BOARD.replace("TAKES", "1"))
+
+    def write(self, text: str) -> None:
+        self.path.write_text(text)
+
+    @property
+    def board(self) -> Storyboard:
+        return load_storyboard(self.path)
+
+    @property
+    def plan(self) -> Plan:
+        return plan_frames(self.board, model="sketch")
+
+    @property
+    def takes(self) -> Takes:
+        return look_for_takes(self.plan, self.settings)
+
+    def render(self) -> RunSummary:
+        return asyncio.run(run_directly(self.board, self.settings, None))
+
+    def reroll(self, frames: str, *, count: int = 1, prompt: str | None = None) -> RunSummary:
+        more = select_more(self.plan, frames, count=count, prompt=prompt)
+        return asyncio.run(run_directly(self.board, self.settings, more))
+
+    def pick(self, frame: str, take: int) -> RunSummary:
+        pick(self.plan, self.settings, select_frame(self.plan, frame), take)
+        return asyncio.run(run_directly(self.board, self.settings, MoreTakes()))
+
+    def there(self) -> list[list[int]]:
+        """Return the numbers of the takes of each frame."""
+        return [[take.spec.take for take in frame.takes] for frame in self.takes.frames]
+
+    def shown(self) -> list[int | None]:
+        return [frame.shown.spec.take if frame.shown else None for frame in self.takes.frames]
+
+    def pieces(self) -> set[str]:
+        return {path.name for path in (self.folder / "segments").iterdir()}
+
+
+@pytest.fixture
+def studio(tmp_path: Path) -> Studio:
+    """A storyboard of two frames, nothing bought."""
+    return Studio(tmp_path)
+
+
+def test_the_storyboard_says_how_many_takes_to_buy(studio: Studio) -> None:
+    """Each frame gets its own number of them, and shows the first."""
+    studio.write(BOARD.replace("TAKES", "3"))
+
+    summary = studio.render()
+
+    assert (summary.frames, summary.generated, summary.cost_usd) == (2, 4, 4 * IMAGE_USD)
+    assert studio.there() == [[1], [1, 2, 3]]
+    assert studio.shown() == [1, 1]
+
+
+def test_a_take_more_in_the_storyboard_buys_that_one_only(studio: Studio) -> None:
+    """And one less forgets none."""
+    studio.render()
+    studio.write(BOARD.replace("TAKES", "2"))
+    more = studio.render()
+    studio.write(BOARD.replace("TAKES", "1"))
+    less = studio.render()
+
+    assert (more.reused, more.generated, less.generated) == (2, 1, 0)
+    assert studio.there() == [[1], [1, 2]]
+
+
+def test_a_reroll_buys_takes_of_its_frames_only(studio: Studio) -> None:
+    """Even where other frames are not bought at all; nothing that is there is touched."""
+    studio.render()
+    before = {path: path.read_bytes() for path in (studio.folder / "takes").iterdir()}
+
+    summary = studio.reroll("garden/dog", count=2)
+
+    assert (summary.state, summary.generated, summary.reused) == ("Completed", 2, 0)
+    assert [take.spec.take for take in summary.new_takes] == [2, 3]
+    assert studio.there() == [[1], [1, 2, 3]]
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_a_reroll_before_the_first_render_makes_no_film(studio: Studio) -> None:
+    """It buys what it was asked for, and says that there is no film yet."""
+    summary = studio.reroll("1")
+
+    assert (summary.state, summary.generated, summary.video) == ("Completed", 1, None)
+    assert studio.there() == [[], [1]]
+
+
+def test_the_film_follows_the_pick(studio: Studio) -> None:
+    """Its frame is laid anew, its segment is cut anew, the other one's is not; picking back cuts nothing."""
+    studio.render()
+    studio.reroll("1")
+    first, pieces = pictures(studio.folder / "pets.mp4"), studio.pieces()
+    frame = (studio.folder / "frames/frame_0001.png").read_bytes()
+
+    summary = studio.pick("garden/dog", 2)
+
+    assert (summary.requests, studio.shown()) == (0, [1, 2])
+    assert (studio.folder / "frames/frame_0001.png").read_bytes() != frame
+    second = pictures(studio.folder / "pets.mp4")
+    assert np.array_equal(first[:12], second[:12])
+    assert not np.array_equal(first[12:], second[12:])
+    assert len(studio.pieces() & pieces) == len(pieces) - 1
+
+
+def test_picks_survive_edits_that_leave_the_request_alone(studio: Studio) -> None:
+    """Retimed, retitled, moved to another place: the frame shows what was picked; another prompt is another frame."""
+    studio.render()
+    studio.reroll("1")
+    studio.pick("1", 2)
+
+    studio.write(
+        BOARD.replace("{id: cat, prompt: a cat}", "{id: bird, prompt: a bird, hold: 2s}").replace("TAKES", "1")
+    )
+    assert studio.shown() == [None, 2]
+    studio.write(BOARD.replace("      - {id: cat, prompt: a cat}\n", "").replace("TAKES", "2"))
+    assert studio.shown() == [2]
+    studio.write(BOARD.replace("a dog", "a wolf").replace("TAKES", "1"))
+    assert studio.shown() == [1, None]
+
+
+def test_another_prompt_makes_a_take_of_the_same_frame(studio: Studio) -> None:
+    """The frame stays what the storyboard asks for, and may show it."""
+    studio.render()
+
+    studio.reroll("0", prompt="a lion")
+    studio.pick("0", 2)
+
+    shown = studio.takes.frames[0].shown
+    assert shown is not None
+    assert (shown.prompt, shown.spec.take) == ("a lion", 2)
+    assert studio.render().generated == 0
+
+
+def test_a_picked_take_that_is_gone_is_told(studio: Studio) -> None:
+    """Another stands in for it, nothing is bought, and putting the file back mends it."""
+    studio.render()
+    studio.reroll("1")
+    studio.pick("1", 2)
+    take = studio.takes.frames[1].find(2)
+    assert take is not None
+    lost = take.path.rename(studio.folder / "elsewhere.png")
+
+    summary = studio.render()
+
+    assert summary.generated == 0
+    assert summary.remarks == (
+        "frame_0001 garden/dog: take 2, which was picked, is gone; take 1 stands in for it; pick another, or put its "
+        "file back",
+    )
+    assert studio.shown() == [1, 1]
+    lost.rename(take.path)
+    assert studio.shown() == [1, 2]
+
+
+def test_a_first_take_that_is_gone_is_bought_again_and_the_pick_stays(studio: Studio) -> None:
+    """As ever: what the storyboard asks for is bought."""
+    studio.render()
+    studio.reroll("1")
+    studio.pick("1", 2)
+    first = studio.takes.frames[1].find(1)
+    assert first is not None
+    first.path.unlink()
+
+    assert studio.render().generated == 1
+    assert studio.shown() == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("frame", "take", "complaint"),
+    [
+        ("1", 2, "frame_0001 garden/dog: there is no take 2; it has 1"),
+        ("7", 1, "7: there is no such frame; pets has frames 0 to 1"),
+    ],
+)
+def test_what_is_not_there_cannot_be_picked(studio: Studio, frame: str, take: int, complaint: str) -> None:
+    """The error says what there is."""
+    studio.render()
+
+    with pytest.raises(UsageError) as error:
+        studio.pick(frame, take)
+
+    assert str(error.value) == complaint
+
+
+def test_nothing_can_be_picked_before_anything_is_bought(studio: Studio) -> None:
+    """The cure is to render first; no books are made for it."""
+    with pytest.raises(UsageError, match="it has none yet; render the storyboard first"):
+        studio.pick("0", 1)
+
+    assert not studio.settings.output.exists()
+
+
+def test_a_reroll_keeps_to_the_budget(studio: Studio) -> None:
+    """What does not fit is not asked; what came before is kept, and the next one goes on from there."""
+    studio.render()
+    studio.settings = studio.settings.model_copy(update={"budget_usd": 2 * IMAGE_USD, "on_exceed": OnExceed.STOP})
+
+    with pytest.raises(BudgetError):
+        studio.reroll("0-1", count=2)
+
+    assert studio.there() == [[1, 2], [1, 2]]
+    studio.settings = studio.settings.model_copy(update={"budget_usd": None})
+    assert [take.spec.take for take in studio.reroll("0-1", count=2).new_takes] == [3, 3, 4, 4]
+
+
+def test_first_takes_come_first(studio: Studio) -> None:
+    """A budget that ends before the second takes leaves a film all the same."""
+    studio.write(BOARD.replace("defaults: {", "defaults: {takes: 2, ").replace(", takes: TAKES", ""))
+    studio.settings = studio.settings.model_copy(update={"budget_usd": 3 * IMAGE_USD, "on_exceed": OnExceed.STOP})
+
+    with pytest.raises(BudgetError):
+        studio.render()
+
+    assert studio.there() == [[1, 2], [1]]
+    assert (studio.folder / "pets.mp4").is_file()
+
+
+def test_frames_that_ask_for_the_same_have_takes_of_their_own(studio: Studio) -> None:
+    """No picture is two frames' first; each frame counts its own takes from 1."""
+    studio.write(BOARD.replace("a dog", "a cat").replace("TAKES", "2"))
+
+    studio.render()
+
+    assert studio.there() == [[1], [1, 2]]
+    paths = [take.path for frame in studio.takes.frames for take in frame.takes]
+    assert len(set(paths)) == 3
+    with Books(studio.settings.effective_database_url) as books:
+        assert Counter(take.take for take in asked_takes(books, "pets")) == {2: 1}

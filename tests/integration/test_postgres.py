@@ -1,0 +1,180 @@
+"""What only a database server can do to books: a clock of its own, restarts, suspended machines, many at once."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from pipelines.common.errors import BooksAwayError, BooksError
+from pipelines.ledger.database import Books
+from pipelines.ledger.executor import BooksDesk
+from pipelines.ledger.gate import Gate
+from pipelines.ledger.models import Admitted, Billed
+from pipelines.ledger.runs import start_run
+from pipelines.ledger.schema import SCHEMA_VERSION, attempts, meta, spending
+from pipelines.ledger.settlement import keep_take, settle_bill
+from tests.support.builders import run
+from tests.support.ledger import NEW_IN_4, admit, alter, gate_of, new_take, nth_order, table_rows
+from tests.support.pictures import PRICE_USD
+from tests.support.postgres import Postgres, database_for
+
+
+@pytest.fixture
+def url(postgres: Postgres, tmp_path: Path) -> str:
+    return database_for(tmp_path, postgres.port)
+
+
+@pytest.fixture
+def books(url: str) -> Iterator[Books]:
+    with Books(url) as opened:
+        yield opened
+
+
+def test_the_servers_clock_decides(books: Books) -> None:
+    """A machine whose clock is wrong paces like all the others."""
+    with books.reading() as connection:
+        said = books.now(connection)
+        server_us = connection.scalar(text("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"))
+
+    assert abs(int(server_us or 0) - said) < 1_000_000
+
+
+def test_books_that_many_open_at_once_are_made_once(url: str) -> None:
+    """Eight machines start at the same moment on an empty database."""
+    with ThreadPoolExecutor(8) as machines:
+        for opened in [machines.submit(Books, url) for _ in range(8)]:
+            opened.result().close()
+
+    with Books(url) as books:
+        assert table_rows(books, meta, "schema_version") == [(SCHEMA_VERSION,)]
+
+
+def test_older_books_are_brought_up_to_date_without_loss(url: str) -> None:
+    """What was spent before there were sums is summed."""
+    with Books(url) as books:
+        admit(gate_of(books, run()), nth_order(1))
+        with books.transaction() as connection:
+            for statement in (
+                *(f"ALTER TABLE runs DROP COLUMN {name}" for name in NEW_IN_4),
+                "ALTER TABLE gates DROP COLUMN pace",
+                "ALTER TABLE gates DROP COLUMN slowed_at",
+                "ALTER TABLE leases DROP COLUMN attempt_id",
+                "ALTER TABLE runs ADD COLUMN committed_usd BIGINT NOT NULL DEFAULT 0",
+                "DROP TABLE spending",
+                "DROP TABLE corrections",
+                "UPDATE storyreel SET schema_version = 2",
+            ):
+                connection.execute(text(statement))
+
+    with Books(url) as books:
+        admit(gate_of(books, run("run-2")), nth_order(2))
+        sums = {scope: usd for scope, usd in table_rows(books, spending, "scope", "committed_usd") if "run" in scope}
+
+    assert sums == {"run run-1": PRICE_USD, "run run-2": PRICE_USD}
+
+
+def test_books_of_a_newer_storyreel_are_refused(url: str) -> None:
+    """With the versions that meet, and what to do."""
+    with Books(url) as books:
+        alter(books, meta, {"schema_version": SCHEMA_VERSION + 1})
+
+    with pytest.raises(BooksError, match=rf"version {SCHEMA_VERSION + 1}, .* knows {SCHEMA_VERSION}: upgrade"):
+        Books(url)
+
+
+def test_machines_that_race_share_one_limit_and_one_budget(url: str) -> None:
+    """Places are an interval apart whoever takes them, and no cent is reserved twice."""
+    frames, machines = 20, 4
+
+    def buy(machine: int) -> list[int]:
+        with Books(url) as books:
+            gate = gate_of(books, run(f"run-{machine}"), rate_limit=60_000)
+            return [admit(gate, nth_order(machine * 1000 + n)).send_at for n in range(frames)]
+
+    with ThreadPoolExecutor(machines) as pool:
+        places = sorted(place for bought in pool.map(buy, range(machines)) for place in bought)
+
+    gaps = [later - earlier for earlier, later in pairwise(places)]
+    with Books(url) as books:
+        days = [usd for scope, usd in table_rows(books, spending, "scope", "committed_usd") if scope.startswith("day")]
+    assert min(gaps) >= 60_000_000 // (60_000 * 0.98)
+    assert days == [machines * frames * PRICE_USD]
+
+
+def test_a_take_is_granted_to_one_of_two_machines(url: str) -> None:
+    """However close together they ask."""
+
+    def ask(machine: int) -> str:
+        with Books(url) as books:
+            gate = gate_of(books, run(f"run-{machine}"))
+            start.wait()
+            return type(gate.admit(nth_order(7))).__name__
+
+    start = threading.Barrier(2)
+    with ThreadPoolExecutor(2) as pool:
+        answers = sorted(pool.map(ask, range(2)))
+
+    assert answers == ["Admitted", "HeldElsewhere"]
+
+
+async def test_what_was_paid_for_outlives_a_restart_of_the_server(postgres: Postgres, books: Books) -> None:
+    """While it is away, the bill and the take wait for it; nothing is entered twice."""
+    attempt_id = admit(gate_of(books, run())).attempt_id
+    waits = []
+
+    async def pause(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 2:
+            await asyncio.to_thread(postgres.start)
+
+    desk = BooksDesk(books, pause=pause)
+    postgres.kill()
+    await desk.insist(settle_bill, books, attempt_id, Billed(PRICE_USD))
+    await desk.insist(keep_take, books, attempt_id, new_take())
+    desk.close()
+
+    assert len(waits) == 2
+    assert table_rows(books, attempts, "attempt_id", "status", "http_status") == [(attempt_id, "ok", 200)]
+
+
+async def test_a_server_that_stays_away_is_an_error(postgres: Postgres, books: Books) -> None:
+    """After thirty tries, a second apart."""
+    attempt_id = admit(gate_of(books, run())).attempt_id
+    waits = []
+
+    async def pause(seconds: float) -> None:
+        waits.append(seconds)
+
+    desk = BooksDesk(books, pause=pause)
+    postgres.kill()
+    try:
+        with pytest.raises(BooksAwayError, match=r"the books cannot be written: .*; what was bought is kept"):
+            await desk.insist(settle_bill, books, attempt_id, Billed(PRICE_USD))
+    finally:
+        desk.close()
+        postgres.start()
+
+    assert waits == [1.0] * 30
+
+
+def test_a_machine_suspended_in_mid_transaction_holds_nobody_up_for_long(url: str, books: Books) -> None:
+    """The server ends its session, and its half-done admission with it."""
+    gate = gate_of(books, run("run-2"))
+    with Books(url) as theirs:
+        start_run(theirs, run("run-1"))
+        with pytest.raises(BooksAwayError), theirs.transaction() as connection:
+            Gate(theirs, run("run-1"), rate_limit=720)._lock(connection)
+            connection.execute(text("SET idle_in_transaction_session_timeout = '200ms'"))
+            began = time.monotonic()
+            admission = gate.admit(nth_order(1))
+            waited_s = time.monotonic() - began
+            connection.execute(text("SELECT 1"))
+
+    assert isinstance(admission, Admitted)
+    assert waited_s < 20

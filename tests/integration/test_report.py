@@ -1,0 +1,182 @@
+"""The report of a storyboard as it really is: rendered, failed, re-rolled, reworded, with films of every kind."""
+
+import asyncio
+import re
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from pipelines.common.errors import FramesFailedError
+from pipelines.ledger.database import Books
+from pipelines.report.builder import Addresses, gather_page, write_report
+from pipelines.report.models import FrameShown, PageShown
+from tests.conftest import serving
+from tests.support.review import BOARD, Room, until
+
+IMAGE_USD = Decimal("0.000428")
+PLAIN = Addresses(picture=lambda path: path.name, thumbnail=lambda path: path.name, file=lambda path: path.name)
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Room:
+    """A storyboard of three frames, nothing bought; its cutting room is closed."""
+    return Room(tmp_path)
+
+
+def gathered(room: Room) -> PageShown:
+    """Return what a page would show now."""
+    with Books(room.settings.effective_database_url) as books:
+        return gather_page(room.plan, room.takes, books, room.settings, PLAIN)
+
+
+def frames(room: Room) -> list[FrameShown]:
+    return [frame for scene in gathered(room).scenes for frame in scene.frames]
+
+
+def test_a_render_leaves_a_report_and_a_contact_sheet(room: Room) -> None:
+    """With the film, its chapters, what each frame took, and what it came to."""
+    room.render()
+
+    page = gathered(room)
+
+    assert [(scene.id, scene.title, scene.start_s, len(scene.frames)) for scene in page.scenes] == [
+        ("garden", "Garden", 0.0, 2),
+        ("house", "House", 2.0, 1),
+    ]
+    assert [(film.url, film.mime, film.seconds, film.size) for film in page.films] == [
+        ("pets.mp4", "video/mp4", 3.0, "160x96")
+    ]
+    [account] = page.accounts
+    assert (account.requests, account.cost_usd, account.simulated) == (3, 3 * IMAGE_USD, True)
+    assert page.run is not None
+    assert (len(page.run.attempts), page.run.quote_usd) == (3, 3 * IMAGE_USD)
+    assert page.sheets == ("contact-sheet.jpg",)
+    for scene in page.scenes:
+        for frame in scene.frames:
+            assert (frame.shown, frame.picked, [take.cost_usd for take in frame.takes]) == (1, False, [IMAGE_USD])
+            assert [attempt.status for attempt in frame.attempts] == ["ok"]
+            assert frame.takes[0].latency_s is not None
+    report = (room.folder / "report.html").read_text(encoding="utf-8")
+    assert report.count('src="data:image/jpeg;base64,') == 3
+    with Image.open(room.folder / "contact-sheet.jpg") as sheet:
+        assert sheet.width > 1000
+
+
+def test_a_failed_render_is_reported_too(room: Room) -> None:
+    """Each frame with what became of it; there is no film."""
+    with serving("refused=1", rate_limit=0) as url:
+        room.settings = room.settings.model_copy(update={"endpoint": url, "model": "sketch"})
+        with pytest.raises(FramesFailedError):
+            room.render()
+
+    page = gathered(room)
+
+    assert page.films == ()
+    for frame in frames(room):
+        assert (frame.shown, frame.takes) == (None, ())
+        assert {(attempt.status, attempt.error) for attempt in frame.attempts} == {
+            ("failed", "Failed to generate image")
+        }
+    assert "missing" in (room.folder / "report.html").read_text(encoding="utf-8")
+
+
+def test_attempts_for_what_a_frame_no_longer_asks_are_in_the_account_only(room: Room) -> None:
+    """The frame is another one now; what the old one cost stays."""
+    room.render()
+    room.path.write_text(BOARD.replace("birds over the sea", "ships at sea"))
+
+    page = gathered(room)
+
+    assert [len(frame.attempts) for frame in frames(room)] == [1, 1, 0]
+    assert page.accounts[0].requests == 3
+
+
+def test_every_take_is_told_with_its_number(room: Room) -> None:
+    """Attempts of a re-roll belong to its take."""
+    room.render()
+    with room.open():
+        assert room.reroll(1, count=2).status_code == 202
+        until(lambda: room.there()[1] == [1, 2, 3])
+
+    [_, frame, _] = frames(room)
+
+    assert [take.number for take in frame.takes] == [1, 2, 3]
+    assert [(attempt.take, attempt.number) for attempt in frame.attempts] == [(1, 1), (2, 1), (3, 1)]
+
+
+def test_films_of_every_kind_are_told(room: Room) -> None:
+    """The first output is played, the others can be reached."""
+    room.path.write_text(
+        BOARD.replace(
+            "output: {fps: 12, size: 160x96}",
+            "output: [{codec: gif, fps: 5, size: 160x96}, {codec: vp9, fps: 5, size: 160x96}]",
+        )
+    )
+    room.render()
+
+    assert [(film.url, film.mime) for film in gathered(room).films] == [
+        ("pets.gif", "image/gif"),
+        ("pets-vp9.webm", "video/webm"),
+    ]
+    assert '<img id="player" src="pets.gif"' in (room.folder / "report.html").read_text(encoding="utf-8")
+
+
+def test_very_many_thumbnails_lie_beside_the_report(room: Room) -> None:
+    """In it they would make it too large to open."""
+    room.render()
+    with Books(room.settings.effective_database_url) as books:
+        path = write_report(room.plan, room.takes, books, room.settings, most_embedded=2)
+
+    sources = re.findall(r'<img src="([^"]+)"', path.read_text(encoding="utf-8"))
+
+    assert len(sources) == 3
+    assert all((room.folder / source).is_file() for source in sources)
+
+
+def test_a_report_that_would_say_the_same_is_left(room: Room) -> None:
+    """A run that changes nothing writes nothing; one that buys a take does."""
+    room.render()
+    report = room.folder / "report.html"
+    before = report.stat().st_ino
+
+    room.render()
+    assert report.stat().st_ino == before
+    with room.open():
+        room.reroll(0)
+        until(lambda: room.there()[0] == [1, 2])
+    assert report.stat().st_ino != before
+
+
+def test_thumbnails_of_takes_that_are_no_longer_shown_go(room: Room) -> None:
+    """They can be made again at any time."""
+    room.render()
+    room.path.write_text(BOARD.replace("birds over the sea", "ships at sea"))
+    room.render()
+
+    assert len(list((room.folder / "thumbnails").iterdir())) == 3
+
+
+def test_a_take_that_is_no_picture_any_more_has_no_thumbnail(room: Room) -> None:
+    """The page says so, and is written all the same."""
+    room.render()
+    [take, *_] = room.takes.shown
+    take.path.write_bytes(b"\0" * take.path.stat().st_size)
+    with Books(room.settings.effective_database_url) as books:
+        path = write_report(room.plan, replace(room.takes), books, room.settings)
+
+    assert "no thumbnail" in path.read_text(encoding="utf-8")
+
+
+def test_a_report_that_cannot_be_written_undoes_nothing(room: Room) -> None:
+    """The film is made; that there is no report is said."""
+    room.folder.mkdir(parents=True)
+    (room.folder / "report.html").mkdir()
+
+    summary = asyncio.run(room.rendered())
+
+    assert (summary.state, summary.report) == ("Completed", None)
+    assert summary.video is not None
+    assert [remark.split(":")[0] for remark in summary.remarks] == ["no report"]

@@ -1,0 +1,43 @@
+"""Builders of the nouns that many tests need: whole by default, each part named when it matters."""
+
+from decimal import Decimal
+
+from pipelines.common.budgets import Budgets
+from pipelines.common.geometry import AspectRatio, Fit
+from pipelines.ledger.models import Run
+from pipelines.storyboard.plan import FrameSpec, request_key
+
+MODEL = "flux-1-schnell"
+
+
+def frame_spec(
+    number: int = 0,
+    *,
+    scene: str = "arrival",
+    shot: str = "wide",
+    prompt: str = "a harbor at dawn",
+    fallback_prompts: tuple[str, ...] = (),
+    steps: int = 4,
+    aspect: AspectRatio = AspectRatio.SQUARE,
+    fit: Fit = Fit.COVER,
+    take: int = 1,
+    copy: int = 1,
+    takes: int = 1,
+    model: str = MODEL,
+) -> FrameSpec:
+    """Return a frame to show; its request key follows from what it asks."""
+    key = request_key(model=model, prompt=prompt, steps=steps, aspect=aspect, take=take, copy=copy)
+    return FrameSpec(number, scene, shot, prompt, fallback_prompts, steps, aspect, fit, take, key, copy, takes)
+
+
+def run(
+    run_id: str = "run-1",
+    *,
+    storyboard: str = "harbor",
+    endpoint: str = "http://flux.test",
+    model: str = MODEL,
+    simulated: bool = False,
+    budget_usd: Decimal | None = None,
+) -> Run:
+    """Return a run as the books know it."""
+    return Run(run_id, storyboard, endpoint, model, simulated, Budgets(budget_usd))

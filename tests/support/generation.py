@@ -1,0 +1,155 @@
+"""A whole buying of frames against a mock API: real books and files, no sleeping, no network."""
+
+import contextlib
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+from sqlalchemy import select
+
+from pipelines.endpoints.client import Endpoint, FluxClient, Timeouts
+from pipelines.endpoints.retry import RetryPolicy, RetryQuota
+from pipelines.ledger.database import Books
+from pipelines.ledger.executor import BooksDesk
+from pipelines.ledger.gate import Gate
+from pipelines.ledger.models import Run
+from pipelines.ledger.runs import finish_run, start_run
+from pipelines.ledger.schema import attempts, gates, leases
+from pipelines.run.attempt import Stations
+from pipelines.run.progress import Progress
+from pipelines.run.scheduling import Brake, Line, buy_in_order
+from pipelines.run.worker import Bounds, Conduct, FrameBuyer, FrameOutcome
+from pipelines.storyboard.plan import FrameSpec
+from pipelines.takes.store import FrameStore
+from tests.support.ledger import committed_usd
+
+Reply = httpx.Response | Exception
+Handler = Callable[[httpx.Request], Awaitable[httpx.Response]]
+NOW_S = 1_800_000_000.0
+
+
+@dataclass
+class Rig:
+    """Everything that buys frames, and what it did."""
+
+    run: Run
+    books: Books
+    desk: BooksDesk
+    gate: Gate
+    store: FrameStore
+    brake: Brake
+    line: Line
+    progress: Progress
+    quota: RetryQuota
+    buyer: FrameBuyer
+    pauses: list[float] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    requests: list[httpx.Request] = field(default_factory=list)
+
+    async def buy(self, spec: FrameSpec) -> FrameOutcome:
+        return await self.buyer.buy(spec, note=self.notes.append)
+
+    async def buy_all(self, specs: Sequence[FrameSpec]) -> list[FrameOutcome]:
+        return await buy_in_order(specs, self.buy, line=self.line, brake=self.brake)
+
+    def rows(self, *columns: str) -> list[tuple[Any, ...]]:
+        """Return the attempts in the books, oldest first."""
+        return attempt_rows(self.books, *columns)
+
+    def committed_usd(self) -> Any:
+        """Return what the run's budget is charged with."""
+        return committed_usd(self.books, self.run.run_id)
+
+    def cool_until_s(self) -> float:
+        """Return for how long from now nobody may send."""
+        with self.books.reading() as connection:
+            return float((connection.scalar(select(gates.c.cool_until)) or 0) / 1e6 - NOW_S)
+
+    def leases(self) -> list[str]:
+        """Return the takes that somebody is buying."""
+        with self.books.reading() as connection:
+            return list(connection.scalars(select(leases.c.request_key)))
+
+    def files(self) -> list[str]:
+        """Return every file in the storyboard's folder."""
+        return sorted(p.relative_to(self.store.folder).as_posix() for p in self.store.folder.rglob("*") if p.is_file())
+
+
+def attempt_rows(books: Books, *columns: str) -> list[tuple[Any, ...]]:
+    """Return some columns of every attempt in the books, oldest first."""
+    query = select(*(attempts.c[column] for column in columns)).order_by(attempts.c.attempt_id)
+    with books.reading() as connection:
+        return [tuple(row) for row in connection.execute(query)]
+
+
+def replies(*given: Reply) -> Handler:
+    """Answer with each in its turn; the last one answers for ever."""
+    left = list(given)
+
+    async def handle(_: httpx.Request) -> httpx.Response:
+        reply = left.pop(0) if len(left) > 1 else left[0]
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+    return handle
+
+
+@contextlib.asynccontextmanager
+async def rig(
+    folder: Path,
+    handler: Handler,
+    run: Run,
+    *,
+    policy: RetryPolicy | None = None,
+    quota: int = 20,
+    concurrency: int = 8,
+    on_pause: Callable[[float], None] | None = None,
+    real_pauses: bool = False,
+) -> AsyncIterator[Rig]:
+    """Open books, store, client and buyer in `folder`; `on_pause` is told of every wait.
+
+    No wait takes any time, unless `real_pauses` are asked for.
+    """
+    requests: list[httpx.Request] = []
+    pauses: list[float] = []
+
+    async def record(request: httpx.Request) -> httpx.Response:
+        requests.append(request)
+        return await handler(request)
+
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        if on_pause:
+            on_pause(seconds)
+
+    store = FrameStore(folder / run.storyboard)
+    store.prepare()
+    client = FluxClient(
+        Endpoint("http://flux.test/"),
+        concurrency=concurrency,
+        timeouts=Timeouts(1, 1, 5),
+        max_body_bytes=4 << 20,
+        transport=httpx.MockTransport(record),
+    )
+    with (
+        contextlib.closing(Books(f"sqlite:///{folder / 'storyreel.db'}", clock=lambda: NOW_S)) as books,
+        contextlib.closing(BooksDesk(books)) as desk,
+    ):
+        start_run(books, run)
+        gate = Gate(books, run, rate_limit=720)
+        brake, line, progress, left = Brake(), Line(concurrency), Progress(), RetryQuota(quota)
+        async with client:
+            buyer = FrameBuyer(
+                run,
+                Stations(desk, gate, client, store),
+                Conduct(brake, line, progress),
+                Bounds(policy or RetryPolicy(), left),
+                rng=random.Random(7),
+                pause=None if real_pauses else pause,
+            )
+            yield Rig(run, books, desk, gate, store, brake, line, progress, left, buyer, pauses, requests=requests)
+        finish_run(books, run.run_id, state="Completed")

@@ -1,0 +1,55 @@
+"""Real pictures and the answers that carry them."""
+
+import functools
+import io
+import struct
+import zlib
+from decimal import Decimal
+from pathlib import Path
+
+import httpx
+from PIL import Image
+
+from pipelines.endpoints.dialects.flux import bill_headers
+from pipelines.storyboard.plan import FrameSpec
+
+PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
+JPEG_MAGIC = b"\xff\xd8\xff"
+WEBP_MAGIC = b"RIFF\x10\x00\x00\x00WEBP"
+
+
+@functools.cache
+def picture_bytes(
+    kind: str = "PNG", size: tuple[int, int] = (8, 8), colour: str | tuple[int, int, int] = "teal", mode: str = "RGB"
+) -> bytes:
+    """Return a one-colour picture in a format that Pillow names."""
+    data = io.BytesIO()
+    Image.new(mode, size, colour).save(data, kind)
+    return data.getvalue()
+
+
+def png_chunk(kind: bytes, data: bytes) -> bytes:
+    """Return one chunk of a PNG, its CRC right."""
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def spec_picture(spec: FrameSpec, kind: str = "PNG", colour: str = "teal") -> bytes:
+    """Return a picture of the size that a frame asks for."""
+    return picture_bytes(kind, (spec.aspect.size.width, spec.aspect.size.height), colour)
+
+
+def image_answer(spec: FrameSpec, body: bytes | None = None, *, model: str = "flux-1-schnell") -> httpx.Response:
+    """Return the API's answer to a frame: an image of its size with its bill, unless `body` says otherwise."""
+    headers = bill_headers(spec.price, spec.aspect.size, steps=spec.steps, model=model)
+    content = spec_picture(spec) if body is None else body
+    return httpx.Response(200, headers={**headers, "Content-Type": "image/png"}, content=content)
+
+
+def write(path: Path, data: bytes) -> Path:
+    """Write a file and the folders above it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return path
+
+
+PRICE_USD = Decimal("0.000652")

@@ -1,0 +1,1 @@
+"""Tests of one folder at a time, in the shape of the house."""

@@ -1,0 +1,263 @@
+"""What a person sees of a run."""
+
+import io
+import threading
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from pipelines.cli.display import (
+    Drawing,
+    LiveDisplay,
+    PlainDisplay,
+    closing_lines,
+    display_for,
+    line,
+    scenes_to_show,
+    sparkline,
+)
+from pipelines.run.progress import Progress, SceneProgress
+from pipelines.run.result import RunSummary
+
+
+def halfway() -> Progress:
+    """Return the progress of a run in the middle of its work, on a clock that stands."""
+    now = [0.0]
+    progress = Progress(clock=lambda: now[0])
+    progress.storyboard, progress.stage = "harbor", "buying frames"
+    progress.frames, progress.reused, progress.to_buy, progress.bought, progress.failed = 100, 10, 90, 30, 1
+    progress.budget_usd, progress.cost_usd, progress.rate_limit = Decimal("0.25"), Decimal("0.0196"), 720
+    for number in range(31):
+        now[0] = number / 12
+        progress.sent(again=number == 5)
+    return progress
+
+
+def with_scenes(count: int, *, done: int = 0) -> Progress:
+    """Return a run of so many scenes of ten frames, the first ones done and the next one half."""
+    progress = halfway()
+    progress.expect(f"scene-{number + 1}" for number in range(count) for _ in range(10))
+    for number in range(done):
+        progress.scenes[f"scene-{number + 1}"].done = 10
+    if done < count:
+        progress.scenes[f"scene-{done + 1}"].done = 5
+    return progress
+
+
+def drawn(progress: Progress, *, width: int = 100, height: int = 30) -> str:
+    """Return what the live display shows, as plain text."""
+    text = io.StringIO()
+    Console(file=text, width=width, height=height, color_system=None).print(Drawing(progress))
+    return text.getvalue()
+
+
+def words(text: str) -> list[str]:
+    """Return the lines without the spaces that set them in columns, and without bars."""
+    return [" ".join(line.replace("━", " ").replace("╸", " ").replace("╺", " ").split()) for line in text.splitlines()]
+
+
+def test_a_line_says_how_far_how_fast_and_how_dear() -> None:
+    """Frames done, requests a minute against the limit, cost against the budget."""
+    assert line(halfway()) == (
+        "harbor: buying frames, 40 of 100 frames (10 reused, 1 failed, 1 sent again), 31 sent, 720 of 720 a minute, "
+        "0.0196 of 0.25 USD"
+    )
+
+
+def test_the_live_display_says_it_in_lines() -> None:
+    """With a bar, the rate of the last minute as columns, and the time left."""
+    assert words(drawn(halfway())) == [
+        "harbor buying frames",
+        "",
+        "frames 40 of 100 frames (10 reused, 1 failed, 1 sent again)",
+        "requests 31 sent",
+        "rate █ 720 of 720 a minute",
+        "cost 0.0196 of 0.25 USD",
+        "time left 4 s",
+    ]
+
+
+def test_each_scene_has_a_line_with_its_own_bar() -> None:
+    """How many of how many; those that failed are not among them."""
+    progress = with_scenes(3, done=1)
+    progress.scenes["scene-3"].failed = progress.scenes["scene-3"].done = 2
+    lines = drawn(progress, width=60).splitlines()
+
+    assert words("\n".join(lines[-4:])) == ["", "scene-1 10 of 10", "scene-2 5 of 10", "scene-3 0 of 10, 2 failed"]
+    assert lines[-2].startswith(f"scene-2  {'━' * 12:<24}  5 of 10")
+
+
+def test_a_storyboard_of_one_scene_needs_no_line_for_it() -> None:
+    """Its bar is the whole one."""
+    assert "scene-1" not in drawn(with_scenes(1))
+
+
+def test_of_many_scenes_those_in_work_and_the_next_are_shown() -> None:
+    """Eight at most, and how many more there are."""
+    shown = words(drawn(with_scenes(20, done=6)))
+
+    assert shown[-9:] == ["scene-7 5 of 10", *(f"scene-{n} 0 of 10" for n in range(8, 15)), "and 12 more"]
+
+
+@pytest.mark.parametrize(
+    ("done", "lines", "shown"),
+    [
+        (0, 5, ["1", "2", "3", "4", "5"]),
+        (0, 4, ["1", "2", "3"]),
+        (2, 4, ["3", "4", "5"]),
+        (4, 4, ["3", "4", "5"]),
+        (5, 3, ["4", "5"]),
+        (0, 1, []),
+        (0, 0, []),
+        (0, -3, []),
+    ],
+)
+def test_the_scenes_that_fit_are_those_that_matter(done: int, lines: int, shown: list[str]) -> None:
+    """In the storyboard's order; room that the waiting ones leave goes to those just done."""
+    scenes = [SceneProgress(str(number + 1), 1, done=number < done) for number in range(5)]
+
+    assert [scene.name for scene in scenes_to_show(scenes, lines)] == shown
+
+
+def test_a_scene_that_is_stuck_stays_in_sight() -> None:
+    """However many have been done since."""
+    scenes = [SceneProgress(str(number + 1), 1, done=number not in (1, 8)) for number in range(9)]
+
+    assert [scene.name for scene in scenes_to_show(scenes, 4)] == ["2", "8", "9"]
+
+
+@pytest.mark.parametrize("height", [1, 3, 8, 9, 10, 11, 12, 16, 24, 50])
+@pytest.mark.parametrize("width", [40, 80, 300])
+def test_the_display_keeps_to_the_terminal(width: int, height: int) -> None:
+    """No scene is drawn for which there is no line, none is wider than the terminal."""
+    without, whole = (
+        drawn(progress, width=width, height=height).splitlines() for progress in (halfway(), with_scenes(30, done=3))
+    )
+
+    assert len(whole) < max(height, len(without) + 1)
+    assert max(map(len, whole)) <= width
+
+
+def test_a_narrow_terminal_has_shorter_bars() -> None:
+    """Names are cut before figures are; the columns of the rate give way to its figures."""
+    progress = with_scenes(2)
+    progress.scenes["scene-1"].name = "the long way down to the harbor"
+    narrow = drawn(progress, width=40).splitlines()
+
+    assert narrow[-2:] == [
+        "the long way…  ━━━━━━━━          5 of 10",
+        "scene-2                          0 of 10",
+    ]
+
+
+def test_a_sparkline_is_scaled_to_the_limit() -> None:
+    """Nothing is a gap, a little is the lowest block, the limit and more the highest."""
+    rates = [0, 1, 360, 720, 1000]
+
+    assert sparkline(rates, top=720) == " ▁▅██"
+
+
+def test_a_console_without_unicode_is_drawn_in_ascii() -> None:
+    """Bars, names and columns."""
+    paper = io.TextIOWrapper(io.BytesIO(), encoding="latin-1")
+    progress = with_scenes(2)
+    progress.scenes["scene-1"].name = "the long way down to the harbor"
+    Console(file=paper, width=40, color_system=None).print(Drawing(progress))
+    paper.seek(0)
+    text = paper.read()
+
+    assert text.isascii()
+    assert "rate       #  720 of 720 a minute" in text
+
+
+def test_before_there_is_anything_to_say_only_the_stage_is_said() -> None:
+    """Prefect takes a moment to start."""
+    starting = Progress(stage="starting Prefect")
+
+    assert (line(starting), drawn(starting).strip()) == ("starting Prefect", "storyreel  starting Prefect")
+
+
+def test_long_waits_are_told_in_minutes() -> None:
+    """Ten thousand frames at twelve a second."""
+    progress = halfway()
+    progress.frames = progress.to_buy = 10_000
+
+    assert "13 min 50 s" in drawn(progress)
+
+
+def test_the_display_suits_the_console() -> None:
+    """Live on a terminal, lines elsewhere."""
+    terminal = display_for(Progress(), Console(force_terminal=True, file=io.StringIO()))
+    pipe = display_for(Progress(), Console(file=io.StringIO()))
+
+    assert (type(terminal), type(pipe)) == (LiveDisplay, PlainDisplay)
+
+
+def test_lines_are_printed_as_the_stage_changes() -> None:
+    """Each stage once, however short it is."""
+    progress, paper = Progress(stage="one"), io.StringIO()
+    with PlainDisplay(progress, Console(file=paper)):
+        progress.enter("two")
+        progress.enter("three")
+
+    assert paper.getvalue().split() == ["one", "two", "three"]
+
+
+def test_a_long_stage_is_told_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its figures as they are then."""
+    monkeypatch.setattr("pipelines.cli.display._LINE_EVERY_S", 0.001)
+    progress, again = Progress(stage="one"), threading.Event()
+
+    class Paper(io.StringIO):
+        def write(self, text: str) -> int:
+            if "two" in text:
+                again.set()
+            return super().write(text)
+
+    with PlainDisplay(progress, Console(file=Paper())):
+        progress.stage = "two"
+        assert again.wait(10)
+
+
+def test_a_live_display_leaves_nothing_behind() -> None:
+    """What it drew is erased, as many lines as there were; the closing lines stand alone."""
+    paper = io.StringIO()
+    with LiveDisplay(with_scenes(20), Console(file=paper, force_terminal=True, width=100, height=10)):
+        pass
+    drawn_text, erased = paper.getvalue().split("harbor")[-1].split("\x1b[?25h")
+
+    assert drawn_text.count("\n") < 10
+    assert erased.count("\x1b[1A\x1b[2K") == drawn_text.count("\n")
+
+
+def test_the_closing_lines_name_everything_that_was_made() -> None:
+    """State, frames, cost, film, ledger."""
+    summary = RunSummary(
+        storyboard="harbor",
+        run_id="1",
+        state="Completed",
+        frames=3,
+        reused=1,
+        generated=2,
+        failed=0,
+        requests=2,
+        cost_usd=Decimal("0.001304"),
+        cost_thb=Decimal("0.04564"),
+        neurons=Decimal("115.2"),
+        simulated=True,
+        video=Path("outputs/harbor/harbor.mp4"),
+        video_seconds=6.0,
+        ledger=Path("outputs/harbor/ledger.csv"),
+        report=None,
+        elapsed_s=2.25,
+    )
+
+    assert closing_lines(summary) == [
+        "harbor: completed in 2.2 s",
+        "  frames  3: 2 bought, 1 reused, 0 failed",
+        "  cost    0.001304 USD, 0.04564 THB for 2 requests, simulated: sketches are free",
+        "  film    outputs/harbor/harbor.mp4, 6.0 s",
+        "  ledger  outputs/harbor/ledger.csv",
+    ]

@@ -1,0 +1,326 @@
+"""Settings come from where they are said to, complain by name, and keep their secrets."""
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr, ValidationError
+
+from pipelines.common.budgets import OnExceed
+from pipelines.common.errors import UsageError
+from pipelines.common.settings import Settings, load_settings
+
+DEFAULTS = {
+    "endpoint": None,
+    "model": None,
+    "output": Path("outputs"),
+    "budget_usd": None,
+    "budget_daily_usd": None,
+    "on_exceed": None,
+    "database_url": None,
+    "api_token": None,
+    "rate_limit": 720,
+    "concurrency": 128,
+    "connect_timeout_s": 10,
+    "read_timeout_s": 90,
+    "total_timeout_s": 180,
+    "max_body_mib": 32,
+    "max_resends": 3,
+    "max_refusals": 2,
+    "max_rate_limited": 10,
+    "max_connects": 5,
+    "retry_quota": None,
+    "max_retry_after_s": 900,
+    "max_wait_s": 3600,
+    "stop_patience_s": 25,
+}
+# A value that each setting takes, as an environment gives it, and one that it must not.
+GOOD_AND_BAD: dict[str, tuple[str, Any, str]] = {
+    "endpoint": ("https://flux.test/v1", "https://flux.test/v1", "ftp://flux.test"),
+    "model": ("other", "other", ""),
+    "budget_usd": ("0.25", Decimal("0.25"), "-0.01"),
+    "budget_daily_usd": ("5", Decimal(5), "all"),
+    "on_exceed": ("refuse", OnExceed.REFUSE, "ask"),
+    "rate_limit": ("1", 1, "0"),
+    "concurrency": ("1000", 1000, "1001"),
+    "connect_timeout_s": ("0.5", 0.5, "0"),
+    "read_timeout_s": ("604800", 604800, "inf"),
+    "total_timeout_s": ("1", 1, "soon"),
+    "max_body_mib": ("1024", 1024, "1025"),
+    "max_resends": ("0", 0, "-1"),
+    "max_refusals": ("1", 1, "0"),
+    "max_rate_limited": ("1", 1, "0"),
+    "max_connects": ("1", 1, "0"),
+    "retry_quota": ("0", 0, "-1"),
+    "max_retry_after_s": ("0", 0, "inf"),
+    "max_wait_s": ("0", 0, "nan"),
+    "stop_patience_s": ("0", 0, "-1"),
+}
+
+
+@pytest.fixture(autouse=True)
+def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stand in an empty folder, with no setting in the environment."""
+    monkeypatch.chdir(tmp_path)
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"STORYREEL_{name.upper()}", raising=False)
+
+
+def test_without_any_setting_there_are_defaults() -> None:
+    """All of them, as documented."""
+    assert load_settings().model_dump() == DEFAULTS
+
+
+@pytest.mark.parametrize("name", GOOD_AND_BAD)
+def test_a_variable_sets_what_it_names(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """STORYREEL_ and the name; nothing else changes."""
+    text, value, _ = GOOD_AND_BAD[name]
+    monkeypatch.setenv(f"STORYREEL_{name.upper()}", text)
+
+    assert load_settings().model_dump() == {**DEFAULTS, name: value}
+
+
+@pytest.mark.parametrize("name", GOOD_AND_BAD)
+def test_a_bad_variable_is_named_with_its_value(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """As it is written in the environment."""
+    bad = GOOD_AND_BAD[name][2]
+    monkeypatch.setenv(f"STORYREEL_{name.upper()}", bad)
+
+    with pytest.raises(UsageError) as caught:
+        load_settings()
+
+    assert str(caught.value).startswith(f"STORYREEL_{name.upper()}: ")
+    assert str(caught.value).endswith(f", got {bad!r}")
+
+
+@pytest.mark.parametrize("name", GOOD_AND_BAD)
+def test_a_bad_option_is_named_with_its_value(name: str) -> None:
+    """As it is written on the command line."""
+    bad = GOOD_AND_BAD[name][2]
+
+    with pytest.raises(UsageError) as caught:
+        load_settings({name: bad})
+
+    option = f"--{name.removesuffix('_usd').replace('_', '-')}"
+    assert str(caught.value).startswith(f"{option}: ")
+    assert str(caught.value).endswith(f", got {bad!r}")
+
+
+def test_every_bad_value_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody mends a file line by line, run by run; an option hides the variable it wins over."""
+    monkeypatch.setenv("STORYREEL_RATE_LIMIT", "many")
+    monkeypatch.setenv("STORYREEL_CONCURRENCY", "few")
+
+    with pytest.raises(UsageError) as caught:
+        load_settings({"budget_usd": "-1", "concurrency": 0})
+
+    assert sorted(str(caught.value).splitlines()) == [
+        "--budget: Input should be greater than or equal to 0, got '-1'",
+        "--concurrency: Input should be greater than or equal to 1, got 0",
+        "STORYREEL_RATE_LIMIT: Input should be a valid integer, unable to parse string as an integer, got 'many'",
+    ]
+
+
+@pytest.mark.parametrize("budget", ["NaN", "Infinity", "1000000.01", "1e30", "a lot", ""])
+def test_a_budget_is_an_amount_that_the_books_can_hold(budget: str) -> None:
+    """No infinity, and nothing beyond 63 bits of picodollars."""
+    with pytest.raises(UsageError, match=r"^--budget: .*, got "):
+        load_settings({"budget_usd": budget})
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "",
+        "flux.test",
+        "flux.test:8787",
+        "ftp://flux.test",
+        "http://",
+        "http:///v1",
+        "http://:8787",
+        "http://?q",
+        "http://flux.test:port",
+        "http://flux.test:99999",
+        "http://flux.test:0",
+        "http://[::1",
+        "http://flux .test",
+        "http://flux.test\n",
+        "javascript:alert(1)",
+    ],
+)
+def test_an_endpoint_is_an_address_of_http(endpoint: str) -> None:
+    """A scheme, a host, a port that exists; found out before anything is sent."""
+    with pytest.raises(UsageError) as caught:
+        load_settings({"endpoint": endpoint})
+
+    assert str(caught.value) == f"--endpoint: must be an http:// or https:// address, got {endpoint!r}"
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "http://127.0.0.1:8787",
+        "HTTPS://Flux.Test/v1/generate?key=1",
+        "http://[::1]:8787/",
+        "http://localhost",
+        "https://amy:hunter2@flux.test",
+    ],
+)
+def test_an_endpoint_is_used_as_it_was_given(endpoint: str) -> None:
+    """Nothing of it is rewritten."""
+    assert load_settings({"endpoint": endpoint}).endpoint == endpoint
+
+
+# Where they come from
+
+
+def test_a_dotenv_file_is_read(tmp_path: Path) -> None:
+    """Comments, quotes, and variables of others in it do no harm."""
+    (tmp_path / ".env").write_text(
+        "# ours\nSTORYREEL_RATE_LIMIT=60\nSTORYREEL_MODEL='other'\nHOME=/nowhere\nSTORYREEL_UNKNOWN=1\n"
+    )
+
+    assert load_settings().model_dump() == {**DEFAULTS, "rate_limit": 60, "model": "other"}
+
+
+def test_a_bad_value_in_a_dotenv_file_is_named(tmp_path: Path) -> None:
+    """As one in the environment is."""
+    (tmp_path / ".env").write_text("STORYREEL_RATE_LIMIT=0\n")
+
+    with pytest.raises(
+        UsageError, match=r"^STORYREEL_RATE_LIMIT: Input should be greater than or equal to 1, got '0'$"
+    ):
+        load_settings()
+
+
+@pytest.mark.parametrize("content", [b"STORYREEL_MODEL=\xff\xfe\n", b"\xff\xfeS\0T\0"])
+def test_a_dotenv_file_that_is_no_text_is_named(tmp_path: Path, content: bytes) -> None:
+    """Some editors save UTF-16; that is no bug of ours."""
+    (tmp_path / ".env").write_bytes(content)
+
+    with pytest.raises(UsageError, match=r"^\.env: cannot be read: .*; save it as UTF-8$"):
+        load_settings()
+
+
+def test_options_win_over_variables_and_variables_over_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The nearer to the moment, the stronger."""
+    (tmp_path / ".env").write_text("STORYREEL_RATE_LIMIT=1\nSTORYREEL_CONCURRENCY=1\nSTORYREEL_MAX_RESENDS=1\n")
+    monkeypatch.setenv("STORYREEL_RATE_LIMIT", "2")
+    monkeypatch.setenv("STORYREEL_CONCURRENCY", "2")
+
+    settings = load_settings({"rate_limit": 3})
+
+    assert (settings.rate_limit, settings.concurrency, settings.max_resends) == (3, 2, 1)
+
+
+def test_an_option_that_was_not_given_hides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """None is what click passes for it."""
+    monkeypatch.setenv("STORYREEL_RATE_LIMIT", "60")
+
+    settings = load_settings({"rate_limit": None, "endpoint": None, "budget_usd": None})
+
+    assert settings.model_dump() == {**DEFAULTS, "rate_limit": 60}
+
+
+def test_an_option_may_be_zero(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Zero is given, None is not."""
+    monkeypatch.setenv("STORYREEL_BUDGET_USD", "1")
+
+    assert load_settings({"budget_usd": Decimal(0)}).budget_usd == 0
+
+
+def test_settings_do_not_change() -> None:
+    """What a run was started with is what it goes by."""
+    settings = load_settings()
+
+    with pytest.raises(ValidationError, match="frozen"):
+        settings.rate_limit = 1  # type: ignore[misc]
+
+
+# Secrets
+
+
+def test_secrets_never_print(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither as a whole nor each alone; whoever needs one asks for it."""
+    monkeypatch.setenv("STORYREEL_API_TOKEN", "hunter2")
+    monkeypatch.setenv("STORYREEL_DATABASE_URL", "postgresql://amy:hunter2@books.test/reel")
+
+    settings = load_settings()
+
+    printed = [
+        repr(settings),
+        str(settings),
+        f"{settings.api_token} {settings.database_url}",
+        settings.model_dump_json(),
+    ]
+    assert [text for text in printed if "hunter2" in text] == []
+    assert repr(settings.api_token) == "SecretStr('**********')"
+    assert settings.api_token == SecretStr("hunter2")
+
+
+@pytest.mark.parametrize("name", ["api_token", "database_url"])
+def test_a_secret_that_is_wrong_is_not_quoted(name: str) -> None:
+    """The complaint names the option and keeps what was given to itself."""
+    with pytest.raises(UsageError) as caught:
+        load_settings({name: ["hunter2"]})
+
+    assert str(caught.value) == f"--{name.replace('_', '-')}: Input should be a valid string"
+
+
+def test_a_password_in_an_endpoint_that_is_wrong_is_not_quoted() -> None:
+    """Nothing with an @ in it is, for what stands before it may be a password."""
+    with pytest.raises(UsageError) as caught:
+        load_settings({"endpoint": "http://amy:hunter2@flux.test:port"})
+
+    assert str(caught.value) == "--endpoint: must be an http:// or https:// address"
+
+
+# What follows from them
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "model", "asked", "simulated"),
+    [
+        (None, None, "sketch", True),
+        (None, "sketch", "sketch", True),
+        (None, "flux-1-schnell", "flux-1-schnell", True),
+        ("http://flux.test", None, "flux-1-schnell", False),
+        ("http://flux.test", "other", "other", False),
+        ("http://flux.test", "sketch", "sketch", True),
+    ],
+)
+def test_costs_are_simulated_where_they_are_made_up(
+    endpoint: str | None, model: str | None, asked: str, simulated: bool
+) -> None:
+    """The embedded endpoint's always, whatever it is asked for; and those of sketches anywhere."""
+    settings = load_settings({"endpoint": endpoint, "model": model})
+
+    assert (settings.effective_model, settings.simulated) == (asked, simulated)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "name"),
+    [
+        (None, "embedded"),
+        ("http://flux.test", "http://flux.test"),
+        ("http://flux.test/", "http://flux.test"),
+        ("https://amy:hunter2@flux.test:8443/v1/?key=hunter2#top", "https://flux.test:8443/v1"),
+    ],
+)
+def test_the_books_name_an_endpoint_without_secrets(endpoint: str | None, name: str) -> None:
+    """One name for one server, or it would be granted its limit twice."""
+    assert load_settings({"endpoint": endpoint}).endpoint_name == name
+
+
+def test_the_books_are_in_the_output_folder_unless_told_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As an absolute path: a run may change its working folder."""
+    beside = load_settings({"output": "films"}).effective_database_url
+    monkeypatch.setenv("STORYREEL_DATABASE_URL", "postgresql://amy:hunter2@books.test/reel")
+
+    assert beside == f"sqlite:///{tmp_path}/films/storyreel.db"
+    assert load_settings().effective_database_url == "postgresql://amy:hunter2@books.test/reel"

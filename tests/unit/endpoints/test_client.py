@@ -1,0 +1,647 @@
+"""One attempt over HTTP: what is billed is known before the body, and every way to fail has one name."""
+
+import asyncio
+import contextlib
+import datetime
+import gzip
+import json
+import socket
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipelines.common.errors import StorageError, UsageError
+from pipelines.common.geometry import AspectRatio
+from pipelines.endpoints.answers import Bill, Refusal
+from pipelines.endpoints.client import (
+    Answer,
+    BrokenBody,
+    Endpoint,
+    FluxClient,
+    ImageBody,
+    NoAnswerError,
+    Refused,
+    Timeouts,
+    parse_retry_after,
+)
+from pipelines.endpoints.dialects.flux import ImageRequest
+
+URL = "http://flux.test/"
+REQUEST = ImageRequest("a harbor", 4, AspectRatio.LANDSCAPE)
+BILL = Bill(cost_usd=Decimal("0.000652"), neurons=Decimal("57.6"))
+BILL_HEADERS = {"X-Cost-USD": "0.000652", "X-Neurons-Used": "57.6"}
+HEAD = b"HTTP/1.1 200 OK\r\nX-Cost-USD: 0.000652\r\nX-Neurons-Used: 57.6\r\n"
+TOKEN = "tell-nobody"
+BRIEF = Timeouts(connect_s=2, read_s=0.1, total_s=2)
+
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@dataclass
+class Desk:
+    """Writes down the bills that are handed over, and how much of the body had been written by then."""
+
+    part: Path
+    bills: list[Bill] = field(default_factory=list)
+    body_begun: list[bool] = field(default_factory=list)
+
+    async def settle(self, bill: Bill) -> None:
+        self.bills.append(bill)
+        self.body_begun.append(self.part.exists())
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    """A desk for one attempt, its part file in a fresh folder."""
+    return Desk(tmp_path / ".1.part")
+
+
+async def ask(
+    desk: Desk,
+    *,
+    url: str = URL,
+    token: str | None = None,
+    transport: httpx.AsyncBaseTransport | None = None,
+    timeouts: Timeouts = BRIEF,
+    max_body_bytes: int = 1 << 20,
+) -> Answer:
+    """Make one attempt with a client of its own."""
+    endpoint = Endpoint(url, token, local=True)
+    async with FluxClient(
+        endpoint, concurrency=2, timeouts=timeouts, max_body_bytes=max_body_bytes, transport=transport
+    ) as client:
+        return await client.attempt(REQUEST, part=desk.part, on_billed=desk.settle)
+
+
+async def answered(desk: Desk, response: httpx.Response) -> Answer:
+    """Make one attempt that a given response answers."""
+    return await ask(desk, transport=httpx.MockTransport(lambda _: response))
+
+
+async def refusal(desk: Desk, status: int, content: bytes, headers: dict[str, str] | None = None) -> Refused:
+    """Make one attempt that is refused with `content`."""
+    answer = await answered(desk, httpx.Response(status, content=content, headers=headers))
+    assert isinstance(answer, Refused)
+    return answer
+
+
+async def no_answer(desk: Desk, error: Exception) -> tuple[str, bool]:
+    """Make one attempt that fails with `error` before a status line, and return its words and whether it was sent."""
+
+    def fail(_: httpx.Request) -> httpx.Response:
+        raise error
+
+    with pytest.raises(NoAnswerError) as caught:
+        await ask(desk, transport=httpx.MockTransport(fail))
+    return str(caught.value), caught.value.sent
+
+
+async def serve(handler: Handler, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Read one request, then let `handler` answer it."""
+    try:
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
+            await reader.readexactly(length)
+            await handler(reader, writer)
+    finally:
+        writer.close()
+
+
+@contextlib.asynccontextmanager
+async def raw_server(handler: Handler) -> AsyncIterator[str]:
+    """Serve raw bytes on loopback: `handler` is called once a request has been read."""
+    tasks: list[asyncio.Task[None]] = []
+    writers: list[asyncio.StreamWriter] = []
+
+    def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+        tasks.append(asyncio.create_task(serve(handler, reader, writer)))
+
+    server = await asyncio.start_server(connected, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    finally:
+        server.close()
+        for task, writer in zip(tasks, writers, strict=True):
+            task.cancel()
+            writer.transport.abort()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        # One more turn of the loop, in which aborted transports close their sockets.
+        await asyncio.sleep(0)
+
+
+def says(data: bytes, *, then: Handler | None = None) -> Handler:
+    """Return a handler that sends `data`, goes on as `then` says, and closes the connection."""
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(data)
+        await writer.drain()
+        if then:
+            await then(reader, writer)
+
+    return handle
+
+
+async def hang(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+    """Say nothing more until the client goes away."""
+    await reader.read()
+
+
+async def reset(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Reset the connection, so that the client sees no orderly end."""
+    await asyncio.sleep(0.02)
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    writer.transport.abort()
+
+
+async def drip(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Send a byte now and then, for ever: never silent for long."""
+    while True:
+        writer.write(b".")
+        await writer.drain()
+        await asyncio.sleep(0.02)
+
+
+async def test_an_image_is_streamed_to_its_file(desk: Desk) -> None:
+    """A whole 200 leaves its bytes in the part file and its bill on the desk."""
+    answer = await answered(desk, httpx.Response(200, headers=BILL_HEADERS, content=b"picture"))
+
+    assert answer == ImageBody(BILL, 7)
+    assert (desk.part.read_bytes(), desk.bills) == (b"picture", [BILL])
+
+
+async def test_the_bill_is_handed_over_before_the_body_is_read(desk: Desk) -> None:
+    """When the bill is settled no byte of the body has been written, or even sent."""
+    settled = asyncio.Event()
+
+    async def body() -> AsyncIterator[bytes]:
+        assert settled.is_set()
+        yield b"picture"
+
+    class Settling(Desk):
+        async def settle(self, bill: Bill) -> None:
+            await super().settle(bill)
+            settled.set()
+
+    settling = Settling(desk.part)
+    answer = await answered(settling, httpx.Response(200, headers=BILL_HEADERS, content=body()))
+
+    assert (answer, settling.body_begun) == (ImageBody(BILL, 7), [False])
+
+
+async def test_an_answer_without_a_bill_is_handed_over_as_unknown(desk: Desk) -> None:
+    """Headers that are absent or nonsense are None, never zero."""
+    await answered(desk, httpx.Response(200, headers={"X-Cost-USD": "free!"}, content=b"picture"))
+
+    assert desk.bills == [Bill()]
+
+
+async def test_the_request_says_what_the_contract_asks_for(desk: Desk) -> None:
+    """One POST with the three fields as JSON, and no credentials where there are none."""
+    seen: list[httpx.Request] = []
+
+    def record(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(200, content=b"picture")
+
+    await ask(desk, transport=httpx.MockTransport(record))
+
+    assert [(request.method, str(request.url), json.loads(request.content)) for request in seen] == [
+        ("POST", URL, {"prompt": "a harbor", "steps": 4, "aspectRatio": "16:9"})
+    ]
+    assert (seen[0].headers["content-type"], seen[0].headers["user-agent"]) == ("application/json", "storyreel")
+    assert "authorization" not in seen[0].headers
+
+
+async def test_the_token_is_sent_as_a_bearer_token(desk: Desk) -> None:
+    """What the endpoint sees is `Authorization: Bearer` and the token."""
+    seen: list[str] = []
+
+    def record(request: httpx.Request) -> httpx.Response:
+        seen.append(request.headers["authorization"])
+        return httpx.Response(200, content=b"picture")
+
+    await ask(desk, token=TOKEN, transport=httpx.MockTransport(record))
+
+    assert seen == [f"Bearer {TOKEN}"]
+
+
+async def test_the_token_is_in_no_repr(desk: Desk) -> None:
+    """Neither the endpoint nor the client shows the token when printed."""
+    endpoint = Endpoint(URL, TOKEN)
+    async with FluxClient(endpoint, concurrency=1, timeouts=BRIEF, max_body_bytes=1) as client:
+        shown = f"{endpoint!r} {endpoint} {client!r} {client._http.headers!r}"
+
+    assert TOKEN not in shown
+
+
+@pytest.mark.parametrize("token", [f"{TOKEN}\n", f"{TOKEN} ", f"{TOKEN}\r\nX-Other: 1", f"{TOKEN}é", f"{TOKEN}\0"])
+def test_a_token_that_no_header_can_carry_is_refused_unseen(token: str) -> None:
+    """A token with a line break or a blank at its end is refused before anything is sent, and not quoted."""
+    with pytest.raises(UsageError) as caught:
+        FluxClient(Endpoint(URL, token), concurrency=1, timeouts=BRIEF, max_body_bytes=1)
+
+    assert str(caught.value) == (
+        "STORYREEL_API_TOKEN: holds a character that no HTTP header can carry, perhaps a line break or a space at "
+        "its end; set it anew"
+    )
+    assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        httpx.ConnectError("refused"),
+        httpx.ConnectTimeout("slow"),
+        httpx.PoolTimeout("full"),
+        httpx.UnsupportedProtocol("ftp"),
+        httpx.ProxyError("403 Forbidden"),
+        httpx.InvalidURL("no host"),
+    ],
+)
+async def test_what_fails_before_the_first_byte_was_not_sent(desk: Desk, error: Exception) -> None:
+    """Without a connection nothing can have been billed."""
+    assert await no_answer(desk, error) == (f"cannot connect to http://flux.test: {error}", False)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        httpx.ReadTimeout("slow"),
+        httpx.WriteTimeout("slow"),
+        httpx.ReadError("reset"),
+        httpx.WriteError("broken pipe"),
+        httpx.RemoteProtocolError("no HTTP"),
+        httpx.LocalProtocolError("not HTTP"),
+        TimeoutError("slow"),
+        ssl.SSLError(1, "bad record mac"),
+        ConnectionResetError("reset"),
+    ],
+)
+async def test_what_fails_after_the_first_byte_may_have_been_billed(desk: Desk, error: Exception) -> None:
+    """Once a byte may have left, the attempt counts as sent."""
+    assert await no_answer(desk, error) == (f"no answer: {error}", True)
+
+
+async def test_an_error_without_words_is_named_by_its_kind(desk: Desk) -> None:
+    """A timeout says nothing; its class name does."""
+    assert await no_answer(desk, httpx.ReadTimeout("")) == ("no answer: ReadTimeout", True)
+
+
+async def test_an_error_of_many_words_is_cut(desk: Desk) -> None:
+    """An error that quotes what the server sent stays of a readable length, on one line."""
+    words, _ = await no_answer(desk, httpx.RemoteProtocolError("line\n\x1b[2J" * 9999))
+
+    assert (len(words), words.isprintable()) == (len("no answer: ") + 500, True)
+
+
+async def test_a_refused_connection_was_not_sent(desk: Desk) -> None:
+    """Where nobody listens, nothing was sent."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+
+    with pytest.raises(NoAnswerError, match="cannot connect to http://127") as caught:
+        await ask(desk, url=f"http://127.0.0.1:{port}/")
+
+    assert (caught.value.sent, desk.bills, desk.part.exists()) == (False, [], False)
+
+
+async def test_an_address_is_told_without_its_secrets(desk: Desk) -> None:
+    """What a URL may hold beside its host stays out of the message."""
+
+    def fail(_: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("refused")
+
+    with pytest.raises(NoAnswerError) as caught:
+        await ask(desk, url="http://user:hush@flux.test:81/v1?key=hush", transport=httpx.MockTransport(fail))
+
+    assert str(caught.value) == "cannot connect to http://flux.test:81: refused"
+
+
+@pytest.mark.parametrize(
+    "url", ["ftp://flux.test", "flux.test", "http://", "http://flux.test:99999", "http://[::1", "http://a..b"]
+)
+async def test_an_address_that_is_none_was_not_sent(desk: Desk, url: str) -> None:
+    """What cannot be asked cannot bill."""
+    with pytest.raises(NoAnswerError) as caught:
+        await ask(desk, url=url)
+
+    assert caught.value.sent is False
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [
+        says(b""),
+        says(b"", then=hang),
+        says(b"", then=reset),
+        says(b"HTTP/1.1 200 OK\r\nX-Cost-US"),
+        says(b"HTTP/1.1 200 OK\r\n", then=hang),
+        says(b"HTTP/1.1 200 OK\r\n", then=reset),
+        says(b"SSH-2.0-OpenSSH\r\n\r\n"),
+        says(b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * (1 << 20)),
+    ],
+    ids=["closed", "silent", "reset", "cut head", "silent in head", "reset in head", "not HTTP", "endless head"],
+)
+async def test_a_server_that_gives_no_whole_head_is_no_answer(desk: Desk, handler: Handler) -> None:
+    """The request arrived, the headers did not: it may have been billed, and nobody knows for how much."""
+    async with raw_server(handler) as url:
+        with pytest.raises(NoAnswerError) as caught:
+            await ask(desk, url=url)
+
+    assert (caught.value.sent, desk.bills, desk.part.exists()) == (True, [], False)
+    assert len(str(caught.value)) < 600
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [
+        says(HEAD + b"Content-Length: 99\r\n\r\nhalf a pic"),
+        says(HEAD + b"Content-Length: 99\r\n\r\nhalf a pic", then=hang),
+        says(HEAD + b"Content-Length: 99\r\n\r\nhalf a pic", then=reset),
+        says(HEAD + b"Transfer-Encoding: chunked\r\n\r\na\r\nhalf a pic\r\n"),
+        says(HEAD + b"Transfer-Encoding: chunked\r\n\r\na\r\nhalf a pic\r\nnonsense\r\n"),
+    ],
+    ids=["cut", "silent", "reset", "no last chunk", "bad chunk"],
+)
+async def test_a_body_that_breaks_off_is_billed_all_the_same(desk: Desk, handler: Handler) -> None:
+    """After the headers nothing is ever `no answer`: the bill stands, and what arrived is in the file."""
+    async with raw_server(handler) as url:
+        answer = await ask(desk, url=url)
+
+    assert isinstance(answer, BrokenBody)
+    assert (answer.bill, desk.bills, answer.reason[:20]) == (BILL, [BILL], "the body broke off: ")
+    assert b"half a pic".startswith(desk.part.read_bytes())
+
+
+@pytest.mark.parametrize("error", [httpx.ReadError("reset"), httpx.ReadTimeout("slow"), ssl.SSLError(1, "bad mac")])
+async def test_an_error_of_the_connection_is_not_one_of_the_disk(desk: Desk, error: Exception) -> None:
+    """Whatever a transport throws in mid-body breaks the body, and leaves the run alone."""
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"half"
+        raise error
+
+    answer = await answered(desk, httpx.Response(200, headers=BILL_HEADERS, content=body()))
+
+    assert (answer, desk.part.read_bytes()) == (BrokenBody(BILL, f"the body broke off: {error}"), b"half")
+
+
+async def test_a_body_that_cannot_be_unpacked_is_broken(desk: Desk) -> None:
+    """A compressed body that is none is billed, and unusable."""
+    async with raw_server(says(HEAD + b"Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\nnone")) as url:
+        answer = await ask(desk, url=url)
+
+    assert answer == BrokenBody(BILL, "the body broke off: Error -3 while decompressing data: incorrect header check")
+
+
+async def test_a_slow_body_is_cut_by_the_total_timeout(desk: Desk) -> None:
+    """A byte now and then defeats the read timeout, not the bound on the whole attempt."""
+    timeouts = Timeouts(connect_s=2, read_s=2, total_s=0.15)
+    async with raw_server(says(HEAD + b"Content-Length: 999999\r\n\r\n", then=drip)) as url:
+        answer = await ask(desk, url=url, timeouts=timeouts)
+
+    assert answer == BrokenBody(BILL, "the body broke off: TimeoutError")
+
+
+async def test_a_slow_head_is_cut_by_the_total_timeout(desk: Desk) -> None:
+    """Headers that drip in are no answer once the time is up."""
+    timeouts = Timeouts(connect_s=2, read_s=2, total_s=0.15)
+    async with raw_server(says(b"HTTP/1.1 200 OK\r\nX-Slow: ", then=drip)) as url:
+        with pytest.raises(NoAnswerError, match="no answer: TimeoutError") as caught:
+            await ask(desk, url=url, timeouts=timeouts)
+
+    assert (caught.value.sent, desk.bills) == (True, [])
+
+
+@pytest.mark.parametrize("then", [drip, hang, reset, None])
+async def test_a_status_stands_whatever_becomes_of_its_text(desk: Desk, then: Handler | None) -> None:
+    """A refusal whose text never ends, or breaks off, is still that refusal."""
+    timeouts = Timeouts(connect_s=2, read_s=0.2, total_s=0.3)
+    head = b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 7\r\nContent-Length: 99999\r\n\r\nslow down"
+    async with raw_server(says(head, then=then)) as url:
+        answer = await ask(desk, url=url, timeouts=timeouts)
+
+    assert isinstance(answer, Refused)
+    assert (answer.http_status, answer.refusal, answer.retry_after_s) == (429, Refusal.RATE_LIMITED, 7)
+    # A reset may overtake the text.
+    assert answer.message.rstrip(".") in ("slow down", "Too Many Requests")
+
+
+async def test_a_body_above_the_bound_is_broken_and_bounded_on_disk(desk: Desk) -> None:
+    """An endless body stops at the bound; no more than that is written."""
+
+    async def body() -> AsyncIterator[bytes]:
+        while True:
+            yield b"x" * 1000
+
+    response = httpx.Response(200, headers=BILL_HEADERS, content=body())
+    answer = await ask(desk, transport=httpx.MockTransport(lambda _: response), max_body_bytes=2 << 20)
+
+    assert answer == BrokenBody(BILL, "a body of more than 2 MiB; raise max_body_mib")
+    assert desk.part.stat().st_size <= 2 << 20
+
+
+@pytest.mark.parametrize(("length", "whole"), [(1000, True), (1001, False)])
+async def test_the_bound_itself_is_allowed(desk: Desk, length: int, whole: bool) -> None:
+    """Exactly the bound passes, one byte more does not."""
+    response = httpx.Response(200, headers=BILL_HEADERS, content=b"x" * length)
+    answer = await ask(desk, transport=httpx.MockTransport(lambda _: response), max_body_bytes=1000)
+
+    assert isinstance(answer, ImageBody) is whole
+
+
+async def test_an_empty_body_arrived_whole(desk: Desk) -> None:
+    """That nothing is in it is for others to find."""
+    answer = await answered(desk, httpx.Response(200, headers=BILL_HEADERS))
+
+    assert (answer, desk.part.read_bytes()) == (ImageBody(BILL, 0), b"")
+
+
+async def test_a_part_that_cannot_be_written_is_a_storage_error(desk: Desk) -> None:
+    """A missing folder is the disk's fault, not the endpoint's; the bill is on the desk by then."""
+    lost = Desk(desk.part.parent / "gone" / ".1.part")
+
+    with pytest.raises(StorageError, match="cannot be written: No such file or directory; free space or choose"):
+        await answered(lost, httpx.Response(200, headers=BILL_HEADERS, content=b"picture"))
+
+    assert lost.bills == [BILL]
+
+
+async def test_a_cancelled_attempt_is_cancelled(desk: Desk) -> None:
+    """Cancelling from outside is no timeout and no broken body."""
+    async with raw_server(says(b"", then=hang)) as url:
+        attempt = asyncio.create_task(ask(desk, url=url, timeouts=Timeouts(2, 5, 5)))
+        await asyncio.sleep(0.05)
+        attempt.cancel()
+
+        with pytest.raises(asyncio.CancelledError):
+            await attempt
+
+
+@pytest.mark.parametrize(
+    ("status", "content", "expected"),
+    [
+        (400, b'{"error": "Prompt is required"}', (Refusal.REJECTED, "Prompt is required", True)),
+        (500, b'{"error": "Authentication error"}', (Refusal.CREDENTIALS, "Authentication error", True)),
+        (500, b'{"error": "Failed to generate image"}', (Refusal.PROMPT, "Failed to generate image", True)),
+        (500, b'{"error": "3040: out of capacity"}', (Refusal.CAPACITY, "3040: out of capacity", True)),
+        (500, b'{"error": "4006: used up"}', (Refusal.ALLOCATION, "4006: used up", True)),
+        (502, b"<html>\n <b>Bad\t gateway</b>", (Refusal.SERVER, "<html> <b>Bad gateway</b>", False)),
+        (503, b"", (Refusal.SERVER, "Service Unavailable", False)),
+        (500, b'{"error": ""}', (Refusal.SERVER, '{"error": ""}', True)),
+        (500, b'{"error": "  "}', (Refusal.SERVER, "Internal Server Error", True)),
+        (500, b'{"error": {"code": 7}}', (Refusal.SERVER, "{'code': 7}", True)),
+        (500, b'{"message": "no"}', (Refusal.SERVER, '{"message": "no"}', False)),
+        (500, b'["no"]', (Refusal.SERVER, '["no"]', False)),
+        (500, b'"no"', (Refusal.SERVER, '"no"', False)),
+        (500, b"null", (Refusal.SERVER, "null", False)),
+        (500, b'{"error": "a\\nb\\u001b[2Jc\\u0000d"}', (Refusal.SERVER, "a b [2Jc d", True)),
+        (500, b'{"error": "half \\ud83d of it"}', (Refusal.SERVER, "half of it", True)),
+        (500, '{"error": "เครดิตหมด"}'.encode(), (Refusal.SERVER, "เครดิตหมด", True)),
+        (404, b"no such page", (Refusal.NOT_THIS_API, "no such page", False)),
+        (301, b"", (Refusal.NOT_THIS_API, "Moved Permanently", False)),
+        (204, b"", (Refusal.NOT_THIS_API, "No Content", False)),
+        (403, b"", (Refusal.CREDENTIALS, "Forbidden", False)),
+        (429, b"slow", (Refusal.RATE_LIMITED, "slow", False)),
+    ],
+)
+async def test_a_refusal_is_told_in_the_words_of_its_author(
+    desk: Desk, status: int, content: bytes, expected: tuple[Refusal, str, bool]
+) -> None:
+    """The API's own JSON is told from the page of something before it; all of it becomes one printable line."""
+    answer = await refusal(desk, status, content)
+
+    assert (answer.refusal, answer.message, answer.by_api) == expected
+    assert (answer.http_status, answer.bill, answer.retry_after_s, desk.bills) == (status, Bill(), None, [])
+
+
+async def test_a_refusal_keeps_what_its_headers_say(desk: Desk) -> None:
+    """Bill and Retry-After come along, for the books to judge; a refusal is not announced as billed."""
+    answer = await refusal(desk, 500, b"{}", {**BILL_HEADERS, "Retry-After": "2.5"})
+
+    assert answer == Refused(500, Refusal.SERVER, "{}", by_api=False, bill=BILL, retry_after_s=2.5)
+    assert (desk.bills, desk.part.exists()) == ([], False)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"[" * 60_000,
+        b'{"error":' * 7000,
+        b'{"error": ' + b"9" * 5000 + b"}",
+        b"\x00\xff\xfe\x80" * 20_000,
+        b"x" * 1_000_000,
+        b'{"error": "' + b"y" * 60_000 + b'"}',
+        '{"error": "𝄞"}'.encode()[:-4],
+        b"\xef\xbb\xbf{}",
+        b'{"error": NaN}',
+    ],
+    ids=["lists", "objects", "number", "binary", "long", "long JSON", "cut UTF-8", "byte order mark", "NaN"],
+)
+async def test_any_text_of_an_error_becomes_a_bounded_line(desk: Desk, content: bytes) -> None:
+    """Nesting, binary and length do no harm: at most 500 printable characters remain, which any book can store."""
+    answer = await refusal(desk, 500, content)
+
+    assert (len(answer.message) <= 500, answer.message.isprintable(), bool(answer.message)) == (True, True, True)
+    assert answer.message.encode().decode() == answer.message
+
+
+async def test_an_error_text_without_end_is_read_no_further_than_needed(desk: Desk) -> None:
+    """64 KiB of an endless error are enough."""
+    sent = 0
+
+    async def body() -> AsyncIterator[bytes]:
+        nonlocal sent
+        while True:
+            sent += 1024
+            yield b"z" * 1024
+
+    answer = await answered(desk, httpx.Response(500, content=body()))
+
+    assert isinstance(answer, Refused)
+    assert (answer.message, sent <= (66 << 10)) == ("z" * 500, True)
+
+
+async def test_a_compressed_error_is_read(desk: Desk) -> None:
+    """Content-Encoding is undone before the words are looked for."""
+    answer = await refusal(desk, 500, gzip.compress(b'{"error": "no"}'), {"Content-Encoding": "gzip"})
+
+    assert (answer.message, answer.by_api) == ("no", True)
+
+
+NOW = datetime.datetime(2026, 11, 23, 12, 0, 0, tzinfo=datetime.UTC)
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        (None, None),
+        ("0", 0.0),
+        ("120", 120.0),
+        (" 7 ", 7.0),
+        ("2.5", 2.5),
+        ("-1", None),
+        ("nan", None),
+        ("inf", None),
+        ("1e999", None),
+        ("", None),
+        ("soon", None),
+        ("Mon, 23 Nov 2026 12:01:30 GMT", 90.0),
+        ("Mon, 23 Nov 2026 12:01:30 -0000", 90.0),
+        ("Mon, 23 Nov 2026 19:01:30 +0700", 90.0),
+        ("Monday, 23-Nov-26 12:01:30 GMT", 90.0),
+        ("Mon, 23 Nov 2026 11:00:00 GMT", 0.0),
+        ("Mon, 99 Nov 2026 11:00:00 GMT", None),
+        ("Mon, 23 Nov 99999 12:00:00 GMT", None),
+        ("Mon, 23 Nov 2026 12:00:00 +99999999999999", None),
+        ("Fri, 31 Dec 9999 23:59:59 -2359", 251604647999.0 + 23 * 3600 + 59 * 60),
+    ],
+)
+def test_retry_after_is_seconds_a_date_or_nothing(value: str | None, seconds: float | None) -> None:
+    """Both forms of the header are read; nonsense is no advice, and the past is now."""
+    read = parse_retry_after(value, now=lambda: NOW)
+
+    assert read == seconds or (seconds is not None and seconds > 1e9 and read is not None and read > 1e9)
+
+
+def test_retry_after_counts_from_the_present() -> None:
+    """Without a clock of its own it asks the system's."""
+    later = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=100)
+
+    seconds = parse_retry_after(later.strftime("%a, %d %b %Y %H:%M:%S GMT"))
+
+    assert seconds is not None
+    assert 90 < seconds <= 100
+
+
+@given(st.text(max_size=60) | st.from_regex(r"[A-Z][a-z]{2}, \d+ [A-Z][a-z]{2} -?\d+ \d+:\d+:\d+ [-+]?\w+"))
+def test_no_retry_after_can_break_a_run(value: str) -> None:
+    """Whatever a server puts there, the answer is a finite wait or none."""
+    seconds = parse_retry_after(value, now=lambda: NOW)
+
+    assert seconds is None or 0 <= seconds < float("inf")
+
+
+async def test_the_environment_decides_about_proxies_for_remote_endpoints_only(
+    monkeypatch: pytest.MonkeyPatch, desk: Desk
+) -> None:
+    """A server of our own on loopback is never asked through a proxy; any other is, where one is set."""
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", "")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    async with raw_server(says(HEAD + b"Content-Length: 2\r\n\r\nok")) as url:
+        local = await ask(desk, url=url)
+        async with FluxClient(Endpoint(url), concurrency=1, timeouts=BRIEF, max_body_bytes=9) as client:
+            with pytest.raises(NoAnswerError) as caught:
+                await client.attempt(REQUEST, part=desk.part, on_billed=desk.settle)
+
+    assert (local, caught.value.sent) == (ImageBody(BILL, 2), False)

@@ -1,0 +1,142 @@
+"""The API on the wire, both ways."""
+
+from decimal import Decimal
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipelines.common.geometry import AspectRatio
+from pipelines.endpoints.answers import Bill, Refusal, classify_refusal
+from pipelines.endpoints.dialects.flux import BadRequestError, ImageRequest, bill_headers, parse_request, read_bill
+from pipelines.endpoints.prices import PRICE_LIST
+
+
+def test_a_request_says_what_the_documentation_says() -> None:
+    """The three fields, spelled as documented."""
+    body = ImageRequest("a cat", 6, AspectRatio.LANDSCAPE).body()
+
+    assert body == {"prompt": "a cat", "steps": 6, "aspectRatio": "16:9"}
+    assert parse_request(body) == ImageRequest("a cat", 6, AspectRatio.LANDSCAPE)
+
+
+def test_the_documented_defaults() -> None:
+    """Four steps, square."""
+    assert parse_request({"prompt": "x", "other": 1}) == ImageRequest("x", 4, AspectRatio.SQUARE)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ([], "Request body must be a JSON object"),
+        ({}, "Prompt is required"),
+        ({"prompt": None}, "Prompt is required"),
+        ({"prompt": ""}, "Prompt is required"),
+        ({"prompt": "  "}, "Prompt is required"),
+        ({"prompt": 5}, "Prompt must be a string"),
+        ({"prompt": "x" * 2049}, "Prompt must be at most 2048 characters"),
+        ({"prompt": "x", "steps": 0}, "Steps must be a whole number from 1 to 8"),
+        ({"prompt": "x", "steps": 9}, "Steps must be a whole number from 1 to 8"),
+        ({"prompt": "x", "steps": 1.5}, "Steps must be a whole number from 1 to 8"),
+        ({"prompt": "x", "steps": True}, "Steps must be a whole number from 1 to 8"),
+        ({"prompt": "x", "steps": "4"}, "Steps must be a whole number from 1 to 8"),
+        ({"prompt": "x", "steps": float("nan")}, "Steps must be a whole number from 1 to 8"),
+        ({"prompt": "x", "steps": float("inf")}, "Steps must be a whole number from 1 to 8"),
+        ({"prompt": "x", "aspectRatio": "2:1"}, "aspectRatio must be one of 1:1, 16:9, 9:16, 4:3, 3:4"),
+        ({"prompt": "x", "aspectRatio": []}, "aspectRatio must be one of 1:1, 16:9, 9:16, 4:3, 3:4"),
+    ],
+)
+def test_a_bad_request_is_told(body: object, message: str) -> None:
+    """The API's own words for a missing prompt, and words like them for the rest."""
+    with pytest.raises(BadRequestError) as caught:
+        parse_request(body)
+
+    assert str(caught.value) == message
+
+
+def test_a_whole_number_may_be_written_as_json_writes_it() -> None:
+    """JSON has one type of number: 4.0 is 4."""
+    assert parse_request({"prompt": "x", "steps": 4.0}).steps == 4
+
+
+def test_the_headers_of_the_documented_answer() -> None:
+    """The example of the documentation, header by header, and the model."""
+    square = AspectRatio.SQUARE
+    headers = bill_headers(PRICE_LIST.image(square.size, steps=4), square.size, steps=4, model="sketch")
+
+    assert headers == {
+        "X-Cost-USD": "0.000652",
+        "X-Cost-THB": "0.0228",
+        "X-Neurons-Used": "57.6",
+        "X-Image-Width": "1024",
+        "X-Image-Height": "1024",
+        "X-Steps": "4",
+        "X-Tiles": "4",
+        "X-Model": "sketch",
+    }
+    assert read_bill(httpx.Headers(headers)) == Bill(
+        Decimal("0.000652"), Decimal("0.0228"), Decimal("57.6"), 1024, 1024, 4, 4, "sketch"
+    )
+
+
+@pytest.mark.parametrize("value", ["", "free", "nan", "inf", "-1", "1e9", "0x5", "1,5"])
+def test_a_figure_that_cannot_be_read_is_not_known(value: str) -> None:
+    """Not known is None, never zero."""
+    headers = httpx.Headers({"X-Cost-USD": value, "X-Tiles": value, "X-Image-Width": value})
+
+    assert read_bill(headers) == Bill()
+
+
+@given(values=st.dictionaries(st.sampled_from(["X-Cost-USD", "X-Tiles", "X-Neurons-Used"]), st.text(max_size=20)))
+def test_no_header_gets_past_the_reader(values: dict[str, str]) -> None:
+    """Whatever the headers hold, figures come out or None."""
+    bill = read_bill(values)
+
+    assert bill.cost_usd is None or bill.cost_usd >= 0
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "refusal"),
+    [
+        (400, "Prompt is required", Refusal.REJECTED),
+        (413, "", Refusal.REJECTED),
+        (422, "", Refusal.REJECTED),
+        (401, "", Refusal.CREDENTIALS),
+        (403, "", Refusal.CREDENTIALS),
+        (429, "Rate limited", Refusal.RATE_LIMITED),
+        (408, "", Refusal.SERVER),
+        (425, "", Refusal.SERVER),
+        (301, "", Refusal.NOT_THIS_API),
+        (404, "Not found", Refusal.NOT_THIS_API),
+        (405, "", Refusal.NOT_THIS_API),
+        (500, "Authentication error", Refusal.CREDENTIALS),
+        (500, "Failed to generate image", Refusal.PROMPT),
+        (500, "Failed to generate image: 3040: Capacity temporarily exceeded", Refusal.CAPACITY),
+        (500, "AiError: 3036: daily allocation", Refusal.ALLOCATION),
+        (500, "4006: you have used up your daily free allocation of 10,000 neurons", Refusal.ALLOCATION),
+        (500, "3030: NSFW", Refusal.PROMPT),
+        (500, "3007: timeout", Refusal.SERVER),
+        (500, "3008: aborted", Refusal.SERVER),
+        (500, "5007: no such model", Refusal.REJECTED),
+        (500, "5004: bad input", Refusal.REJECTED),
+        (500, "3003: bad input", Refusal.REJECTED),
+        (500, "3023: account", Refusal.CREDENTIALS),
+        (500, "5018: account", Refusal.CREDENTIALS),
+        (500, "3041: account", Refusal.CREDENTIALS),
+        (500, "request 13040 failed", Refusal.SERVER),
+        (502, "<html>", Refusal.SERVER),
+        (503, "", Refusal.SERVER),
+    ],
+)
+def test_every_refusal_is_known_for_what_it_is(status: int, message: str, refusal: Refusal) -> None:
+    """By status, by the API's words, by the number that Workers AI puts into a 500."""
+    assert classify_refusal(status, message) is refusal
+
+
+def test_requests_are_hashable_nouns() -> None:
+    """Equal requests are one key."""
+    seen: dict[Any, int] = {ImageRequest("x"): 1}
+
+    assert seen[ImageRequest("x")] == 1

@@ -1,0 +1,320 @@
+"""The table of retry.py, row by row: what is sent again, how long after, and when it stops."""
+
+import random
+from decimal import Decimal
+
+import pytest
+
+from pipelines.common.errors import (
+    AllocationExhaustedError,
+    CredentialsRefusedError,
+    EndpointUnreachableError,
+    IncompleteError,
+    StoryreelError,
+    WrongEndpointError,
+)
+from pipelines.endpoints.answers import Bill, Refusal
+from pipelines.endpoints.client import NoAnswerError, Refused
+from pipelines.endpoints.retry import (
+    GiveUp,
+    NextPrompt,
+    PromptTrials,
+    Resend,
+    RetryPolicy,
+    RetryQuota,
+    StopRun,
+    Verdict,
+)
+
+
+class Ceiling(random.Random):
+    """Draws the upper bound every time, so that the longest wait is seen."""
+
+    def uniform(self, a: float, b: float) -> float:
+        assert a == 0
+        return b
+
+
+def trials(*, quota: int = 1000, policy: RetryPolicy | None = None, rng: random.Random | None = None) -> PromptTrials:
+    """Return the trials of a fresh prompt."""
+    return PromptTrials(policy or RetryPolicy(), RetryQuota(quota), rng or Ceiling())
+
+
+def refused(refusal: Refusal, *, status: int = 500, retry_after_s: float | None = None) -> Refused:
+    """Return an answer other than 200."""
+    return Refused(status, refusal, "words", by_api=True, bill=Bill(), retry_after_s=retry_after_s)
+
+
+UNSENT = NoAnswerError("cannot connect: refused", sent=False)
+LOST = NoAnswerError("no answer: reset", sent=True)
+LIMITED = refused(Refusal.RATE_LIMITED, status=429)
+
+
+def stopped(verdict: Verdict) -> tuple[type[StoryreelError], str]:
+    """Return the kind and the words of the error that stops a run."""
+    assert isinstance(verdict, StopRun)
+    return type(verdict.error), str(verdict.error)
+
+
+def test_a_connection_that_fails_is_tried_again_with_back_off_until_the_run_stops() -> None:
+    """Five in a row, then nothing answers at that address."""
+    tried = trials()
+
+    verdicts = [tried.no_answer(UNSENT) for _ in range(5)]
+
+    assert verdicts[:4] == [Resend(1), Resend(2), Resend(4), Resend(8)]
+    assert stopped(verdicts[4]) == (
+        EndpointUnreachableError,
+        "cannot connect: refused; check the address and the network, then run again",
+    )
+
+
+def test_connections_that_fail_take_nothing_from_the_quota() -> None:
+    """Nothing was sent, nothing can be billed: a spent quota does not matter."""
+    tried = trials(quota=0)
+
+    verdict = tried.no_answer(UNSENT)
+
+    assert (verdict, tried.quota.left, tried.resends) == (Resend(1), 0, 0)
+
+
+def test_a_429_without_advice_backs_off_for_everyone_until_the_run_stops() -> None:
+    """Ten in a row, the wait growing up to its cap; nobody sends meanwhile."""
+    tried = trials(quota=0)
+
+    verdicts = [tried.refused(LIMITED) for _ in range(10)]
+
+    waits = [1, 2, 4, 8, 16, 30, 30, 30, 30]
+    assert verdicts[:9] == [Resend(wait, cool_down=True) for wait in waits]
+    assert stopped(verdicts[9]) == (
+        IncompleteError,
+        "the endpoint answered 429 10 times in a row; run again later to complete",
+    )
+
+
+@pytest.mark.parametrize("seconds", [0, 0.5, 60, 900])
+def test_retry_after_is_obeyed_to_the_letter(seconds: float) -> None:
+    """The server's own figure needs no jitter and no back-off, up to the bound."""
+    verdict = trials().refused(refused(Refusal.RATE_LIMITED, status=429, retry_after_s=seconds))
+
+    assert verdict == Resend(seconds, cool_down=True)
+
+
+def test_a_retry_after_beyond_the_bound_stops_the_run() -> None:
+    """A wait of more than a quarter of an hour is the user's to decide on."""
+    verdict = trials().refused(refused(Refusal.RATE_LIMITED, status=429, retry_after_s=900.1))
+
+    assert stopped(verdict) == (
+        IncompleteError,
+        "the endpoint asks to wait 900 s; run again then to complete",
+    )
+
+
+def test_a_rejected_request_fails_the_frame_at_once() -> None:
+    """The same request would be rejected again."""
+    tried = trials()
+
+    verdict = tried.refused(refused(Refusal.REJECTED, status=400))
+
+    assert (verdict, tried.quota.left) == (GiveUp("request rejected (400 words)"), 1000)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "error", "words"),
+    [
+        (
+            Refusal.CREDENTIALS,
+            CredentialsRefusedError,
+            "the endpoint answered 500 'words'; check STORYREEL_API_TOKEN and that Workers AI is enabled",
+        ),
+        (
+            Refusal.ALLOCATION,
+            AllocationExhaustedError,
+            "the endpoint answered 500 'words': its daily allocation is used up; run again after 00:00 UTC",
+        ),
+        (
+            Refusal.NOT_THIS_API,
+            WrongEndpointError,
+            "the endpoint answered 500 'words': this is not the FLUX API; check --endpoint",
+        ),
+    ],
+)
+def test_what_no_further_request_can_cure_stops_the_run(
+    refusal: Refusal, error: type[StoryreelError], words: str
+) -> None:
+    """Credentials, allocation and a wrong address end it with the first answer, each with its cure."""
+    assert stopped(trials().refused(refused(refusal))) == (error, words)
+
+
+def test_a_refused_prompt_is_tried_once_more_then_gives_way() -> None:
+    """A refusal is a false positive more often than not; twice is enough."""
+    tried = trials()
+
+    verdicts = [tried.refused(refused(Refusal.PROMPT)) for _ in range(2)]
+
+    assert verdicts == [Resend(1), NextPrompt("prompt refused (500 words)")]
+
+
+@pytest.mark.parametrize("max_refusals", [1, 2, 4])
+def test_refusals_count_in_all_not_in_a_row(max_refusals: int) -> None:
+    """Other outcomes in between do not start the count anew."""
+    tried = trials(policy=RetryPolicy(max_refusals=max_refusals, max_resends=100))
+    verdicts: list[Verdict] = []
+    for _ in range(max_refusals):
+        verdicts.append(tried.refused(refused(Refusal.PROMPT)))
+        tried.unusable("cut short")
+
+    assert [type(verdict) for verdict in verdicts] == [Resend] * (max_refusals - 1) + [NextPrompt]
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("server", "server error (500 words)"),
+        ("capacity", "out of capacity (500 words)"),
+        ("lost", "no answer: reset"),
+        ("unusable", "cut short"),
+    ],
+)
+def test_what_may_have_been_billed_is_sent_again_three_times(kind: str, reason: str) -> None:
+    """Other 5xx, lost answers and useless bodies share one bound for the prompt."""
+    tried = trials()
+
+    verdicts = [outcome(tried, kind) for _ in range(4)]
+
+    assert verdicts == [Resend(1), Resend(2), Resend(4), GiveUp(f"{reason} (sent 4 times)")]
+    assert tried.quota.left == 997
+
+
+def outcome(tried: PromptTrials, kind: str) -> Verdict:
+    """Put a prompt through one outcome, by name."""
+    match kind:
+        case "server":
+            return tried.refused(refused(Refusal.SERVER))
+        case "capacity":
+            return tried.refused(refused(Refusal.CAPACITY))
+        case "lost":
+            return tried.no_answer(LOST)
+        case "unusable":
+            return tried.unusable("cut short")
+        case "429":
+            return tried.refused(LIMITED)
+        case _:
+            return tried.no_answer(UNSENT)
+
+
+def test_the_bound_on_resends_is_shared_by_all_that_may_be_billed() -> None:
+    """One of each kind, refusals too, and the fourth is the last."""
+    tried = trials()
+
+    verdicts = [
+        outcome(tried, "server"),
+        outcome(tried, "lost"),
+        tried.refused(refused(Refusal.PROMPT)),
+        outcome(tried, "unusable"),
+    ]
+
+    assert verdicts == [Resend(1), Resend(2), Resend(4), GiveUp("cut short (sent 4 times)")]
+
+
+def test_no_resends_means_one_attempt() -> None:
+    """With max_resends 0 the first answer that may be billed is the last."""
+    tried = trials(policy=RetryPolicy(max_resends=0))
+
+    assert tried.unusable("cut short") == GiveUp("cut short (sent 1 times)")
+
+
+def test_the_quota_is_the_whole_run_s() -> None:
+    """Two frames draw from one quota; what it refuses is given up, whatever the frame's own bound."""
+    quota = RetryQuota(3)
+    first = PromptTrials(RetryPolicy(), quota, Ceiling())
+    second = PromptTrials(RetryPolicy(), quota, Ceiling())
+
+    verdicts = [first.unusable("a"), second.unusable("b"), first.unusable("a"), second.unusable("b")]
+
+    assert verdicts == [Resend(1), Resend(1), Resend(2), GiveUp("b (the run's retry quota is used up)")]
+    assert quota.left == 0
+
+
+def test_a_quota_below_zero_gives_nothing() -> None:
+    """It never goes round."""
+    quota = RetryQuota(-1)
+
+    assert (quota.take(), quota.left) == (False, -1)
+
+
+@pytest.mark.parametrize("other", ["server", "lost", "unusable", "429"])
+def test_failed_connections_count_in_a_row_only(other: str) -> None:
+    """Any answer, or a lost one, shows that someone is there: the count starts anew."""
+    tried = trials()
+    before = [outcome(tried, "connect") for _ in range(4)]
+    outcome(tried, other)
+    after = [outcome(tried, "connect") for _ in range(4)]
+
+    assert (before, after) == ([Resend(1), Resend(2), Resend(4), Resend(8)],) * 2
+
+
+def test_429s_between_failed_connections_still_come_to_an_end() -> None:
+    """A failed connection says nothing of the limit: the count of 429s goes on across it."""
+    tried = trials(policy=RetryPolicy(max_rate_limited=3))
+    verdicts = [outcome(tried, kind) for kind in ("429", "connect", "429", "connect", "429")]
+
+    assert isinstance(verdicts[-1], StopRun)
+
+
+@pytest.mark.parametrize("other", ["server", "lost", "unusable"])
+def test_429s_count_in_a_row_only(other: str) -> None:
+    """Any other outcome starts their count anew."""
+    tried = trials(policy=RetryPolicy(max_rate_limited=3))
+    before = [outcome(tried, "429") for _ in range(2)]
+    outcome(tried, other)
+    after = [outcome(tried, "429") for _ in range(2)]
+
+    assert (before, after) == ([Resend(1, cool_down=True), Resend(2, cool_down=True)],) * 2
+
+
+def test_a_refused_prompt_starts_the_counts_in_a_row_anew() -> None:
+    """A refusal is an answer like another."""
+    tried = trials(policy=RetryPolicy(max_connects=2))
+    tried.no_answer(UNSENT)
+    tried.refused(refused(Refusal.PROMPT))
+
+    assert tried.no_answer(UNSENT) == Resend(1)
+
+
+def test_resends_grow_over_other_outcomes() -> None:
+    """The back-off of what may be billed counts its own re-sends, not those of failed connections."""
+    tried = trials()
+    tried.unusable("cut short")
+    tried.no_answer(UNSENT)
+
+    assert tried.unusable("cut short") == Resend(2)
+
+
+def test_waits_are_drawn_with_full_jitter() -> None:
+    """Each wait lies anywhere between nothing and its bound, as a fixed generator shows."""
+    tried = trials(policy=RetryPolicy(max_connects=1000), rng=random.Random(7))
+
+    waits = [verdict.delay_s for _ in range(999) if isinstance(verdict := tried.no_answer(UNSENT), Resend)]
+
+    again = random.Random(7)
+    assert waits == [again.uniform(0, min(30, 2.0**tries)) for tries in range(999)]
+    assert (min(waits[5:]) < 1, max(waits) > 29, max(waits) <= 30) == (True, True, True)
+
+
+def test_the_bounds_of_a_policy_are_its_own() -> None:
+    """Every figure of the table is a setting."""
+    policy = RetryPolicy(
+        max_resends=1, max_refusals=1, max_rate_limited=1, max_connects=1, max_retry_after_s=1, backoff_base_s=0.25
+    )
+
+    verdicts = [
+        trials(policy=policy).unusable("a"),
+        trials(policy=policy).refused(refused(Refusal.PROMPT)),
+        trials(policy=policy).refused(LIMITED),
+        trials(policy=policy).no_answer(UNSENT),
+    ]
+
+    assert [type(verdict) for verdict in verdicts] == [Resend, NextPrompt, StopRun, StopRun]
+    assert verdicts[0] == Resend(0.25)
+    assert Decimal(str(policy.backoff_cap_s)) == 30

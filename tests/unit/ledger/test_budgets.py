@@ -1,0 +1,98 @@
+"""Budgets that hold together: of a run, of a storyboard, of a day; of processes that race for what is left."""
+
+from decimal import Decimal
+
+import pytest
+
+from pipelines.common.budgets import Budgets, BudgetScope
+from pipelines.ledger.database import Books
+from pipelines.ledger.models import Admitted, AttemptStatus, Ending, OverBudget, Run
+from pipelines.ledger.queries import budget_room
+from pipelines.ledger.settlement import close_attempt
+from tests.support.builders import frame_spec
+from tests.support.ledger import Clock, admit, gate_of, nth_order
+
+pytestmark = pytest.mark.usefixtures("database")
+
+PRICE_USD = frame_spec().price.usd
+DAY_S = 24 * 3600
+
+
+def capped(
+    name: str,
+    *,
+    storyboard: str = "harbor",
+    simulated: bool = False,
+    run_usd: Decimal | None = None,
+    storyboard_usd: Decimal | None = None,
+    daily_usd: Decimal | None = None,
+) -> Run:
+    budgets = Budgets(run_usd, storyboard_usd, daily_usd)
+    return Run(name, storyboard, "http://flux.test", "flux-1-schnell", simulated, budgets)
+
+
+def test_a_storyboards_budget_is_for_all_its_runs(books: Books) -> None:
+    """Two images by one run leave one for the next; another storyboard has its own."""
+    first = gate_of(books, capped("run-1", storyboard_usd=3 * PRICE_USD))
+    second = gate_of(books, capped("run-2", storyboard_usd=3 * PRICE_USD))
+    other = gate_of(books, capped("run-3", storyboard="cats", storyboard_usd=PRICE_USD))
+    for n, gate in enumerate((first, first, second, other)):
+        admit(gate, nth_order(n))
+
+    assert second.admit(nth_order(9)) == OverBudget(BudgetScope.STORYBOARD, 3 * PRICE_USD, 3 * PRICE_USD)
+
+
+def test_a_daily_budget_is_for_all_storyboards_until_midnight_utc(books: Books, clock: Clock) -> None:
+    """What is used up today is there again tomorrow."""
+    runs = [capped(f"run-{n}", storyboard=name, daily_usd=2 * PRICE_USD) for n, name in enumerate(("harbor", "cats"))]
+    ours, theirs = (gate_of(books, each) for each in runs)
+    admit(ours, nth_order(1))
+    admit(theirs, nth_order(2))
+    today = ours.admit(nth_order(3))
+    clock.turn(DAY_S)
+
+    tomorrow = ours.admit(nth_order(3))
+
+    assert today == OverBudget(BudgetScope.DAY, 2 * PRICE_USD, 2 * PRICE_USD)
+    assert isinstance(tomorrow, Admitted)
+
+
+def test_an_answer_after_midnight_counts_on_the_day_it_was_asked(books: Books, clock: Clock) -> None:
+    """A 429 that comes tomorrow frees what was reserved today, and nothing of tomorrow's."""
+    clock.turn(DAY_S - clock.now_us / 1e6 % DAY_S - 1)
+    asking = capped("run-1", daily_usd=PRICE_USD)
+    sent = admit(gate_of(books, asking), nth_order(1))
+    clock.turn(2)
+
+    close_attempt(books, sent.attempt_id, Ending(AttemptStatus.RATE_LIMITED, "429", 429, Decimal(0)))
+
+    assert budget_room(books, asking) == {BudgetScope.DAY: PRICE_USD}
+    clock.turn(-3)
+    assert budget_room(books, asking) == {BudgetScope.DAY: PRICE_USD}
+
+
+def test_sketches_never_use_up_a_real_budget(books: Books) -> None:
+    """Simulated costs have sums of their own."""
+    rehearsal = gate_of(books, capped("run-1", simulated=True, daily_usd=PRICE_USD, storyboard_usd=PRICE_USD))
+    admit(rehearsal, nth_order(1))
+
+    real = gate_of(books, capped("run-2", daily_usd=PRICE_USD, storyboard_usd=PRICE_USD))
+
+    assert isinstance(real.admit(nth_order(2)), Admitted)
+    assert isinstance(rehearsal.admit(nth_order(3)), OverBudget)
+
+
+def test_the_narrowest_budget_refuses_and_none_is_charged(books: Books) -> None:
+    """What one budget refuses is not reserved in another."""
+    asking = capped("run-1", run_usd=5 * PRICE_USD, storyboard_usd=4 * PRICE_USD, daily_usd=PRICE_USD)
+    gate = gate_of(books, asking)
+    admit(gate, nth_order(1))
+
+    refused = gate.admit(nth_order(2))
+
+    assert refused == OverBudget(BudgetScope.DAY, PRICE_USD, PRICE_USD)
+    assert budget_room(books, asking) == {
+        BudgetScope.RUN: 4 * PRICE_USD,
+        BudgetScope.STORYBOARD: 3 * PRICE_USD,
+        BudgetScope.DAY: 0,
+    }

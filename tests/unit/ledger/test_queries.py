@@ -1,0 +1,361 @@
+"""The account: exact, honest about what is not known, and safe to open in a spreadsheet."""
+
+import csv
+import io
+from decimal import Decimal
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipelines.common.errors import StorageError, UsageError
+from pipelines.common.geometry import AspectRatio
+from pipelines.endpoints.prices import Price
+from pipelines.ledger.database import Books
+from pipelines.ledger.gate import Gate
+from pipelines.ledger.models import Account, AttemptStatus, Billed, Correction, Ending, KeptTake
+from pipelines.ledger.queries import (
+    COLUMNS,
+    csv_text,
+    kept_takes,
+    requests_by_take,
+    run_account,
+    storyboard_account,
+    write_csv,
+)
+from pipelines.ledger.schema import attempts
+from pipelines.ledger.settlement import close_attempt, correct_attempt, forget_takes, keep_take, settle_bill
+from tests.support.builders import frame_spec, run
+from tests.support.ledger import Clock, admit, alter, committed_usd, gate_of, new_take, nth_order, opened, order
+
+PRICE = frame_spec().price
+SETTLED = ("settled_by", "settled_at", "settled_why")
+DESIGN_COLUMNS = (
+    "attempt_id, run_id, storyboard, frame, scene, shot, take, try, request_key, endpoint, prompt, steps, "
+    "aspect_ratio, status, http_status, error, reserved_usd, cost_usd, cost_thb, neurons, width, height, tiles, "
+    "latency_s, sent_at, finished_at, file, sha256"
+)
+
+pytestmark = pytest.mark.usefixtures("database")
+
+
+def buy(books: Books, gate: Gate, n: int, *, cost_usd: Decimal | None = PRICE.usd, file: str | None = None) -> int:
+    """Buy a take from first to last and return its attempt."""
+    attempt_id = admit(gate, nth_order(n)).attempt_id
+    settle_bill(books, attempt_id, Billed(cost_usd, neurons=PRICE.neurons, tiles=4))
+    keep_take(books, attempt_id, new_take(file or f"takes/{n}.png"))
+    return attempt_id
+
+
+def rows_of(text: str) -> list[dict[str, str]]:
+    """Read CSV as any program would."""
+    return list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
+
+
+# What is kept
+
+
+def test_kept_takes_are_those_that_are_asked_for(books: Books) -> None:
+    """Whole, oldest first, whoever bought them; not open ones, failed ones, forgotten ones."""
+    gate = gate_of(books, run("run-1"))
+    theirs = gate_of(books, run("run-2", storyboard="forest"))
+    keys = [nth_order(n).spec.request_key for n in range(6)]
+    first, second = buy(books, gate, 0), buy(books, theirs, 1, cost_usd=None)
+    forget_takes(books, [buy(books, gate, 2)])
+    close_attempt(books, admit(gate, nth_order(3)).attempt_id, Ending(AttemptStatus.FAILED, "500", 500))
+    admit(gate, nth_order(4))
+    buy(books, gate, 5)
+
+    assert kept_takes(books, reversed(keys[:5])) == [
+        KeptTake(first, keys[0], "harbor", "takes/0.png", 3, "0" * 64, "harbor 0", PRICE.usd),
+        KeptTake(second, keys[1], "forest", "takes/1.png", 3, "0" * 64, "harbor 1", None),
+    ]
+
+
+def test_kept_takes_of_a_long_storyboard_are_all_found(books: Books) -> None:
+    """More request keys than a statement may have variables, the wanted one among the last."""
+    buy(books, gate_of(books, run()), 7)
+    keys = [f"{n:064}" for n in range(40_000)] + [nth_order(7).spec.request_key]
+
+    assert [take.file for take in kept_takes(books, iter(keys))] == ["takes/7.png"]
+
+
+def test_asking_for_nothing_finds_nothing(books: Books) -> None:
+    """An empty list of request keys is no mistake."""
+    assert kept_takes(books, []) == []
+
+
+# Adding up
+
+
+def test_a_run_is_added_up_by_what_is_known(books: Books) -> None:
+    """Known costs are summed; reservations of the rest stand apart; open attempts count as unknown."""
+    gate = gate_of(books, run("run-1"))
+    buy(books, gate, 0)
+    buy(books, gate, 1, cost_usd=None)
+    close_attempt(books, admit(gate, nth_order(2)).attempt_id, Ending(AttemptStatus.RATE_LIMITED, "", 429, Decimal(0)))
+    close_attempt(books, admit(gate, nth_order(3)).attempt_id, Ending(AttemptStatus.UNKNOWN, "no answer"))
+    admit(gate, nth_order(4))
+    buy(books, gate_of(books, run("run-2")), 9)
+
+    account = run_account(books, "run-1")
+
+    statuses = {AttemptStatus.OK: 2, AttemptStatus.RATE_LIMITED: 1, AttemptStatus.UNKNOWN: 2}
+    assert account == Account(5, statuses, PRICE, uncertain_usd=3 * PRICE.usd)
+
+
+def test_a_storyboard_is_added_up_over_all_its_runs(books: Books) -> None:
+    """Other storyboards are not in it."""
+    for n, storyboard in enumerate(("harbor", "harbor", "forest")):
+        buy(books, gate_of(books, run(f"run-{n}", storyboard=storyboard)), n)
+
+    account = storyboard_account(books, "harbor", simulated=False)
+
+    assert account == Account(2, {AttemptStatus.OK: 2}, PRICE * 2, Decimal(0))
+
+
+def test_simulated_costs_are_never_added_to_real_ones(books: Books) -> None:
+    """Two accounts, whatever the storyboard."""
+    buy(books, gate_of(books, run("real")), 0, cost_usd=Decimal("0.1"))
+    buy(books, gate_of(books, run("rehearsal", simulated=True)), 1, cost_usd=Decimal("0.2"))
+
+    costs = [storyboard_account(books, "harbor", simulated=simulated).cost.usd for simulated in (False, True)]
+
+    assert costs == [Decimal("0.1"), Decimal("0.2")]
+
+
+def test_nothing_comes_to_nothing(books: Books) -> None:
+    """A run or storyboard without attempts costs an exact zero."""
+    nothing = Account(0, {}, Price(), Decimal(0))
+
+    assert run_account(books, "nobody") == nothing
+    assert storyboard_account(books, "nowhere", simulated=True) == nothing
+
+
+# CSV
+
+
+def test_the_columns_are_those_of_the_design_in_its_order() -> None:
+    """Then the model, and whether costs are simulated."""
+    assert [*COLUMNS] == [*DESIGN_COLUMNS.split(", "), "model", "simulated", *SETTLED]
+
+
+def test_a_kept_attempt_fills_its_whole_row(books: Books, clock: Clock) -> None:
+    """Decimals exact and without exponent, times ISO 8601 in UTC, latency in seconds."""
+    gate = gate_of(books, run())
+    spec = frame_spec(12, steps=4)
+    clock.turn(0.5)
+    attempt_id = admit(gate, order(spec, number=2)).attempt_id
+    settle_bill(books, attempt_id, Billed(PRICE.usd, neurons=PRICE.neurons, tiles=4))
+    clock.turn(3.25)
+    keep_take(books, attempt_id, new_take("takes/a.png", sha256="ab" * 32))
+
+    assert rows_of(csv_text(books, "harbor")) == [
+        {
+            "attempt_id": str(attempt_id),
+            "run_id": "run-1",
+            "storyboard": "harbor",
+            "frame": "12",
+            "scene": "arrival",
+            "shot": "wide",
+            "take": "1",
+            "try": "2",
+            "request_key": spec.request_key,
+            "endpoint": "http://flux.test",
+            "prompt": "a harbor at dawn",
+            "steps": "4",
+            "aspect_ratio": "1:1",
+            "status": "ok",
+            "http_status": "200",
+            "error": "",
+            "reserved_usd": "0.000652",
+            "cost_usd": "0.000652",
+            "cost_thb": "0.02282",
+            "neurons": "57.6",
+            "width": "1024",
+            "height": "1024",
+            "tiles": "4",
+            "latency_s": "3.25",
+            "sent_at": "2027-01-15T08:00:00.500Z",
+            "finished_at": "2027-01-15T08:00:03.750Z",
+            "file": "takes/a.png",
+            "sha256": "ab" * 32,
+            "model": "flux-1-schnell",
+            "simulated": "false",
+            **dict.fromkeys(SETTLED, ""),
+        }
+    ]
+
+
+def test_an_open_attempt_is_shown_as_unknown(books: Books) -> None:
+    """It has had no answer; what is not known is an empty cell, never zero."""
+    admit(gate_of(books, run(simulated=True)))
+
+    (row,) = rows_of(csv_text(books, "harbor"))
+
+    unknown = ("http_status", "error", "cost_usd", "cost_thb", "neurons", "latency_s", "finished_at", "file", "sha256")
+    assert (row["status"], row["reserved_usd"], row["simulated"]) == ("unknown", "0.000652", "true")
+    assert [row[column] for column in unknown] == [""] * len(unknown)
+
+
+@pytest.mark.parametrize(
+    ("cost", "usd", "thb"),
+    [
+        ("0", "0", "0"),
+        ("0.000000000001", "0.000000000001", "0.000000000035"),
+        ("100", "100", "3500"),
+        ("1234567.000000000001", "1234567.000000000001", "43209845.000000000035"),
+        ("0.10", "0.1", "3.5"),
+    ],
+)
+def test_money_is_written_in_plain_digits(books: Books, cost: str, usd: str, thb: str) -> None:
+    """No exponent, no trailing zeros, no digit lost."""
+    buy(books, gate_of(books, run()), 0, cost_usd=Decimal(cost))
+
+    (row,) = rows_of(csv_text(books, "harbor"))
+
+    assert (row["cost_usd"], row["cost_thb"]) == (usd, thb)
+
+
+@pytest.mark.parametrize(
+    ("microseconds", "iso"),
+    [
+        (0, "1970-01-01T00:00:00.000Z"),
+        (1_800_000_000_999_999, "2027-01-15T08:00:00.999Z"),
+        (1_709_164_799_000_001, "2024-02-28T23:59:59.000Z"),
+    ],
+)
+def test_times_are_cut_to_the_millisecond(books: Books, microseconds: int, iso: str) -> None:
+    """Cut, not rounded: no time lies in the future of the one it stands for."""
+    admit(gate_of(books, run()))
+    alter(books, attempts, {"sent_at": microseconds})
+
+    (row,) = rows_of(csv_text(books, "harbor"))
+
+    assert row["sent_at"] == iso
+
+
+@pytest.mark.parametrize(
+    "start", ["=", "+", "-", "@", "\t", "\r", "\n"], ids=["equals", "plus", "minus", "at", "tab", "cr", "lf"]
+)
+def test_a_cell_that_a_spreadsheet_would_run_is_defused(books: Books, start: str) -> None:
+    """An apostrophe before it, in any column of text; a spreadsheet then shows the text."""
+    formula = f'{start}HYPERLINK("http://evil.test";"click")'
+    columns = ["scene", "shot", "endpoint", "prompt", "error", "file", "model"]
+    admit(gate_of(books, run()))
+    alter(books, attempts, dict.fromkeys(columns, formula))
+
+    (row,) = rows_of(csv_text(books, "harbor"))
+
+    assert [row[column] for column in columns] == [f"'{formula}"] * len(columns)
+
+
+def test_a_cell_that_is_harmless_is_left_alone(books: Books) -> None:
+    """Only the first character makes a formula."""
+    gate = gate_of(books, run())
+    harmless = ["a = b", "1-2", "'quoted'", "x@y", " =1"]
+    for prompt in harmless:
+        admit(gate, order(prompt=prompt))
+
+    assert [row["prompt"] for row in rows_of(csv_text(books, "harbor"))] == harmless
+
+
+# No prompt holds a NUL (the loader refuses it), and Postgres keeps none.
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")), min_size=1, max_size=5))
+@settings(max_examples=12, deadline=None)
+def test_any_prompt_survives_the_way_through_csv(prompts: list[str]) -> None:
+    """Quotes, commas, every kind of line end, every script: a strict reader gets back what was asked."""
+    with TemporaryDirectory() as folder, opened(Path(folder)) as books:
+        gate = gate_of(books, run())
+        for prompt in prompts:
+            admit(gate, order(prompt=f"a{prompt}"))
+
+        text = csv_text(books, "harbor")
+
+    assert [row["prompt"] for row in rows_of(text)] == [f"a{prompt}" for prompt in prompts]
+
+
+def test_a_prompt_stays_in_its_cell(books: Books) -> None:
+    """A lone carriage return ends no row."""
+    gate = gate_of(books, run())
+    prompts = ["one\rtwo", "one\ntwo", "one\r\ntwo", 'one "two", three', "日の出 🌅"]
+    for prompt in prompts:
+        admit(gate, order(prompt=prompt))
+
+    assert [row["prompt"] for row in rows_of(csv_text(books, "harbor"))] == prompts
+
+
+def test_the_ledger_of_a_storyboard_is_its_own_and_in_order(books: Books) -> None:
+    """One row an attempt, oldest first; without any, the columns alone."""
+    for n, storyboard in enumerate(("harbor", "forest", "harbor")):
+        admit(gate_of(books, run(f"run-{n}", storyboard=storyboard)), nth_order(n, aspect=AspectRatio.PORTRAIT))
+
+    assert [row["run_id"] for row in rows_of(csv_text(books, "harbor"))] == ["run-0", "run-2"]
+    assert csv_text(books, "nowhere") == ",".join(COLUMNS) + "\r\n"
+
+
+def test_the_ledger_is_written_as_utf_8(books: Books, tmp_path: Path) -> None:
+    """Byte for byte what the books say, in a folder that is made for it."""
+    admit(gate_of(books, run()), order(prompt="ein Häfen\r\nim Morgenlicht 🌅"))
+    path = tmp_path / "new" / "ledger.csv"
+
+    write_csv(books, "harbor", path)
+
+    assert path.read_bytes() == csv_text(books, "harbor").encode()
+
+
+def test_a_ledger_that_cannot_be_written_is_named(books: Books, tmp_path: Path) -> None:
+    """The books are not hurt by it."""
+    (tmp_path / "ledger.csv").mkdir()
+
+    with pytest.raises(StorageError) as caught:
+        write_csv(books, "harbor", tmp_path / "ledger.csv")
+
+    assert str(caught.value).startswith(f"{tmp_path / 'ledger.csv'}: cannot be written: ")
+
+
+def test_what_was_settled_by_hand_says_by_whom_when_and_why(books: Books) -> None:
+    """In its row, with the cost that was found out; the last word counts."""
+    attempt_id = admit(gate_of(books, run())).attempt_id
+    close_attempt(books, attempt_id, Ending(AttemptStatus.UNKNOWN, "no answer"))
+    for cost_usd, reason in ((None, "the invoice is not here yet"), (Decimal("0.000652"), "=the invoice")):
+        correct_attempt(books, attempt_id, Correction(cost_usd, "amy", reason), storyboard="harbor")
+
+    (row,) = csv.DictReader(io.StringIO(csv_text(books, "harbor")))
+
+    told = [row[column] for column in ("status", "cost_usd", "settled_by", "settled_at", "settled_why")]
+    assert told == ["unknown", "0.000652", "amy", "2027-01-15T08:00:00.000Z", "'=the invoice"]
+    assert committed_usd(books) == Decimal("0.000652")
+
+
+@pytest.mark.parametrize(
+    ("attempt_id", "storyboard", "complaint"),
+    [
+        (9, "harbor", "attempt 9: harbor has none of this number; see its ledger.csv"),
+        (1, "forest", "attempt 1: forest has none of this number; see its ledger.csv"),
+        (1, "harbor", "attempt 1: is open, not unknown; nothing to settle"),
+        (2, "harbor", "attempt 2: is failed, not unknown; nothing to settle"),
+    ],
+)
+def test_only_an_unknown_attempt_can_be_settled(books: Books, attempt_id: int, storyboard: str, complaint: str) -> None:
+    """What is known, or belongs to another storyboard, is left as it is."""
+    gate = gate_of(books, run())
+    first, second = (admit(gate, nth_order(n)).attempt_id for n in range(2))
+    close_attempt(books, second, Ending(AttemptStatus.FAILED, "500", 500, Decimal(0)))
+
+    with pytest.raises(UsageError) as caught:
+        correct_attempt(books, attempt_id, Correction(Decimal(0), "amy", ""), storyboard=storyboard)
+
+    assert (first, str(caught.value)) == (1, complaint)
+
+
+def test_requests_are_counted_for_each_take(books: Books, gate: Gate) -> None:
+    """Of one storyboard, however they ended."""
+    for n in (1, 1, 2):
+        admit(gate, nth_order(n))
+    admit(gate_of(books, run("run-2", storyboard="forest")), nth_order(3))
+
+    keys = [nth_order(n).spec.request_key for n in (1, 2)]
+    assert requests_by_take(books, "harbor") == {keys[0]: 2, keys[1]: 1}

@@ -1,0 +1,132 @@
+"""The report as text: everything escaped, nothing from elsewhere, plots that say what happened."""
+
+import html
+import json
+import re
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from pipelines.report.charts import HEIGHT, WIDTH, charts_of
+from pipelines.report.models import PageShown, RunShown
+from pipelines.report.page import kinds_of, render_card
+from pipelines.report.page import render_report as rendered_parts
+from tests.support.report_samples import FAILED, PRICE_USD, REROLLED, RETRIED, START, attempt, frame, page
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "</script><script>alert(1)</script>",
+    "{{ 7 * 7 }} {% raw %}",
+    "מלכת הים \u202e siht daer",
+    "line\u2028separator & ampersand",
+    "<!--<script>",
+]
+
+
+def render_report(shown: PageShown) -> str:
+    """Return the whole report."""
+    return "".join(rendered_parts(shown))
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_text_is_text(text: str) -> None:
+    """In the markup and in the data: no element of it comes to life, and none of it is lost."""
+    hostile = frame(0, prompt=text, caption=text, scene=text, shot=text)
+
+    report = render_report(page(hostile, title=text, storyboard=text))
+
+    assert report.count("<script") == 2
+    assert report.count("<img") == 2
+    assert text in html.unescape(report)
+    [data] = re.findall(r'<script type="application/json" id="data">(.*?)</script>', report, re.DOTALL)
+    assert json.loads(data)[0]["caption"] == text
+
+
+def test_the_report_needs_nothing_from_elsewhere() -> None:
+    """No address in it leads to another machine, and its policy allows none."""
+    report = render_report(page())
+
+    assert re.findall(r"""(?:src|href)=["'](?:https?:)?//""", report) == []
+    assert "default-src 'none'" in html.unescape(report)
+
+
+def test_each_frame_goes_by_what_became_of_it() -> None:
+    """These are the filters."""
+    assert [kinds_of(each) for each in (frame(0), RETRIED, FAILED, REROLLED)] == [
+        [],
+        ["retried"],
+        ["failed", "missing", "retried"],
+        ["rerolled"],
+    ]
+    assert kinds_of(frame(0, takes=0)) == ["missing"]
+
+
+def test_a_take_asked_twice_in_two_runs_is_retried() -> None:
+    """Each run counts its own tries; what counts here is that one was not enough."""
+    again = frame(0, attempts=(attempt(status="unknown"), attempt(1, at_s=60)))
+
+    assert kinds_of(again) == ["retried"]
+
+
+def test_the_card_alone_is_the_card_of_the_page() -> None:
+    """So that one frame can be shown anew."""
+    card = render_card(REROLLED, alive=False).strip()
+
+    assert "\n".join(line.strip() for line in card.splitlines()) in "\n".join(
+        line.strip() for line in render_report(page(REROLLED)).splitlines()
+    )
+
+
+def test_a_cost_that_is_not_known_is_called_so() -> None:
+    """Never zero."""
+    unknown = frame(0, takes=0, attempts=(attempt(status="unknown", cost_usd=None, latency_s=None),))
+
+    report = render_report(page(unknown))
+
+    assert '"cost":"unknown"' in report
+
+
+# The plots
+
+
+def run_of(count: int, *, every_s: float = 1.0, **more: object) -> RunShown:
+    """Return a run that sent so many requests, evenly."""
+    attempts = tuple(attempt(at_s=n * every_s) for n in range(count))
+    return replace(RunShown(START, attempts, 720, PRICE_USD * count, None), **more)  # type: ignore[arg-type]
+
+
+def test_the_plots_say_the_essence() -> None:
+    """Whoever does not see them reads the same."""
+    rate, cost, latency = charts_of(run_of(10, budget_usd=Decimal("0.25")))
+
+    assert rate.essence == "At most 10 requests in any 60 seconds; the limit is 720."
+    assert cost.essence == "0.00652 USD in all, quoted at 0.00652 USD, with a budget of 0.25 USD."
+    assert latency.essence == "Half of the answers came within 4.0 s, the last within 4.0 s; 10 ok."
+
+
+def test_the_rate_is_what_a_server_counts() -> None:
+    """Requests more than 60 seconds apart never stand in one window."""
+    rate, _, _ = charts_of(run_of(5, every_s=25))
+
+    assert rate.essence.startswith("At most 3 requests")
+
+
+def test_what_is_not_known_stays_charged_in_the_plot() -> None:
+    """As it does in the books."""
+    run = replace(run_of(1), attempts=(attempt(status="unknown", cost_usd=None, latency_s=None),))
+
+    assert charts_of(run)[1].essence.startswith("0.000652 USD in all")
+
+
+@pytest.mark.parametrize("count", [1, 2, 600, 5000])
+def test_no_plot_has_more_points_than_eyes_can_see(count: int) -> None:
+    """All of them within the box, the last one among them."""
+    for chart in charts_of(run_of(count, every_s=0.1)):
+        points = re.findall(r"([0-9.]+) ([0-9.]+)", chart.line)
+        assert len(points) <= 700
+        assert len(chart.dots) <= 700
+        for x, y in [*((float(x), float(y)) for x, y in points), *((dot.x, dot.y) for dot in chart.dots)]:
+            assert 0 <= x <= WIDTH
+            assert 0 <= y <= HEIGHT

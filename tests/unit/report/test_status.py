@@ -1,0 +1,284 @@
+"""What is said of a storyboard's runs, from the books alone: what they do, what they spent, when they end."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from datetime import UTC
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import update
+
+from pipelines.common.errors import UsageError
+from pipelines.common.settings import Settings
+from pipelines.ledger.database import Books
+from pipelines.ledger.gate import Gate
+from pipelines.ledger.models import AttemptStatus, Billed, Ending, Standing
+from pipelines.ledger.runs import beat, finish_run, start_run, this_host
+from pipelines.ledger.schema import runs
+from pipelines.ledger.settlement import close_attempt, keep_take, settle_bill
+from pipelines.report.status import StoryboardStatus, status_of
+from tests.support.builders import run
+from tests.support.ledger import Clock, admit, gate_of, kill, new_take, nth_order, url_of
+
+pytestmark = pytest.mark.usefixtures("database")
+
+PRICE = Decimal("0.000652")
+# 20 frames, of which 4 were there; 6 of 16 are bought.
+HALFWAY = Standing("buying frames", 20, 4, 16, 6, 0, 3, 1, 60, 16 * PRICE)
+Ask = Callable[[], StoryboardStatus]
+
+
+@pytest.fixture
+def ask(tmp_path: Path, clock: Clock) -> Ask:
+    """Return a function that asks how harbor stands, at the time of the test's clock."""
+    settings = settings_of(tmp_path)
+    return lambda: status_of(settings, "harbor", clock=clock)
+
+
+def settings_of(folder: Path) -> Settings:
+    return Settings(output=folder, database_url=SecretStr(url_of(folder)))
+
+
+def buy(books: Books, gate: Gate, clock: Clock, count: int, *, first: int = 0) -> None:
+    """Buy frames one after another, two seconds each."""
+    for number in range(first, first + count):
+        attempt_id = admit(gate, nth_order(number)).attempt_id
+        settle_bill(books, attempt_id, Billed(PRICE))
+        clock.turn(2)
+        keep_take(books, attempt_id, new_take(f"takes/{number}.png"))
+
+
+def rewrite(books: Books, values: Mapping[str, Any], run_id: str = "run-1") -> None:
+    """Let a run's entry say something else."""
+    with books.transaction() as connection:
+        connection.execute(update(runs).where(runs.c.run_id == run_id).values(values))
+
+
+def halfway(books: Books, clock: Clock, **of_run: Any) -> None:
+    """Leave a run in the middle of its work: six frames kept, one request in flight."""
+    gate = gate_of(books, run(**of_run), rate_limit=60)
+    buy(books, gate, clock, 6)
+    admit(gate, nth_order(6))
+    beat(books, "run-1", HALFWAY)
+
+
+def test_a_run_says_what_it_does_what_it_spent_and_when_it_ends(books: Books, clock: Clock, ask: Ask) -> None:
+    """Ten frames are left, thirty a minute are kept: twenty seconds."""
+    halfway(books, clock, budget_usd=Decimal("0.25"))
+    entry = ask().runs[0].entry
+
+    assert ask().lines(UTC) == [
+        f"harbor: running since 08:00:00 as process {entry.pid}: buying frames",
+        "  frames  10 of 20: 6 bought, 4 reused",
+        "  rate    30 of 60 requests a minute, 1 in flight",
+        "  spent   0.004564 of 0.25 USD for 7 requests, 0.000652 of it uncertain",
+        "  film    1 of 3 segments",
+        "  left    20 s: ends at 08:00:32",
+    ]
+
+
+def test_a_program_is_told_the_same(books: Books, clock: Clock, ask: Ask) -> None:
+    """One object, amounts as decimal strings, times in UTC."""
+    halfway(books, clock, budget_usd=Decimal("0.25"))
+
+    assert ask().as_json() == {
+        "storyboard": "harbor",
+        "runs": [
+            {
+                "run_id": "run-1",
+                "state": "running",
+                "stage": "buying frames",
+                "frames": 20,
+                "reused": 4,
+                "to_buy": 16,
+                "bought": 6,
+                "failed": 0,
+                "pieces": 3,
+                "pieces_done": 1,
+                "rate_limit": 60,
+                "endpoint": "http://flux.test",
+                "simulated": False,
+                "requests": 7,
+                "open": 1,
+                "requests_per_minute": 30.0,
+                "kept_per_minute": 30.0,
+                "pace": 1.0,
+                "quote_usd": "0.010432",
+                "budget_usd": "0.25",
+                "spent_usd": "0.004564",
+                "uncertain_usd": "0.000652",
+                "started_at": "2027-01-15T08:00:00Z",
+                "seen_at": "2027-01-15T08:00:12Z",
+                "finished_at": None,
+                "elapsed_s": 12.0,
+                "seconds_left": 20.0,
+                "ends_at": "2027-01-15T08:00:32Z",
+            }
+        ],
+    }
+
+
+def test_a_run_that_has_only_begun_says_so(books: Books, ask: Ask) -> None:
+    """Before its first beat nothing is known of its frames; sketches cost nothing real."""
+    start_run(books, run(simulated=True))
+    (status,) = ask().runs
+
+    assert status.lines(UTC) == [
+        f"harbor: running since 08:00:00 as process {status.entry.pid}: starting",
+        "  spent   0 USD for 0 requests, simulated",
+    ]
+    assert (status.seconds_left, status.as_json()["frames"], status.as_json()["quote_usd"]) == (None, None, None)
+
+
+def test_the_rate_is_that_of_the_last_minute(books: Books, clock: Clock, ask: Ask) -> None:
+    """A run that stands still promises nothing, however fast it was; its pace is told."""
+    halfway(books, clock)
+    Gate(books, run(), rate_limit=60).slow_down(sent_at=clock.now_us)
+    clock.turn(70)
+    beat(books, "run-1", HALFWAY)
+    (status,) = ask().runs
+
+    assert (status.entry.flow.sent, status.entry.flow.kept, status.seconds_left) == (0, 0, None)
+    assert "0 of 60 requests a minute, 1 in flight, slowed to " in status.lines(UTC)[2]
+
+
+def test_a_run_on_another_machine_is_known_by_its_heartbeat(books: Books, clock: Clock, ask: Ask) -> None:
+    """The machine is named, and how long it has been silent."""
+    halfway(books, clock)
+    rewrite(books, {"host": "attic 9f2c pid:[4026531836]"})
+    clock.turn(5)
+    (status,) = ask().runs
+
+    assert status.entry.state == "running_elsewhere"
+    assert status.lines(UTC)[0] == ("harbor: running since 08:00:00 on attic, heard of 5 s ago: buying frames")
+
+
+def test_a_run_on_another_machine_that_fell_silent_is_taken_for_dead(books: Books, clock: Clock, ask: Ask) -> None:
+    """After a minute without a beat."""
+    halfway(books, clock)
+    rewrite(books, {"host": "attic 9f2c pid:[4026531836]"})
+    clock.turn(61)
+
+    assert ask().lines(UTC)[0] == (
+        "harbor: died: buying frames; nothing is heard of it on attic, last seen at 08:00:12"
+    )
+
+
+def test_a_run_that_died_says_what_it_left(books: Books, clock: Clock, ask: Ask) -> None:
+    """When it was last seen, what it bought and spent, what nobody answered, and what to do."""
+    halfway(books, clock)
+    kill(books, "run-1")
+    clock.turn(24 * 3600)
+
+    assert ask().lines(UTC) == [
+        "harbor: died: buying frames; its process is gone, last seen at 08:00:12 on 2027-01-15",
+        "  frames  10 of 20: 6 bought, 4 reused",
+        "  spent   0.004564 USD for 7 requests, 0.000652 of it uncertain",
+        "  open    1 request without an answer; the next run sees what came of it",
+        "  next    what was bought is kept; run again to complete",
+    ]
+
+
+def test_a_killed_process_is_seen_at_once(tmp_path: Path) -> None:
+    """A real one: it runs, it is killed with SIGKILL and reaped, it has died."""
+    program = (
+        "from pipelines.ledger.database import Books\n"
+        "from pipelines.ledger.models import Standing\n"
+        "from pipelines.ledger.runs import beat\n"
+        "from tests.support.builders import run\n"
+        "from tests.support.ledger import admit, gate_of, nth_order\n"
+        f"books = Books({url_of(tmp_path)!r})\n"
+        "admit(gate_of(books, run()), nth_order(1))\n"
+        "beat(books, 'run-1', Standing('buying frames', frames=3, to_buy=3, bought=0))\n"
+        "print('ready', flush=True)\n"
+        "input()\n"
+    )
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        before = status_of(settings_of(tmp_path), "harbor")
+        process.kill()
+        process.wait()
+        after = status_of(settings_of(tmp_path), "harbor")
+
+    told = [(status.runs[0].entry.state, status.runs[0].entry.open) for status in (before, after)]
+    assert told == [("running", 1), ("died", 1)]
+
+
+@pytest.mark.parametrize(
+    ("state", "more"),
+    [
+        ("Completed", []),
+        ("Failed", ["  next    what was bought is kept; run again to complete"]),
+        ("Cancelled", ["  next    what was bought is kept; run again to complete"]),
+    ],
+)
+def test_a_run_that_ended_says_when_and_how(books: Books, clock: Clock, ask: Ask, state: str, more: list[str]) -> None:
+    """How long it took, what it bought and spent."""
+    gate = gate_of(books, run())
+    buy(books, gate, clock, 2)
+    close_attempt(books, admit(gate, nth_order(2)).attempt_id, Ending(AttemptStatus.FAILED, "500", 500, Decimal(0)))
+    finish_run(books, "run-1", state=state, standing=Standing("assembling the film", 4, 1, 3, 2, 1))
+
+    assert ask().lines(UTC) == [
+        f"harbor: {state.lower()} at 08:00:04, after 4 s",
+        "  frames  3 of 4: 2 bought, 1 reused, 1 failed",
+        "  spent   0.001304 USD for 3 requests",
+        *more,
+    ]
+
+
+def test_runs_at_once_have_a_paragraph_each(books: Books, clock: Clock, ask: Ask) -> None:
+    """Oldest first; another storyboard's are none of them."""
+    for run_id, storyboard in (("run-1", "harbor"), ("run-2", "harbor"), ("run-3", "forest")):
+        start_run(books, run(run_id, storyboard=storyboard))
+        clock.turn(1)
+    heads = [line.partition(" as ")[0] for line in ask().lines(UTC)]
+
+    assert heads == [
+        "harbor: running since 08:00:00",
+        "  spent   0 USD for 0 requests",
+        "",
+        "harbor: running since 08:00:01",
+        "  spent   0 USD for 0 requests",
+    ]
+
+
+def test_what_is_past_is_not_told(books: Books, clock: Clock, ask: Ask) -> None:
+    """Runs that ended, and those that died and left nothing open, give way to the last one."""
+    for run_id in ("ended", "died", "left-one", "last"):
+        gate = gate_of(books, run(run_id))
+        if run_id == "left-one":
+            admit(gate)
+        if run_id == "ended":
+            finish_run(books, run_id, state="Completed")
+        else:
+            kill(books, run_id)
+        clock.turn(1)
+
+    assert [status.entry.run.run_id for status in ask().runs] == ["left-one", "last"]
+
+
+def test_a_storyboard_that_was_never_rendered_is_told(books: Books, ask: Ask) -> None:
+    """With the cure."""
+    start_run(books, run(storyboard="forest"))
+
+    with pytest.raises(UsageError) as caught:
+        ask()
+
+    assert str(caught.value) == "harbor: was never rendered here; see `storyreel render`, or choose its --output"
+
+
+def test_asking_waits_for_no_writer(books: Books, ask: Ask) -> None:
+    """A run in the middle of its transaction is seen as it was before."""
+    start_run(books, run())
+    with books.transaction() as connection:
+        connection.execute(update(runs).values(stage="buying frames"))
+        told = ask().runs[0].entry
+
+    assert (told.standing.stage, told.host) == (None, this_host())

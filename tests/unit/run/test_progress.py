@@ -1,0 +1,195 @@
+"""What a watcher is told: counts that add up, and a rate that is neither ahead of the run nor behind it."""
+
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipelines.common.formatting import spoken
+from pipelines.ledger.models import Standing
+from pipelines.run.progress import Progress, SceneProgress
+
+
+@dataclass
+class Seconds:
+    """A clock that stands still until it is turned."""
+
+    now: float = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Seconds:
+    return Seconds()
+
+
+@pytest.fixture
+def progress(clock: Seconds) -> Progress:
+    return Progress(clock=clock)
+
+
+def send(progress: Progress, clock: Seconds, count: int, *, gap_s: float) -> None:
+    """Send some requests, each `gap_s` after the one before."""
+    for _ in range(count):
+        clock.now += gap_s
+        progress.sent(again=False)
+
+
+def test_requests_are_counted_as_they_leave_and_end(progress: Progress) -> None:
+    """Two sent, one of them again, one answered."""
+    progress.sent(again=False)
+    progress.sent(again=True)
+    progress.answered()
+
+    assert (progress.requests, progress.resends, progress.in_flight) == (2, 1, 1)
+
+
+def test_frames_are_done_however_they_ended(progress: Progress) -> None:
+    """Reused, bought or failed: none of them needs more work."""
+    progress.reused, progress.bought, progress.failed = 3, 4, 5
+
+    assert progress.done == 12
+
+
+@pytest.mark.parametrize(("count", "rate"), [(0, 0), (1, 1), (2, 60), (31, 60), (600, 60)])
+def test_the_rate_is_that_of_the_last_minute(progress: Progress, clock: Seconds, count: int, rate: float) -> None:
+    """One a second is sixty a minute, from the second request on, and after ten minutes still."""
+    send(progress, clock, count, gap_s=1)
+
+    assert progress.requests_per_minute == pytest.approx(rate)
+
+
+def test_the_rate_falls_while_nothing_is_sent(progress: Progress, clock: Seconds) -> None:
+    """A run that waits is not as fast as it was; after a minute it stands."""
+    send(progress, clock, 11, gap_s=1)
+    rates = []
+    for silence_s in (10, 20, 20, 20):
+        clock.now += silence_s
+        rates.append(progress.requests_per_minute)
+
+    assert rates == [pytest.approx(30), pytest.approx(15), pytest.approx(60 * 9 / 59), 0]
+
+
+def test_requests_at_one_moment_have_a_rate(progress: Progress, clock: Seconds) -> None:
+    """No division by zero on a coarse clock."""
+    send(progress, clock, 2, gap_s=0)
+
+    assert progress.requests_per_minute == 60_000
+
+
+@given(st.lists(st.floats(0, 100), max_size=20))
+def test_the_rate_is_never_negative(gaps_s: list[float]) -> None:
+    """Whatever the pattern."""
+    clock = Seconds()
+    progress = Progress(clock=clock)
+    for gap_s in gaps_s:
+        send(progress, clock, 1, gap_s=gap_s)
+
+        assert progress.requests_per_minute >= 0
+
+
+def test_the_time_left_follows_from_the_rate(progress: Progress, clock: Seconds) -> None:
+    """A hundred to buy, ten done, one a second: ninety seconds."""
+    progress.to_buy, progress.bought, progress.failed = 100, 8, 2
+    send(progress, clock, 10, gap_s=1)
+
+    assert progress.seconds_left == pytest.approx(90)
+
+
+def test_reused_frames_take_no_time(progress: Progress, clock: Seconds) -> None:
+    """Only those to buy do."""
+    progress.frames, progress.reused, progress.to_buy, progress.bought = 50, 40, 10, 10
+    send(progress, clock, 10, gap_s=1)
+
+    assert progress.seconds_left == 0
+
+
+@pytest.mark.parametrize("sent", [0, 1])
+def test_before_there_is_a_rate_nobody_knows_the_time_left(progress: Progress, clock: Seconds, sent: int) -> None:
+    """One request is no pace."""
+    progress.to_buy = 10
+    send(progress, clock, sent, gap_s=1)
+
+    assert progress.seconds_left is None
+
+
+def test_a_run_that_stands_still_promises_nothing(progress: Progress, clock: Seconds) -> None:
+    """No time left is told while nothing moves."""
+    progress.to_buy = 10
+    send(progress, clock, 5, gap_s=1)
+    clock.now += 120
+
+    assert progress.seconds_left is None
+
+
+def test_each_scene_counts_its_own_frames(progress: Progress) -> None:
+    """Expected, reused, bought and failed, scene by scene and in all."""
+    progress.expect(["arrival", "arrival", "arrival", "storm", "storm", "calm"])
+    progress.reuse(["arrival", "calm"])
+    progress.settle("arrival")
+    progress.settle("storm", failed=True)
+
+    assert list(progress.scenes.values()) == [
+        SceneProgress("arrival", 3, done=2),
+        SceneProgress("storm", 2, done=1, failed=1),
+        SceneProgress("calm", 1, done=1),
+    ]
+    assert (progress.frames, progress.reused, progress.to_buy, progress.bought, progress.failed) == (6, 2, 4, 1, 1)
+
+
+def test_how_far_it_is_goes_into_the_books(progress: Progress) -> None:
+    """As it is at that moment."""
+    progress.expect(["arrival", "storm"])
+    progress.reuse(["arrival"])
+    progress.settle("storm")
+    progress.stage, progress.rate_limit, progress.pieces = "buying frames", 720, 3
+
+    assert progress.standing == Standing("buying frames", 2, 1, 1, 1, 0, 3, 0, 720, None)
+
+
+def test_listeners_are_told_of_each_stage_as_it_comes(progress: Progress) -> None:
+    """However short it is: nobody has to look at the right moment."""
+    progress.enter("starting")
+    heard: list[str] = []
+    progress.listen(lambda: heard.append(progress.stage))
+    progress.enter("buying frames")
+    progress.enter("laying frames")
+
+    assert (heard, progress.stage) == (["buying frames", "laying frames"], "laying frames")
+
+
+def test_recent_rates_are_of_whole_slices_from_the_first_request_on(progress: Progress, clock: Seconds) -> None:
+    """Two seconds each; the one that has just begun is not shown yet."""
+    progress.rate_limit = 720
+    before = progress.recent_rates()
+    send(progress, clock, 7, gap_s=0.5)
+    clock.now += 4.5
+
+    assert (before, progress.recent_rates()) == ([], [90, 120, 0, 0])
+
+
+def test_recent_rates_end_after_a_minute(progress: Progress, clock: Seconds) -> None:
+    """However long the run: 29 slices lie in it whole."""
+    progress.rate_limit = 60
+    send(progress, clock, 600, gap_s=1)
+
+    assert (progress.requests_per_minute, progress.recent_rates()) == (60, [60] * 29)
+
+
+def test_slices_are_longer_where_the_limit_is_low(progress: Progress, clock: Seconds) -> None:
+    """Ten a minute: twelve seconds each, or each request would look like a burst."""
+    progress.rate_limit = 10
+    send(progress, clock, 20, gap_s=6)
+
+    assert progress.recent_rates() == [10] * 4
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0.4, "0 s"), (59.9, "59 s"), (61, "1 min 01 s"), (3599, "59 min 59 s"), (7500, "2 h 05 min")]
+)
+def test_times_are_spoken(seconds: float, said: str) -> None:
+    """In the two units that matter."""
+    assert spoken(seconds) == said

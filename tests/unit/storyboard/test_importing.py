@@ -1,0 +1,266 @@
+"""A list of prompts becomes a storyboard that asks for exactly these."""
+
+import csv
+import io
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft7Validator
+
+from pipelines.common.errors import UsageError
+from pipelines.storyboard.format.schema import json_schema
+from pipelines.storyboard.format.yaml_tree import parse_yaml
+from pipelines.storyboard.importer.importing import storyboard_text
+from pipelines.storyboard.importer.prompt_list import read_rows
+from pipelines.storyboard.loader import load_storyboard, load_text
+
+HOSTILE = [
+    "no", "~", "null", "true", "16:9", "12:30:45", "007", "0o17", "0x1F", "1e3", "1_000", ".5", "=", "<<", "-", "---",
+    "...", "- a dash", "? asked", "key: value", "a #hash", "&anchor", "*alias", "!tag", "%YAML 1.2", "@at", "`tick`",
+    "[a, b]", "{a: b}", "{", "}}", "{{", "{{ prompt }}", "{{{{{", "{%", "{% raw %}", "{# note #}", "{{-x-}}", "{%{{{#{",
+    "'single'", '"double"', "it's \"both\"", "back\\slash \\n", "trailing:", "a\ttab", "ทะเล", "🌊" * 9, "a\u2028b",
+    "a\ufeffb", "x" * 2048, "word " * 400 + "end", "{%" * 1024, "{{x" * 682, "{" * 2048, "\u00e9" * 2048,
+]  # fmt: skip
+LETTERS = st.characters(exclude_categories=["Cs", "Cc"])
+BRACES = st.text(st.sampled_from(list("{}%#- '\\x")), max_size=30)
+LINE = (
+    (st.text(LETTERS, max_size=60) | BRACES | st.sampled_from(HOSTILE))
+    .map(str.strip)
+    .filter(lambda line: line and not line.startswith(("#", "\ufeff")))
+)
+# Of a few lines, and short enough together to be one prompt.
+CELL = st.lists(LINE.filter(lambda line: len(line) <= 100), min_size=1, max_size=3).map("\n".join)
+
+
+@pytest.fixture
+def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Return a function that writes a list, and returns the storyboard that comes of it."""
+    monkeypatch.chdir(tmp_path)
+
+    def write(name: str, text: str | bytes) -> str:
+        Path(name).write_bytes(text.encode() if isinstance(text, str) else text)
+        return storyboard_text(Path(name), path=Path("my-film.yaml"))
+
+    return write
+
+
+def body(text: str) -> str:
+    """Return a storyboard's text without the comments above it."""
+    return re.sub(r"(?m)\A(#.*\n)+", "", text)
+
+
+@settings(max_examples=120, deadline=None)
+@given(
+    lines=st.lists(LINE, min_size=1, max_size=8),
+    end=st.sampled_from(["\n", "\r\n", "\r"]),
+    encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
+)
+@example(lines=HOSTILE, end="\n", encoding="utf-8")
+def test_a_storyboard_asks_for_what_each_line_says(
+    tmp_path_factory: pytest.TempPathFactory, lines: list[str], end: str, encoding: str
+) -> None:
+    """To the letter, whatever YAML and Jinja would make of it; and an editor finds nothing to underline."""
+    folder = tmp_path_factory.mktemp("list")
+    (folder / "prompts.txt").write_bytes(end.join(lines).encode(encoding))
+    board = folder / "board.yaml"
+
+    board.write_text(storyboard_text(folder / "prompts.txt", path=board), encoding="utf-8", newline="")
+
+    assert [frame.prompt for frame in load_storyboard(board).frames] == lines
+    assert Draft7Validator(json_schema()).is_valid(parse_yaml(board.read_text(encoding="utf-8")).data)
+
+
+@settings(max_examples=120, deadline=None)
+@given(
+    rows=st.lists(st.tuples(CELL, CELL, st.sampled_from(["", "A", "b", "ท"])), min_size=1, max_size=8),
+    delimiter=st.sampled_from([",", ";", "\t"]),
+)
+def test_a_storyboard_asks_for_what_each_row_says(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str, str]], delimiter: str
+) -> None:
+    """Prompts and captions of several lines, too."""
+    folder = tmp_path_factory.mktemp("table")
+    table = io.StringIO(newline="")
+    csv.writer(table, delimiter=delimiter).writerows([("prompt", "caption", "scene"), *rows])
+    (folder / "prompts.csv").write_bytes(table.getvalue().encode())
+
+    text = storyboard_text(folder / "prompts.csv", path=folder / "board.yaml")
+
+    frames = load_text(text, folder / "board.yaml").frames
+    assert [(frame.prompt, frame.caption) for frame in frames] == [(prompt, caption) for prompt, caption, _ in rows]
+
+
+def test_lines_become_the_short_form(written: Callable[..., str]) -> None:
+    """Blank lines and comments are left out; the title is that of the film's file; the head says how to go on."""
+    text = written("prompts.txt", "\ufeff# The harbor\r\n\r\n  a quiet harbor  \r\n\t# later\r\na storm, 16:9\r\n")
+
+    assert text == (
+        "# yaml-language-server: $schema=storyboard.schema.json\n"
+        "# Next: `storyreel plan` prices it, `storyreel render` buys it; give it `defaults`, captions, motion as you "
+        "like.\n"
+        "# For an editor that completes and checks it: `storyreel schema > storyboard.schema.json`\n"
+        "title: My film\n"
+        "prompts:\n"
+        "  - a quiet harbor\n"
+        "  - a storm, 16:9\n"
+    )
+
+
+def test_rows_become_scenes_and_shots(written: Callable[..., str]) -> None:
+    """Rows of one scene that follow each other are one; what is left empty is not given."""
+    text = written(
+        "prompts.csv",
+        "Scene;Shot;Prompt;caption;hold;steps;aspect;transition;motion;takes;\n"
+        "The old Harbor!;wide;a harbor;7;4;8;16:9;dissolve;push_in;2;\n"
+        ";Close up;boats, close;;1.5s;;;;;;\n"
+        "\n"
+        'storm;;"a storm; dark";{{ hm }};;;1:1;cut;none;;\n'
+        "The old Harbor!;;calm;;;;;;;;\n",
+    )
+
+    assert body(text) == (
+        "title: My film\n"
+        "scenes:\n"
+        "  - id: the-old-harbor\n"
+        "    title: The old Harbor!\n"
+        "    shots:\n"
+        "      - id: wide\n"
+        "        prompt: a harbor\n"
+        "        caption: '7'\n"
+        "        hold: 4\n"
+        "        steps: 8\n"
+        "        aspect: '16:9'\n"
+        "        transition: dissolve\n"
+        "        motion: push_in\n"
+        "        takes: 2\n"
+        "      - id: close-up\n"
+        "        prompt: boats, close\n"
+        "        hold: 1.5s\n"
+        "  - id: storm\n"
+        "    shots:\n"
+        "      - prompt: a storm; dark\n"
+        "        caption: '{{ ''{{'' }} hm }}'\n"
+        "        aspect: '1:1'\n"
+        "        transition: cut\n"
+        "        motion: none\n"
+        "  - id: the-old-harbor-2\n"
+        "    title: The old Harbor!\n"
+        "    shots:\n"
+        "      - prompt: calm\n"
+    )
+
+
+def test_styles_are_there_to_be_filled_in(written: Callable[..., str]) -> None:
+    """Each that a row names is a template that adds nothing yet, and the head says so."""
+    text = written("prompts.csv", "prompt,style\na harbor,film\na storm,ink\ncalm,film\n")
+
+    assert "# What each style adds is yours to say in `styles`: templates around `{{ prompt }}`.\n" in text
+    assert body(text).startswith("title: My film\nstyles:\n  film: '{{ prompt }}'\n  ink: '{{ prompt }}'\nscenes:\n")
+
+
+def test_scenes_of_any_script_have_ids(written: Callable[..., str]) -> None:
+    """A title without a letter that an id may have is still a title."""
+    text = written("prompts.csv", "scene,prompt\n,first\nทะเล,sea\nสวน,garden\nÉté à Nice,summer\n")
+
+    scenes = load_text(text, Path("my-film.yaml")).scenes
+    assert [(scene.id, scene.title) for scene in scenes] == [
+        ("main", "main"),
+        ("scene", "ทะเล"),
+        ("scene-2", "สวน"),
+        ("ete-a-nice", "Été à Nice"),
+    ]
+
+
+def test_a_title_is_made_of_any_name(tmp_path: Path) -> None:
+    """Of a name that is no text, too."""
+    (tmp_path / "prompts.txt").write_text("a harbor\n")
+
+    titles = [
+        load_text(storyboard_text(tmp_path / "prompts.txt", path=path), path).title
+        for path in map(Path, ["my_first--film.yaml", "---.yaml", "16:9.yaml", "\udcff.yaml"])
+    ]
+
+    assert titles == ["My first film", "My film", "16:9", "?"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("p.md", "a", "p.md: is no list of prompts; give a .txt with a line a shot, or a .csv with a row a shot"),
+        ("p.txt", "# nothing\n \n", "p.txt: has no prompt in it; write a line for each shot"),
+        ("p.csv", "", "p.csv: has no prompt in it; write a line for each shot"),
+        ("p.csv", "prompt\n", "p.csv: has no prompt in it; write a line for each shot"),
+        ("p.txt", b"caf\xe9\n", "p.txt: is no text (byte 3); save it as UTF-8"),
+        ("p.txt", b"\xff\xfea", "p.txt: is no text (byte 2); save it as UTF-8"),
+        ("p.txt", "a" * (8 << 20) + "b", "p.txt: is larger than 8 MiB; split it into several lists"),
+        (
+            "p.txt",
+            f"a\n\n{'b' * 2049}\n{'{%' * 4100}",
+            "p.txt:3: is 2,049 characters; prompts have 1 to 2,048, shorten it\n"
+            "p.txt:4: is 8,200 characters; prompts have 1 to 2,048, shorten it",
+        ),
+        ("p.txt", "a\nb\x0bc\n", "p.txt:2: holds the control character '\\x0b'; remove it"),
+        ("p.txt", "a\n" * 10_001, "p.txt:10001: is one prompt more than 10,000; split it into several lists"),
+        ("p.txt", "🌊" * 2048 + "\n", None),
+        ("p.csv", "a harbor\na storm\n", "p.csv:1: 'a harbor' is no column here; choose one of scene, shot, "),
+        ("p.csv", "promt\na\n", "p.csv:1: 'promt' is no column here; did you mean 'prompt'?"),
+        ("p.csv", "prompt,matrix\na,b\n", "p.csv:1: 'matrix' is no column here; choose one of "),
+        ("p.csv", "\n\nscene,steps\na,4\n", "p.csv:3: lacks the column 'prompt'; the first row names the columns"),
+        ("p.csv", "shot,id,prompt\na,b,c\n", "p.csv:1: the column 'id' is there twice; remove one of them"),
+        ("p.csv", "prompt,,steps\na,,4\n", "p.csv:1: column 2 has no name; name it, or remove it"),
+        (
+            "p.csv",
+            "prompt,steps\na harbor, a boat, 4\nb,4\nc,4,,x\n",
+            "p.csv:2: has 3 cells under 2 columns; put text that holds a ',' in double quotes\n"
+            "p.csv:4: has 4 cells under 2 columns; put text that holds a ',' in double quotes",
+        ),
+        ("p.csv", 'prompt\na\n"b\nc\n', "p.csv:3: is not valid CSV: unexpected end of data; check the double quotes"),
+        ("p.csv", "prompt,caption\n,hm\n", "p.csv:2: has neither prompt nor prompts; add what it is to show"),
+        (
+            "p.csv",
+            'prompt,steps,hold,style\na,4,4,\n"b\nb",four,soon,35 mm\nc,9,,35 mm\n',
+            "p.csv:3: style: must be a name of letters, digits and _, not starting with a digit, got '35 mm'\n"
+            "p.csv:3: steps: must be a whole number from 1 to 8, got 'four'\n"
+            "p.csv:3: hold: must be a time like 4, 4s, 500ms or 96f (video frames), got 'soon'\n"
+            "p.csv:5: steps: must be between 1 and 8, got 9",
+        ),
+        (
+            "p.csv",
+            "scene,shot,prompt\na,x,1\na,X,2\n",
+            "p.csv:3: id: 'x' is there twice among the shots of the scene 'a'; ids are unique",
+        ),
+        (
+            "p.csv",
+            "prompt,hold,transition\na,1f,dissolve\nb,1s,\n",
+            "p.csv:2: transition: a dissolve of 0.5 s does not fit: main/shot-1 is held for",
+        ),
+        ("p.csv", "prompt,sound\na,bell.ogg\n", "p.csv:2: sound: there is no sound file 'bell.ogg'; names are from"),
+        ("p.csv", "prompt,caption\na,b\x07c\n", "p.csv:2: caption: holds the control character '\\x07'; remove it"),
+        (
+            "p.csv",
+            "prompt,hold,steps,aspect,fit,caption,transition,motion\n" + "a,4,4,1:1,cover,b,cut,none\n" * 9000,
+            "p.csv: is more than a storyboard's 150,000 values; split it into several lists",
+        ),
+    ],
+)
+def test_what_is_wrong_is_told_with_its_line(
+    written: Callable[..., str], name: str, text: str | bytes, told: str | None
+) -> None:
+    """All at once where they are of a kind."""
+    if told is None:
+        assert written(name, text)
+        return
+    with pytest.raises(UsageError, match=re.escape(told)):
+        written(name, text)
+
+
+def test_a_list_that_is_not_there_is_told(tmp_path: Path) -> None:
+    """With what would be wanted."""
+    with pytest.raises(
+        UsageError, match=r"nope\.txt: cannot be read: No such file or directory; name a list of prompts"
+    ):
+        read_rows(tmp_path / "nope.txt")
