@@ -12,9 +12,9 @@ from collections.abc import Callable
 from pyrate_limiter import Limiter, PostgresBucket, Rate, SQLiteBucket
 
 from pipelines.common.geometry import AspectRatio, Fit
-from pipelines.ledger.database import Books
+from pipelines.ledger.database import LedgerDatabase
 from pipelines.ledger.gate import Gate
-from pipelines.ledger.models import Admitted, Order, Run
+from pipelines.ledger.models import AttemptRequest, Permit, Run
 from pipelines.ledger.runs import start_run
 from pipelines.storyboard.plan import FrameSpec
 
@@ -50,17 +50,17 @@ def _paced_gate(address: str, rate_limit: int) -> Callable[[int], None]:
     return lambda number: time.sleep(admit(number).wait_s)
 
 
-def _admission(address: str, rate_limit: int) -> Callable[[int], Admitted]:
-    books = Books(address)
+def _admission(address: str, rate_limit: int) -> Callable[[int], Permit]:
+    books = LedgerDatabase(address)
     run = Run(f"run-{os.getpid()}", "bench", "http://flux.test", "flux-1-schnell", simulated=False)
     start_run(books, run)
     gate = Gate(books, run, rate_limit=rate_limit)
 
-    def admit(number: int) -> Admitted:
+    def admit(number: int) -> Permit:
         key = f"{os.getpid()}-{number}"
         spec = FrameSpec(number, "a", "b", "a harbor", (), 4, AspectRatio.SQUARE, Fit.COVER, 1, key)
-        admission = gate.admit(Order(spec, spec.prompt, 1))
-        assert isinstance(admission, Admitted)
+        admission = gate.admit(AttemptRequest(spec, spec.prompt, 1))
+        assert isinstance(admission, Permit)
         return admission
 
     return admit

@@ -13,7 +13,7 @@ from playwright.sync_api import Page, sync_playwright
 
 from benchmarks.assembling import paint_sketches
 from benchmarks.measure import Row
-from pipelines.report.models import AttemptShown, FrameShown, PageShown, RunShown, SceneShown, TakeShown
+from pipelines.report.models import AttemptView, FrameView, PageView, RunView, SceneView, TakeView
 from pipelines.report.page import render_report
 from pipelines.report.thumbnails import Thumbnails
 
@@ -81,19 +81,19 @@ def _linked_takes(folder: Path) -> list[Path]:
     return takes
 
 
-def _page(takes: Sequence[Path]) -> PageShown:
+def _page(takes: Sequence[Path]) -> PageView:
     distinct = takes[:_DISTINCT]
     made = Thumbnails(takes[0].parent / "thumbnails").make(distinct)
     uris = [f"data:image/jpeg;base64,{base64.b64encode(path.read_bytes()).decode()}" for path in made.values() if path]
     frames = tuple(_frame(number, take, uris[number % len(uris)]) for number, take in enumerate(takes))
     attempts = tuple(frame.attempts[0] for frame in frames)
-    run = RunShown(_START, attempts, 720, _PRICE_USD * len(frames), None)
-    return PageShown("Long", "long", _START, (SceneShown("one", "One", 0.0, frames),), (), (), run, (), "ledger.csv")
+    run = RunView(_START, attempts, 720, _PRICE_USD * len(frames), None)
+    return PageView("Long", "long", _START, (SceneView("one", "One", 0.0, frames),), (), (), run, (), "ledger.csv")
 
 
-def _frame(number: int, take: Path, thumbnail: str) -> FrameShown:
+def _frame(number: int, take: Path, thumbnail: str) -> FrameView:
     prompt = f"a harbor at dawn, view {number}"
-    return FrameShown(
+    return FrameView(
         number=number,
         name=f"frame_{number:04d}",
         key=f"{number:064x}",
@@ -106,8 +106,8 @@ def _frame(number: int, take: Path, thumbnail: str) -> FrameShown:
         start_s=float(number),
         hold_s=1.0,
         price_usd=_PRICE_USD,
-        takes=(TakeShown(1, take.name, thumbnail, prompt, _PRICE_USD, 4.0),),
+        takes=(TakeView(1, take.name, thumbnail, prompt, _PRICE_USD, 4.0),),
         shown=1,
         picked=False,
-        attempts=(AttemptShown(1, 1, "ok", 200, None, _PRICE_USD, _PRICE_USD, _START, 4.0),),
+        attempts=(AttemptView(1, 1, "ok", 200, None, _PRICE_USD, _PRICE_USD, _START, 4.0),),
     )

@@ -16,9 +16,9 @@ from rich.console import Console
 
 from pipelines.cli.display import Drawing
 from pipelines.common.settings import Settings
-from pipelines.review.server import open_room
-from pipelines.run.local import run_directly
-from pipelines.run.result import Watch, watch
+from pipelines.review.server import open_review
+from pipelines.run.local import run_locally
+from pipelines.run.result import RunObserver, watch
 from pipelines.server.config import ServerConfig
 from pipelines.server.running import serve_in_thread
 from pipelines.storyboard.loader import load_storyboard
@@ -44,7 +44,7 @@ async def take_pictures(settings: Settings) -> None:
         page = await browser.new_page(viewport={"width": 1280, "height": 760})
         await page.set_content(TERMINAL.format(await watched_run(settings)))
         keep(await page.locator("pre").screenshot(), "terminal.png")
-        with open_room(BOARD, settings.model_copy(update={"rate_limit": 60_000}), port=0) as room:
+        with open_review(BOARD, settings.model_copy(update={"rate_limit": 60_000}), port=0) as room:
             thread = threading.Thread(target=room.serve)
             thread.start()
             await look_at_room(page, room.address)
@@ -55,9 +55,9 @@ async def take_pictures(settings: Settings) -> None:
 
 async def watched_run(settings: Settings) -> str:
     """Return what the terminal shows halfway, as HTML; the run is finished nevertheless."""
-    seen = Watch()
+    seen = RunObserver()
     token = watch.set(seen)
-    running = asyncio.create_task(run_directly(load_storyboard(BOARD), settings, None))
+    running = asyncio.create_task(run_locally(load_storyboard(BOARD), settings, None))
     watch.reset(token)
     while seen.progress.bought < ENOUGH and not running.done():  # noqa: ASYNC110 - nobody tells when it is halfway
         await asyncio.sleep(0.1)

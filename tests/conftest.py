@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from pipelines.cli import main as cli
-from pipelines.ledger.database import Books
+from pipelines.ledger.database import LedgerDatabase
 from pipelines.ledger.gate import Gate
 from pipelines.server.config import ServerConfig, parse_fault
 from pipelines.server.running import serve_in_thread
@@ -141,14 +141,14 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def books(tmp_path: Path, clock: Clock) -> Iterator[Books]:
+def books(tmp_path: Path, clock: Clock) -> Iterator[LedgerDatabase]:
     """Open new books."""
     with opened(tmp_path, clock=clock) as opened_books:
         yield opened_books
 
 
 @pytest.fixture
-def gate(books: Books) -> Gate:
+def gate(books: LedgerDatabase) -> Gate:
     """Return the gate of a run that has just begun."""
     return gate_of(books, run())
 

@@ -11,9 +11,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from pipelines.common.formatting import plain, spoken
+from pipelines.common.formatting import format_decimal, format_duration
 from pipelines.run.progress import Progress, SceneProgress
-from pipelines.run.result import RunSummary
+from pipelines.run.result import RunResult
 
 _REFRESH_HZ = 4
 _LINE_EVERY_S = 10.0
@@ -182,15 +182,16 @@ def _scene_count(scene: SceneProgress) -> str:
     return f"{scene.done - scene.failed} of {scene.frames}{failed}"
 
 
-def closing_lines(summary: RunSummary) -> list[str]:
+def summary_lines(summary: RunResult) -> list[str]:
     """Return what is said when a run has ended."""
     requests = f"{summary.requests} request{'' if summary.requests == 1 else 's'}"
     simulated = ", simulated: sketches are free" if summary.simulated else ""
+    cost = f"{format_decimal(summary.cost_usd)} USD, {format_decimal(summary.cost_thb)} THB"
     film = f"{summary.video}, {summary.video_seconds:.1f} s" if summary.video else "not made"
     return [
         f"{summary.storyboard}: {summary.state.lower()} in {summary.elapsed_s:.1f} s",
         f"  frames  {summary.frames}: {summary.generated} bought, {summary.reused} reused, {summary.failed} failed",
-        f"  cost    {plain(summary.cost_usd)} USD, {plain(summary.cost_thb)} THB for {requests}{simulated}",
+        f"  cost    {cost} for {requests}{simulated}",
         f"  film    {film}",
         *(f"          {path}" for path in summary.more_videos),
         *(f"  take    {take.spec.take} of {take.spec.label}: {take.path}" for take in summary.new_takes),
@@ -219,8 +220,8 @@ def _pace(progress: Progress) -> str:
 
 def _cost(progress: Progress) -> str:
     simulated = " simulated" if progress.simulated else ""
-    budget = f" of {plain(progress.budget_usd)}" if progress.budget_usd is not None else ""
-    return f"{plain(progress.cost_usd)}{budget} USD{simulated}"
+    budget = f" of {format_decimal(progress.budget_usd)}" if progress.budget_usd is not None else ""
+    return f"{format_decimal(progress.cost_usd)}{budget} USD{simulated}"
 
 
 def _film(progress: Progress) -> str:
@@ -229,4 +230,4 @@ def _film(progress: Progress) -> str:
 
 def _time_left(progress: Progress) -> str:
     left = progress.seconds_left
-    return "" if left is None else spoken(left)
+    return "" if left is None else format_duration(left)

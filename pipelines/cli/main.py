@@ -186,14 +186,14 @@ def check(boards: tuple[Path, ...], *, as_json: bool) -> None:
 def _check(path: Path) -> dict[str, Any]:
     from pipelines.film.sound import require_sounds
     from pipelines.storyboard.loader import load_storyboard
-    from pipelines.storyboard.timeline import lay_timeline
+    from pipelines.storyboard.timeline import build_timeline
 
     try:
         board = load_storyboard(path)
         asyncio.run(require_sounds(board))
     except StoryboardError as exc:
         return {"path": str(path), "ok": False, "problems": [str(problem) for problem in exc.problems]}
-    seconds = float(lay_timeline(board).duration_s)
+    seconds = float(build_timeline(board).duration_s)
     say(f"{path}: ok, {len(board.frames)} frames, {seconds:.1f} s")
     return {"path": str(path), "ok": True, "problems": [], "frames": len(board.frames), "video_seconds": seconds}
 
@@ -212,11 +212,11 @@ def plan(board: Path, *, as_json: bool, **options: Any) -> None:
     from pipelines.common.settings import load_settings
     from pipelines.storyboard.loader import load_storyboard
     from pipelines.storyboard.plan import plan_frames
-    from pipelines.takes.inventory import look_for_takes
+    from pipelines.takes.inventory import read_inventory
 
     settings = load_settings(options)
     planned = plan_frames(load_storyboard(board), model=settings.effective_model)
-    takes = look_for_takes(planned, settings)
+    takes = read_inventory(planned, settings)
     quote = _quote(planned, settings, takes.wanted, bought=takes.bought.takes)
     if as_json:
         answer(_quote_json(planned, quote))
@@ -238,17 +238,17 @@ def _quote(planned: "Plan", settings: "Settings", wanted: "Sequence[FrameSpec]",
 
 
 def _quote_json(planned: "Plan", quote: "Quote") -> dict[str, object]:
-    from pipelines.common.formatting import plain
+    from pipelines.common.formatting import format_decimal
 
     return {
         "storyboard": planned.storyboard,
         "frames": quote.frames,
         "reuse": quote.reuse,
         "generate": quote.generate,
-        "cost_usd": plain(quote.price.usd),
-        "worst_case_usd": plain(quote.worst_case_usd),
-        "cost_thb": plain(quote.price.thb),
-        "neurons": plain(quote.price.neurons),
+        "cost_usd": format_decimal(quote.price.usd),
+        "worst_case_usd": format_decimal(quote.worst_case_usd),
+        "cost_thb": format_decimal(quote.price.thb),
+        "neurons": format_decimal(quote.price.neurons),
         "video_seconds": float(planned.timeline.duration_s),
         "video_frames": planned.timeline.video_frames,
         "seconds_at_rate_limit": float(quote.time_at_rate_limit_s),
@@ -256,7 +256,7 @@ def _quote_json(planned: "Plan", quote: "Quote") -> dict[str, object]:
 
 
 def _quote_text(planned: "Plan", quote: "Quote", settings: "Settings") -> str:
-    from pipelines.common.formatting import plain
+    from pipelines.common.formatting import format_decimal
 
     simulated = " (simulated: sketches are free)" if settings.simulated else ""
     timeline, output = planned.timeline, planned.timeline.output
@@ -264,9 +264,9 @@ def _quote_text(planned: "Plan", quote: "Quote", settings: "Settings") -> str:
         [
             f"{planned.title}",
             f"  frames      {quote.frames}: {quote.generate} to buy, {quote.reuse} to reuse",
-            f"  cost        {plain(quote.price.usd)} USD, {plain(quote.price.thb)} THB, "
-            f"{plain(quote.price.neurons)} neurons{simulated}",
-            f"  worst case  {plain(quote.worst_case_usd)} USD, if every re-send is made and billed",
+            f"  cost        {format_decimal(quote.price.usd)} USD, {format_decimal(quote.price.thb)} THB, "
+            f"{format_decimal(quote.price.neurons)} neurons{simulated}",
+            f"  worst case  {format_decimal(quote.worst_case_usd)} USD, if every re-send is made and billed",
             f"  film        {float(timeline.duration_s):.1f} s, {timeline.video_frames} video frames, {output.size}",
             f"  time        {float(quote.time_at_rate_limit_s):.1f} s at {settings.rate_limit} requests a minute",
         ]
@@ -323,11 +323,11 @@ def reroll(board: Path, frames: str, *, dry_run: bool, as_json: bool, **options:
     from pipelines.common.settings import load_settings
     from pipelines.storyboard.loader import load_storyboard
     from pipelines.storyboard.plan import plan_frames
-    from pipelines.storyboard.selection import select_more
+    from pipelines.storyboard.selection import select_extra_takes
 
     settings = load_settings(options)
     planned = plan_frames(load_storyboard(board), model=settings.effective_model)
-    more = select_more(planned, frames, count=options["takes"], prompt=options["prompt"])
+    more = select_extra_takes(planned, frames, count=options["takes"], prompt=options["prompt"])
     quote = _quote(planned, settings, more.images, bought=())
     say(_reroll_text(len(more.frames), quote, settings))
     if dry_run:
@@ -342,13 +342,13 @@ def reroll(board: Path, frames: str, *, dry_run: bool, as_json: bool, **options:
 
 
 def _reroll_text(frames: int, quote: "Quote", settings: "Settings") -> str:
-    from pipelines.common.formatting import plain
+    from pipelines.common.formatting import format_decimal
 
     simulated = ", simulated: sketches are free" if settings.simulated else ""
     return (
         f"{quote.generate} more {'take' if quote.generate == 1 else 'takes'} of {frames} "
-        f"{'frame' if frames == 1 else 'frames'}: {plain(quote.price.usd)} USD, "
-        f"at worst {plain(quote.worst_case_usd)} USD{simulated}"
+        f"{'frame' if frames == 1 else 'frames'}: {format_decimal(quote.price.usd)} USD, "
+        f"at worst {format_decimal(quote.worst_case_usd)} USD{simulated}"
     )
 
 
@@ -368,17 +368,17 @@ def pick(board: Path, frame: str, take: int, *, as_json: bool, **options: Any) -
       storyreel pick my-film.yaml 3 2
     """
     from pipelines.common.settings import load_settings
-    from pipelines.run.local import pick, run_directly
+    from pipelines.run.local import pick, run_locally
     from pipelines.storyboard.loader import load_storyboard
     from pipelines.storyboard.plan import plan_frames
-    from pipelines.storyboard.selection import MoreTakes, select_frame
+    from pipelines.storyboard.selection import ExtraTakes, select_frame
 
     settings, storyboard = load_settings(options), load_storyboard(board)
     planned = plan_frames(storyboard, model=settings.effective_model)
     spec = select_frame(planned, frame)
     pick(planned, settings, spec, take)
     say(f"{spec.label}: shows take {take}")
-    summary = asyncio.run(run_directly(storyboard, settings, MoreTakes()))
+    summary = asyncio.run(run_locally(storyboard, settings, ExtraTakes()))
     if as_json:
         answer({"frame": spec.number, "take": take, **summary.as_json()})
     else:
@@ -401,11 +401,11 @@ def takes(board: Path, *, as_json: bool, **options: Any) -> None:
     from pipelines.report.take_list import take_lines, takes_json
     from pipelines.storyboard.loader import load_storyboard
     from pipelines.storyboard.plan import plan_frames
-    from pipelines.takes.inventory import look_for_takes
+    from pipelines.takes.inventory import read_inventory
 
     settings = load_settings(options)
     planned = plan_frames(load_storyboard(board), model=settings.effective_model)
-    frames = look_for_takes(planned, settings).frames
+    frames = read_inventory(planned, settings).frames
     if as_json:
         answer(takes_json(planned.storyboard, frames, simulated=settings.simulated))
     else:
@@ -458,9 +458,9 @@ def review(board: Path, *, port: int, opens: bool, **options: Any) -> None:
     import threading
 
     from pipelines.common.settings import load_settings
-    from pipelines.review.server import open_room
+    from pipelines.review.server import open_review
 
-    with open_room(board, load_settings(options), port=port) as room:
+    with open_review(board, load_settings(options), port=port) as room:
         say(f"the cutting room of {board} is on {room.address} (Ctrl-C closes it)")
         if opens:
             # Beside the server: the browser asks for the page at once.
@@ -469,9 +469,9 @@ def review(board: Path, *, port: int, opens: bool, **options: Any) -> None:
 
 
 def _show(address: str) -> None:
-    from pipelines.cli.opener import open_for_person
+    from pipelines.cli.opener import open_for_user
 
-    if not open_for_person(address):
+    if not open_for_user(address):
         say("no browser of this machine opens it; open that address yourself")
 
 
@@ -504,7 +504,7 @@ def ledger(
       storyreel ledger my-film.yaml --settle 17 --cost 0 --why "not on the invoice"
     """
     from pipelines.common.settings import load_settings
-    from pipelines.report.statement import account_of, settle_attempt
+    from pipelines.report.statement import settle_attempt, statement_of
     from pipelines.storyboard.loader import load_storyboard
 
     if (attempt_id is None) != (cost is None):
@@ -513,7 +513,7 @@ def ledger(
     storyboard = load_storyboard(board).id
     if attempt_id is not None and cost is not None:
         settle_attempt(settings, storyboard, attempt_id, cost=cost, why=why)
-    statement = account_of(settings, storyboard, verify=verify, csv_path=csv_path)
+    statement = statement_of(settings, storyboard, verify=verify, csv_path=csv_path)
     if as_json:
         answer(statement.as_json())
     else:

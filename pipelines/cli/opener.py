@@ -15,7 +15,7 @@ from pathlib import Path
 _PATIENCE_S = 3.0
 
 
-def open_for_person(what: Path | str, *, patience_s: float = _PATIENCE_S) -> bool:
+def open_for_user(what: Path | str, *, patience_s: float = _PATIENCE_S) -> bool:
     """Open a file, or the page at an address, as its owner is used to; return whether something took it.
 
     An opener that still runs after `patience_s` is taken to show the file, as a browser in the foreground does; it

@@ -10,12 +10,12 @@ from typing import Any
 
 from rich.console import Console
 
-from pipelines.cli.display import closing_lines, display_for
-from pipelines.cli.opener import open_for_person
+from pipelines.cli.display import display_for, summary_lines
+from pipelines.cli.opener import open_for_user
 from pipelines.common.errors import EndpointError, InterruptedRunError, StoryreelError, UsageError
 from pipelines.common.settings import load_settings
 from pipelines.flows.local_api import drain_prefect, is_first_start, prefect_api
-from pipelines.run.result import RunSummary, Watch, watch
+from pipelines.run.result import RunObserver, RunResult, watch
 from pipelines.storyboard.loader import load_storyboards
 
 
@@ -24,7 +24,7 @@ class RenderResult:
     """How the render of one storyboard ended; `summary` is None if it did not get as far as to have one."""
 
     board: Path
-    summary: RunSummary | None
+    summary: RunResult | None
     error: StoryreelError | None
 
     def as_json(self) -> dict[str, object]:
@@ -43,7 +43,7 @@ def render_boards(paths: Sequence[Path], options: Mapping[str, Any]) -> list[Ren
     _require_distinct(paths)
     console = Console(stderr=True)
     results: list[RenderResult] = []
-    seen = Watch()
+    seen = RunObserver()
     seen.progress.stage = f"starting Prefect{', for the first time: about half a minute' if is_first_start() else ''}"
     with prefect_api() as wait_until_up:
         with display_for(seen.progress, console):
@@ -68,7 +68,7 @@ def open_results(results: Sequence[RenderResult]) -> None:
         if summary is None or summary.video is None:
             continue
         made = summary.report or summary.video
-        if not open_for_person(made):
+        if not open_for_user(made):
             told = f"{made}: no program of this machine opens it; open it yourself"
             console.print(told, highlight=False, markup=False, soft_wrap=True)
 
@@ -76,7 +76,7 @@ def open_results(results: Sequence[RenderResult]) -> None:
 def _render(flow: Any, path: Path, options: Mapping[str, Any], console: Console) -> RenderResult:
     from prefect.exceptions import CancelledRun
 
-    seen = Watch()
+    seen = RunObserver()
     token = watch.set(seen)
     error: StoryreelError | None = None
     try:
@@ -89,7 +89,7 @@ def _render(flow: Any, path: Path, options: Mapping[str, Any], console: Console)
     finally:
         watch.reset(token)
     if seen.summary:
-        lines = closing_lines(seen.summary)
+        lines = summary_lines(seen.summary)
         if seen.summary.video:
             lines.append(f"  review  {_own_command()} review {path}: look, ask for other takes, pick")
         console.print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)

@@ -8,7 +8,7 @@ import threading
 NICENESS = 10
 
 
-def yield_to_others() -> None:
+def lower_priority() -> None:
     """Let other threads go first from now on; where threads have no priority of their own, all go alike."""
     if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)

@@ -3,12 +3,12 @@
 StoryreelError                  1    a bug, or something nobody foresaw
   UsageError                    2    the command line, a setting or the output folder is wrong; nothing was sent
     StoryboardError             2    the storyboard is wrong: every problem, each with its place and its cure
-    BooksError                  2    the books cannot be opened: unreadable, or written by a newer storyreel
+    LedgerError                  2    the books cannot be opened: unreadable, or written by a newer storyreel
   BudgetError                   3    the budget refused the run, or stopped it
   IncompleteError               4    something is missing; what was bought is kept, run again to complete
-    FramesFailedError           4    some frames could not be bought
+    FramesMissingError           4    some frames could not be bought
     StorageError                4    a file could not be written (disk full, folder gone)
-      BooksAwayError            4    the books' database server went away; nothing of the transaction was written
+      DatabaseAwayError            4    the books' database server went away; nothing of the transaction was written
         CommitUnknownError      4    it went away as it should have committed; whether it did, nobody knows
     FilmError                   4    the film could not be assembled; every frame is kept
   EndpointError                 5    the endpoint is of no use to this run
@@ -66,7 +66,7 @@ class StoryboardError(UsageError):
         super().__init__("\n".join(map(str, self.problems)))
 
 
-class BooksError(UsageError):
+class LedgerError(UsageError):
     """The books cannot be opened or belong to a newer storyreel."""
 
 
@@ -82,7 +82,7 @@ class IncompleteError(StoryreelError):
     exit_code = 4
 
 
-class FramesFailedError(IncompleteError):
+class FramesMissingError(IncompleteError):
     """Some frames could not be bought."""
 
 
@@ -90,11 +90,11 @@ class StorageError(IncompleteError):
     """A file could not be written whole, and so was not written at all."""
 
 
-class BooksAwayError(StorageError):
+class DatabaseAwayError(StorageError):
     """The books' database server went away; nothing of the last transaction was written."""
 
 
-class CommitUnknownError(BooksAwayError):
+class CommitUnknownError(DatabaseAwayError):
     """The books' database server went away as it should have committed; whether it did, nobody knows."""
 
 

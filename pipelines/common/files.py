@@ -54,7 +54,7 @@ def settle(temporary: Path, path: Path) -> None:
     _sync_folder(path.parent)
 
 
-def settle_new(temporary: Path, path: Path) -> None:
+def make_durable_as_new(temporary: Path, path: Path) -> None:
     """Move a written file onto its final path as `settle` does, but never in the place of another.
 
     Raises:

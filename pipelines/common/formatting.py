@@ -3,15 +3,20 @@
 from decimal import Decimal
 
 
-def spoken(seconds: float) -> str:
+def format_decimal(value: Decimal) -> str:
+    """Return an exact amount in plain digits, without exponent or trailing zeros: `0.000652`."""
+    return f"{value.normalize():f}"
+
+
+def format_amounts(usd: Decimal, thb: Decimal, neurons: Decimal) -> str:
+    """Return an amount in the three units that the API states: `0.000652 USD, 0.02282 THB, 57.6 neurons`."""
+    return f"{format_decimal(usd)} USD, {format_decimal(thb)} THB, {format_decimal(neurons)} neurons"
+
+
+def format_duration(seconds: float) -> str:
     """Return a time as it is said: `4 s`, `13 min 50 s`, `2 h 05 min`."""
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes_of_hour = divmod(minutes, 60)
     if hours:
         return f"{hours} h {minutes_of_hour:02d} min"
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
-
-
-def plain(value: Decimal) -> str:
-    """Return an exact amount in plain digits, without exponent or trailing zeros: `0.000652`."""
-    return f"{value.normalize():f}"

@@ -8,7 +8,7 @@ from PIL import Image, ImageOps
 from pipelines.common.geometry import Fit, Size
 
 # Pillow documents no common base; each of these was seen.
-DAMAGE = (
+DECODE_ERRORS = (
     OSError, SyntaxError, ValueError, EOFError, OverflowError, IndexError, KeyError, struct.error, zlib.error,
     Image.DecompressionBombError,
 )  # fmt: skip

@@ -42,7 +42,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Bounds of one attempt, in seconds: to connect, between two bytes, and in all."""
+    """RetryBounds of one attempt, in seconds: to connect, between two bytes, and in all."""
 
     connect_s: float = 10
     read_s: float = 90

@@ -11,7 +11,7 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from pipelines.common.geometry import Size
-from pipelines.common.imaging import DAMAGE
+from pipelines.common.imaging import DECODE_ERRORS
 
 MAX_PIXELS = 32 << 20
 # Photographs take a byte or two a pixel as PNG, sketches half a byte; with less than 1/20 something may be missing.
@@ -56,7 +56,7 @@ def inspect_picture(path: Path) -> Picture:
         size = _decode(path, picture_format)
     except UnusablePictureError:
         raise
-    except DAMAGE as exc:
+    except DECODE_ERRORS as exc:
         raise UnusablePictureError(f"a damaged {picture_format.name}: {exc}") from exc
     return Picture(picture_format, size)
 

@@ -68,7 +68,7 @@ class StopRun:
     error: StoryreelError
 
 
-Verdict = Resend | NextPrompt | GiveUp | StopRun
+RetryDecision = Resend | NextPrompt | GiveUp | StopRun
 
 
 @dataclass(slots=True)
@@ -86,7 +86,7 @@ class RetryQuota:
 
 
 @dataclass(slots=True)
-class PromptTrials:
+class RetryState:
     """What one prompt of one frame has been through so far; `decide` counts on."""
 
     policy: RetryPolicy
@@ -97,11 +97,11 @@ class PromptTrials:
     unconnected: int = 0
     rate_limited: int = 0
 
-    def unusable(self, reason: str) -> Verdict:
+    def unusable(self, reason: str) -> RetryDecision:
         """Decide after a 200 whose body is no usable image."""
         return self._resend(reason)
 
-    def no_answer(self, error: NoAnswerError) -> Verdict:
+    def no_answer(self, error: NoAnswerError) -> RetryDecision:
         """Decide after an attempt that no status line answered."""
         if error.sent:
             return self._resend(str(error))
@@ -110,7 +110,7 @@ class PromptTrials:
             return StopRun(EndpointUnreachableError(f"{error}; check the address and the network, then run again"))
         return Resend(self._backoff(self.unconnected))
 
-    def refused(self, answer: Refused) -> Verdict:
+    def refused(self, answer: Refused) -> RetryDecision:
         """Decide after an answer other than 200."""
         match answer.refusal:
             case Refusal.RATE_LIMITED:
@@ -124,7 +124,7 @@ class PromptTrials:
             case Refusal.CREDENTIALS | Refusal.ALLOCATION | Refusal.NOT_THIS_API:
                 return StopRun(_fatal(answer))
 
-    def _rate_limited(self, answer: Refused) -> Verdict:
+    def _rate_limited(self, answer: Refused) -> RetryDecision:
         self.rate_limited += 1
         # It was connected; a failed connection, on the other hand, says nothing of the limit.
         self.unconnected = 0
@@ -139,13 +139,13 @@ class PromptTrials:
             return StopRun(IncompleteError(f"the endpoint asks to wait {delay_s:.0f} s; run again then to complete"))
         return Resend(delay_s, cool_down=True)
 
-    def _prompt_refused(self, answer: Refused) -> Verdict:
+    def _prompt_refused(self, answer: Refused) -> RetryDecision:
         self.refusals += 1
         if self.refusals >= self.policy.max_refusals or self.resends >= self.policy.max_resends:
             return NextPrompt(_words(answer))
         return self._resend(_words(answer))
 
-    def _resend(self, reason: str) -> Verdict:
+    def _resend(self, reason: str) -> RetryDecision:
         # It was answered, or might have been: what stood in the way before no longer does.
         self.unconnected = self.rate_limited = 0
         if self.resends >= self.policy.max_resends:

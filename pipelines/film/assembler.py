@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from pipelines.common.background import yield_to_others
+from pipelines.common.background import lower_priority
 from pipelines.common.errors import FilmError, StorageError
 from pipelines.common.files import atomic_path, storage_errors
 from pipelines.common.geometry import Fit
@@ -20,9 +20,9 @@ from pipelines.film.copies import Copies, encode_copies
 from pipelines.film.encoding import encoder_arguments
 from pipelines.film.ffmpeg import require_encoder
 from pipelines.film.identity import film_identity, frame_identity, identity_mark, mark_end, read_identity
-from pipelines.film.joining import Reel, join_pieces
-from pipelines.film.painting import Drawings, Painter, ReadFrame, read_frame, require_size
-from pipelines.film.pieces import Craft, Piece, batches, encode_batch
+from pipelines.film.joining import JoinInput, join_pieces
+from pipelines.film.painting import FrameCache, FrameRenderer, ReadFrame, read_frame, require_size
+from pipelines.film.pieces import EncodeContext, Piece, batches, encode_batch
 from pipelines.film.probe import Film, read_animation, read_film
 from pipelines.film.segments import Segment, cut_segments
 from pipelines.film.sound import MixedSound, mixed_sound
@@ -30,7 +30,7 @@ from pipelines.storyboard.model import Output
 from pipelines.storyboard.presets import encoding_of
 from pipelines.storyboard.timeline import Timeline
 
-__all__ = ["Cutter", "Film", "assemble_film", "cut_film", "require_encoder"]
+__all__ = ["Film", "FilmAssembler", "assemble_film", "cut_film", "require_encoder"]
 
 # The picture of each frame by its number: all of them, or those that are there.
 Frames = Sequence[Path] | Mapping[int, Path]
@@ -73,11 +73,11 @@ async def cut_film(
         StorageError: the film could not be written.
     """
     with storage_errors(target), tempfile.TemporaryDirectory(prefix="storyreel-") as folder:
-        async with Cutter(timeline, segments or Path(folder)) as cutter:
+        async with FilmAssembler(timeline, segments or Path(folder)) as cutter:
             return await cutter.cut(frames, target, limit_s=limit_s)
 
 
-class Cutter:
+class FilmAssembler:
     """Cuts one film. Tell it of frames as they come, and it encodes what they complete; then let it cut the film.
 
     Pieces are kept in a folder under the hash of all that went into them, so that no piece is encoded twice.
@@ -106,15 +106,15 @@ class Cutter:
         self._ready: set[Path] = set()
         self._workers = _workers(timeline)
         self._room = asyncio.Semaphore(self._workers)
-        self._threads = ThreadPoolExecutor(self._workers, "painter", initializer=yield_to_others)
+        self._threads = ThreadPoolExecutor(self._workers, "painter", initializer=lower_priority)
         self._locks: defaultdict[Path, asyncio.Lock] = defaultdict(asyncio.Lock)
         kept = _drawings(timeline, self._workers)
-        self._drawings = Drawings(timeline.output, kept=kept, read=read)
+        self._drawings = FrameCache(timeline.output, kept=kept, read=read)
         # No more than can be painted without drawing a frame twice.
         self._most_together = max(1, min(_MOST_TOGETHER, kept // self._workers))
         self._mixing = asyncio.Lock()
         self._crafting = asyncio.Lock()
-        self._craft: Craft | None = None
+        self._craft: EncodeContext | None = None
         # What the film was made of, once it is cut.
         self.used: set[Path] = set()
         self._present: dict[int, Path] = {}
@@ -179,7 +179,7 @@ class Cutter:
         await self._encode_missing(pieces, frames)
         if sound:
             await self._mix(sound)
-        reel = Reel(self._segments, pieces, sound.path if sound else None)
+        reel = JoinInput(self._segments, pieces, sound.path if sound else None)
         try:
             return await self._join(reel, target, comment=identity_mark(identity))
         except FilmError:
@@ -188,7 +188,7 @@ class Cutter:
                 path.unlink(missing_ok=True)
             raise
 
-    async def _join(self, reel: Reel, target: Path, *, comment: str) -> Film:
+    async def _join(self, reel: JoinInput, target: Path, *, comment: str) -> Film:
         timeline = self._timeline
         with atomic_path(target) as temporary, tempfile.TemporaryDirectory(prefix="storyreel-") as folder:
             await join_pieces(reel, timeline, temporary, comment=comment, folder=Path(folder))
@@ -249,7 +249,7 @@ class Cutter:
             await held.enter_async_context(self._room)
             missing = [piece for path, piece in pieces.items() if not path.is_file()]
             if missing:
-                craft, painter = await self._crafted(), Painter(self._drawings, frames)
+                craft, painter = await self._crafted(), FrameRenderer(self._drawings, frames)
                 for batch in batches(missing, craft):
                     with storage_errors(self._folder), tempfile.TemporaryDirectory(prefix="storyreel-") as folder:
                         await encode_batch(batch, craft=craft, painter=painter, folder=Path(folder), told=self._note)
@@ -268,11 +268,11 @@ class Cutter:
         identities = {frame: frame_identity(frames[frame]) for frame in segment.frames}
         return self._folder / f"{segment.key(identities, besides)}.{encoding_of(output.codec).piece}"
 
-    async def _crafted(self) -> Craft:
+    async def _crafted(self) -> EncodeContext:
         async with self._crafting:
             if self._craft is None:
                 output = self._timeline.output
-                self._craft = Craft(output, self._timeline.captions, await _copies(output), self._threads)
+                self._craft = EncodeContext(output, self._timeline.captions, await _copies(output), self._threads)
         return self._craft
 
 

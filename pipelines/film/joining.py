@@ -22,7 +22,7 @@ _CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Reel:
+class JoinInput:
     """What is joined: each segment's piece, in order, and the film's sound, if it has any."""
 
     segments: Sequence[Segment]
@@ -30,7 +30,7 @@ class Reel:
     sound: Path | None = None
 
 
-async def join_pieces(reel: Reel, timeline: Timeline, target: Path, *, comment: str, folder: Path) -> None:
+async def join_pieces(reel: JoinInput, timeline: Timeline, target: Path, *, comment: str, folder: Path) -> None:
     """Write the film to `target`.
 
     Args:
@@ -80,7 +80,7 @@ def _video(timeline: Timeline) -> list[str]:
     return [*encoding.join, "-bsf:v", ",".join(filters), *clock, "-f", encoding.extension]
 
 
-def _pieces_input(reel: Reel, timeline: Timeline, folder: Path) -> list[str]:
+def _pieces_input(reel: JoinInput, timeline: Timeline, folder: Path) -> list[str]:
     """Return the arguments that read the pieces.
 
     Raw streams are one when they are put one behind the other; ffmpeg would probe each of them for long.
@@ -98,7 +98,7 @@ def _bytes_of(pieces: Sequence[Path]) -> Iterator[memoryview]:
                 yield memoryview(chunk)
 
 
-def _list_lines(reel: Reel, timeline: Timeline, folder: Path) -> Iterator[str]:
+def _list_lines(reel: JoinInput, timeline: Timeline, folder: Path) -> Iterator[str]:
     """Yield the list of pieces; by links with plain names, for quotes and newlines in the user's."""
     encoding, fps = encoding_of(timeline.output.codec), timeline.output.fps
     links = folder / "pieces"

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 from pipelines.common.files import write_atomic
-from pipelines.film.assembler import Cutter, Film
+from pipelines.film.assembler import Film, FilmAssembler
 from pipelines.film.captions import srt_text
 from pipelines.film.painting import ReadFrame, read_frame
 from pipelines.storyboard.plan import Plan
@@ -27,7 +27,9 @@ class Films:
         self._plan = plan
         self._folder = folder
         self._segments = folder / "segments"
-        self._cutters = [Cutter(timeline, self._segments, told=on_encoded, read=read) for timeline in plan.timelines]
+        self._cutters = [
+            FilmAssembler(timeline, self._segments, told=on_encoded, read=read) for timeline in plan.timelines
+        ]
 
     def __len__(self) -> int:
         """Return how many pieces the films have."""

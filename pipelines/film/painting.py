@@ -20,7 +20,7 @@ from PIL import Image, ImageFilter, ImageOps, UnidentifiedImageError
 
 from pipelines.common.errors import FilmError
 from pipelines.common.geometry import Fit, Size
-from pipelines.common.imaging import DAMAGE
+from pipelines.common.imaging import DECODE_ERRORS
 from pipelines.film.motion import Window, window
 from pipelines.film.segments import Shown
 from pipelines.storyboard.model import Background, Output
@@ -80,7 +80,7 @@ class _Canvas:
         )
 
 
-class Drawings:
+class FrameCache:
     """Frames drawn for one film, the latest few kept at hand: a hold and the transitions around it share one."""
 
     def __init__(self, output: Output, *, kept: int, read: ReadFrame) -> None:
@@ -117,10 +117,10 @@ class Drawings:
         return drawing.result()
 
 
-class Painter:
+class FrameRenderer:
     """Paints the frames of one segment as the film shows them."""
 
-    def __init__(self, drawings: Drawings, frames: Sequence[Path] | Mapping[int, Path]) -> None:
+    def __init__(self, drawings: FrameCache, frames: Sequence[Path] | Mapping[int, Path]) -> None:
         self._drawings = drawings
         self._frames = frames
 
@@ -150,7 +150,7 @@ def read_frame(path: Path) -> Image.Image:
             # Pillow would cut grays of 16 bits off at 255.
             narrow = picture.point(lambda gray: gray / 257, "L") if picture.mode.startswith("I") else picture
             return narrow.convert("RGB")
-    except DAMAGE as exc:
+    except DECODE_ERRORS as exc:
         raise _unreadable(path, exc) from exc
 
 
@@ -164,7 +164,7 @@ def require_size(frames: Iterable[Path], size: Size) -> None:
         try:
             with Image.open(frame, formats=["PNG"]) as picture:
                 found = Size(*picture.size)
-        except DAMAGE as exc:
+        except DECODE_ERRORS as exc:
             raise _unreadable(frame, exc) from exc
         if found != size:
             raise FilmError(

@@ -19,7 +19,7 @@ from pipelines.film.copies import Copies, access_units
 from pipelines.film.encoding import KEYFRAME_EVERY, encoder_arguments, on_time, raw_input
 from pipelines.film.ffmpeg import fed_ffmpeg, file_url
 from pipelines.film.mixing import mixed, xfade_filters
-from pipelines.film.painting import Painter, stacked
+from pipelines.film.painting import FrameRenderer, stacked
 from pipelines.film.segments import Crossing, Morph, Segment, Stay
 from pipelines.film.smoothing import key_rate, smoothing_filters
 from pipelines.storyboard.model import CaptionStyle, Output
@@ -27,7 +27,7 @@ from pipelines.storyboard.transitions import OWN
 
 
 @dataclass(frozen=True, slots=True)
-class Craft:
+class EncodeContext:
     """What all pieces of one film are made with: copies where its codec has any, and the threads that paint."""
 
     output: Output
@@ -57,7 +57,7 @@ class _EndedEarlyError(Exception):
     """ffmpeg wrote less than it was asked for."""
 
 
-def batches(pieces: Iterable[Piece], craft: Craft) -> list[list[Piece]]:
+def batches(pieces: Iterable[Piece], craft: EncodeContext) -> list[list[Piece]]:
     """Put together the pieces that one encoder can make: it starts in the time in which it encodes several pictures."""
     alone: list[list[Piece]] = []
     alike: defaultdict[tuple[bool, bool], list[Piece]] = defaultdict(list)
@@ -70,7 +70,7 @@ def batches(pieces: Iterable[Piece], craft: Craft) -> list[list[Piece]]:
 
 
 async def encode_batch(
-    batch: Sequence[Piece], *, craft: Craft, painter: Painter, folder: Path, told: Callable[[Path], None]
+    batch: Sequence[Piece], *, craft: EncodeContext, painter: FrameRenderer, folder: Path, told: Callable[[Path], None]
 ) -> None:
     """Encode pieces, each whole or not at all.
 
@@ -100,7 +100,9 @@ def _can_be_cut_out(segment: Segment) -> bool:
     return plain and (segment.still or segment.length <= KEYFRAME_EVERY)
 
 
-async def _encode_alone(segment: Segment, path: Path, *, craft: Craft, painter: Painter, folder: Path) -> None:
+async def _encode_alone(
+    segment: Segment, path: Path, *, craft: EncodeContext, painter: FrameRenderer, folder: Path
+) -> None:
     """Encode every video frame of a segment, by an ffmpeg that writes the file."""
     feed = _feed(segment, craft.output, painter)
     keyframes = ["-force_key_frames", f"expr:not(mod(n,{KEYFRAME_EVERY}))"]
@@ -113,8 +115,8 @@ async def _encode_together(
     batch: Sequence[Piece],
     copies: Copies,
     *,
-    craft: Craft,
-    painter: Painter,
+    craft: EncodeContext,
+    painter: FrameRenderer,
     folder: Path,
     told: Callable[[Path], None],
 ) -> None:
@@ -159,7 +161,7 @@ async def _cut_out(segment: Segment, pictures: AsyncIterator[bytes], path: Path,
             file.writelines(copies.hold(picture, length))
 
 
-def _feed(segment: Segment, output: Output, painter: Painter) -> _Feed:
+def _feed(segment: Segment, output: Output, painter: FrameRenderer) -> _Feed:
     match segment.parts:
         case (Crossing() as crossing,) if crossing.type not in OWN:
             return _Feed(_pairs(crossing, painter), raw_input(output, stacked=True), xfade_filters(crossing, output))
@@ -170,13 +172,13 @@ def _feed(segment: Segment, output: Output, painter: Painter) -> _Feed:
             return _Feed(_every_picture(segment, painter), raw_input(output), [])
 
 
-def _each_once(segment: Segment, painter: Painter) -> Iterator[memoryview]:
+def _each_once(segment: Segment, painter: FrameRenderer) -> Iterator[memoryview]:
     for part in segment.parts:
         if isinstance(part, Stay):
             yield from painter.picture(part.shown).chunks()
 
 
-def _every_picture(segment: Segment, painter: Painter) -> Iterator[memoryview]:
+def _every_picture(segment: Segment, painter: FrameRenderer) -> Iterator[memoryview]:
     for part in segment.parts:
         if isinstance(part, Crossing):
             yield from _mixes(part, painter)
@@ -189,7 +191,7 @@ def _every_picture(segment: Segment, painter: Painter) -> Iterator[memoryview]:
                 yield from painter.picture(part.shown, video_frame).chunks()
 
 
-def _mixes(crossing: Crossing, painter: Painter) -> Iterator[memoryview]:
+def _mixes(crossing: Crossing, painter: FrameRenderer) -> Iterator[memoryview]:
     for video_frame in range(crossing.length):
         leaving = painter.picture(crossing.leaving, video_frame)
         coming = painter.picture(crossing.coming, video_frame)
@@ -197,13 +199,13 @@ def _mixes(crossing: Crossing, painter: Painter) -> Iterator[memoryview]:
         yield from mixed(crossing.type, leaving, coming, float(progress)).chunks()
 
 
-def _pairs(crossing: Crossing, painter: Painter) -> Iterator[memoryview]:
+def _pairs(crossing: Crossing, painter: FrameRenderer) -> Iterator[memoryview]:
     for video_frame in range(crossing.length):
         leaving = painter.picture(crossing.leaving, video_frame)
         yield from stacked(leaving, painter.picture(crossing.coming, video_frame))
 
 
-def _keys(morph: Morph, painter: Painter) -> Iterator[memoryview]:
+def _keys(morph: Morph, painter: FrameRenderer) -> Iterator[memoryview]:
     for shown in morph.shown:
         yield from painter.picture(shown).chunks()
 
@@ -214,7 +216,7 @@ async def _encoder(
     told: list[tuple[int, str | None]],
     encoding: list[str],
     *,
-    craft: Craft,
+    craft: EncodeContext,
     folder: Path,
     stdout: int = DEVNULL,
 ) -> AsyncIterator[StreamReader | None]:

@@ -11,7 +11,7 @@ from PIL import Image, ImageSequence
 
 from pipelines.common.errors import FilmError
 from pipelines.common.geometry import Size
-from pipelines.common.imaging import DAMAGE
+from pipelines.common.imaging import DECODE_ERRORS
 from pipelines.film.ffmpeg import file_url, running_ffmpeg
 
 
@@ -117,7 +117,7 @@ def read_animation(path: Path, *, fps: Fraction, name: Path) -> Film:
             for picture in ImageSequence.Iterator(animation):
                 picture.load()
                 shown_ms += int(picture.info.get("duration", 0))
-    except DAMAGE as exc:
+    except DECODE_ERRORS as exc:
         raise FilmError(f"{name}: cannot be read back: {exc}; render again") from exc
     video_frames = round(shown_ms * fps / 1000)
     return Film(name, video_frames, video_frames / fps, size, fps)

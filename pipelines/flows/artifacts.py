@@ -17,9 +17,9 @@ from prefect.artifacts import (
 )
 from prefect.exceptions import PrefectException
 
-from pipelines.common.formatting import plain
+from pipelines.common.formatting import format_amounts, format_decimal
 from pipelines.run.progress import Progress
-from pipelines.run.result import RunSummary
+from pipelines.run.result import RunResult
 from pipelines.storyboard.plan import FrameSpec, Plan
 from pipelines.takes.models import Take
 
@@ -50,16 +50,14 @@ async def publishing_progress(progress: Progress) -> AsyncIterator[None]:
         await _update(artifact, progress)
 
 
-async def publish_account(summary: RunSummary, *, reason: str | None) -> None:
+async def publish_account(summary: RunResult, *, reason: str | None) -> None:
     """Show the run's account as a table in Markdown."""
     simulated = " (simulated)" if summary.simulated else ""
     lines = {
         "State": summary.state,
         "Frames": f"{summary.frames}: {summary.generated} bought, {summary.reused} reused, {summary.failed} failed",
         "Requests": str(summary.requests),
-        f"Cost{simulated}": (
-            f"{plain(summary.cost_usd)} USD, {plain(summary.cost_thb)} THB, {plain(summary.neurons)} neurons"
-        ),
+        f"Cost{simulated}": format_amounts(summary.cost_usd, summary.cost_thb, summary.neurons),
         "Film": f"`{summary.video}`, {summary.video_seconds:.1f} s" if summary.video else "none",
         "Ledger": f"`{summary.ledger}`",
         **({"Report": f"`{summary.report}`"} if summary.report else {}),
@@ -97,7 +95,7 @@ def _row(spec: FrameSpec, take: Take | None, requests: Mapping[str, int]) -> dic
         "take": str(take.spec.take) if take else "",
         "file": take.path.name if take else "missing",
         "attempts": str(requests.get(take.spec.request_key if take else spec.request_key, 0)),
-        "cost_usd": plain(take.cost_usd) if take and take.cost_usd is not None else "",
+        "cost_usd": format_decimal(take.cost_usd) if take and take.cost_usd is not None else "",
     }
 
 

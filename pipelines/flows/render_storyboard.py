@@ -13,15 +13,15 @@ from pipelines.common.settings import load_settings
 from pipelines.film.assembler import require_encoder
 from pipelines.film.sound import require_sounds
 from pipelines.flows.artifacts import publish_account, publish_frames, publishing_progress
-from pipelines.flows.tasks import FrameNotBoughtError, buy_frame
+from pipelines.flows.tasks import TakeFailedError, generate_take
 from pipelines.ledger.queries import requests_by_take
-from pipelines.run.context import Session, open_session
-from pipelines.run.pipeline import carry_out, effective_budgets, start_progress, summary_of
-from pipelines.run.result import RunRecord, RunSummary
-from pipelines.run.worker import FrameBuyer, FrameOutcome
+from pipelines.run.context import RunContext, open_run
+from pipelines.run.pipeline import effective_budgets, run_pipeline, start_progress, summary_of
+from pipelines.run.result import RunRecord, RunResult
+from pipelines.run.worker import TakeGenerator, TakeOutcome
 from pipelines.storyboard.loader import load_storyboard
 from pipelines.storyboard.plan import FrameSpec, plan_frames
-from pipelines.storyboard.selection import select_more
+from pipelines.storyboard.selection import select_extra_takes
 
 
 @flow(name="render-storyboard", flow_run_name="{storyboard}", retries=0, persist_result=False)
@@ -37,7 +37,7 @@ async def render_storyboard(
     reroll: str | None = None,
     takes: int = 1,
     prompt: str | None = None,
-) -> "RunSummary | State[RunSummary]":
+) -> "RunResult | State[RunResult]":
     """Render a storyboard: buy what is missing, cut the film, write the ledger.
 
     Args:
@@ -64,36 +64,36 @@ async def render_storyboard(
         require_encoder(wanted.codec)
     await require_sounds(board)
     plan = plan_frames(board, model=settings.effective_model)
-    more = select_more(plan, reroll, count=takes, prompt=prompt) if reroll is not None else None
+    more = select_extra_takes(plan, reroll, count=takes, prompt=prompt) if reroll is not None else None
     budgets = effective_budgets(board, settings)
     record = RunRecord()
     progress = start_progress(plan, settings, budgets)
 
     try:
-        async with open_session(plan, settings, budgets=budgets, progress=progress) as session:
+        async with open_run(plan, settings, budgets=budgets, progress=progress) as session:
             async with _published(session, record):
-                await carry_out(session, record, _buy_as_task, more=more, otio=otio)
+                await run_pipeline(session, record, _buy_as_task, more=more, otio=otio)
             return await summary_of(session, record)
     except InterruptedRunError as error:
         # An exception would say Failed, which Ctrl-C and a cancellation are not.
         return Cancelled(message=str(error))
 
 
-async def _buy_as_task(buyer: FrameBuyer, spec: FrameSpec) -> FrameOutcome:
+async def _buy_as_task(buyer: TakeGenerator, spec: FrameSpec) -> TakeOutcome:
     try:
-        return await buy_frame(spec.label, spec, buyer)
-    except FrameNotBoughtError as error:
+        return await generate_take(spec.label, spec, buyer)
+    except TakeFailedError as error:
         return error.outcome
 
 
 @contextlib.asynccontextmanager
-async def _published(session: Session, record: RunRecord) -> AsyncIterator[None]:
+async def _published(session: RunContext, record: RunRecord) -> AsyncIterator[None]:
     """Show the run's progress on Prefect's page while it goes on, and what it came to however it ends."""
     try:
         async with publishing_progress(session.progress):
             yield
     finally:
-        takes = record.takes or await session.find_takes()
+        takes = record.takes or await session.take_inventory()
         requests = await session.desk(requests_by_take, session.desk.books, session.plan.storyboard)
         await publish_frames(session.plan, {take.spec.number: take for take in takes.shown}, requests)
         await publish_account(await summary_of(session, record), reason=str(record.error) if record.error else None)

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from sqlalchemy import select
 
-from pipelines.ledger.database import Books
+from pipelines.ledger.database import LedgerDatabase
 from pipelines.ledger.models import AttemptStatus
 from pipelines.ledger.schema import attempts, runs
 
@@ -39,7 +39,7 @@ class PastAttempt:
     latency_s: float | None
 
 
-def attempts_of(books: Books, storyboard: str) -> list[PastAttempt]:
+def attempt_history(books: LedgerDatabase, storyboard: str) -> list[PastAttempt]:
     """Return every attempt ever made for a storyboard, oldest first."""
     columns = [attempts.c[name] for name in _COLUMNS]
     query = select(*columns).where(attempts.c.storyboard == storyboard).order_by(attempts.c.attempt_id)
@@ -61,7 +61,7 @@ def attempts_of(books: Books, storyboard: str) -> list[PastAttempt]:
         ]
 
 
-def budget_of_run(books: Books, run_id: str) -> Decimal | None:
+def budget_of_run(books: LedgerDatabase, run_id: str) -> Decimal | None:
     """Return the hard cap that a run had in US dollars, if it had one."""
     with books.reading() as connection:
         return connection.scalar(select(runs.c.budget_usd).where(runs.c.run_id == run_id))

@@ -9,7 +9,7 @@ from pathlib import Path
 import sqlalchemy
 from sqlalchemy import Connection, Engine, event, insert, select, update
 
-from pipelines.common.errors import BooksAwayError, BooksError, CommitUnknownError, StorageError, UsageError
+from pipelines.common.errors import CommitUnknownError, DatabaseAwayError, LedgerError, StorageError, UsageError
 from pipelines.ledger.migrations import migrate
 from pipelines.ledger.schema import SCHEMA_VERSION, meta, metadata
 
@@ -24,7 +24,7 @@ _SERVER_BOUNDS = {
 _PREPARING = 8_273_105
 
 
-class Books:
+class LedgerDatabase:
     """An open database. Safe to use from several threads and processes at once.
 
     Args:
@@ -34,7 +34,7 @@ class Books:
         read_only: open them for `reading` alone: nothing is written, made or brought up to date, no lock is taken.
 
     Raises:
-        BooksError: the database cannot be opened, or was written by a newer storyreel; with `read_only` also where
+        LedgerError: the database cannot be opened, or was written by a newer storyreel; with `read_only` also where
             it holds no books, or those of an older storyreel.
     """
 
@@ -53,7 +53,7 @@ class Books:
         """Close every connection."""
         self._engine.dispose()
 
-    def __enter__(self) -> "Books":
+    def __enter__(self) -> "LedgerDatabase":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -64,7 +64,7 @@ class Books:
         """Yield a connection in a write transaction: committed on a clean exit, else rolled back.
 
         Raises:
-            BooksAwayError: the database server went away; nothing of the transaction was written.
+            DatabaseAwayError: the database server went away; nothing of the transaction was written.
             CommitUnknownError: it went away at the very end; perhaps the transaction was written, perhaps not.
             StorageError: the database refused; nothing of the transaction was written.
         """
@@ -77,7 +77,7 @@ class Books:
         except sqlalchemy.exc.DBAPIError as exc:
             kind = StorageError
             if self._is_away(exc):
-                kind = CommitUnknownError if committing else BooksAwayError
+                kind = CommitUnknownError if committing else DatabaseAwayError
             raise kind(f"the books cannot be written: {_words(exc.orig)}; what was bought is kept") from exc
 
     def _is_away(self, exc: sqlalchemy.exc.DBAPIError) -> bool:
@@ -107,24 +107,24 @@ class Books:
         return int(connection.scalar(select(now * 1_000_000)))  # type: ignore[arg-type]
 
 
-def books_exist(url: str) -> bool:
+def ledger_exists(url: str) -> bool:
     """Say whether opening `url` would find books; for SQLite, without making the file.
 
     Raises:
-        BooksError: `url` is none.
+        LedgerError: `url` is none.
     """
     with _books_errors(url):
         parsed = sqlalchemy.make_url(url)
     return parsed.get_backend_name() != "sqlite" or (parsed.database is not None and Path(parsed.database).is_file())
 
 
-def existing_books(url: str, *, output: Path) -> str:
+def require_ledger(url: str, *, output: Path) -> str:
     """Return the address of books that are there.
 
     Raises:
         UsageError: there are none yet.
     """
-    if not books_exist(url):
+    if not ledger_exists(url):
         raise UsageError(f"{output}: no books here yet; render a storyboard first, or choose its --output")
     return url
 
@@ -209,11 +209,11 @@ def _prepare(connection: Connection, url: str) -> None:
 
 def _require_current(connection: Connection, url: str) -> None:
     if not sqlalchemy.inspect(connection).has_table(meta.name):
-        raise BooksError(f"{_without_password(url)}: holds no books yet; render a storyboard first")
+        raise LedgerError(f"{_without_password(url)}: holds no books yet; render a storyboard first")
     version = connection.scalar(select(meta.c.schema_version)) or 0
     _refuse_newer(version, url)
     if version < SCHEMA_VERSION:
-        raise BooksError(
+        raise LedgerError(
             f"{_without_password(url)}: the books have schema version {version}, this storyreel reads "
             f"{SCHEMA_VERSION}: any command that writes, like `storyreel ledger`, brings them up to date"
         )
@@ -221,7 +221,7 @@ def _require_current(connection: Connection, url: str) -> None:
 
 def _refuse_newer(version: int, url: str) -> None:
     if version > SCHEMA_VERSION:
-        raise BooksError(
+        raise LedgerError(
             f"{_without_password(url)}: the books have schema version {version}, this storyreel knows "
             f"{SCHEMA_VERSION}: upgrade storyreel"
         )
@@ -234,7 +234,7 @@ def _books_errors(url: str) -> Iterator[None]:
     except (sqlalchemy.exc.SQLAlchemyError, OSError, ImportError, ValueError, StorageError) as exc:
         # The driver's own words; SQLAlchemy's would add the statement and a link.
         reason = getattr(exc.__cause__ or exc, "orig", None) or exc
-        raise BooksError(
+        raise LedgerError(
             f"{_without_password(url)}: the books cannot be opened: {_words(reason)}; check the output folder "
             "and STORYREEL_DATABASE_URL"
         ) from exc

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
-from pipelines.common.errors import BooksAwayError, CommitUnknownError
-from pipelines.ledger.database import Books
+from pipelines.common.errors import CommitUnknownError, DatabaseAwayError
+from pipelines.ledger.database import LedgerDatabase
 
 _AGAIN_AFTER_S = 1.0
 _TIMES_AGAIN = 30
@@ -17,10 +17,10 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class BooksDesk:
+class LedgerExecutor:
     """Runs the books' blocking transactions in one thread, in order, out of the event loop's way."""
 
-    def __init__(self, books: Books, *, pause: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+    def __init__(self, books: LedgerDatabase, *, pause: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         self.books = books
         self._pause = pause
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="books")
@@ -29,7 +29,7 @@ class BooksDesk:
         """Run `write` to its end, even if the caller is cancelled meanwhile; again while the database server is away.
 
         Raises:
-            BooksAwayError: the server stayed away for about half a minute.
+            DatabaseAwayError: the server stayed away for about half a minute.
             CommitUnknownError: it went away as it should have committed.
         """
         for _ in range(_TIMES_AGAIN):
@@ -37,7 +37,7 @@ class BooksDesk:
                 return await self._run(write, *args, **kwargs)
             except CommitUnknownError:
                 raise
-            except BooksAwayError:
+            except DatabaseAwayError:
                 await self._pause(_AGAIN_AFTER_S)
         return await self._run(write, *args, **kwargs)
 
@@ -45,7 +45,7 @@ class BooksDesk:
         """Run `write`, which changes nothing if it is done twice, until it is known to be committed.
 
         Raises:
-            BooksAwayError: the server stayed away for about half a minute.
+            DatabaseAwayError: the server stayed away for about half a minute.
         """
         for _ in range(_TIMES_AGAIN):
             with contextlib.suppress(CommitUnknownError):

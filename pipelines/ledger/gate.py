@@ -29,8 +29,8 @@ from sqlalchemy import (
 )
 
 from pipelines.ledger.budgets import charge, reserve
-from pipelines.ledger.database import Books
-from pipelines.ledger.models import Admission, Admitted, AlreadyKept, HeldElsewhere, Order, Run
+from pipelines.ledger.database import LedgerDatabase
+from pipelines.ledger.models import Admission, AlreadyKept, AttemptRequest, HeldElsewhere, Permit, Run
 from pipelines.ledger.runs import is_alive
 from pipelines.ledger.schema import FULL_PACE, Upsert, attempts, gates, leases
 
@@ -71,12 +71,12 @@ _ENTER = insert(attempts).returning(attempts.c.attempt_id)
 class Gate:
     """Admits the attempts of one run to its endpoint, `rate_limit` a minute for all runs on these books together."""
 
-    def __init__(self, books: Books, run: Run, *, rate_limit: int) -> None:
+    def __init__(self, books: LedgerDatabase, run: Run, *, rate_limit: int) -> None:
         self._books = books
         self._run = run
         self._interval_us = _MINUTE_US / (rate_limit * PACE)
 
-    def admit(self, order: Order) -> Admission:
+    def admit(self, order: AttemptRequest) -> Admission:
         """Enter `order` in the books as sent, or say why it must not be."""
         request_key = order.spec.request_key
         with self._books.transaction() as connection:
@@ -90,7 +90,7 @@ class Gate:
             self._book(connection, {**gate, "tat": send_at + interval})
             attempt_id = self._enter(connection, order, send_at=send_at)
             self._claim(connection, request_key, attempt_id)
-        return Admitted(attempt_id, send_at, (send_at - gate["booked_at"]) / 1_000_000, gate["pace"] / FULL_PACE)
+        return Permit(attempt_id, send_at, (send_at - gate["booked_at"]) / 1_000_000, gate["pace"] / FULL_PACE)
 
     def slow_down(self, *, sent_at: int, cool_down_s: float = 0) -> None:
         """Lower everyone's pace after the endpoint said that an attempt sent at `sent_at` was too much.
@@ -107,7 +107,7 @@ class Gate:
                 gate["slowed_at"] = now
             self._book(connection, gate)
 
-    def withdraw(self, admitted: Admitted) -> None:
+    def withdraw(self, admitted: Permit) -> None:
         """Strike out an attempt that was admitted and never sent; nothing was asked, so nothing is owed."""
         entry = attempts.c.attempt_id == admitted.attempt_id
         with self._books.transaction() as connection:
@@ -164,7 +164,7 @@ class Gate:
         ours = {"request_key": request_key, "run_id": self._run.run_id, "attempt_id": attempt_id}
         connection.execute(_CLAIM.for_use_on(connection), ours)
 
-    def _enter(self, connection: Connection, order: Order, *, send_at: int) -> int:
+    def _enter(self, connection: Connection, order: AttemptRequest, *, send_at: int) -> int:
         spec = order.spec
         entered = connection.execute(
             _ENTER,
@@ -197,7 +197,7 @@ def raise_pace(connection: Connection, endpoint: str) -> None:
     connection.execute(update(gates).where(lowered).values(pace=case((raised > FULL_PACE, FULL_PACE), else_=raised)))
 
 
-def pace_of(books: Books, endpoint: str) -> float:
+def pace_of(books: LedgerDatabase, endpoint: str) -> float:
     """Return the share of the rate limit that is aimed at for an endpoint now, from 0 to 1."""
     with books.reading() as connection:
         return current_pace(connection, endpoint)

@@ -34,7 +34,7 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class RunCounters:
     """How far a run has come, as it says itself; None where it has said nothing yet.
 
     Attributes:
@@ -85,7 +85,7 @@ class Flow:
 
 
 @dataclass(frozen=True, slots=True)
-class RunEntry:
+class RunSnapshot:
     """A run as its entry and its attempts tell it; times in microseconds since 1970.
 
     Attributes:
@@ -111,7 +111,7 @@ class RunEntry:
     started_at: int
     seen_at: int
     finished_at: int | None
-    standing: Standing
+    standing: RunCounters
     requests: int
     open: int
     cost_usd: Decimal
@@ -120,7 +120,7 @@ class RunEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class AttemptRequest:
     """An attempt that wants to be admitted: this prompt for this frame, for the `number`th time, from 1."""
 
     spec: FrameSpec
@@ -134,7 +134,7 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class Admitted:
+class Permit:
     """The attempt stands in the books and may be sent at `send_at`, in microseconds since 1970.
 
     Attributes:
@@ -168,7 +168,7 @@ class OverBudget:
     committed_usd: Decimal
 
 
-Admission = Admitted | AlreadyKept | HeldElsewhere | OverBudget
+Admission = Permit | AlreadyKept | HeldElsewhere | OverBudget
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +181,7 @@ class Billed:
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class Outcome:
     """How an attempt ended that left no take.
 
     Attributes:
@@ -239,7 +239,7 @@ class KeptTake:
 
 
 @dataclass(frozen=True, slots=True)
-class AskedTake:
+class RequestedTake:
     """A take that was asked for besides a frame's first.
 
     Attributes:
@@ -271,7 +271,7 @@ class OpenAttempt:
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class Totals:
     """What some attempts came to.
 
     Attributes:

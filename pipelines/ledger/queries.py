@@ -13,11 +13,11 @@ from sqlalchemy import ColumnElement, RowMapping, func, select
 
 from pipelines.common.budgets import BudgetScope
 from pipelines.common.files import write_atomic
-from pipelines.common.formatting import plain
+from pipelines.common.formatting import format_decimal
 from pipelines.endpoints.prices import PRICE_LIST, Price
 from pipelines.ledger.budgets import room
-from pipelines.ledger.database import Books
-from pipelines.ledger.models import Account, AttemptStatus, KeptTake, Run
+from pipelines.ledger.database import LedgerDatabase
+from pipelines.ledger.models import AttemptStatus, KeptTake, Run, Totals
 from pipelines.ledger.schema import attempts, corrections
 
 COLUMNS = (
@@ -32,7 +32,7 @@ _KEYS_A_QUERY = 500
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
-def kept_takes(books: Books, request_keys: Iterable[str]) -> list[KeptTake]:
+def kept_takes(books: LedgerDatabase, request_keys: Iterable[str]) -> list[KeptTake]:
     """Return every take that the books say is kept for these requests, oldest first."""
     takes: list[KeptTake] = []
     keys = iter(request_keys)
@@ -44,46 +44,46 @@ def kept_takes(books: Books, request_keys: Iterable[str]) -> list[KeptTake]:
     return takes
 
 
-def run_account(books: Books, run_id: str) -> Account:
+def run_totals(books: LedgerDatabase, run_id: str) -> Totals:
     """Add up one run."""
     return _add_up(_rows(books, attempts.c.run_id == run_id))
 
 
-def storyboard_account(books: Books, storyboard: str, *, simulated: bool) -> Account:
+def storyboard_totals(books: LedgerDatabase, storyboard: str, *, simulated: bool) -> Totals:
     """Add up everything ever asked for a storyboard; simulated costs and real ones are never added together."""
     return _add_up(_rows(books, (attempts.c.storyboard == storyboard) & (attempts.c.simulated == simulated)))
 
 
-def requests_by_take(books: Books, storyboard: str) -> dict[str, int]:
+def requests_by_take(books: LedgerDatabase, storyboard: str) -> dict[str, int]:
     """Return how many attempts were ever made for each take of a storyboard, by its request key."""
     counted = select(attempts.c.request_key, func.count().label("made")).where(attempts.c.storyboard == storyboard)
     with books.reading() as connection:
         return {row.request_key: row.made for row in connection.execute(counted.group_by(attempts.c.request_key))}
 
 
-def endpoints_of(books: Books, storyboard: str) -> list[str]:
+def endpoints_of(books: LedgerDatabase, storyboard: str) -> list[str]:
     """Return the endpoints that a storyboard's attempts were sent to."""
     asked = select(attempts.c.endpoint).where(attempts.c.storyboard == storyboard).distinct()
     with books.reading() as connection:
         return sorted(connection.scalars(asked))
 
 
-def budget_room(books: Books, run: Run) -> dict[BudgetScope, Decimal]:
+def remaining_budgets(books: LedgerDatabase, run: Run) -> dict[BudgetScope, Decimal]:
     """Return what is left now of each budget that `run` has, in US dollars."""
     with books.reading() as connection:
         return room(connection, run, now=books.now(connection))
 
 
-def write_csv(books: Books, storyboard: str, path: Path) -> None:
+def write_ledger_csv(books: LedgerDatabase, storyboard: str, path: Path) -> None:
     """Write the ledger of a storyboard, one row an attempt, whole or not at all.
 
     Raises:
         StorageError: the file could not be written.
     """
-    write_atomic(path, csv_text(books, storyboard).encode())
+    write_atomic(path, ledger_csv(books, storyboard).encode())
 
 
-def csv_text(books: Books, storyboard: str) -> str:
+def ledger_csv(books: LedgerDatabase, storyboard: str) -> str:
     """Return the ledger of a storyboard as CSV, one row an attempt, oldest first."""
     text = io.StringIO(newline="")
     # CRLF, as RFC 4180 has it: before 3.13 the writer quotes a cell's CR only if it is part of the line's end.
@@ -95,12 +95,12 @@ def csv_text(books: Books, storyboard: str) -> str:
     return text.getvalue()
 
 
-def _rows(books: Books, which: ColumnElement[bool]) -> Sequence[RowMapping]:
+def _rows(books: LedgerDatabase, which: ColumnElement[bool]) -> Sequence[RowMapping]:
     with books.reading() as connection:
         return connection.execute(select(attempts).where(which).order_by(attempts.c.attempt_id)).mappings().all()
 
 
-def _corrections(books: Books, storyboard: str) -> dict[int, RowMapping]:
+def _corrections(books: LedgerDatabase, storyboard: str) -> dict[int, RowMapping]:
     """Return the last correction of each attempt that was settled by hand."""
     query = (
         select(corrections)
@@ -112,7 +112,7 @@ def _corrections(books: Books, storyboard: str) -> dict[int, RowMapping]:
         return {row["attempt_id"]: row for row in connection.execute(query).mappings()}
 
 
-def _add_up(rows: Iterable[RowMapping]) -> Account:
+def _add_up(rows: Iterable[RowMapping]) -> Totals:
     by_status: Counter[AttemptStatus] = Counter()
     cost, uncertain_usd = Price(), Decimal(0)
     for row in rows:
@@ -121,7 +121,7 @@ def _add_up(rows: Iterable[RowMapping]) -> Account:
             uncertain_usd += row["reserved_usd"]
         else:
             cost += Price(row["cost_usd"], PRICE_LIST.thb(row["cost_usd"]), row["neurons"] or Decimal(0))
-    return Account(by_status.total(), dict(by_status), cost, uncertain_usd)
+    return Totals(by_status.total(), dict(by_status), cost, uncertain_usd)
 
 
 def _status(row: RowMapping) -> AttemptStatus:
@@ -163,7 +163,7 @@ def _cell(value: object) -> str:
         case None:
             return ""
         case Decimal():
-            return plain(value)
+            return format_decimal(value)
         case str() if value.startswith(_FORMULA_STARTS):
             # A leading apostrophe makes a spreadsheet show the text instead of running it (OWASP, CSV injection).
             return f"'{value}"

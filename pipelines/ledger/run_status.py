@@ -6,16 +6,16 @@ from decimal import Decimal
 from sqlalchemy import ColumnElement, Connection, RowMapping, case, func, select
 
 from pipelines.common.budgets import Budgets
-from pipelines.ledger.database import Books
+from pipelines.ledger.database import LedgerDatabase
 from pipelines.ledger.gate import current_pace
-from pipelines.ledger.models import Flow, Run, RunEntry, RunState, Standing
-from pipelines.ledger.runs import ALIVE_S, entry_lives, this_host
+from pipelines.ledger.models import Flow, Run, RunCounters, RunSnapshot, RunState
+from pipelines.ledger.runs import ALIVE_S, is_run_alive, this_host
 from pipelines.ledger.schema import attempts, runs
 
 _MINUTE_US = 60_000_000
 
 
-def watched_runs(books: Books, storyboard: str) -> tuple[list[RunEntry], int]:
+def current_runs(books: LedgerDatabase, storyboard: str) -> tuple[list[RunSnapshot], int]:
     """Return the runs of a storyboard that matter now, oldest first, and what the time is for them.
 
     They are those that live, those that died and left attempts open, and the last one in any case.
@@ -37,13 +37,13 @@ def _candidates(connection: Connection, storyboard: str) -> list[RowMapping]:
     return list(reversed([*last, *(row for row in unfinished if row not in last)]))
 
 
-def _matters(entry: RunEntry) -> bool:
+def _matters(entry: RunSnapshot) -> bool:
     return entry.state in (RunState.RUNNING, RunState.RUNNING_ELSEWHERE) or (
         entry.state is RunState.DIED and entry.open > 0
     )
 
 
-def _entry(connection: Connection, row: RowMapping, *, now: int) -> RunEntry:
+def _entry(connection: Connection, row: RowMapping, *, now: int) -> RunSnapshot:
     ours = (attempts.c.storyboard == row["storyboard"]) & (attempts.c.run_id == row["run_id"])
     unknown = attempts.c.cost_usd.is_(None)
     requests, still_open, kept, cost_usd, uncertain_usd = connection.execute(
@@ -55,7 +55,7 @@ def _entry(connection: Connection, row: RowMapping, *, now: int) -> RunEntry:
             func.sum(case((unknown, attempts.c.reserved_usd))),
         ).where(ours)
     ).one()
-    return RunEntry(
+    return RunSnapshot(
         run=_run(row),
         state=_state(row, now=now),
         host=row["host"],
@@ -73,8 +73,8 @@ def _entry(connection: Connection, row: RowMapping, *, now: int) -> RunEntry:
     )
 
 
-def _standing(row: RowMapping, *, kept: int) -> Standing:
-    said = Standing(**{name: row[name] for name in Standing.__dataclass_fields__})
+def _standing(row: RowMapping, *, kept: int) -> RunCounters:
+    said = RunCounters(**{name: row[name] for name in RunCounters.__dataclass_fields__})
     # A take may have been kept since it said so, or out of what it left open.
     return said if said.bought is None else replace(said, bought=max(said.bought, kept))
 
@@ -104,6 +104,6 @@ def _run(row: RowMapping) -> Run:
 def _state(row: RowMapping, *, now: int) -> RunState:
     if row["state"] is not None:
         return RunState(row["state"])
-    if not entry_lives(row, now=now):
+    if not is_run_alive(row, now=now):
         return RunState.DIED
     return RunState.RUNNING if row["host"] == this_host() else RunState.RUNNING_ELSEWHERE

@@ -10,8 +10,8 @@ from pathlib import Path
 import psutil
 from sqlalchemy import Connection, RowMapping, delete, insert, select, update
 
-from pipelines.ledger.database import Books
-from pipelines.ledger.models import OpenAttempt, Run, Standing
+from pipelines.ledger.database import LedgerDatabase
+from pipelines.ledger.models import OpenAttempt, Run, RunCounters
 from pipelines.ledger.schema import attempts, leases, runs
 
 HEARTBEAT_S = 2
@@ -19,7 +19,7 @@ HEARTBEAT_S = 2
 ALIVE_S = 60
 
 
-def start_run(books: Books, run: Run) -> None:
+def start_run(books: LedgerDatabase, run: Run) -> None:
     """Enter a run of this process; it counts as alive while the process lives, elsewhere while it beats."""
     process = psutil.Process()
     with books.transaction() as connection:
@@ -41,7 +41,7 @@ def start_run(books: Books, run: Run) -> None:
         )
 
 
-def beat(books: Books, run_id: str, standing: Standing | None = None) -> None:
+def record_heartbeat(books: LedgerDatabase, run_id: str, standing: RunCounters | None = None) -> None:
     """Say that the run is alive, and how far it has come."""
     with books.transaction() as connection:
         alive_until = books.now(connection) + ALIVE_S * 1_000_000
@@ -49,7 +49,7 @@ def beat(books: Books, run_id: str, standing: Standing | None = None) -> None:
         connection.execute(update(runs).where(runs.c.run_id == run_id).values(said))
 
 
-def finish_run(books: Books, run_id: str, *, state: str, standing: Standing | None = None) -> None:
+def finish_run(books: LedgerDatabase, run_id: str, *, state: str, standing: RunCounters | None = None) -> None:
     """Close the run and let go of every take it was still buying."""
     with books.transaction() as connection:
         connection.execute(delete(leases).where(leases.c.run_id == run_id))
@@ -60,10 +60,10 @@ def finish_run(books: Books, run_id: str, *, state: str, standing: Standing | No
 def is_alive(connection: Connection, run_id: str, *, now: int) -> bool:
     """Say whether a run may still be sending."""
     row = connection.execute(select(runs).where(runs.c.run_id == run_id)).mappings().first()
-    return row is not None and entry_lives(row, now=now)
+    return row is not None and is_run_alive(row, now=now)
 
 
-def entry_lives(row: RowMapping, *, now: int) -> bool:
+def is_run_alive(row: RowMapping, *, now: int) -> bool:
     """Say whether the run of this entry may still be sending.
 
     On this machine its process is asked, so that a killed run is known dead at once and a suspended one is not; of
@@ -76,14 +76,14 @@ def entry_lives(row: RowMapping, *, now: int) -> bool:
     return bool(row["alive_until"] > now)
 
 
-def storyboards_to_recover(books: Books) -> list[str]:
+def storyboards_to_recover(books: LedgerDatabase) -> list[str]:
     """Return the storyboards of which some attempt is open, by a dead run or a living one."""
     with books.reading() as connection:
         still_open = select(attempts.c.storyboard).where(attempts.c.status.is_(None)).distinct()
         return sorted(connection.scalars(still_open))
 
 
-def open_attempts(books: Books, storyboard: str) -> list[OpenAttempt]:
+def open_attempts(books: LedgerDatabase, storyboard: str) -> list[OpenAttempt]:
     """Return the attempts of a storyboard that runs left open which have ended or died, oldest first."""
     query = (
         select(attempts.c.attempt_id, attempts.c.run_id, attempts.c.request_key, leases.c.attempt_id.label("lease"))
@@ -102,7 +102,7 @@ def open_attempts(books: Books, storyboard: str) -> list[OpenAttempt]:
     ]
 
 
-def held_elsewhere(books: Books, request_keys: Collection[str], *, run_id: str) -> set[str]:
+def keys_held_elsewhere(books: LedgerDatabase, request_keys: Collection[str], *, run_id: str) -> set[str]:
     """Return those of `request_keys` that other live runs are buying."""
     with books.reading() as connection:
         now = books.now(connection)
@@ -120,7 +120,7 @@ def this_host() -> str:
     return f"{platform.node()} {boot_id.read_text().strip()} {processes.readlink()}"
 
 
-def _said(standing: Standing | None) -> dict[str, object]:
+def _said(standing: RunCounters | None) -> dict[str, object]:
     return asdict(standing) if standing else {}
 
 

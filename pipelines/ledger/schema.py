@@ -95,7 +95,7 @@ runs = Table(
     Column("started_at", Microseconds, nullable=False),
     Column("finished_at", Microseconds),
     Column("state", String(32)),
-    # How far it has come, as it said last; see `Standing`.
+    # How far it has come, as it said last; see `RunCounters`.
     Column("stage", String(64)),
     Column("frames", Integer),
     Column("reused", Integer),
@@ -182,7 +182,7 @@ corrections = Table(
     Index("corrections_by_attempt", "attempt_id"),
 )
 
-# Takes that frames have or were to have besides their first: a frame is known by the request key of its first take.
+# Takes that frames have or were to have besides their first; a frame is known by the request key of its first take.
 takes = Table(
     "takes",
     metadata,

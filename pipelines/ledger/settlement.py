@@ -11,15 +11,15 @@ from sqlalchemy import Connection, RowMapping, delete, insert, select, update
 
 from pipelines.common.errors import UsageError
 from pipelines.ledger.budgets import charge, charged_usd
-from pipelines.ledger.database import Books
+from pipelines.ledger.database import LedgerDatabase
 from pipelines.ledger.gate import raise_pace
-from pipelines.ledger.models import AttemptStatus, Billed, Correction, Ending, NewTake
+from pipelines.ledger.models import AttemptStatus, Billed, Correction, NewTake, Outcome
 from pipelines.ledger.schema import Usd, attempts, corrections, leases
 
 _MAX_ERROR_CHARS = 1000
 
 
-def settle_bill(books: Books, attempt_id: int, billed: Billed) -> None:
+def settle_bill(books: LedgerDatabase, attempt_id: int, billed: Billed) -> None:
     """Write down what a 200's headers say, before its body is read: from here on the money is accounted for."""
     bill = {"http_status": 200, "neurons": billed.neurons, "tiles": billed.tiles}
     with books.transaction() as connection:
@@ -29,7 +29,7 @@ def settle_bill(books: Books, attempt_id: int, billed: Billed) -> None:
         _write(connection, attempt_id, {**bill, **cost, "billed_at": books.now(connection)})
 
 
-def keep_take(books: Books, attempt_id: int, take: NewTake) -> None:
+def keep_take(books: LedgerDatabase, attempt_id: int, take: NewTake) -> None:
     """Close an attempt whose image is safe on disk, and let go of the lease on its take, unless another has it now."""
     kept = {
         "status": AttemptStatus.OK.value,
@@ -46,7 +46,7 @@ def keep_take(books: Books, attempt_id: int, take: NewTake) -> None:
         connection.execute(delete(leases).where(leases.c.attempt_id == attempt_id))
 
 
-def close_attempt(books: Books, attempt_id: int, ending: Ending) -> None:
+def close_attempt(books: LedgerDatabase, attempt_id: int, ending: Outcome) -> None:
     """Close an attempt that left no take."""
     closed: dict[str, Any] = {"status": ending.status.value, "error": ending.error[:_MAX_ERROR_CHARS]}
     if ending.http_status is not None:
@@ -56,14 +56,14 @@ def close_attempt(books: Books, attempt_id: int, ending: Ending) -> None:
         _write(connection, attempt_id, {**closed, **cost, "finished_at": books.now(connection)})
 
 
-def forget_takes(books: Books, attempt_ids: Iterable[int]) -> None:
+def forget_lost_takes(books: LedgerDatabase, attempt_ids: Iterable[int]) -> None:
     """Note that the files of kept takes are gone, so that their frames can be bought again; what they cost stays."""
     with books.transaction() as connection:
         for attempt_id in attempt_ids:
             _write(connection, attempt_id, {"file": None, "error": "the take's file is gone"})
 
 
-def correct_attempt(books: Books, attempt_id: int, correction: Correction, *, storyboard: str) -> None:
+def correct_attempt(books: LedgerDatabase, attempt_id: int, correction: Correction, *, storyboard: str) -> None:
     """Close an attempt of unknown outcome by hand: with what it cost, or with the word that nobody can find out.
 
     Raises:

@@ -6,8 +6,8 @@ from itertools import islice
 from sqlalchemy import Connection, select
 
 from pipelines.common.errors import UsageError
-from pipelines.ledger.database import Books
-from pipelines.ledger.models import AskedTake, Run
+from pipelines.ledger.database import LedgerDatabase
+from pipelines.ledger.models import RequestedTake, Run
 from pipelines.ledger.runs import is_alive
 from pipelines.ledger.schema import Upsert, picks, takes
 from pipelines.storyboard.plan import FrameSpec
@@ -30,13 +30,13 @@ _PICK = Upsert.of(
 )
 
 
-def asked_takes(books: Books, storyboard: str) -> list[AskedTake]:
+def requested_takes(books: LedgerDatabase, storyboard: str) -> list[RequestedTake]:
     """Return every take that was ever asked for besides first ones, whether it came or not."""
     with books.reading() as connection:
         return _asked(connection, storyboard)
 
 
-def note_takes(books: Books, run: Run, wanted: Sequence[tuple[FrameSpec, FrameSpec]]) -> None:
+def register_takes(books: LedgerDatabase, run: Run, wanted: Sequence[tuple[FrameSpec, FrameSpec]]) -> None:
     """Enter takes that the storyboard asks for, each with its frame: they stay the frame's when it asks no more."""
     if not wanted:
         return
@@ -45,8 +45,8 @@ def note_takes(books: Books, run: Run, wanted: Sequence[tuple[FrameSpec, FrameSp
         connection.execute(_ENTER.for_use_on(connection), entries)
 
 
-def ask_again(
-    books: Books,
+def request_more_takes(
+    books: LedgerDatabase,
     run: Run,
     frames: Sequence[FrameSpec],
     *,
@@ -84,14 +84,14 @@ def ask_again(
     return [take for asked in rounds for take in asked]
 
 
-def picks_of(books: Books, storyboard: str) -> dict[str, int]:
+def picked_takes(books: LedgerDatabase, storyboard: str) -> dict[str, int]:
     """Return the take that was picked for each frame that anybody picked one for, by the frame's key."""
     query = select(picks.c.frame_key, picks.c.take).where(picks.c.storyboard == storyboard)
     with books.reading() as connection:
         return {row.frame_key: row.take for row in connection.execute(query)}
 
 
-def pick_take(books: Books, storyboard: str, frame_key: str, take: int) -> None:
+def pick_take(books: LedgerDatabase, storyboard: str, frame_key: str, take: int) -> None:
     """Write down which take a frame shows from now on; the last one who picks is right."""
     with books.transaction() as connection:
         picked = {"storyboard": storyboard, "frame_key": frame_key, "take": take, "picked_at": books.now(connection)}
@@ -102,7 +102,7 @@ class _Numbers:
     """Which numbers of takes are free: those of no take that is kept, or that a living run is about to buy."""
 
     def __init__(
-        self, connection: Connection, now: int, asked: Iterable[AskedTake], run: Run, kept: Collection[str]
+        self, connection: Connection, now: int, asked: Iterable[RequestedTake], run: Run, kept: Collection[str]
     ) -> None:
         asked = list(asked)
         alive = {run_id for run_id in {take.run_id for take in asked} if is_alive(connection, run_id, now=now)}
@@ -123,9 +123,9 @@ class _Numbers:
                 yield take
 
 
-def _asked(connection: Connection, storyboard: str) -> list[AskedTake]:
+def _asked(connection: Connection, storyboard: str) -> list[RequestedTake]:
     rows = connection.execute(select(takes).where(takes.c.storyboard == storyboard).order_by(takes.c.take))
-    return [AskedTake(row.frame_key, row.take, row.request_key, row.prompt, row.run_id) for row in rows]
+    return [RequestedTake(row.frame_key, row.take, row.request_key, row.prompt, row.run_id) for row in rows]
 
 
 def _entry(run: Run, frame: FrameSpec, take: FrameSpec, *, prompt: str | None) -> dict[str, object]:

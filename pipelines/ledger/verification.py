@@ -9,16 +9,16 @@ from sqlalchemy import RowMapping, select
 
 from pipelines.common.budgets import BudgetScope
 from pipelines.common.files import hash_file
-from pipelines.common.formatting import plain
+from pipelines.common.formatting import format_decimal
 from pipelines.common.geometry import AspectRatio
 from pipelines.endpoints.prices import PRICE_LIST, tiles_of
 from pipelines.ledger.budgets import charged_usd, scopes_of
-from pipelines.ledger.database import Books
-from pipelines.ledger.queries import csv_text
+from pipelines.ledger.database import LedgerDatabase
+from pipelines.ledger.queries import ledger_csv
 from pipelines.ledger.schema import attempts, corrections, spending
 
 
-def verify_storyboard(books: Books, storyboard: str, *, folder: Path) -> list[str]:
+def verify_storyboard(books: LedgerDatabase, storyboard: str, *, folder: Path) -> list[str]:
     """Return every difference found, each naming its attempt or file; an empty list if all agrees.
 
     Args:
@@ -38,7 +38,7 @@ def verify_storyboard(books: Books, storyboard: str, *, folder: Path) -> list[st
     ]
 
 
-def unsettled_attempts(books: Books, storyboard: str) -> list[int]:
+def unsettled_attempts(books: LedgerDatabase, storyboard: str) -> list[int]:
     """Return the attempts of unknown outcome that nobody has settled by hand yet, oldest first."""
     settled = select(corrections.c.attempt_id)
     query = (
@@ -56,9 +56,9 @@ def _verify_price(row: RowMapping) -> Iterator[str]:
     size = AspectRatio(row["aspect_ratio"]).size
     price = PRICE_LIST.image(size, steps=row["steps"])
     if row["cost_usd"] not in (None, Decimal(0), price.usd):
-        yield f"{name}: cost {plain(row['cost_usd'])} USD, the price list says {plain(price.usd)}"
+        yield f"{name}: cost {format_decimal(row['cost_usd'])} USD, the price list says {format_decimal(price.usd)}"
     if row["neurons"] not in (None, price.neurons):
-        yield f"{name}: {plain(row['neurons'])} neurons, the price list says {plain(price.neurons)}"
+        yield f"{name}: {format_decimal(row['neurons'])} neurons, the price list says {format_decimal(price.neurons)}"
     if row["tiles"] not in (None, tiles_of(size)):
         yield f"{name}: {row['tiles']} tiles, the price list says {tiles_of(size)}"
 
@@ -87,7 +87,7 @@ def _verify_file(row: RowMapping, folder: Path) -> Iterator[str]:
         yield f"{name} is not the one that was bought: the sha-256 differs"
 
 
-def _verify_takes(books: Books, folder: Path) -> Iterator[str]:
+def _verify_takes(books: LedgerDatabase, folder: Path) -> Iterator[str]:
     """Look for takes that nobody bought; one that was bought for another storyboard may well serve this one too."""
     found = sorted(path for path in (folder / "takes").glob("[!.]*.*") if path.is_file())
     with books.reading() as connection:
@@ -97,7 +97,7 @@ def _verify_takes(books: Books, folder: Path) -> Iterator[str]:
             yield f"takes/{path.name}: no attempt has bought it"
 
 
-def _verify_sums(books: Books, rows: Sequence[RowMapping]) -> Iterator[str]:
+def _verify_sums(books: LedgerDatabase, rows: Sequence[RowMapping]) -> Iterator[str]:
     """Compare what the budgets of runs and of the storyboard go by with the attempts themselves."""
     sums: defaultdict[str, Decimal] = defaultdict(Decimal)
     last: dict[str, int] = {}
@@ -111,14 +111,14 @@ def _verify_sums(books: Books, rows: Sequence[RowMapping]) -> Iterator[str]:
     for scope, total in sums.items():
         if committed.get(scope, 0) != total:
             yield (
-                f"attempt {last[scope]} and those before it come to {plain(total)} USD, "
-                f"the books' sum for {scope} is {plain(committed.get(scope, Decimal(0)))}"
+                f"attempt {last[scope]} and those before it come to {format_decimal(total)} USD, "
+                f"the books' sum for {scope} is {format_decimal(committed.get(scope, Decimal(0)))}"
             )
 
 
-def _verify_csv(books: Books, storyboard: str, folder: Path) -> Iterator[str]:
+def _verify_csv(books: LedgerDatabase, storyboard: str, folder: Path) -> Iterator[str]:
     path = folder / "ledger.csv"
     if not path.is_file():
         yield f"{path}: is gone; render again, or write it with --csv"
-    elif path.read_bytes() != csv_text(books, storyboard).encode():
+    elif path.read_bytes() != ledger_csv(books, storyboard).encode():
         yield f"{path}: is not what the books say; render again, or write it with --csv"

@@ -19,26 +19,26 @@ from urllib.parse import quote, unquote
 from pipelines.common.files import atomic_path
 from pipelines.common.settings import Settings
 from pipelines.film.outputs import film_path
-from pipelines.ledger.attempt_history import PastAttempt, attempts_of, budget_of_run
-from pipelines.ledger.database import Books
+from pipelines.ledger.attempt_history import PastAttempt, attempt_history, budget_of_run
+from pipelines.ledger.database import LedgerDatabase
 from pipelines.ledger.models import AttemptStatus
-from pipelines.ledger.queries import storyboard_account
+from pipelines.ledger.queries import storyboard_totals
 from pipelines.report.contact_sheet import SheetFrame, SheetScene, contact_sheets, write_contact_sheet
 from pipelines.report.models import (
-    AccountShown,
-    AttemptShown,
-    FilmShown,
-    FrameShown,
-    PageShown,
-    RunShown,
-    SceneShown,
-    TakeShown,
+    AttemptView,
+    CostView,
+    FilmView,
+    FrameView,
+    PageView,
+    RunView,
+    SceneView,
+    TakeView,
 )
 from pipelines.report.page import render_report
 from pipelines.report.thumbnails import Thumbnails
 from pipelines.storyboard.plan import Plan
 from pipelines.storyboard.timeline import Hold
-from pipelines.takes.inventory import Takes
+from pipelines.takes.inventory import TakeInventory
 from pipelines.takes.models import FrameTakes, Take
 
 # About twenty MiB of HTML.
@@ -71,7 +71,9 @@ def relative_address(path: Path, *, folder: Path) -> str:
     return quote(Path(os.path.relpath(path, folder)).as_posix())
 
 
-def gather_page(plan: Plan, takes: Takes, books: Books, settings: Settings, addresses: Addresses) -> PageShown:
+def build_page(
+    plan: Plan, takes: TakeInventory, books: LedgerDatabase, settings: Settings, addresses: Addresses
+) -> PageView:
     """Gather what a page about a storyboard says.
 
     Args:
@@ -82,9 +84,9 @@ def gather_page(plan: Plan, takes: Takes, books: Books, settings: Settings, addr
         addresses: how the page names files.
     """
     folder = settings.output / plan.storyboard
-    past = attempts_of(books, plan.storyboard)
+    past = attempt_history(books, plan.storyboard)
     frames = _frames(plan, takes, past, addresses)
-    return PageShown(
+    return PageView(
         title=plan.title,
         storyboard=plan.storyboard,
         made_at=datetime.now(UTC),
@@ -98,7 +100,7 @@ def gather_page(plan: Plan, takes: Takes, books: Books, settings: Settings, addr
 
 
 def write_report(
-    plan: Plan, takes: Takes, books: Books, settings: Settings, *, most_embedded: int = _MOST_EMBEDDED
+    plan: Plan, takes: TakeInventory, books: LedgerDatabase, settings: Settings, *, most_embedded: int = _MOST_EMBEDDED
 ) -> Path:
     """Write the contact sheet and `report.html` into a storyboard's folder; return the report's path.
 
@@ -119,7 +121,7 @@ def write_report(
         small = made.get(take)
         return beside(small) if small else ""
 
-    page = gather_page(plan, takes, books, settings, Addresses(picture=beside, thumbnail=thumbnail, file=beside))
+    page = build_page(plan, takes, books, settings, Addresses(picture=beside, thumbnail=thumbnail, file=beside))
     embedded = len(made) <= most_embedded
     path, mark = folder / "report.html", _mark_of(page, embedded=embedded)
     if not _bears(path, mark):
@@ -129,7 +131,7 @@ def write_report(
     return path
 
 
-def _mark_of(page: PageShown, *, embedded: bool) -> str:
+def _mark_of(page: PageView, *, embedded: bool) -> str:
     """Return what tells a report from all others but for when it was made."""
     told = repr((version("storyreel"), embedded, replace(page, made_at=_EPOCH)))
     return hashlib.sha256(told.encode(errors="surrogatepass")).hexdigest()
@@ -143,7 +145,7 @@ def _bears(path: Path, mark: str) -> bool:
         return False
 
 
-def _sheet_scenes(plan: Plan, takes: Takes, made: Mapping[Path, Path | None]) -> list[SheetScene]:
+def _sheet_scenes(plan: Plan, takes: TakeInventory, made: Mapping[Path, Path | None]) -> list[SheetScene]:
     scenes = groupby(takes.frames, key=lambda frame: frame.frame.scene)
     return [
         SheetScene(chapter.title, tuple(_sheet_frame(frame, made) for frame in group))
@@ -162,7 +164,7 @@ def _data_uri(folder: Path, address: str) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(thumbnail.read_bytes()).decode()}"
 
 
-def _frames(plan: Plan, takes: Takes, past: Iterable[PastAttempt], addresses: Addresses) -> list[FrameShown]:
+def _frames(plan: Plan, takes: TakeInventory, past: Iterable[PastAttempt], addresses: Addresses) -> list[FrameView]:
     """Return every frame with its attempts; those for what it no longer asks are in the account only."""
     asked = {spec.request_key: spec for spec in takes.every}
     attempts: defaultdict[int, list[tuple[int, PastAttempt]]] = defaultdict(list)
@@ -182,10 +184,10 @@ def _frame(
     fps: Fraction,
     attempts: Sequence[tuple[int, PastAttempt]],
     addresses: Addresses,
-) -> FrameShown:
+) -> FrameView:
     spec, size = frame.frame, frame.frame.aspect.size
     latencies = {number: attempt.latency_s for number, attempt in attempts if attempt.status is AttemptStatus.OK}
-    return FrameShown(
+    return FrameView(
         number=spec.number,
         name=spec.name,
         key=spec.request_key,
@@ -205,8 +207,8 @@ def _frame(
     )
 
 
-def _take(take: Take, latency_s: float | None, addresses: Addresses) -> TakeShown:
-    return TakeShown(
+def _take(take: Take, latency_s: float | None, addresses: Addresses) -> TakeView:
+    return TakeView(
         number=take.spec.take,
         picture=addresses.picture(take.path),
         thumbnail=addresses.thumbnail(take.path),
@@ -216,8 +218,8 @@ def _take(take: Take, latency_s: float | None, addresses: Addresses) -> TakeShow
     )
 
 
-def _attempt(attempt: PastAttempt, take: int) -> AttemptShown:
-    return AttemptShown(
+def _attempt(attempt: PastAttempt, take: int) -> AttemptView:
+    return AttemptView(
         take=take,
         number=attempt.number,
         status=attempt.status.value,
@@ -230,19 +232,19 @@ def _attempt(attempt: PastAttempt, take: int) -> AttemptShown:
     )
 
 
-def _scenes(plan: Plan, frames: Iterable[FrameShown]) -> Iterator[SceneShown]:
+def _scenes(plan: Plan, frames: Iterable[FrameView]) -> Iterator[SceneView]:
     # A chapter for each scene, in the same order.
     scenes = groupby(frames, key=lambda frame: frame.scene)
     for chapter, (scene, group) in zip(plan.timeline.chapters, scenes, strict=True):
         here = tuple(group)
-        yield SceneShown(scene, chapter.title, here[0].start_s, here)
+        yield SceneView(scene, chapter.title, here[0].start_s, here)
 
 
-def _films(plan: Plan, folder: Path, addresses: Addresses) -> Iterator[FilmShown]:
+def _films(plan: Plan, folder: Path, addresses: Addresses) -> Iterator[FilmView]:
     for timeline in plan.timelines:
         path = film_path(folder, plan.storyboard, timeline)
         if path.is_file():
-            yield FilmShown(
+            yield FilmView(
                 url=addresses.file(path),
                 mime=_MIMES.get(path.suffix[1:], "application/octet-stream"),
                 seconds=float(timeline.duration_s),
@@ -250,11 +252,11 @@ def _films(plan: Plan, folder: Path, addresses: Addresses) -> Iterator[FilmShown
             )
 
 
-def _accounts(books: Books, storyboard: str) -> Iterator[AccountShown]:
+def _accounts(books: LedgerDatabase, storyboard: str) -> Iterator[CostView]:
     for simulated in (False, True):
-        account = storyboard_account(books, storyboard, simulated=simulated)
+        account = storyboard_totals(books, storyboard, simulated=simulated)
         if account.requests:
-            yield AccountShown(
+            yield CostView(
                 requests=account.requests,
                 cost_usd=account.cost.usd,
                 cost_thb=account.cost.thb,
@@ -264,12 +266,14 @@ def _accounts(books: Books, storyboard: str) -> Iterator[AccountShown]:
             )
 
 
-def _last_run(books: Books, past: Sequence[PastAttempt], takes: Takes, settings: Settings) -> RunShown | None:
+def _last_run(
+    books: LedgerDatabase, past: Sequence[PastAttempt], takes: TakeInventory, settings: Settings
+) -> RunView | None:
     if not past:
         return None
     asked = {spec.request_key: spec.take for spec in takes.every}
     last = [attempt for attempt in past if attempt.run_id == past[-1].run_id]
-    return RunShown(
+    return RunView(
         started_at=last[0].sent_at,
         attempts=tuple(_attempt(attempt, asked.get(attempt.request_key, 1)) for attempt in last),
         rate_limit=settings.rate_limit,

@@ -10,8 +10,8 @@ from decimal import Decimal
 from statistics import median
 from typing import TypeVar
 
-from pipelines.common.formatting import plain
-from pipelines.report.models import RunShown
+from pipelines.common.formatting import format_decimal
+from pipelines.report.models import RunView
 
 WIDTH, HEIGHT = 560, 220
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 12, 14, 30
@@ -70,12 +70,12 @@ class Chart:
     y_ticks: tuple[Tick, ...]
 
 
-def charts_of(run: RunShown) -> tuple[Chart, ...]:
+def charts_of(run: RunView) -> tuple[Chart, ...]:
     """Return the plots of a run: its rate against the limit, its cost against quote and budget, its latency."""
     return (_rate(run), _cost(run), _latency(run))
 
 
-def _rate(run: RunShown) -> Chart:
+def _rate(run: RunView) -> Chart:
     sent = sorted(_seconds(run, attempt.sent_at) for attempt in run.attempts)
     # What a server counts: the requests of the last 60 seconds, each time one is sent.
     points = [(at, bisect_right(sent, at) - bisect_right(sent, at - _WINDOW_S)) for at in sent]
@@ -92,22 +92,24 @@ def _rate(run: RunShown) -> Chart:
     )
 
 
-def _cost(run: RunShown) -> Chart:
+def _cost(run: RunView) -> Chart:
     spent_usd, points = Decimal(0), [(0.0, 0.0)]
     for end, cost_usd in sorted(_costs(run)):
         points += [(end, float(spent_usd)), (end, float(spent_usd + cost_usd))]
         spent_usd += cost_usd
     total = float(spent_usd)
-    levels = [(float(run.quote_usd), f"quote {plain(run.quote_usd)}", "quote")]
+    levels = [(float(run.quote_usd), f"quote {format_decimal(run.quote_usd)}", "quote")]
     if run.budget_usd is not None:
-        levels.append((float(run.budget_usd), f"budget {plain(run.budget_usd)}", "limit"))
+        levels.append((float(run.budget_usd), f"budget {format_decimal(run.budget_usd)}", "limit"))
     # A budget far above would press the rest flat: it is named in words then.
     near = [level for level in levels if level[0] <= 4 * max(total, float(run.quote_usd))]
     box = _Box(_longest(run), max([total, *(level[0] for level in near)]) * 1.15)
-    budget = "no budget" if run.budget_usd is None else f"a budget of {plain(run.budget_usd)} USD"
+    budget = "no budget" if run.budget_usd is None else f"a budget of {format_decimal(run.budget_usd)} USD"
     return Chart(
         title="Cost so far, USD",
-        essence=f"{plain(spent_usd)} USD in all, quoted at {plain(run.quote_usd)} USD, with {budget}.",
+        essence=(
+            f"{format_decimal(spent_usd)} USD in all, quoted at {format_decimal(run.quote_usd)} USD, with {budget}."
+        ),
         line=box.path(_thinned(points)),
         dots=(),
         levels=tuple(box.level(*level) for level in near),
@@ -116,7 +118,7 @@ def _cost(run: RunShown) -> Chart:
     )
 
 
-def _latency(run: RunShown) -> Chart:
+def _latency(run: RunView) -> Chart:
     answered = [attempt for attempt in run.attempts if attempt.latency_s is not None]
     latencies = [attempt.latency_s or 0.0 for attempt in answered]
     middle = median(latencies) if latencies else 0.0
@@ -178,7 +180,7 @@ def _thinned(points: Sequence[T]) -> list[T]:
     return [*points[:-1:step], *points[-1:]]
 
 
-def _costs(run: RunShown) -> Iterable[tuple[float, Decimal]]:
+def _costs(run: RunView) -> Iterable[tuple[float, Decimal]]:
     for attempt in run.attempts:
         # What is not known stays charged as it was reserved.
         cost = attempt.reserved_usd if attempt.cost_usd is None else attempt.cost_usd
@@ -186,9 +188,9 @@ def _costs(run: RunShown) -> Iterable[tuple[float, Decimal]]:
             yield _seconds(run, attempt.sent_at) + (attempt.latency_s or 0.0), cost
 
 
-def _longest(run: RunShown) -> float:
+def _longest(run: RunView) -> float:
     return max(_seconds(run, attempt.sent_at) + (attempt.latency_s or 0.0) for attempt in run.attempts)
 
 
-def _seconds(run: RunShown, at: datetime) -> float:
+def _seconds(run: RunView, at: datetime) -> float:
     return (at - run.started_at).total_seconds()

@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw
 
 from pipelines.common.files import storage_errors, write_atomic
 from pipelines.common.fonts import Face
-from pipelines.common.imaging import DAMAGE
+from pipelines.common.imaging import DECODE_ERRORS
 from pipelines.report.lettering import cut_line, cut_lines, font
 from pipelines.report.thumbnails import THUMBNAIL_SIDE, fitting_size
 
@@ -198,7 +198,7 @@ def _left(column: int) -> int:
 
 def _size(frame: SheetFrame) -> tuple[int, int]:
     if frame.thumbnail is not None:
-        with contextlib.suppress(*DAMAGE), Image.open(frame.thumbnail, formats=["JPEG"]) as picture:
+        with contextlib.suppress(*DECODE_ERRORS), Image.open(frame.thumbnail, formats=["JPEG"]) as picture:
             return fitting_size(picture.size)
     return _CARD
 
@@ -254,7 +254,7 @@ def _draw_picture(sheet: Image.Image, draw: ImageDraw.ImageDraw, cell: Cell) -> 
 
 def _read(thumbnail: Path | None) -> Image.Image | None:
     if thumbnail is not None:
-        with contextlib.suppress(*DAMAGE), Image.open(thumbnail, formats=["JPEG"]) as picture:
+        with contextlib.suppress(*DECODE_ERRORS), Image.open(thumbnail, formats=["JPEG"]) as picture:
             size = fitting_size(picture.size)
             rgb = picture.convert("RGB")
             return rgb if rgb.size == size else rgb.resize(size)
@@ -299,7 +299,7 @@ def _identity_of(page: Path) -> object:
     try:
         with Image.open(page, formats=["JPEG"]) as sheet:
             return sheet.info.get("comment")
-    except DAMAGE:
+    except DECODE_ERRORS:
         return None
 
 

@@ -27,7 +27,7 @@ def cut_line(text: str, letters: ImageFont.FreeTypeFont, width: float) -> str:
 def cut_lines(text: str, letters: ImageFont.FreeTypeFont, width: float, *, most: int) -> list[str]:
     """Break a text at spaces into `most` lines or fewer; what does not fit gives way to an ellipsis.
 
-    Line breaks are spaces; what cannot be seen, such as control characters, is left out.
+    AdmissionQueue breaks are spaces; what cannot be seen, such as control characters, is left out.
     """
     rest = _visible(text)
     lines: list[str] = []

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 
 @dataclass(frozen=True, slots=True)
-class TakeShown:
+class TakeView:
     """One take of a frame.
 
     Attributes:
@@ -27,7 +27,7 @@ class TakeShown:
 
 
 @dataclass(frozen=True, slots=True)
-class AttemptShown:
+class AttemptView:
     """One request for a take, as the ledger has it.
 
     Attributes:
@@ -52,7 +52,7 @@ class AttemptShown:
 
 
 @dataclass(frozen=True, slots=True)
-class FrameShown:
+class FrameView:
     """One frame of the storyboard.
 
     Attributes:
@@ -83,24 +83,24 @@ class FrameShown:
     start_s: float
     hold_s: float
     price_usd: Decimal
-    takes: tuple[TakeShown, ...]
+    takes: tuple[TakeView, ...]
     shown: int | None
     picked: bool
-    attempts: tuple[AttemptShown, ...]
+    attempts: tuple[AttemptView, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class SceneShown:
+class SceneView:
     """A scene, which is a chapter of the film; `start_s` is when the film comes to it."""
 
     id: str
     title: str
     start_s: float
-    frames: tuple[FrameShown, ...]
+    frames: tuple[FrameView, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class FilmShown:
+class FilmView:
     """A film: its address relative to the page, its MIME type, its length and size in words (`1344x768`)."""
 
     url: str
@@ -110,7 +110,7 @@ class FilmShown:
 
 
 @dataclass(frozen=True, slots=True)
-class AccountShown:
+class CostView:
     """What the storyboard came to in all its runs; simulated costs and real ones are never in one of these together.
 
     Attributes:
@@ -129,7 +129,7 @@ class AccountShown:
 
 
 @dataclass(frozen=True, slots=True)
-class RunShown:
+class RunView:
     """The last run that sent anything, for the plots.
 
     Attributes:
@@ -141,14 +141,14 @@ class RunShown:
     """
 
     started_at: datetime
-    attempts: tuple[AttemptShown, ...]
+    attempts: tuple[AttemptView, ...]
     rate_limit: int
     quote_usd: Decimal
     budget_usd: Decimal | None
 
 
 @dataclass(frozen=True, slots=True)
-class PageShown:
+class PageView:
     """All that the page says.
 
     Attributes:
@@ -166,9 +166,9 @@ class PageShown:
     title: str
     storyboard: str
     made_at: datetime
-    scenes: tuple[SceneShown, ...]
-    films: tuple[FilmShown, ...]
-    accounts: tuple[AccountShown, ...]
-    run: RunShown | None
+    scenes: tuple[SceneView, ...]
+    films: tuple[FilmView, ...]
+    accounts: tuple[CostView, ...]
+    run: RunView | None
     sheets: tuple[str, ...]
     ledger: str

@@ -14,16 +14,16 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from pipelines.common.formatting import plain
+from pipelines.common.formatting import format_decimal
 from pipelines.report.charts import HEIGHT, WIDTH, charts_of
-from pipelines.report.models import AttemptShown, FrameShown, PageShown, TakeShown
+from pipelines.report.models import AttemptView, FrameView, PageView, TakeView
 
 _PARTS_AT_ONCE = 200
 # What would end a script element, or a line in old JavaScript.
 _UNSAFE_IN_SCRIPT = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 
 
-def render_report(page: PageShown, *, embed: Callable[[str], str] = str, mark: str = "") -> Iterator[str]:
+def render_report(page: PageView, *, embed: Callable[[str], str] = str, mark: str = "") -> Iterator[str]:
     """Yield the report in parts: one HTML file with style and script in it; films and pictures lie beside it.
 
     Args:
@@ -47,12 +47,12 @@ def render_report(page: PageShown, *, embed: Callable[[str], str] = str, mark: s
     )
 
 
-def render_room(page: PageShown) -> str:
+def render_review(page: PageView) -> str:
     """Return the cutting room's page; its style and scripts are served beside it."""
     return "".join(_rendered("room.html.j2", page, str))
 
 
-def render_card(frame: FrameShown, *, alive: bool = True) -> str:
+def render_card(frame: FrameView, *, alive: bool = True) -> str:
     """Return one frame's card."""
     return str(_macros().card(frame, alive, str))
 
@@ -62,7 +62,7 @@ def read_asset(name: str) -> str:
     return files("pipelines.report").joinpath("assets", name).read_text(encoding="utf-8")
 
 
-def frame_json(frame: FrameShown, embed: Callable[[str], str] = str) -> dict[str, Any]:
+def frame_json(frame: FrameView, embed: Callable[[str], str] = str) -> dict[str, Any]:
     """Return a frame as the page's script wants it."""
     return {
         "number": frame.number,
@@ -81,7 +81,7 @@ def frame_json(frame: FrameShown, embed: Callable[[str], str] = str) -> dict[str
     }
 
 
-def head_json(page: PageShown) -> dict[str, Any]:
+def head_json(page: PageView) -> dict[str, Any]:
     """Return what stands above the frames as the page's script wants it."""
     film = page.films[0] if page.films else None
     return {
@@ -91,7 +91,7 @@ def head_json(page: PageShown) -> dict[str, Any]:
     }
 
 
-def kinds_of(frame: FrameShown) -> list[str]:
+def kinds_of(frame: FrameView) -> list[str]:
     """Return which filters let a frame through."""
     attempts = Counter(attempt.take for attempt in frame.attempts)
     named = {
@@ -103,7 +103,7 @@ def kinds_of(frame: FrameShown) -> list[str]:
     return [kind for kind, is_so in named.items() if is_so]
 
 
-def _rendered(template: str, page: PageShown, embed: Callable[[str], str], **more: Any) -> Iterator[str]:
+def _rendered(template: str, page: PageView, embed: Callable[[str], str], **more: Any) -> Iterator[str]:
     frames = [frame for scene in page.scenes for frame in scene.frames]
     stream = (
         _environment()
@@ -127,7 +127,7 @@ def _rendered(template: str, page: PageShown, embed: Callable[[str], str], **mor
     yield from stream
 
 
-def _data(frames: Iterable[FrameShown], embed: Callable[[str], str]) -> Iterator[Markup]:
+def _data(frames: Iterable[FrameView], embed: Callable[[str], str]) -> Iterator[Markup]:
     """Yield the frames as a JSON array, one at a time."""
     yield Markup("[")
     for index, frame in enumerate(frames):
@@ -154,7 +154,7 @@ def _macros() -> Any:
     return _environment().get_template("macros.html.j2").module
 
 
-def _take_json(take: TakeShown, embed: Callable[[str], str], *, shown: bool) -> dict[str, Any]:
+def _take_json(take: TakeView, embed: Callable[[str], str], *, shown: bool) -> dict[str, Any]:
     return {
         "number": take.number,
         "picture": take.picture,
@@ -166,7 +166,7 @@ def _take_json(take: TakeShown, embed: Callable[[str], str], *, shown: bool) -> 
     }
 
 
-def _attempt_json(attempt: AttemptShown) -> dict[str, Any]:
+def _attempt_json(attempt: AttemptView) -> dict[str, Any]:
     return {
         "take": attempt.take,
         "number": attempt.number,
@@ -189,16 +189,16 @@ def _source_hash(text: str) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
-def _shown_take(frame: FrameShown) -> TakeShown | None:
+def _shown_take(frame: FrameView) -> TakeView | None:
     return next((take for take in frame.takes if take.number == frame.shown), None)
 
 
-def _cost_of(attempts: Iterable[AttemptShown]) -> Decimal:
+def _cost_of(attempts: Iterable[AttemptView]) -> Decimal:
     return sum((attempt.cost_usd or Decimal(0) for attempt in attempts), Decimal(0))
 
 
 def _usd(amount: Decimal | None) -> str:
-    return "unknown" if amount is None else plain(amount)
+    return "unknown" if amount is None else format_decimal(amount)
 
 
 def _clock(seconds: float) -> str:

@@ -6,12 +6,12 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 from pipelines.common.errors import UsageError
-from pipelines.common.formatting import plain
+from pipelines.common.formatting import format_amounts, format_decimal
 from pipelines.common.settings import Settings
-from pipelines.ledger.database import Books, existing_books
+from pipelines.ledger.database import LedgerDatabase, require_ledger
 from pipelines.ledger.gate import pace_of
-from pipelines.ledger.models import Account, Correction
-from pipelines.ledger.queries import endpoints_of, storyboard_account, write_csv
+from pipelines.ledger.models import Correction, Totals
+from pipelines.ledger.queries import endpoints_of, storyboard_totals, write_ledger_csv
 from pipelines.ledger.settlement import correct_attempt
 from pipelines.ledger.verification import unsettled_attempts, verify_storyboard
 
@@ -30,7 +30,7 @@ class Statement:
     """
 
     storyboard: str
-    accounts: dict[str, Account]
+    accounts: dict[str, Totals]
     unsettled: list[int]
     paces: dict[str, float]
     differences: list[str] | None
@@ -57,21 +57,21 @@ class Statement:
         return [self.storyboard, *accounts, *paces, *unsettled]
 
 
-def account_of(settings: Settings, storyboard: str, *, verify: bool, csv_path: Path | None) -> Statement:
+def statement_of(settings: Settings, storyboard: str, *, verify: bool, csv_path: Path | None) -> Statement:
     """Draw up the statement of a storyboard; write its ledger to `csv_path` if that is given.
 
     Raises:
         UsageError: there are no books yet.
         StorageError: the ledger could not be written.
     """
-    with Books(existing_books(settings.effective_database_url, output=settings.output)) as books:
+    with LedgerDatabase(require_ledger(settings.effective_database_url, output=settings.output)) as books:
         if csv_path:
-            write_csv(books, storyboard, csv_path)
+            write_ledger_csv(books, storyboard, csv_path)
         folder = settings.output / storyboard
         return Statement(
             storyboard=storyboard,
             accounts={
-                kind: storyboard_account(books, storyboard, simulated=kind == "simulated")
+                kind: storyboard_totals(books, storyboard, simulated=kind == "simulated")
                 for kind in ("real", "simulated")
             },
             unsettled=unsettled_attempts(books, storyboard),
@@ -94,9 +94,9 @@ def settle_attempt(settings: Settings, storyboard: str, attempt_id: int, *, cost
         UsageError: there is no such attempt, its outcome is known, or `cost` is no amount.
     """
     correction = Correction(_cost(cost), corrected_by=_user(), reason=why)
-    with Books(existing_books(settings.effective_database_url, output=settings.output)) as books:
+    with LedgerDatabase(require_ledger(settings.effective_database_url, output=settings.output)) as books:
         correct_attempt(books, attempt_id, correction, storyboard=storyboard)
-        write_csv(books, storyboard, settings.output / storyboard / "ledger.csv")
+        write_ledger_csv(books, storyboard, settings.output / storyboard / "ledger.csv")
 
 
 def _cost(text: str) -> Decimal | None:
@@ -119,19 +119,19 @@ def _user() -> str:
         return "unknown"
 
 
-def _account_json(account: Account) -> dict[str, object]:
+def _account_json(account: Totals) -> dict[str, object]:
     return {
         "requests": account.requests,
         "by_status": {status.value: count for status, count in account.by_status.items()},
-        "cost_usd": plain(account.cost.usd),
-        "cost_thb": plain(account.cost.thb),
-        "neurons": plain(account.cost.neurons),
-        "uncertain_usd": plain(account.uncertain_usd),
+        "cost_usd": format_decimal(account.cost.usd),
+        "cost_thb": format_decimal(account.cost.thb),
+        "neurons": format_decimal(account.cost.neurons),
+        "uncertain_usd": format_decimal(account.uncertain_usd),
     }
 
 
-def _account_line(kind: str, account: Account) -> str:
+def _account_line(kind: str, account: Totals) -> str:
     statuses = ", ".join(f"{count} {status.value}" for status, count in account.by_status.items())
-    uncertain = f", at most {plain(account.uncertain_usd)} USD uncertain" if account.uncertain_usd else ""
-    cost = f"{plain(account.cost.usd)} USD, {plain(account.cost.thb)} THB, {plain(account.cost.neurons)} neurons"
+    uncertain = f", at most {format_decimal(account.uncertain_usd)} USD uncertain" if account.uncertain_usd else ""
+    cost = format_amounts(account.cost.usd, account.cost.thb, account.cost.neurons)
     return f"  {kind:<9}  {account.requests} requests ({statuses}): {cost}{uncertain}"

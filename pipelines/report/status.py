@@ -7,11 +7,11 @@ from decimal import Decimal
 from typing import assert_never
 
 from pipelines.common.errors import UsageError
-from pipelines.common.formatting import plain, spoken
+from pipelines.common.formatting import format_decimal, format_duration
 from pipelines.common.settings import Settings
-from pipelines.ledger.database import Books, existing_books
-from pipelines.ledger.models import RunEntry, RunState
-from pipelines.ledger.run_status import watched_runs
+from pipelines.ledger.database import LedgerDatabase, require_ledger
+from pipelines.ledger.models import RunSnapshot, RunState
+from pipelines.ledger.run_status import current_runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class RunStatus:
         now: the moment, in microseconds since 1970.
     """
 
-    entry: RunEntry
+    entry: RunSnapshot
     now: int
 
     @property
@@ -78,8 +78,8 @@ class RunStatus:
             "pace": entry.flow.pace,
             "quote_usd": _amount(entry.standing.quote_usd),
             "budget_usd": _amount(run.budgets.run_usd),
-            "spent_usd": plain(self.spent_usd),
-            "uncertain_usd": plain(entry.uncertain_usd),
+            "spent_usd": format_decimal(self.spent_usd),
+            "uncertain_usd": format_decimal(entry.uncertain_usd),
             "started_at": _iso(entry.started_at),
             "seen_at": _iso(entry.seen_at),
             "finished_at": _iso(entry.finished_at),
@@ -103,14 +103,14 @@ class RunStatus:
             case RunState.RUNNING:
                 return f"running since {since} as process {entry.pid}: {stage}"
             case RunState.RUNNING_ELSEWHERE:
-                silent = spoken(max(self.now - entry.seen_at, 0) / 1_000_000)
+                silent = format_duration(max(self.now - entry.seen_at, 0) / 1_000_000)
                 return f"running since {since} on {_machine(entry)}, heard of {silent} ago: {stage}"
             case RunState.DIED:
                 gone = "its process is gone" if entry.here else f"nothing is heard of it on {_machine(entry)}"
                 return f"died: {stage}; {gone}, last seen at {self._clock(entry.seen_at, zone)}"
             case RunState.COMPLETED | RunState.FAILED | RunState.CANCELLED:
                 ended = self._clock(entry.finished_at or self.now, zone)
-                return f"{entry.state.value.lower()} at {ended}, after {spoken(self.elapsed_s)}"
+                return f"{entry.state.value.lower()} at {ended}, after {format_duration(self.elapsed_s)}"
             case _:
                 assert_never(entry.state)
 
@@ -121,7 +121,7 @@ class RunStatus:
         if self.entry.standing.pieces:
             yield "film", f"{self.entry.standing.pieces_done} of {self.entry.standing.pieces} segments"
         if self.seconds_left is not None and self.ends_at is not None:
-            yield "left", f"{spoken(self.seconds_left)}: ends at {self._clock(self.ends_at, zone)}"
+            yield "left", f"{format_duration(self.seconds_left)}: ends at {self._clock(self.ends_at, zone)}"
 
     def _ended_rows(self) -> Iterator[tuple[str, str]]:
         yield "frames", self._frames()
@@ -149,11 +149,11 @@ class RunStatus:
 
     def _spent(self) -> str:
         entry, budget = self.entry, self.entry.run.budgets.run_usd
-        of_budget = f" of {plain(budget)}" if budget is not None else ""
-        uncertain = f", {plain(entry.uncertain_usd)} of it uncertain" if entry.uncertain_usd else ""
+        of_budget = f" of {format_decimal(budget)}" if budget is not None else ""
+        uncertain = f", {format_decimal(entry.uncertain_usd)} of it uncertain" if entry.uncertain_usd else ""
         simulated = ", simulated" if entry.run.simulated else ""
         requests = _counted(entry.requests, "request")
-        return f"{plain(self.spent_usd)}{of_budget} USD for {requests}{uncertain}{simulated}"
+        return f"{format_decimal(self.spent_usd)}{of_budget} USD for {requests}{uncertain}{simulated}"
 
     def _clock(self, when: int, zone: tzinfo | None) -> str:
         """Return a time of day; with its date where that is not today's."""
@@ -184,20 +184,20 @@ def status_of(settings: Settings, storyboard: str, *, clock: Callable[[], float]
     Args:
         settings: where the books are.
         storyboard: its id.
-        clock: in the place of the books' own; see `Books`.
+        clock: in the place of the books' own; see `LedgerDatabase`.
 
     Raises:
         UsageError: there are no books yet, or they know no run of this storyboard.
     """
-    url = existing_books(settings.effective_database_url, output=settings.output)
-    with Books(url, clock=clock, read_only=True) as books:
-        entries, now = watched_runs(books, storyboard)
+    url = require_ledger(settings.effective_database_url, output=settings.output)
+    with LedgerDatabase(url, clock=clock, read_only=True) as books:
+        entries, now = current_runs(books, storyboard)
     if not entries:
         raise UsageError(f"{storyboard}: was never rendered here; see `storyreel render`, or choose its --output")
     return StoryboardStatus(storyboard, tuple(RunStatus(entry, now) for entry in entries))
 
 
-def _machine(entry: RunEntry) -> str:
+def _machine(entry: RunSnapshot) -> str:
     return entry.host.split(" ")[0] or "another machine"
 
 
@@ -206,7 +206,7 @@ def _counted(count: int, noun: str) -> str:
 
 
 def _amount(value: Decimal | None) -> str | None:
-    return None if value is None else plain(value)
+    return None if value is None else format_decimal(value)
 
 
 def _iso(microseconds: int | None) -> str | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from pipelines.common.formatting import plain
+from pipelines.common.formatting import format_decimal
 from pipelines.takes.models import FrameTakes, Take
 
 _SHOWN_PROMPT = 60
@@ -46,12 +46,12 @@ def _take_json(take: Take) -> dict[str, object]:
         "take": take.spec.take,
         "file": str(take.path),
         "prompt": take.prompt,
-        "cost_usd": None if take.cost_usd is None else plain(take.cost_usd),
+        "cost_usd": None if take.cost_usd is None else format_decimal(take.cost_usd),
     }
 
 
 def _cost(take: Take) -> str:
-    return "cost unknown" if take.cost_usd is None else f"{plain(take.cost_usd)} USD"
+    return "cost unknown" if take.cost_usd is None else f"{format_decimal(take.cost_usd)} USD"
 
 
 def _other_prompt(frame: FrameTakes, take: Take) -> str:

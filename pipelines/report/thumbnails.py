@@ -14,7 +14,7 @@ from pathlib import Path
 from PIL import Image
 
 from pipelines.common.files import storage_errors
-from pipelines.common.imaging import DAMAGE
+from pipelines.common.imaging import DECODE_ERRORS
 
 # The longest side, in pixels.
 THUMBNAIL_SIDE = 320
@@ -63,7 +63,7 @@ class Thumbnails:
             # Looked at before the picture is read: should it be replaced meanwhile, the thumbnail is of an older one.
             changed_ns = take.stat().st_mtime_ns
             thumbnail = _shrunk(take)
-        except DAMAGE:
+        except DECODE_ERRORS:
             return None
         path = self.path(take)
         _write(path, thumbnail, changed_ns)

@@ -15,12 +15,12 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipelines.common.errors import StoryreelError, UsageError
-from pipelines.common.formatting import plain
+from pipelines.common.formatting import format_decimal
 from pipelines.report.builder import Addresses
-from pipelines.report.page import frame_json, head_json, read_asset, render_card, render_room
+from pipelines.report.page import frame_json, head_json, read_asset, render_card, render_review
 from pipelines.report.thumbnails import Thumbnails
 from pipelines.review.events import Changed, Event, Progressed, Reloaded, Troubled
-from pipelines.review.service import CuttingRoom, OutOfDateError, Wish
+from pipelines.review.service import OutOfDateError, RerollRequest, ReviewService
 
 _ASSETS = {"page.css": "text/css", "page.js": "text/javascript", "room.css": "text/css", "room.js": "text/javascript"}
 _SERVED = {".png", ".jpg", ".webp", ".gif", ".mp4", ".webm", ".mov", ".csv", ".srt"}
@@ -33,7 +33,7 @@ class _Asked(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-class WishAsked(_Asked):
+class RerollQuery(_Asked):
     """More takes of frames, as the page asks for them."""
 
     keys: Annotated[list[str], Field(min_length=1, max_length=_MOST_AT_ONCE)]
@@ -41,18 +41,18 @@ class WishAsked(_Asked):
     prompt: str | None = None
 
     @property
-    def wish(self) -> Wish:
+    def wish(self) -> RerollRequest:
         """What is wished for."""
-        return Wish(tuple(self.keys), self.count, self.prompt)
+        return RerollRequest(tuple(self.keys), self.count, self.prompt)
 
 
-class RerollAsked(WishAsked):
+class RerollOrder(RerollQuery):
     """The same, confirmed at a price in US dollars."""
 
     confirmed_usd: str
 
 
-class PickAsked(_Asked):
+class PickOrder(_Asked):
     """A frame's take, chosen."""
 
     key: str
@@ -75,7 +75,7 @@ def addresses_in(output: Path) -> Addresses:
     )
 
 
-def build_app(room: CuttingRoom, output: Path) -> FastAPI:
+def build_app(room: ReviewService, output: Path) -> FastAPI:
     """Return the application that serves a cutting room.
 
     Args:
@@ -96,11 +96,11 @@ def build_app(room: CuttingRoom, output: Path) -> FastAPI:
     return app
 
 
-def _serve_page(app: FastAPI, room: CuttingRoom) -> None:
+def _serve_page(app: FastAPI, room: ReviewService) -> None:
     @app.get("/")
     async def page() -> Response:
         shown = await room.page()
-        html = await asyncio.to_thread(render_room, shown)
+        html = await asyncio.to_thread(render_review, shown)
         return HTMLResponse(html, headers=_NEVER)
 
     @app.get("/frames")
@@ -153,25 +153,25 @@ def _thumbnail(take: Path) -> Path | None:
     return Thumbnails(take.parent.parent / "thumbnails").make([take])[take]
 
 
-def _serve_wishes(app: FastAPI, room: CuttingRoom) -> None:
+def _serve_wishes(app: FastAPI, room: ReviewService) -> None:
     @app.post("/quotes")
-    async def quotes(asked: WishAsked) -> dict[str, Any]:
+    async def quotes(asked: RerollQuery) -> dict[str, Any]:
         quote = room.quote(asked.wish)
         return {
             "images": quote.generate,
-            "cost_usd": plain(quote.price.usd),
-            "cost_thb": plain(quote.price.thb),
-            "worst_case_usd": plain(quote.worst_case_usd),
+            "cost_usd": format_decimal(quote.price.usd),
+            "cost_thb": format_decimal(quote.price.thb),
+            "worst_case_usd": format_decimal(quote.worst_case_usd),
             "simulated": room.simulated,
         }
 
     @app.post("/rerolls", status_code=202)
-    async def rerolls(asked: RerollAsked) -> dict[str, Any]:
+    async def rerolls(asked: RerollOrder) -> dict[str, Any]:
         room.reroll(asked.wish, confirmed_usd=_usd(asked.confirmed_usd))
         return {}
 
     @app.post("/picks", status_code=202)
-    async def picks(asked: PickAsked) -> dict[str, Any]:
+    async def picks(asked: PickOrder) -> dict[str, Any]:
         await room.pick(asked.key, asked.take)
         return {}
 
@@ -191,7 +191,7 @@ async def _refuse(_: Request, error: Exception) -> Response:
 def _told(event: Event) -> ServerSentEvent:
     match event:
         case Progressed():
-            return ServerSentEvent(event="progress", data={**asdict(event), "cost_usd": plain(event.cost_usd)})
+            return ServerSentEvent(event="progress", data={**asdict(event), "cost_usd": format_decimal(event.cost_usd)})
         case Changed(numbers):
             return ServerSentEvent(event="changed", data={"numbers": numbers})
         case Reloaded():

@@ -26,7 +26,7 @@ _HEADERS = {
 }
 
 
-class Doorkeeper:
+class OriginGuard:
     """Lets requests through to an application that begin with its token, without it, and turns all others away."""
 
     def __init__(self, app: ASGIApp, *, token: str, hosts: Collection[str]) -> None:

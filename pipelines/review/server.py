@@ -13,8 +13,8 @@ import uvicorn
 from pipelines.common.errors import UsageError
 from pipelines.common.settings import Settings
 from pipelines.review.app import addresses_in, build_app
-from pipelines.review.security import Doorkeeper
-from pipelines.review.service import CuttingRoom
+from pipelines.review.security import OriginGuard
+from pipelines.review.service import ReviewService
 
 _HOST = "127.0.0.1"
 _TOKEN_BYTES = 24
@@ -22,7 +22,7 @@ _DRAIN_S = 2
 
 
 @dataclass(frozen=True, slots=True)
-class OpenRoom:
+class ReviewServer:
     """A cutting room, ready to be served; `address` is its page's, token and all."""
 
     server: uvicorn.Server
@@ -36,7 +36,7 @@ class OpenRoom:
 
 
 @contextlib.contextmanager
-def open_room(board: Path, settings: Settings, *, port: int) -> Iterator[OpenRoom]:
+def open_review(board: Path, settings: Settings, *, port: int) -> Iterator[ReviewServer]:
     """Lay a storyboard on the table, and listen for its page.
 
     Args:
@@ -47,7 +47,7 @@ def open_room(board: Path, settings: Settings, *, port: int) -> Iterator[OpenRoo
     Raises:
         UsageError: the storyboard is wrong, the books cannot be opened, or the port is taken.
     """
-    room = CuttingRoom(board, settings, addresses_in(settings.output))
+    room = ReviewService(board, settings, addresses_in(settings.output))
     with _listen(port) as listener:
         number = listener.getsockname()[1]
         token = secrets.token_urlsafe(_TOKEN_BYTES)
@@ -56,14 +56,14 @@ def open_room(board: Path, settings: Settings, *, port: int) -> Iterator[OpenRoo
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL + 1)
         server = uvicorn.Server(
             uvicorn.Config(
-                Doorkeeper(build_app(room, settings.output), token=token, hosts=hosts),
+                OriginGuard(build_app(room, settings.output), token=token, hosts=hosts),
                 log_config=None,
                 access_log=False,
                 timeout_graceful_shutdown=_DRAIN_S,
                 lifespan="on",
             )
         )
-        yield OpenRoom(server, listener, f"http://{_HOST}:{number}/{token}/")
+        yield ReviewServer(server, listener, f"http://{_HOST}:{number}/{token}/")
 
 
 def _listen(port: int) -> socket.socket:

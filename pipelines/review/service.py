@@ -12,21 +12,21 @@ from typing import Self
 from pipelines.common.errors import InterruptedRunError, StoryboardError, StoryreelError, UsageError
 from pipelines.common.settings import Settings
 from pipelines.film.outputs import film_path
-from pipelines.ledger.database import Books
-from pipelines.report.builder import Addresses, gather_page
-from pipelines.report.models import FrameShown, PageShown
+from pipelines.ledger.database import LedgerDatabase
+from pipelines.report.builder import Addresses, build_page
+from pipelines.report.models import FrameView, PageView
 from pipelines.review.events import Changed, Event, Progressed, Reloaded, Troubled
-from pipelines.run.context import Session
-from pipelines.run.local import pick, run_directly
+from pipelines.run.context import RunContext
+from pipelines.run.local import pick, run_locally
 from pipelines.run.progress import Progress
-from pipelines.run.result import Watch, watch
-from pipelines.run.scheduling import Brake
+from pipelines.run.result import RunObserver, watch
+from pipelines.run.scheduling import StopSignal
 from pipelines.storyboard.loader import load_storyboard
 from pipelines.storyboard.plan import FrameSpec, plan_frames
 from pipelines.storyboard.quote import Quote, quote_takes
-from pipelines.storyboard.selection import MoreTakes, require_prompt
-from pipelines.takes.inventory import find_takes
-from pipelines.takes.store import FrameStore
+from pipelines.storyboard.selection import ExtraTakes, require_prompt
+from pipelines.takes.inventory import take_inventory
+from pipelines.takes.store import TakeStore
 
 _TICK_S = 0.25
 _LOOK_EVERY_S = 1.0
@@ -38,7 +38,7 @@ class OutOfDateError(UsageError):
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class RerollRequest:
     """More takes of some frames, known by their keys: `count` each, of `prompt` instead of their own if given."""
 
     keys: tuple[str, ...]
@@ -59,7 +59,7 @@ class _Watcher:
             self.events.put_nowait(event)
 
 
-class CuttingRoom:
+class ReviewService:
     """One storyboard on the table. Enter it in the event loop that serves it; leaving it stops what is in the works.
 
     Runs are made one after another. What is picked counts at once; the film follows.
@@ -81,13 +81,13 @@ class CuttingRoom:
         self._addresses = addresses
         self._board = load_storyboard(path)
         self._plan = plan_frames(self._board, model=settings.effective_model)
-        self._books = Books(settings.effective_database_url)
-        self._page: PageShown | None = None
+        self._books = LedgerDatabase(settings.effective_database_url)
+        self._page: PageView | None = None
         self._watchers: set[_Watcher] = set()
-        self._jobs: asyncio.Queue[MoreTakes] = asyncio.Queue()
+        self._jobs: asyncio.Queue[ExtraTakes] = asyncio.Queue()
         self._gathering = asyncio.Lock()
         self._progress: Progress | None = None
-        self._brake: Brake | None = None
+        self._stop_signal: StopSignal | None = None
         self._closing = False
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -115,21 +115,21 @@ class CuttingRoom:
         return self._settings.simulated
 
     @property
-    def seen(self) -> PageShown | None:
+    def seen(self) -> PageView | None:
         """What the page showed when it was last gathered."""
         return self._page
 
-    async def page(self) -> PageShown:
+    async def page(self) -> PageView:
         """Return what the page shows, as it is now."""
         self._page = await asyncio.to_thread(self._gather)
         return self._page
 
-    def frames(self, numbers: Collection[int]) -> list[FrameShown]:
+    def frames(self, numbers: Collection[int]) -> list[FrameView]:
         """Return frames as they were last gathered; those that there are."""
         scenes = self._page.scenes if self._page else ()
         return [frame for scene in scenes for frame in scene.frames if frame.number in numbers]
 
-    def quote(self, wish: Wish) -> Quote:
+    def quote(self, wish: RerollRequest) -> Quote:
         """Price a wish.
 
         Raises:
@@ -147,7 +147,7 @@ class CuttingRoom:
             retry_quota=settings.retry_quota,
         )
 
-    def reroll(self, wish: Wish, *, confirmed_usd: Decimal) -> None:
+    def reroll(self, wish: RerollRequest, *, confirmed_usd: Decimal) -> None:
         """Ask for more takes, in the background, at the price that was shown and confirmed.
 
         Raises:
@@ -170,7 +170,7 @@ class CuttingRoom:
         await asyncio.to_thread(pick, self._plan, self._settings, frame, take)
         await self._tell_changes()
         if self._jobs.empty():
-            self._jobs.put_nowait(MoreTakes())
+            self._jobs.put_nowait(ExtraTakes())
 
     async def events(self) -> AsyncIterator[Event]:
         """Yield what is in the works, if anything, then what happens from now on; ends as the room is closed."""
@@ -183,17 +183,17 @@ class CuttingRoom:
         finally:
             self._watchers.discard(watcher)
 
-    def _gather(self) -> PageShown:
+    def _gather(self) -> PageView:
         plan, settings = self._plan, self._settings
-        store = FrameStore(settings.output / plan.storyboard)
-        takes = find_takes(self._books, plan, store=store, output=settings.output)
-        return gather_page(plan, takes, self._books, settings, self._addresses)
+        store = TakeStore(settings.output / plan.storyboard)
+        takes = take_inventory(self._books, plan, store=store, output=settings.output)
+        return build_page(plan, takes, self._books, settings, self._addresses)
 
-    def _more(self, wish: Wish) -> MoreTakes:
+    def _more(self, wish: RerollRequest) -> ExtraTakes:
         if not 1 <= wish.count <= 9:
             raise UsageError(f"{wish.count} takes at once: ask for 1 to 9")
         prompt = None if wish.prompt is None else require_prompt(wish.prompt)
-        return MoreTakes(self._frames(wish.keys), wish.count, prompt)
+        return ExtraTakes(self._frames(wish.keys), wish.count, prompt)
 
     def _frames(self, keys: tuple[str, ...]) -> tuple[FrameSpec, ...]:
         by_key = {frame.request_key: frame for frame in self._plan.frames}
@@ -216,29 +216,29 @@ class CuttingRoom:
             await self._tell_changes()
             self._tell(Progressed.idle())
 
-    async def _run(self, more: MoreTakes) -> None:
-        watched = Watch()
+    async def _run(self, more: ExtraTakes) -> None:
+        watched = RunObserver()
         watch.set(watched)
         self._progress = progress = watched.progress
         self._tell(_progressed(progress))
         progress.listen(lambda: self._tell(_progressed(progress)))
         telling = asyncio.create_task(self._keep_telling(progress))
         try:
-            await run_directly(self._board, self._settings, more, heeds_signals=False, opened=self._heed_brake)
+            await run_locally(self._board, self._settings, more, heeds_signals=False, opened=self._heed_stop_signal)
         finally:
             telling.cancel()
-            self._progress = self._brake = None
+            self._progress = self._stop_signal = None
 
-    def _heed_brake(self, session: Session) -> None:
-        self._brake = session.brake
+    def _heed_stop_signal(self, session: RunContext) -> None:
+        self._stop_signal = session.stop_signal
         if self._closing:
             self._stop()
 
     def _stop(self) -> None:
         """Send nothing new; what is in flight is paid for, and awaited."""
-        if self._brake:
+        if self._stop_signal:
             closed = InterruptedRunError("the cutting room was closed")
-            self._brake.pull(closed, patience_s=self._settings.stop_patience_s)
+            self._stop_signal.stop(closed, patience_s=self._settings.stop_patience_s)
 
     async def _keep_telling(self, progress: Progress) -> None:
         done = 0
@@ -287,7 +287,7 @@ class CuttingRoom:
             watcher.tell(event)
 
 
-def _changes(before: PageShown, after: PageShown) -> Iterator[Event]:
+def _changes(before: PageView, after: PageView) -> Iterator[Event]:
     old = [frame for scene in before.scenes for frame in scene.frames]
     new = [frame for scene in after.scenes for frame in scene.frames]
     if [_place(frame) for frame in old] != [_place(frame) for frame in new]:
@@ -298,7 +298,7 @@ def _changes(before: PageShown, after: PageShown) -> Iterator[Event]:
         yield Changed(numbers)
 
 
-def _place(frame: FrameShown) -> tuple[object, ...]:
+def _place(frame: FrameView) -> tuple[object, ...]:
     return frame.key, frame.number, frame.scene, frame.start_s
 
 

@@ -15,10 +15,10 @@ from pipelines.storyboard.model import Output, Storyboard
 from pipelines.storyboard.plan import FrameSpec, plan_frames
 from pipelines.storyboard.presets import DEFAULT_CODEC
 from pipelines.storyboard.timeline import Timeline
-from pipelines.takes.frame_folder import is_as_asked
-from pipelines.takes.inventory import look_for_takes
+from pipelines.takes.frame_folder import is_as_requested
+from pipelines.takes.inventory import read_inventory
 from pipelines.takes.models import FrameTakes
-from pipelines.takes.store import FrameStore
+from pipelines.takes.store import TakeStore
 
 _LEAST_SIDE = 2
 
@@ -48,11 +48,11 @@ async def make_animatic(board: Storyboard, settings: Settings, *, scale: Decimal
     require_encoder(DEFAULT_CODEC)
     await require_sounds(board)
     plan = plan_frames(board, model=settings.effective_model)
-    store = FrameStore(settings.output / plan.storyboard)
+    store = TakeStore(settings.output / plan.storyboard)
     workshop = store.folder / "animatic"
     with storage_errors(workshop):
         workshop.mkdir(parents=True, exist_ok=True)
-    frames = look_for_takes(plan, settings).frames
+    frames = read_inventory(plan, settings).frames
     pictures = [_picture(frame) or _card(frame.frame, workshop) for frame in frames]
     film = await cut_film(
         scaled(plan.timeline, scale),
@@ -83,7 +83,7 @@ def scaled(timeline: Timeline, scale: Decimal) -> Timeline:
 
 def _picture(frame: FrameTakes) -> Path | None:
     """Return the take that a frame shows, if it can be shown as it is."""
-    return frame.shown.path if frame.shown and is_as_asked(frame.shown) else None
+    return frame.shown.path if frame.shown and is_as_requested(frame.shown) else None
 
 
 def _card(spec: FrameSpec, folder: Path) -> Path:

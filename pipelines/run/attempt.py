@@ -14,14 +14,14 @@ from pipelines.endpoints.answers import Bill, Refusal
 from pipelines.endpoints.client import Answer, BrokenBody, FluxClient, ImageBody, NoAnswerError, Refused
 from pipelines.endpoints.dialects.flux import ImageRequest
 from pipelines.endpoints.image_check import UnusablePictureError
-from pipelines.endpoints.retry import PromptTrials, Resend, StopRun, Verdict
-from pipelines.ledger.executor import BooksDesk
+from pipelines.endpoints.retry import Resend, RetryDecision, RetryState, StopRun
+from pipelines.ledger.executor import LedgerExecutor
 from pipelines.ledger.gate import Gate
-from pipelines.ledger.models import Admitted, AttemptStatus, Billed, Ending, Order
+from pipelines.ledger.models import AttemptRequest, AttemptStatus, Billed, Outcome, Permit
 from pipelines.ledger.settlement import close_attempt, keep_take, settle_bill
 from pipelines.run.progress import Progress
-from pipelines.run.scheduling import Brake
-from pipelines.takes.store import FrameStore, store_take
+from pipelines.run.scheduling import StopSignal
+from pipelines.takes.store import TakeStore, store_take
 
 Note = Callable[[str], None]
 
@@ -30,10 +30,10 @@ Note = Callable[[str], None]
 class Stations:
     """What an attempt passes on its way: the gate, the API, the store, and the books all along."""
 
-    desk: BooksDesk
+    desk: LedgerExecutor
     gate: Gate
     client: FluxClient
-    store: FrameStore
+    store: TakeStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,19 +41,21 @@ class Kept:
     """The image is safe among the takes, and the books say so."""
 
 
-class AttemptMaker:
+class AttemptRunner:
     """Makes the attempts of one run that have passed the gate, each to its end."""
 
-    def __init__(self, model: str, stations: Stations, *, brake: Brake, progress: Progress) -> None:
+    def __init__(self, model: str, stations: Stations, *, stop_signal: StopSignal, progress: Progress) -> None:
         self._model = model
         self._desk = stations.desk
         self._gate = stations.gate
         self._client = stations.client
         self._store = stations.store
-        self._brake = brake
+        self._stop_signal = stop_signal
         self._progress = progress
 
-    async def make(self, order: Order, admitted: Admitted, trials: PromptTrials, note: Note) -> Verdict | Kept:
+    async def make(
+        self, order: AttemptRequest, admitted: Permit, trials: RetryState, note: Note
+    ) -> RetryDecision | Kept:
         """Send what was ordered, and see it through; return what comes next if no take came of it.
 
         Raises:
@@ -88,7 +90,7 @@ class AttemptMaker:
         except StorageError as error:
             # Only here: once the body has arrived whole, the next run keeps what this one could not.
             await asyncio.to_thread(part.unlink, missing_ok=True)
-            await self._close(attempt_id, Ending(AttemptStatus.UNUSABLE, f"paid for and lost: {error}"))
+            await self._close(attempt_id, Outcome(AttemptStatus.UNUSABLE, f"paid for and lost: {error}"))
             raise
 
     async def _settle_bill(self, attempt_id: int, bill: Bill) -> None:
@@ -97,18 +99,18 @@ class AttemptMaker:
             await self._desk.insist(settle_bill, self._desk.books, attempt_id, billed)
         except StorageError as error:
             # The image is paid for: it is still taken in, and the next run enters it in the books.
-            self._brake.pull(error)
+            self._stop_signal.stop(error)
         self._progress.cost_usd += bill.cost_usd or 0
 
-    async def _slow_down(self, answer: Refused, admitted: Admitted, verdict: Verdict) -> None:
+    async def _slow_down(self, answer: Refused, admitted: Permit, verdict: RetryDecision) -> None:
         """Lower everyone's pace where the endpoint says that it is too much."""
         if answer.refusal in (Refusal.RATE_LIMITED, Refusal.CAPACITY):
             cool_down_s = verdict.delay_s if isinstance(verdict, Resend) and verdict.cool_down else 0
             await self._desk(self._gate.slow_down, sent_at=admitted.send_at, cool_down_s=cool_down_s)
 
     async def _keep(
-        self, order: Order, attempt_id: int, bill: Bill, trials: PromptTrials, note: Note
-    ) -> Verdict | Kept:
+        self, order: AttemptRequest, attempt_id: int, bill: Bill, trials: RetryState, note: Note
+    ) -> RetryDecision | Kept:
         spec = order.spec
         if bill.model not in (None, self._model):
             await self._unusable(attempt_id, f"made by model {bill.model}", trials)
@@ -125,15 +127,15 @@ class AttemptMaker:
             note(f"answered with {answered} pixels instead of {spec.aspect.size}; fitted: {spec.fit}")
         return Kept()
 
-    async def _unusable(self, attempt_id: int, reason: str, trials: PromptTrials) -> Verdict:
+    async def _unusable(self, attempt_id: int, reason: str, trials: RetryState) -> RetryDecision:
         """Keep a paid body that is no usable image aside, and decide."""
-        aside = await asyncio.to_thread(self._store.set_aside, attempt_id)
+        aside = await asyncio.to_thread(self._store.quarantine, attempt_id)
         kept = f"; kept as {aside.relative_to(self._store.folder)}" if aside else ""
-        ending = Ending(AttemptStatus.UNUSABLE, f"{reason}{kept}", http_status=200)
+        ending = Outcome(AttemptStatus.UNUSABLE, f"{reason}{kept}", http_status=200)
         await self._close(attempt_id, ending)
         return trials.unusable(reason)
 
-    async def _close(self, attempt_id: int, ending: Ending) -> None:
+    async def _close(self, attempt_id: int, ending: Outcome) -> None:
         await self._desk.insist(close_attempt, self._desk.books, attempt_id, ending)
 
 
@@ -143,19 +145,19 @@ _STATUS_OF = {
 }
 
 
-def _refused_ending(answer: Refused) -> Ending:
+def _refused_ending(answer: Refused) -> Outcome:
     by_http = AttemptStatus.FAILED if answer.http_status >= 500 else AttemptStatus.REJECTED
     status = _STATUS_OF.get(answer.refusal, by_http)
     # The API bills images only. A 5xx in other words than its own comes from something before it: who knows.
     not_billed = None if answer.http_status >= 500 and not answer.by_api else Decimal(0)
     cost_usd = not_billed if answer.bill.cost_usd is None else answer.bill.cost_usd
-    return Ending(status, answer.message, http_status=answer.http_status, cost_usd=cost_usd)
+    return Outcome(status, answer.message, http_status=answer.http_status, cost_usd=cost_usd)
 
 
-def _unanswered_ending(error: NoAnswerError) -> Ending:
+def _unanswered_ending(error: NoAnswerError) -> Outcome:
     if error.sent:
-        return Ending(AttemptStatus.UNKNOWN, str(error))
-    return Ending(AttemptStatus.FAILED, f"never sent: {error}", cost_usd=Decimal(0))
+        return Outcome(AttemptStatus.UNKNOWN, str(error))
+    return Outcome(AttemptStatus.FAILED, f"never sent: {error}", cost_usd=Decimal(0))
 
 
 def _wrong_model(*, asked: str, answered: str) -> WrongEndpointError:

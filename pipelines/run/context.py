@@ -20,75 +20,77 @@ from pipelines.common.errors import InterruptedRunError, StorageError
 from pipelines.common.settings import Settings
 from pipelines.endpoints.client import Endpoint, FluxClient, Timeouts
 from pipelines.endpoints.retry import RetryPolicy, RetryQuota
-from pipelines.ledger.database import Books
-from pipelines.ledger.executor import BooksDesk
+from pipelines.ledger.database import LedgerDatabase
+from pipelines.ledger.executor import LedgerExecutor
 from pipelines.ledger.gate import Gate
-from pipelines.ledger.models import Account, Run
-from pipelines.ledger.queries import budget_room, run_account, write_csv
+from pipelines.ledger.models import Run, Totals
+from pipelines.ledger.queries import remaining_budgets, run_totals, write_ledger_csv
 from pipelines.ledger.runs import (
     HEARTBEAT_S,
-    beat,
     finish_run,
-    held_elsewhere,
+    keys_held_elsewhere,
     open_attempts,
+    record_heartbeat,
     start_run,
     storyboards_to_recover,
 )
-from pipelines.ledger.settlement import forget_takes
-from pipelines.ledger.takes import ask_again, note_takes
+from pipelines.ledger.settlement import forget_lost_takes
+from pipelines.ledger.takes import register_takes, request_more_takes
 from pipelines.run.attempt import Stations
 from pipelines.run.progress import Progress
-from pipelines.run.scheduling import Brake, Line
-from pipelines.run.worker import Bounds, Conduct, FrameBuyer
+from pipelines.run.scheduling import AdmissionQueue, StopSignal
+from pipelines.run.worker import Conduct, RetryBounds, TakeGenerator
 from pipelines.server.config import ServerConfig
 from pipelines.storyboard.plan import FrameSpec, Plan, another_take
-from pipelines.takes.inventory import Takes, find_takes
+from pipelines.takes.inventory import TakeInventory, take_inventory
 from pipelines.takes.recovery import recover
-from pipelines.takes.store import FrameStore
+from pipelines.takes.store import TakeStore
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class RunContext:
     """One run, open."""
 
     run: Run
     plan: Plan
     settings: Settings
-    desk: BooksDesk
-    store: FrameStore
-    brake: Brake
+    desk: LedgerExecutor
+    store: TakeStore
+    stop_signal: StopSignal
     progress: Progress
 
-    async def find_takes(self) -> Takes:
+    async def take_inventory(self) -> TakeInventory:
         """Find what need not be bought; takes whose files are gone are noted, so that they can be bought again."""
         takes = await asyncio.to_thread(
-            find_takes, self.desk.books, self.plan, store=self.store, output=self.settings.output
+            take_inventory, self.desk.books, self.plan, store=self.store, output=self.settings.output
         )
         if takes.bought.lost:
-            await self.desk(forget_takes, self.desk.books, takes.bought.lost)
+            await self.desk(forget_lost_takes, self.desk.books, takes.bought.lost)
         for path in takes.bought.damaged:
-            await asyncio.to_thread(self.store.clear_damaged, path)
+            await asyncio.to_thread(self.store.quarantine_damaged, path)
         return takes
 
-    async def note_takes(self, takes: Takes) -> None:
+    async def register_takes(self, takes: TakeInventory) -> None:
         """Enter takes that the storyboard asks for beyond first ones: they stay its frames' when it asks no more."""
-        await self.desk(note_takes, self.desk.books, self.run, takes.unasked)
+        await self.desk(register_takes, self.desk.books, self.run, takes.unasked)
 
-    async def ask_again(
-        self, takes: Takes, frames: tuple[FrameSpec, ...], count: int, prompt: str | None
+    async def request_more_takes(
+        self, takes: TakeInventory, frames: tuple[FrameSpec, ...], count: int, prompt: str | None
     ) -> tuple[FrameSpec, ...]:
-        """Enter more takes of some frames in the books, and return them, to be bought; see `ledger.takes.ask_again`."""
+        """Enter more takes of some frames in the books, and return them, to be bought."""
         spec_of = functools.partial(another_take, model=self.plan.model, prompt=prompt)
         kept = takes.bought.takes.keys()
         books = self.desk.books
         return tuple(
-            await self.desk(ask_again, books, self.run, frames, count=count, prompt=prompt, kept=kept, spec_of=spec_of)
+            await self.desk(
+                request_more_takes, books, self.run, frames, count=count, prompt=prompt, kept=kept, spec_of=spec_of
+            )
         )
 
-    async def held_elsewhere(self, specs: tuple[FrameSpec, ...]) -> set[str]:
+    async def keys_held_elsewhere(self, specs: tuple[FrameSpec, ...]) -> set[str]:
         """Return the request keys that other live runs are buying at this moment."""
         keys = [spec.request_key for spec in specs]
-        return await self.desk(held_elsewhere, self.desk.books, keys, run_id=self.run.run_id)
+        return await self.desk(keys_held_elsewhere, self.desk.books, keys, run_id=self.run.run_id)
 
     async def recover_all(self) -> None:
         """Close what ended runs left open, of every storyboard in this output folder: what they paid for serves us."""
@@ -100,25 +102,25 @@ class Session:
         """Close what ended runs of a storyboard in this output folder left open; see `bought.recover`."""
         if not await self.desk(open_attempts, self.desk.books, storyboard):
             return
-        store = FrameStore(self.settings.output / storyboard)
+        store = TakeStore(self.settings.output / storyboard)
         async with _alone_in(store.folder, patience_s=self.settings.max_wait_s):
             await self.desk(recover, self.desk.books, storyboard, store=store)
 
-    async def budget_room(self) -> dict[BudgetScope, Decimal]:
+    async def remaining_budgets(self) -> dict[BudgetScope, Decimal]:
         """Return what is left of each budget, in US dollars."""
-        return await self.desk(budget_room, self.desk.books, self.run)
+        return await self.desk(remaining_budgets, self.desk.books, self.run)
 
     async def write_ledger(self) -> None:
         """Write the storyboard's ledger as the books have it now."""
         path = ledger_path(self.settings, self.run.storyboard)
-        await self.desk(write_csv, self.desk.books, self.run.storyboard, path)
+        await self.desk(write_ledger_csv, self.desk.books, self.run.storyboard, path)
 
-    async def account(self) -> Account:
+    async def account(self) -> Totals:
         """Add up this run."""
-        return await self.desk(run_account, self.desk.books, self.run.run_id)
+        return await self.desk(run_totals, self.desk.books, self.run.run_id)
 
     @contextlib.asynccontextmanager
-    async def buyer(self, line: Line, *, retry_quota: int) -> AsyncIterator[FrameBuyer]:
+    async def buyer(self, line: AdmissionQueue, *, retry_quota: int) -> AsyncIterator[TakeGenerator]:
         """Open the endpoint, and the buyer that asks it."""
         settings = self.settings
         timeouts = Timeouts(settings.connect_timeout_s, settings.read_timeout_s, settings.total_timeout_s)
@@ -130,11 +132,11 @@ class Session:
                 max_body_bytes=settings.max_body_mib << 20,
             ) as client:
                 gate = Gate(self.desk.books, self.run, rate_limit=settings.rate_limit)
-                yield FrameBuyer(
+                yield TakeGenerator(
                     self.run,
                     Stations(self.desk, gate, client, self.store),
-                    Conduct(self.brake, line, self.progress),
-                    Bounds(_policy(settings), RetryQuota(retry_quota)),
+                    Conduct(self.stop_signal, line, self.progress),
+                    RetryBounds(_policy(settings), RetryQuota(retry_quota)),
                 )
 
     @contextlib.asynccontextmanager
@@ -162,9 +164,9 @@ async def _alone_in(folder: Path, *, patience_s: float) -> AsyncIterator[None]:
 
 
 @contextlib.asynccontextmanager
-async def open_session(
+async def open_run(
     plan: Plan, settings: Settings, *, budgets: Budgets, progress: Progress, heeds_signals: bool = True
-) -> AsyncIterator[Session]:
+) -> AsyncIterator[RunContext]:
     """Open a run: recover what killed ones left, enter it in the books, keep its pulse; in the end, write its ledger.
 
     Args:
@@ -178,7 +180,7 @@ async def open_session(
         UsageError: the output folder or the books cannot be opened.
         StorageError: the books or the ledger could not be written.
     """
-    store = FrameStore(settings.output / plan.storyboard)
+    store = TakeStore(settings.output / plan.storyboard)
     store.prepare()
     run = Run(
         run_id=uuid.uuid4().hex,
@@ -188,20 +190,20 @@ async def open_session(
         simulated=settings.simulated,
         budgets=budgets,
     )
-    books = await asyncio.to_thread(Books, settings.effective_database_url)
-    desk = BooksDesk(books)
-    session = Session(run, plan, settings, desk, store, Brake(), progress)
+    books = await asyncio.to_thread(LedgerDatabase, settings.effective_database_url)
+    desk = LedgerExecutor(books)
+    session = RunContext(run, plan, settings, desk, store, StopSignal(), progress)
     with contextlib.closing(books), contextlib.closing(desk):
         await session.recover_all()
         await desk(start_run, books, run)
         async with _entered(session), _pulse(session):
-            signals = _stop_on_signals(session.brake, patience_s=settings.stop_patience_s)
+            signals = _stop_on_signals(session.stop_signal, patience_s=settings.stop_patience_s)
             with signals if heeds_signals else contextlib.nullcontext():
                 yield session
 
 
 @contextlib.asynccontextmanager
-async def _entered(session: Session) -> AsyncIterator[None]:
+async def _entered(session: RunContext) -> AsyncIterator[None]:
     """Close the run's entry however the run ends, and write the ledger."""
     state = "Failed"
     try:
@@ -219,13 +221,13 @@ async def _entered(session: Session) -> AsyncIterator[None]:
 
 
 @contextlib.asynccontextmanager
-async def _pulse(session: Session) -> AsyncIterator[None]:
+async def _pulse(session: RunContext) -> AsyncIterator[None]:
     """Tell the books, every few seconds, that the run is alive, and how far it has come."""
 
     async def keep_beating() -> None:
         while True:
             with contextlib.suppress(StorageError):
-                await session.desk(beat, session.desk.books, session.run.run_id, session.progress.standing)
+                await session.desk(record_heartbeat, session.desk.books, session.run.run_id, session.progress.standing)
             await asyncio.sleep(HEARTBEAT_S)
 
     beating = asyncio.create_task(keep_beating())
@@ -238,8 +240,8 @@ async def _pulse(session: Session) -> AsyncIterator[None]:
 
 
 @contextlib.contextmanager
-def _stop_on_signals(brake: Brake, *, patience_s: float) -> Iterator[None]:
-    """On the first Ctrl-C or SIGTERM pull the brake; on the second cancel the run where it stands.
+def _stop_on_signals(stop_signal: StopSignal, *, patience_s: float) -> Iterator[None]:
+    """On the first Ctrl-C or SIGTERM pull the stop_signal; on the second cancel the run where it stands.
 
     A Prefect cancellation comes as SIGTERM too.
     """
@@ -252,7 +254,7 @@ def _stop_on_signals(brake: Brake, *, patience_s: float) -> Iterator[None]:
 
     def stop() -> None:
         if next(signals) == 1:
-            brake.pull(interrupted, patience_s=patience_s)
+            stop_signal.stop(interrupted, patience_s=patience_s)
         elif run is not None:
             run.cancel()
 

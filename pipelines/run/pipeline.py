@@ -13,28 +13,28 @@ from pipelines.common.settings import Settings
 from pipelines.film.assembler import Film
 from pipelines.film.outputs import Films
 from pipelines.report.builder import write_report
-from pipelines.run.context import Session, ledger_path
+from pipelines.run.context import RunContext, ledger_path
 from pipelines.run.progress import Progress
-from pipelines.run.result import RunRecord, RunSummary, frames_error, summarize, watch
-from pipelines.run.scheduling import Line, buy_in_order
-from pipelines.run.thumbnails_ahead import ThumbnailsAhead
-from pipelines.run.worker import Failed, FrameBuyer, FrameOutcome, Postponed, Rendered, Reused
+from pipelines.run.result import RunRecord, RunResult, incomplete_error, summarize, watch
+from pipelines.run.scheduling import AdmissionQueue, generate_in_order
+from pipelines.run.thumbnails_ahead import ThumbnailPrefetcher
+from pipelines.run.worker import Failed, Generated, Postponed, Reused, TakeGenerator, TakeOutcome
 from pipelines.storyboard.model import Storyboard
 from pipelines.storyboard.plan import FrameSpec, Plan
 from pipelines.storyboard.quote import Quote, quote_takes, require_within_budget, run_retry_quota
-from pipelines.storyboard.selection import MoreTakes
-from pipelines.takes.frame_folder import is_as_asked
-from pipelines.takes.inventory import Takes
+from pipelines.storyboard.selection import ExtraTakes
+from pipelines.takes.frame_folder import is_as_requested
+from pipelines.takes.inventory import TakeInventory
 from pipelines.takes.models import Take
 
 _POLL_OTHER_RUNS_S = 1.0
 
 # Buys one take; a flow makes a task run of it.
-Buy = Callable[[FrameBuyer, FrameSpec], Awaitable[FrameOutcome]]
+Buy = Callable[[TakeGenerator, FrameSpec], Awaitable[TakeOutcome]]
 
 
-async def carry_out(
-    session: Session, record: RunRecord, buy: Buy, *, more: MoreTakes | None = None, otio: bool = False
+async def run_pipeline(
+    session: RunContext, record: RunRecord, buy: Buy, *, more: ExtraTakes | None = None, otio: bool = False
 ) -> None:
     """Do what a run does, and keep its record, however it ends.
 
@@ -60,11 +60,11 @@ async def carry_out(
             watcher.summary = await summary_of(session, record)
 
 
-async def _report(session: Session, record: RunRecord) -> Path | None:
+async def _report(session: RunContext, record: RunRecord) -> Path | None:
     """Write what people look at; a run that has come to its end is not undone by a report that cannot be written."""
     session.progress.enter("writing the report")
     try:
-        takes = record.takes or await session.find_takes()
+        takes = record.takes or await session.take_inventory()
         async with session.alone():
             return await asyncio.to_thread(write_report, session.plan, takes, session.desk.books, session.settings)
     except StoryreelError as error:
@@ -72,7 +72,7 @@ async def _report(session: Session, record: RunRecord) -> Path | None:
         return None
 
 
-async def summary_of(session: Session, record: RunRecord) -> RunSummary:
+async def summary_of(session: RunContext, record: RunRecord) -> RunResult:
     """Sum up a run, whether it has ended or not."""
     return summarize(
         session.plan,
@@ -84,21 +84,21 @@ async def summary_of(session: Session, record: RunRecord) -> RunSummary:
     )
 
 
-async def _produce(session: Session, record: RunRecord, buy: Buy, *, more: MoreTakes | None, otio: bool) -> None:
-    takes = await session.find_takes()
-    wanted = await session.ask_again(takes, more.frames, more.count, more.prompt) if more else takes.wanted
+async def _produce(session: RunContext, record: RunRecord, buy: Buy, *, more: ExtraTakes | None, otio: bool) -> None:
+    takes = await session.take_inventory()
+    wanted = await session.request_more_takes(takes, more.frames, more.count, more.prompt) if more else takes.wanted
     record.asked = wanted if more else ()
     record.quote = _quote(session, wanted, takes)
     session.progress.quote_usd = record.quote.price.usd
-    require_within_budget(record.quote, await session.budget_room(), on_exceed=session.run.budgets.on_exceed)
+    require_within_budget(record.quote, await session.remaining_budgets(), on_exceed=session.run.budgets.on_exceed)
     async with _following(session) as followers:
         record.outcomes = await _buy_missing(session, wanted, takes, buy, followers)
         # Another run may have died since this one began.
         await session.recover(session.plan.storyboard)
         async with session.alone():
-            record.takes = await session.find_takes()
+            record.takes = await session.take_inventory()
             pictures = await _lay_frames(session, record.takes)
-            error = frames_error(session.plan, record, stopped_by=session.brake.error)
+            error = incomplete_error(session.plan, record, stopped_by=session.stop_signal.error)
             if len(pictures) == len(session.plan.frames) and not isinstance(error, InterruptedRunError):
                 record.films = await _assemble(session, followers.films, pictures)
                 if otio:
@@ -130,7 +130,7 @@ def start_progress(plan: Plan, settings: Settings, budgets: Budgets) -> Progress
     return progress
 
 
-def _quote(session: Session, wanted: tuple[FrameSpec, ...], takes: Takes) -> Quote:
+def _quote(session: RunContext, wanted: tuple[FrameSpec, ...], takes: TakeInventory) -> Quote:
     settings = session.settings
     return quote_takes(
         wanted,
@@ -147,19 +147,19 @@ class _Followers:
     """Who works on takes as they come: the films, and the thumbnails."""
 
     films: Films
-    thumbnails: ThumbnailsAhead
+    thumbnails: ThumbnailPrefetcher
 
     def arrived(self, take: Take) -> None:
         """Hand on a take that the film will show, unless it has to be redrawn first, when frames are laid."""
         with contextlib.suppress(OSError):
-            if is_as_asked(take):
+            if is_as_requested(take):
                 self.films.arrived(take.spec.number, take.path)
 
 
 @contextlib.asynccontextmanager
-async def _following(session: Session) -> AsyncIterator[_Followers]:
+async def _following(session: RunContext) -> AsyncIterator[_Followers]:
     """Encode and shrink in the background, for as long as the block lasts."""
-    with ThumbnailsAhead(session.store) as thumbnails:
+    with ThumbnailPrefetcher(session.store) as thumbnails:
         films = Films(
             session.plan,
             session.store.folder,
@@ -172,8 +172,8 @@ async def _following(session: Session) -> AsyncIterator[_Followers]:
 
 
 async def _buy_missing(
-    session: Session, wanted: tuple[FrameSpec, ...], takes: Takes, buy: Buy, followers: _Followers
-) -> list[FrameOutcome]:
+    session: RunContext, wanted: tuple[FrameSpec, ...], takes: TakeInventory, buy: Buy, followers: _Followers
+) -> list[TakeOutcome]:
     """Buy every take that is not bought; those that another run is buying are waited for.
 
     Whatever the film will show goes on to the films at once.
@@ -184,16 +184,16 @@ async def _buy_missing(
     _expect(session.progress, wanted, takes)
     if not missing:
         return []
-    await session.note_takes(takes)
+    await session.register_takes(takes)
     session.progress.enter("buying frames")
     showing = {take.spec.number for take in takes.shown}
-    line = Line(session.settings.concurrency)
+    line = AdmissionQueue(session.settings.concurrency)
     quota = run_retry_quota(len(missing), configured=session.settings.retry_quota)
     async with session.buyer(line, retry_quota=quota) as buyer:
 
-        async def buy_one(spec: FrameSpec) -> FrameOutcome:
+        async def buy_one(spec: FrameSpec) -> TakeOutcome:
             outcome = await buy(buyer, spec)
-            path = session.store.find(spec.request_key) if isinstance(outcome, Rendered | Reused) else None
+            path = session.store.find(spec.request_key) if isinstance(outcome, Generated | Reused) else None
             if path and spec.take == 1 and spec.number not in showing:
                 followers.arrived(Take(spec, path, spec.prompt, cost_usd=None))
             elif path:
@@ -203,7 +203,7 @@ async def _buy_missing(
         return await _buy_in_rounds(session, missing, buy_one, line)
 
 
-def _expect(progress: Progress, wanted: tuple[FrameSpec, ...], takes: Takes) -> None:
+def _expect(progress: Progress, wanted: tuple[FrameSpec, ...], takes: TakeInventory) -> None:
     """Tell watchers what this run is about: the takes that are wanted; where none are, the frames as they stand."""
     specs = wanted or tuple(take.spec for take in takes.shown)
     progress.expect(spec.scene for spec in specs)
@@ -211,40 +211,43 @@ def _expect(progress: Progress, wanted: tuple[FrameSpec, ...], takes: Takes) -> 
 
 
 async def _buy_in_rounds(
-    session: Session, missing: tuple[FrameSpec, ...], buy: Callable[[FrameSpec], Awaitable[FrameOutcome]], line: Line
-) -> list[FrameOutcome]:
+    session: RunContext,
+    missing: tuple[FrameSpec, ...],
+    buy: Callable[[FrameSpec], Awaitable[TakeOutcome]],
+    line: AdmissionQueue,
+) -> list[TakeOutcome]:
     deadline = time.monotonic() + session.settings.max_wait_s
-    done: list[FrameOutcome] = []
-    while missing and not session.brake.pulled:
-        held = await session.held_elsewhere(missing)
+    done: list[TakeOutcome] = []
+    while missing and not session.stop_signal.stopped:
+        held = await session.keys_held_elsewhere(missing)
         turn = [spec for spec in missing if spec.request_key not in held]
-        outcomes = await buy_in_order(turn, buy, line=line, brake=session.brake)
+        outcomes = await generate_in_order(turn, buy, line=line, stop_signal=session.stop_signal)
         done += [outcome for outcome in outcomes if not isinstance(outcome, Postponed)]
         settled = {outcome.spec.request_key for outcome in done}
         missing = tuple(spec for spec in missing if spec.request_key not in settled)
         if missing and time.monotonic() > deadline:
             return [*done, *(Failed(spec, "another run has been buying it for too long") for spec in missing)]
         if missing:
-            await session.brake.pause(_POLL_OTHER_RUNS_S)
+            await session.stop_signal.pause(_POLL_OTHER_RUNS_S)
             await session.recover(session.plan.storyboard)
     return done
 
 
-async def _lay_frames(session: Session, takes: Takes) -> list[Path]:
+async def _lay_frames(session: RunContext, takes: TakeInventory) -> list[Path]:
     """Lay the numbered frames of every frame that has a take; return where the films find their pictures."""
     session.progress.enter("laying frames")
     store = session.store
 
     def lay() -> list[Path]:
-        adopted = [store.adopt(take) for take in takes.shown]
-        store.lay(adopted)
+        adopted = [store.import_take(take) for take in takes.shown]
+        store.publish_frames(adopted)
         return [store.picture(take) for take in adopted]
 
     return await asyncio.to_thread(lay)
 
 
-async def _assemble(session: Session, films: Films, pictures: list[Path]) -> list[Film]:
+async def _assemble(session: RunContext, films: Films, pictures: list[Path]) -> list[Film]:
     """Cut the films; give up at once when the run is stopped, for nothing is paid for here."""
     session.progress.enter("assembling the film")
     cutting = films.cut(pictures)
-    return await (cutting if session.brake.pulled else session.brake.unless_pulled(cutting))
+    return await (cutting if session.stop_signal.stopped else session.stop_signal.run_until_stopped(cutting))

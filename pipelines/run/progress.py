@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from pipelines.ledger.models import Standing
+from pipelines.ledger.models import RunCounters
 
 _WINDOW_S = 60.0
 _SLICE_S = 2.0
@@ -117,9 +117,9 @@ class Progress:
         self.in_flight -= 1
 
     @property
-    def standing(self) -> Standing:
+    def standing(self) -> RunCounters:
         """How far the run has come, as its entry in the books tells it."""
-        return Standing(
+        return RunCounters(
             stage=self.stage,
             frames=self.frames,
             reused=self.reused,

@@ -7,15 +7,15 @@ from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from pathlib import Path
 
-from pipelines.common.errors import FramesFailedError, InterruptedRunError, StoryreelError
-from pipelines.common.formatting import plain
+from pipelines.common.errors import FramesMissingError, InterruptedRunError, StoryreelError
+from pipelines.common.formatting import format_decimal
 from pipelines.film.assembler import Film
-from pipelines.ledger.models import Account
+from pipelines.ledger.models import Totals
 from pipelines.run.progress import Progress
-from pipelines.run.worker import Failed, FrameOutcome, Rendered, Reused
+from pipelines.run.worker import Failed, Generated, Reused, TakeOutcome
 from pipelines.storyboard.plan import FrameSpec, Plan
 from pipelines.storyboard.quote import Quote
-from pipelines.takes.inventory import Takes
+from pipelines.takes.inventory import TakeInventory
 from pipelines.takes.models import Take
 
 _NAMED_FAILURES = 3
@@ -23,15 +23,15 @@ _FOR_PEOPLE = ("more_videos", "new_takes", "remarks")
 
 
 @dataclass(slots=True)
-class Watch:
+class RunObserver:
     """What somebody in a run's own process sees of it: how it goes on, and in the end what it came to."""
 
     progress: Progress = field(default_factory=Progress)
-    summary: "RunSummary | None" = None
+    summary: "RunResult | None" = None
 
 
 # Set by whoever wants to watch; a flow's own parameters must be plain data.
-watch: ContextVar[Watch | None] = ContextVar("watch", default=None)
+watch: ContextVar[RunObserver | None] = ContextVar("watch", default=None)
 
 
 @dataclass(slots=True)
@@ -52,8 +52,8 @@ class RunRecord:
 
     quote: Quote | None = None
     asked: tuple[FrameSpec, ...] = ()
-    takes: Takes | None = None
-    outcomes: list[FrameOutcome] = field(default_factory=list)
+    takes: TakeInventory | None = None
+    outcomes: list[TakeOutcome] = field(default_factory=list)
     films: list[Film] = field(default_factory=list)
     report: Path | None = None
     remarks: list[str] = field(default_factory=list)
@@ -72,13 +72,13 @@ class RunRecord:
             return "Completed"
         return "Cancelled" if isinstance(self.error, InterruptedRunError) else "Failed"
 
-    def count(self, kind: type[FrameOutcome]) -> int:
+    def count(self, kind: type[TakeOutcome]) -> int:
         """Return how many frames came out as `kind`."""
         return sum(isinstance(outcome, kind) for outcome in self.outcomes)
 
 
 @dataclass(frozen=True, slots=True)
-class RunSummary:
+class RunResult:
     """What a run came to. Money and neurons are exact; costs are made up where `simulated` says so.
 
     Attributes:
@@ -123,17 +123,17 @@ class RunSummary:
 
 
 def summarize(
-    plan: Plan, record: RunRecord, account: Account, *, run_id: str, simulated: bool, ledger: Path
-) -> RunSummary:
+    plan: Plan, record: RunRecord, account: Totals, *, run_id: str, simulated: bool, ledger: Path
+) -> RunResult:
     """Sum up a run from its plan, its record and its account."""
     reused = record.quote.reuse if record.quote else 0
-    return RunSummary(
+    return RunResult(
         storyboard=plan.storyboard,
         run_id=run_id,
         state=record.state,
         frames=len(plan.frames),
         reused=reused + record.count(Reused),
-        generated=record.count(Rendered),
+        generated=record.count(Generated),
         failed=record.count(Failed),
         requests=account.requests,
         cost_usd=account.cost.usd,
@@ -151,7 +151,7 @@ def summarize(
     )
 
 
-def frames_error(plan: Plan, record: RunRecord, *, stopped_by: StoryreelError | None) -> StoryreelError | None:
+def incomplete_error(plan: Plan, record: RunRecord, *, stopped_by: StoryreelError | None) -> StoryreelError | None:
     """Return why the frames are not complete, in one paragraph; None if they are."""
     if stopped_by is not None:
         return stopped_by
@@ -160,7 +160,7 @@ def frames_error(plan: Plan, record: RunRecord, *, stopped_by: StoryreelError | 
         return None
     named = "; ".join(f"{failure.spec.label}: {failure.reason}" for failure in failures[:_NAMED_FAILURES])
     rest = f"; and {len(failures) - _NAMED_FAILURES} more" if len(failures) > _NAMED_FAILURES else ""
-    return FramesFailedError(
+    return FramesMissingError(
         f"{len(failures)} of {_counted(plan, record)} could not be bought: {named}{rest}. "
         "Everything bought is kept; run again to complete"
     )
@@ -191,7 +191,7 @@ def _counted(plan: Plan, record: RunRecord) -> str:
 def _plain_value(value: object) -> object:
     match value:
         case Decimal():
-            return plain(value)
+            return format_decimal(value)
         case Path():
             return str(value)
         case _:

@@ -11,10 +11,10 @@ from pipelines.storyboard.plan import FrameSpec
 R = TypeVar("R")
 
 # Frames that stand in line before the gate: enough that it never waits for one, few enough to keep their order.
-LINE_LENGTH = 4
+QUEUE_LENGTH = 4
 
 
-class Brake:
+class StopSignal:
     """Stops a run: once pulled, nothing new is sent, and what is in flight is awaited."""
 
     def __init__(self) -> None:
@@ -22,7 +22,7 @@ class Brake:
         self._impatient = asyncio.Event()
         self.error: StoryreelError | None = None
 
-    def pull(self, error: StoryreelError, *, patience_s: float | None = None) -> None:
+    def stop(self, error: StoryreelError, *, patience_s: float | None = None) -> None:
         """Stop the run; the first error is the one that counts.
 
         What is in flight is awaited to its end, or for `patience_s` where that is given.
@@ -33,19 +33,19 @@ class Brake:
             asyncio.get_running_loop().call_later(patience_s, self._impatient.set)
 
     @property
-    def pulled(self) -> bool:
+    def stopped(self) -> bool:
         """Whether the run is to stop."""
         return self._pulled.is_set()
 
-    async def out_of_patience(self) -> None:
+    async def grace_period_over(self) -> None:
         """Wait until what is in flight need no longer be awaited."""
         await self._impatient.wait()
 
-    async def unless_pulled(self, work: Coroutine[Any, Any, R]) -> R:
-        """Do `work`, which costs nothing to give up, unless the brake is pulled first.
+    async def run_until_stopped(self, work: Coroutine[Any, Any, R]) -> R:
+        """Do `work`, which costs nothing to give up, unless the stop_signal is pulled first.
 
         Raises:
-            StoryreelError: the brake was pulled; `work` has been cancelled and has ended.
+            StoryreelError: the stop_signal was pulled; `work` has been cancelled and has ended.
         """
         working = asyncio.create_task(work)
         pulled = asyncio.create_task(self._pulled.wait())
@@ -61,13 +61,13 @@ class Brake:
             await asyncio.wait((working, pulled))
 
     async def pause(self, seconds: float) -> None:
-        """Sleep, but no longer than until the brake is pulled."""
+        """Sleep, but no longer than until the stop_signal is pulled."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._pulled.wait()
 
 
-class Line:
+class AdmissionQueue:
     """The line before the gate: takes step in by their key, a few at a time, and no more than may be in flight."""
 
     def __init__(self, concurrency: int) -> None:
@@ -80,7 +80,7 @@ class Line:
         """Wait until the take may step in."""
         async with self._moved:
             await self._moved.wait_for(
-                lambda: len(self._waiting) < LINE_LENGTH and len(self._active) < self._concurrency
+                lambda: len(self._waiting) < QUEUE_LENGTH and len(self._active) < self._concurrency
             )
             self._waiting.add(key)
             self._active.add(key)
@@ -99,8 +99,12 @@ class Line:
             self._moved.notify_all()
 
 
-async def buy_in_order(
-    specs: Sequence[FrameSpec], buy: Callable[[FrameSpec], Awaitable[R]], *, line: Line, brake: Brake
+async def generate_in_order(
+    specs: Sequence[FrameSpec],
+    buy: Callable[[FrameSpec], Awaitable[R]],
+    *,
+    line: AdmissionQueue,
+    stop_signal: StopSignal,
 ) -> list[R]:
     """Buy `specs` concurrently, started in their order; return the outcomes of those that were started and ended.
 
@@ -112,7 +116,7 @@ async def buy_in_order(
         try:
             return await buy(spec)
         except BaseException:
-            brake.pull(StoryreelError(f"{spec.label}: an unforeseen error stopped the run"))
+            stop_signal.stop(StoryreelError(f"{spec.label}: an unforeseen error stopped the run"))
             raise
         finally:
             await line.leave(spec.request_key)
@@ -120,7 +124,7 @@ async def buy_in_order(
     async def buy_all() -> None:
         for spec in specs:
             await line.enter(spec.request_key)
-            if brake.pulled:
+            if stop_signal.stopped:
                 break
             buying.append(asyncio.create_task(buy_one(spec)))
         # gather would hand up the first exception and leave the others, paid for, running unwatched.
@@ -128,7 +132,7 @@ async def buy_in_order(
             await asyncio.wait(buying)
 
     buying: list[asyncio.Task[R]] = []
-    all_bought, impatient = asyncio.create_task(buy_all()), asyncio.create_task(brake.out_of_patience())
+    all_bought, impatient = asyncio.create_task(buy_all()), asyncio.create_task(stop_signal.grace_period_over())
     try:
         await asyncio.wait((all_bought, impatient), return_when=asyncio.FIRST_COMPLETED)
     finally:

@@ -7,23 +7,23 @@ from typing import Self
 
 from PIL import Image
 
-from pipelines.common.background import yield_to_others
+from pipelines.common.background import lower_priority
 from pipelines.common.errors import StorageError
 from pipelines.film.painting import read_frame
 from pipelines.report.thumbnails import Thumbnails
-from pipelines.takes.store import FrameStore
+from pipelines.takes.store import TakeStore
 
 
-class ThumbnailsAhead:
+class ThumbnailPrefetcher:
     """Makes thumbnails while frames are still being bought, in a thread of its own.
 
     What is not made by the end of the block, or cannot be, is left to the report.
     """
 
-    def __init__(self, store: FrameStore) -> None:
+    def __init__(self, store: TakeStore) -> None:
         self._takes = store.takes
         self._thumbnails = Thumbnails(store.folder / "thumbnails")
-        self._thread = ThreadPoolExecutor(1, "thumbnails-ahead", initializer=yield_to_others)
+        self._thread = ThreadPoolExecutor(1, "thumbnails-ahead", initializer=lower_priority)
 
     def __enter__(self) -> Self:
         return self

@@ -7,34 +7,34 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from pipelines.common.errors import BudgetError, StoryreelError
-from pipelines.common.formatting import plain
+from pipelines.common.formatting import format_decimal
 from pipelines.endpoints.retry import (
     GiveUp,
     NextPrompt,
-    PromptTrials,
     Resend,
+    RetryDecision,
     RetryPolicy,
     RetryQuota,
+    RetryState,
     StopRun,
-    Verdict,
 )
 from pipelines.ledger.models import (
     Admission,
-    Admitted,
     AlreadyKept,
+    AttemptRequest,
     HeldElsewhere,
-    Order,
     OverBudget,
+    Permit,
     Run,
 )
-from pipelines.run.attempt import AttemptMaker, Kept, Note, Stations
+from pipelines.run.attempt import AttemptRunner, Kept, Note, Stations
 from pipelines.run.progress import Progress
-from pipelines.run.scheduling import Brake, Line
+from pipelines.run.scheduling import AdmissionQueue, StopSignal
 from pipelines.storyboard.plan import FrameSpec
 
 
 @dataclass(frozen=True, slots=True)
-class Rendered:
+class Generated:
     """The frame was bought in this run."""
 
     spec: FrameSpec
@@ -70,27 +70,27 @@ class Unsent:
     spec: FrameSpec
 
 
-FrameOutcome = Rendered | Reused | Failed | Postponed | Unsent
+TakeOutcome = Generated | Reused | Failed | Postponed | Unsent
 
 
 @dataclass(frozen=True, slots=True)
 class Conduct:
     """How this run goes on and stops, and who is told."""
 
-    brake: Brake
-    line: Line
+    stop_signal: StopSignal
+    line: AdmissionQueue
     progress: Progress
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class RetryBounds:
     """How often to try: the policy for one prompt, and what is left for the whole run."""
 
     policy: RetryPolicy
     quota: RetryQuota
 
 
-class FrameBuyer:
+class TakeGenerator:
     """Buys frames for one run. One per run; every `buy` is a coroutine of the same event loop."""
 
     def __init__(
@@ -98,39 +98,39 @@ class FrameBuyer:
         run: Run,
         stations: Stations,
         conduct: Conduct,
-        bounds: Bounds,
+        bounds: RetryBounds,
         *,
         rng: random.Random | None = None,
         pause: Callable[[float], Awaitable[None]] | None = None,
     ) -> None:
-        self._attempts = AttemptMaker(run.model, stations, brake=conduct.brake, progress=conduct.progress)
+        self._attempts = AttemptRunner(run.model, stations, stop_signal=conduct.stop_signal, progress=conduct.progress)
         self._desk = stations.desk
         self._gate = stations.gate
-        self._brake = conduct.brake
+        self._stop_signal = conduct.stop_signal
         self._line = conduct.line
         self._progress = conduct.progress
         self._bounds = bounds
         self._rng = rng or random.Random()  # noqa: S311 - jitter needs no secrecy
-        self._pause = pause or conduct.brake.pause
+        self._pause = pause or conduct.stop_signal.pause
         self._turn = asyncio.Lock()
         self._settled = asyncio.Event()
 
-    async def buy(self, spec: FrameSpec, *, note: Note) -> FrameOutcome:
+    async def buy(self, spec: FrameSpec, *, note: Note) -> TakeOutcome:
         """Buy one frame, trying again and falling back as the policy says; `note` is told what happens in words."""
         try:
             outcome = await self._try_prompts(spec, note)
-            if not isinstance(outcome, Rendered):
+            if not isinstance(outcome, Generated):
                 await self._desk(self._gate.release, spec.request_key)
         except StoryreelError as error:
             # The books or the disk: the next frame would fare no better.
-            self._brake.pull(error)
+            self._stop_signal.stop(error)
             outcome = Failed(spec, str(error))
         self._count(outcome)
         return outcome
 
-    def _count(self, outcome: FrameOutcome) -> None:
+    def _count(self, outcome: TakeOutcome) -> None:
         match outcome:
-            case Rendered() | Reused():
+            case Generated() | Reused():
                 self._progress.settle(outcome.spec.scene)
             case Failed():
                 self._progress.settle(outcome.spec.scene, failed=True)
@@ -139,36 +139,36 @@ class FrameBuyer:
             case _:
                 assert_never(outcome)
 
-    async def _try_prompts(self, spec: FrameSpec, note: Note) -> FrameOutcome:
+    async def _try_prompts(self, spec: FrameSpec, note: Note) -> TakeOutcome:
         requests = 0
         refusal = ""
         for prompt in (spec.prompt, *spec.fallback_prompts):
-            trials = PromptTrials(self._bounds.policy, self._bounds.quota, self._rng)
-            verdict: Verdict | Kept | None = None
+            trials = RetryState(self._bounds.policy, self._bounds.quota, self._rng)
+            verdict: RetryDecision | Kept | None = None
             # Bounded: every Resend is counted by the trials against one of the policy's bounds.
             while verdict is None or isinstance(verdict, Resend):
                 requests += 1
-                order = Order(spec, prompt, requests)
+                order = AttemptRequest(spec, prompt, requests)
                 admission = await self._admit(order)
-                if not isinstance(admission, Admitted):
+                if not isinstance(admission, Permit):
                     return admission
                 verdict = await self._attempt(order, admission, trials, note)
                 await self._obey(verdict, note)
             match verdict:
                 case Kept():
-                    return Rendered(spec, requests)
+                    return Generated(spec, requests)
                 case NextPrompt(reason):
                     refusal = reason
                 case GiveUp(reason):
                     return Failed(spec, reason)
                 case StopRun(error):
-                    self._brake.pull(error)
+                    self._stop_signal.stop(error)
                     return Failed(spec, str(error))
                 case _:
                     assert_never(verdict)
         return Failed(spec, f"{refusal}; reword the prompt or add fallback_prompts")
 
-    async def _obey(self, verdict: Verdict | Kept, note: Note) -> None:
+    async def _obey(self, verdict: RetryDecision | Kept, note: Note) -> None:
         """Wait as the verdict says."""
         match verdict:
             case Resend(delay_s, cool_down=True):
@@ -188,41 +188,43 @@ class FrameBuyer:
             case _:
                 assert_never(verdict)
 
-    async def _admit(self, order: Order) -> Admitted | FrameOutcome:
+    async def _admit(self, order: AttemptRequest) -> Permit | TakeOutcome:
         """Wait for this order's turn, its place in the rate limit and its moment; or say why it gets none."""
         async with self._turn:
             admission = await self._ask_gate(order)
-            if isinstance(admission, Admitted):
+            if isinstance(admission, Permit):
                 await self._pause(admission.wait_s)
-                if self._brake.pulled:
+                if self._stop_signal.stopped:
                     await self._desk(self._gate.withdraw, admission)
                     return Unsent(order.spec)
                 self._progress.sent(again=order.number > 1, pace=admission.pace)
         await self._line.admitted(order.spec.request_key)
         match admission:
-            case Admitted():
+            case Permit():
                 return admission
             case AlreadyKept():
                 return Reused(order.spec)
             case HeldElsewhere():
                 return Postponed(order.spec)
             case OverBudget():
-                self._brake.pull(_budget_error(admission))
+                self._stop_signal.stop(_budget_error(admission))
                 return Unsent(order.spec)
             case _:
                 assert_never(admission)
 
-    async def _ask_gate(self, order: Order) -> Admission:
+    async def _ask_gate(self, order: AttemptRequest) -> Admission:
         while True:
             self._settled.clear()
             in_flight = self._progress.in_flight
             admission = await self._desk(self._gate.admit, order)
             # Each attempt in flight may yet turn out to cost less than was reserved for it.
-            if not isinstance(admission, OverBudget) or not in_flight or self._brake.pulled:
+            if not isinstance(admission, OverBudget) or not in_flight or self._stop_signal.stopped:
                 return admission
             await self._settled.wait()
 
-    async def _attempt(self, order: Order, admitted: Admitted, trials: PromptTrials, note: Note) -> Verdict | Kept:
+    async def _attempt(
+        self, order: AttemptRequest, admitted: Permit, trials: RetryState, note: Note
+    ) -> RetryDecision | Kept:
         try:
             return await self._attempts.make(order, admitted, trials, note)
         finally:
@@ -232,6 +234,7 @@ class FrameBuyer:
 
 def _budget_error(over: OverBudget) -> BudgetError:
     return BudgetError(
-        f"{over.scope.label} of {plain(over.budget_usd)} USD is used up ({plain(over.committed_usd)} USD spent or "
-        f"reserved); what was bought is kept: {over.scope.cure}; then run again to complete"
+        f"{over.scope.label} of {format_decimal(over.budget_usd)} USD is used up "
+        f"({format_decimal(over.committed_usd)} USD spent or reserved); what was bought is kept: "
+        f"{over.scope.cure}; then run again to complete"
     )

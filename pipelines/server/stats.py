@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from pipelines.common.formatting import plain
+from pipelines.common.formatting import format_decimal
 from pipelines.endpoints.prices import Price
 
 _MINUTE_S = 60.0
@@ -52,7 +52,7 @@ class Statistics:
         return {
             "requests": self.requests,
             "by_status": dict(self.by_status),
-            "billed_usd": plain(self.billed_usd),
+            "billed_usd": format_decimal(self.billed_usd),
             "images": self.images,
             "max_in_flight": self.max_in_flight,
             "max_requests_in_any_60s": self.max_requests_in_any_60s,

@@ -14,8 +14,8 @@ from pipelines.common.geometry import AspectRatio, Fit
 from pipelines.common.suggestions import did_you_mean
 from pipelines.storyboard.format.base import YamlPath
 from pipelines.storyboard.format.fields import MAX_CAPTION_CHARS, MAX_PROMPT_CHARS, Duration
-from pipelines.storyboard.format.film_schema import MotionNoun, TransitionNoun
-from pipelines.storyboard.format.schema import Cascading, SceneNoun, ShotNoun, StoryboardNoun
+from pipelines.storyboard.format.film_schema import MotionModel, TransitionModel
+from pipelines.storyboard.format.schema import Cascading, SceneModel, ShotModel, StoryboardModel
 from pipelines.storyboard.model import (
     BoardFrame,
     BoardScene,
@@ -27,13 +27,13 @@ from pipelines.storyboard.model import (
     Storyboard,
     Transition,
 )
-from pipelines.storyboard.sounds import Placing, nowhere, sound_mix
+from pipelines.storyboard.sounds import Locate, nowhere, sound_mix
 from pipelines.storyboard.templates import PromptTemplateError, Templates
 from pipelines.storyboard.timing import cut_points, half_transition
 from pipelines.storyboard.transitions import CUT
 
 MAX_FILM_S = 24 * 3600
-MAX_FLAWS = 1000
+MAX_ISSUES = 1000
 _DEFAULT_STEPS = 4
 _DEFAULT_ASPECT = AspectRatio.LANDSCAPE
 _DEFAULT_HOLD = Duration(Fraction(4))
@@ -41,7 +41,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 @dataclass(frozen=True, slots=True)
-class Flaw:
+class Issue:
     """Something wrong at a path of the storyboard."""
 
     path: YamlPath
@@ -49,11 +49,11 @@ class Flaw:
 
 
 class ExpansionError(ValueError):
-    """The storyboard cannot be resolved; `flaws` holds every reason."""
+    """The storyboard cannot be resolved; `issues` holds every reason."""
 
-    def __init__(self, flaws: Sequence[Flaw]) -> None:
-        super().__init__(f"{len(flaws)} flaws")
-        self.flaws = tuple(flaws)
+    def __init__(self, issues: Sequence[Issue]) -> None:
+        super().__init__(f"{len(issues)} issues")
+        self.issues = tuple(issues)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class _Shot:
     scene: BoardScene
     id: str
     path: YamlPath
-    noun: ShotNoun
+    noun: ShotModel
     cascade: tuple[tuple[YamlPath, Cascading], ...]
 
     def inherit(self, key: str) -> tuple[YamlPath, object]:
@@ -75,14 +75,14 @@ class _Shot:
         return (*self.path, key), None
 
 
-def expand(noun: StoryboardNoun, *, path: Path, default_id: str, placing: Placing = nowhere) -> Storyboard:
+def expand(noun: StoryboardModel, *, path: Path, default_id: str, locate: Locate = nowhere) -> Storyboard:
     """Resolve a storyboard as it was written.
 
     Args:
         noun: the storyboard.
         path: where it came from.
         default_id: its id if it names none.
-        placing: tells where in the file something stands.
+        locate: tells where in the file something stands.
 
     Raises:
         ExpansionError: names are missing or taken twice, prompts are too long, holds too short, frames too many.
@@ -94,8 +94,8 @@ def expand(noun: StoryboardNoun, *, path: Path, default_id: str, placing: Placin
     frames = tuple(expansion.frames(shots))
     outputs = expansion.outputs(frames[0].aspect) if frames else ()
     expansion.check_transitions(shots, frames, outputs)
-    if expansion.flaws:
-        raise ExpansionError(list(expansion.flaws))
+    if expansion.issues:
+        raise ExpansionError(list(expansion.issues))
     captions = noun.captions
     return Storyboard(
         id=board_id,
@@ -120,21 +120,21 @@ def expand(noun: StoryboardNoun, *, path: Path, default_id: str, placing: Placin
             [(shot.path, shot.noun, _frame_count(shot.noun)) for shot in shots],
             folder=path.parent,
             fps=outputs[0].fps,
-            placing=placing,
+            locate=locate,
         ),
     )
 
 
 class _Expansion:
-    def __init__(self, noun: StoryboardNoun) -> None:
+    def __init__(self, noun: StoryboardModel) -> None:
         self._noun = noun
         self._templates = Templates()
         # Prompts and styles already found wrong: each is told once, not for every frame that it makes.
         self._broken: set[YamlPath] = set()
         # Video frames, where a time is written in them, are the first output's.
         self._fps = noun.output[0].rate
-        # Keys only: thousands of flaws are told apart as fast as one.
-        self.flaws: dict[Flaw, None] = {}
+        # Keys only: thousands of issues are told apart as fast as one.
+        self.issues: dict[Issue, None] = {}
 
     def shots(self, title: str) -> Iterator[_Shot]:
         """Yield every shot, with the ids it has or is given."""
@@ -142,7 +142,7 @@ class _Expansion:
         if self._noun.prompts is not None:
             scene = BoardScene("main", title)
             for index, prompt in enumerate(self._noun.prompts):
-                noun = ShotNoun.model_construct(prompt=prompt)
+                noun = ShotModel.model_construct(prompt=prompt)
                 yield _Shot(scene, f"shot-{index + 1}", ("prompts", index), noun, (defaults,))
             return
         seen: Counter[str] = Counter()
@@ -153,7 +153,7 @@ class _Expansion:
             yield from self._scene_shots(scene_noun, scene, index, defaults)
 
     def _scene_shots(
-        self, noun: SceneNoun, scene: BoardScene, index: int, defaults: tuple[YamlPath, Cascading]
+        self, noun: SceneModel, scene: BoardScene, index: int, defaults: tuple[YamlPath, Cascading]
     ) -> Iterator[_Shot]:
         seen: Counter[str] = Counter()
         scene_path: YamlPath = ("scenes", index)
@@ -166,10 +166,10 @@ class _Expansion:
     def _require_new(self, identifier: str, seen: Counter[str], path: YamlPath, among: str) -> None:
         seen[identifier] += 1
         if seen[identifier] == 2:
-            self._note(Flaw(path, f"{identifier!r} is there twice among the {among}; ids are unique"))
+            self._note(Issue(path, f"{identifier!r} is there twice among the {among}; ids are unique"))
 
     def frames(self, shots: Sequence[_Shot]) -> Iterator[BoardFrame]:
-        """Yield every frame; note every flaw."""
+        """Yield every frame; note every issue."""
         self._check_styles()
         elapsed_s = Fraction(0)
         for shot in shots:
@@ -177,7 +177,7 @@ class _Expansion:
             elapsed_s += sum((frame.hold_s for frame in frames), Fraction(0))
             yield from frames
         if elapsed_s > MAX_FILM_S:
-            self._note(Flaw((), f"the film would be {float(elapsed_s) / 3600:.1f} hours long, more than 24"))
+            self._note(Issue((), f"the film would be {float(elapsed_s) / 3600:.1f} hours long, more than 24"))
 
     def outputs(self, first_aspect: AspectRatio) -> tuple[Output, ...]:
         """Return the films to make: what each output says, else its preset, else what is usual."""
@@ -187,7 +187,7 @@ class _Expansion:
         ]
         for index, name in enumerate(names):
             if name in names[:index]:
-                self._note(Flaw(("output", index), f"is the second one called {name!r}; give it a name of its own"))
+                self._note(Issue(("output", index), f"is the second one called {name!r}; give it a name of its own"))
         return tuple(noun.resolved(size=size, name=name) for noun, name in zip(self._noun.output, names, strict=True))
 
     def check_transitions(
@@ -211,7 +211,7 @@ class _Expansion:
                     f"brings the storyboard to {count:,} frames, more than {self._noun.max_frames:,}; "
                     "ask for fewer, or raise max_frames"
                 )
-                self._note(Flaw(shot.path, message))
+                self._note(Issue(shot.path, message))
                 return []
             counted.append(shot)
         return counted
@@ -231,7 +231,7 @@ class _Expansion:
         smooth = _smooth(shot) if count > 1 else None
         transition, motion = _transition(shot, self._fps), _motion(shot)
         if smooth and shot.noun.motion and motion:
-            self._note(Flaw((*shot.path, "motion"), "cannot stand beside smooth, which moves the picture; remove one"))
+            self._note(Issue((*shot.path, "motion"), "cannot stand beside smooth, which moves the picture; remove one"))
         steps, aspect, fit, takes = (shot.inherit(key)[1] for key in ("steps", "aspect", "fit", "takes"))
         for index, (names, (path, prompt)) in enumerate(itertools.product(_combinations(shot.noun), _prompts(shot))):
             every = {**self._noun.vars, **names}
@@ -264,7 +264,7 @@ class _Expansion:
         if hold_s * slowest < 1:
             frame_ms = float(1000 / slowest)
             message = f"is shorter than one video frame, which is {frame_ms:.4g} ms here; write 1f or more"
-            self._note(Flaw(path, message))
+            self._note(Issue(path, message))
         return hold_s
 
     def _style(self, shot: _Shot) -> str | None:
@@ -273,26 +273,26 @@ class _Expansion:
             return None
         if style not in self._noun.styles:
             known = did_you_mean(style, self._noun.styles) if self._noun.styles else "; there are no styles"
-            self._note(Flaw(path, f"no style is called {style!r}{known}"))
+            self._note(Issue(path, f"no style is called {style!r}{known}"))
             return None
         return style
 
     def _caption(self, shot: _Shot, names: Mapping[str, str]) -> str | None:
         path, text = shot.inherit("caption")
-        if not isinstance(text, str) or path in self._broken or len(self.flaws) >= MAX_FLAWS:
+        if not isinstance(text, str) or path in self._broken or len(self.issues) >= MAX_ISSUES:
             return None
         try:
             caption = self._templates.render(text, names).strip()
         except PromptTemplateError as exc:
             self._break(path, str(exc))
             return None
-        if flaw := _text_flaw(caption) or _length_flaw(caption, MAX_CAPTION_CHARS, "captions"):
-            self._break(path, flaw)
+        if issue := _text_issue(caption) or _length_issue(caption, MAX_CAPTION_CHARS, "captions"):
+            self._break(path, issue)
         return caption
 
     def _rendered(self, path: YamlPath, text: str, style: str | None, names: Mapping[str, str]) -> str:
         """Return a prompt filled in and dressed in its style, or as written where that cannot be done."""
-        if path in self._broken or len(self.flaws) >= MAX_FLAWS:
+        if path in self._broken or len(self.issues) >= MAX_ISSUES:
             return text
         try:
             prompt = self._templates.render(text, names).strip()
@@ -303,8 +303,8 @@ class _Expansion:
             if dressed is None:
                 return text
             prompt = dressed
-        flaw = prompt_flaw(prompt)
-        return self._break(path, flaw, instead=text) if flaw else prompt
+        issue = prompt_issue(prompt)
+        return self._break(path, issue, instead=text) if issue else prompt
 
     def _dressed(self, prompt: str, style: str, names: Mapping[str, str]) -> str | None:
         """Return a prompt in its style; None where the style, not the prompt, is at fault."""
@@ -326,25 +326,25 @@ class _Expansion:
 
     def _break(self, path: YamlPath, message: str, *, instead: str = "") -> str:
         self._broken.add(path)
-        self._note(Flaw(path, message))
+        self._note(Issue(path, message))
         return instead
 
-    def _note(self, flaw: Flaw) -> None:
-        self.flaws[flaw] = None
+    def _note(self, issue: Issue) -> None:
+        self.issues[issue] = None
 
 
-def prompt_flaw(prompt: str) -> str | None:
+def prompt_issue(prompt: str) -> str | None:
     """Return what is wrong with a prompt once it is filled in; None if nothing is."""
-    return _length_flaw(prompt, MAX_PROMPT_CHARS, "prompts") or _text_flaw(prompt)
+    return _length_issue(prompt, MAX_PROMPT_CHARS, "prompts") or _text_issue(prompt)
 
 
-def _length_flaw(text: str, most: int, what: str) -> str | None:
+def _length_issue(text: str, most: int, what: str) -> str | None:
     if 1 <= len(text) <= most:
         return None
     return f"is {len(text):,} characters once filled in; {what} have 1 to {most:,}"
 
 
-def _text_flaw(text: str) -> str | None:
+def _text_issue(text: str) -> str | None:
     if match := _CONTROL.search(text):
         return f"holds the control character {match[0]!r}; remove it"
     try:
@@ -356,14 +356,14 @@ def _text_flaw(text: str) -> str | None:
 
 def _transition(shot: _Shot, fps: Fraction) -> Transition | None:
     _, noun = shot.inherit("transition")
-    if not isinstance(noun, TransitionNoun) or noun.type == CUT:
+    if not isinstance(noun, TransitionModel) or noun.type == CUT:
         return None
     return Transition(noun.type, noun.duration.seconds(fps))
 
 
 def _motion(shot: _Shot) -> Motion | None:
     _, noun = shot.inherit("motion")
-    if not isinstance(noun, MotionNoun) or noun.type is MotionType.NONE:
+    if not isinstance(noun, MotionModel) or noun.type is MotionType.NONE:
         return None
     return Motion(noun.type, Fraction(noun.amount), noun.ease)
 
@@ -416,7 +416,7 @@ def _fallbacks(shot: _Shot) -> Iterator[tuple[YamlPath, str]]:
         yield (*shot.path, "fallback_prompts", index), prompt
 
 
-def _combinations(noun: ShotNoun) -> Iterator[dict[str, str]]:
+def _combinations(noun: ShotModel) -> Iterator[dict[str, str]]:
     """Yield the names that a matrix gives to each of its combinations, the last key turning fastest."""
     matrix = noun.matrix or {}
     rows = zip(*matrix.values(), strict=True) if noun.match == "zip" else itertools.product(*matrix.values())
@@ -424,13 +424,13 @@ def _combinations(noun: ShotNoun) -> Iterator[dict[str, str]]:
         yield dict(zip(matrix, row, strict=True))
 
 
-def _frame_count(noun: ShotNoun) -> int:
+def _frame_count(noun: ShotModel) -> int:
     lengths = [len(values) for values in (noun.matrix or {}).values()]
     combinations = lengths[0] if noun.match == "zip" and lengths else prod(lengths)
     return combinations * _frames_a_combination(noun)
 
 
-def _frames_a_combination(noun: ShotNoun) -> int:
+def _frames_a_combination(noun: ShotModel) -> int:
     if isinstance(noun.prompts, list):
         return len(noun.prompts)
     if isinstance(noun.prompts, dict):

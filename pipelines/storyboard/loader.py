@@ -12,19 +12,19 @@ from pydantic import BaseModel, ValidationError
 
 from pipelines.common.errors import Problem, StoryboardError
 from pipelines.common.suggestions import did_you_mean
-from pipelines.storyboard.expansion import MAX_FLAWS, ExpansionError, Flaw, expand
+from pipelines.storyboard.expansion import MAX_ISSUES, ExpansionError, Issue, expand
 from pipelines.storyboard.format.base import YamlPath
 from pipelines.storyboard.format.fields import shown
 from pipelines.storyboard.format.film_schema import (
-    AudioNoun,
-    CaptionsNoun,
-    MotionNoun,
-    OutputNoun,
-    SmoothNoun,
-    SoundNoun,
-    TransitionNoun,
+    AudioModel,
+    CaptionsModel,
+    MotionModel,
+    OutputModel,
+    SmoothModel,
+    SoundModel,
+    TransitionModel,
 )
-from pipelines.storyboard.format.schema import BudgetNoun, Cascading, SceneNoun, ShotNoun, StoryboardNoun
+from pipelines.storyboard.format.schema import BudgetModel, Cascading, SceneModel, ShotModel, StoryboardModel
 from pipelines.storyboard.format.yaml_tree import YamlError, YamlTree, parse_yaml
 from pipelines.storyboard.model import Place, Storyboard
 
@@ -109,14 +109,14 @@ class _Loading:
     def board(self) -> Storyboard:
         repeated = list(self._repeated())
         try:
-            board = self._expand(StoryboardNoun.model_validate(self._tree.data))
+            board = self._expand(StoryboardModel.model_validate(self._tree.data))
         except ValidationError as exc:
-            flaws = list(_flaws(self._first(exc.errors(include_url=False)), self._tree.data))
-            problems = [self._problem(flaw, of_key=of_key) for flaw, of_key in flaws]
-            problems += [self._problem(flaw) for flaw in self._flaws_beyond(flaws)]
+            issues = list(_issues(self._first(exc.errors(include_url=False)), self._tree.data))
+            problems = [self._problem(issue, of_key=of_key) for issue, of_key in issues]
+            problems += [self._problem(issue) for issue in self._further_issues(issues)]
             raise StoryboardError(_in_file_order([*repeated, *problems])) from exc
         except ExpansionError as exc:
-            problems = [self._problem(flaw) for flaw in exc.flaws]
+            problems = [self._problem(issue) for issue in exc.issues]
             raise StoryboardError(_in_file_order([*repeated, *problems])) from exc
         if problems := [*repeated, *self._missing_sounds(board)]:
             raise StoryboardError(_in_file_order(problems))
@@ -129,57 +129,57 @@ class _Loading:
                 yield Problem(str(self._path), sound.place.line, sound.place.column, sound.place.where, message)
 
     def _repeated(self) -> Iterator[Problem]:
-        for mark, (path, key) in itertools.islice(self._tree.repeated.items(), MAX_FLAWS):
+        for mark, (path, key) in itertools.islice(self._tree.repeated.items(), MAX_ISSUES):
             message = f"the key {key!r} is there twice; remove one of them"
             yield Problem(str(self._path), mark.line, mark.column, _where(path, self._tree.data), message)
 
     def _first(self, found: Sequence[Any]) -> Sequence[Any]:
         """Return as many errors as anyone reads, the first in the file: explaining each of 200,000 takes minutes."""
-        if len(found) <= MAX_FLAWS:
+        if len(found) <= MAX_ISSUES:
             return found
 
         def place(error: Any) -> tuple[int, int]:
             mark = self._tree.mark(_path_in(self._tree.data, error["loc"]))
             return mark.line, mark.column
 
-        return heapq.nsmallest(MAX_FLAWS, found, key=place)
+        return heapq.nsmallest(MAX_ISSUES, found, key=place)
 
-    def _expand(self, noun: StoryboardNoun) -> Storyboard:
-        return expand(noun, path=self._path, default_id=_id_of(self._path), placing=self._place)
+    def _expand(self, noun: StoryboardModel) -> Storyboard:
+        return expand(noun, path=self._path, default_id=_id_of(self._path), locate=self._place)
 
     def _place(self, path: YamlPath) -> Place:
         mark = self._tree.mark(path)
         return Place(mark.line, mark.column, _where(path, self._tree.data))
 
-    def _flaws_beyond(self, flaws: Sequence[tuple[Flaw, bool]]) -> Iterable[Flaw]:
+    def _further_issues(self, issues: Sequence[tuple[Issue, bool]]) -> Iterable[Issue]:
         """Look for what is wrong besides: cut out what is, and resolve the rest.
 
         A person mends all at once; but what hangs on a name that is itself wrong is not reported.
         """
         data = copy.deepcopy(self._tree.data)
-        for flaw, _ in flaws:
-            if not _cut_out(data, flaw):
+        for issue, _ in issues:
+            if not _cut_out(data, issue):
                 return ()
         try:
-            self._expand(StoryboardNoun.model_validate(data))
+            self._expand(StoryboardModel.model_validate(data))
         except ExpansionError as exc:
-            return exc.flaws
+            return exc.issues
         except ValidationError:
             return ()
         return ()
 
-    def _problem(self, flaw: Flaw, *, of_key: bool = False) -> Problem:
-        mark = self._tree.mark(flaw.path, of_key=of_key)
-        return Problem(str(self._path), mark.line, mark.column, _where(flaw.path, self._tree.data), flaw.message)
+    def _problem(self, issue: Issue, *, of_key: bool = False) -> Problem:
+        mark = self._tree.mark(issue.path, of_key=of_key)
+        return Problem(str(self._path), mark.line, mark.column, _where(issue.path, self._tree.data), issue.message)
 
 
 def _in_file_order(problems: Iterable[Problem]) -> list[Problem]:
     ordered = sorted(dict.fromkeys(problems), key=lambda problem: (problem.line, problem.column))
-    if len(ordered) < MAX_FLAWS:
+    if len(ordered) < MAX_ISSUES:
         return ordered
-    last = ordered[MAX_FLAWS - 1]
+    last = ordered[MAX_ISSUES - 1]
     stop = Problem(last.path, last.line, last.column, "", "and perhaps more after this; mend these first")
-    return [*ordered[:MAX_FLAWS], stop]
+    return [*ordered[:MAX_ISSUES], stop]
 
 
 def _keep_names_as_written(tree: YamlTree) -> None:
@@ -196,10 +196,10 @@ def _keep_names_as_written(tree: YamlTree) -> None:
                 pass
 
 
-def _cut_out(data: Any, flaw: Flaw) -> bool:
+def _cut_out(data: Any, issue: Issue) -> bool:
     """Remove a wrong value; say whether the rest can be judged without it."""
-    *above, last = flaw.path or ("",)
-    close_to_naming = re.search(r"did you mean '(\w+)'", flaw.message)
+    *above, last = issue.path or ("",)
+    close_to_naming = re.search(r"did you mean '(\w+)'", issue.message)
     if _NAMING_KEYS.intersection([last, *(close_to_naming.groups() if close_to_naming else ())]):
         return False
     if _NAMES_BELOW.intersection(above):
@@ -215,20 +215,20 @@ def _cut_out(data: Any, flaw: Flaw) -> bool:
     return True
 
 
-def _flaws(errors: Iterable[Any], data: Any) -> Iterator[tuple[Flaw, bool]]:
-    """Yield each flaw that pydantic found, in our words, and whether it is the key that is wrong."""
+def _issues(errors: Iterable[Any], data: Any) -> Iterator[tuple[Issue, bool]]:
+    """Yield each issue that pydantic found, in our words, and whether it is the key that is wrong."""
     for found in errors:
         path = _path_in(data, found["loc"])
         kind = found["type"]
         if kind == "extra_forbidden":
-            yield Flaw(path, f"is no key here{did_you_mean(path[-1], _keys_at(path))}"), True
+            yield Issue(path, f"is no key here{did_you_mean(path[-1], _keys_at(path))}"), True
         elif kind == "missing":
-            yield Flaw(path, f"lacks {found['loc'][-1]!r}; add it"), False
+            yield Issue(path, f"lacks {found['loc'][-1]!r}; add it"), False
         elif kind == "storyboard":
             key = found["ctx"]["key"]
-            yield Flaw((*path, key) if key else path, found["ctx"]["message"]), False
+            yield Issue((*path, key) if key else path, found["ctx"]["message"]), False
         else:
-            yield Flaw(path, _message(found)), False
+            yield Issue(path, _message(found)), False
 
 
 def _message(found: Mapping[str, Any]) -> str:
@@ -270,21 +270,21 @@ def _has(data: Any, step: str | int) -> bool:
 def _keys_at(path: YamlPath) -> list[str]:
     """Return the keys that the storyboard's format knows where `path` ends."""
     nouns: dict[YamlPath, type[BaseModel]] = {
-        (): StoryboardNoun,
-        ("output",): OutputNoun,
-        ("output", 0): OutputNoun,
-        ("budget",): BudgetNoun,
-        ("captions",): CaptionsNoun,
-        ("audio",): AudioNoun,
+        (): StoryboardModel,
+        ("output",): OutputModel,
+        ("output", 0): OutputModel,
+        ("budget",): BudgetModel,
+        ("captions",): CaptionsModel,
+        ("audio",): AudioModel,
         ("defaults",): Cascading,
-        ("scenes", 0): SceneNoun,
-        ("scenes", 0, "shots", 0): ShotNoun,
+        ("scenes", 0): SceneModel,
+        ("scenes", 0, "shots", 0): ShotModel,
     }
     parts: dict[str | int, type[BaseModel]] = {
-        "transition": TransitionNoun,
-        "motion": MotionNoun,
-        "smooth": SmoothNoun,
-        "sound": SoundNoun,
+        "transition": TransitionModel,
+        "motion": MotionModel,
+        "smooth": SmoothModel,
+        "sound": SoundModel,
     }
     above = tuple(0 if isinstance(step, int) else step for step in path[:-1])
     return list((nouns.get(above) or parts[above[-1]]).model_fields)

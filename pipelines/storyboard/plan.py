@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pipelines.common.geometry import AspectRatio, Fit
 from pipelines.endpoints.prices import PRICE_LIST, Price
 from pipelines.storyboard.model import BoardFrame, Storyboard
-from pipelines.storyboard.timeline import Timeline, lay_timeline
+from pipelines.storyboard.timeline import Timeline, build_timeline
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Plan:
 def plan_frames(board: Storyboard, *, model: str) -> Plan:
     """Lay out every frame of `board` for `model`."""
     frames = tuple(_frame_specs(board.frames, model=model))
-    return Plan(board.id, board.title, model, frames, tuple(lay_timeline(board, output) for output in board.outputs))
+    return Plan(board.id, board.title, model, frames, tuple(build_timeline(board, output) for output in board.outputs))
 
 
 def another_take(frame: FrameSpec, take: int, *, model: str, prompt: str | None = None) -> FrameSpec:

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from pipelines.common.errors import UsageError
 from pipelines.common.suggestions import did_you_mean
-from pipelines.storyboard.format.base import Noun
+from pipelines.storyboard.format.base import FormatModel
 from pipelines.storyboard.format.fields import FilmFit, FilmSize, Fps, Text
 from pipelines.storyboard.format.yaml_tree import YamlError, parse_yaml
 from pipelines.storyboard.model import Background
@@ -17,7 +17,7 @@ from pipelines.storyboard.model import Background
 DEFAULT_CODEC = "h264"
 
 
-class Encoding(Noun):
+class Encoding(FormatModel):
     """How pictures become a film: in pieces that are then joined.
 
     Attributes:
@@ -52,7 +52,7 @@ class Encoding(Noun):
         return "copy" in self.join
 
 
-class Preset(Noun):
+class Preset(FormatModel):
     """A preset: what an output takes from it where it says nothing itself."""
 
     description: Text

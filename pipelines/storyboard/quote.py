@@ -1,4 +1,4 @@
-"""Takes + what is already bought -> Quote: the exact price before any request is sent, and the worst case. Pure."""
+"""Takes + what is there already -> Quote: the exact price before any request is sent, and the worst case. Pure."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pipelines.common.errors import UsageError
 from pipelines.common.suggestions import did_you_mean
-from pipelines.storyboard.expansion import prompt_flaw
+from pipelines.storyboard.expansion import prompt_issue
 from pipelines.storyboard.plan import FrameSpec, Plan
 
 MOST_AT_ONCE = 99
@@ -15,7 +15,7 @@ _RANGE = re.compile(r"(?:frame_)?(\d{1,7})(?:\s*-\s*(?:frame_)?(\d{1,7}))?")
 
 
 @dataclass(frozen=True, slots=True)
-class MoreTakes:
+class ExtraTakes:
     """More takes of some frames, and of nothing else: `count` for each, of `prompt` instead of their own if given."""
 
     frames: tuple[FrameSpec, ...] = ()
@@ -28,7 +28,7 @@ class MoreTakes:
         return self.frames * self.count
 
 
-def select_more(plan: Plan, text: str, *, count: int, prompt: str | None) -> MoreTakes:
+def select_extra_takes(plan: Plan, text: str, *, count: int, prompt: str | None) -> ExtraTakes:
     """Return what is asked for: `count` more takes of each frame that `text` names.
 
     Raises:
@@ -36,7 +36,7 @@ def select_more(plan: Plan, text: str, *, count: int, prompt: str | None) -> Mor
     """
     if not 1 <= count <= MOST_AT_ONCE:
         raise UsageError(f"--takes {count}: must be 1 to {MOST_AT_ONCE}")
-    return MoreTakes(select_frames(plan, text), count, None if prompt is None else require_prompt(prompt))
+    return ExtraTakes(select_frames(plan, text), count, None if prompt is None else require_prompt(prompt))
 
 
 def require_prompt(text: str) -> str:
@@ -46,8 +46,8 @@ def require_prompt(text: str) -> str:
         UsageError: it cannot.
     """
     prompt = text.strip()
-    if flaw := prompt_flaw(prompt):
-        raise UsageError(f"the prompt {flaw}")
+    if issue := prompt_issue(prompt):
+        raise UsageError(f"the prompt {issue}")
     return prompt
 
 

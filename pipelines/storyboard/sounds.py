@@ -5,12 +5,12 @@ from fractions import Fraction
 from pathlib import Path
 
 from pipelines.storyboard.format.base import YamlPath
-from pipelines.storyboard.format.film_schema import AudioNoun, SoundNoun
-from pipelines.storyboard.format.schema import ShotNoun
+from pipelines.storyboard.format.film_schema import AudioModel, SoundModel
+from pipelines.storyboard.format.schema import ShotModel
 from pipelines.storyboard.model import Place, Sound, SoundMix
 
 # Tells where in the file something stands.
-Placing = Callable[[YamlPath], Place]
+Locate = Callable[[YamlPath], Place]
 
 
 def nowhere(_: YamlPath) -> Place:
@@ -19,12 +19,12 @@ def nowhere(_: YamlPath) -> Place:
 
 
 def sound_mix(
-    audio: AudioNoun,
-    shots: Iterable[tuple[YamlPath, ShotNoun, int]],
+    audio: AudioModel,
+    shots: Iterable[tuple[YamlPath, ShotModel, int]],
     *,
     folder: Path,
     fps: Fraction,
-    placing: Placing,
+    locate: Locate,
 ) -> SoundMix:
     """Return all sounds of a storyboard.
 
@@ -33,19 +33,19 @@ def sound_mix(
         shots: each shot with its path and its number of frames.
         folder: the storyboard's own; files are named from there.
         fps: what a time in video frames is counted in.
-        placing: tells where in the file something stands.
+        locate: tells where in the file something stands.
     """
 
-    def sound(noun: AudioNoun | SoundNoun, file: str, path: YamlPath, frame: int = 0) -> Sound:
+    def sound(noun: AudioModel | SoundModel, file: str, path: YamlPath, frame: int = 0) -> Sound:
         return Sound(
             file=folder / file,
-            place=placing(path),
+            place=locate(path),
             volume=Fraction(noun.volume),
             fade_in_s=noun.fade_in.seconds(fps),
             fade_out_s=noun.fade_out.seconds(fps),
             offset_s=noun.offset.seconds(fps),
             frame=frame,
-            loop=isinstance(noun, AudioNoun) and noun.loop,
+            loop=isinstance(noun, AudioModel) and noun.loop,
         )
 
     def sounds() -> Iterator[Sound]:

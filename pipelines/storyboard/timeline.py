@@ -78,7 +78,7 @@ class Timeline:
         return self.video_frames / self.output.fps
 
 
-def lay_timeline(board: Storyboard, output: Output | None = None) -> Timeline:
+def build_timeline(board: Storyboard, output: Output | None = None) -> Timeline:
     """Lay out the film that `output`, by default the first, asks for."""
     output = output or board.output
     cuts = cut_points((frame.hold_s for frame in board.frames), output.fps)

@@ -5,17 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.endpoints.image_check import UnusablePictureError, inspect_picture
-from pipelines.ledger.database import Books
+from pipelines.ledger.database import LedgerDatabase
 from pipelines.ledger.models import KeptTake
 from pipelines.ledger.queries import kept_takes
 from pipelines.storyboard.plan import FrameSpec
 from pipelines.takes.models import Take
-from pipelines.takes.store import FrameStore
+from pipelines.takes.store import TakeStore
 
 
 @dataclass(frozen=True, slots=True)
-class Bought:
-    """What `find_bought` found.
+class FoundTakes:
+    """What `discover_takes` found.
 
     Attributes:
         takes: the take that each frame can show, by request key.
@@ -28,7 +28,9 @@ class Bought:
     damaged: tuple[Path, ...] = ()
 
 
-def find_bought(books: Books | None, specs: Iterable[FrameSpec], *, store: FrameStore, output: Path) -> Bought:
+def discover_takes(
+    books: LedgerDatabase | None, specs: Iterable[FrameSpec], *, store: TakeStore, output: Path
+) -> FoundTakes:
     """Find the takes of `specs` that need not be bought.
 
     Args:
@@ -53,7 +55,7 @@ def find_bought(books: Books | None, specs: Iterable[FrameSpec], *, store: Frame
             takes[key] = Take(wanted[key], on_disk[key], wanted[key].prompt, cost_usd=None)
         else:
             damaged.append(on_disk[key])
-    return Bought(takes, tuple(lost), tuple(damaged))
+    return FoundTakes(takes, tuple(lost), tuple(damaged))
 
 
 def _is_whole(path: Path) -> bool:

@@ -15,7 +15,7 @@ from pipelines.takes.models import Take
 from pipelines.takes.png_metadata import IEND, IHDR_END, PNG_SIGNATURE, account_chunks, png_size, read_account
 
 
-def is_as_asked(take: Take) -> bool:
+def is_as_requested(take: Take) -> bool:
     """Say whether a take is a whole PNG of the size asked for, so that its frame shows it as it came."""
     with take.path.open("rb") as file:
         head = file.read(IHDR_END)

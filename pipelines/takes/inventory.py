@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.common.settings import Settings
-from pipelines.ledger.database import Books, books_exist
-from pipelines.ledger.models import AskedTake
-from pipelines.ledger.takes import asked_takes, picks_of
+from pipelines.ledger.database import LedgerDatabase, ledger_exists
+from pipelines.ledger.models import RequestedTake
+from pipelines.ledger.takes import picked_takes, requested_takes
 from pipelines.storyboard.plan import FrameSpec, Plan, another_take
-from pipelines.takes.discovery import Bought, find_bought
+from pipelines.takes.discovery import FoundTakes, discover_takes
 from pipelines.takes.models import FrameTakes, Take
-from pipelines.takes.store import FrameStore
+from pipelines.takes.store import TakeStore
 
 
 @dataclass(frozen=True, slots=True)
-class Takes:
+class TakeInventory:
     """What is there of a plan.
 
     Attributes:
@@ -31,7 +31,7 @@ class Takes:
     frames: tuple[FrameTakes, ...]
     wanted: tuple[FrameSpec, ...]
     every: tuple[FrameSpec, ...]
-    bought: Bought
+    bought: FoundTakes
     unasked: tuple[tuple[FrameSpec, FrameSpec], ...] = ()
 
     @property
@@ -45,19 +45,19 @@ class Takes:
         return [take for frame in self.frames if (take := frame.shown)]
 
 
-def look_for_takes(plan: Plan, settings: Settings) -> Takes:
+def read_inventory(plan: Plan, settings: Settings) -> TakeInventory:
     """Find every take of a plan's frames, whether there are books yet or not; change nothing.
 
     Raises:
-        BooksError: the books cannot be opened.
+        LedgerError: the books cannot be opened.
     """
-    url, store = settings.effective_database_url, FrameStore(settings.output / plan.storyboard)
+    url, store = settings.effective_database_url, TakeStore(settings.output / plan.storyboard)
     with contextlib.ExitStack() as stack:
-        books = stack.enter_context(Books(url)) if books_exist(url) else None
-        return find_takes(books, plan, store=store, output=settings.output)
+        books = stack.enter_context(LedgerDatabase(url)) if ledger_exists(url) else None
+        return take_inventory(books, plan, store=store, output=settings.output)
 
 
-def find_takes(books: Books | None, plan: Plan, *, store: FrameStore, output: Path) -> Takes:
+def take_inventory(books: LedgerDatabase | None, plan: Plan, *, store: TakeStore, output: Path) -> TakeInventory:
     """Find every take of a plan's frames.
 
     Args:
@@ -66,13 +66,13 @@ def find_takes(books: Books | None, plan: Plan, *, store: FrameStore, output: Pa
         store: the storyboard's own takes.
         output: the folder that holds the storyboards' folders.
     """
-    asked = asked_takes(books, plan.storyboard) if books else []
+    asked = requested_takes(books, plan.storyboard) if books else []
     specs = _specs(plan, asked)
     every = tuple(spec for of_frame in specs for spec in of_frame.values())
-    bought = find_bought(books, every, store=store, output=output)
-    picks = picks_of(books, plan.storyboard) if books else {}
+    bought = discover_takes(books, every, store=store, output=output)
+    picks = picked_takes(books, plan.storyboard) if books else {}
     entered = {(take.frame_key, take.take) for take in asked}
-    return Takes(
+    return TakeInventory(
         frames=tuple(_frame_takes(specs[frame.number], bought, picks) for frame in plan.frames),
         wanted=tuple(_wanted(specs)),
         every=every,
@@ -86,9 +86,9 @@ def find_takes(books: Books | None, plan: Plan, *, store: FrameStore, output: Pa
     )
 
 
-def _specs(plan: Plan, asked: Iterable[AskedTake]) -> list[dict[int, FrameSpec]]:
+def _specs(plan: Plan, asked: Iterable[RequestedTake]) -> list[dict[int, FrameSpec]]:
     """Return the spec of every take of every frame, by its number: those asked for now, and those once asked for."""
-    by_frame: dict[str, list[AskedTake]] = {}
+    by_frame: dict[str, list[RequestedTake]] = {}
     for take in asked:
         by_frame.setdefault(take.frame_key, []).append(take)
     specs = []
@@ -109,7 +109,7 @@ def _wanted(specs: Sequence[Mapping[int, FrameSpec]]) -> Iterator[FrameSpec]:
         yield from (of_frame[number] for of_frame in specs if number <= of_frame[1].takes)
 
 
-def _frame_takes(specs: Mapping[int, FrameSpec], bought: Bought, picks: Mapping[str, int]) -> FrameTakes:
+def _frame_takes(specs: Mapping[int, FrameSpec], bought: FoundTakes, picks: Mapping[str, int]) -> FrameTakes:
     frame = specs[1]
     takes = tuple(bought.takes[spec.request_key] for spec in specs.values() if spec.request_key in bought.takes)
     return FrameTakes(frame, takes, picks.get(frame.request_key))

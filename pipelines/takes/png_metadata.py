@@ -5,7 +5,7 @@ import struct
 import zlib
 from pathlib import Path
 
-from pipelines.common.formatting import plain
+from pipelines.common.formatting import format_decimal
 from pipelines.common.geometry import Size
 from pipelines.takes.models import Take
 
@@ -34,7 +34,7 @@ def account_chunks(take: Take) -> bytes:
         "steps": str(spec.steps),
         "size": str(spec.aspect.size),
         "fit": spec.fit.value,
-        "cost_usd": "unknown" if take.cost_usd is None else plain(take.cost_usd),
+        "cost_usd": "unknown" if take.cost_usd is None else format_decimal(take.cost_usd),
         "request_key": spec.request_key,
     }
     return b"".join(_text_chunk(keyword, text) for keyword, text in [*account.items(), _SEAL])

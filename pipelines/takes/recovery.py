@@ -1,15 +1,15 @@
 """Close what killed runs left open: whole images become takes, the rest stays charged as unknown."""
 
 from pipelines.endpoints.image_check import UnusablePictureError
-from pipelines.ledger.database import Books
-from pipelines.ledger.models import AttemptStatus, Ending, NewTake, OpenAttempt
+from pipelines.ledger.database import LedgerDatabase
+from pipelines.ledger.models import AttemptStatus, NewTake, OpenAttempt, Outcome
 from pipelines.ledger.queries import kept_takes
 from pipelines.ledger.runs import open_attempts
 from pipelines.ledger.settlement import close_attempt, keep_take
-from pipelines.takes.store import FrameStore, store_take
+from pipelines.takes.store import TakeStore, store_take
 
 
-def recover(books: Books, storyboard: str, *, store: FrameStore) -> None:
+def recover(books: LedgerDatabase, storyboard: str, *, store: TakeStore) -> None:
     """Close what killed runs of a storyboard left open: whole images become takes, the rest stays charged as unknown.
 
     Raises:
@@ -23,7 +23,7 @@ def recover(books: Books, storyboard: str, *, store: FrameStore) -> None:
             _give_up_on(books, attempt, store)
 
 
-def _recover_take(books: Books, attempt: OpenAttempt, store: FrameStore) -> NewTake | None:
+def _recover_take(books: LedgerDatabase, attempt: OpenAttempt, store: TakeStore) -> NewTake | None:
     """Keep the image of an attempt that was cut off, if it arrived whole."""
     part = store.part_path(attempt.attempt_id)
     named = store.find(attempt.request_key) if attempt.holds_lease else None
@@ -36,8 +36,8 @@ def _recover_take(books: Books, attempt: OpenAttempt, store: FrameStore) -> NewT
         return None
 
 
-def _give_up_on(books: Books, attempt: OpenAttempt, store: FrameStore) -> None:
-    aside = store.set_aside(attempt.attempt_id)
+def _give_up_on(books: LedgerDatabase, attempt: OpenAttempt, store: TakeStore) -> None:
+    aside = store.quarantine(attempt.attempt_id)
     kept = f"; what had arrived is kept as {aside.relative_to(store.folder)}" if aside else ""
-    ending = Ending(AttemptStatus.UNKNOWN, f"its process was killed before the image was kept{kept}")
+    ending = Outcome(AttemptStatus.UNKNOWN, f"its process was killed before the image was kept{kept}")
     close_attempt(books, attempt.attempt_id, ending)

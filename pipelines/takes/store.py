@@ -9,18 +9,18 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipelines.common.errors import UsageError
-from pipelines.common.files import hash_file, link_or_copy, settle, settle_new, storage_errors
+from pipelines.common.files import hash_file, link_or_copy, make_durable_as_new, settle, storage_errors
 from pipelines.common.geometry import Size
 from pipelines.endpoints.image_check import UnusablePictureError, inspect_picture
 from pipelines.ledger.models import NewTake
 from pipelines.storyboard.plan import FrameSpec
-from pipelines.takes.frame_folder import is_as_asked, publish_frame, published_frames
+from pipelines.takes.frame_folder import is_as_requested, publish_frame, published_frames
 from pipelines.takes.models import Take
 
 _TAKE_SUFFIXES = (".png", ".jpg", ".webp")
 
 
-class FrameStore:
+class TakeStore:
     """The folder of one storyboard: `takes/` and `frames/` in it."""
 
     def __init__(self, folder: Path) -> None:
@@ -71,7 +71,7 @@ class FrameStore:
         path = self.takes / f"{request_key}{suffix}"
         with storage_errors(path):
             try:
-                settle_new(part, path)
+                make_durable_as_new(part, path)
             except FileExistsError:
                 spare = self.takes / "spare" / f"{attempt_id}{suffix}"
                 spare.parent.mkdir(exist_ok=True)
@@ -79,7 +79,7 @@ class FrameStore:
                 return spare, True
         return path, False
 
-    def set_aside(self, attempt_id: int) -> Path | None:
+    def quarantine(self, attempt_id: int) -> Path | None:
         """Keep a paid body that is no usable image, for its owner to look at; an empty one is dropped."""
         part = self.part_path(attempt_id)
         path = self.takes / "unusable" / f"{attempt_id}.bin"
@@ -90,7 +90,7 @@ class FrameStore:
         self._move_aside(part, path)
         return path
 
-    def clear_damaged(self, path: Path) -> None:
+    def quarantine_damaged(self, path: Path) -> None:
         """Move a take that is no longer whole out of the way of the one that will be bought in its place."""
         self._move_aside(path, self.takes / "unusable" / path.name)
 
@@ -99,7 +99,7 @@ class FrameStore:
             aside.parent.mkdir(exist_ok=True)
             settle(path, aside)
 
-    def adopt(self, take: Take) -> Take:
+    def import_take(self, take: Take) -> Take:
         """Make a take of another storyboard one of this one's too, so that this folder stands on its own.
 
         Raises:
@@ -113,7 +113,7 @@ class FrameStore:
             link_or_copy(take.path, path)
         return replace(take, path=path)
 
-    def lay(self, shown: Sequence[Take]) -> list[Path]:
+    def publish_frames(self, shown: Sequence[Take]) -> list[Path]:
         """Lay `frames/` anew: one numbered PNG a frame, of the size asked for, its account in its text chunks.
 
         Frames that are already laid are linked, not written again. The old folder gives way only to a whole new one.
@@ -139,7 +139,7 @@ class FrameStore:
 
     def picture(self, take: Take) -> Path:
         """Return where a take's picture can be read as its frame shows it: the take itself, else the laid frame."""
-        return take.path if is_as_asked(take) else self.frame(take.spec)
+        return take.path if is_as_requested(take) else self.frame(take.spec)
 
     def frame(self, spec: FrameSpec) -> Path:
         """Return where the numbered frame is laid."""
@@ -167,7 +167,7 @@ class FrameStore:
                 leftover.unlink()
 
 
-def store_take(store: FrameStore, attempt_id: int, request_key: str, *, required: Size | None = None) -> NewTake:
+def store_take(store: TakeStore, attempt_id: int, request_key: str, *, required: Size | None = None) -> NewTake:
     """Check the body of an attempt, as it arrived, and make it the take of its request.
 
     Args:

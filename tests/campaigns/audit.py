@@ -12,8 +12,8 @@ import imageio_ffmpeg
 from PIL import Image
 from sqlalchemy import func, select
 
-from pipelines.common.formatting import plain
-from pipelines.ledger.database import Books
+from pipelines.common.formatting import format_decimal
+from pipelines.ledger.database import LedgerDatabase
 from pipelines.ledger.schema import attempts, runs, spending
 from pipelines.ledger.verification import verify_storyboard
 from tests.campaigns.seller import Seller
@@ -53,11 +53,13 @@ class Audit:
             .join(spending, spending.c.scope == "run " + runs.c.run_id)
             .group_by(runs.c.run_id, runs.c.budget_usd, spending.c.committed_usd)
         )
-        with Books(self.database_url) as books, books.reading() as connection:
+        with LedgerDatabase(self.database_url) as books, books.reading() as connection:
             rows = connection.execute(by_run).all()
         total = sum((row.charged for row in rows), Decimal(0))
         if total < billed:
-            self.blame("unrecorded", f"the books hold {plain(total)} USD, the seller billed {plain(billed)}")
+            self.blame(
+                "unrecorded", f"the books hold {format_decimal(total)} USD, the seller billed {format_decimal(billed)}"
+            )
         for row in rows:
             if row.charged != row.committed_usd:
                 self.blame("unrecorded", f"run {row.run_id}: attempts {row.charged}, committed {row.committed_usd}")
@@ -84,7 +86,7 @@ class Audit:
 
     def open_and_arrived(self, folder: Path) -> set[int]:
         """Return the open attempts whose image lies whole on this disk: none of them may ever be bought again."""
-        with Books(self.database_url) as books, books.reading() as connection:
+        with LedgerDatabase(self.database_url) as books, books.reading() as connection:
             rows = connection.execute(select(attempts).where(attempts.c.storyboard == folder.name)).all()
         kept = {row.request_key for row in rows if row.status == "ok"}
         billed = [row for row in rows if row.status is None and row.billed_at and row.request_key not in kept]
@@ -100,7 +102,7 @@ class Audit:
         for row in rows:
             if int(row["attempt_id"]) in arrived and row["status"] != "ok":
                 self.blame("twice", f"{folder}: attempt {row['attempt_id']} had arrived whole and is {row['status']}")
-        with Books(self.database_url) as books:
+        with LedgerDatabase(self.database_url) as books:
             for difference in verify_storyboard(books, folder.name, folder=folder):
                 self.blame("unforeseen", f"{folder}: {difference}")
 

@@ -13,10 +13,10 @@ from functools import partial
 from pathlib import Path
 
 from pipelines.common.settings import load_settings
-from pipelines.run.context import open_session
+from pipelines.run.context import open_run
 from pipelines.run.progress import Progress
-from pipelines.run.scheduling import Line, buy_in_order
-from pipelines.run.worker import Rendered
+from pipelines.run.scheduling import AdmissionQueue, generate_in_order
+from pipelines.run.worker import Generated
 from pipelines.storyboard.loader import load_storyboard
 from pipelines.storyboard.plan import plan_frames
 
@@ -26,14 +26,14 @@ async def buy(path: Path) -> int:
     settings, board = load_settings(), load_storyboard(path)
     plan = plan_frames(board, model=settings.effective_model)
     budgets = replace(board.budgets, daily_usd=settings.budget_daily_usd)
-    async with open_session(plan, settings, budgets=budgets, progress=Progress()) as session:
-        line = Line(settings.concurrency)
+    async with open_run(plan, settings, budgets=budgets, progress=Progress()) as session:
+        line = AdmissionQueue(settings.concurrency)
         async with session.buyer(line, retry_quota=0) as buyer:
             print("ready", flush=True)
             await asyncio.to_thread(sys.stdin.readline)
             buy_one = partial(buyer.buy, note=lambda _: None)
-            outcomes = await buy_in_order(plan.frames, buy_one, line=line, brake=session.brake)
-    return sum(isinstance(outcome, Rendered) for outcome in outcomes)
+            outcomes = await generate_in_order(plan.frames, buy_one, line=line, stop_signal=session.stop_signal)
+    return sum(isinstance(outcome, Generated) for outcome in outcomes)
 
 
 if __name__ == "__main__":

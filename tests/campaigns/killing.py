@@ -22,7 +22,7 @@ from sqlalchemy import Engine, event
 from pipelines.film import assembler
 from pipelines.ledger import runs, settlement
 from pipelines.ledger.gate import Gate
-from pipelines.takes.store import FrameStore
+from pipelines.takes.store import TakeStore
 
 _CLIENT = "storyreel"
 
@@ -151,7 +151,7 @@ def at_moment(countdown: Countdown) -> None:
     """Die so many milliseconds after the run's first step, wherever it is."""
     timer = threading.Timer(countdown.passings / 1000, die)
     timer.daemon = True
-    _wrap(FrameStore, "prepare", Countdown(1), at_call=timer.start)
+    _wrap(TakeStore, "prepare", Countdown(1), at_call=timer.start)
 
 
 def not_at_all(_: Countdown) -> None:
@@ -166,15 +166,15 @@ BOUNDARIES: dict[str, Boundary] = {
     "billing": before_commit(settlement, "settle_bill"),
     "billed": after(settlement, "settle_bill"),
     "arriving": while_arriving,
-    "body": before(FrameStore, "keep"),
-    "named": after(FrameStore, "keep"),
+    "body": before(TakeStore, "keep"),
+    "named": after(TakeStore, "keep"),
     "keeping": before_commit(settlement, "keep_take"),
     "kept": after(settlement, "keep_take"),
     "encoding": before(assembler, "encode_batch"),
     "laying": while_laying,
-    "laid": after(FrameStore, "lay"),
+    "laid": after(TakeStore, "lay"),
     "cutting": before(assembler, "read_film"),
-    "cut": after(assembler.Cutter, "cut"),
+    "cut": after(assembler.FilmAssembler, "cut"),
     "finishing": before_commit(runs, "finish_run"),
     "finished": after(runs, "finish_run"),
 }

@@ -16,9 +16,9 @@ import pytest
 from pipelines.common.errors import StoryreelError
 from pipelines.common.files import hash_file
 from pipelines.film.assembler import cut_film
-from pipelines.ledger.queries import write_csv
+from pipelines.ledger.queries import write_ledger_csv
 from pipelines.ledger.schema import runs
-from pipelines.takes.discovery import find_bought
+from pipelines.takes.discovery import discover_takes
 from pipelines.takes.recovery import recover
 from tests.campaigns.audit import picture_fault, read_ledger, video_frames
 from tests.campaigns.tally import LONG, Tally
@@ -95,8 +95,8 @@ class Trial:
                     await self._buy_and_cut(bench)
                 finally:
                     sold = len(bench.requests)
-                if bench.brake.error is not None:
-                    return sold, bench.brake.error
+                if bench.stop_signal.error is not None:
+                    return sold, bench.stop_signal.error
         except StoryreelError as error:
             return sold, error
         except Exception as error:  # noqa: BLE001 - what must not happen is what we look for
@@ -110,14 +110,16 @@ class Trial:
                 kill(bench.books, row[0])
         recover(bench.books, "harbor", store=bench.store)
         try:
-            found = find_bought(bench.books, SPECS, store=bench.store, output=self.folder)
+            found = discover_takes(bench.books, SPECS, store=bench.store, output=self.folder)
             await bench.buy_all([spec for spec in SPECS if spec.request_key not in found.takes])
-            bought = find_bought(bench.books, SPECS, store=bench.store, output=self.folder).takes
+            bought = discover_takes(bench.books, SPECS, store=bench.store, output=self.folder).takes
             if len(bought) == len(SPECS):
-                frames = bench.store.lay([bench.store.adopt(bought[spec.request_key]) for spec in SPECS])
+                frames = bench.store.publish_frames(
+                    [bench.store.import_take(bought[spec.request_key]) for spec in SPECS]
+                )
                 await cut_film(TIMELINE, frames, bench.store.folder / "harbor.mp4")
         finally:
-            write_csv(bench.books, "harbor", bench.store.folder / "ledger.csv")
+            write_ledger_csv(bench.books, "harbor", bench.store.folder / "ledger.csv")
 
     def look(self) -> None:
         """Check that every file under its final name is whole."""

@@ -24,10 +24,10 @@ from pipelines.common.geometry import Size
 from pipelines.common.settings import Settings
 from pipelines.endpoints.dialects.flux import ImageRequest
 from pipelines.endpoints.retry import RetryPolicy
-from pipelines.run.context import open_session
+from pipelines.run.context import open_run
 from pipelines.run.progress import Progress
-from pipelines.run.result import RunRecord, frames_error
-from pipelines.run.scheduling import Line, buy_in_order
+from pipelines.run.result import RunRecord, incomplete_error
+from pipelines.run.scheduling import AdmissionQueue, generate_in_order
 from pipelines.server.config import FaultKind, ServerConfig
 from pipelines.server.running import serve_in_thread
 from pipelines.storyboard.loader import load_storyboard
@@ -160,15 +160,15 @@ def write_board(folder: Path, trial: Trial) -> Path:
 async def buy_missing(board: Path, settings: Settings) -> int:
     """Buy what is missing as the flow does, without Prefect and without the film; return the exit code."""
     plan, record = plan_frames(load_storyboard(board), model=settings.effective_model), RunRecord()
-    line = Line(settings.concurrency)
+    line = AdmissionQueue(settings.concurrency)
     try:
-        async with open_session(plan, settings, budgets=Budgets(), progress=Progress()) as session:
-            missing = (await session.find_takes()).missing
+        async with open_run(plan, settings, budgets=Budgets(), progress=Progress()) as session:
+            missing = (await session.take_inventory()).missing
             quota = run_retry_quota(len(missing), configured=settings.retry_quota)
             async with session.buyer(line, retry_quota=quota) as buyer:
                 buy = partial(buyer.buy, note=lambda _: None)
-                record.outcomes = await buy_in_order(missing, buy, line=line, brake=session.brake)
-            if error := frames_error(plan, record, stopped_by=session.brake.error):
+                record.outcomes = await generate_in_order(missing, buy, line=line, stop_signal=session.stop_signal)
+            if error := incomplete_error(plan, record, stopped_by=session.stop_signal.error):
                 raise error
     except StoryreelError as error:
         return error.exit_code

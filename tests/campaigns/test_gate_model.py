@@ -22,16 +22,16 @@ from hypothesis.stateful import (
 from sqlalchemy import select
 
 from pipelines.common.budgets import Budgets, BudgetScope
-from pipelines.ledger.database import Books
+from pipelines.ledger.database import LedgerDatabase
 from pipelines.ledger.gate import PACE, Gate
 from pipelines.ledger.models import (
-    Admitted,
     AlreadyKept,
     AttemptStatus,
     Billed,
-    Ending,
     HeldElsewhere,
+    Outcome,
     OverBudget,
+    Permit,
     Run,
 )
 from pipelines.ledger.runs import finish_run, open_attempts, start_run
@@ -75,7 +75,7 @@ class GateModel(RuleBasedStateMachine):
         self.stack.callback(shutil.rmtree, folder)
         self.clock = Clock()
         self.true_s = 0.0
-        self.books: Books = self.stack.enter_context(opened(folder, clock=self.clock))
+        self.books: LedgerDatabase = self.stack.enter_context(opened(folder, clock=self.clock))
         self.gates: dict[str, Gate] = {}
         self.living: dict[str, bool] = {}
         self.sent: list[Sent] = []
@@ -109,7 +109,7 @@ class GateModel(RuleBasedStateMachine):
         elif scope := self._too_dear(run, day):
             assert isinstance(admission, OverBudget), scope
         else:
-            assert isinstance(admission, Admitted)
+            assert isinstance(admission, Permit)
             self.sent.append(Sent(admission.attempt_id, run, key, self.true_s + admission.wait_s, day))
             self.leases[key] = run
 
@@ -128,16 +128,16 @@ class GateModel(RuleBasedStateMachine):
                 attempt.status = "ok"
                 self.leases.pop(attempt.key, None)
             case "refuse" | "too much" if not attempt.billed:
-                close_attempt(self.books, attempt.number, Ending(AttemptStatus.FAILED, event, 500, Decimal(0)))
+                close_attempt(self.books, attempt.number, Outcome(AttemptStatus.FAILED, event, 500, Decimal(0)))
                 attempt.charged_usd, attempt.status = Decimal(0), "failed"
                 if event == "too much":
                     gate.slow_down(sent_at=self.clock.now_us, cool_down_s=7)
                     self.cool_until_s = max(self.cool_until_s, self.true_s + 7)
             case "no answer":
-                close_attempt(self.books, attempt.number, Ending(AttemptStatus.UNKNOWN, event))
+                close_attempt(self.books, attempt.number, Outcome(AttemptStatus.UNKNOWN, event))
                 attempt.status = "unknown"
             case "withdraw" if not attempt.billed:
-                gate.withdraw(Admitted(attempt.number, 0, 0))
+                gate.withdraw(Permit(attempt.number, 0, 0))
                 self.sent.remove(attempt)
 
     @precondition(lambda self: any(self.living.values()))
@@ -158,7 +158,7 @@ class GateModel(RuleBasedStateMachine):
         theirs = {sent.number for sent in self.sent if sent.status is None and not self.living[sent.run]}
         assert {attempt.attempt_id for attempt in left} == theirs
         for attempt in left:
-            close_attempt(self.books, attempt.attempt_id, Ending(AttemptStatus.UNKNOWN, "killed"))
+            close_attempt(self.books, attempt.attempt_id, Outcome(AttemptStatus.UNKNOWN, "killed"))
         for sent in self.sent:
             if sent.number in theirs:
                 sent.status = "unknown"

@@ -1,4 +1,4 @@
-"""Takes, picks and the cutting room as their users run them: the command, real sockets, real signals."""
+"""TakeInventory, picks and the cutting room as their users run them: the command, real sockets, real signals."""
 
 import contextlib
 import csv

@@ -11,12 +11,12 @@ from prefect import flow
 from prefect.artifacts import Artifact
 
 from pipelines.flows.artifacts import publish_account, publish_frames
-from pipelines.run.result import RunSummary
+from pipelines.run.result import RunResult
 from pipelines.storyboard.loader import load_storyboard
 from pipelines.storyboard.plan import plan_frames
 from pipelines.takes.models import Take
 
-SUMMARY = RunSummary(
+SUMMARY = RunResult(
     storyboard="harbor",
     run_id="1",
     state="Completed",
@@ -45,7 +45,7 @@ async def stored(key: str) -> Any:
     return found and found.data
 
 
-async def publish(summary: RunSummary) -> None:
+async def publish(summary: RunResult) -> None:
     @flow
     async def publishing() -> None:
         await publish_account(summary, reason=None)

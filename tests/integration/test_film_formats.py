@@ -16,7 +16,7 @@ from pipelines.film.ffmpeg import require_encoder
 from pipelines.storyboard.loader import load_storyboard
 from pipelines.storyboard.model import Background, Motion, MotionType, Smooth, SmoothMethod
 from pipelines.storyboard.presets import codec_names, encoding_of, presets
-from pipelines.storyboard.timeline import Timeline, lay_timeline
+from pipelines.storyboard.timeline import Timeline, build_timeline
 from tests.support.film_samples import (
     COLOURS,
     SMALL,
@@ -145,7 +145,7 @@ def test_every_preset_can_be_laid_out(tmp_path: Path) -> None:
     for name, preset in presets().items():
         for key in ("preset", "codec") if preset.encoding else ("preset",):
             board.write_text(f"output: {{{key}: {name}}}\nprompts: [x]\n")
-            timeline = lay_timeline(load_storyboard(board))
+            timeline = build_timeline(load_storyboard(board))
             assert timeline.output.codec == (name if preset.encoding else preset.codec)
             assert timeline.output.fps == (preset.fps or 24)
 

@@ -12,10 +12,9 @@ import pytest
 
 from pipelines.common.errors import FilmError
 from pipelines.common.geometry import Fit, Size
-from pipelines.film.assembler import Cutter
+from pipelines.film.assembler import FilmAssembler
 from pipelines.film.interchange import otio_text
 from pipelines.film.outputs import Films, film_path
-from pipelines.run.progress import Progress
 from pipelines.storyboard.model import Motion, MotionType, Output, Place, Sound, SoundMix
 from pipelines.storyboard.plan import Plan
 from pipelines.storyboard.timeline import Timeline
@@ -38,16 +37,14 @@ def plan_of(*timelines: Timeline) -> Plan:
     return Plan("harbor", "Harbor", "sketch", (), timelines)
 
 
-def cut(plan: Plan, folder: Path, pictures: Sequence[Path]) -> Progress:
+def cut(plan: Plan, folder: Path, pictures: Sequence[Path]) -> None:
     """Cut the films of a plan, all frames at hand."""
-    progress = Progress()
 
     async def work() -> None:
-        async with Films(plan, folder, progress).working() as films:
+        async with Films(plan, folder).working() as films:
             await films.cut(pictures)
 
     asyncio.run(work())
-    return progress
 
 
 def pieces(folder: Path) -> dict[str, int]:
@@ -86,22 +83,23 @@ def test_a_frame_more_at_the_start_encodes_nothing_further_on(tmp_path: Path) ->
 def test_frames_that_come_are_encoded_before_the_last_is_there(tmp_path: Path) -> None:
     """Whatever they complete, and nothing else; the film then finds it done."""
     plan, frames = plan_of(dissolved([60] * 4)), flat_frames(tmp_path / "frames", NAMES[:4])
-    progress = Progress()
+    encoded: list[int] = []
 
     async def work() -> int:
-        async with Films(plan, tmp_path, progress).working() as films:
+        async with Films(plan, tmp_path, on_encoded=lambda: encoded.append(1)).working() as films:
+            assert len(films) == 7
             for number in (0, 1, 3):
                 films.arrived(number, frames[number])
             async with asyncio.timeout(30):
                 # Two ends, a middle and the transition between the first two; all that does not need frame 2.
-                while progress.pieces_done < 4:
+                while len(encoded) < 4:
                     await asyncio.sleep(0.01)
             early = len(pieces(tmp_path))
             await films.cut(frames)
         return early
 
     assert asyncio.run(work()) == 4
-    assert (progress.pieces, progress.pieces_done) == (7, 7)
+    assert len(encoded) == 7
     assert len(pieces(tmp_path)) == 7
 
 
@@ -111,7 +109,7 @@ def test_what_fails_early_is_told_when_the_film_is_cut(tmp_path: Path) -> None:
     frames[1].write_text("no picture")
 
     async def work() -> None:
-        async with Films(plan, tmp_path, Progress()).working() as films:
+        async with Films(plan, tmp_path).working() as films:
             films.arrived(0, frames[0])
             films.arrived(1, frames[1])
             async with asyncio.timeout(30):
@@ -129,7 +127,7 @@ def test_leaving_early_ends_every_encoder(tmp_path: Path, monkeypatch: pytest.Mo
     frames = flat_frames(tmp_path / "frames", NAMES[:2])
 
     async def work() -> None:
-        async with Cutter(timeline_of([60, 60]), tmp_path / "segments") as cutter:
+        async with FilmAssembler(timeline_of([60, 60]), tmp_path / "segments") as cutter:
             cutter.arrived(0, frames[0])
             cutter.arrived(1, frames[1])
             async with asyncio.timeout(30):

@@ -25,17 +25,17 @@ from pipelines.common.errors import (
     StorageError,
     WrongEndpointError,
 )
-from pipelines.common.files import settle_new
+from pipelines.common.files import make_durable_as_new
 from pipelines.common.geometry import Fit
 from pipelines.endpoints.retry import RetryPolicy
 from pipelines.ledger import settlement
 from pipelines.ledger.gate import Gate
-from pipelines.ledger.models import Order
+from pipelines.ledger.models import AttemptRequest
 from pipelines.ledger.runs import start_run
-from pipelines.run.worker import Failed, Postponed, Rendered, Reused, Unsent
-from pipelines.takes.discovery import find_bought
+from pipelines.run.worker import Failed, Generated, Postponed, Reused, Unsent
+from pipelines.takes.discovery import discover_takes
 from pipelines.takes.recovery import recover
-from pipelines.takes.store import FrameStore
+from pipelines.takes.store import TakeStore
 from tests.support.builders import frame_spec, run
 from tests.support.generation import Rig, replies, rig
 from tests.support.pictures import PRICE_USD, image_answer, picture_bytes, spec_picture
@@ -65,7 +65,7 @@ async def test_an_image_is_bought_kept_and_accounted_for(tmp_path: Path) -> None
         outcome = await bench.buy(SPEC)
 
         body = spec_picture(SPEC)
-        assert outcome == Rendered(SPEC, requests=1)
+        assert outcome == Generated(SPEC, requests=1)
         assert bench.rows(*ACCOUNT, "error", "sha256", "bytes", "width", "height", "neurons", "tiles") == [
             (
                 1,
@@ -86,7 +86,7 @@ async def test_an_image_is_bought_kept_and_accounted_for(tmp_path: Path) -> None
         assert (bench.store.folder / take_file()).read_bytes() == body
         assert (bench.files(), bench.leases(), bench.committed_usd()) == ([take_file()], [], PRICE_USD)
         assert (bench.progress.bought, bench.progress.requests, bench.progress.in_flight) == (1, 1, 0)
-        assert (bench.progress.cost_usd, bench.notes, bench.brake.pulled) == (PRICE_USD, [], False)
+        assert (bench.progress.cost_usd, bench.notes, bench.stop_signal.stopped) == (PRICE_USD, [], False)
 
 
 async def test_the_attempt_stands_in_the_books_before_it_is_sent(tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ async def test_the_cost_is_settled_before_the_body_is_read(tmp_path: Path) -> No
     async with rig(tmp_path, replies(streamed), run()) as bench:
         outcome = await bench.buy(SPEC)
 
-    assert (outcome, seen) == (Rendered(SPEC, 1), [[(None, 200, PRICE_USD)]])
+    assert (outcome, seen) == (Generated(SPEC, 1), [[(None, 200, PRICE_USD)]])
 
 
 async def test_what_is_asked_is_the_frame(tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ async def test_a_bill_without_a_price_stays_charged_at_the_reserve(tmp_path: Pat
         outcome = await bench.buy(SPEC)
 
         assert (outcome, bench.rows(*ACCOUNT), bench.committed_usd(), bench.progress.cost_usd) == (
-            Rendered(SPEC, 1),
+            Generated(SPEC, 1),
             [(1, "ok", 200, None, PRICE_USD, take_file())],
             PRICE_USD,
             Decimal(0),
@@ -153,7 +153,7 @@ async def test_a_429_cools_everyone_down_and_costs_nothing(tmp_path: Path) -> No
         outcome = await bench.buy(SPEC)
 
         assert (outcome, bench.rows(*ACCOUNT, "error")) == (
-            Rendered(SPEC, 2),
+            Generated(SPEC, 2),
             [
                 (1, "rate_limited", 429, 0, PRICE_USD, None, "Too many requests"),
                 (2, "ok", 200, PRICE_USD, PRICE_USD, take_file(), None),
@@ -174,7 +174,7 @@ async def test_429s_without_end_stop_the_run(tmp_path: Path) -> None:
         outcome = await bench.buy(SPEC)
 
         assert outcome == Failed(SPEC, "the endpoint answered 429 3 times in a row; run again later to complete")
-        assert (type(bench.brake.error), bench.rows("status", "cost_usd"), bench.leases()) == (
+        assert (type(bench.stop_signal.error), bench.rows("status", "cost_usd"), bench.leases()) == (
             IncompleteError,
             [("rate_limited", 0)] * 3,
             [],
@@ -188,7 +188,7 @@ async def test_a_rejected_request_fails_its_frame_alone(tmp_path: Path) -> None:
 
         assert outcome == Failed(SPEC, "request rejected (400 Prompt is required)")
         assert bench.rows(*ACCOUNT, "error") == [(1, "rejected", 400, 0, PRICE_USD, None, "Prompt is required")]
-        assert (bench.brake.pulled, bench.leases(), bench.committed_usd()) == (False, [], 0)
+        assert (bench.stop_signal.stopped, bench.leases(), bench.committed_usd()) == (False, [], 0)
         assert (bench.progress.failed, bench.progress.in_flight) == (1, 0)
         assert bench.notes == ["giving up: request rejected (400 Prompt is required)"]
 
@@ -200,7 +200,7 @@ async def test_refused_credentials_stop_the_run(tmp_path: Path, status: int, mes
         outcome = await bench.buy(SPEC)
 
         said = f"the endpoint answered {status} {message!r}; check STORYREEL_API_TOKEN and that Workers AI is enabled"
-        assert (outcome, type(bench.brake.error)) == (Failed(SPEC, said), CredentialsRefusedError)
+        assert (outcome, type(bench.stop_signal.error)) == (Failed(SPEC, said), CredentialsRefusedError)
         assert bench.rows(*ACCOUNT) == [(1, "refused", status, 0, PRICE_USD, None)]
 
 
@@ -210,7 +210,7 @@ async def test_an_address_that_is_not_the_api_stops_the_run(tmp_path: Path, stat
     async with rig(tmp_path, replies(httpx.Response(status, text="<html>")), run()) as bench:
         await bench.buy(SPEC)
 
-        assert (type(bench.brake.error), bench.rows("status", "cost_usd")) == (WrongEndpointError, [(row, 0)])
+        assert (type(bench.stop_signal.error), bench.rows("status", "cost_usd")) == (WrongEndpointError, [(row, 0)])
 
 
 async def test_an_error_in_the_api_s_own_words_is_free_and_sent_again(tmp_path: Path) -> None:
@@ -219,7 +219,7 @@ async def test_an_error_in_the_api_s_own_words_is_free_and_sent_again(tmp_path: 
         outcome = await bench.buy(SPEC)
 
         assert (outcome, bench.rows(*ACCOUNT)) == (
-            Rendered(SPEC, 2),
+            Generated(SPEC, 2),
             [(1, "failed", 500, 0, PRICE_USD, None), (2, "ok", 200, PRICE_USD, PRICE_USD, take_file())],
         )
         assert (bench.committed_usd(), bench.quota.left) == (PRICE_USD, 19)
@@ -244,7 +244,7 @@ async def test_a_502_of_something_before_the_api_stays_charged(tmp_path: Path) -
         outcome = await bench.buy(SPEC)
 
         assert (outcome, bench.rows(*ACCOUNT, "error")) == (
-            Rendered(SPEC, 2),
+            Generated(SPEC, 2),
             [
                 (1, "failed", 502, None, PRICE_USD, None, "<html>Bad gateway</html>"),
                 (2, "ok", 200, PRICE_USD, PRICE_USD, take_file(), None),
@@ -259,7 +259,7 @@ async def test_errors_without_end_fail_the_frame_after_its_resends(tmp_path: Pat
         outcome = await bench.buy(SPEC)
 
         assert outcome == Failed(SPEC, "server error (503 Service Unavailable) (sent 4 times)")
-        assert (bench.rows("try", "status"), bench.brake.pulled, bench.committed_usd()) == (
+        assert (bench.rows("try", "status"), bench.stop_signal.stopped, bench.committed_usd()) == (
             [(n, "failed") for n in (1, 2, 3, 4)],
             False,
             4 * PRICE_USD,
@@ -285,7 +285,7 @@ async def test_a_lost_answer_is_unknown_and_stays_charged(tmp_path: Path, error:
         outcome = await bench.buy(SPEC)
 
         assert (outcome, bench.rows(*ACCOUNT, "error")) == (
-            Rendered(SPEC, 2),
+            Generated(SPEC, 2),
             [
                 (1, "unknown", None, None, PRICE_USD, None, f"no answer: {error}"),
                 (2, "ok", 200, PRICE_USD, PRICE_USD, take_file(), None),
@@ -304,7 +304,11 @@ async def test_an_endpoint_that_cannot_be_reached_stops_the_run(tmp_path: Path) 
         assert outcome == Failed(
             SPEC, "cannot connect to http://flux.test: refused; check the address and the network, then run again"
         )
-        assert (type(bench.brake.error), bench.committed_usd(), bench.quota.left) == (EndpointUnreachableError, 0, 20)
+        assert (type(bench.stop_signal.error), bench.committed_usd(), bench.quota.left) == (
+            EndpointUnreachableError,
+            0,
+            20,
+        )
         assert bench.rows(*ACCOUNT, "error") == [
             (n, "failed", None, 0, PRICE_USD, None, "never sent: cannot connect to http://flux.test: refused")
             for n in (1, 2, 3)
@@ -338,7 +342,7 @@ async def test_a_paid_body_that_is_no_picture_is_set_aside_and_sent_again(
         aside = ["takes/unusable/1.bin"] if kept else []
         [(error,), _] = bench.rows("error")
         assert (outcome, bench.rows(*ACCOUNT)) == (
-            Rendered(SPEC, 2),
+            Generated(SPEC, 2),
             [
                 (1, "unusable", 200, PRICE_USD, PRICE_USD, None),
                 (2, "ok", 200, PRICE_USD, PRICE_USD, take_file()),
@@ -374,7 +378,7 @@ async def test_a_jpeg_labelled_png_is_kept_as_the_jpeg_it_is(tmp_path: Path) -> 
         outcome = await bench.buy(SPEC)
 
         assert (outcome, bench.rows("status", "file", "sha256")) == (
-            Rendered(SPEC, 1),
+            Generated(SPEC, 1),
             [("ok", take_file(suffix=".jpg"), sha256(body))],
         )
 
@@ -386,7 +390,7 @@ async def test_a_picture_of_another_size_is_kept_and_told(tmp_path: Path, fit: F
     async with rig(tmp_path, replies(image_answer(spec, picture_bytes("PNG", (512, 256)))), run()) as bench:
         outcome = await bench.buy(spec)
 
-        assert (outcome, bench.rows("status", "width", "height")) == (Rendered(spec, 1), [("ok", 512, 256)])
+        assert (outcome, bench.rows("status", "width", "height")) == (Generated(spec, 1), [("ok", 512, 256)])
         assert bench.notes == [f"answered with 512x256 pixels instead of 1024x1024; fitted: {fit}"]
 
 
@@ -399,7 +403,7 @@ async def test_a_picture_of_another_size_is_unusable_where_fit_is_error(tmp_path
 
         said = "512x256 pixels where 1024x1024 were asked for, and fit is error; kept as takes/unusable/1.bin"
         assert (outcome, bench.rows("status", "cost_usd", "error")) == (
-            Rendered(spec, 2),
+            Generated(spec, 2),
             [("unusable", PRICE_USD, said), ("ok", PRICE_USD, None)],
         )
 
@@ -421,7 +425,7 @@ async def test_another_model_stops_the_run_with_the_cure(tmp_path: Path, asked: 
             f"the endpoint answers with model {answered!r} where {asked!r} was asked for; run with {cure}, "
             "or check --endpoint"
         )
-        assert (outcome, type(bench.brake.error)) == (Failed(SPEC, said), WrongEndpointError)
+        assert (outcome, type(bench.stop_signal.error)) == (Failed(SPEC, said), WrongEndpointError)
         assert bench.rows("status", "cost_usd", "error", "file") == [
             ("unusable", PRICE_USD, f"made by model {answered}; kept as takes/unusable/1.bin", None)
         ]
@@ -433,7 +437,7 @@ async def test_an_endpoint_that_names_no_model_is_believed(tmp_path: Path) -> No
     answer = image_answer(SPEC)
     del answer.headers["X-Model"]
     async with rig(tmp_path, replies(answer), run()) as bench:
-        assert await bench.buy(SPEC) == Rendered(SPEC, 1)
+        assert await bench.buy(SPEC) == Generated(SPEC, 1)
 
 
 async def test_a_refused_prompt_gives_way_to_its_fallbacks(tmp_path: Path) -> None:
@@ -443,7 +447,7 @@ async def test_a_refused_prompt_gives_way_to_its_fallbacks(tmp_path: Path) -> No
     async with rig(tmp_path, replies(no, no, image_answer(spec)), run()) as bench:
         outcome = await bench.buy(spec)
 
-        assert outcome == Rendered(spec, 3)
+        assert outcome == Generated(spec, 3)
         assert bench.rows("try", "prompt", "status", "http_status", "cost_usd", "request_key") == [
             (1, "a harbor at dawn", "failed", 500, 0, spec.request_key),
             (2, "a harbor at dawn", "failed", 500, 0, spec.request_key),
@@ -461,7 +465,7 @@ async def test_a_frame_whose_every_prompt_is_refused_fails_with_the_cure(tmp_pat
         assert outcome == Failed(
             spec, "prompt refused (500 Failed to generate image); reword the prompt or add fallback_prompts"
         )
-        assert (len(bench.requests), bench.brake.pulled, bench.leases()) == (4, False, [])
+        assert (len(bench.requests), bench.stop_signal.stopped, bench.leases()) == (4, False, [])
 
 
 async def test_a_take_that_is_kept_already_is_not_bought(tmp_path: Path) -> None:
@@ -471,7 +475,7 @@ async def test_a_take_that_is_kept_already_is_not_bought(tmp_path: Path) -> None
         second = await bench.buy(SPEC)
 
         assert (first, second, len(bench.requests), len(bench.rows("status"))) == (
-            Rendered(SPEC, 1),
+            Generated(SPEC, 1),
             Reused(SPEC),
             1,
             1,
@@ -484,7 +488,7 @@ async def test_a_take_that_another_run_is_buying_is_left_to_it(tmp_path: Path) -
     other = run("run-2", storyboard="other")
     async with rig(tmp_path, replies(image_answer(SPEC)), run()) as bench:
         start_run(bench.books, other)
-        Gate(bench.books, other, rate_limit=720).admit(Order(SPEC, SPEC.prompt, 1))
+        Gate(bench.books, other, rate_limit=720).admit(AttemptRequest(SPEC, SPEC.prompt, 1))
 
         outcome = await bench.buy(SPEC)
 
@@ -498,7 +502,7 @@ async def test_the_budget_stops_before_the_first_request(tmp_path: Path) -> None
         outcome = await bench.buy(SPEC)
 
         assert (outcome, bench.requests, bench.rows("status"), bench.leases()) == (Unsent(SPEC), [], [], [])
-        assert (type(bench.brake.error), str(bench.brake.error)) == (
+        assert (type(bench.stop_signal.error), str(bench.stop_signal.error)) == (
             BudgetError,
             "the budget of 0.0006 USD is used up (0 USD spent or reserved); what was bought is kept: raise budget.usd "
             "or --budget; then run again to complete",
@@ -537,18 +541,18 @@ async def test_a_budget_that_is_used_up_in_mid_run_waits_for_what_is_in_flight(
         task = asyncio.create_task(bench.buy_all(specs))
         await until(lambda: len(bench.requests) == 2)
         await asyncio.sleep(0.05)
-        waiting = (len(bench.requests), bench.brake.pulled, task.done())
+        waiting = (len(bench.requests), bench.stop_signal.stopped, task.done())
         release.set()
 
         outcomes = await task
 
         assert waiting == (2, False, False)
         if price_usd is None:
-            assert outcomes[:3] == [Rendered(specs[0], 1), Rendered(specs[1], 1), Unsent(specs[2])]
-            assert (type(bench.brake.error), bench.committed_usd()) == (BudgetError, 2 * PRICE_USD)
+            assert outcomes[:3] == [Generated(specs[0], 1), Generated(specs[1], 1), Unsent(specs[2])]
+            assert (type(bench.stop_signal.error), bench.committed_usd()) == (BudgetError, 2 * PRICE_USD)
         else:
-            assert outcomes == [Rendered(spec, 1) for spec in specs]
-            assert (bench.brake.error, bench.committed_usd()) == (None, Decimal("0.0004"))
+            assert outcomes == [Generated(spec, 1) for spec in specs]
+            assert (bench.stop_signal.error, bench.committed_usd()) == (None, Decimal("0.0004"))
 
 
 async def test_a_resend_that_the_budget_refuses_stops_the_run(tmp_path: Path) -> None:
@@ -556,7 +560,7 @@ async def test_a_resend_that_the_budget_refuses_stops_the_run(tmp_path: Path) ->
     async with rig(tmp_path, replies(httpx.ReadError("reset")), run(budget_usd=PRICE_USD)) as bench:
         outcome = await bench.buy(SPEC)
 
-        assert (outcome, bench.rows("status", "cost_usd"), type(bench.brake.error), bench.leases()) == (
+        assert (outcome, bench.rows("status", "cost_usd"), type(bench.stop_signal.error), bench.leases()) == (
             Unsent(SPEC),
             [("unknown", None)],
             BudgetError,
@@ -569,7 +573,7 @@ async def test_a_brake_pulled_at_the_gate_withdraws_the_attempt(tmp_path: Path) 
     bench: Rig
 
     def stop(_: float) -> None:
-        bench.brake.pull(InterruptedRunError("stop"))
+        bench.stop_signal.stop(InterruptedRunError("stop"))
 
     async with rig(tmp_path, replies(image_answer(SPEC)), run(), on_pause=stop) as bench:
         outcome = await bench.buy(SPEC)
@@ -584,7 +588,7 @@ async def test_a_brake_pulled_in_a_back_off_sends_no_more(tmp_path: Path) -> Non
 
     def stop(_: float) -> None:
         if bench.requests:
-            bench.brake.pull(InterruptedRunError("stop"))
+            bench.stop_signal.stop(InterruptedRunError("stop"))
 
     async with rig(tmp_path, replies(httpx.Response(503)), run(), on_pause=stop) as bench:
         outcome = await bench.buy(SPEC)
@@ -592,13 +596,13 @@ async def test_a_brake_pulled_in_a_back_off_sends_no_more(tmp_path: Path) -> Non
         assert (outcome, bench.rows("try", "status")) == (Unsent(SPEC), [(1, "failed")])
 
 
-async def test_a_buyer_without_a_pause_of_its_own_waits_at_the_brake(tmp_path: Path) -> None:
+async def test_a_buyer_without_a_pause_of_its_own_waits_at_the_stop_signal(tmp_path: Path) -> None:
     """A stop ends every wait, the gate's too."""
     async with rig(tmp_path, replies(image_answer(SPEC)), run(), real_pauses=True) as bench:
         bench.gate.slow_down(sent_at=0, cool_down_s=300)
         task = asyncio.create_task(bench.buy(SPEC))
         await until(lambda: len(bench.rows("status")) == 1)
-        bench.brake.pull(InterruptedRunError("stop"))
+        bench.stop_signal.stop(InterruptedRunError("stop"))
 
         assert (await task, bench.rows("status"), bench.requests) == (Unsent(SPEC), [], [])
 
@@ -629,7 +633,7 @@ async def test_a_full_disk_stops_the_run_and_leaves_nothing_half_written(
         assert outcome.reason.endswith(
             ".1.part: cannot be written: No space left on device; free space or choose another --output"
         )
-        assert (type(bench.brake.error), bench.files(), bench.progress.in_flight) == (StorageError, [], 0)
+        assert (type(bench.stop_signal.error), bench.files(), bench.progress.in_flight) == (StorageError, [], 0)
         assert bench.rows(*ACCOUNT, "error") == [
             (1, "unusable", 200, PRICE_USD, PRICE_USD, None, f"paid for and lost: {outcome.reason}")
         ]
@@ -644,11 +648,11 @@ async def test_an_image_that_arrived_whole_outlives_an_error_of_the_store(
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     async with rig(tmp_path, replies(image_answer(SPEC)), run()) as bench:
-        monkeypatch.setattr("pipelines.takes.store.settle_new", fail)
+        monkeypatch.setattr("pipelines.takes.store.make_durable_as_new", fail)
         outcome = await bench.buy(SPEC)
-        monkeypatch.setattr("pipelines.takes.store.settle_new", settle_new)
+        monkeypatch.setattr("pipelines.takes.store.make_durable_as_new", make_durable_as_new)
 
-        assert (type(outcome), type(bench.brake.error)) == (Failed, StorageError)
+        assert (type(outcome), type(bench.stop_signal.error)) == (Failed, StorageError)
         assert (bench.rows("status", "cost_usd"), bench.files()) == ([(None, PRICE_USD)], ["takes/.1.part"])
 
     async with rig(tmp_path, replies(image_answer(SPEC)), run("run-2")) as bench:
@@ -674,7 +678,7 @@ async def test_an_image_that_the_books_could_not_note_is_not_lost(
         monkeypatch.setattr("pipelines.run.attempt.keep_take", settlement.keep_take)
 
         assert (type(outcome), bench.rows("status", "cost_usd")) == (Failed, [(None, PRICE_USD)])
-        found = find_bought(bench.books, [SPEC], store=bench.store, output=tmp_path)
+        found = discover_takes(bench.books, [SPEC], store=bench.store, output=tmp_path)
         assert list(found.takes) == [SPEC.request_key]
 
     async with rig(tmp_path, replies(image_answer(SPEC)), run("run-2")) as bench:
@@ -696,7 +700,7 @@ async def test_books_that_cannot_be_written_stop_the_run_unsent(tmp_path: Path) 
             connection.execute("ALTER TABLE gone RENAME TO attempts")
         connection.close()
 
-        assert (type(outcome), type(bench.brake.error), bench.requests) == (Failed, StorageError, [])
+        assert (type(outcome), type(bench.stop_signal.error), bench.requests) == (Failed, StorageError, [])
 
 
 async def test_a_body_that_cannot_be_set_aside_stops_the_run(tmp_path: Path) -> None:
@@ -705,7 +709,7 @@ async def test_a_body_that_cannot_be_set_aside_stops_the_run(tmp_path: Path) -> 
         (bench.store.takes / "unusable").write_bytes(b"in the way")
         outcome = await bench.buy(SPEC)
 
-        assert (type(outcome), type(bench.brake.error)) == (Failed, StorageError)
+        assert (type(outcome), type(bench.stop_signal.error)) == (Failed, StorageError)
         assert (bench.store.part_path(1).read_bytes(), bench.rows("status", "cost_usd")) == (
             b"<html>",
             [(None, PRICE_USD)],
@@ -726,7 +730,7 @@ async def test_many_frames_are_sent_in_their_order_at_the_gate_s_pace(tmp_path: 
         sent = [json.loads(request.content)["prompt"] for request in bench.requests]
         moments = [moment for (moment,) in bench.rows("sent_at")]
         gaps = [later - earlier for earlier, later in itertools.pairwise(moments)]
-        assert (outcomes, sent) == ([Rendered(spec, 1) for spec in specs], list("0123456789"))
+        assert (outcomes, sent) == ([Generated(spec, 1) for spec in specs], list("0123456789"))
         assert (set(gaps), len(set(bench.files()))) == ({85035}, 10)
 
 
@@ -736,7 +740,7 @@ async def test_a_bug_is_not_swallowed(tmp_path: Path, monkeypatch: pytest.Monkey
     def bug(*_: object, **__: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(FrameStore, "keep", bug)
+    monkeypatch.setattr(TakeStore, "keep", bug)
     async with rig(tmp_path, replies(image_answer(SPEC)), run()) as bench:
         with pytest.raises(ZeroDivisionError):
             await bench.buy(SPEC)

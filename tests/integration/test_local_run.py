@@ -1,4 +1,4 @@
-"""Takes, re-rolls and picks from the storyboard to the film: the embedded endpoint, real books, a real film."""
+"""TakeInventory, re-rolls and picks from the storyboard to the film: the embedded endpoint, real books, a real film."""
 
 import asyncio
 from collections import Counter
@@ -11,15 +11,15 @@ import pytest
 from pipelines.common.budgets import OnExceed
 from pipelines.common.errors import BudgetError, UsageError
 from pipelines.common.settings import Settings
-from pipelines.ledger.database import Books
-from pipelines.ledger.takes import asked_takes
-from pipelines.run.local import pick, run_directly
-from pipelines.run.result import RunSummary
+from pipelines.ledger.database import LedgerDatabase
+from pipelines.ledger.takes import requested_takes
+from pipelines.run.local import pick, run_locally
+from pipelines.run.result import RunResult
 from pipelines.storyboard.loader import load_storyboard
 from pipelines.storyboard.model import Storyboard
 from pipelines.storyboard.plan import Plan, plan_frames
-from pipelines.storyboard.selection import MoreTakes, select_frame, select_more
-from pipelines.takes.inventory import Takes, look_for_takes
+from pipelines.storyboard.selection import ExtraTakes, select_extra_takes, select_frame
+from pipelines.takes.inventory import TakeInventory, read_inventory
 from tests.support.film_samples import pictures
 
 IMAGE_USD = Decimal("0.000322")
@@ -55,19 +55,19 @@ class Studio:
         return plan_frames(self.board, model="sketch")
 
     @property
-    def takes(self) -> Takes:
-        return look_for_takes(self.plan, self.settings)
+    def takes(self) -> TakeInventory:
+        return read_inventory(self.plan, self.settings)
 
-    def render(self) -> RunSummary:
-        return asyncio.run(run_directly(self.board, self.settings, None))
+    def render(self) -> RunResult:
+        return asyncio.run(run_locally(self.board, self.settings, None))
 
-    def reroll(self, frames: str, *, count: int = 1, prompt: str | None = None) -> RunSummary:
-        more = select_more(self.plan, frames, count=count, prompt=prompt)
-        return asyncio.run(run_directly(self.board, self.settings, more))
+    def reroll(self, frames: str, *, count: int = 1, prompt: str | None = None) -> RunResult:
+        more = select_extra_takes(self.plan, frames, count=count, prompt=prompt)
+        return asyncio.run(run_locally(self.board, self.settings, more))
 
-    def pick(self, frame: str, take: int) -> RunSummary:
+    def pick(self, frame: str, take: int) -> RunResult:
         pick(self.plan, self.settings, select_frame(self.plan, frame), take)
-        return asyncio.run(run_directly(self.board, self.settings, MoreTakes()))
+        return asyncio.run(run_locally(self.board, self.settings, ExtraTakes()))
 
     def there(self) -> list[list[int]]:
         """Return the numbers of the takes of each frame."""
@@ -269,5 +269,5 @@ def test_frames_that_ask_for_the_same_have_takes_of_their_own(studio: Studio) ->
     assert studio.there() == [[1], [1, 2]]
     paths = [take.path for frame in studio.takes.frames for take in frame.takes]
     assert len(set(paths)) == 3
-    with Books(studio.settings.effective_database_url) as books:
-        assert Counter(take.take for take in asked_takes(books, "pets")) == {2: 1}
+    with LedgerDatabase(studio.settings.effective_database_url) as books:
+        assert Counter(take.take for take in requested_takes(books, "pets")) == {2: 1}

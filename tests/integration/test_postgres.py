@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from pipelines.common.errors import BooksAwayError, BooksError
-from pipelines.ledger.database import Books
-from pipelines.ledger.executor import BooksDesk
+from pipelines.common.errors import DatabaseAwayError, LedgerError
+from pipelines.ledger.database import LedgerDatabase
+from pipelines.ledger.executor import LedgerExecutor
 from pipelines.ledger.gate import Gate
-from pipelines.ledger.models import Admitted, Billed
+from pipelines.ledger.models import Billed, Permit
 from pipelines.ledger.runs import start_run
 from pipelines.ledger.schema import SCHEMA_VERSION, attempts, meta, spending
 from pipelines.ledger.settlement import keep_take, settle_bill
@@ -31,12 +31,12 @@ def url(postgres: Postgres, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def books(url: str) -> Iterator[Books]:
-    with Books(url) as opened:
+def books(url: str) -> Iterator[LedgerDatabase]:
+    with LedgerDatabase(url) as opened:
         yield opened
 
 
-def test_the_servers_clock_decides(books: Books) -> None:
+def test_the_servers_clock_decides(books: LedgerDatabase) -> None:
     """A machine whose clock is wrong paces like all the others."""
     with books.reading() as connection:
         said = books.now(connection)
@@ -48,16 +48,16 @@ def test_the_servers_clock_decides(books: Books) -> None:
 def test_books_that_many_open_at_once_are_made_once(url: str) -> None:
     """Eight machines start at the same moment on an empty database."""
     with ThreadPoolExecutor(8) as machines:
-        for opened in [machines.submit(Books, url) for _ in range(8)]:
+        for opened in [machines.submit(LedgerDatabase, url) for _ in range(8)]:
             opened.result().close()
 
-    with Books(url) as books:
+    with LedgerDatabase(url) as books:
         assert table_rows(books, meta, "schema_version") == [(SCHEMA_VERSION,)]
 
 
 def test_older_books_are_brought_up_to_date_without_loss(url: str) -> None:
     """What was spent before there were sums is summed."""
-    with Books(url) as books:
+    with LedgerDatabase(url) as books:
         admit(gate_of(books, run()), nth_order(1))
         with books.transaction() as connection:
             for statement in (
@@ -72,7 +72,7 @@ def test_older_books_are_brought_up_to_date_without_loss(url: str) -> None:
             ):
                 connection.execute(text(statement))
 
-    with Books(url) as books:
+    with LedgerDatabase(url) as books:
         admit(gate_of(books, run("run-2")), nth_order(2))
         sums = {scope: usd for scope, usd in table_rows(books, spending, "scope", "committed_usd") if "run" in scope}
 
@@ -81,11 +81,11 @@ def test_older_books_are_brought_up_to_date_without_loss(url: str) -> None:
 
 def test_books_of_a_newer_storyreel_are_refused(url: str) -> None:
     """With the versions that meet, and what to do."""
-    with Books(url) as books:
+    with LedgerDatabase(url) as books:
         alter(books, meta, {"schema_version": SCHEMA_VERSION + 1})
 
-    with pytest.raises(BooksError, match=rf"version {SCHEMA_VERSION + 1}, .* knows {SCHEMA_VERSION}: upgrade"):
-        Books(url)
+    with pytest.raises(LedgerError, match=rf"version {SCHEMA_VERSION + 1}, .* knows {SCHEMA_VERSION}: upgrade"):
+        LedgerDatabase(url)
 
 
 def test_machines_that_race_share_one_limit_and_one_budget(url: str) -> None:
@@ -93,7 +93,7 @@ def test_machines_that_race_share_one_limit_and_one_budget(url: str) -> None:
     frames, machines = 20, 4
 
     def buy(machine: int) -> list[int]:
-        with Books(url) as books:
+        with LedgerDatabase(url) as books:
             gate = gate_of(books, run(f"run-{machine}"), rate_limit=60_000)
             return [admit(gate, nth_order(machine * 1000 + n)).send_at for n in range(frames)]
 
@@ -101,7 +101,7 @@ def test_machines_that_race_share_one_limit_and_one_budget(url: str) -> None:
         places = sorted(place for bought in pool.map(buy, range(machines)) for place in bought)
 
     gaps = [later - earlier for earlier, later in pairwise(places)]
-    with Books(url) as books:
+    with LedgerDatabase(url) as books:
         days = [usd for scope, usd in table_rows(books, spending, "scope", "committed_usd") if scope.startswith("day")]
     assert min(gaps) >= 60_000_000 // (60_000 * 0.98)
     assert days == [machines * frames * PRICE_USD]
@@ -111,7 +111,7 @@ def test_a_take_is_granted_to_one_of_two_machines(url: str) -> None:
     """However close together they ask."""
 
     def ask(machine: int) -> str:
-        with Books(url) as books:
+        with LedgerDatabase(url) as books:
             gate = gate_of(books, run(f"run-{machine}"))
             start.wait()
             return type(gate.admit(nth_order(7))).__name__
@@ -120,10 +120,10 @@ def test_a_take_is_granted_to_one_of_two_machines(url: str) -> None:
     with ThreadPoolExecutor(2) as pool:
         answers = sorted(pool.map(ask, range(2)))
 
-    assert answers == ["Admitted", "HeldElsewhere"]
+    assert answers == ["Permit", "HeldElsewhere"]
 
 
-async def test_what_was_paid_for_outlives_a_restart_of_the_server(postgres: Postgres, books: Books) -> None:
+async def test_what_was_paid_for_outlives_a_restart_of_the_server(postgres: Postgres, books: LedgerDatabase) -> None:
     """While it is away, the bill and the take wait for it; nothing is entered twice."""
     attempt_id = admit(gate_of(books, run())).attempt_id
     waits = []
@@ -133,7 +133,7 @@ async def test_what_was_paid_for_outlives_a_restart_of_the_server(postgres: Post
         if len(waits) == 2:
             await asyncio.to_thread(postgres.start)
 
-    desk = BooksDesk(books, pause=pause)
+    desk = LedgerExecutor(books, pause=pause)
     postgres.kill()
     await desk.insist(settle_bill, books, attempt_id, Billed(PRICE_USD))
     await desk.insist(keep_take, books, attempt_id, new_take())
@@ -143,7 +143,7 @@ async def test_what_was_paid_for_outlives_a_restart_of_the_server(postgres: Post
     assert table_rows(books, attempts, "attempt_id", "status", "http_status") == [(attempt_id, "ok", 200)]
 
 
-async def test_a_server_that_stays_away_is_an_error(postgres: Postgres, books: Books) -> None:
+async def test_a_server_that_stays_away_is_an_error(postgres: Postgres, books: LedgerDatabase) -> None:
     """After thirty tries, a second apart."""
     attempt_id = admit(gate_of(books, run())).attempt_id
     waits = []
@@ -151,10 +151,10 @@ async def test_a_server_that_stays_away_is_an_error(postgres: Postgres, books: B
     async def pause(seconds: float) -> None:
         waits.append(seconds)
 
-    desk = BooksDesk(books, pause=pause)
+    desk = LedgerExecutor(books, pause=pause)
     postgres.kill()
     try:
-        with pytest.raises(BooksAwayError, match=r"the books cannot be written: .*; what was bought is kept"):
+        with pytest.raises(DatabaseAwayError, match=r"the books cannot be written: .*; what was bought is kept"):
             await desk.insist(settle_bill, books, attempt_id, Billed(PRICE_USD))
     finally:
         desk.close()
@@ -163,12 +163,12 @@ async def test_a_server_that_stays_away_is_an_error(postgres: Postgres, books: B
     assert waits == [1.0] * 30
 
 
-def test_a_machine_suspended_in_mid_transaction_holds_nobody_up_for_long(url: str, books: Books) -> None:
+def test_a_machine_suspended_in_mid_transaction_holds_nobody_up_for_long(url: str, books: LedgerDatabase) -> None:
     """The server ends its session, and its half-done admission with it."""
     gate = gate_of(books, run("run-2"))
-    with Books(url) as theirs:
+    with LedgerDatabase(url) as theirs:
         start_run(theirs, run("run-1"))
-        with pytest.raises(BooksAwayError), theirs.transaction() as connection:
+        with pytest.raises(DatabaseAwayError), theirs.transaction() as connection:
             Gate(theirs, run("run-1"), rate_limit=720)._lock(connection)
             connection.execute(text("SET idle_in_transaction_session_timeout = '200ms'"))
             began = time.monotonic()
@@ -176,5 +176,5 @@ def test_a_machine_suspended_in_mid_transaction_holds_nobody_up_for_long(url: st
             waited_s = time.monotonic() - began
             connection.execute(text("SELECT 1"))
 
-    assert isinstance(admission, Admitted)
+    assert isinstance(admission, Permit)
     assert waited_s < 20

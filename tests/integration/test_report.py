@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from pipelines.common.errors import FramesFailedError
-from pipelines.ledger.database import Books
-from pipelines.report.builder import Addresses, gather_page, write_report
-from pipelines.report.models import FrameShown, PageShown
+from pipelines.common.errors import FramesMissingError
+from pipelines.ledger.database import LedgerDatabase
+from pipelines.report.builder import Addresses, build_page, write_report
+from pipelines.report.models import FrameView, PageView
 from tests.conftest import serving
 from tests.support.review import BOARD, Room, until
 
@@ -26,13 +26,13 @@ def room(tmp_path: Path) -> Room:
     return Room(tmp_path)
 
 
-def gathered(room: Room) -> PageShown:
+def gathered(room: Room) -> PageView:
     """Return what a page would show now."""
-    with Books(room.settings.effective_database_url) as books:
-        return gather_page(room.plan, room.takes, books, room.settings, PLAIN)
+    with LedgerDatabase(room.settings.effective_database_url) as books:
+        return build_page(room.plan, room.takes, books, room.settings, PLAIN)
 
 
-def frames(room: Room) -> list[FrameShown]:
+def frames(room: Room) -> list[FrameView]:
     return [frame for scene in gathered(room).scenes for frame in scene.frames]
 
 
@@ -69,7 +69,7 @@ def test_a_failed_render_is_reported_too(room: Room) -> None:
     """Each frame with what became of it; there is no film."""
     with serving("refused=1", rate_limit=0) as url:
         room.settings = room.settings.model_copy(update={"endpoint": url, "model": "sketch"})
-        with pytest.raises(FramesFailedError):
+        with pytest.raises(FramesMissingError):
             room.render()
 
     page = gathered(room)
@@ -127,7 +127,7 @@ def test_films_of_every_kind_are_told(room: Room) -> None:
 def test_very_many_thumbnails_lie_beside_the_report(room: Room) -> None:
     """In it they would make it too large to open."""
     room.render()
-    with Books(room.settings.effective_database_url) as books:
+    with LedgerDatabase(room.settings.effective_database_url) as books:
         path = write_report(room.plan, room.takes, books, room.settings, most_embedded=2)
 
     sources = re.findall(r'<img src="([^"]+)"', path.read_text(encoding="utf-8"))
@@ -164,7 +164,7 @@ def test_a_take_that_is_no_picture_any_more_has_no_thumbnail(room: Room) -> None
     room.render()
     [take, *_] = room.takes.shown
     take.path.write_bytes(b"\0" * take.path.stat().st_size)
-    with Books(room.settings.effective_database_url) as books:
+    with LedgerDatabase(room.settings.effective_database_url) as books:
         path = write_report(room.plan, replace(room.takes), books, room.settings)
 
     assert "no thumbnail" in path.read_text(encoding="utf-8")

@@ -7,7 +7,7 @@ from PIL import Image
 
 from pipelines.common.geometry import Size
 from pipelines.film.assembler import cut_film
-from pipelines.report.models import FilmShown, PageShown
+from pipelines.report.models import FilmView, PageView
 from pipelines.report.page import render_report
 from tests.support.browser import Visit, needs_chromium, visiting
 from tests.support.film_samples import flat_frames, timeline_of
@@ -17,7 +17,7 @@ from tests.unit.report.test_page import HOSTILE
 pytestmark = [needs_chromium, pytest.mark.slow]
 
 
-def written(folder: Path, shown: PageShown) -> str:
+def written(folder: Path, shown: PageView) -> str:
     """Write a report with pictures beside it; return its address."""
     (folder / "takes").mkdir(exist_ok=True)
     for number, colour in enumerate(["teal", "olive", "purple"], 1):
@@ -26,12 +26,12 @@ def written(folder: Path, shown: PageShown) -> str:
     return (folder / "report.html").as_uri()
 
 
-async def with_film(folder: Path) -> PageShown:
+async def with_film(folder: Path) -> PageView:
     """Return a page of four frames of a second each, with their film beside it."""
     size = Size(320, 192)
     pictures = flat_frames(folder / "frames", ["red", "green", "blue", "white"], size=size)
     await cut_film(timeline_of([24] * 4, size=size), pictures, folder / "film.mp4")
-    return page(scenes=2, films=(FilmShown("film.mp4", "video/mp4", 4.0, "320x192"),))
+    return page(scenes=2, films=(FilmView("film.mp4", "video/mp4", 4.0, "320x192"),))
 
 
 async def film_time(visit: Visit) -> float:
@@ -153,7 +153,7 @@ async def test_the_film_plays_from_a_chapter_and_from_a_frame(tmp_path: Path) ->
 
 async def test_a_film_that_is_not_there_is_told(tmp_path: Path) -> None:
     """The page may have been sent without it."""
-    shown = page(films=(FilmShown("film.mp4", "video/mp4", 4.0, "320x192"),))
+    shown = page(films=(FilmView("film.mp4", "video/mp4", 4.0, "320x192"),))
     async with visiting(written(tmp_path, shown)) as visit:
         await visit.see("#no-film")
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from pipelines.common.errors import StoryboardError, UsageError
-from pipelines.review.server import open_room
+from pipelines.review.server import open_review
 from tests.conftest import serving
 from tests.support.review import BOARD, Room, until
 
@@ -111,7 +111,7 @@ def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
 
         with (
             pytest.raises(UsageError, match=f"^--port {port}: cannot be listened on: .*; choose another, or 0$"),
-            open_room(room.path, room.settings, port=port),
+            open_review(room.path, room.settings, port=port),
         ):
             pass
 
@@ -121,7 +121,7 @@ def test_a_wrong_storyboard_opens_no_room(tmp_path: Path) -> None:
     room = Room(tmp_path)
     room.path.write_text("prompts: []")
 
-    with pytest.raises(StoryboardError), open_room(room.path, room.settings, port=0):
+    with pytest.raises(StoryboardError), open_review(room.path, room.settings, port=0):
         pass
 
 

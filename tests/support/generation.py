@@ -12,18 +12,18 @@ from sqlalchemy import select
 
 from pipelines.endpoints.client import Endpoint, FluxClient, Timeouts
 from pipelines.endpoints.retry import RetryPolicy, RetryQuota
-from pipelines.ledger.database import Books
-from pipelines.ledger.executor import BooksDesk
+from pipelines.ledger.database import LedgerDatabase
+from pipelines.ledger.executor import LedgerExecutor
 from pipelines.ledger.gate import Gate
 from pipelines.ledger.models import Run
 from pipelines.ledger.runs import finish_run, start_run
 from pipelines.ledger.schema import attempts, gates, leases
 from pipelines.run.attempt import Stations
 from pipelines.run.progress import Progress
-from pipelines.run.scheduling import Brake, Line, buy_in_order
-from pipelines.run.worker import Bounds, Conduct, FrameBuyer, FrameOutcome
+from pipelines.run.scheduling import AdmissionQueue, StopSignal, generate_in_order
+from pipelines.run.worker import Conduct, RetryBounds, TakeGenerator, TakeOutcome
 from pipelines.storyboard.plan import FrameSpec
-from pipelines.takes.store import FrameStore
+from pipelines.takes.store import TakeStore
 from tests.support.ledger import committed_usd
 
 Reply = httpx.Response | Exception
@@ -36,24 +36,24 @@ class Rig:
     """Everything that buys frames, and what it did."""
 
     run: Run
-    books: Books
-    desk: BooksDesk
+    books: LedgerDatabase
+    desk: LedgerExecutor
     gate: Gate
-    store: FrameStore
-    brake: Brake
-    line: Line
+    store: TakeStore
+    stop_signal: StopSignal
+    line: AdmissionQueue
     progress: Progress
     quota: RetryQuota
-    buyer: FrameBuyer
+    buyer: TakeGenerator
     pauses: list[float] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     requests: list[httpx.Request] = field(default_factory=list)
 
-    async def buy(self, spec: FrameSpec) -> FrameOutcome:
+    async def buy(self, spec: FrameSpec) -> TakeOutcome:
         return await self.buyer.buy(spec, note=self.notes.append)
 
-    async def buy_all(self, specs: Sequence[FrameSpec]) -> list[FrameOutcome]:
-        return await buy_in_order(specs, self.buy, line=self.line, brake=self.brake)
+    async def buy_all(self, specs: Sequence[FrameSpec]) -> list[TakeOutcome]:
+        return await generate_in_order(specs, self.buy, line=self.line, stop_signal=self.stop_signal)
 
     def rows(self, *columns: str) -> list[tuple[Any, ...]]:
         """Return the attempts in the books, oldest first."""
@@ -78,7 +78,7 @@ class Rig:
         return sorted(p.relative_to(self.store.folder).as_posix() for p in self.store.folder.rglob("*") if p.is_file())
 
 
-def attempt_rows(books: Books, *columns: str) -> list[tuple[Any, ...]]:
+def attempt_rows(books: LedgerDatabase, *columns: str) -> list[tuple[Any, ...]]:
     """Return some columns of every attempt in the books, oldest first."""
     query = select(*(attempts.c[column] for column in columns)).order_by(attempts.c.attempt_id)
     with books.reading() as connection:
@@ -126,7 +126,7 @@ async def rig(
         if on_pause:
             on_pause(seconds)
 
-    store = FrameStore(folder / run.storyboard)
+    store = TakeStore(folder / run.storyboard)
     store.prepare()
     client = FluxClient(
         Endpoint("http://flux.test/"),
@@ -136,20 +136,22 @@ async def rig(
         transport=httpx.MockTransport(record),
     )
     with (
-        contextlib.closing(Books(f"sqlite:///{folder / 'storyreel.db'}", clock=lambda: NOW_S)) as books,
-        contextlib.closing(BooksDesk(books)) as desk,
+        contextlib.closing(LedgerDatabase(f"sqlite:///{folder / 'storyreel.db'}", clock=lambda: NOW_S)) as books,
+        contextlib.closing(LedgerExecutor(books)) as desk,
     ):
         start_run(books, run)
         gate = Gate(books, run, rate_limit=720)
-        brake, line, progress, left = Brake(), Line(concurrency), Progress(), RetryQuota(quota)
+        stop_signal, line, progress, left = StopSignal(), AdmissionQueue(concurrency), Progress(), RetryQuota(quota)
         async with client:
-            buyer = FrameBuyer(
+            buyer = TakeGenerator(
                 run,
                 Stations(desk, gate, client, store),
-                Conduct(brake, line, progress),
-                Bounds(policy or RetryPolicy(), left),
+                Conduct(stop_signal, line, progress),
+                RetryBounds(policy or RetryPolicy(), left),
                 rng=random.Random(7),
                 pause=None if real_pauses else pause,
             )
-            yield Rig(run, books, desk, gate, store, brake, line, progress, left, buyer, pauses, requests=requests)
+            yield Rig(
+                run, books, desk, gate, store, stop_signal, line, progress, left, buyer, pauses, requests=requests
+            )
         finish_run(books, run.run_id, state="Completed")

@@ -1,4 +1,4 @@
-"""Books to break: real SQLite files, a clock that a test turns, runs that die on demand."""
+"""LedgerDatabase to break: real SQLite files, a clock that a test turns, runs that die on demand."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -9,9 +9,9 @@ from typing import Any
 
 from sqlalchemy import Table, select, update
 
-from pipelines.ledger.database import Books
+from pipelines.ledger.database import LedgerDatabase
 from pipelines.ledger.gate import Gate
-from pipelines.ledger.models import Admitted, NewTake, Order, Run
+from pipelines.ledger.models import AttemptRequest, NewTake, Permit, Run
 from pipelines.ledger.runs import start_run
 from pipelines.ledger.schema import runs, spending
 from pipelines.storyboard.plan import FrameSpec
@@ -43,9 +43,9 @@ class Clock:
 
 
 @contextmanager
-def opened(folder: Path, *, clock: Callable[[], float] | None = None) -> Iterator[Books]:
+def opened(folder: Path, *, clock: Callable[[], float] | None = None) -> Iterator[LedgerDatabase]:
     """Open the books in `folder`."""
-    with Books(url_of(folder), clock=clock or Clock()) as books:
+    with LedgerDatabase(url_of(folder), clock=clock or Clock()) as books:
         yield books
 
 
@@ -56,27 +56,27 @@ def url_of(folder: Path) -> str:
     return f"sqlite:///{folder / 'storyreel.db'}"
 
 
-def gate_of(books: Books, run: Run, *, rate_limit: int = 720) -> Gate:
+def gate_of(books: LedgerDatabase, run: Run, *, rate_limit: int = 720) -> Gate:
     """Enter `run` in the books and return its gate."""
     start_run(books, run)
     return Gate(books, run, rate_limit=rate_limit)
 
 
-def order(spec: FrameSpec | None = None, *, prompt: str | None = None, number: int = 1) -> Order:
+def order(spec: FrameSpec | None = None, *, prompt: str | None = None, number: int = 1) -> AttemptRequest:
     """Return an attempt that wants to be admitted."""
     spec = spec or frame_spec()
-    return Order(spec, prompt or spec.prompt, number)
+    return AttemptRequest(spec, prompt or spec.prompt, number)
 
 
-def nth_order(n: int, **asked: Any) -> Order:
+def nth_order(n: int, **asked: Any) -> AttemptRequest:
     """Return an order for a frame that asks for something of its own."""
     return order(frame_spec(n, prompt=f"harbor {n}", **asked))
 
 
-def admit(gate: Gate, wanted: Order | None = None) -> Admitted:
+def admit(gate: Gate, wanted: AttemptRequest | None = None) -> Permit:
     """Admit an order that nothing stands against."""
     admission = gate.admit(wanted or order())
-    assert isinstance(admission, Admitted)
+    assert isinstance(admission, Permit)
     return admission
 
 
@@ -85,26 +85,26 @@ def new_take(file: str = "takes/a.png", *, size: int = 3, sha256: str = "0" * 64
     return NewTake(file=file, bytes=size, sha256=sha256, width=1024, height=1024)
 
 
-def table_rows(books: Books, table: Table, *columns: str) -> list[tuple[Any, ...]]:
+def table_rows(books: LedgerDatabase, table: Table, *columns: str) -> list[tuple[Any, ...]]:
     """Return some columns of a whole table, in the order of its first column."""
     with books.reading() as connection:
         query = select(*(table.c[column] for column in columns)).order_by(next(iter(table.c)))
         return [tuple(row) for row in connection.execute(query)]
 
 
-def alter(books: Books, table: Table, values: Mapping[str, Any]) -> None:
+def alter(books: LedgerDatabase, table: Table, values: Mapping[str, Any]) -> None:
     """Write `values` into every row of a table, as no code of ours would."""
     with books.transaction() as connection:
         connection.execute(update(table).values(values))
 
 
-def committed_usd(books: Books, run_id: str = "run-1") -> Any:
+def committed_usd(books: LedgerDatabase, run_id: str = "run-1") -> Any:
     """Return what a run's budget is charged with."""
     with books.reading() as connection:
         return connection.scalar(select(spending.c.committed_usd).where(spending.c.scope == f"run {run_id}")) or 0
 
 
-def kill(books: Books, run_id: str) -> None:
+def kill(books: LedgerDatabase, run_id: str) -> None:
     """Let a run's process be gone, as after SIGKILL: its entry says nothing of it."""
     with books.transaction() as connection:
         connection.execute(update(runs).where(runs.c.run_id == run_id).values(pid=NO_SUCH_PID))

@@ -10,13 +10,13 @@ from typing import Any
 from PIL import Image
 
 from pipelines.report.models import (
-    AccountShown,
-    AttemptShown,
-    FrameShown,
-    PageShown,
-    RunShown,
-    SceneShown,
-    TakeShown,
+    AttemptView,
+    CostView,
+    FrameView,
+    PageView,
+    RunView,
+    SceneView,
+    TakeView,
 )
 
 START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -33,7 +33,7 @@ def thumbnail(colour: tuple[int, int, int] = (60, 110, 160)) -> str:
 THUMBNAIL = thumbnail()
 
 
-def attempt(number: int = 1, *, status: str = "ok", take: int = 1, at_s: float = 0, **more: Any) -> AttemptShown:
+def attempt(number: int = 1, *, status: str = "ok", take: int = 1, at_s: float = 0, **more: Any) -> AttemptView:
     """Return an attempt that took four seconds."""
     told = {
         "http_status": 200 if status == "ok" else 500,
@@ -43,16 +43,16 @@ def attempt(number: int = 1, *, status: str = "ok", take: int = 1, at_s: float =
         "latency_s": 4.0,
         **more,
     }
-    return AttemptShown(take=take, number=number, status=status, sent_at=START + timedelta(seconds=at_s), **told)
+    return AttemptView(take=take, number=number, status=status, sent_at=START + timedelta(seconds=at_s), **told)
 
 
-def take(number: int = 1, *, prompt: str = "a harbor", **more: Any) -> TakeShown:
+def take(number: int = 1, *, prompt: str = "a harbor", **more: Any) -> TakeView:
     """Return a take whose picture lies beside the page, or does not."""
     told = {"thumbnail": THUMBNAIL, "cost_usd": PRICE_USD, "latency_s": 4.0, **more}
-    return TakeShown(number=number, picture=f"takes/{number}.png", prompt=prompt, **told)
+    return TakeView(number=number, picture=f"takes/{number}.png", prompt=prompt, **told)
 
 
-def frame(number: int = 0, *, takes: int = 1, **more: Any) -> FrameShown:
+def frame(number: int = 0, *, takes: int = 1, **more: Any) -> FrameView:
     """Return a frame with so many takes, each bought at the first try."""
     prompt = more.pop("prompt", f"a harbor, view {number}")
     told: dict[str, Any] = {
@@ -65,7 +65,7 @@ def frame(number: int = 0, *, takes: int = 1, **more: Any) -> FrameShown:
         "attempts": tuple(attempt(take=n + 1, at_s=n) for n in range(takes)),
         **more,
     }
-    return FrameShown(
+    return FrameView(
         number=number,
         name=f"frame_{number:04d}",
         key=f"{number:064x}",
@@ -84,7 +84,7 @@ RETRIED = frame(1, attempts=(attempt(status="rate_limited"), attempt(2)), shot="
 REROLLED = frame(3, takes=3, shown=2, picked=True, caption="Six in the morning")
 
 
-def page(*frames: FrameShown, scenes: int = 1, **more: Any) -> PageShown:
+def page(*frames: FrameView, scenes: int = 1, **more: Any) -> PageView:
     """Return a page of these frames, spread over scenes."""
     shown = frames or (frame(0), RETRIED, FAILED, REROLLED)
     each = -(-len(shown) // scenes)
@@ -94,16 +94,16 @@ def page(*frames: FrameShown, scenes: int = 1, **more: Any) -> PageShown:
         "title": "Harbor at dawn",
         "storyboard": "harbor",
         "films": (),
-        "accounts": (AccountShown(len(attempts), Decimal("0.003"), Decimal("0.1"), Decimal(288), Decimal(0), False),),
-        "run": RunShown(START, attempts, 720, Decimal("0.003"), Decimal("0.25")) if attempts else None,
+        "accounts": (CostView(len(attempts), Decimal("0.003"), Decimal("0.1"), Decimal(288), Decimal(0), False),),
+        "run": RunView(START, attempts, 720, Decimal("0.003"), Decimal("0.25")) if attempts else None,
         "sheets": ("contact-sheet.jpg",),
         "ledger": "ledger.csv",
         **more,
     }
-    return PageShown(
+    return PageView(
         made_at=START,
         scenes=tuple(
-            SceneShown(
+            SceneView(
                 f"scene-{n}", f"Scene {n}", part[0].start_s, tuple(replace(one, scene=f"scene-{n}") for one in part)
             )
             for n, part in enumerate(parts, 1)

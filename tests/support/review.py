@@ -13,12 +13,12 @@ from typing import Any
 import httpx
 
 from pipelines.common.settings import Settings
-from pipelines.review.server import open_room
-from pipelines.run.local import run_directly
-from pipelines.run.result import RunSummary
+from pipelines.review.server import open_review
+from pipelines.run.local import run_locally
+from pipelines.run.result import RunResult
 from pipelines.storyboard.loader import load_storyboard
 from pipelines.storyboard.plan import Plan, plan_frames
-from pipelines.takes.inventory import Takes, look_for_takes
+from pipelines.takes.inventory import TakeInventory, read_inventory
 
 BOARD = """
 title: Pets
@@ -53,8 +53,8 @@ class Room:
         return plan_frames(load_storyboard(self.path), model=self.settings.effective_model)
 
     @property
-    def takes(self) -> Takes:
-        return look_for_takes(self.plan, self.settings)
+    def takes(self) -> TakeInventory:
+        return read_inventory(self.plan, self.settings)
 
     @property
     def keys(self) -> list[str]:
@@ -74,9 +74,9 @@ class Room:
     def film(self) -> bytes:
         return (self.folder / "pets.mp4").read_bytes()
 
-    async def rendered(self) -> RunSummary:
+    async def rendered(self) -> RunResult:
         """Buy what the storyboard asks for; return what it came to."""
-        return await run_directly(load_storyboard(self.path), self.settings, None)
+        return await run_locally(load_storyboard(self.path), self.settings, None)
 
     def render(self) -> None:
         """Buy what the storyboard asks for."""
@@ -85,7 +85,7 @@ class Room:
     @contextlib.contextmanager
     def open(self) -> Iterator["Room"]:
         """Serve it while the block lasts."""
-        with open_room(self.path, self.settings, port=0) as room:
+        with open_review(self.path, self.settings, port=0) as room:
             thread = threading.Thread(target=room.serve, name="cutting-room")
             thread.start()
             self.address = room.address

@@ -7,7 +7,7 @@ from pydantic_core import PydanticCustomError
 YamlPath = tuple[str | int, ...]
 
 
-class Noun(BaseModel):
+class FormatModel(BaseModel):
     """A mapping in the storyboard: unknown keys are errors, and nothing changes it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -226,7 +226,7 @@ def whole_numbers(least: int, most: int) -> dict[str, Any]:
 
 
 Steps = Annotated[int, BeforeValidator(whole(1, 8)), WithJsonSchema(whole_numbers(1, 8))]
-Takes = Annotated[int, BeforeValidator(whole(1, MAX_TAKES)), WithJsonSchema(whole_numbers(1, MAX_TAKES))]
+TakeInventory = Annotated[int, BeforeValidator(whole(1, MAX_TAKES)), WithJsonSchema(whole_numbers(1, MAX_TAKES))]
 Aspect = Annotated[AspectRatio, BeforeValidator(choice(AspectRatio))]
 FrameFit = Annotated[Fit, BeforeValidator(choice(Fit))]
 FilmFit = Annotated[

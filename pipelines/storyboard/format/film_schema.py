@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from pipelines.common.geometry import Fit, Size
 from pipelines.common.suggestions import did_you_mean
-from pipelines.storyboard.format.base import Noun, require
+from pipelines.storyboard.format.base import FormatModel, require
 from pipelines.storyboard.format.fields import (
     Amount,
     Colour,
@@ -75,7 +75,7 @@ CodecName = Annotated[
 ]
 
 
-class TransitionNoun(Noun):
+class TransitionModel(FormatModel):
     """How the next frame or shot follows."""
 
     type: TransitionType = Field(description="cut, dissolve, fade_black, wipe_left ..., or one of ffmpeg's xfade.")
@@ -92,7 +92,7 @@ class TransitionNoun(Noun):
         return self
 
 
-class MotionNoun(Noun):
+class MotionModel(FormatModel):
     """A slow move over a frame."""
 
     type: Annotated[MotionType, BeforeValidator(_one_of(tuple(MotionType)))] = Field(
@@ -104,7 +104,7 @@ class MotionNoun(Noun):
     )
 
 
-class SmoothNoun(Noun):
+class SmoothModel(FormatModel):
     """In-between pictures for a shot that is a sequence of frames."""
 
     fps: Fps | None = Field(None, description="Pictures a second, in-betweens included. Default the film's own.")
@@ -113,7 +113,7 @@ class SmoothNoun(Noun):
     )
 
 
-class CaptionsNoun(Noun):
+class CaptionsModel(FormatModel):
     """How captions look."""
 
     burn: bool = Field(True, description="Draw them into the picture. They are always in the subtitle track and .srt.")
@@ -126,14 +126,14 @@ class CaptionsNoun(Noun):
     font: Text | None = Field(None, description="A font of this machine. Default one that storyreel brings.")
 
 
-class _Playing(Noun):
+class _Playing(FormatModel):
     volume: Volume = Field(Decimal(1), description="1 is as loud as it came, 0.5 half of that. Default 1.")
     fade_in: Time = Field(Duration(Fraction(0)), description="Time to grow to its volume.")
     fade_out: Time = Field(Duration(Fraction(0)), description="Time to fall silent, at its end.")
     offset: Time = Field(Duration(Fraction(0)), description="Where in the file to begin.")
 
 
-class AudioNoun(_Playing):
+class AudioModel(_Playing):
     """Sound under the whole film."""
 
     track: Text | None = Field(None, description="A sound file, from the storyboard's folder.")
@@ -141,13 +141,13 @@ class AudioNoun(_Playing):
     normalize: bool = Field(False, description="Bring the whole mix to -16 LUFS.")
 
 
-class SoundNoun(_Playing):
+class SoundModel(_Playing):
     """A sound that starts with its shot."""
 
     file: Text = Field(description="A sound file, from the storyboard's folder.")
 
 
-class OutputNoun(Noun):
+class OutputModel(FormatModel):
     """A film to make."""
 
     preset: PresetName | None = Field(None, description="A name from configs/presets that sets what is not set here.")
@@ -205,12 +205,12 @@ class OutputNoun(Noun):
 
 
 TransitionValue = Annotated[
-    TransitionNoun, BeforeValidator(_by_its("type"), json_schema_input_type=TransitionType | TransitionNoun)
+    TransitionModel, BeforeValidator(_by_its("type"), json_schema_input_type=TransitionType | TransitionModel)
 ]
-MotionValue = Annotated[MotionNoun, BeforeValidator(_by_its("type"), json_schema_input_type=MotionType | MotionNoun)]
-SoundValue = Annotated[SoundNoun, BeforeValidator(_by_its("file"), json_schema_input_type=Text | SoundNoun)]
+MotionValue = Annotated[MotionModel, BeforeValidator(_by_its("type"), json_schema_input_type=MotionType | MotionModel)]
+SoundValue = Annotated[SoundModel, BeforeValidator(_by_its("file"), json_schema_input_type=Text | SoundModel)]
 Outputs = Annotated[
-    list[OutputNoun],
-    BeforeValidator(_as_list, json_schema_input_type=OutputNoun | list[OutputNoun]),
+    list[OutputModel],
+    BeforeValidator(_as_list, json_schema_input_type=OutputModel | list[OutputModel]),
     Field(min_length=1),
 ]

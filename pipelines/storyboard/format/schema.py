@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from pipelines.common.budgets import OnExceed
-from pipelines.storyboard.format.base import Noun, require
+from pipelines.storyboard.format.base import FormatModel, require
 from pipelines.storyboard.format.fields import (
     Aspect,
     CaptionText,
@@ -16,7 +16,7 @@ from pipelines.storyboard.format.fields import (
     Prompts,
     ScalarText,
     Steps,
-    Takes,
+    TakeInventory,
     Text,
     TimeOnScreen,
     Usd,
@@ -25,12 +25,12 @@ from pipelines.storyboard.format.fields import (
     whole_numbers,
 )
 from pipelines.storyboard.format.film_schema import (
-    AudioNoun,
-    CaptionsNoun,
+    AudioModel,
+    CaptionsModel,
     MotionValue,
-    OutputNoun,
+    OutputModel,
     Outputs,
-    SmoothNoun,
+    SmoothModel,
     SoundValue,
     TransitionValue,
 )
@@ -41,7 +41,7 @@ MAX_FALLBACKS = 10
 MAX_VARS = 1000
 
 
-class Cascading(Noun):
+class Cascading(FormatModel):
     """Keys that a storyboard's defaults, a scene and a shot may each set; the innermost counts."""
 
     steps: Steps | None = Field(None, description="Generation steps, 1 to 8: more is finer and dearer. Default 4.")
@@ -49,7 +49,9 @@ class Cascading(Noun):
     hold: TimeOnScreen | None = Field(None, description="Time on screen per frame: 4, 4s, 500ms, 96f. Default 4s.")
     transition: TransitionValue | None = Field(None, description="How the next frame or shot follows. Default cut.")
     motion: MotionValue | None = Field(None, description="A slow move over the frame: push_in, pan_left ...")
-    takes: Takes | None = Field(None, description="How many takes to buy of each frame, to choose from. Default 1.")
+    takes: TakeInventory | None = Field(
+        None, description="How many takes to buy of each frame, to choose from. Default 1."
+    )
     caption: CaptionText | None = Field(None, description="Shown with each of its frames; a Jinja2 template.")
     style: Text | None = Field(None, description="Name of an entry in `styles`, a template around the prompt.")
     fit: FrameFit | None = Field(
@@ -57,7 +59,7 @@ class Cascading(Noun):
     )
 
 
-class ShotNoun(Cascading):
+class ShotModel(Cascading):
     """A shot: asks for one or more frames."""
 
     id: Id | None = Field(None, description="Unique in its scene. Default shot-1, shot-2 ...")
@@ -71,7 +73,7 @@ class ShotNoun(Cascading):
     )
     match: Literal["product", "zip"] | None = Field(None, description="zip pairs the matrix's values instead.")
     sound: SoundValue | None = Field(None, description="A sound that starts with the shot.")
-    smooth: SmoothNoun | None = Field(None, description="In-between pictures from frame to frame of this shot.")
+    smooth: SmoothModel | None = Field(None, description="In-between pictures from frame to frame of this shot.")
     fallback_prompts: Annotated[list[Text], Field(max_length=MAX_FALLBACKS)] | None = Field(
         None, description="Tried in order when the API refuses the prompt; at most 10."
     )
@@ -115,15 +117,15 @@ class ShotNoun(Cascading):
         )
 
 
-class SceneNoun(Cascading):
+class SceneModel(Cascading):
     """A scene: a chapter of the film."""
 
     id: Id | None = Field(None, description="Unique. Default scene-1, scene-2 ...")
     title: Text | None = Field(None, description="The chapter's title. Default the id.")
-    shots: Annotated[list[ShotNoun], Field(min_length=1)] = Field(description="In the order in which they are shown.")
+    shots: Annotated[list[ShotModel], Field(min_length=1)] = Field(description="In the order in which they are shown.")
 
 
-class BudgetNoun(Noun):
+class BudgetModel(FormatModel):
     """What the storyboard may cost."""
 
     model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": ["usd"]}, {"required": ["total_usd"]}]})
@@ -140,23 +142,23 @@ class BudgetNoun(Noun):
         return self
 
 
-class StoryboardNoun(Noun):
+class StoryboardModel(FormatModel):
     """A storyboard for storyreel."""
 
     version: Version = Field(1, description="The version of this format.")
     id: Id | None = Field(None, description="Names the output folder. Default the file's own name.")
     title: Text | None = Field(None, description="The film's title. Default the id.")
-    output: Outputs = Field([OutputNoun()], description="The film to make, or a list of several.")
-    budget: BudgetNoun | None = Field(None, description="What it may cost.")
+    output: Outputs = Field([OutputModel()], description="The film to make, or a list of several.")
+    budget: BudgetModel | None = Field(None, description="What it may cost.")
     max_frames: Annotated[int, BeforeValidator(whole(1, 1_000_000)), WithJsonSchema(whole_numbers(1, 1_000_000))] = (
         Field(MAX_FRAMES, description="More frames than this are refused as a mistake.")
     )
-    captions: CaptionsNoun = Field(CaptionsNoun(), description="How captions look.")
-    audio: AudioNoun = Field(AudioNoun(), description="Sound under the whole film.")
+    captions: CaptionsModel = Field(CaptionsModel(), description="How captions look.")
+    audio: AudioModel = Field(AudioModel(), description="Sound under the whole film.")
     defaults: Cascading = Field(Cascading(), description="What scenes and shots inherit.")
     vars: Annotated[dict[Name, ScalarText], Field(max_length=MAX_VARS)] = Field({}, description="Names for templates.")
     styles: dict[Name, Text] = Field({}, description="Templates around `{{ prompt }}`, by name.")
-    scenes: Annotated[list[SceneNoun], Field(min_length=1)] | None = Field(None, description="The long form.")
+    scenes: Annotated[list[SceneModel], Field(min_length=1)] | None = Field(None, description="The long form.")
     prompts: Annotated[list[Text], Field(min_length=1)] | None = Field(
         None, description="The short form: a frame for each prompt."
     )
@@ -174,7 +176,7 @@ class StoryboardNoun(Noun):
 
 def json_schema() -> dict[str, Any]:
     """Return the storyboard's JSON Schema, in draft 7: the newest that yaml-language-server reads."""
-    schema = StoryboardNoun.model_json_schema(ref_template="#/definitions/{model}")
+    schema = StoryboardModel.model_json_schema(ref_template="#/definitions/{model}")
     definitions = schema.pop("$defs")
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",

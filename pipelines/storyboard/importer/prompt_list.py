@@ -13,7 +13,7 @@ from typing import Any
 from pipelines.common.errors import UsageError
 from pipelines.common.suggestions import did_you_mean
 from pipelines.storyboard.format.fields import shown
-from pipelines.storyboard.format.schema import ShotNoun
+from pipelines.storyboard.format.schema import ShotModel
 from pipelines.storyboard.loader import MAX_BYTES
 
 SCENE = "scene"
@@ -149,7 +149,7 @@ def _value(column: str, cell: str) -> str | int:
 @functools.cache
 def _flat_keys() -> dict[str, frozenset[str]]:
     """Return the keys of a shot that one cell can hold, each with the types of value that it takes."""
-    schema = ShotNoun.model_json_schema()
+    schema = ShotModel.model_json_schema()
     kinds = {key: frozenset(_kinds(node, schema["$defs"])) for key, node in schema["properties"].items()}
     return {key: kind for key, kind in kinds.items() if kind & {"string", "integer"} and key not in _NOT_FLAT}
 

@@ -17,9 +17,9 @@ import pytest
 from pipelines.cli import main as cli
 from pipelines.cli.main import storyreel as command
 from pipelines.common.errors import StoryreelError
-from pipelines.ledger.database import Books
+from pipelines.ledger.database import LedgerDatabase
 from pipelines.ledger.gate import Gate
-from pipelines.ledger.models import Admitted, Billed, NewTake, Order
+from pipelines.ledger.models import AttemptRequest, Billed, NewTake, Permit
 from pipelines.ledger.runs import start_run
 from pipelines.ledger.settlement import keep_take, settle_bill
 from pipelines.storyboard.loader import load_storyboard
@@ -64,10 +64,10 @@ def buy_first_frame(folder: Path) -> None:
     takes = folder / "outputs/harbor/takes"
     takes.mkdir(parents=True)
     (takes / f"{spec.request_key}.png").write_bytes(b"12345")
-    with Books(f"sqlite:///{folder}/outputs/storyreel.db") as books:
+    with LedgerDatabase(f"sqlite:///{folder}/outputs/storyreel.db") as books:
         start_run(books, run)
-        admitted = Gate(books, run, rate_limit=720).admit(Order(spec, spec.prompt, 1))
-        assert isinstance(admitted, Admitted)
+        admitted = Gate(books, run, rate_limit=720).admit(AttemptRequest(spec, spec.prompt, 1))
+        assert isinstance(admitted, Permit)
         settle_bill(books, admitted.attempt_id, Billed(Decimal("0.000652"), Decimal("57.6"), 4))
         sha256 = "5994471abb01112afcc18159f6cc74b4f511b99806da59b3caf5a9c173cacfc5"
         keep_take(books, admitted.attempt_id, NewTake(f"takes/{spec.request_key}.png", 5, sha256, 1024, 1024))

@@ -12,14 +12,14 @@ from pipelines.cli.display import (
     Drawing,
     LiveDisplay,
     PlainDisplay,
-    closing_lines,
     display_for,
     line,
     scenes_to_show,
     sparkline,
+    summary_lines,
 )
 from pipelines.run.progress import Progress, SceneProgress
-from pipelines.run.result import RunSummary
+from pipelines.run.result import RunResult
 
 
 def halfway() -> Progress:
@@ -234,7 +234,7 @@ def test_a_live_display_leaves_nothing_behind() -> None:
 
 def test_the_closing_lines_name_everything_that_was_made() -> None:
     """State, frames, cost, film, ledger."""
-    summary = RunSummary(
+    summary = RunResult(
         storyboard="harbor",
         run_id="1",
         state="Completed",
@@ -254,7 +254,7 @@ def test_the_closing_lines_name_everything_that_was_made() -> None:
         elapsed_s=2.25,
     )
 
-    assert closing_lines(summary) == [
+    assert summary_lines(summary) == [
         "harbor: completed in 2.2 s",
         "  frames  3: 2 bought, 1 reused, 0 failed",
         "  cost    0.001304 USD, 0.04564 THB for 2 requests, simulated: sketches are free",

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.cli.opener import open_for_person
+from pipelines.cli.opener import open_for_user
 from pipelines.cli.render import RenderResult, open_results
-from pipelines.run.result import RunSummary
+from pipelines.run.result import RunResult
 from tests.conftest import Ended, wait_until
 
-MADE = RunSummary(
+MADE = RunResult(
     storyboard="harbor",
     run_id="run-1",
     state="Completed",
@@ -63,7 +63,7 @@ def test_the_desktop_opens_it(machine: Path, program: Callable[..., Path], capfd
     """By its whole path, however it is named; what the opener says is nobody's business."""
     opened = program("xdg-open")
 
-    taken = open_for_person(Path("-film #1.mp4"))
+    taken = open_for_user(Path("-film #1.mp4"))
 
     assert (taken, opened.read_text()) == (True, f"{machine}/-film #1.mp4\n")
     assert capfd.readouterr() == ("", "")
@@ -81,7 +81,7 @@ def test_a_browser_opens_it_where_the_desktop_does_not(
     opened = program("browse")
     monkeypatch.setenv("BROWSER", browser)
 
-    taken = open_for_person(Path("a film.mp4"))
+    taken = open_for_user(Path("a film.mp4"))
 
     assert (taken, opened.read_text()) == (True, told.format(uri=f"file://{machine}/a%20film.mp4\n"))
 
@@ -91,7 +91,7 @@ def test_an_opener_in_the_foreground_does_not_hold_us_up(machine: Path, program:
     os.mkfifo(machine / "gate")
     opened = program("xdg-open", f"read answer < {machine}/gate")
 
-    taken = open_for_person(Path("film.mp4"), patience_s=0.01)
+    taken = open_for_user(Path("film.mp4"), patience_s=0.01)
 
     assert taken
     (machine / "gate").write_text("go\n")

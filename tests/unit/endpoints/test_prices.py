@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.common.formatting import plain
+from pipelines.common.formatting import format_decimal
 from pipelines.common.geometry import AspectRatio, Size
 from pipelines.endpoints.prices import PRICE_LIST, Price, tiles_of, total
 
@@ -30,7 +30,11 @@ def test_the_documented_square() -> None:
     """The example answer of the documentation: 0.000652 USD, 57.6 neurons, 0.0228 baht when rounded."""
     price = PRICE_LIST.image(AspectRatio.SQUARE.size, steps=4)
 
-    assert (plain(price.usd), plain(price.neurons), plain(price.thb)) == ("0.000652", "57.6", "0.02282")
+    assert (format_decimal(price.usd), format_decimal(price.neurons), format_decimal(price.thb)) == (
+        "0.000652",
+        "57.6",
+        "0.02282",
+    )
 
 
 @pytest.mark.parametrize(("aspect", "baht"), [("1:1", "0.023"), ("16:9", "0.027"), ("9:16", "0.027")])
@@ -60,7 +64,7 @@ def test_tiles_cover_the_picture_and_no_more(width: int, height: int) -> None:
 )
 def test_amounts_are_told_in_plain_digits(value: str, text: str) -> None:
     """No exponent, no trailing zeros."""
-    assert plain(Decimal(value)) == text
+    assert format_decimal(Decimal(value)) == text
 
 
 @pytest.mark.parametrize("text", ["1344", "0x5", "1344x", "-1x5", "1344 x 768", "99999999x1"])

@@ -18,12 +18,12 @@ from pipelines.endpoints.client import NoAnswerError, Refused
 from pipelines.endpoints.retry import (
     GiveUp,
     NextPrompt,
-    PromptTrials,
     Resend,
+    RetryDecision,
     RetryPolicy,
     RetryQuota,
+    RetryState,
     StopRun,
-    Verdict,
 )
 
 
@@ -35,9 +35,9 @@ class Ceiling(random.Random):
         return b
 
 
-def trials(*, quota: int = 1000, policy: RetryPolicy | None = None, rng: random.Random | None = None) -> PromptTrials:
+def trials(*, quota: int = 1000, policy: RetryPolicy | None = None, rng: random.Random | None = None) -> RetryState:
     """Return the trials of a fresh prompt."""
-    return PromptTrials(policy or RetryPolicy(), RetryQuota(quota), rng or Ceiling())
+    return RetryState(policy or RetryPolicy(), RetryQuota(quota), rng or Ceiling())
 
 
 def refused(refusal: Refusal, *, status: int = 500, retry_after_s: float | None = None) -> Refused:
@@ -50,7 +50,7 @@ LOST = NoAnswerError("no answer: reset", sent=True)
 LIMITED = refused(Refusal.RATE_LIMITED, status=429)
 
 
-def stopped(verdict: Verdict) -> tuple[type[StoryreelError], str]:
+def stopped(verdict: RetryDecision) -> tuple[type[StoryreelError], str]:
     """Return the kind and the words of the error that stops a run."""
     assert isinstance(verdict, StopRun)
     return type(verdict.error), str(verdict.error)
@@ -159,7 +159,7 @@ def test_a_refused_prompt_is_tried_once_more_then_gives_way() -> None:
 def test_refusals_count_in_all_not_in_a_row(max_refusals: int) -> None:
     """Other outcomes in between do not start the count anew."""
     tried = trials(policy=RetryPolicy(max_refusals=max_refusals, max_resends=100))
-    verdicts: list[Verdict] = []
+    verdicts: list[RetryDecision] = []
     for _ in range(max_refusals):
         verdicts.append(tried.refused(refused(Refusal.PROMPT)))
         tried.unusable("cut short")
@@ -186,7 +186,7 @@ def test_what_may_have_been_billed_is_sent_again_three_times(kind: str, reason: 
     assert tried.quota.left == 997
 
 
-def outcome(tried: PromptTrials, kind: str) -> Verdict:
+def outcome(tried: RetryState, kind: str) -> RetryDecision:
     """Put a prompt through one outcome, by name."""
     match kind:
         case "server":
@@ -227,8 +227,8 @@ def test_no_resends_means_one_attempt() -> None:
 def test_the_quota_is_the_whole_run_s() -> None:
     """Two frames draw from one quota; what it refuses is given up, whatever the frame's own bound."""
     quota = RetryQuota(3)
-    first = PromptTrials(RetryPolicy(), quota, Ceiling())
-    second = PromptTrials(RetryPolicy(), quota, Ceiling())
+    first = RetryState(RetryPolicy(), quota, Ceiling())
+    second = RetryState(RetryPolicy(), quota, Ceiling())
 
     verdicts = [first.unusable("a"), second.unusable("b"), first.unusable("a"), second.unusable("b")]
 

@@ -5,9 +5,9 @@ from decimal import Decimal
 import pytest
 
 from pipelines.common.budgets import Budgets, BudgetScope
-from pipelines.ledger.database import Books
-from pipelines.ledger.models import Admitted, AttemptStatus, Ending, OverBudget, Run
-from pipelines.ledger.queries import budget_room
+from pipelines.ledger.database import LedgerDatabase
+from pipelines.ledger.models import AttemptStatus, Outcome, OverBudget, Permit, Run
+from pipelines.ledger.queries import remaining_budgets
 from pipelines.ledger.settlement import close_attempt
 from tests.support.builders import frame_spec
 from tests.support.ledger import Clock, admit, gate_of, nth_order
@@ -31,7 +31,7 @@ def capped(
     return Run(name, storyboard, "http://flux.test", "flux-1-schnell", simulated, budgets)
 
 
-def test_a_storyboards_budget_is_for_all_its_runs(books: Books) -> None:
+def test_a_storyboards_budget_is_for_all_its_runs(books: LedgerDatabase) -> None:
     """Two images by one run leave one for the next; another storyboard has its own."""
     first = gate_of(books, capped("run-1", storyboard_usd=3 * PRICE_USD))
     second = gate_of(books, capped("run-2", storyboard_usd=3 * PRICE_USD))
@@ -42,7 +42,7 @@ def test_a_storyboards_budget_is_for_all_its_runs(books: Books) -> None:
     assert second.admit(nth_order(9)) == OverBudget(BudgetScope.STORYBOARD, 3 * PRICE_USD, 3 * PRICE_USD)
 
 
-def test_a_daily_budget_is_for_all_storyboards_until_midnight_utc(books: Books, clock: Clock) -> None:
+def test_a_daily_budget_is_for_all_storyboards_until_midnight_utc(books: LedgerDatabase, clock: Clock) -> None:
     """What is used up today is there again tomorrow."""
     runs = [capped(f"run-{n}", storyboard=name, daily_usd=2 * PRICE_USD) for n, name in enumerate(("harbor", "cats"))]
     ours, theirs = (gate_of(books, each) for each in runs)
@@ -54,35 +54,35 @@ def test_a_daily_budget_is_for_all_storyboards_until_midnight_utc(books: Books, 
     tomorrow = ours.admit(nth_order(3))
 
     assert today == OverBudget(BudgetScope.DAY, 2 * PRICE_USD, 2 * PRICE_USD)
-    assert isinstance(tomorrow, Admitted)
+    assert isinstance(tomorrow, Permit)
 
 
-def test_an_answer_after_midnight_counts_on_the_day_it_was_asked(books: Books, clock: Clock) -> None:
+def test_an_answer_after_midnight_counts_on_the_day_it_was_asked(books: LedgerDatabase, clock: Clock) -> None:
     """A 429 that comes tomorrow frees what was reserved today, and nothing of tomorrow's."""
     clock.turn(DAY_S - clock.now_us / 1e6 % DAY_S - 1)
     asking = capped("run-1", daily_usd=PRICE_USD)
     sent = admit(gate_of(books, asking), nth_order(1))
     clock.turn(2)
 
-    close_attempt(books, sent.attempt_id, Ending(AttemptStatus.RATE_LIMITED, "429", 429, Decimal(0)))
+    close_attempt(books, sent.attempt_id, Outcome(AttemptStatus.RATE_LIMITED, "429", 429, Decimal(0)))
 
-    assert budget_room(books, asking) == {BudgetScope.DAY: PRICE_USD}
+    assert remaining_budgets(books, asking) == {BudgetScope.DAY: PRICE_USD}
     clock.turn(-3)
-    assert budget_room(books, asking) == {BudgetScope.DAY: PRICE_USD}
+    assert remaining_budgets(books, asking) == {BudgetScope.DAY: PRICE_USD}
 
 
-def test_sketches_never_use_up_a_real_budget(books: Books) -> None:
+def test_sketches_never_use_up_a_real_budget(books: LedgerDatabase) -> None:
     """Simulated costs have sums of their own."""
     rehearsal = gate_of(books, capped("run-1", simulated=True, daily_usd=PRICE_USD, storyboard_usd=PRICE_USD))
     admit(rehearsal, nth_order(1))
 
     real = gate_of(books, capped("run-2", daily_usd=PRICE_USD, storyboard_usd=PRICE_USD))
 
-    assert isinstance(real.admit(nth_order(2)), Admitted)
+    assert isinstance(real.admit(nth_order(2)), Permit)
     assert isinstance(rehearsal.admit(nth_order(3)), OverBudget)
 
 
-def test_the_narrowest_budget_refuses_and_none_is_charged(books: Books) -> None:
+def test_the_narrowest_budget_refuses_and_none_is_charged(books: LedgerDatabase) -> None:
     """What one budget refuses is not reserved in another."""
     asking = capped("run-1", run_usd=5 * PRICE_USD, storyboard_usd=4 * PRICE_USD, daily_usd=PRICE_USD)
     gate = gate_of(books, asking)
@@ -91,7 +91,7 @@ def test_the_narrowest_budget_refuses_and_none_is_charged(books: Books) -> None:
     refused = gate.admit(nth_order(2))
 
     assert refused == OverBudget(BudgetScope.DAY, PRICE_USD, PRICE_USD)
-    assert budget_room(books, asking) == {
+    assert remaining_budgets(books, asking) == {
         BudgetScope.RUN: 4 * PRICE_USD,
         BudgetScope.STORYBOARD: 3 * PRICE_USD,
         BudgetScope.DAY: 0,

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from sqlalchemy import insert, select
 from sqlalchemy.dialects import sqlite
 
-from pipelines.common.errors import BooksError, StorageError
+from pipelines.common.errors import LedgerError, StorageError
 from pipelines.ledger import database as books_module
-from pipelines.ledger.database import Books, books_exist
-from pipelines.ledger.models import Standing
-from pipelines.ledger.runs import beat, start_run
+from pipelines.ledger.database import LedgerDatabase, ledger_exists
+from pipelines.ledger.models import RunCounters
+from pipelines.ledger.runs import record_heartbeat, start_run
 from pipelines.ledger.schema import SCHEMA_VERSION, Exact, attempts, gates, meta, metadata, runs
 from tests.support.builders import frame_spec, run
 from tests.support.ledger import (
@@ -50,7 +50,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 # Opening
 
 
-def test_new_books_hold_every_table_and_their_version(books: Books, tmp_path: Path) -> None:
+def test_new_books_hold_every_table_and_their_version(books: LedgerDatabase, tmp_path: Path) -> None:
     """One file, made with its folder; its version stands in it once."""
     with closing(sqlite3.connect(tmp_path / "storyreel.db")) as database:
         tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
@@ -77,7 +77,7 @@ def test_books_opened_again_are_as_they_were(tmp_path: Path) -> None:
         assert table_rows(books, meta, "schema_version") == [(SCHEMA_VERSION,)]
 
 
-def test_commits_survive_a_power_cut(books: Books) -> None:
+def test_commits_survive_a_power_cut(books: LedgerDatabase) -> None:
     """Every connection, to read or to write, works with a write-ahead log that is synced at each commit."""
     with books.transaction() as writer, books.reading() as reader:
         found = [
@@ -130,7 +130,7 @@ def test_books_of_an_older_version_are_brought_up_to_date(tmp_path: Path, older:
         assert admit(gate_of(books, run("run-2")), nth_order(2)).wait_s == 30
         assert len(table_rows(books, attempts, "attempt_id")) == 2
         assert committed_usd(books) == committed_usd(books, "run-2") == frame_spec().price.usd
-        beat(books, "run-2", Standing("buying frames", quote_usd=Decimal("0.000652")))
+        record_heartbeat(books, "run-2", RunCounters("buying frames", quote_usd=Decimal("0.000652")))
         assert table_rows(books, runs, "stage", "quote_usd") == [
             (None, None),
             ("buying frames", Decimal("0.000652")),
@@ -146,19 +146,19 @@ def test_books_opened_to_read_are_not_touched(tmp_path: Path) -> None:
         admit(gate_of(books, run()))
     before = (tmp_path / "storyreel.db").read_bytes()
 
-    with Books(url_of(tmp_path), read_only=True) as books:
+    with LedgerDatabase(url_of(tmp_path), read_only=True) as books:
         found = table_rows(books, attempts, "run_id")
         with pytest.raises(StorageError, match="readonly database"):
-            beat(books, "run-1")
+            record_heartbeat(books, "run-1")
 
     assert (found, (tmp_path / "storyreel.db").read_bytes()) == ([("run-1",)], before)
 
 
-def test_books_are_read_while_somebody_writes(books: Books, tmp_path: Path) -> None:
+def test_books_are_read_while_somebody_writes(books: LedgerDatabase, tmp_path: Path) -> None:
     """Neither waits for the other; what is not committed is not seen."""
     with books.transaction() as writer:
         writer.execute(insert(gates).values(endpoint="http://flux.test", tat=0, cool_until=0))
-        with Books(url_of(tmp_path), read_only=True) as reader:
+        with LedgerDatabase(url_of(tmp_path), read_only=True) as reader:
             seen = table_rows(reader, gates, "endpoint")
 
     assert seen == []
@@ -180,8 +180,8 @@ def test_books_of_another_version_are_not_read(tmp_path: Path, version: int, tol
     with opened(tmp_path) as books:
         alter(books, meta, {"schema_version": version})
 
-    with pytest.raises(BooksError) as caught:
-        Books(url_of(tmp_path), read_only=True)
+    with pytest.raises(LedgerError) as caught:
+        LedgerDatabase(url_of(tmp_path), read_only=True)
 
     assert str(caught.value) == f"{url_of(tmp_path)}: the books have schema version {version}, {told}"
 
@@ -190,8 +190,8 @@ def test_a_database_without_books_is_not_read(tmp_path: Path) -> None:
     """Nor are any made in it."""
     (tmp_path / "storyreel.db").touch()
 
-    with pytest.raises(BooksError, match="holds no books yet; render a storyboard first"):
-        Books(url_of(tmp_path), read_only=True)
+    with pytest.raises(LedgerError, match="holds no books yet; render a storyboard first"):
+        LedgerDatabase(url_of(tmp_path), read_only=True)
 
     assert (tmp_path / "storyreel.db").read_bytes() == b""
 
@@ -202,7 +202,7 @@ def test_books_with_an_odd_name_are_read(tmp_path: Path) -> None:
     with opened(folder):
         pass
 
-    with Books(url_of(folder), read_only=True) as books:
+    with LedgerDatabase(url_of(folder), read_only=True) as books:
         assert table_rows(books, meta, "schema_version") == [(SCHEMA_VERSION,)]
 
 
@@ -212,7 +212,7 @@ def test_books_of_a_newer_storyreel_are_left_alone(tmp_path: Path) -> None:
         alter(books, meta, {"schema_version": SCHEMA_VERSION + 1})
     before = (tmp_path / "storyreel.db").read_bytes()
 
-    with pytest.raises(BooksError) as caught, opened(tmp_path):
+    with pytest.raises(LedgerError) as caught, opened(tmp_path):
         pass
 
     assert str(caught.value) == (
@@ -226,7 +226,7 @@ def test_a_file_that_is_no_database_is_not_touched(tmp_path: Path) -> None:
     """A damaged file is named, with the cure, and kept for whoever can mend it."""
     (tmp_path / "storyreel.db").write_bytes(b"this is not a database" * 100)
 
-    with pytest.raises(BooksError) as caught, opened(tmp_path):
+    with pytest.raises(LedgerError) as caught, opened(tmp_path):
         pass
 
     assert str(caught.value) == f"{url_of(tmp_path)}: the books cannot be opened: file is not a database; {CURE}"
@@ -237,7 +237,7 @@ def test_a_folder_is_no_database(tmp_path: Path) -> None:
     """A folder in the database's place is named, with the cure."""
     (tmp_path / "storyreel.db").mkdir()
 
-    with pytest.raises(BooksError) as caught, opened(tmp_path):
+    with pytest.raises(LedgerError) as caught, opened(tmp_path):
         pass
 
     assert str(caught.value) == f"{url_of(tmp_path)}: the books cannot be opened: unable to open database file; {CURE}"
@@ -247,7 +247,7 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     """A file stands where the output folder should be; root meets this as anybody does."""
     (tmp_path / "outputs").write_text("in the way")
 
-    with pytest.raises(BooksError) as caught, opened(tmp_path / "outputs"):
+    with pytest.raises(LedgerError) as caught, opened(tmp_path / "outputs"):
         pass
 
     assert str(caught.value).startswith(f"{url_of(tmp_path / 'outputs')}: the books cannot be opened: [Errno 17]")
@@ -259,7 +259,7 @@ def test_a_folder_that_may_not_be_written_to_is_named(tmp_path: Path) -> None:
     """Somebody else's output folder is named, with the cure."""
     tmp_path.chmod(0o555)
 
-    with pytest.raises(BooksError) as caught, opened(tmp_path):
+    with pytest.raises(LedgerError) as caught, opened(tmp_path):
         pass
 
     assert str(caught.value) == f"{url_of(tmp_path)}: the books cannot be opened: unable to open database file; {CURE}"
@@ -271,7 +271,7 @@ def test_a_database_that_may_only_be_read_is_read(tmp_path: Path, monkeypatch: p
         gate_of(books, run())
 
     monkeypatch.chdir(tmp_path)
-    with Books(f"sqlite:///file:{tmp_path / 'storyreel.db'}?mode=ro&uri=true") as books:
+    with LedgerDatabase(f"sqlite:///file:{tmp_path / 'storyreel.db'}?mode=ro&uri=true") as books:
         assert table_rows(books, runs, "run_id") == [("run-1",)]
         with pytest.raises(StorageError, match="cannot be written: attempt to write a readonly database; what was"):
             start_run(books, run("run-2"))
@@ -280,8 +280,8 @@ def test_a_database_that_may_only_be_read_is_read(tmp_path: Path, monkeypatch: p
 
 def test_a_locked_database_cannot_be_opened(tmp_path: Path, impatient: None) -> None:
     """Whoever holds it too long is the reason given."""
-    with opened(tmp_path) as books, books.transaction(), pytest.raises(BooksError, match="database is locked; check"):
-        Books(url_of(tmp_path))
+    with opened(tmp_path) as books, books.transaction(), pytest.raises(LedgerError, match="database is locked; check"):
+        LedgerDatabase(url_of(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -298,8 +298,8 @@ def test_a_locked_database_cannot_be_opened(tmp_path: Path, impatient: None) -> 
 )
 def test_an_address_that_leads_nowhere_is_named_without_its_password(url: str, shown: str) -> None:
     """However the address is wrong, the message says whose it is and the cure, and never a password."""
-    with pytest.raises(BooksError) as caught:
-        Books(url)
+    with pytest.raises(LedgerError) as caught:
+        LedgerDatabase(url)
 
     assert str(caught.value).startswith(f"{shown}: the books cannot be opened: ")
     assert str(caught.value).endswith(CURE)
@@ -309,13 +309,13 @@ def test_an_address_that_leads_nowhere_is_named_without_its_password(url: str, s
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///", "sqlite:///:memory:"])
 def test_books_are_not_kept_in_memory(url: str) -> None:
     """Each thread would find books of its own there, and they would be gone with the run."""
-    with pytest.raises(BooksError, match=f": books in memory would end with the thread .*; name a file; {CURE}$"):
-        Books(url)
+    with pytest.raises(LedgerError, match=f": books in memory would end with the thread .*; name a file; {CURE}$"):
+        LedgerDatabase(url)
 
 
 def test_processes_that_open_new_books_at_once_all_succeed(tmp_path: Path) -> None:
     """The first run on a farm finds no file, in many places at the same moment."""
-    program = f"from pipelines.ledger.database import Books; Books({url_of(tmp_path)!r}).close()"
+    program = f"from pipelines.ledger.database import LedgerDatabase; LedgerDatabase({url_of(tmp_path)!r}).close()"
 
     processes = [subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True) for _ in range(4)]
     errors = [process.communicate()[1] for process in processes]
@@ -332,7 +332,7 @@ def test_threads_that_open_new_books_at_once_all_succeed(tmp_path: Path) -> None
         try:
             with opened(tmp_path):
                 pass
-        except BooksError as exc:
+        except LedgerError as exc:
             failures.append(exc)
 
     threads = [threading.Thread(target=open_books) for _ in range(8)]
@@ -365,8 +365,8 @@ def test_books_that_another_is_just_making_are_waited_for(tmp_path: Path, monkey
 @pytest.mark.usefixtures("impatient")
 def test_books_that_another_never_gets_made_are_an_error(tmp_path: Path) -> None:
     """The wait has an end."""
-    with closing(_being_made(tmp_path)), pytest.raises(BooksError, match=f"database is locked; {CURE}$"):
-        Books(url_of(tmp_path))
+    with closing(_being_made(tmp_path)), pytest.raises(LedgerError, match=f"database is locked; {CURE}$"):
+        LedgerDatabase(url_of(tmp_path))
 
 
 def _being_made(folder: Path) -> sqlite3.Connection:
@@ -382,24 +382,24 @@ def _being_made(folder: Path) -> sqlite3.Connection:
 
 def test_asking_whether_books_exist_makes_none(tmp_path: Path) -> None:
     """A quote must leave no file behind."""
-    before = books_exist(url_of(tmp_path))
+    before = ledger_exists(url_of(tmp_path))
     with opened(tmp_path):
         pass
 
-    assert (before, books_exist(url_of(tmp_path))) == (False, True)
+    assert (before, ledger_exists(url_of(tmp_path))) == (False, True)
 
 
 @pytest.mark.parametrize(("url", "exist"), [("sqlite://", False), ("postgresql://books.test/reel", True)])
 def test_books_elsewhere_are_taken_to_exist(url: str, exist: bool) -> None:
     """A database server is asked by opening it; memory holds no books from before."""
-    assert books_exist(url) is exist
+    assert ledger_exists(url) is exist
 
 
 @pytest.mark.parametrize("url", ["harbor", "postgresql://amy:hunter2@books.test:port/reel"])
 def test_asking_at_an_address_that_is_none_is_a_usage_error(url: str) -> None:
     """`plan` complains of a wrong address as `render` does."""
-    with pytest.raises(BooksError, match=r"^STORYREEL_DATABASE_URL: the books cannot be opened: ") as caught:
-        books_exist(url)
+    with pytest.raises(LedgerError, match=r"^STORYREEL_DATABASE_URL: the books cannot be opened: ") as caught:
+        ledger_exists(url)
 
     assert "hunter2" not in str(caught.value)
 
@@ -407,7 +407,7 @@ def test_asking_at_an_address_that_is_none_is_a_usage_error(url: str) -> None:
 # Transactions
 
 
-def test_a_transaction_that_fails_leaves_nothing(books: Books) -> None:
+def test_a_transaction_that_fails_leaves_nothing(books: LedgerDatabase) -> None:
     """An error of ours rolls back what was written before it, and comes through as it is."""
 
     def fail_midway() -> None:
@@ -432,7 +432,7 @@ def test_a_locked_database_is_a_storage_error(tmp_path: Path, impatient: None) -
     assert str(caught.value) == "the books cannot be written: database is locked; what was bought is kept"
 
 
-def test_a_full_disk_is_a_storage_error(books: Books) -> None:
+def test_a_full_disk_is_a_storage_error(books: LedgerDatabase) -> None:
     """The attempt that could not be written down is not admitted, and reserves nothing."""
     gate = gate_of(books, run())
     with books.transaction() as connection:
@@ -447,7 +447,7 @@ def test_a_full_disk_is_a_storage_error(books: Books) -> None:
     assert table_rows(books, gates, "endpoint") == []
 
 
-def test_books_that_cannot_be_read_are_a_storage_error(books: Books, tmp_path: Path) -> None:
+def test_books_that_cannot_be_read_are_a_storage_error(books: LedgerDatabase, tmp_path: Path) -> None:
     """A table that somebody dropped is no bug of ours."""
     with closing(sqlite3.connect(tmp_path / "storyreel.db")) as database:
         database.execute("DROP TABLE gates")
@@ -456,7 +456,7 @@ def test_books_that_cannot_be_read_are_a_storage_error(books: Books, tmp_path: P
         table_rows(books, gates, "endpoint")
 
 
-def test_a_reader_waits_for_no_writer(books: Books, impatient: None) -> None:
+def test_a_reader_waits_for_no_writer(books: LedgerDatabase, impatient: None) -> None:
     """It sees what was committed before, while a transaction is open."""
     with books.transaction() as connection:
         connection.execute(insert(gates).values(endpoint="http://flux.test", tat=0, cool_until=0))
@@ -466,7 +466,7 @@ def test_a_reader_waits_for_no_writer(books: Books, impatient: None) -> None:
     assert (seen, table_rows(books, gates, "endpoint")) == ([], [("http://flux.test",)])
 
 
-def test_a_reader_cannot_be_surprised_by_a_writer(books: Books) -> None:
+def test_a_reader_cannot_be_surprised_by_a_writer(books: LedgerDatabase) -> None:
     """All that one reading finds is of one moment, whatever is committed meanwhile."""
     with books.reading() as reader:
         before = reader.scalars(select(gates.c.endpoint)).all()
@@ -477,7 +477,7 @@ def test_a_reader_cannot_be_surprised_by_a_writer(books: Books) -> None:
     assert (before, after) == ([], [])
 
 
-def test_the_clock_counts_whole_microseconds(books: Books) -> None:
+def test_the_clock_counts_whole_microseconds(books: LedgerDatabase) -> None:
     """SQLite has no clock of its own: ours counts."""
     with books.reading() as connection:
         assert books.now(connection) == NOW_US
@@ -518,7 +518,7 @@ def test_an_unknown_amount_stays_unknown(none: Callable[..., object]) -> None:
         ("0E-18", "0"),
     ],
 )
-def test_digits_that_the_books_cannot_hold_are_rounded(books: Books, given_usd: str, stored: str) -> None:
+def test_digits_that_the_books_cannot_hold_are_rounded(books: LedgerDatabase, given_usd: str, stored: str) -> None:
     """The noise of a float, as some servers put into their headers, is not money."""
     usd, dialect = Exact(12), sqlite.dialect()
 
@@ -527,7 +527,7 @@ def test_digits_that_the_books_cannot_hold_are_rounded(books: Books, given_usd: 
     assert str(back) == stored
 
 
-def test_a_take_of_another_size_is_stored_exactly(books: Books) -> None:
+def test_a_take_of_another_size_is_stored_exactly(books: LedgerDatabase) -> None:
     """Bytes are counted beyond 31 bits."""
     take = new_take(size=2**40)
 

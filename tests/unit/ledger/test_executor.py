@@ -8,19 +8,19 @@ from contextlib import closing
 import pytest
 
 from pipelines.common.errors import StorageError
-from pipelines.ledger.database import Books
-from pipelines.ledger.executor import BooksDesk
+from pipelines.ledger.database import LedgerDatabase
+from pipelines.ledger.executor import LedgerExecutor
 
 pytestmark = pytest.mark.usefixtures("database")
 
 
 @pytest.fixture
-def desk(books: Books) -> Iterator[BooksDesk]:
-    with closing(BooksDesk(books)) as desk:
+def desk(books: LedgerDatabase) -> Iterator[LedgerExecutor]:
+    with closing(LedgerExecutor(books)) as desk:
         yield desk
 
 
-async def test_writes_are_done_in_one_thread_in_the_order_they_were_asked(desk: BooksDesk) -> None:
+async def test_writes_are_done_in_one_thread_in_the_order_they_were_asked(desk: LedgerExecutor) -> None:
     """Never two at a time, and never in the event loop's thread."""
     done: list[tuple[int, int]] = []
 
@@ -35,7 +35,7 @@ async def test_writes_are_done_in_one_thread_in_the_order_they_were_asked(desk: 
     assert len({thread for _, thread in done} | {threading.get_ident()}) == 2
 
 
-async def test_an_error_reaches_the_one_who_asked(desk: BooksDesk) -> None:
+async def test_an_error_reaches_the_one_who_asked(desk: LedgerExecutor) -> None:
     """And nobody else: the next write is done."""
 
     def fail() -> None:
@@ -47,7 +47,7 @@ async def test_an_error_reaches_the_one_who_asked(desk: BooksDesk) -> None:
     assert await desk(lambda: "next") == "next"
 
 
-async def test_a_write_is_finished_though_nobody_waits_for_it(desk: BooksDesk) -> None:
+async def test_a_write_is_finished_though_nobody_waits_for_it(desk: LedgerExecutor) -> None:
     """Neither one that has begun nor one that stands in line: what was asked is done."""
     started, go_on, ended = threading.Event(), threading.Event(), list[str]()
 
@@ -68,7 +68,7 @@ async def test_a_write_is_finished_though_nobody_waits_for_it(desk: BooksDesk) -
     assert ended == ["written", "written in its turn", "next"]
 
 
-async def test_an_error_that_nobody_waits_for_is_not_shouted_about(desk: BooksDesk) -> None:
+async def test_an_error_that_nobody_waits_for_is_not_shouted_about(desk: LedgerExecutor) -> None:
     """The loop complains of no exception that was never retrieved."""
     complaints: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
@@ -91,9 +91,9 @@ async def test_an_error_that_nobody_waits_for_is_not_shouted_about(desk: BooksDe
     assert complaints == []
 
 
-async def test_closing_waits_for_what_was_asked(books: Books) -> None:
+async def test_closing_waits_for_what_was_asked(books: LedgerDatabase) -> None:
     """Whatever stands in line is written before the books are closed."""
-    desk, done = BooksDesk(books), list[int]()
+    desk, done = LedgerExecutor(books), list[int]()
     asked = [asyncio.create_task(desk(done.append, n)) for n in range(10)]
     await asyncio.sleep(0)
 

@@ -14,20 +14,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.common.budgets import BudgetScope
-from pipelines.ledger.database import Books
+from pipelines.ledger.database import LedgerDatabase
 from pipelines.ledger.gate import Gate
 from pipelines.ledger.models import (
     Admission,
-    Admitted,
     AlreadyKept,
     AttemptStatus,
-    Ending,
     HeldElsewhere,
+    Outcome,
     OverBudget,
+    Permit,
 )
 from pipelines.ledger.runs import finish_run
 from pipelines.ledger.schema import attempts, leases
-from pipelines.ledger.settlement import close_attempt, forget_takes, keep_take
+from pipelines.ledger.settlement import close_attempt, forget_lost_takes, keep_take
 from tests.support.builders import frame_spec, run
 from tests.support.ledger import (
     NOW_US,
@@ -66,7 +66,7 @@ def fullest_minute(sent_us: list[int]) -> int:
 
 
 @pytest.mark.parametrize("rate_limit", [1, 7, 719, 720, 1_000_000])
-def test_sends_are_exactly_one_interval_apart(books: Books, rate_limit: int) -> None:
+def test_sends_are_exactly_one_interval_apart(books: LedgerDatabase, rate_limit: int) -> None:
     """Gaps are ceil(60 s / (98% of the limit)), to the microsecond, however many ask at once."""
     gate = gate_of(books, run(), rate_limit=rate_limit)
 
@@ -75,7 +75,7 @@ def test_sends_are_exactly_one_interval_apart(books: Books, rate_limit: int) -> 
     assert sent == [NOW_US + n * interval_us(rate_limit) for n in range(10)]
 
 
-def test_the_wait_is_the_time_until_the_place(books: Books, clock: Clock) -> None:
+def test_the_wait_is_the_time_until_the_place(books: LedgerDatabase, clock: Clock) -> None:
     """`wait_s` counts from the moment of asking."""
     gate = gate_of(books, run(), rate_limit=60)
     first = admit(gate, nth_order(1))
@@ -83,11 +83,11 @@ def test_the_wait_is_the_time_until_the_place(books: Books, clock: Clock) -> Non
 
     second = admit(gate, nth_order(2))
 
-    assert first == Admitted(first.attempt_id, NOW_US, wait_s=0)
-    assert second == Admitted(second.attempt_id, NOW_US + 1_020_409, wait_s=0.770409)
+    assert first == Permit(first.attempt_id, NOW_US, wait_s=0)
+    assert second == Permit(second.attempt_id, NOW_US + 1_020_409, wait_s=0.770409)
 
 
-def test_idle_time_is_not_saved_up(books: Books, clock: Clock) -> None:
+def test_idle_time_is_not_saved_up(books: LedgerDatabase, clock: Clock) -> None:
     """After an hour of silence the next two are still one interval apart."""
     gate = gate_of(books, run())
     admit(gate, nth_order(1))
@@ -98,7 +98,7 @@ def test_idle_time_is_not_saved_up(books: Books, clock: Clock) -> None:
     assert sent == [clock.now_us, clock.now_us + interval_us(720)]
 
 
-def test_two_gates_on_one_database_share_one_limit(tmp_path: Path, books: Books, clock: Clock) -> None:
+def test_two_gates_on_one_database_share_one_limit(tmp_path: Path, books: LedgerDatabase, clock: Clock) -> None:
     """Two runs on two connections to the file take turns; together they never pass the limit."""
     with opened(tmp_path, clock=clock) as others:
         gates = gate_of(books, run("run-1")), gate_of(others, run("run-2"))
@@ -108,7 +108,7 @@ def test_two_gates_on_one_database_share_one_limit(tmp_path: Path, books: Books,
     assert sent == [NOW_US + n * interval_us(720) for n in range(10)]
 
 
-def test_endpoints_do_not_share_a_limit(books: Books) -> None:
+def test_endpoints_do_not_share_a_limit(books: LedgerDatabase) -> None:
     """What one endpoint is sent holds nobody up at another."""
     here = gate_of(books, run("run-1", endpoint="http://flux.test"))
     there = gate_of(books, run("run-2", endpoint="http://flux.example"))
@@ -118,7 +118,7 @@ def test_endpoints_do_not_share_a_limit(books: Books) -> None:
     assert sent == [NOW_US, NOW_US + interval_us(720), NOW_US]
 
 
-def test_a_run_with_a_lower_limit_leaves_the_wider_gap(books: Books) -> None:
+def test_a_run_with_a_lower_limit_leaves_the_wider_gap(books: LedgerDatabase) -> None:
     """Each attempt pushes the next one away by its own run's interval."""
     slow = gate_of(books, run("slow"), rate_limit=60)
     fast = gate_of(books, run("fast"), rate_limit=720)
@@ -198,7 +198,7 @@ def test_no_minute_is_overfull_while_clocks_are_set_back(arrivals: list[tuple[fl
 
 
 @pytest.mark.parametrize("hours", [1, 24, 24 * 365])
-def test_a_clock_set_back_makes_nobody_wait(books: Books, clock: Clock, hours: int) -> None:
+def test_a_clock_set_back_makes_nobody_wait(books: LedgerDatabase, clock: Clock, hours: int) -> None:
     """The next places follow the last one as if the clock had not been touched."""
     gate = gate_of(books, run())
     admit(gate, nth_order(1))
@@ -209,7 +209,7 @@ def test_a_clock_set_back_makes_nobody_wait(books: Books, clock: Clock, hours: i
     assert waits == [n * interval_us(720) / SECOND_US for n in (1, 2, 3)]
 
 
-def test_a_clock_set_back_does_not_stretch_a_cool_down(books: Books, clock: Clock) -> None:
+def test_a_clock_set_back_does_not_stretch_a_cool_down(books: LedgerDatabase, clock: Clock) -> None:
     """Half a minute to wait is half a minute, whatever the clock shows."""
     gate = gate_of(books, run())
     gate.slow_down(sent_at=0, cool_down_s=30)
@@ -220,7 +220,7 @@ def test_a_clock_set_back_does_not_stretch_a_cool_down(books: Books, clock: Cloc
     assert waits == [30, 30 + interval_us(720) / SECOND_US]
 
 
-def test_places_more_than_a_minute_ahead_stay_apart(books: Books) -> None:
+def test_places_more_than_a_minute_ahead_stay_apart(books: LedgerDatabase) -> None:
     """At one request a minute, five runs that ask at once get five minutes, not one moment."""
     gates = [gate_of(books, run(f"run-{n}"), rate_limit=1) for n in range(5)]
 
@@ -232,7 +232,7 @@ def test_places_more_than_a_minute_ahead_stay_apart(books: Books) -> None:
 # Cooling down
 
 
-def test_nobody_sends_while_the_endpoint_cools_down(books: Books) -> None:
+def test_nobody_sends_while_the_endpoint_cools_down(books: LedgerDatabase) -> None:
     """Every run waits for it, and then they go one interval apart, not all at once."""
     ours, theirs = gate_of(books, run("run-1")), gate_of(books, run("run-2"))
     ours.slow_down(sent_at=0, cool_down_s=90)
@@ -242,7 +242,7 @@ def test_nobody_sends_while_the_endpoint_cools_down(books: Books) -> None:
     assert sent == [NOW_US + 90 * SECOND_US + n * interval_us(720) for n in range(3)]
 
 
-def test_a_shorter_cool_down_does_not_cut_a_longer_one(books: Books, clock: Clock) -> None:
+def test_a_shorter_cool_down_does_not_cut_a_longer_one(books: LedgerDatabase, clock: Clock) -> None:
     """The latest end counts, whichever answer came last."""
     gate = gate_of(books, run())
     gate.slow_down(sent_at=0, cool_down_s=30)
@@ -252,14 +252,14 @@ def test_a_shorter_cool_down_does_not_cut_a_longer_one(books: Books, clock: Cloc
     assert admit(gate).wait_s == 29
 
 
-def test_a_cool_down_holds_one_endpoint_only(books: Books) -> None:
+def test_a_cool_down_holds_one_endpoint_only(books: LedgerDatabase) -> None:
     """Another endpoint did not ask for it."""
     gate_of(books, run("run-1")).slow_down(sent_at=0, cool_down_s=30)
 
     assert admit(gate_of(books, run("run-2", endpoint="http://flux.example"))).wait_s == 0
 
 
-def test_a_cool_down_that_is_over_holds_nobody(books: Books, clock: Clock) -> None:
+def test_a_cool_down_that_is_over_holds_nobody(books: LedgerDatabase, clock: Clock) -> None:
     """At its very end the next one may go."""
     gate = gate_of(books, run())
     gate.slow_down(sent_at=0, cool_down_s=30)
@@ -271,18 +271,18 @@ def test_a_cool_down_that_is_over_holds_nobody(books: Books, clock: Clock) -> No
 # The budget
 
 
-def test_a_budget_is_exact_at_equality(books: Books) -> None:
+def test_a_budget_is_exact_at_equality(books: LedgerDatabase) -> None:
     """A budget of three images buys three, and not a fourth."""
     gate = gate_of(books, run(budget_usd=3 * PRICE_USD))
 
     admissions = [gate.admit(nth_order(n)) for n in range(4)]
 
-    assert [type(admission) for admission in admissions[:3]] == [Admitted] * 3
+    assert [type(admission) for admission in admissions[:3]] == [Permit] * 3
     assert admissions[3] == OverBudget(BudgetScope.RUN, budget_usd=3 * PRICE_USD, committed_usd=3 * PRICE_USD)
     assert committed_usd(books) == 3 * PRICE_USD
 
 
-def test_a_picodollar_short_is_too_little(books: Books) -> None:
+def test_a_picodollar_short_is_too_little(books: LedgerDatabase) -> None:
     """Money is compared exactly, never within a tolerance."""
     budget_usd = 2 * PRICE_USD - Decimal("1e-12")
     gate = gate_of(books, run(budget_usd=budget_usd))
@@ -291,7 +291,7 @@ def test_a_picodollar_short_is_too_little(books: Books) -> None:
     assert gate.admit(nth_order(2)) == OverBudget(BudgetScope.RUN, budget_usd, committed_usd=PRICE_USD)
 
 
-def test_a_refused_order_leaves_nothing_behind(books: Books) -> None:
+def test_a_refused_order_leaves_nothing_behind(books: LedgerDatabase) -> None:
     """No row, no reservation, and no place in the rate limit."""
     gate = gate_of(books, run(budget_usd=Decimal(0)))
     free = gate_of(books, run("run-2"))
@@ -303,7 +303,7 @@ def test_a_refused_order_leaves_nothing_behind(books: Books) -> None:
     assert admit(free, nth_order(2)).wait_s == 0
 
 
-def test_without_a_budget_nothing_is_refused(books: Books) -> None:
+def test_without_a_budget_nothing_is_refused(books: LedgerDatabase) -> None:
     """What is committed is counted all the same."""
     gate = gate_of(books, run(budget_usd=None))
 
@@ -313,36 +313,36 @@ def test_without_a_budget_nothing_is_refused(books: Books) -> None:
     assert committed_usd(books) == 5 * PRICE_USD
 
 
-def test_an_answer_that_costs_less_lets_another_in(books: Books) -> None:
+def test_an_answer_that_costs_less_lets_another_in(books: LedgerDatabase) -> None:
     """A 429 costs nothing: its reservation is free again for the next attempt."""
     gate = gate_of(books, run(budget_usd=PRICE_USD))
     first = admit(gate, nth_order(1))
     refused = gate.admit(nth_order(2))
 
-    close_attempt(books, first.attempt_id, Ending(AttemptStatus.RATE_LIMITED, "429", 429, Decimal(0)))
+    close_attempt(books, first.attempt_id, Outcome(AttemptStatus.RATE_LIMITED, "429", 429, Decimal(0)))
 
     assert refused == OverBudget(BudgetScope.RUN, PRICE_USD, PRICE_USD)
-    assert isinstance(gate.admit(nth_order(2)), Admitted)
+    assert isinstance(gate.admit(nth_order(2)), Permit)
     assert committed_usd(books) == PRICE_USD
 
 
-def test_an_attempt_without_an_answer_stays_charged(books: Books) -> None:
+def test_an_attempt_without_an_answer_stays_charged(books: LedgerDatabase) -> None:
     """It may have been billed: its reservation is never given back by itself."""
     gate = gate_of(books, run(budget_usd=PRICE_USD))
     first = admit(gate, nth_order(1))
 
-    close_attempt(books, first.attempt_id, Ending(AttemptStatus.UNKNOWN, "no answer"))
+    close_attempt(books, first.attempt_id, Outcome(AttemptStatus.UNKNOWN, "no answer"))
 
     assert gate.admit(nth_order(2)) == OverBudget(BudgetScope.RUN, PRICE_USD, PRICE_USD)
 
 
-def test_budgets_of_runs_are_their_own(books: Books) -> None:
+def test_budgets_of_runs_are_their_own(books: LedgerDatabase) -> None:
     """What one run reserves takes nothing from another's budget."""
     gates = [gate_of(books, run(f"run-{n}", budget_usd=PRICE_USD)) for n in range(3)]
 
     admissions = [gate.admit(nth_order(n)) for n, gate in enumerate(gates)]
 
-    assert [type(admission) for admission in admissions] == [Admitted] * 3
+    assert [type(admission) for admission in admissions] == [Permit] * 3
 
 
 def test_threads_of_one_run_cannot_overspend_together(tmp_path: Path) -> None:
@@ -358,7 +358,7 @@ def test_threads_of_one_run_cannot_overspend_together(tmp_path: Path) -> None:
 
     in_threads(lambda: spend(0), lambda: spend(1))
 
-    assert sum(isinstance(admission, Admitted) for admission in admissions) == 25
+    assert sum(isinstance(admission, Permit) for admission in admissions) == 25
     assert admissions.count(OverBudget(BudgetScope.RUN, 25 * PRICE_USD, 25 * PRICE_USD)) == 25
     with opened(tmp_path) as books:
         assert committed_usd(books) == 25 * PRICE_USD
@@ -371,18 +371,18 @@ def test_reservations_never_pass_the_budget(data: st.DataObject) -> None:
     budget_usd = data.draw(st.decimals(0, 8 * PRICE_USD, places=6))
     with TemporaryDirectory() as folder, opened(Path(folder)) as books:
         gate = gate_of(books, run(budget_usd=budget_usd))
-        admitted = list[Admitted]()
+        admitted = list[Permit]()
         for n in range(data.draw(st.integers(1, 10))):
             match data.draw(st.sampled_from(["admit", "admit", "withdraw", "settle"])):
                 case "withdraw" if admitted:
                     gate.withdraw(admitted.pop())
                 case "settle" if admitted:
                     cost_usd = data.draw(st.decimals(0, PRICE_USD, places=14) | st.none())
-                    ending = Ending(AttemptStatus.UNUSABLE, "", 200, cost_usd)
+                    ending = Outcome(AttemptStatus.UNUSABLE, "", 200, cost_usd)
                     close_attempt(books, admitted.pop(0).attempt_id, ending)
                 case _:
                     admission = gate.admit(nth_order(n, steps=data.draw(st.integers(1, 8))))
-                    admitted += [admission] if isinstance(admission, Admitted) else []
+                    admitted += [admission] if isinstance(admission, Permit) else []
             charged = table_rows(books, attempts, "reserved_usd", "cost_usd")
             total_usd = sum((reserved if cost is None else cost for reserved, cost in charged), Decimal(0))
 
@@ -393,7 +393,7 @@ def test_reservations_never_pass_the_budget(data: st.DataObject) -> None:
 # Leases
 
 
-def test_a_take_that_a_live_run_is_buying_is_held(books: Books) -> None:
+def test_a_take_that_a_live_run_is_buying_is_held(books: LedgerDatabase) -> None:
     """The second run neither buys it nor takes a place in the rate limit for it."""
     first, second = gate_of(books, run("run-1")), gate_of(books, run("run-2"))
     admit(first)
@@ -405,18 +405,18 @@ def test_a_take_that_a_live_run_is_buying_is_held(books: Books) -> None:
     assert committed_usd(books, "run-2") == 0
 
 
-def test_a_run_may_try_its_own_take_again(books: Books) -> None:
+def test_a_run_may_try_its_own_take_again(books: LedgerDatabase) -> None:
     """A lease keeps others out, not its holder."""
     gate = gate_of(books, run())
     admit(gate, order(number=1))
 
-    assert isinstance(gate.admit(order(number=2)), Admitted)
+    assert isinstance(gate.admit(order(number=2)), Permit)
 
 
-GIVEN_UP = Ending(AttemptStatus.UNKNOWN, "no answer")
+GIVEN_UP = Outcome(AttemptStatus.UNKNOWN, "no answer")
 
 
-def test_a_take_held_by_a_dead_run_is_taken_over_once_its_attempt_is_closed(books: Books) -> None:
+def test_a_take_held_by_a_dead_run_is_taken_over_once_its_attempt_is_closed(books: LedgerDatabase) -> None:
     """A killed process holds nothing up for long: first somebody looks whether its image has arrived."""
     first, second = gate_of(books, run("run-1")), gate_of(books, run("run-2"))
     admitted = admit(first)
@@ -427,20 +427,20 @@ def test_a_take_held_by_a_dead_run_is_taken_over_once_its_attempt_is_closed(book
     recovered = second.admit(order())
 
     assert unrecovered == HeldElsewhere("run-1")
-    assert isinstance(recovered, Admitted)
+    assert isinstance(recovered, Permit)
     assert table_rows(books, leases, "run_id") == [("run-2",)]
 
 
-def test_a_lease_of_a_run_that_the_books_do_not_know_is_taken_over(books: Books) -> None:
+def test_a_lease_of_a_run_that_the_books_do_not_know_is_taken_over(books: LedgerDatabase) -> None:
     """Nobody is there to buy it."""
     first, second = gate_of(books, run("run-1")), gate_of(books, run("run-2"))
     close_attempt(books, admit(first).attempt_id, GIVEN_UP)
     alter(books, leases, {"run_id": "nobody"})
 
-    assert isinstance(second.admit(order()), Admitted)
+    assert isinstance(second.admit(order()), Permit)
 
 
-def test_a_finished_run_lets_go_of_its_takes(books: Books) -> None:
+def test_a_finished_run_lets_go_of_its_takes(books: LedgerDatabase) -> None:
     """Its process may well live on: a worker runs one after another."""
     first, second = gate_of(books, run("run-1")), gate_of(books, run("run-2"))
     close_attempt(books, admit(first, nth_order(1)).attempt_id, GIVEN_UP)
@@ -449,10 +449,10 @@ def test_a_finished_run_lets_go_of_its_takes(books: Books) -> None:
     finish_run(books, "run-1", state="Completed")
 
     assert table_rows(books, leases, "request_key", "run_id") == [(nth_order(2).spec.request_key, "run-2")]
-    assert isinstance(second.admit(nth_order(1)), Admitted)
+    assert isinstance(second.admit(nth_order(1)), Permit)
 
 
-def test_a_take_that_is_kept_is_not_bought_again(books: Books) -> None:
+def test_a_take_that_is_kept_is_not_bought_again(books: LedgerDatabase) -> None:
     """Neither by another run nor by the one that bought it."""
     first, second = gate_of(books, run("run-1")), gate_of(books, run("run-2"))
     keep_take(books, admit(first).attempt_id, new_take())
@@ -463,26 +463,26 @@ def test_a_take_that_is_kept_is_not_bought_again(books: Books) -> None:
     assert table_rows(books, leases, "request_key") == []
 
 
-def test_a_kept_take_whose_file_is_gone_may_be_bought_again(books: Books) -> None:
+def test_a_kept_take_whose_file_is_gone_may_be_bought_again(books: LedgerDatabase) -> None:
     """What the books have forgotten is for sale."""
     gate = gate_of(books, run())
     bought = admit(gate)
     keep_take(books, bought.attempt_id, new_take())
-    forget_takes(books, [bought.attempt_id])
+    forget_lost_takes(books, [bought.attempt_id])
 
-    assert isinstance(gate.admit(order()), Admitted)
+    assert isinstance(gate.admit(order()), Permit)
 
 
-def test_a_released_take_is_free_for_another_run(books: Books) -> None:
+def test_a_released_take_is_free_for_another_run(books: LedgerDatabase) -> None:
     """A run that gives a frame up stands in nobody's way."""
     first, second = gate_of(books, run("run-1")), gate_of(books, run("run-2"))
     close_attempt(books, admit(first).attempt_id, GIVEN_UP)
     first.release(order().spec.request_key)
 
-    assert isinstance(second.admit(order()), Admitted)
+    assert isinstance(second.admit(order()), Permit)
 
 
-def test_a_run_cannot_release_what_another_holds(books: Books) -> None:
+def test_a_run_cannot_release_what_another_holds(books: LedgerDatabase) -> None:
     """Letting go of a take that was held elsewhere changes nothing."""
     first, second = gate_of(books, run("run-1")), gate_of(books, run("run-2"))
     admit(first)
@@ -505,14 +505,14 @@ def test_two_runs_that_race_for_a_take_buy_it_once(tmp_path: Path) -> None:
 
     in_threads(lambda: race("run-1"), lambda: race("run-2"))
 
-    assert sum(isinstance(admission, Admitted) for admission in admissions) == 20
+    assert sum(isinstance(admission, Permit) for admission in admissions) == 20
     assert sum(isinstance(admission, HeldElsewhere) for admission in admissions) == 20
 
 
 # What an admitted attempt leaves in the books
 
 
-def test_an_admitted_attempt_stands_in_the_books_at_once(books: Books) -> None:
+def test_an_admitted_attempt_stands_in_the_books_at_once(books: LedgerDatabase) -> None:
     """Every column that is known before the request is sent."""
     spec = frame_spec(7, fallback_prompts=("a quiet sea",), take=2, steps=8)
     gate = gate_of(books, run(simulated=True, model="sketch"))
@@ -542,7 +542,7 @@ def test_an_admitted_attempt_stands_in_the_books_at_once(books: Books) -> None:
     assert table_rows(books, attempts, *columns) == [tuple(known.get(column) for column in columns)]
 
 
-def test_an_attempt_that_was_never_sent_is_struck_out(books: Books) -> None:
+def test_an_attempt_that_was_never_sent_is_struck_out(books: LedgerDatabase) -> None:
     """Its row goes and its reservation comes back; a second withdrawal changes nothing more."""
     gate = gate_of(books, run(budget_usd=2 * PRICE_USD))
     admit(gate, nth_order(1))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.ledger.database import Books
+from pipelines.ledger.database import LedgerDatabase
 from pipelines.ledger.gate import pace_of
 from pipelines.ledger.models import Billed
 from pipelines.ledger.settlement import settle_bill
@@ -18,7 +18,7 @@ ENDPOINT = run().endpoint
 INTERVAL_S = 60 / (60 * 0.98)
 
 
-def test_too_much_lowers_the_pace_of_all_runs(books: Books) -> None:
+def test_too_much_lowers_the_pace_of_all_runs(books: LedgerDatabase) -> None:
     """The next places are further apart, for whoever asks."""
     ours, theirs = (gate_of(books, run(name), rate_limit=60) for name in ("run-1", "run-2"))
     first = admit(ours, nth_order(1))
@@ -30,7 +30,7 @@ def test_too_much_lowers_the_pace_of_all_runs(books: Books) -> None:
     assert third.send_at - second.send_at == pytest.approx(INTERVAL_S / 0.7 * 1e6, abs=1)
 
 
-def test_answers_to_one_burst_lower_the_pace_once(books: Books, clock: Clock) -> None:
+def test_answers_to_one_burst_lower_the_pace_once(books: LedgerDatabase, clock: Clock) -> None:
     """What was in flight when the pace was lowered says nothing new; what is sent after it does."""
     gate = gate_of(books, run(), rate_limit=60)
     burst = [admit(gate, nth_order(n)) for n in range(5)]
@@ -44,7 +44,7 @@ def test_answers_to_one_burst_lower_the_pace_once(books: Books, clock: Clock) ->
     assert (once, pace_of(books, ENDPOINT)) == (0.7, 0.49)
 
 
-def test_images_raise_the_pace_back_to_the_limit_and_no_further(books: Books, clock: Clock) -> None:
+def test_images_raise_the_pace_back_to_the_limit_and_no_further(books: LedgerDatabase, clock: Clock) -> None:
     """A thousandth each, from a lowered pace."""
     gate = gate_of(books, run(), rate_limit=60)
     first = admit(gate, nth_order(1))
@@ -60,7 +60,7 @@ def test_images_raise_the_pace_back_to_the_limit_and_no_further(books: Books, cl
     assert paces == [0.701, 0.702, 0.999, 1, 1]
 
 
-def test_the_pace_never_falls_to_a_standstill(books: Books, clock: Clock) -> None:
+def test_the_pace_never_falls_to_a_standstill(books: LedgerDatabase, clock: Clock) -> None:
     """A twentieth is left, however often it is too much."""
     gate = gate_of(books, run(), rate_limit=60)
     for n in range(20):
@@ -79,7 +79,7 @@ def test_the_pace_outlives_the_process(tmp_path: Path) -> None:
         assert (pace_of(books, ENDPOINT), pace_of(books, "http://other.test")) == (0.7, 1)
 
 
-def test_a_clock_set_back_still_lowers_the_pace(books: Books, clock: Clock) -> None:
+def test_a_clock_set_back_still_lowers_the_pace(books: LedgerDatabase, clock: Clock) -> None:
     """What is sent after the pace was lowered counts, though the clock says that it was sent before."""
     gate = gate_of(books, run(), rate_limit=60)
     gate.slow_down(sent_at=admit(gate, nth_order(1)).send_at + 1)

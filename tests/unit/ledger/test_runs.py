@@ -1,4 +1,4 @@
-"""Who is alive: this machine's processes are asked, other machines' runs must beat."""
+"""Who is alive: this machine's processes are asked, other machines' runs must record_heartbeat."""
 
 import os
 import subprocess
@@ -14,10 +14,18 @@ import pytest
 from sqlalchemy import update
 
 from pipelines.common.errors import StorageError
-from pipelines.ledger.database import Books
+from pipelines.ledger.database import LedgerDatabase
 from pipelines.ledger.gate import Gate
-from pipelines.ledger.models import AttemptStatus, Billed, Ending, OpenAttempt, Standing
-from pipelines.ledger.runs import beat, finish_run, held_elsewhere, is_alive, open_attempts, start_run, this_host
+from pipelines.ledger.models import AttemptStatus, Billed, OpenAttempt, Outcome, RunCounters
+from pipelines.ledger.runs import (
+    finish_run,
+    is_alive,
+    keys_held_elsewhere,
+    open_attempts,
+    record_heartbeat,
+    start_run,
+    this_host,
+)
 from pipelines.ledger.schema import attempts, leases, runs
 from pipelines.ledger.settlement import close_attempt, keep_take, settle_bill
 from tests.support.builders import run
@@ -41,13 +49,13 @@ pytestmark = pytest.mark.usefixtures("database")
 ELSEWHERE = "another-machine"
 
 
-def alive(books: Books, run_id: str = "run-1") -> bool:
+def alive(books: LedgerDatabase, run_id: str = "run-1") -> bool:
     """Ask whether a run is alive now."""
     with books.reading() as connection:
         return is_alive(connection, run_id, now=books.now(connection))
 
 
-def rewrite(books: Books, values: Mapping[str, Any], run_id: str = "run-1") -> None:
+def rewrite(books: LedgerDatabase, values: Mapping[str, Any], run_id: str = "run-1") -> None:
     """Let a run's entry say something else."""
     with books.transaction() as connection:
         connection.execute(update(runs).where(runs.c.run_id == run_id).values(values))
@@ -56,7 +64,7 @@ def rewrite(books: Books, values: Mapping[str, Any], run_id: str = "run-1") -> N
 # The entry
 
 
-def test_a_run_is_entered_whole(books: Books) -> None:
+def test_a_run_is_entered_whole(books: LedgerDatabase) -> None:
     """What it is, whose process it is, since when; nothing spent yet."""
     start_run(books, run(simulated=True, budget_usd=Decimal("0.25")))
 
@@ -74,13 +82,13 @@ def test_a_run_is_entered_whole(books: Books) -> None:
         "started_at": NOW_US,
         "finished_at": None,
         "state": None,
-        **dict.fromkeys(asdict(Standing())),
+        **dict.fromkeys(asdict(RunCounters())),
     }
     assert table_rows(books, runs, *entry) == [tuple(entry.values())]
     assert list(entry) == runs.c.keys()
 
 
-def test_a_run_is_entered_once(books: Books) -> None:
+def test_a_run_is_entered_once(books: LedgerDatabase) -> None:
     """Two runs of one name would share a budget."""
     start_run(books, run())
 
@@ -88,7 +96,7 @@ def test_a_run_is_entered_once(books: Books) -> None:
         start_run(books, run())
 
 
-def test_a_run_is_closed_with_its_state(books: Books, clock: Clock) -> None:
+def test_a_run_is_closed_with_its_state(books: LedgerDatabase, clock: Clock) -> None:
     """Other runs' entries stay open."""
     start_run(books, run("run-1"))
     start_run(books, run("run-2"))
@@ -100,12 +108,12 @@ def test_a_run_is_closed_with_its_state(books: Books, clock: Clock) -> None:
     assert table_rows(books, runs, "run_id", "state", "finished_at") == [closed, ("run-2", None, None)]
 
 
-def test_a_run_says_how_far_it_is(books: Books) -> None:
-    """With a beat, and once more as it ends; a beat that says nothing leaves what was said."""
-    buying = Standing("buying frames", 20, 4, 16, 5, 1, 3, 2, 720, Decimal("0.010432"))
+def test_a_run_says_how_far_it_is(books: LedgerDatabase) -> None:
+    """With a record_heartbeat, and once more as it ends; a record_heartbeat that says nothing leaves what was said."""
+    buying = RunCounters("buying frames", 20, 4, 16, 5, 1, 3, 2, 720, Decimal("0.010432"))
     start_run(books, run())
-    beat(books, "run-1", buying)
-    beat(books, "run-1")
+    record_heartbeat(books, "run-1", buying)
+    record_heartbeat(books, "run-1")
     said = table_rows(books, runs, *asdict(buying))
 
     finish_run(books, "run-1", state="Completed", standing=replace(buying, bought=15))
@@ -117,20 +125,20 @@ def test_a_run_says_how_far_it_is(books: Books) -> None:
 # Liveness
 
 
-def test_the_run_of_this_process_is_alive(books: Books, clock: Clock) -> None:
-    """It is, even when it has missed every beat: a suspended process is not a dead one."""
+def test_the_run_of_this_process_is_alive(books: LedgerDatabase, clock: Clock) -> None:
+    """It is, even when it has missed every record_heartbeat: a suspended process is not a dead one."""
     start_run(books, run())
     clock.turn(3600)
 
     assert alive(books)
 
 
-def test_a_run_that_the_books_do_not_know_is_dead(books: Books) -> None:
+def test_a_run_that_the_books_do_not_know_is_dead(books: LedgerDatabase) -> None:
     """Nobody entered it."""
     assert not alive(books, "nobody")
 
 
-def test_a_finished_run_is_dead_though_its_process_lives(books: Books) -> None:
+def test_a_finished_run_is_dead_though_its_process_lives(books: LedgerDatabase) -> None:
     """It sends no more."""
     start_run(books, run())
     finish_run(books, "run-1", state="Completed")
@@ -138,7 +146,7 @@ def test_a_finished_run_is_dead_though_its_process_lives(books: Books) -> None:
     assert not alive(books)
 
 
-def test_a_run_whose_process_is_gone_is_dead_at_once(books: Books) -> None:
+def test_a_run_whose_process_is_gone_is_dead_at_once(books: LedgerDatabase) -> None:
     """No minute of heartbeats is waited for."""
     start_run(books, run())
     rewrite(books, {"pid": NO_SUCH_PID})
@@ -147,7 +155,7 @@ def test_a_run_whose_process_is_gone_is_dead_at_once(books: Books) -> None:
 
 
 @pytest.mark.parametrize("seconds", [-1, 1, 3600])
-def test_a_process_number_given_to_another_process_is_not_the_run(books: Books, seconds: int) -> None:
+def test_a_process_number_given_to_another_process_is_not_the_run(books: LedgerDatabase, seconds: int) -> None:
     """The same number with another start is somebody else."""
     start_run(books, run())
     started = int(psutil.Process().create_time() * SECOND_US)
@@ -156,7 +164,7 @@ def test_a_process_number_given_to_another_process_is_not_the_run(books: Books, 
     assert not alive(books)
 
 
-def test_a_killed_process_that_nobody_has_reaped_is_dead(books: Books) -> None:
+def test_a_killed_process_that_nobody_has_reaped_is_dead(books: LedgerDatabase) -> None:
     """In a container whose first process reaps no children, a killed run stays in the process table for ever."""
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     try:
@@ -172,7 +180,9 @@ def test_a_killed_process_that_nobody_has_reaped_is_dead(books: Books) -> None:
         process.communicate()
 
 
-def test_a_process_that_may_not_be_asked_is_taken_to_live(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_may_not_be_asked_is_taken_to_live(
+    books: LedgerDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """To wait for another user's run is cheaper than to buy its frames twice."""
 
     def refuse(_: psutil.Process) -> str:
@@ -185,7 +195,9 @@ def test_a_process_that_may_not_be_asked_is_taken_to_live(books: Books, monkeypa
 
 
 @pytest.mark.parametrize(("seconds", "lives"), [(0, True), (59.5, True), (60, False), (3600, False)])
-def test_a_run_on_another_machine_lives_while_it_beats(books: Books, clock: Clock, seconds: float, lives: bool) -> None:
+def test_a_run_on_another_machine_lives_while_it_beats(
+    books: LedgerDatabase, clock: Clock, seconds: float, lives: bool
+) -> None:
     """Its process number means nothing here: six missed beats do."""
     start_run(books, run())
     rewrite(books, {"host": ELSEWHERE})
@@ -194,14 +206,14 @@ def test_a_run_on_another_machine_lives_while_it_beats(books: Books, clock: Cloc
     assert alive(books) is lives
 
 
-def test_each_beat_gives_a_run_another_minute(books: Books, clock: Clock) -> None:
+def test_each_beat_gives_a_run_another_minute(books: LedgerDatabase, clock: Clock) -> None:
     """And gives none to the others."""
     for run_id in ("run-1", "run-2"):
         start_run(books, run(run_id))
         rewrite(books, {"host": ELSEWHERE}, run_id)
     clock.turn(50)
 
-    beat(books, "run-1")
+    record_heartbeat(books, "run-1")
     clock.turn(50)
 
     assert (alive(books, "run-1"), alive(books, "run-2")) == (True, False)
@@ -210,7 +222,7 @@ def test_each_beat_gives_a_run_another_minute(books: Books, clock: Clock) -> Non
 # What dead runs left open
 
 
-def test_only_dead_runs_leave_attempts_open(books: Books) -> None:
+def test_only_dead_runs_leave_attempts_open(books: LedgerDatabase) -> None:
     """What a live run has in flight is its own business."""
     alive_gate, dead_gate = gate_of(books, run("alive")), gate_of(books, run("dead"))
     admit(alive_gate, nth_order(1))
@@ -225,14 +237,14 @@ def test_only_dead_runs_leave_attempts_open(books: Books) -> None:
     ]
 
 
-def test_a_run_killed_at_each_step_leaves_what_can_be_told_apart(books: Books) -> None:
+def test_a_run_killed_at_each_step_leaves_what_can_be_told_apart(books: LedgerDatabase) -> None:
     """Sent, billed, kept and closed: the first two are open, and say whether they were billed."""
     gate = gate_of(books, run())
     sent, billed, kept, closed = (admit(gate, nth_order(n)).attempt_id for n in range(4))
     for attempt_id in (billed, kept):
         settle_bill(books, attempt_id, Billed(Decimal("0.000652")))
     keep_take(books, kept, new_take())
-    close_attempt(books, closed, Ending(AttemptStatus.FAILED, "500", 500, Decimal(0)))
+    close_attempt(books, closed, Outcome(AttemptStatus.FAILED, "500", 500, Decimal(0)))
 
     kill(books, "run-1")
 
@@ -242,7 +254,7 @@ def test_a_run_killed_at_each_step_leaves_what_can_be_told_apart(books: Books) -
     ]
 
 
-def test_a_finished_run_that_left_attempts_open_counts_as_dead(books: Books) -> None:
+def test_a_finished_run_that_left_attempts_open_counts_as_dead(books: LedgerDatabase) -> None:
     """A run that was cancelled twice ends in order, its attempts may not."""
     gate = gate_of(books, run())
     left = admit(gate)
@@ -251,7 +263,7 @@ def test_a_finished_run_that_left_attempts_open_counts_as_dead(books: Books) -> 
     assert [attempt.attempt_id for attempt in open_attempts(books, "harbor")] == [left.attempt_id]
 
 
-def test_open_attempts_are_those_of_one_storyboard(books: Books) -> None:
+def test_open_attempts_are_those_of_one_storyboard(books: LedgerDatabase) -> None:
     """Another storyboard's takes lie in another folder, and are recovered there."""
     admit(gate_of(books, run("run-1", storyboard="harbor")), nth_order(1))
     admit(gate_of(books, run("run-2", storyboard="forest")), nth_order(2))
@@ -264,17 +276,17 @@ def test_open_attempts_are_those_of_one_storyboard(books: Books) -> None:
 def test_a_killed_process_leaves_its_attempts_to_the_next(tmp_path: Path) -> None:
     """A real one: admitted, killed with SIGKILL, reaped; what it held is found open and taken over."""
     program = (
-        "from pipelines.ledger.database import Books\n"
+        "from pipelines.ledger.database import LedgerDatabase\n"
         "from tests.support.builders import run\n"
         "from tests.support.ledger import admit, gate_of, nth_order\n"
-        f"gate = gate_of(Books({url_of(tmp_path)!r}), run('killed'))\n"
+        f"gate = gate_of(LedgerDatabase({url_of(tmp_path)!r}), run('killed'))\n"
         "print(admit(gate, nth_order(1)).attempt_id, flush=True)\n"
         "input()\n"
     )
     command = [sys.executable, "-c", program]
     with (
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as killed,
-        Books(url_of(tmp_path)) as books,
+        LedgerDatabase(url_of(tmp_path)) as books,
     ):
         assert killed.stdout is not None
         attempt_id = int(killed.stdout.readline())
@@ -288,14 +300,14 @@ def test_a_killed_process_leaves_its_attempts_to_the_next(tmp_path: Path) -> Non
         assert [type(each).__name__ for each in while_it_lives] == ["HeldElsewhere", "list"]
         assert while_it_lives[1] == []
         assert [attempt.attempt_id for attempt in open_attempts(books, "harbor")] == [attempt_id]
-        close_attempt(books, attempt_id, Ending(AttemptStatus.UNKNOWN, "killed"))
+        close_attempt(books, attempt_id, Outcome(AttemptStatus.UNKNOWN, "killed"))
         assert admit(gate, nth_order(1)).attempt_id == attempt_id + 1
 
 
 # What others hold
 
 
-def test_what_other_live_runs_are_buying_is_held(books: Books) -> None:
+def test_what_other_live_runs_are_buying_is_held(books: LedgerDatabase) -> None:
     """Not our own, not a dead run's, not what we did not ask about."""
     ours, theirs, dead = (gate_of(books, run(run_id)) for run_id in ("ours", "theirs", "dead"))
     keys = [nth_order(n).spec.request_key for n in range(5)]
@@ -303,12 +315,12 @@ def test_what_other_live_runs_are_buying_is_held(books: Books) -> None:
         admit(gate, nth_order(n))
     kill(books, "dead")
 
-    held = held_elsewhere(books, [keys[0], keys[1], keys[3], keys[4]], run_id="ours")
+    held = keys_held_elsewhere(books, [keys[0], keys[1], keys[3], keys[4]], run_id="ours")
 
     assert held == {keys[1]}
 
 
-def test_leases_name_the_take_and_its_buyer(books: Books) -> None:
+def test_leases_name_the_take_and_its_buyer(books: LedgerDatabase) -> None:
     """One row for each take, however often it was tried."""
     gate = gate_of(books, run())
     admit(gate, order(number=1))

@@ -5,11 +5,11 @@ from decimal import Decimal
 import pytest
 
 from pipelines.common.errors import StorageError
-from pipelines.ledger.database import Books
+from pipelines.ledger.database import LedgerDatabase
 from pipelines.ledger.gate import Gate
-from pipelines.ledger.models import AttemptStatus, Billed, Ending
+from pipelines.ledger.models import AttemptStatus, Billed, Outcome
 from pipelines.ledger.schema import attempts, leases
-from pipelines.ledger.settlement import close_attempt, forget_takes, keep_take, settle_bill
+from pipelines.ledger.settlement import close_attempt, forget_lost_takes, keep_take, settle_bill
 from tests.support.builders import frame_spec
 from tests.support.ledger import (
     NOW_US,
@@ -28,7 +28,7 @@ PRICE_USD = frame_spec().price.usd
 BILL = Billed(PRICE_USD, neurons=Decimal("57.6"), tiles=4)
 
 
-def test_a_bill_is_written_down_before_its_image(books: Books, gate: Gate, clock: Clock) -> None:
+def test_a_bill_is_written_down_before_its_image(books: LedgerDatabase, gate: Gate, clock: Clock) -> None:
     """The money is accounted for; the attempt stays open, and its lease held."""
     attempt_id = admit(gate).attempt_id
     clock.turn(4)
@@ -41,7 +41,7 @@ def test_a_bill_is_written_down_before_its_image(books: Books, gate: Gate, clock
     assert len(table_rows(books, leases, "request_key")) == 1
 
 
-def test_a_kept_take_closes_its_attempt(books: Books, gate: Gate, clock: Clock) -> None:
+def test_a_kept_take_closes_its_attempt(books: LedgerDatabase, gate: Gate, clock: Clock) -> None:
     """File, hash and size as they are on disk; what it cost stays; the lease is gone."""
     attempt_id = admit(gate).attempt_id
     settle_bill(books, attempt_id, BILL)
@@ -55,7 +55,7 @@ def test_a_kept_take_closes_its_attempt(books: Books, gate: Gate, clock: Clock) 
     assert table_rows(books, leases, "request_key") == []
 
 
-def test_keeping_one_take_lets_go_of_no_other(books: Books, gate: Gate) -> None:
+def test_keeping_one_take_lets_go_of_no_other(books: LedgerDatabase, gate: Gate) -> None:
     """What else the run is buying stays its own."""
     first = admit(gate, nth_order(1))
     admit(gate, nth_order(2))
@@ -66,7 +66,7 @@ def test_keeping_one_take_lets_go_of_no_other(books: Books, gate: Gate) -> None:
 
 
 @pytest.mark.parametrize("cost", ["0", "0.000001", "0.000652", "0.0007", "1"])
-def test_what_an_answer_cost_takes_the_place_of_what_was_reserved(books: Books, gate: Gate, cost: str) -> None:
+def test_what_an_answer_cost_takes_the_place_of_what_was_reserved(books: LedgerDatabase, gate: Gate, cost: str) -> None:
     """Cheaper, dearer or free: the run is charged with it, beside what else is in flight."""
     first = admit(gate, nth_order(1))
     admit(gate, nth_order(2))
@@ -76,7 +76,7 @@ def test_what_an_answer_cost_takes_the_place_of_what_was_reserved(books: Books, 
     assert committed_usd(books) == PRICE_USD + Decimal(cost)
 
 
-def test_a_bill_without_a_cost_leaves_the_reservation(books: Books, gate: Gate) -> None:
+def test_a_bill_without_a_cost_leaves_the_reservation(books: LedgerDatabase, gate: Gate) -> None:
     """Not known is not free."""
     attempt_id = admit(gate).attempt_id
 
@@ -86,7 +86,7 @@ def test_a_bill_without_a_cost_leaves_the_reservation(books: Books, gate: Gate) 
     assert table_rows(books, attempts, "cost_usd", "reserved_usd", "neurons") == [(None, PRICE_USD, None)]
 
 
-def test_a_second_bill_replaces_the_first(books: Books, gate: Gate) -> None:
+def test_a_second_bill_replaces_the_first(books: LedgerDatabase, gate: Gate) -> None:
     """It is not added: nothing is charged twice."""
     attempt_id = admit(gate).attempt_id
 
@@ -99,7 +99,7 @@ def test_a_second_bill_replaces_the_first(books: Books, gate: Gate) -> None:
 @pytest.mark.parametrize("cost", ["0.00065200000000000003", "0.0000000000005", "0.0000000000015", "0.0000000000025"])
 @pytest.mark.parametrize("first_cost", ["0.000000000001", "0.000000000002"])
 def test_more_digits_than_the_books_hold_never_part_the_total_from_its_sum(
-    books: Books, gate: Gate, first_cost: str, cost: str
+    books: LedgerDatabase, gate: Gate, first_cost: str, cost: str
 ) -> None:
     """A half picodollar is rounded once, in the attempt, and the run is charged with what stands there."""
     attempt_id = admit(gate).attempt_id
@@ -110,12 +110,14 @@ def test_more_digits_than_the_books_hold_never_part_the_total_from_its_sum(
     assert [(committed_usd(books),)] == table_rows(books, attempts, "cost_usd")
 
 
-def test_an_answer_that_is_never_billed_gives_its_reservation_back(books: Books, gate: Gate, clock: Clock) -> None:
+def test_an_answer_that_is_never_billed_gives_its_reservation_back(
+    books: LedgerDatabase, gate: Gate, clock: Clock
+) -> None:
     """A 429 costs nothing, and says so in the books."""
     attempt_id = admit(gate).attempt_id
     clock.turn(1)
 
-    close_attempt(books, attempt_id, Ending(AttemptStatus.RATE_LIMITED, "slow down", 429, Decimal(0)))
+    close_attempt(books, attempt_id, Outcome(AttemptStatus.RATE_LIMITED, "slow down", 429, Decimal(0)))
 
     columns = ("status", "http_status", "error", "cost_usd", "reserved_usd", "finished_at")
     closed = ("rate_limited", 429, "slow down", Decimal(0), PRICE_USD, NOW_US + SECOND_US)
@@ -123,43 +125,43 @@ def test_an_answer_that_is_never_billed_gives_its_reservation_back(books: Books,
     assert committed_usd(books) == 0
 
 
-def test_an_unusable_answer_costs_what_its_bill_said(books: Books, gate: Gate) -> None:
+def test_an_unusable_answer_costs_what_its_bill_said(books: LedgerDatabase, gate: Gate) -> None:
     """An ending that knows no cost and no status leaves those of the bill standing."""
     attempt_id = admit(gate).attempt_id
     settle_bill(books, attempt_id, Billed(Decimal("0.0005")))
 
-    close_attempt(books, attempt_id, Ending(AttemptStatus.UNUSABLE, "not an image"))
+    close_attempt(books, attempt_id, Outcome(AttemptStatus.UNUSABLE, "not an image"))
 
     assert table_rows(books, attempts, "status", "http_status", "cost_usd") == [("unusable", 200, Decimal("0.0005"))]
     assert committed_usd(books) == Decimal("0.0005")
 
 
-def test_a_closed_attempt_still_holds_its_take_for_the_next_try(books: Books, gate: Gate) -> None:
+def test_a_closed_attempt_still_holds_its_take_for_the_next_try(books: LedgerDatabase, gate: Gate) -> None:
     """Between two tries of one run no other run steps in."""
     attempt_id = admit(gate).attempt_id
 
-    close_attempt(books, attempt_id, Ending(AttemptStatus.FAILED, "500", 500))
+    close_attempt(books, attempt_id, Outcome(AttemptStatus.FAILED, "500", 500))
 
     assert len(table_rows(books, leases, "request_key")) == 1
 
 
-def test_an_endless_error_is_cut(books: Books, gate: Gate) -> None:
+def test_an_endless_error_is_cut(books: LedgerDatabase, gate: Gate) -> None:
     """The books are no log: a thousand characters say enough."""
     attempt_id = admit(gate).attempt_id
 
-    close_attempt(books, attempt_id, Ending(AttemptStatus.FAILED, "é" * 5000, 500))
+    close_attempt(books, attempt_id, Outcome(AttemptStatus.FAILED, "é" * 5000, 500))
 
     assert table_rows(books, attempts, "error") == [("é" * 1000,)]
 
 
-def test_a_take_that_is_gone_is_forgotten_and_its_cost_is_not(books: Books, gate: Gate) -> None:
+def test_a_take_that_is_gone_is_forgotten_and_its_cost_is_not(books: LedgerDatabase, gate: Gate) -> None:
     """Only those that are named; what was paid stays paid."""
     for n in range(3):
         attempt_id = admit(gate, nth_order(n)).attempt_id
         settle_bill(books, attempt_id, BILL)
         keep_take(books, attempt_id, new_take(f"takes/{n}.png"))
 
-    forget_takes(books, [1, 3])
+    forget_lost_takes(books, [1, 3])
 
     assert table_rows(books, attempts, "status", "file", "error", "cost_usd") == [
         ("ok", None, "the take's file is gone", PRICE_USD),
@@ -169,7 +171,7 @@ def test_a_take_that_is_gone_is_forgotten_and_its_cost_is_not(books: Books, gate
     assert committed_usd(books) == 3 * PRICE_USD
 
 
-def test_a_step_that_cannot_be_written_leaves_the_one_before(books: Books, gate: Gate) -> None:
+def test_a_step_that_cannot_be_written_leaves_the_one_before(books: LedgerDatabase, gate: Gate) -> None:
     """A charge and its bill are one transaction: neither stands without the other."""
     first, second = (admit(gate, nth_order(n)).attempt_id for n in range(2))
     with books.transaction() as connection:

@@ -338,7 +338,7 @@ def test_lines_fit_their_width(text: str, width: int) -> None:
 
 
 def test_a_caption_breaks_at_words() -> None:
-    """Line breaks of its own are spaces; the cut is told, without the comma before it."""
+    """AdmissionQueue breaks of its own are spaces; the cut is told, without the comma before it."""
     letters = font(Face.REGULAR, 20)
     width = letters.getlength("a quiet harbor, ev")
 

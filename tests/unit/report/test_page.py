@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 
 from pipelines.report.charts import HEIGHT, WIDTH, charts_of
-from pipelines.report.models import PageShown, RunShown
+from pipelines.report.models import PageView, RunView
 from pipelines.report.page import kinds_of, render_card
 from pipelines.report.page import render_report as rendered_parts
 from tests.support.report_samples import FAILED, PRICE_USD, REROLLED, RETRIED, START, attempt, frame, page
@@ -25,7 +25,7 @@ HOSTILE = [
 ]
 
 
-def render_report(shown: PageShown) -> str:
+def render_report(shown: PageView) -> str:
     """Return the whole report."""
     return "".join(rendered_parts(shown))
 
@@ -91,10 +91,10 @@ def test_a_cost_that_is_not_known_is_called_so() -> None:
 # The plots
 
 
-def run_of(count: int, *, every_s: float = 1.0, **more: object) -> RunShown:
+def run_of(count: int, *, every_s: float = 1.0, **more: object) -> RunView:
     """Return a run that sent so many requests, evenly."""
     attempts = tuple(attempt(at_s=n * every_s) for n in range(count))
-    return replace(RunShown(START, attempts, 720, PRICE_USD * count, None), **more)  # type: ignore[arg-type]
+    return replace(RunView(START, attempts, 720, PRICE_USD * count, None), **more)  # type: ignore[arg-type]
 
 
 def test_the_plots_say_the_essence() -> None:

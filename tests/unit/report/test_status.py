@@ -14,10 +14,10 @@ from sqlalchemy import update
 
 from pipelines.common.errors import UsageError
 from pipelines.common.settings import Settings
-from pipelines.ledger.database import Books
+from pipelines.ledger.database import LedgerDatabase
 from pipelines.ledger.gate import Gate
-from pipelines.ledger.models import AttemptStatus, Billed, Ending, Standing
-from pipelines.ledger.runs import beat, finish_run, start_run, this_host
+from pipelines.ledger.models import AttemptStatus, Billed, Outcome, RunCounters
+from pipelines.ledger.runs import finish_run, record_heartbeat, start_run, this_host
 from pipelines.ledger.schema import runs
 from pipelines.ledger.settlement import close_attempt, keep_take, settle_bill
 from pipelines.report.status import StoryboardStatus, status_of
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.usefixtures("database")
 
 PRICE = Decimal("0.000652")
 # 20 frames, of which 4 were there; 6 of 16 are bought.
-HALFWAY = Standing("buying frames", 20, 4, 16, 6, 0, 3, 1, 60, 16 * PRICE)
+HALFWAY = RunCounters("buying frames", 20, 4, 16, 6, 0, 3, 1, 60, 16 * PRICE)
 Ask = Callable[[], StoryboardStatus]
 
 
@@ -43,7 +43,7 @@ def settings_of(folder: Path) -> Settings:
     return Settings(output=folder, database_url=SecretStr(url_of(folder)))
 
 
-def buy(books: Books, gate: Gate, clock: Clock, count: int, *, first: int = 0) -> None:
+def buy(books: LedgerDatabase, gate: Gate, clock: Clock, count: int, *, first: int = 0) -> None:
     """Buy frames one after another, two seconds each."""
     for number in range(first, first + count):
         attempt_id = admit(gate, nth_order(number)).attempt_id
@@ -52,21 +52,21 @@ def buy(books: Books, gate: Gate, clock: Clock, count: int, *, first: int = 0) -
         keep_take(books, attempt_id, new_take(f"takes/{number}.png"))
 
 
-def rewrite(books: Books, values: Mapping[str, Any], run_id: str = "run-1") -> None:
+def rewrite(books: LedgerDatabase, values: Mapping[str, Any], run_id: str = "run-1") -> None:
     """Let a run's entry say something else."""
     with books.transaction() as connection:
         connection.execute(update(runs).where(runs.c.run_id == run_id).values(values))
 
 
-def halfway(books: Books, clock: Clock, **of_run: Any) -> None:
+def halfway(books: LedgerDatabase, clock: Clock, **of_run: Any) -> None:
     """Leave a run in the middle of its work: six frames kept, one request in flight."""
     gate = gate_of(books, run(**of_run), rate_limit=60)
     buy(books, gate, clock, 6)
     admit(gate, nth_order(6))
-    beat(books, "run-1", HALFWAY)
+    record_heartbeat(books, "run-1", HALFWAY)
 
 
-def test_a_run_says_what_it_does_what_it_spent_and_when_it_ends(books: Books, clock: Clock, ask: Ask) -> None:
+def test_a_run_says_what_it_does_what_it_spent_and_when_it_ends(books: LedgerDatabase, clock: Clock, ask: Ask) -> None:
     """Ten frames are left, thirty a minute are kept: twenty seconds."""
     halfway(books, clock, budget_usd=Decimal("0.25"))
     entry = ask().runs[0].entry
@@ -81,7 +81,7 @@ def test_a_run_says_what_it_does_what_it_spent_and_when_it_ends(books: Books, cl
     ]
 
 
-def test_a_program_is_told_the_same(books: Books, clock: Clock, ask: Ask) -> None:
+def test_a_program_is_told_the_same(books: LedgerDatabase, clock: Clock, ask: Ask) -> None:
     """One object, amounts as decimal strings, times in UTC."""
     halfway(books, clock, budget_usd=Decimal("0.25"))
 
@@ -122,8 +122,8 @@ def test_a_program_is_told_the_same(books: Books, clock: Clock, ask: Ask) -> Non
     }
 
 
-def test_a_run_that_has_only_begun_says_so(books: Books, ask: Ask) -> None:
-    """Before its first beat nothing is known of its frames; sketches cost nothing real."""
+def test_a_run_that_has_only_begun_says_so(books: LedgerDatabase, ask: Ask) -> None:
+    """Before its first record_heartbeat nothing is known of its frames; sketches cost nothing real."""
     start_run(books, run(simulated=True))
     (status,) = ask().runs
 
@@ -134,19 +134,19 @@ def test_a_run_that_has_only_begun_says_so(books: Books, ask: Ask) -> None:
     assert (status.seconds_left, status.as_json()["frames"], status.as_json()["quote_usd"]) == (None, None, None)
 
 
-def test_the_rate_is_that_of_the_last_minute(books: Books, clock: Clock, ask: Ask) -> None:
+def test_the_rate_is_that_of_the_last_minute(books: LedgerDatabase, clock: Clock, ask: Ask) -> None:
     """A run that stands still promises nothing, however fast it was; its pace is told."""
     halfway(books, clock)
     Gate(books, run(), rate_limit=60).slow_down(sent_at=clock.now_us)
     clock.turn(70)
-    beat(books, "run-1", HALFWAY)
+    record_heartbeat(books, "run-1", HALFWAY)
     (status,) = ask().runs
 
     assert (status.entry.flow.sent, status.entry.flow.kept, status.seconds_left) == (0, 0, None)
     assert "0 of 60 requests a minute, 1 in flight, slowed to " in status.lines(UTC)[2]
 
 
-def test_a_run_on_another_machine_is_known_by_its_heartbeat(books: Books, clock: Clock, ask: Ask) -> None:
+def test_a_run_on_another_machine_is_known_by_its_heartbeat(books: LedgerDatabase, clock: Clock, ask: Ask) -> None:
     """The machine is named, and how long it has been silent."""
     halfway(books, clock)
     rewrite(books, {"host": "attic 9f2c pid:[4026531836]"})
@@ -157,8 +157,10 @@ def test_a_run_on_another_machine_is_known_by_its_heartbeat(books: Books, clock:
     assert status.lines(UTC)[0] == ("harbor: running since 08:00:00 on attic, heard of 5 s ago: buying frames")
 
 
-def test_a_run_on_another_machine_that_fell_silent_is_taken_for_dead(books: Books, clock: Clock, ask: Ask) -> None:
-    """After a minute without a beat."""
+def test_a_run_on_another_machine_that_fell_silent_is_taken_for_dead(
+    books: LedgerDatabase, clock: Clock, ask: Ask
+) -> None:
+    """After a minute without a record_heartbeat."""
     halfway(books, clock)
     rewrite(books, {"host": "attic 9f2c pid:[4026531836]"})
     clock.turn(61)
@@ -168,7 +170,7 @@ def test_a_run_on_another_machine_that_fell_silent_is_taken_for_dead(books: Book
     )
 
 
-def test_a_run_that_died_says_what_it_left(books: Books, clock: Clock, ask: Ask) -> None:
+def test_a_run_that_died_says_what_it_left(books: LedgerDatabase, clock: Clock, ask: Ask) -> None:
     """When it was last seen, what it bought and spent, what nobody answered, and what to do."""
     halfway(books, clock)
     kill(books, "run-1")
@@ -186,14 +188,14 @@ def test_a_run_that_died_says_what_it_left(books: Books, clock: Clock, ask: Ask)
 def test_a_killed_process_is_seen_at_once(tmp_path: Path) -> None:
     """A real one: it runs, it is killed with SIGKILL and reaped, it has died."""
     program = (
-        "from pipelines.ledger.database import Books\n"
-        "from pipelines.ledger.models import Standing\n"
-        "from pipelines.ledger.runs import beat\n"
+        "from pipelines.ledger.database import LedgerDatabase\n"
+        "from pipelines.ledger.models import RunCounters\n"
+        "from pipelines.ledger.runs import record_heartbeat\n"
         "from tests.support.builders import run\n"
         "from tests.support.ledger import admit, gate_of, nth_order\n"
-        f"books = Books({url_of(tmp_path)!r})\n"
+        f"books = LedgerDatabase({url_of(tmp_path)!r})\n"
         "admit(gate_of(books, run()), nth_order(1))\n"
-        "beat(books, 'run-1', Standing('buying frames', frames=3, to_buy=3, bought=0))\n"
+        "record_heartbeat(books, 'run-1', RunCounters('buying frames', frames=3, to_buy=3, bought=0))\n"
         "print('ready', flush=True)\n"
         "input()\n"
     )
@@ -218,12 +220,14 @@ def test_a_killed_process_is_seen_at_once(tmp_path: Path) -> None:
         ("Cancelled", ["  next    what was bought is kept; run again to complete"]),
     ],
 )
-def test_a_run_that_ended_says_when_and_how(books: Books, clock: Clock, ask: Ask, state: str, more: list[str]) -> None:
+def test_a_run_that_ended_says_when_and_how(
+    books: LedgerDatabase, clock: Clock, ask: Ask, state: str, more: list[str]
+) -> None:
     """How long it took, what it bought and spent."""
     gate = gate_of(books, run())
     buy(books, gate, clock, 2)
-    close_attempt(books, admit(gate, nth_order(2)).attempt_id, Ending(AttemptStatus.FAILED, "500", 500, Decimal(0)))
-    finish_run(books, "run-1", state=state, standing=Standing("assembling the film", 4, 1, 3, 2, 1))
+    close_attempt(books, admit(gate, nth_order(2)).attempt_id, Outcome(AttemptStatus.FAILED, "500", 500, Decimal(0)))
+    finish_run(books, "run-1", state=state, standing=RunCounters("assembling the film", 4, 1, 3, 2, 1))
 
     assert ask().lines(UTC) == [
         f"harbor: {state.lower()} at 08:00:04, after 4 s",
@@ -233,7 +237,7 @@ def test_a_run_that_ended_says_when_and_how(books: Books, clock: Clock, ask: Ask
     ]
 
 
-def test_runs_at_once_have_a_paragraph_each(books: Books, clock: Clock, ask: Ask) -> None:
+def test_runs_at_once_have_a_paragraph_each(books: LedgerDatabase, clock: Clock, ask: Ask) -> None:
     """Oldest first; another storyboard's are none of them."""
     for run_id, storyboard in (("run-1", "harbor"), ("run-2", "harbor"), ("run-3", "forest")):
         start_run(books, run(run_id, storyboard=storyboard))
@@ -249,7 +253,7 @@ def test_runs_at_once_have_a_paragraph_each(books: Books, clock: Clock, ask: Ask
     ]
 
 
-def test_what_is_past_is_not_told(books: Books, clock: Clock, ask: Ask) -> None:
+def test_what_is_past_is_not_told(books: LedgerDatabase, clock: Clock, ask: Ask) -> None:
     """Runs that ended, and those that died and left nothing open, give way to the last one."""
     for run_id in ("ended", "died", "left-one", "last"):
         gate = gate_of(books, run(run_id))
@@ -264,7 +268,7 @@ def test_what_is_past_is_not_told(books: Books, clock: Clock, ask: Ask) -> None:
     assert [status.entry.run.run_id for status in ask().runs] == ["left-one", "last"]
 
 
-def test_a_storyboard_that_was_never_rendered_is_told(books: Books, ask: Ask) -> None:
+def test_a_storyboard_that_was_never_rendered_is_told(books: LedgerDatabase, ask: Ask) -> None:
     """With the cure."""
     start_run(books, run(storyboard="forest"))
 
@@ -274,7 +278,7 @@ def test_a_storyboard_that_was_never_rendered_is_told(books: Books, ask: Ask) ->
     assert str(caught.value) == "harbor: was never rendered here; see `storyreel render`, or choose its --output"
 
 
-def test_asking_waits_for_no_writer(books: Books, ask: Ask) -> None:
+def test_asking_waits_for_no_writer(books: LedgerDatabase, ask: Ask) -> None:
     """A run in the middle of its transaction is seen as it was before."""
     start_run(books, run())
     with books.transaction() as connection:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.common.formatting import spoken
-from pipelines.ledger.models import Standing
+from pipelines.common.formatting import format_duration
+from pipelines.ledger.models import RunCounters
 from pipelines.run.progress import Progress, SceneProgress
 
 
@@ -147,7 +147,7 @@ def test_how_far_it_is_goes_into_the_books(progress: Progress) -> None:
     progress.settle("storm")
     progress.stage, progress.rate_limit, progress.pieces = "buying frames", 720, 3
 
-    assert progress.standing == Standing("buying frames", 2, 1, 1, 1, 0, 3, 0, 720, None)
+    assert progress.standing == RunCounters("buying frames", 2, 1, 1, 1, 0, 3, 0, 720, None)
 
 
 def test_listeners_are_told_of_each_stage_as_it_comes(progress: Progress) -> None:
@@ -192,4 +192,4 @@ def test_slices_are_longer_where_the_limit_is_low(progress: Progress, clock: Sec
 )
 def test_times_are_spoken(seconds: float, said: str) -> None:
     """In the two units that matter."""
-    assert spoken(seconds) == said
+    assert format_duration(seconds) == said

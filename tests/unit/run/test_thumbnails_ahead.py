@@ -7,17 +7,17 @@ import pytest
 from pipelines.common.errors import FilmError
 from pipelines.film.painting import read_frame
 from pipelines.report.thumbnails import Thumbnails
-from pipelines.run.thumbnails_ahead import ThumbnailsAhead
-from pipelines.takes.store import FrameStore
+from pipelines.run.thumbnails_ahead import ThumbnailPrefetcher
+from pipelines.takes.store import TakeStore
 from tests.support.full_disk import files_of_at_most
 from tests.support.pictures import picture_bytes, write
 
 
 def test_a_take_that_the_film_reads_has_its_thumbnail_then(tmp_path: Path) -> None:
     """It is the very one that the report would make, so that no picture is read twice."""
-    store = FrameStore(tmp_path)
+    store = TakeStore(tmp_path)
     take = write(store.takes / "0a1b.png", picture_bytes())
-    with ThumbnailsAhead(store) as ahead:
+    with ThumbnailPrefetcher(store) as ahead:
         picture = ahead.read_frame(take)
 
     thumbnails = Thumbnails(tmp_path / "thumbnails")
@@ -33,24 +33,24 @@ def test_a_take_that_the_film_reads_has_its_thumbnail_then(tmp_path: Path) -> No
 
 def test_a_frame_that_is_no_take_has_no_thumbnail(tmp_path: Path) -> None:
     """A redrawn one lies in `frames/`, numbered."""
-    store = FrameStore(tmp_path)
-    with ThumbnailsAhead(store) as ahead:
+    store = TakeStore(tmp_path)
+    with ThumbnailPrefetcher(store) as ahead:
         ahead.read_frame(write(store.frames / "frame_0001.png", picture_bytes()))
 
     assert not (tmp_path / "thumbnails").exists()
 
 
 def test_a_take_that_is_gone_is_the_films_own_error(tmp_path: Path) -> None:
-    store = FrameStore(tmp_path)
-    with ThumbnailsAhead(store) as ahead, pytest.raises(FilmError, match="cannot be read: No such file"):
+    store = TakeStore(tmp_path)
+    with ThumbnailPrefetcher(store) as ahead, pytest.raises(FilmError, match="cannot be read: No such file"):
         ahead.read_frame(store.takes / "0a1b.png")
 
 
 def test_no_room_for_a_thumbnail_is_no_trouble_for_the_film(tmp_path: Path) -> None:
     """The report meets it again, and says so."""
-    store = FrameStore(tmp_path)
+    store = TakeStore(tmp_path)
     take = write(store.takes / "0a1b.png", picture_bytes())
-    with ThumbnailsAhead(store) as ahead, files_of_at_most(64):
+    with ThumbnailPrefetcher(store) as ahead, files_of_at_most(64):
         ahead.read_frame(take)
 
     assert list((tmp_path / "thumbnails").iterdir()) == []

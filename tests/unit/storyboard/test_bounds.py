@@ -9,7 +9,7 @@ import pytest
 
 from pipelines.common.errors import StoryboardError
 from pipelines.common.suggestions import did_you_mean
-from pipelines.storyboard.expansion import MAX_FLAWS
+from pipelines.storyboard.expansion import MAX_ISSUES
 from pipelines.storyboard.loader import load_storyboard
 
 Write = Callable[[str], Path]
@@ -53,7 +53,7 @@ def test_ten_thousand_mistakes_are_told_up_to_a_thousand(write: Write) -> None:
     told = problems(path)
 
     assert time.process_time() - started < PATIENCE_S
-    assert len(told) == MAX_FLAWS + 1
+    assert len(told) == MAX_ISSUES + 1
     assert told[0] == 'board.yaml:2:3: prompts[0]: must be text, got 0; put it in quotes: "0"'
     assert told[-2] == 'board.yaml:1001:3: prompts[999]: must be text, got 999; put it in quotes: "999"'
     assert told[-1] == "board.yaml:1001:3: and perhaps more after this; mend these first"
@@ -68,7 +68,7 @@ def test_thousands_of_missing_names_are_told_quickly(write: Write) -> None:
     told = problems(path)
 
     assert time.process_time() - started < PATIENCE_S
-    assert len(told) == MAX_FLAWS + 1
+    assert len(told) == MAX_ISSUES + 1
     assert "'nome_0' is not defined; choose one of frame, name_0, name_1" in told[0]
 
 

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from pipelines.common.errors import StoryboardError
 from pipelines.storyboard.expansion import expand
 from pipelines.storyboard.format.fields import parse_duration
-from pipelines.storyboard.format.schema import StoryboardNoun
+from pipelines.storyboard.format.schema import StoryboardModel
 from pipelines.storyboard.loader import load_storyboard
 from pipelines.storyboard.model import Storyboard
-from pipelines.storyboard.timeline import lay_timeline
+from pipelines.storyboard.timeline import build_timeline
 
 Write = Callable[[str], Path]
 
@@ -33,7 +33,7 @@ def problems(path: Path) -> list[str]:
 
 def board_of(**shot: object) -> Storyboard:
     """Return the storyboard of one shot."""
-    noun = StoryboardNoun.model_validate({"scenes": [{"id": "s", "shots": [{"id": "t", **shot}]}]})
+    noun = StoryboardModel.model_validate({"scenes": [{"id": "s", "shots": [{"id": "t", **shot}]}]})
     return expand(noun, path=Path("board.yaml"), default_id="board")
 
 
@@ -73,7 +73,7 @@ def test_zip_is_the_pairs_as_they_stand(pairs: list[tuple[str, str]]) -> None:
 def test_a_hold_means_the_same_in_each_of_its_spellings(seconds: Decimal, fps: str) -> None:
     """No spelling passes through a binary fraction."""
     exact = Fraction(seconds)
-    rate = StoryboardNoun.model_validate({"prompts": ["x"], "output": {"fps": fps}}).output[0].fps
+    rate = StoryboardModel.model_validate({"prompts": ["x"], "output": {"fps": fps}}).output[0].fps
     assert rate is not None
 
     spellings = [seconds, str(seconds), f"{seconds}s", f"{(seconds * 1000).quantize(Decimal(1))}ms"]
@@ -85,9 +85,9 @@ def test_a_hold_means_the_same_in_each_of_its_spellings(seconds: Decimal, fps: s
 def test_holds_in_video_frames_are_those_of_the_film(lengths: list[int], fps: str) -> None:
     """Asked for in video frames, a hold is never rounded, whatever the rate."""
     shots = [{"prompt": "x", "hold": f"{length}f"} for length in lengths]
-    noun = StoryboardNoun.model_validate({"output": {"fps": fps}, "scenes": [{"shots": shots}]})
+    noun = StoryboardModel.model_validate({"output": {"fps": fps}, "scenes": [{"shots": shots}]})
 
-    timeline = lay_timeline(expand(noun, path=Path("board.yaml"), default_id="board"))
+    timeline = build_timeline(expand(noun, path=Path("board.yaml"), default_id="board"))
 
     assert [hold.length for hold in timeline.holds] == lengths
 
@@ -140,7 +140,7 @@ def test_what_is_wrong_in_a_style_is_told_at_the_style(write: Write) -> None:
 
 
 def test_a_wrong_entry_does_not_make_its_users_wrong(write: Write) -> None:
-    """A style or a var that has its own flaw is not also told as missing."""
+    """A style or a var that has its own issue is not also told as missing."""
     path = write("vars: {mood: [1]}\nstyles: {film: 5}\ndefaults: {style: film}\nprompts: ['{{ mood }}']\n")
 
     assert problems(path) == [

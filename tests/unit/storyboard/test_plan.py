@@ -13,7 +13,7 @@ from pipelines.common.budgets import Budgets
 from pipelines.common.geometry import AspectRatio, Fit, Size
 from pipelines.storyboard.model import BoardFrame, BoardScene, Output, Storyboard
 from pipelines.storyboard.plan import plan_frames, request_key
-from pipelines.storyboard.timeline import Chapter, Hold, lay_timeline
+from pipelines.storyboard.timeline import Chapter, Hold, build_timeline
 
 MODEL = "flux-1-schnell"
 HARBOR = BoardFrame("arrival", "wide", "a harbor", (), 4, AspectRatio.LANDSCAPE, Fraction(2), Fit.COVER)
@@ -44,7 +44,7 @@ def boards(draw: st.DrawFn) -> Storyboard:
 @given(boards())
 def test_holds_follow_one_another_and_none_is_empty(board: Storyboard) -> None:
     """No gap, no overlap, and no frame that was paid for is never seen."""
-    holds = lay_timeline(board).holds
+    holds = build_timeline(board).holds
 
     assert [hold.frame for hold in holds] == list(range(len(board.frames)))
     assert holds[0].start == 0
@@ -58,7 +58,7 @@ def test_every_cut_is_within_half_a_video_frame_of_its_time(board: Storyboard) -
     fps = board.output.fps
     exact = [Fraction(0), *accumulate(frame.hold_s * fps for frame in board.frames)]
 
-    timeline = lay_timeline(board)
+    timeline = build_timeline(board)
 
     cuts = [*(hold.start for hold in timeline.holds), timeline.video_frames]
     assert all(-HALF < cut - time <= HALF for cut, time in zip(cuts, exact, strict=True))
@@ -69,7 +69,7 @@ def test_the_film_is_as_long_as_its_holds_together(board: Storyboard) -> None:
     """The total is the exact total, rounded once, half up."""
     exact = sum(frame.hold_s for frame in board.frames) * board.output.fps
 
-    timeline = lay_timeline(board)
+    timeline = build_timeline(board)
 
     assert timeline.video_frames == (exact + HALF).__floor__()
     assert timeline.duration_s == timeline.video_frames / board.output.fps
@@ -79,14 +79,14 @@ def test_a_half_video_frame_is_rounded_up() -> None:
     """Cuts at 1.5, 3 and 4.5 video frames stand at 2, 3 and 5."""
     frame = replace(HARBOR, hold_s=Fraction(3, 48))
 
-    assert lay_timeline(board_of(frame, frame, frame)).holds == (Hold(0, 0, 2), Hold(1, 2, 1), Hold(2, 3, 2))
+    assert build_timeline(board_of(frame, frame, frame)).holds == (Hold(0, 0, 2), Hold(1, 2, 1), Hold(2, 3, 2))
 
 
 def test_every_scene_is_a_chapter() -> None:
     """Chapters begin and end where their scenes' frames do."""
     frames = [replace(HARBOR, hold_s=Fraction(1)), HARBOR, replace(HARBOR, scene="storm")]
 
-    timeline = lay_timeline(board_of(*frames))
+    timeline = build_timeline(board_of(*frames))
 
     assert timeline.title == "Harbor at dawn"
     assert timeline.chapters == (Chapter("Arrival", 0, 72), Chapter("Storm", 72, 120))
@@ -101,7 +101,7 @@ def test_a_plan_says_what_to_ask_for_and_where_it_stands() -> None:
 
     second = plan.frames[1]
     assert (plan.storyboard, plan.title, plan.model) == ("harbor", "Harbor at dawn", MODEL)
-    assert plan.timeline == lay_timeline(board)
+    assert plan.timeline == build_timeline(board)
     assert (second.number, second.name, second.label) == (1, "frame_0001", "frame_0001 storm/close")
     assert (second.prompt, second.fallback_prompts, second.steps) == ("a storm", ("rain",), 8)
     assert (second.aspect, second.fit, second.take) == (AspectRatio.LANDSCAPE, Fit.COVER, 1)

@@ -9,7 +9,7 @@ from pipelines.common.errors import UsageError
 from pipelines.common.geometry import Fit, Size
 from pipelines.storyboard.model import Output
 from pipelines.storyboard.plan import Plan
-from pipelines.storyboard.selection import MoreTakes, select_frame, select_frames, select_more
+from pipelines.storyboard.selection import ExtraTakes, select_extra_takes, select_frame, select_frames
 from pipelines.storyboard.timeline import Timeline
 from tests.support.builders import MODEL, frame_spec
 
@@ -69,9 +69,9 @@ def test_one_frame_is_one() -> None:
 
 def test_more_takes_have_a_price_each() -> None:
     """Two more of two frames are four images."""
-    more = select_more(PLAN, "1,3", count=2, prompt="  fog ")
+    more = select_extra_takes(PLAN, "1,3", count=2, prompt="  fog ")
 
-    assert more == MoreTakes((FRAMES[1], FRAMES[3]), 2, "fog")
+    assert more == ExtraTakes((FRAMES[1], FRAMES[3]), 2, "fog")
     assert more.images == (FRAMES[1], FRAMES[3]) * 2
 
 
@@ -88,6 +88,6 @@ def test_more_takes_have_a_price_each() -> None:
 def test_what_cannot_be_asked_is_refused(count: int, prompt: str | None, complaint: str) -> None:
     """Before anything is bought."""
     with pytest.raises(UsageError) as error:
-        select_more(replace(PLAN), "0", count=count, prompt=prompt)
+        select_extra_takes(replace(PLAN), "0", count=count, prompt=prompt)
 
     assert str(error.value) == complaint

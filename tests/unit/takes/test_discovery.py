@@ -15,19 +15,19 @@ from sqlalchemy import select, update
 
 from pipelines.common.files import hash_file
 from pipelines.common.geometry import Fit
-from pipelines.ledger.database import Books
+from pipelines.ledger.database import LedgerDatabase
 from pipelines.ledger.gate import Gate
-from pipelines.ledger.models import Admitted, AlreadyKept, Billed, NewTake, Order, Run
-from pipelines.ledger.queries import run_account
+from pipelines.ledger.models import AlreadyKept, AttemptRequest, Billed, NewTake, Permit, Run
+from pipelines.ledger.queries import run_totals
 from pipelines.ledger.runs import start_run
 from pipelines.ledger.schema import runs
-from pipelines.ledger.settlement import forget_takes, keep_take, settle_bill
-from pipelines.run.worker import Rendered, Reused
+from pipelines.ledger.settlement import forget_lost_takes, keep_take, settle_bill
+from pipelines.run.worker import Generated, Reused
 from pipelines.storyboard.plan import FrameSpec
-from pipelines.takes.discovery import Bought, find_bought
+from pipelines.takes.discovery import FoundTakes, discover_takes
 from pipelines.takes.models import Take
 from pipelines.takes.recovery import recover
-from pipelines.takes.store import FrameStore
+from pipelines.takes.store import TakeStore
 from tests.support.builders import frame_spec, run
 from tests.support.generation import NOW_S, attempt_rows, replies, rig
 from tests.support.ledger import committed_usd
@@ -45,10 +45,10 @@ class House:
     """An output folder with its books, in which runs come and go."""
 
     output: Path
-    books: Books
+    books: LedgerDatabase
 
-    def store(self, storyboard: str = "harbor") -> FrameStore:
-        store = FrameStore(self.output / storyboard)
+    def store(self, storyboard: str = "harbor") -> TakeStore:
+        store = TakeStore(self.output / storyboard)
         store.prepare()
         return store
 
@@ -58,8 +58,8 @@ class House:
             known = connection.scalar(select(runs.c.run_id).where(runs.c.run_id == which.run_id))
         if known is None:
             start_run(self.books, which)
-        admitted = Gate(self.books, which, rate_limit=720).admit(Order(spec, prompt or spec.prompt, 1))
-        assert isinstance(admitted, Admitted)
+        admitted = Gate(self.books, which, rate_limit=720).admit(AttemptRequest(spec, prompt or spec.prompt, 1))
+        assert isinstance(admitted, Permit)
         return admitted.attempt_id
 
     def bill(self, attempt_id: int, cost_usd: Decimal | None = PRICE_USD) -> None:
@@ -83,8 +83,8 @@ class House:
         with self.books.transaction() as connection:
             connection.execute(update(runs).where(runs.c.run_id == run_id).values(pid_started=1))
 
-    def find(self, *specs: FrameSpec, storyboard: str = "harbor") -> Bought:
-        return find_bought(self.books, specs or [SPEC], store=self.store(storyboard), output=self.output)
+    def find(self, *specs: FrameSpec, storyboard: str = "harbor") -> FoundTakes:
+        return discover_takes(self.books, specs or [SPEC], store=self.store(storyboard), output=self.output)
 
     def recover(self, storyboard: str = "harbor") -> None:
         recover(self.books, storyboard, store=self.store(storyboard))
@@ -105,7 +105,7 @@ class House:
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[House]:
     """An empty output folder with fresh books."""
-    with contextlib.closing(Books(f"sqlite:///{tmp_path / 'storyreel.db'}", clock=lambda: NOW_S)) as books:
+    with contextlib.closing(LedgerDatabase(f"sqlite:///{tmp_path / 'storyreel.db'}", clock=lambda: NOW_S)) as books:
         yield House(tmp_path, books)
 
 
@@ -114,14 +114,14 @@ def house(tmp_path: Path) -> Iterator[House]:
 
 def test_nothing_is_found_where_nothing_was_bought(house: House) -> None:
     """Fresh books and an empty folder hold nothing."""
-    assert house.find() == Bought({}, ())
+    assert house.find() == FoundTakes({}, ())
 
 
 def test_a_take_in_the_books_is_found_with_its_prompt_and_price(house: House) -> None:
     """The prompt is the one that made it, a fallback perhaps."""
     path = house.buy(run(), prompt="the fallback")
 
-    assert house.find() == Bought({KEY: Take(SPEC, path, "the fallback", PRICE_USD)}, ())
+    assert house.find() == FoundTakes({KEY: Take(SPEC, path, "the fallback", PRICE_USD)}, ())
 
 
 def test_a_take_of_another_storyboard_serves_as_well(house: House) -> None:
@@ -130,8 +130,8 @@ def test_a_take_of_another_storyboard_serves_as_well(house: House) -> None:
 
     found = house.find()
 
-    assert found == Bought({KEY: Take(SPEC, path, SPEC.prompt, PRICE_USD)}, ())
-    assert house.store().adopt(found.takes[KEY]).path == house.store().takes / path.name
+    assert found == FoundTakes({KEY: Take(SPEC, path, SPEC.prompt, PRICE_USD)}, ())
+    assert house.store().import_take(found.takes[KEY]).path == house.store().takes / path.name
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
@@ -140,8 +140,8 @@ def test_a_take_that_no_books_know_of_counts_too(house: House, suffix: str) -> N
     kind = {".png": "PNG", ".jpg": "JPEG", ".webp": "WEBP"}[suffix]
     path = write(house.store().takes / f"{KEY}{suffix}", picture_bytes(kind))
 
-    assert house.find() == Bought({KEY: Take(SPEC, path, SPEC.prompt, None)}, ())
-    assert find_bought(None, [SPEC], store=house.store(), output=house.output) == house.find()
+    assert house.find() == FoundTakes({KEY: Take(SPEC, path, SPEC.prompt, None)}, ())
+    assert discover_takes(None, [SPEC], store=house.store(), output=house.output) == house.find()
 
 
 @pytest.mark.parametrize("body", [b"", BODY[:40], b"<html>"])
@@ -149,14 +149,14 @@ def test_a_damaged_file_that_no_books_know_of_is_no_take(house: House, body: byt
     """A name is not enough; the file is named, so that it can make room."""
     path = write(house.store().takes / f"{KEY}.png", body)
 
-    assert house.find() == Bought({}, (), damaged=(path,))
+    assert house.find() == FoundTakes({}, (), damaged=(path,))
 
 
 def test_a_take_whose_file_is_gone_is_lost(house: House) -> None:
     """It is not shown, and the attempt that paid for it is named."""
     house.buy(run()).unlink()
 
-    assert house.find() == Bought({}, (1,))
+    assert house.find() == FoundTakes({}, (1,))
 
 
 def test_a_take_whose_file_is_damaged_is_lost_for_good(house: House) -> None:
@@ -165,9 +165,9 @@ def test_a_take_whose_file_is_damaged_is_lost_for_good(house: House) -> None:
     path.write_bytes(BODY[:-20])
 
     before = house.find()
-    forget_takes(house.books, before.lost)
+    forget_lost_takes(house.books, before.lost)
 
-    assert (before, house.find()) == (Bought({}, (1,), damaged=(path,)), Bought({}, (), damaged=(path,)))
+    assert (before, house.find()) == (FoundTakes({}, (1,), damaged=(path,)), FoundTakes({}, (), damaged=(path,)))
 
 
 def test_a_take_that_its_owner_retouched_is_not_bought_again(house: House) -> None:
@@ -175,33 +175,33 @@ def test_a_take_that_its_owner_retouched_is_not_bought_again(house: House) -> No
     path = house.buy(run())
     path.write_bytes(OTHER_BODY)
 
-    assert house.find() == Bought({KEY: Take(SPEC, path, SPEC.prompt, None)}, (1,))
+    assert house.find() == FoundTakes({KEY: Take(SPEC, path, SPEC.prompt, None)}, (1,))
 
 
 def test_an_adopted_take_outlives_the_folder_it_came_from(house: House) -> None:
     """The books call it lost; the link in this folder is whole."""
     house.buy(run(storyboard="other"))
-    adopted = house.store().adopt(house.find().takes[KEY])
+    adopted = house.store().import_take(house.find().takes[KEY])
     shutil.rmtree(house.output / "other")
 
-    assert house.find() == Bought({KEY: Take(SPEC, adopted.path, SPEC.prompt, None)}, (1,))
+    assert house.find() == FoundTakes({KEY: Take(SPEC, adopted.path, SPEC.prompt, None)}, (1,))
 
 
 def test_of_two_takes_a_lost_one_does_not_hide_the_other(house: House) -> None:
-    """Bought again after its file was gone, the frame has its picture; what was lost is still named until noted."""
+    """FoundTakes again after its file was gone, the frame has its picture; what was lost is still named until noted."""
     house.buy(run(storyboard="other")).unlink()
-    forget_takes(house.books, [1])
+    forget_lost_takes(house.books, [1])
     path = house.buy(run("run-2"), OTHER_BODY)
 
-    assert house.find() == Bought({KEY: Take(SPEC, path, SPEC.prompt, PRICE_USD)}, ())
+    assert house.find() == FoundTakes({KEY: Take(SPEC, path, SPEC.prompt, PRICE_USD)}, ())
     assert house.rows("cost_usd", "file") == [(PRICE_USD, None), (PRICE_USD, f"takes/{KEY}.png")]
 
 
 def test_only_what_is_asked_for_is_found(house: House) -> None:
-    """Takes of other requests are none of this plan's."""
+    """TakeInventory of other requests are none of this plan's."""
     house.buy(run())
 
-    assert house.find(frame_spec(prompt="another"), frame_spec(take=2), frame_spec(steps=5)) == Bought({}, ())
+    assert house.find(frame_spec(prompt="another"), frame_spec(take=2), frame_spec(steps=5)) == FoundTakes({}, ())
 
 
 def test_many_frames_are_found_at_once(house: House) -> None:
@@ -249,7 +249,7 @@ def test_killed_after_sending_stays_charged_at_the_reserve(house: House) -> None
     house.recover()
 
     assert (house.rows(), house.committed_usd()) == ([("unknown", None, None, None, lost_message())], PRICE_USD)
-    account = run_account(house.books, "run-1")
+    account = run_totals(house.books, "run-1")
     assert (account.cost.usd, account.uncertain_usd) == (Decimal(0), PRICE_USD)
 
 
@@ -283,7 +283,7 @@ def test_killed_with_the_whole_body_on_disk_becomes_a_take(house: House, kind: s
     assert house.rows() == [("ok", 200, PRICE_USD, f"takes/{KEY}{suffix}", None)]
     assert (house.takes(), house.committed_usd()) == ({f"{KEY}{suffix}": body}, PRICE_USD)
     path = house.store().takes / f"{KEY}{suffix}"
-    assert house.find() == Bought({KEY: Take(SPEC, path, SPEC.prompt, PRICE_USD)}, ())
+    assert house.find() == FoundTakes({KEY: Take(SPEC, path, SPEC.prompt, PRICE_USD)}, ())
 
 
 @pytest.mark.parametrize("length", [1, 20, len(BODY) // 2, len(BODY) - 13])
@@ -298,7 +298,7 @@ def test_killed_in_mid_body_is_set_aside(house: House, length: int) -> None:
 
     said = lost_message("; what had arrived is kept as takes/unusable/1.bin")
     assert house.rows() == [("unknown", 200, PRICE_USD, None, said)]
-    assert (house.takes(), house.find()) == ({"unusable/1.bin": BODY[:length]}, Bought({}, ()))
+    assert (house.takes(), house.find()) == ({"unusable/1.bin": BODY[:length]}, FoundTakes({}, ()))
 
 
 def test_killed_after_naming_the_take_becomes_a_take(house: House) -> None:
@@ -340,10 +340,10 @@ def test_a_recovery_that_is_itself_killed_is_taken_up_again(house: House, monkey
     def die(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("pipelines.takes.discovery.keep_take", die)
+    monkeypatch.setattr("pipelines.takes.recovery.keep_take", die)
     with pytest.raises(KeyboardInterrupt):
         house.recover()
-    monkeypatch.setattr("pipelines.takes.discovery.keep_take", keep_take)
+    monkeypatch.setattr("pipelines.takes.recovery.keep_take", keep_take)
     house.recover()
 
     assert (house.rows("status", "file"), house.takes()) == ([("ok", f"takes/{KEY}.png")], {f"{KEY}.png": BODY})
@@ -376,7 +376,7 @@ def test_a_take_that_the_books_know_is_not_taken_for_the_killed_one_s(house: Hou
     house.bill(attempt_id)
     house.kill()
     house.buy(run("run-2", storyboard="other"))
-    house.store().adopt(house.find().takes[KEY])
+    house.store().import_take(house.find().takes[KEY])
 
     house.recover()
 
@@ -393,7 +393,7 @@ def test_the_lease_of_a_recovered_take_is_let_go(house: House) -> None:
     house.recover()
     start_run(house.books, run("run-2"))
 
-    admission = Gate(house.books, run("run-2"), rate_limit=720).admit(Order(SPEC, SPEC.prompt, 1))
+    admission = Gate(house.books, run("run-2"), rate_limit=720).admit(AttemptRequest(SPEC, SPEC.prompt, 1))
 
     assert admission == AlreadyKept()
 
@@ -441,7 +441,7 @@ async def killed(tmp_path: Path, spec: FrameSpec, step: str, monkeypatch: pytest
         if step == "billed":
             monkeypatch.setattr("pipelines.endpoints.client.FluxClient._save", stand_still)
         if step == "named":
-            monkeypatch.setattr("pipelines.run.attempt.AttemptMaker._keep", named_only(bench.store, stand_still))
+            monkeypatch.setattr("pipelines.run.attempt.AttemptRunner._keep", named_only(bench.store, stand_still))
         task = asyncio.create_task(bench.buy(spec))
         await asyncio.wait_for(here.wait(), timeout=30)
         task.cancel()
@@ -450,10 +450,10 @@ async def killed(tmp_path: Path, spec: FrameSpec, step: str, monkeypatch: pytest
         monkeypatch.undo()
 
 
-def named_only(store: FrameStore, stand_still: Any) -> Any:
+def named_only(store: TakeStore, stand_still: Any) -> Any:
     """Return a stand-in for the last step that names the take and then goes no further."""
 
-    async def keep(_: object, order: Order, attempt_id: int, *__: object) -> None:
+    async def keep(_: object, order: AttemptRequest, attempt_id: int, *__: object) -> None:
         store.keep(attempt_id, request_key=order.spec.request_key, suffix=".png")
         await stand_still()
 
@@ -480,8 +480,8 @@ async def test_a_run_killed_at_any_step_is_completed_by_the_next(
         recover(bench.books, "harbor", store=bench.store)
         outcome = await bench.buy(SPEC)
 
-        assert (outcome, len(bench.requests)) == (Rendered(SPEC, 1) if requests else Reused(SPEC), requests)
+        assert (outcome, len(bench.requests)) == (Generated(SPEC, 1) if requests else Reused(SPEC), requests)
         assert bench.rows("run_id", "status") == [("run-1", status), ("run-2", "ok")][: 1 + requests]
-        assert (run_account(bench.books, "run-1").requests, bench.committed_usd()) == (1, requests * PRICE_USD)
-        assert list(find_bought(bench.books, [SPEC], store=bench.store, output=tmp_path).takes) == [KEY]
+        assert (run_totals(bench.books, "run-1").requests, bench.committed_usd()) == (1, requests * PRICE_USD)
+        assert list(discover_takes(bench.books, [SPEC], store=bench.store, output=tmp_path).takes) == [KEY]
         assert not list(bench.store.takes.glob(".*.part"))
