@@ -35,17 +35,24 @@ def _http_url(text: str) -> str:
     return text
 
 
+def _absolute(path: Path) -> Path:
+    if not path.is_absolute():
+        raise ValueError("must be an absolute path")
+    return path
+
+
 class Settings(BaseSettings):
     """Everything that a run can be told besides its storyboard.
 
     Attributes:
         endpoint: address of the FLUX API; None means the embedded one.
         model: the model asked for; None means `flux-1-schnell`, or `sketch` for the embedded endpoint.
-        output: the folder that holds a folder for each storyboard, and the books.
+        output: the folder that holds a folder for each storyboard, and the ledger.
+        root: the folder from which relative storyboards and outputs are found; None means the working folder.
         budget_usd: hard cap for one run, beside the storyboard's own; the smaller holds.
-        budget_daily_usd: hard cap for all runs in the same books together, on one day, UTC.
+        budget_daily_usd: hard cap for all runs in the same ledger together, on one day, UTC.
         on_exceed: what to do at a cap, where the storyboard does not say: stop or refuse; see `Budgets`.
-        database_url: where the books are; None means SQLite in `output`. May hold a password.
+        database_url: where the ledger is; None means SQLite in `output`. May hold a password.
         api_token: sent as a bearer token.
         rate_limit: requests a minute that the endpoint allows.
         concurrency: requests in flight at most.
@@ -57,9 +64,9 @@ class Settings(BaseSettings):
         max_refusals: how often one prompt may be refused before its fallbacks are tried.
         max_rate_limited: how often in a row one frame may be answered 429 before the run stops.
         max_connects: how often in a row one frame may fail to connect before the run stops.
-        retry_quota: re-sends in the whole run; None means as many as there are frames to buy, at least 20.
+        retry_quota: re-sends in the whole run; None means as many as there are takes to generate, at least 20.
         max_retry_after_s: the longest wait that an endpoint may ask for.
-        max_wait_s: how long to wait for frames that another run is buying.
+        max_wait_s: how long to wait for takes that another run is generating.
         stop_patience_s: how long a run that is stopped waits for what is in flight.
     """
 
@@ -68,7 +75,8 @@ class Settings(BaseSettings):
     endpoint: Annotated[str, AfterValidator(_http_url)] | None = None
     model: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     output: Path = Path("outputs")
-    # The books hold 9 million of each currency.
+    root: Annotated[Path, AfterValidator(_absolute)] | None = None
+    # The ledger holds 9 million of each currency.
     budget_usd: Annotated[Decimal, Field(ge=0, le=1_000_000)] | None = None
     budget_daily_usd: Annotated[Decimal, Field(ge=0, le=1_000_000)] | None = None
     on_exceed: OnExceed | None = None
@@ -90,6 +98,10 @@ class Settings(BaseSettings):
     # Prefect kills a run 30 s after it asked it to end.
     stop_patience_s: float = Field(25, ge=0, le=_WEEK_S)
 
+    def locate(self, path: Path) -> Path:
+        """Return a path as it is found: a relative one from `root`, where there is one."""
+        return self.root / path if self.root else path
+
     @property
     def effective_model(self) -> str:
         """The model that this run asks for."""
@@ -97,21 +109,21 @@ class Settings(BaseSettings):
 
     @property
     def simulated(self) -> bool:
-        """Whether the run buys sketches: their costs are made up and never summed with real ones."""
+        """Whether the run generates sketches: their costs are made up and never summed with real ones."""
         return self.endpoint is None or self.effective_model == SKETCH_MODEL
 
     @property
     def endpoint_name(self) -> str:
-        """The endpoint as the books name it; the embedded one has a new port at each run, but one name."""
+        """The endpoint as the ledger names it; the embedded one has a new port at each run, but one name."""
         if self.endpoint is None:
             return EMBEDDED_ENDPOINT
         url = urlsplit(self.endpoint)
-        # Neither a user's name and password nor a key in the query belongs in books that people pass on.
+        # Neither a user's name and password nor a key in the query belongs in a ledger that people pass on.
         return urlunsplit((url.scheme, url.netloc.rpartition("@")[2], url.path.rstrip("/"), "", ""))
 
     @property
     def effective_database_url(self) -> str:
-        """Where the books are, password and all."""
+        """Where the ledger is, password and all."""
         if self.database_url is not None:
             return self.database_url.get_secret_value()
         return f"sqlite:///{self.output.absolute() / 'storyreel.db'}"
@@ -126,11 +138,12 @@ def load_settings(overrides: Mapping[str, Any] | None = None) -> Settings:
     """
     given = {name: value for name, value in (overrides or {}).items() if value is not None}
     try:
-        return Settings(**given)
+        settings = Settings(**given)
     except UnicodeDecodeError as exc:
         raise UsageError(f".env: cannot be read: {exc}; save it as UTF-8") from exc
     except ValidationError as exc:
         raise UsageError("\n".join(_complaint(error, given) for error in exc.errors())) from exc
+    return settings.model_copy(update={"output": settings.locate(settings.output)})
 
 
 def _complaint(error: Any, given: Mapping[str, Any]) -> str:

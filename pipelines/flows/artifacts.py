@@ -1,4 +1,4 @@
-"""What Prefect's page of a run shows: its progress, its account, its frames."""
+"""The artifacts on Prefect's page of a run: its progress, its cost, its frames."""
 
 import asyncio
 import contextlib
@@ -50,32 +50,32 @@ async def publishing_progress(progress: Progress) -> AsyncIterator[None]:
         await _update(artifact, progress)
 
 
-async def publish_account(summary: RunResult, *, reason: str | None) -> None:
-    """Show the run's account as a table in Markdown."""
-    simulated = " (simulated)" if summary.simulated else ""
+async def publish_cost(result: RunResult, *, reason: str | None) -> None:
+    """Show what the run came to, as a table in Markdown."""
+    simulated = " (simulated)" if result.simulated else ""
     lines = {
-        "State": summary.state,
-        "Frames": f"{summary.frames}: {summary.generated} bought, {summary.reused} reused, {summary.failed} failed",
-        "Requests": str(summary.requests),
-        f"Cost{simulated}": format_amounts(summary.cost_usd, summary.cost_thb, summary.neurons),
-        "Film": f"`{summary.video}`, {summary.video_seconds:.1f} s" if summary.video else "none",
-        "Ledger": f"`{summary.ledger}`",
-        **({"Report": f"`{summary.report}`"} if summary.report else {}),
+        "State": result.state,
+        "Frames": f"{result.frames}: {result.generated} generated, {result.reused} reused, {result.failed} failed",
+        "Requests": str(result.requests),
+        f"Cost{simulated}": format_amounts(result.cost_usd, result.cost_thb, result.neurons),
+        "Film": f"`{result.video}`, {result.video_seconds:.1f} s" if result.video else "none",
+        "Ledger": f"`{result.ledger}`",
+        **({"Report": f"`{result.report}`"} if result.report else {}),
     }
     table = "\n".join(["| | |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in lines.items())])
-    text = f"# {summary.storyboard}\n\n{table}\n" + (f"\n{reason}\n" if reason else "")
+    text = f"# {result.storyboard}\n\n{table}\n" + (f"\n{reason}\n" if reason else "")
     with _best_effort():
         await acreate_markdown_artifact(markdown=text, key="storyreel-account", description="The account of the run")
-    if summary.report:
+    if result.report:
         with _best_effort():
             await acreate_link_artifact(
-                link=_address(summary.report), key="storyreel-report", link_text=f"The report of {summary.storyboard}"
+                link=_address(result.report), key="storyreel-report", link_text=f"The report of {result.storyboard}"
             )
 
 
-async def publish_frames(plan: Plan, shown: Mapping[int, Take], requests: Mapping[str, int]) -> None:
-    """Show a table of the frames, the first thousand of them, with how many requests went out for what each shows."""
-    rows = [_row(spec, shown.get(spec.number), requests) for spec in plan.frames[:_MAX_ROWS]]
+async def publish_frames(plan: Plan, selected: Mapping[int, Take], requests: Mapping[str, int]) -> None:
+    """Show a table of the frames, the first thousand of them, with how many requests were sent for the take of each."""
+    rows = [_row(frame, selected.get(frame.number), requests) for frame in plan.frames[:_MAX_ROWS]]
     description = (
         f"The first {_MAX_ROWS} of {len(plan.frames)} frames" if len(plan.frames) > _MAX_ROWS else "The frames"
     )
@@ -87,14 +87,14 @@ def _address(path: Path) -> str:
     return path.absolute().as_uri()
 
 
-def _row(spec: FrameSpec, take: Take | None, requests: Mapping[str, int]) -> dict[str, str]:
+def _row(frame: FrameSpec, take: Take | None, requests: Mapping[str, int]) -> dict[str, str]:
     return {
-        "frame": spec.name,
-        "place": f"{spec.scene}/{spec.shot}",
-        "prompt": take.prompt if take else spec.prompt,
-        "take": str(take.spec.take) if take else "",
+        "frame": frame.name,
+        "place": f"{frame.scene}/{frame.shot}",
+        "prompt": take.prompt if take else frame.prompt,
+        "take": str(take.spec.number) if take else "",
         "file": take.path.name if take else "missing",
-        "attempts": str(requests.get(take.spec.request_key if take else spec.request_key, 0)),
+        "attempts": str(requests.get(take.spec.request_key if take else frame.request_key, 0)),
         "cost_usd": format_decimal(take.cost_usd) if take and take.cost_usd is not None else "",
     }
 

@@ -1,8 +1,8 @@
-"""A Prefect API for one run from a terminal, where none is configured: silent, and gone when its parent is gone.
+"""A Prefect API for one run from a terminal, where none is configured: silent, and ended when its parent ends.
 
 Prefect would start one itself, but writes its log and its tracebacks to the terminal, dies of a Ctrl-C that was meant
 for the run, and outlives a killed run. This one runs Prefect's own server application in a process of its own session,
-holds its tongue, and ends when the pipe that its parent holds is closed, by hand or by death.
+writes nothing to the terminal, and ends when the pipe that its parent holds is closed, by hand or by death.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ _STOP_TIMEOUT_S = 15
 _HEALTH_TIMEOUT_S = 5
 _POLL_S = 0.05
 
-# Nobody watches this server: it needs no pages, no schedules, no pulse to its makers.
+# This server lives for one run: it needs no pages, no schedules, no telemetry.
 _SERVER_SETTINGS = {
     "DO_NOT_TRACK": "1",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -75,12 +75,12 @@ def prefect_api() -> Iterator[Callable[[], None]]:
 
 
 def is_first_start() -> bool:
-    """Say whether Prefect will have to make its database first, which takes much longer than anything else it does."""
+    """Return whether Prefect will have to make its database first, which takes much longer than anything else it does."""
     return not _is_configured() and not (_prefect_home() / "prefect.db").exists()
 
 
 def drain_prefect() -> None:
-    """Wait until what Prefect still has to tell its API is told."""
+    """Wait until all that Prefect has logged and recorded has reached its API."""
     from prefect.events.worker import EventsWorker
     from prefect.logging.handlers import APILogWorker
 
@@ -125,7 +125,7 @@ def _start(listener: socket.socket, log: IO[bytes]) -> "subprocess.Popen[bytes]"
         stdout=log,
         stderr=log,
         pass_fds=[listener.fileno()],
-        # A Ctrl-C in the terminal goes to the whole group; the run will want its API to the end.
+        # A Ctrl-C in the terminal goes to the whole group; the run needs its API to the end.
         start_new_session=True,
         env={**os.environ, **_SERVER_SETTINGS},
     )
@@ -178,7 +178,7 @@ def _stop_at_end_of_input(server: object) -> None:
     while os.read(0, 1024):
         pass
     server.should_exit = True  # type: ignore[attr-defined]
-    # Its own shutdown may hang; nobody is left to see to it.
+    # Its own shutdown may hang, and no process is left that would end it.
     time.sleep(_STOP_TIMEOUT_S)
     os._exit(1)
 

@@ -1,1 +1,1 @@
-"""The books: every attempt written down before it is sent, and the gate that admits it."""
+"""The ledger: every attempt is written down before it is sent, and the gate admits it."""

@@ -1,4 +1,4 @@
-"""What was asked for a storyboard, attempt by attempt, for those who look back."""
+"""The history of a storyboard: every attempt that was ever made for it."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from sqlalchemy import select
 
-from pipelines.ledger.database import LedgerDatabase
+from pipelines.ledger.database import LedgerPart
 from pipelines.ledger.models import AttemptStatus
 from pipelines.ledger.schema import attempts, runs
 
@@ -15,13 +15,13 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class PastAttempt:
-    """One attempt, as the books have it now.
+    """One attempt, as the ledger has it now.
 
     Attributes:
         run_id: of the run that made it.
         request_key: the take that it was for.
         number: of the tries for this take in its run, from 1.
-        status: how it ended; unknown while it is open.
+        status: the way it ended; unknown while it is open.
         cost_usd: None where that is not known; then `reserved_usd` stays charged.
         sent_at: UTC.
         latency_s: None where no answer came.
@@ -39,32 +39,34 @@ class PastAttempt:
     latency_s: float | None
 
 
-def attempt_history(books: LedgerDatabase, storyboard: str) -> list[PastAttempt]:
-    """Return every attempt ever made for a storyboard, oldest first."""
-    columns = [attempts.c[name] for name in _COLUMNS]
-    query = select(*columns).where(attempts.c.storyboard == storyboard).order_by(attempts.c.attempt_id)
-    with books.reading() as connection:
-        return [
-            PastAttempt(
-                run_id=row.run_id,
-                request_key=row.request_key,
-                number=row[2],
-                status=AttemptStatus(row.status or AttemptStatus.UNKNOWN),
-                http_status=row.http_status,
-                error=row.error,
-                cost_usd=row.cost_usd,
-                reserved_usd=row.reserved_usd,
-                sent_at=_EPOCH + timedelta(microseconds=row.sent_at),
-                latency_s=None if row.finished_at is None else (row.finished_at - row.sent_at) / 1_000_000,
-            )
-            for row in connection.execute(query)
-        ]
+class AttemptHistory(LedgerPart):
+    """Reads the history of a storyboard."""
 
+    def attempt_history(self, storyboard: str) -> list[PastAttempt]:
+        """Return every attempt ever made for a storyboard, oldest first."""
+        columns = [attempts.c[name] for name in _COLUMNS]
+        query = select(*columns).where(attempts.c.storyboard == storyboard).order_by(attempts.c.attempt_id)
+        with self.database.reading() as connection:
+            return [
+                PastAttempt(
+                    run_id=row.run_id,
+                    request_key=row.request_key,
+                    number=row[2],
+                    status=AttemptStatus(row.status or AttemptStatus.UNKNOWN),
+                    http_status=row.http_status,
+                    error=row.error,
+                    cost_usd=row.cost_usd,
+                    reserved_usd=row.reserved_usd,
+                    sent_at=_EPOCH + timedelta(microseconds=row.sent_at),
+                    latency_s=None if row.finished_at is None else (row.finished_at - row.sent_at) / 1_000_000,
+                )
+                for row in connection.execute(query)
+            ]
 
-def budget_of_run(books: LedgerDatabase, run_id: str) -> Decimal | None:
-    """Return the hard cap that a run had in US dollars, if it had one."""
-    with books.reading() as connection:
-        return connection.scalar(select(runs.c.budget_usd).where(runs.c.run_id == run_id))
+    def run_budget_usd(self, run_id: str) -> Decimal | None:
+        """Return the hard cap that a run had in US dollars, if it had one."""
+        with self.database.reading() as connection:
+            return connection.scalar(select(runs.c.budget_usd).where(runs.c.run_id == run_id))
 
 
 _COLUMNS = (

@@ -39,7 +39,7 @@ def charge(connection: Connection, attempt: RowMapping, difference_usd: Decimal)
         _add(connection, scopes_of(attempt).values(), difference_usd)
 
 
-def room(connection: Connection, run: Run, *, now: int) -> dict[BudgetScope, Decimal]:
+def remaining(connection: Connection, run: Run, *, now: int) -> dict[BudgetScope, Decimal]:
     """Return what is left of each budget that `run` has, in US dollars."""
     scopes = _scopes(run.run_id, run.storyboard, simulated=run.simulated, sent_at=now)
     found = select(spending).where(spending.c.scope.in_(scopes.values()))

@@ -1,10 +1,11 @@
-"""The books: a database, opened whole and versioned, and the short transactions that write in it."""
+"""The ledger's database: opened whole and versioned, and the short transactions that write in it."""
 
 import contextlib
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, TypeVar
 
 import sqlalchemy
 from sqlalchemy import Connection, Engine, event, insert, select, update
@@ -12,6 +13,8 @@ from sqlalchemy import Connection, Engine, event, insert, select, update
 from pipelines.common.errors import CommitUnknownError, DatabaseAwayError, LedgerError, StorageError, UsageError
 from pipelines.ledger.migrations import migrate
 from pipelines.ledger.schema import SCHEMA_VERSION, meta, metadata
+
+M = TypeVar("M", bound=Callable[..., Any])
 
 _BUSY_TIMEOUT_S = 30
 _SWITCH_PAUSE_S = 0.01
@@ -31,19 +34,19 @@ class LedgerDatabase:
         url: an SQLAlchemy URL, `sqlite:///path` or `postgresql+psycopg://...`.
         clock: seconds since 1970, in the place of the clock that otherwise decides: a database server's own, or this
             machine's for SQLite.
-        read_only: open them for `reading` alone: nothing is written, made or brought up to date, no lock is taken.
+        read_only: open it for `reading` alone: nothing is written, created or migrated, no lock is taken.
 
     Raises:
         LedgerError: the database cannot be opened, or was written by a newer storyreel; with `read_only` also where
-            it holds no books, or those of an older storyreel.
+            it holds no ledger, or one of an older storyreel.
     """
 
     def __init__(self, url: str, *, clock: Callable[[], float] | None = None, read_only: bool = False) -> None:
         self._clock = clock
-        with _books_errors(url):
+        with _ledger_errors(url):
             self._engine = _open_engine_to_read(url) if read_only else _open_engine(url)
         try:
-            with _books_errors(url), self.reading() if read_only else self.transaction() as connection:
+            with _ledger_errors(url), self.reading() if read_only else self.transaction() as connection:
                 _require_current(connection, url) if read_only else _prepare(connection, url)
         except BaseException:
             self.close()
@@ -78,7 +81,7 @@ class LedgerDatabase:
             kind = StorageError
             if self._is_away(exc):
                 kind = CommitUnknownError if committing else DatabaseAwayError
-            raise kind(f"the books cannot be written: {_words(exc.orig)}; what was bought is kept") from exc
+            raise kind(f"the ledger cannot be written: {_words(exc.orig)}; what was generated is kept") from exc
 
     def _is_away(self, exc: sqlalchemy.exc.DBAPIError) -> bool:
         gone = exc.connection_invalidated or isinstance(exc, sqlalchemy.exc.OperationalError)
@@ -95,10 +98,10 @@ class LedgerDatabase:
             with self._engine.connect().execution_options(storyreel_read_only=True) as connection:
                 yield connection
         except sqlalchemy.exc.DBAPIError as exc:
-            raise StorageError(f"the books cannot be read: {_words(exc.orig)}; what was bought is kept") from exc
+            raise StorageError(f"the ledger cannot be read: {_words(exc.orig)}; what was generated is kept") from exc
 
     def now(self, connection: Connection) -> int:
-        """Return microseconds since 1970 by the clock that all users of these books share."""
+        """Return microseconds since 1970 by the clock that all users of this database share."""
         if self._clock is not None:
             return int(self._clock() * 1_000_000)
         if connection.dialect.name == "sqlite":
@@ -107,25 +110,45 @@ class LedgerDatabase:
         return int(connection.scalar(select(now * 1_000_000)))  # type: ignore[arg-type]
 
 
+class LedgerPart:
+    """A part of the ledger's methods, on an open database.
+
+    Attributes:
+        database: where they read and write.
+    """
+
+    def __init__(self, database: LedgerDatabase) -> None:
+        self.database = database
+
+
+def repeat_until_committed(method: M) -> M:
+    """Mark a method that changes nothing when it is done twice.
+
+    Where its commit is not known to have succeeded, `AsyncLedger` calls it again until it is.
+    """
+    method.repeat_until_committed = True  # type: ignore[attr-defined]
+    return method
+
+
 def ledger_exists(url: str) -> bool:
-    """Say whether opening `url` would find books; for SQLite, without making the file.
+    """Return whether opening `url` would find a ledger; for SQLite, without making the file.
 
     Raises:
-        LedgerError: `url` is none.
+        LedgerError: `url` is no database address.
     """
-    with _books_errors(url):
+    with _ledger_errors(url):
         parsed = sqlalchemy.make_url(url)
     return parsed.get_backend_name() != "sqlite" or (parsed.database is not None and Path(parsed.database).is_file())
 
 
 def require_ledger(url: str, *, output: Path) -> str:
-    """Return the address of books that are there.
+    """Return the address of a ledger that is there.
 
     Raises:
         UsageError: there are none yet.
     """
     if not ledger_exists(url):
-        raise UsageError(f"{output}: no books here yet; render a storyboard first, or choose its --output")
+        raise UsageError(f"{output}: there is no ledger here yet; render a storyboard first, or choose its --output")
     return url
 
 
@@ -134,7 +157,7 @@ def _open_engine(url: str) -> Engine:
     if parsed.get_backend_name() != "sqlite":
         return sqlalchemy.create_engine(parsed, connect_args=_SERVER_BOUNDS)
     if parsed.database in (None, "", ":memory:"):
-        raise ValueError("books in memory would end with the thread that opened them; name a file")
+        raise ValueError("a ledger in memory would end with the thread that opened it; name a file")
     # A `file:` URI says itself how the database is opened; where it does not exist, it is not for us to make.
     if not parsed.database.startswith("file:"):
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
@@ -209,33 +232,33 @@ def _prepare(connection: Connection, url: str) -> None:
 
 def _require_current(connection: Connection, url: str) -> None:
     if not sqlalchemy.inspect(connection).has_table(meta.name):
-        raise LedgerError(f"{_without_password(url)}: holds no books yet; render a storyboard first")
+        raise LedgerError(f"{_without_password(url)}: holds no ledger yet; render a storyboard first")
     version = connection.scalar(select(meta.c.schema_version)) or 0
     _refuse_newer(version, url)
     if version < SCHEMA_VERSION:
         raise LedgerError(
-            f"{_without_password(url)}: the books have schema version {version}, this storyreel reads "
-            f"{SCHEMA_VERSION}: any command that writes, like `storyreel ledger`, brings them up to date"
+            f"{_without_password(url)}: the ledger has schema version {version}, this storyreel reads "
+            f"{SCHEMA_VERSION}: any command that writes, like `storyreel ledger`, brings it up to date"
         )
 
 
 def _refuse_newer(version: int, url: str) -> None:
     if version > SCHEMA_VERSION:
         raise LedgerError(
-            f"{_without_password(url)}: the books have schema version {version}, this storyreel knows "
+            f"{_without_password(url)}: the ledger has schema version {version}, this storyreel knows "
             f"{SCHEMA_VERSION}: upgrade storyreel"
         )
 
 
 @contextlib.contextmanager
-def _books_errors(url: str) -> Iterator[None]:
+def _ledger_errors(url: str) -> Iterator[None]:
     try:
         yield
     except (sqlalchemy.exc.SQLAlchemyError, OSError, ImportError, ValueError, StorageError) as exc:
         # The driver's own words; SQLAlchemy's would add the statement and a link.
         reason = getattr(exc.__cause__ or exc, "orig", None) or exc
         raise LedgerError(
-            f"{_without_password(url)}: the books cannot be opened: {_words(reason)}; check the output folder "
+            f"{_without_password(url)}: the ledger cannot be opened: {_words(reason)}; check the output folder "
             "and STORYREEL_DATABASE_URL"
         ) from exc
 

@@ -1,65 +1,158 @@
-"""The books' blocking transactions, out of the event loop's way."""
+"""The ledger for asynchronous code: its blocking transactions, run in a thread of their own, in order."""
 
 import asyncio
-import contextlib
 import functools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from typing import ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from pipelines.common.errors import CommitUnknownError, DatabaseAwayError
-from pipelines.ledger.database import LedgerDatabase
+from pipelines.ledger.gate import Gate
+from pipelines.ledger.ledger import Ledger
+from pipelines.ledger.models import Run
 
-_AGAIN_AFTER_S = 1.0
-_TIMES_AGAIN = 30
+_RETRY_AFTER_S = 1.0
+_MAX_RETRIES = 30
 
 P = ParamSpec("P")
 R = TypeVar("R")
+S = TypeVar("S")
 
 
 class LedgerExecutor:
-    """Runs the books' blocking transactions in one thread, in order, out of the event loop's way."""
+    """Runs blocking calls in one thread, in order; again while the database server is away."""
 
-    def __init__(self, books: LedgerDatabase, *, pause: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
-        self.books = books
+    def __init__(self, *, pause: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         self._pause = pause
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="books")
+        # One thread: transactions on SQLite would only wait for each other's write lock, and order is kept for free.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
 
-    async def __call__(self, write: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run `write` to its end, even if the caller is cancelled meanwhile; again while the database server is away.
+    async def run(self, call: Callable[[], R], *, until_committed: bool = False) -> R:
+        """Run `call` to its end, even if the caller is cancelled meanwhile; again while the server is away.
+
+        Args:
+            call: a short transaction.
+            until_committed: run it again, too, where its commit is not known to have succeeded. Only for a call that
+                changes nothing when it is made twice.
+
+        Raises:
+            DatabaseAwayError: the server stayed away for about half a minute.
+            CommitUnknownError: it went away as it should have committed, and the call may not be repeated.
+        """
+        for _ in range(_MAX_RETRIES):
+            try:
+                return await self._run_while_away(call)
+            except CommitUnknownError:
+                if not until_committed:
+                    raise
+        return await self._run_while_away(call)
+
+    async def _run_while_away(self, call: Callable[[], R]) -> R:
+        for _ in range(_MAX_RETRIES):
+            try:
+                return await self._run_once(call)
+            except CommitUnknownError:
+                raise
+            except DatabaseAwayError:
+                await self._pause(_RETRY_AFTER_S)
+        return await self._run_once(call)
+
+    async def _run_once(self, call: Callable[[], R]) -> R:
+        running = asyncio.get_running_loop().run_in_executor(self._thread, call)
+        # A cancelled caller never asks for the error, and asyncio would complain of it. What stays open, the next run
+        # closes.
+        running.add_done_callback(lambda done: done.cancelled() or done.exception())
+        # Not awaited itself: cancelling the caller must not cancel a transaction half-way through.
+        await asyncio.wait([running])
+        return running.result()
+
+    def close(self) -> None:
+        """Wait for the calls that were made, then end the thread."""
+        self._thread.shutdown()
+
+
+def _in_executor(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, R]]:
+    """Return the asynchronous twin of a method of `Ledger` or `Gate`, with the same arguments and result."""
+    until_committed = getattr(method, "repeat_until_committed", False)
+
+    async def call(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        blocking = functools.partial(method, self.blocking, *args, **kwargs)
+        result: R = await self.executor.run(blocking, until_committed=until_committed)
+        return result
+
+    return functools.update_wrapper(call, method)
+
+
+class AsyncGate:
+    """The gate of one run, for asynchronous code; see `Gate` for what its methods do."""
+
+    def __init__(self, gate: Gate, executor: LedgerExecutor) -> None:
+        self.blocking = gate
+        self.executor = executor
+
+    admit = _in_executor(Gate.admit)
+    slow_down = _in_executor(Gate.slow_down)
+    withdraw = _in_executor(Gate.withdraw)
+    release = _in_executor(Gate.release)
+
+
+class AsyncLedger:
+    """The ledger for asynchronous code; see `Ledger` for what its methods do.
+
+    Attributes:
+        blocking: the same ledger, for code in threads of its own; it is safe to use from several at once.
+    """
+
+    def __init__(self, ledger: Ledger, *, pause: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+        """Wrap a ledger; closing the wrapper leaves the ledger open.
+
+        Args:
+            ledger: an open one.
+            pause: sleeps before the next try while the database server is away.
+        """
+        self.blocking = ledger
+        self.executor = LedgerExecutor(pause=pause)
+
+    def gate(self, run: Run, *, rate_limit: int) -> AsyncGate:
+        """Return the gate through which the attempts of `run` pass; see `Ledger.gate`."""
+        return AsyncGate(self.blocking.gate(run, rate_limit=rate_limit), self.executor)
+
+    async def call(self, function: Callable[Concatenate[Ledger, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call a function of the blocking ledger in the ledger's thread; it may be run again from its start.
 
         Raises:
             DatabaseAwayError: the server stayed away for about half a minute.
             CommitUnknownError: it went away as it should have committed.
         """
-        for _ in range(_TIMES_AGAIN):
-            try:
-                return await self._run(write, *args, **kwargs)
-            except CommitUnknownError:
-                raise
-            except DatabaseAwayError:
-                await self._pause(_AGAIN_AFTER_S)
-        return await self._run(write, *args, **kwargs)
-
-    async def insist(self, write: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run `write`, which changes nothing if it is done twice, until it is known to be committed.
-
-        Raises:
-            DatabaseAwayError: the server stayed away for about half a minute.
-        """
-        for _ in range(_TIMES_AGAIN):
-            with contextlib.suppress(CommitUnknownError):
-                return await self(write, *args, **kwargs)
-        return await self(write, *args, **kwargs)
-
-    async def _run(self, write: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        call = functools.partial(write, *args, **kwargs)
-        written = asyncio.get_running_loop().run_in_executor(self._thread, call)
-        # A caller who was cancelled hears of no error, and nobody else shall: what stays open, the next run closes.
-        written.add_done_callback(lambda done: done.cancelled() or done.exception())
-        await asyncio.wait([written])
-        return written.result()
+        return await self.executor.run(functools.partial(function, self.blocking, *args, **kwargs))
 
     def close(self) -> None:
-        """Wait for what was asked, then end the thread."""
-        self._thread.shutdown()
+        """Wait for the calls that were made, then end the thread."""
+        self.executor.close()
+
+    def __enter__(self) -> "AsyncLedger":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # The run: see ledger/runs.py.
+    start_run = _in_executor(Ledger.start_run)
+    record_heartbeat = _in_executor(Ledger.record_heartbeat)
+    finish_run = _in_executor(Ledger.finish_run)
+    storyboards_to_recover = _in_executor(Ledger.storyboards_to_recover)
+    abandoned_attempts = _in_executor(Ledger.abandoned_attempts)
+    keys_held_elsewhere = _in_executor(Ledger.keys_held_elsewhere)
+    # An attempt after it was admitted: see ledger/settlement.py.
+    settle_bill = _in_executor(Ledger.settle_bill)
+    keep_take = _in_executor(Ledger.keep_take)
+    close_attempt = _in_executor(Ledger.close_attempt)
+    forget_lost_takes = _in_executor(Ledger.forget_lost_takes)
+    # Takes and picks: see ledger/takes.py.
+    register_takes = _in_executor(Ledger.register_takes)
+    request_more_takes = _in_executor(Ledger.request_more_takes)
+    # What it came to: see ledger/queries.py.
+    run_totals = _in_executor(Ledger.run_totals)
+    requests_by_take = _in_executor(Ledger.requests_by_take)
+    remaining_budgets = _in_executor(Ledger.remaining_budgets)
+    write_csv = _in_executor(Ledger.write_csv)

@@ -1,7 +1,7 @@
 """The gate: the one door to the API. It grants an attempt its place in the rate limit and its share of the budgets.
 
 One short transaction does it all: it writes the attempt down, reserves its worst case against the budgets, claims the
-take so that no other run buys it too, and books a place by virtual scheduling (GCRA, ITU-T I.371):
+take so that no other run generates it too, and books a place by virtual scheduling (GCRA, ITU-T I.371):
 `send_at = max(tat, now); tat = send_at + interval`. Nobody polls and nobody can burst; any number of processes on one
 database share one limit.
 
@@ -69,26 +69,26 @@ _ENTER = insert(attempts).returning(attempts.c.attempt_id)
 
 
 class Gate:
-    """Admits the attempts of one run to its endpoint, `rate_limit` a minute for all runs on these books together."""
+    """Admits the attempts of one run to its endpoint, `rate_limit` a minute for all runs on this ledger together."""
 
-    def __init__(self, books: LedgerDatabase, run: Run, *, rate_limit: int) -> None:
-        self._books = books
+    def __init__(self, database: LedgerDatabase, run: Run, *, rate_limit: int) -> None:
+        self._database = database
         self._run = run
         self._interval_us = _MINUTE_US / (rate_limit * PACE)
 
-    def admit(self, order: AttemptRequest) -> Admission:
-        """Enter `order` in the books as sent, or say why it must not be."""
-        request_key = order.spec.request_key
-        with self._books.transaction() as connection:
+    def admit(self, request: AttemptRequest) -> Admission:
+        """Enter an attempt in the ledger as sent, or return why it must not be sent."""
+        request_key = request.take.request_key
+        with self._database.transaction() as connection:
             gate = self._lock(connection)
             if refusal := self._is_taken(connection, request_key, now=gate["booked_at"]):
                 return refusal
             send_at = max(gate["tat"], gate["cool_until"], gate["booked_at"])
-            if over_budget := reserve(connection, self._run, order.reserve_usd, sent_at=send_at):
+            if over_budget := reserve(connection, self._run, request.reserve_usd, sent_at=send_at):
                 return over_budget
             interval = math.ceil(self._interval_us * FULL_PACE / gate["pace"])
             self._book(connection, {**gate, "tat": send_at + interval})
-            attempt_id = self._enter(connection, order, send_at=send_at)
+            attempt_id = self._enter(connection, request, send_at=send_at)
             self._claim(connection, request_key, attempt_id)
         return Permit(attempt_id, send_at, (send_at - gate["booked_at"]) / 1_000_000, gate["pace"] / FULL_PACE)
 
@@ -98,7 +98,7 @@ class Gate:
         What was in flight when the pace was lowered says nothing new, and lowers it no further. Nobody sends for
         `cool_down_s` seconds from now.
         """
-        with self._books.transaction() as connection:
+        with self._database.transaction() as connection:
             gate = self._lock(connection)
             now = gate["booked_at"]
             gate["cool_until"] = max(gate["cool_until"], now + int(cool_down_s * 1_000_000))
@@ -107,25 +107,25 @@ class Gate:
                 gate["slowed_at"] = now
             self._book(connection, gate)
 
-    def withdraw(self, admitted: Permit) -> None:
+    def withdraw(self, permit: Permit) -> None:
         """Strike out an attempt that was admitted and never sent; nothing was asked, so nothing is owed."""
-        entry = attempts.c.attempt_id == admitted.attempt_id
-        with self._books.transaction() as connection:
+        entry = attempts.c.attempt_id == permit.attempt_id
+        with self._database.transaction() as connection:
             attempt = connection.execute(select(attempts).where(entry).with_for_update()).mappings().first()
             if attempt is not None:
                 connection.execute(delete(attempts).where(entry))
                 charge(connection, attempt, -attempt["reserved_usd"])
 
     def release(self, request_key: str) -> None:
-        """Let go of a take that this run will not buy after all."""
-        with self._books.transaction() as connection:
+        """Let go of a take that this run will not generate after all."""
+        with self._database.transaction() as connection:
             ours = (leases.c.request_key == request_key) & (leases.c.run_id == self._run.run_id)
             connection.execute(delete(leases).where(ours))
 
     def _lock(self, connection: Connection) -> dict[str, int]:
         """Lock this endpoint's row, made on first use; return it as of now: its `booked_at` is the time."""
         row = self._row(connection) or self._make_row(connection)
-        now = self._books.now(connection)
+        now = self._database.now(connection)
         # A clock that was set back takes the bookings along: what was a second away still is, no minute gets overfull.
         set_back = max(row["booked_at"] - now, 0)
         moved = {name: row[name] - set_back for name in ("tat", "cool_until", "slowed_at")}
@@ -145,7 +145,7 @@ class Gate:
         connection.execute(_BOOK, {"of": self._run.endpoint, **gate})
 
     def _is_taken(self, connection: Connection, request_key: str, *, now: int) -> AlreadyKept | HeldElsewhere | None:
-        """Say why a take is not to be bought: it is kept, or another run is buying it, or died over it.
+        """Return why a take is not to be generated: it is kept, or another run is generating it, or died over it.
 
         A dead run may have left the image, paid for; somebody has to look first.
         """
@@ -164,26 +164,26 @@ class Gate:
         ours = {"request_key": request_key, "run_id": self._run.run_id, "attempt_id": attempt_id}
         connection.execute(_CLAIM.for_use_on(connection), ours)
 
-    def _enter(self, connection: Connection, order: AttemptRequest, *, send_at: int) -> int:
-        spec = order.spec
+    def _enter(self, connection: Connection, request: AttemptRequest, *, send_at: int) -> int:
+        take, frame = request.take, request.take.frame
         entered = connection.execute(
             _ENTER,
             {
                 "run_id": self._run.run_id,
                 "storyboard": self._run.storyboard,
-                "frame": spec.number,
-                "scene": spec.scene,
-                "shot": spec.shot,
-                "take": spec.take,
-                "try": order.number,
-                "request_key": spec.request_key,
+                "frame": frame.number,
+                "scene": frame.scene,
+                "shot": frame.shot,
+                "take": take.number,
+                "try": request.number,
+                "request_key": take.request_key,
                 "endpoint": self._run.endpoint,
                 "model": self._run.model,
                 "simulated": self._run.simulated,
-                "prompt": order.prompt,
-                "steps": spec.steps,
-                "aspect_ratio": spec.aspect.value,
-                "reserved_usd": order.reserve_usd,
+                "prompt": request.prompt,
+                "steps": frame.steps,
+                "aspect_ratio": frame.aspect.value,
+                "reserved_usd": request.reserve_usd,
                 "sent_at": send_at,
             },
         )
@@ -197,12 +197,6 @@ def raise_pace(connection: Connection, endpoint: str) -> None:
     connection.execute(update(gates).where(lowered).values(pace=case((raised > FULL_PACE, FULL_PACE), else_=raised)))
 
 
-def pace_of(books: LedgerDatabase, endpoint: str) -> float:
-    """Return the share of the rate limit that is aimed at for an endpoint now, from 0 to 1."""
-    with books.reading() as connection:
-        return current_pace(connection, endpoint)
-
-
 def current_pace(connection: Connection, endpoint: str) -> float:
-    """Return the same, within what is being read already."""
+    """Return the share of the rate limit that is aimed at for an endpoint now, from 0 to 1."""
     return int(connection.scalar(select(gates.c.pace).where(gates.c.endpoint == endpoint)) or FULL_PACE) / FULL_PACE

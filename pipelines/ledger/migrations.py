@@ -1,4 +1,4 @@
-"""From one version of the books to the next, without loss."""
+"""Migrations: from one version of the ledger's schema to the next, without loss."""
 
 from sqlalchemy import Connection, select
 
@@ -7,7 +7,7 @@ from pipelines.ledger.schema import FULL_PACE, attempts
 
 
 def migrate(connection: Connection, version: int) -> None:
-    """Bring books of an older version up to date; tables that are new in it have been made already."""
+    """Bring a ledger of an older version up to date; tables that are new have been made already."""
     for newer, step in _STEPS.items():
         if version < newer:
             step(connection)

@@ -1,4 +1,4 @@
-"""The nouns of the books: what goes in, what comes out."""
+"""The ledger's models: what goes in, what comes out."""
 
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -6,11 +6,11 @@ from enum import StrEnum
 
 from pipelines.common.budgets import Budgets, BudgetScope
 from pipelines.endpoints.prices import Price
-from pipelines.storyboard.plan import FrameSpec
+from pipelines.storyboard.plan import TakeSpec
 
 
 class AttemptStatus(StrEnum):
-    """How an attempt ended."""
+    """The ways in which an attempt ends."""
 
     OK = "ok"
     RATE_LIMITED = "rate_limited"
@@ -23,7 +23,7 @@ class AttemptStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One execution of the flow, as the books know it."""
+    """One execution of the pipeline, as the ledger knows it."""
 
     run_id: str
     storyboard: str
@@ -35,47 +35,58 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class RunCounters:
-    """How far a run has come, as it says itself; None where it has said nothing yet.
+    """How far a run has come.
 
     Attributes:
-        stage: what it is doing, in words.
-        frames, reused, to_buy: the storyboard's frames, those that were bought before, those to buy.
-        bought, failed: of those to buy, how many are done.
-        pieces, pieces_done: the films' segments, and how many of them are encoded.
+        stage: the step that it is at, in words.
+        frames, reused, to_generate: what the run is about, the part that was there before, and the rest.
+        generated, failed: how much of the rest is done.
+        segments, segments_done: the films' segments, and those of them that are encoded.
         rate_limit: requests a minute that its endpoint allows.
-        quote_usd: what the frames to buy were quoted at.
+        quote_usd: the quote for what was to be generated; None before there is one.
+        cost_usd: what its answers have cost so far; not written down with the others, for the attempts tell it.
     """
 
-    stage: str | None = None
-    frames: int | None = None
-    reused: int | None = None
-    to_buy: int | None = None
-    bought: int | None = None
-    failed: int | None = None
-    pieces: int | None = None
-    pieces_done: int | None = None
-    rate_limit: int | None = None
+    stage: str = ""
+    frames: int = 0
+    reused: int = 0
+    to_generate: int = 0
+    generated: int = 0
+    failed: int = 0
+    segments: int = 0
+    segments_done: int = 0
+    rate_limit: int = 0
     quote_usd: Decimal | None = None
+    cost_usd: Decimal = Decimal(0)
+
+    @property
+    def done(self) -> int:
+        """Frames that need no more work."""
+        return self.reused + self.generated + self.failed
 
 
 class RunState(StrEnum):
-    """How a run stands; ended ones in Prefect's words."""
+    """The state of a run; those of ended runs are the names of Prefect's states, too."""
 
     RUNNING = "running"
     RUNNING_ELSEWHERE = "running_elsewhere"
     DIED = "died"
+    # Every frame has its take, and every film that was asked for exists.
     COMPLETED = "Completed"
-    FAILED = "Failed"
+    INCOMPLETE = "Incomplete"
+    OVER_BUDGET = "OverBudget"
+    ENDPOINT_UNAVAILABLE = "EndpointUnavailable"
     CANCELLED = "Cancelled"
+    FAILED = "Failed"
 
 
 @dataclass(frozen=True, slots=True)
-class Flow:
-    """What goes to the endpoint and what comes back, a minute, of late.
+class RequestRates:
+    """Requests and takes a minute, in the last minute.
 
     Attributes:
-        sent: attempts that left.
-        kept: takes that came of them.
+        sent: attempts that were sent.
+        kept: takes that were kept.
         pace: the share of the rate limit that is aimed at, from 0 to 1.
     """
 
@@ -90,17 +101,14 @@ class RunSnapshot:
 
     Attributes:
         run: what was entered when it began.
-        state: how it stands now.
+        state: its state now.
         host, pid: the machine and the process that it runs in.
         here: whether that is this machine.
-        started_at, seen_at: when it began, and when it last said that it lives.
+        started_at, seen_at: when it began, and when its last heartbeat came.
         finished_at: None as long as it has not ended in order.
-        standing: how far it has come.
-        requests: its attempts.
-        open: those of them that have had no answer yet.
-        cost_usd: what they cost, as far as that is known.
-        uncertain_usd: what the others may cost at most.
-        flow: how fast it is now.
+        counters: how far it has come; None before its first report.
+        totals: what its attempts came to.
+        rates: how fast it is now.
     """
 
     run: Run
@@ -111,33 +119,38 @@ class RunSnapshot:
     started_at: int
     seen_at: int
     finished_at: int | None
-    standing: RunCounters
-    requests: int
-    open: int
-    cost_usd: Decimal
-    uncertain_usd: Decimal
-    flow: Flow
+    counters: RunCounters | None
+    totals: "Totals"
+    rates: RequestRates
 
 
 @dataclass(frozen=True, slots=True)
 class AttemptRequest:
-    """An attempt that wants to be admitted: this prompt for this frame, for the `number`th time, from 1."""
+    """An attempt that asks to be admitted.
 
-    spec: FrameSpec
+    Attributes:
+        take: what is to be generated.
+        prompt: the take's own, or one of its fallbacks.
+        number: of the attempts for this take in this run, from 1.
+    """
+
+    take: TakeSpec
     prompt: str
     number: int
 
     @property
     def reserve_usd(self) -> Decimal:
         """The most that the attempt can cost by the price list."""
-        return self.spec.price.usd
+        return self.take.price.usd
 
 
 @dataclass(frozen=True, slots=True)
 class Permit:
-    """The attempt stands in the books and may be sent at `send_at`, in microseconds since 1970.
+    """Leave to send: the attempt stands in the ledger and may be sent at `send_at`.
 
     Attributes:
+        send_at: in microseconds since 1970.
+        wait_s: seconds from now until then.
         pace: the share of the rate limit that is aimed at: below 1 after the endpoint said that it was too much.
     """
 
@@ -149,12 +162,12 @@ class Permit:
 
 @dataclass(frozen=True, slots=True)
 class AlreadyKept:
-    """Another run has just kept this take: nothing to buy."""
+    """Another run has just kept this take: nothing is to be generated."""
 
 
 @dataclass(frozen=True, slots=True)
 class HeldElsewhere:
-    """Another run is buying this take, or died over it, and what it left has to be looked at first."""
+    """Another run is generating this take, or died over it, and what it left has to be looked at first."""
 
     run_id: str
 
@@ -173,7 +186,7 @@ Admission = Permit | AlreadyKept | HeldElsewhere | OverBudget
 
 @dataclass(frozen=True, slots=True)
 class Billed:
-    """What the headers of a 200 said; a figure that they did not give is None."""
+    """The bill in the headers of a 200; a figure that they did not give is None."""
 
     cost_usd: Decimal | None
     neurons: Decimal | None = None
@@ -182,7 +195,7 @@ class Billed:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How an attempt ended that left no take.
+    """The end of an attempt that left no take.
 
     Attributes:
         status: which way.
@@ -204,7 +217,7 @@ class NewTake:
 
     Attributes:
         file: relative to the storyboard's folder.
-        remark: what is unusual about it, if anything.
+        remark: anything unusual about it, in words.
     """
 
     file: str
@@ -217,7 +230,7 @@ class NewTake:
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """What a person found out of an attempt that nobody had answered: its cost; None where nobody can find out."""
+    """The cost of an attempt of unknown outcome, as a person found it out; None where it cannot be found out."""
 
     cost_usd: Decimal | None
     corrected_by: str
@@ -240,29 +253,29 @@ class KeptTake:
 
 @dataclass(frozen=True, slots=True)
 class RequestedTake:
-    """A take that was asked for besides a frame's first.
+    """A take that was requested besides a frame's first.
 
     Attributes:
         frame_key: the request key of the frame's first take, which tells the frame from all others.
-        take: its number, from 1.
+        number: of the frame's takes, from 1.
         prompt: what was asked instead of the frame's own prompt; None for that.
         request_key: under which it is kept.
         run_id: the run that asked for it.
     """
 
     frame_key: str
-    take: int
+    number: int
     request_key: str
     prompt: str | None
     run_id: str
 
 
 @dataclass(frozen=True, slots=True)
-class OpenAttempt:
-    """An attempt that a dead process left open.
+class AbandonedAttempt:
+    """An attempt that an ended run left open.
 
     Attributes:
-        holds_lease: nobody else has begun to buy its take since.
+        holds_lease: no other run has begun to generate its take since.
     """
 
     attempt_id: int
@@ -272,16 +285,18 @@ class OpenAttempt:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """What some attempts came to.
+    """The sums of some attempts.
 
     Attributes:
         requests: attempts, each one HTTP request.
-        by_status: how many ended how; open ones count as unknown.
+        open: those of them that have had no answer yet.
+        by_status: how many ended in which way; open ones count as unknown.
         cost: the sum of what is known.
         uncertain_usd: reserved by attempts whose cost is not known.
     """
 
     requests: int
+    open: int
     by_status: dict[AttemptStatus, int]
     cost: Price
     uncertain_usd: Decimal

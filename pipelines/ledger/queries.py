@@ -1,4 +1,4 @@
-"""Reading the books: what is kept, what it came to, and the ledger as CSV."""
+"""Queries of the ledger: the takes that are kept, the sums of attempts, the ledger as CSV."""
 
 import csv
 import io
@@ -9,14 +9,15 @@ from decimal import Decimal
 from itertools import islice
 from pathlib import Path
 
-from sqlalchemy import ColumnElement, RowMapping, func, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, case, func, select
 
 from pipelines.common.budgets import BudgetScope
 from pipelines.common.files import write_atomic
 from pipelines.common.formatting import format_decimal
 from pipelines.endpoints.prices import PRICE_LIST, Price
-from pipelines.ledger.budgets import room
-from pipelines.ledger.database import LedgerDatabase
+from pipelines.ledger.budgets import remaining
+from pipelines.ledger.database import LedgerDatabase, LedgerPart
+from pipelines.ledger.gate import current_pace
 from pipelines.ledger.models import AttemptStatus, KeptTake, Run, Totals
 from pipelines.ledger.schema import attempts, corrections
 
@@ -32,75 +33,74 @@ _KEYS_A_QUERY = 500
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
-def kept_takes(books: LedgerDatabase, request_keys: Iterable[str]) -> list[KeptTake]:
-    """Return every take that the books say is kept for these requests, oldest first."""
-    takes: list[KeptTake] = []
-    keys = iter(request_keys)
-    with books.reading() as connection:
-        while chunk := list(islice(keys, _KEYS_A_QUERY)):
-            kept = attempts.c.request_key.in_(chunk) & (attempts.c.status == "ok") & attempts.c.file.is_not(None)
-            rows = connection.execute(select(attempts).where(kept).order_by(attempts.c.attempt_id)).mappings()
-            takes.extend(_kept_take(row) for row in rows)
-    return takes
+class Queries(LedgerPart):
+    """Reads the ledger: what is kept, what it came to, the ledger as CSV."""
+
+    def kept_takes(self, request_keys: Iterable[str]) -> list[KeptTake]:
+        """Return every take that the ledger says is kept for these requests, oldest first."""
+        takes: list[KeptTake] = []
+        keys = iter(request_keys)
+        with self.database.reading() as connection:
+            while chunk := list(islice(keys, _KEYS_A_QUERY)):
+                kept = attempts.c.request_key.in_(chunk) & (attempts.c.status == "ok") & attempts.c.file.is_not(None)
+                rows = connection.execute(select(attempts).where(kept).order_by(attempts.c.attempt_id)).mappings()
+                takes.extend(_kept_take(row) for row in rows)
+        return takes
+
+    def run_totals(self, run_id: str) -> Totals:
+        """Add up one run."""
+        with self.database.reading() as connection:
+            return add_up(connection, attempts.c.run_id == run_id)
+
+    def storyboard_totals(self, storyboard: str, *, simulated: bool) -> Totals:
+        """Add up everything ever asked for a storyboard; simulated costs and real ones are never added together."""
+        with self.database.reading() as connection:
+            return add_up(connection, (attempts.c.storyboard == storyboard) & (attempts.c.simulated == simulated))
+
+    def requests_by_take(self, storyboard: str) -> dict[str, int]:
+        """Return how many attempts were ever made for each take of a storyboard, by its request key."""
+        counted = select(attempts.c.request_key, func.count().label("made")).where(attempts.c.storyboard == storyboard)
+        with self.database.reading() as connection:
+            return {row.request_key: row.made for row in connection.execute(counted.group_by(attempts.c.request_key))}
+
+    def paces(self, storyboard: str) -> dict[str, float]:
+        """Return the share of the rate limit that is aimed at, 0 to 1, of each endpoint that a storyboard asked."""
+        endpoints = select(attempts.c.endpoint).where(attempts.c.storyboard == storyboard).distinct()
+        with self.database.reading() as connection:
+            return {name: current_pace(connection, name) for name in sorted(connection.scalars(endpoints))}
+
+    def remaining_budgets(self, run: Run) -> dict[BudgetScope, Decimal]:
+        """Return what is left now of each budget that `run` has, in US dollars."""
+        with self.database.reading() as connection:
+            return remaining(connection, run, now=self.database.now(connection))
+
+    def write_csv(self, storyboard: str, path: Path) -> None:
+        """Write the ledger of a storyboard, one row an attempt, whole or not at all.
+
+        Raises:
+            StorageError: the file could not be written.
+        """
+        write_atomic(path, ledger_csv(self.database, storyboard).encode())
 
 
-def run_totals(books: LedgerDatabase, run_id: str) -> Totals:
-    """Add up one run."""
-    return _add_up(_rows(books, attempts.c.run_id == run_id))
-
-
-def storyboard_totals(books: LedgerDatabase, storyboard: str, *, simulated: bool) -> Totals:
-    """Add up everything ever asked for a storyboard; simulated costs and real ones are never added together."""
-    return _add_up(_rows(books, (attempts.c.storyboard == storyboard) & (attempts.c.simulated == simulated)))
-
-
-def requests_by_take(books: LedgerDatabase, storyboard: str) -> dict[str, int]:
-    """Return how many attempts were ever made for each take of a storyboard, by its request key."""
-    counted = select(attempts.c.request_key, func.count().label("made")).where(attempts.c.storyboard == storyboard)
-    with books.reading() as connection:
-        return {row.request_key: row.made for row in connection.execute(counted.group_by(attempts.c.request_key))}
-
-
-def endpoints_of(books: LedgerDatabase, storyboard: str) -> list[str]:
-    """Return the endpoints that a storyboard's attempts were sent to."""
-    asked = select(attempts.c.endpoint).where(attempts.c.storyboard == storyboard).distinct()
-    with books.reading() as connection:
-        return sorted(connection.scalars(asked))
-
-
-def remaining_budgets(books: LedgerDatabase, run: Run) -> dict[BudgetScope, Decimal]:
-    """Return what is left now of each budget that `run` has, in US dollars."""
-    with books.reading() as connection:
-        return room(connection, run, now=books.now(connection))
-
-
-def write_ledger_csv(books: LedgerDatabase, storyboard: str, path: Path) -> None:
-    """Write the ledger of a storyboard, one row an attempt, whole or not at all.
-
-    Raises:
-        StorageError: the file could not be written.
-    """
-    write_atomic(path, ledger_csv(books, storyboard).encode())
-
-
-def ledger_csv(books: LedgerDatabase, storyboard: str) -> str:
+def ledger_csv(database: LedgerDatabase, storyboard: str) -> str:
     """Return the ledger of a storyboard as CSV, one row an attempt, oldest first."""
     text = io.StringIO(newline="")
     # CRLF, as RFC 4180 has it: before 3.13 the writer quotes a cell's CR only if it is part of the line's end.
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(COLUMNS)
-    rows = _rows(books, attempts.c.storyboard == storyboard)
-    corrected = _corrections(books, storyboard)
+    rows = _rows(database, attempts.c.storyboard == storyboard)
+    corrected = _corrections(database, storyboard)
     writer.writerows(_csv_row(row, corrected.get(row["attempt_id"])) for row in rows)
     return text.getvalue()
 
 
-def _rows(books: LedgerDatabase, which: ColumnElement[bool]) -> Sequence[RowMapping]:
-    with books.reading() as connection:
+def _rows(database: LedgerDatabase, which: ColumnElement[bool]) -> Sequence[RowMapping]:
+    with database.reading() as connection:
         return connection.execute(select(attempts).where(which).order_by(attempts.c.attempt_id)).mappings().all()
 
 
-def _corrections(books: LedgerDatabase, storyboard: str) -> dict[int, RowMapping]:
+def _corrections(database: LedgerDatabase, storyboard: str) -> dict[int, RowMapping]:
     """Return the last correction of each attempt that was settled by hand."""
     query = (
         select(corrections)
@@ -108,20 +108,42 @@ def _corrections(books: LedgerDatabase, storyboard: str) -> dict[int, RowMapping
         .where(attempts.c.storyboard == storyboard)
         .order_by(corrections.c.correction_id)
     )
-    with books.reading() as connection:
+    with database.reading() as connection:
         return {row["attempt_id"]: row for row in connection.execute(query).mappings()}
 
 
-def _add_up(rows: Iterable[RowMapping]) -> Totals:
+def add_up(connection: Connection, which: ColumnElement[bool]) -> Totals:
+    """Add up some attempts, in SQL: the one place that says what they cost."""
+    unknown = attempts.c.cost_usd.is_(None)
+    sums = (
+        select(
+            attempts.c.status,
+            func.count().label("requests"),
+            func.sum(attempts.c.cost_usd).label("cost_usd"),
+            func.sum(case((~unknown, attempts.c.neurons))).label("neurons"),
+            func.sum(case((unknown, attempts.c.reserved_usd))).label("uncertain_usd"),
+        )
+        .where(which)
+        .group_by(attempts.c.status)
+        .order_by(func.min(attempts.c.attempt_id))
+    )
+    rows = connection.execute(sums).all()
     by_status: Counter[AttemptStatus] = Counter()
-    cost, uncertain_usd = Price(), Decimal(0)
     for row in rows:
-        by_status[_status(row)] += 1
-        if row["cost_usd"] is None:
-            uncertain_usd += row["reserved_usd"]
-        else:
-            cost += Price(row["cost_usd"], PRICE_LIST.thb(row["cost_usd"]), row["neurons"] or Decimal(0))
-    return Totals(by_status.total(), dict(by_status), cost, uncertain_usd)
+        # No status yet: no answer yet.
+        by_status[AttemptStatus(row.status or AttemptStatus.UNKNOWN)] += row.requests
+    usd = _sum(row.cost_usd for row in rows)
+    return Totals(
+        requests=by_status.total(),
+        open=sum(row.requests for row in rows if row.status is None),
+        by_status=dict(by_status),
+        cost=Price(usd, PRICE_LIST.thb(usd), _sum(row.neurons for row in rows)),
+        uncertain_usd=_sum(row.uncertain_usd for row in rows),
+    )
+
+
+def _sum(amounts: Iterable[Decimal | None]) -> Decimal:
+    return sum((amount for amount in amounts if amount is not None), Decimal(0))
 
 
 def _status(row: RowMapping) -> AttemptStatus:

@@ -1,29 +1,31 @@
-"""What the books say of a storyboard's runs: which of them matter now, how far they are, how fast, and how dear."""
+"""The status of a storyboard's runs: those that matter now, how far, how fast and how dear they are."""
 
-from dataclasses import replace
-from decimal import Decimal
-
-from sqlalchemy import ColumnElement, Connection, RowMapping, case, func, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, func, select
 
 from pipelines.common.budgets import Budgets
-from pipelines.ledger.database import LedgerDatabase
+from pipelines.ledger.database import LedgerPart
 from pipelines.ledger.gate import current_pace
-from pipelines.ledger.models import Flow, Run, RunCounters, RunSnapshot, RunState
-from pipelines.ledger.runs import ALIVE_S, is_run_alive, this_host
+from pipelines.ledger.models import AttemptStatus, RequestRates, Run, RunCounters, RunSnapshot, RunState, Totals
+from pipelines.ledger.queries import add_up
+from pipelines.ledger.runs import ALIVE_S, COUNTER_COLUMNS, is_run_alive, this_host
 from pipelines.ledger.schema import attempts, runs
 
 _MINUTE_US = 60_000_000
 
 
-def current_runs(books: LedgerDatabase, storyboard: str) -> tuple[list[RunSnapshot], int]:
-    """Return the runs of a storyboard that matter now, oldest first, and what the time is for them.
+class RunStatusQueries(LedgerPart):
+    """Reads the status of a storyboard's runs."""
 
-    They are those that live, those that died and left attempts open, and the last one in any case.
-    """
-    with books.reading() as connection:
-        now = books.now(connection)
-        entries = [_entry(connection, row, now=now) for row in _candidates(connection, storyboard)]
-    return [entry for entry in entries if _matters(entry) or entry is entries[-1]], now
+    def current_runs(self, storyboard: str) -> tuple[list[RunSnapshot], int]:
+        """Return the runs of a storyboard that matter now, oldest first, and the time of the database's clock.
+
+        They are those that live, those that died and left attempts open, and the last one in any case.
+        The time is in microseconds since 1970.
+        """
+        with self.database.reading() as connection:
+            now = self.database.now(connection)
+            entries = [_entry(connection, row, now=now) for row in _candidates(connection, storyboard)]
+        return [entry for entry in entries if _matters(entry) or entry is entries[-1]], now
 
 
 def _candidates(connection: Connection, storyboard: str) -> list[RowMapping]:
@@ -39,22 +41,13 @@ def _candidates(connection: Connection, storyboard: str) -> list[RowMapping]:
 
 def _matters(entry: RunSnapshot) -> bool:
     return entry.state in (RunState.RUNNING, RunState.RUNNING_ELSEWHERE) or (
-        entry.state is RunState.DIED and entry.open > 0
+        entry.state is RunState.DIED and entry.totals.open > 0
     )
 
 
 def _entry(connection: Connection, row: RowMapping, *, now: int) -> RunSnapshot:
     ours = (attempts.c.storyboard == row["storyboard"]) & (attempts.c.run_id == row["run_id"])
-    unknown = attempts.c.cost_usd.is_(None)
-    requests, still_open, kept, cost_usd, uncertain_usd = connection.execute(
-        select(
-            func.count(),
-            func.count(case((attempts.c.status.is_(None), 1))),
-            func.count(case((attempts.c.status == "ok", 1))),
-            func.sum(attempts.c.cost_usd),
-            func.sum(case((unknown, attempts.c.reserved_usd))),
-        ).where(ours)
-    ).one()
+    totals = add_up(connection, ours)
     return RunSnapshot(
         run=_run(row),
         state=_state(row, now=now),
@@ -64,24 +57,24 @@ def _entry(connection: Connection, row: RowMapping, *, now: int) -> RunSnapshot:
         started_at=row["started_at"],
         seen_at=row["alive_until"] - ALIVE_S * 1_000_000,
         finished_at=row["finished_at"],
-        standing=_standing(row, kept=kept),
-        requests=requests,
-        open=still_open,
-        cost_usd=cost_usd or Decimal(0),
-        uncertain_usd=uncertain_usd or Decimal(0),
-        flow=_flow(connection, ours, endpoint=row["endpoint"], now=now),
+        counters=_counters(row, totals),
+        totals=totals,
+        rates=_rates(connection, ours, endpoint=row["endpoint"], now=now),
     )
 
 
-def _standing(row: RowMapping, *, kept: int) -> RunCounters:
-    said = RunCounters(**{name: row[name] for name in RunCounters.__dataclass_fields__})
-    # A take may have been kept since it said so, or out of what it left open.
-    return said if said.bought is None else replace(said, bought=max(said.bought, kept))
+def _counters(row: RowMapping, totals: Totals) -> RunCounters | None:
+    if row["stage"] is None:
+        return None
+    reported = {name: row[column] for name, column in COUNTER_COLUMNS.items()}
+    # A take may have been kept since the last report, or out of what a killed run left open.
+    generated = max(reported["generated"], totals.by_status.get(AttemptStatus.OK, 0))
+    return RunCounters(**{**reported, "generated": generated}, cost_usd=totals.cost.usd)
 
 
-def _flow(connection: Connection, ours: ColumnElement[bool], *, endpoint: str, now: int) -> Flow:
+def _rates(connection: Connection, ours: ColumnElement[bool], *, endpoint: str, now: int) -> RequestRates:
     kept = ours & (attempts.c.status == "ok")
-    return Flow(
+    return RequestRates(
         sent=_a_minute(connection, attempts.c.sent_at, ours, now=now),
         kept=_a_minute(connection, attempts.c.finished_at, kept, now=now),
         pace=current_pace(connection, endpoint),

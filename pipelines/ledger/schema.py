@@ -1,4 +1,4 @@
-"""The tables of the books. Money and neurons are exact: whole numbers of a tiny unit, never floats."""
+"""The tables of the ledger. Money and neurons are exact: whole numbers of a tiny unit, never floats."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -158,7 +158,7 @@ spending = Table(
     Column("committed_usd", Usd, nullable=False),
 )
 
-# Who is buying a take right now; gone once it is kept or given up.
+# The run that is generating a take right now; gone once it is kept or given up.
 leases = Table(
     "leases",
     metadata,

@@ -1,6 +1,6 @@
-"""What becomes of an admitted attempt: sent -> billed -> kept, or how else it ended. Each step is committed alone.
+"""The steps of an admitted attempt: sent -> billed -> kept, or another end. Each step is committed alone.
 
-Each may be asked again where nobody knows whether it was committed: doing it twice changes nothing.
+Each may be repeated where its commit is not known to have succeeded: doing it twice changes nothing.
 """
 
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ from sqlalchemy import Connection, RowMapping, delete, insert, select, update
 
 from pipelines.common.errors import UsageError
 from pipelines.ledger.budgets import charge, charged_usd
-from pipelines.ledger.database import LedgerDatabase
+from pipelines.ledger.database import LedgerPart, repeat_until_committed
 from pipelines.ledger.gate import raise_pace
 from pipelines.ledger.models import AttemptStatus, Billed, Correction, NewTake, Outcome
 from pipelines.ledger.schema import Usd, attempts, corrections, leases
@@ -19,75 +19,78 @@ from pipelines.ledger.schema import Usd, attempts, corrections, leases
 _MAX_ERROR_CHARS = 1000
 
 
-def settle_bill(books: LedgerDatabase, attempt_id: int, billed: Billed) -> None:
-    """Write down what a 200's headers say, before its body is read: from here on the money is accounted for."""
-    bill = {"http_status": 200, "neurons": billed.neurons, "tiles": billed.tiles}
-    with books.transaction() as connection:
-        attempt = _lock(connection, attempt_id)
-        raise_pace(connection, attempt["endpoint"])
-        cost = _charge(connection, attempt, billed.cost_usd)
-        _write(connection, attempt_id, {**bill, **cost, "billed_at": books.now(connection)})
+class Settlement(LedgerPart):
+    """The steps of an admitted attempt, each committed alone."""
 
+    @repeat_until_committed
+    def settle_bill(self, attempt_id: int, billed: Billed) -> None:
+        """Write down what a 200's headers say, before its body is read: from here on the money is accounted for."""
+        bill = {"http_status": 200, "neurons": billed.neurons, "tiles": billed.tiles}
+        with self.database.transaction() as connection:
+            attempt = _lock(connection, attempt_id)
+            raise_pace(connection, attempt["endpoint"])
+            cost = _charge(connection, attempt, billed.cost_usd)
+            _write(connection, attempt_id, {**bill, **cost, "billed_at": self.database.now(connection)})
 
-def keep_take(books: LedgerDatabase, attempt_id: int, take: NewTake) -> None:
-    """Close an attempt whose image is safe on disk, and let go of the lease on its take, unless another has it now."""
-    kept = {
-        "status": AttemptStatus.OK.value,
-        "http_status": 200,
-        "file": take.file,
-        "bytes": take.bytes,
-        "sha256": take.sha256,
-        "width": take.width,
-        "height": take.height,
-        "error": take.remark,
-    }
-    with books.transaction() as connection:
-        _write(connection, attempt_id, {**kept, "finished_at": books.now(connection)})
-        connection.execute(delete(leases).where(leases.c.attempt_id == attempt_id))
+    @repeat_until_committed
+    def keep_take(self, attempt_id: int, take: NewTake) -> None:
+        """Close an attempt whose image is safe on disk, and let go of the lease on its take if it is still its own."""
+        kept = {
+            "status": AttemptStatus.OK.value,
+            "http_status": 200,
+            "file": take.file,
+            "bytes": take.bytes,
+            "sha256": take.sha256,
+            "width": take.width,
+            "height": take.height,
+            "error": take.remark,
+        }
+        with self.database.transaction() as connection:
+            _write(connection, attempt_id, {**kept, "finished_at": self.database.now(connection)})
+            connection.execute(delete(leases).where(leases.c.attempt_id == attempt_id))
 
+    @repeat_until_committed
+    def close_attempt(self, attempt_id: int, outcome: Outcome) -> None:
+        """Close an attempt that left no take."""
+        closed: dict[str, Any] = {"status": outcome.status.value, "error": outcome.error[:_MAX_ERROR_CHARS]}
+        if outcome.http_status is not None:
+            closed["http_status"] = outcome.http_status
+        with self.database.transaction() as connection:
+            cost = _charge(connection, _lock(connection, attempt_id), outcome.cost_usd)
+            _write(connection, attempt_id, {**closed, **cost, "finished_at": self.database.now(connection)})
 
-def close_attempt(books: LedgerDatabase, attempt_id: int, ending: Outcome) -> None:
-    """Close an attempt that left no take."""
-    closed: dict[str, Any] = {"status": ending.status.value, "error": ending.error[:_MAX_ERROR_CHARS]}
-    if ending.http_status is not None:
-        closed["http_status"] = ending.http_status
-    with books.transaction() as connection:
-        cost = _charge(connection, _lock(connection, attempt_id), ending.cost_usd)
-        _write(connection, attempt_id, {**closed, **cost, "finished_at": books.now(connection)})
+    def forget_lost_takes(self, attempt_ids: Iterable[int]) -> None:
+        """Note that the files of kept takes are gone, so that they can be generated again; what they cost stays."""
+        with self.database.transaction() as connection:
+            for attempt_id in attempt_ids:
+                _write(connection, attempt_id, {"file": None, "error": "the take's file is gone"})
 
+    def correct_attempt(self, attempt_id: int, correction: Correction, *, storyboard: str) -> None:
+        """Close an attempt of unknown outcome by hand: with its cost, or with the word that it cannot be found out.
 
-def forget_lost_takes(books: LedgerDatabase, attempt_ids: Iterable[int]) -> None:
-    """Note that the files of kept takes are gone, so that their frames can be bought again; what they cost stays."""
-    with books.transaction() as connection:
-        for attempt_id in attempt_ids:
-            _write(connection, attempt_id, {"file": None, "error": "the take's file is gone"})
-
-
-def correct_attempt(books: LedgerDatabase, attempt_id: int, correction: Correction, *, storyboard: str) -> None:
-    """Close an attempt of unknown outcome by hand: with what it cost, or with the word that nobody can find out.
-
-    Raises:
-        UsageError: the storyboard has no such attempt, or its outcome is known.
-    """
-    with books.transaction() as connection:
-        entry = (attempts.c.attempt_id == attempt_id) & (attempts.c.storyboard == storyboard)
-        attempt = connection.execute(select(attempts).where(entry).with_for_update()).mappings().first()
-        if attempt is None:
-            raise UsageError(f"attempt {attempt_id}: {storyboard} has none of this number; see its ledger.csv")
-        if attempt["status"] != AttemptStatus.UNKNOWN:
-            raise UsageError(f"attempt {attempt_id}: is {attempt['status'] or 'open'}, not unknown; nothing to settle")
-        cost = _charge(connection, attempt, correction.cost_usd)
-        if cost:
-            _write(connection, attempt_id, cost)
-        connection.execute(
-            insert(corrections).values(
-                attempt_id=attempt_id,
-                cost_usd=correction.cost_usd,
-                corrected_by=correction.corrected_by,
-                corrected_at=books.now(connection),
-                reason=correction.reason,
+        Raises:
+            UsageError: the storyboard has no such attempt, or its outcome is known.
+        """
+        with self.database.transaction() as connection:
+            entry = (attempts.c.attempt_id == attempt_id) & (attempts.c.storyboard == storyboard)
+            attempt = connection.execute(select(attempts).where(entry).with_for_update()).mappings().first()
+            if attempt is None:
+                raise UsageError(f"attempt {attempt_id}: {storyboard} has none of this number; see its ledger.csv")
+            if attempt["status"] != AttemptStatus.UNKNOWN:
+                state = attempt["status"] or "open"
+                raise UsageError(f"attempt {attempt_id}: is {state}, not unknown; nothing to settle")
+            cost = _charge(connection, attempt, correction.cost_usd)
+            if cost:
+                _write(connection, attempt_id, cost)
+            connection.execute(
+                insert(corrections).values(
+                    attempt_id=attempt_id,
+                    cost_usd=correction.cost_usd,
+                    corrected_by=correction.corrected_by,
+                    corrected_at=self.database.now(connection),
+                    reason=correction.reason,
+                )
             )
-        )
 
 
 def _lock(connection: Connection, attempt_id: int) -> RowMapping:
@@ -99,7 +102,7 @@ def _charge(connection: Connection, attempt: RowMapping, cost_usd: Decimal | Non
     """Put a known cost in the place of what was charged, in the budgets; return what is left to write of it."""
     if cost_usd is None:
         return {}
-    # As it will be stored: a cost with more digits than the books hold must not be rounded twice, and differently.
+    # As it will be stored: a cost with more digits than the database holds must not be rounded twice, and differently.
     charge(connection, attempt, Usd.rounded(cost_usd) - charged_usd(attempt))
     return {"cost_usd": cost_usd}
 

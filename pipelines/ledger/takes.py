@@ -1,16 +1,17 @@
-"""Which takes frames have besides their first, and which one each shows, as somebody picked it."""
+"""The takes that frames have besides their first, and the one that each shows, as it was picked."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 
 from sqlalchemy import Connection, select
 
 from pipelines.common.errors import UsageError
-from pipelines.ledger.database import LedgerDatabase
+from pipelines.ledger.database import LedgerPart
 from pipelines.ledger.models import RequestedTake, Run
 from pipelines.ledger.runs import is_alive
 from pipelines.ledger.schema import Upsert, picks, takes
-from pipelines.storyboard.plan import FrameSpec
+from pipelines.storyboard.plan import FrameSpec, TakeSpec, take_of
 
 MOST_TAKES = 999
 
@@ -30,109 +31,106 @@ _PICK = Upsert.of(
 )
 
 
-def requested_takes(books: LedgerDatabase, storyboard: str) -> list[RequestedTake]:
-    """Return every take that was ever asked for besides first ones, whether it came or not."""
-    with books.reading() as connection:
-        return _asked(connection, storyboard)
+class TakeRegistry(LedgerPart):
+    """The takes that frames have besides their first, and the picks."""
+
+    def requested_takes(self, storyboard: str) -> list[RequestedTake]:
+        """Return every take that was ever requested besides first ones, whether it came or not."""
+        with self.database.reading() as connection:
+            return _requested(connection, storyboard)
+
+    def register_takes(self, run: Run, new: Sequence[TakeSpec]) -> None:
+        """Enter takes that the storyboard asks for: they stay their frames' when it asks for them no more."""
+        if not new:
+            return
+        with self.database.transaction() as connection:
+            connection.execute(_ENTER.for_use_on(connection), [_entry(run, take, prompt=None) for take in new])
+
+    def request_more_takes(
+        self, run: Run, frames: Sequence[FrameSpec], *, count: int, prompt: str | None, kept: Collection[str]
+    ) -> list[TakeSpec]:
+        """Give each of `frames` more takes; return them, to be generated: one of each frame first, then the next ones.
+
+        Numbers that a run requested and did not get before it ended are given out again.
+
+        Args:
+            run: whose takes they will be.
+            frames: some of its plan's.
+            count: how many for each.
+            prompt: what to ask instead of the frames' own prompts.
+            kept: request keys of the takes that are there.
+
+        Raises:
+            UsageError: a frame would have more than 999 takes.
+        """
+        with self.database.transaction() as connection:
+            requested = _requested(connection, run.storyboard)
+            numbers = _FreeNumbers.read(connection, requested, run=run, kept=kept, now=self.database.now(connection))
+            rounds: list[list[TakeSpec]] = [[] for _ in range(count)]
+            for frame in frames:
+                free = list(islice(numbers.of(frame, run.model, prompt), count))
+                if len(free) < count:
+                    raise UsageError(f"{frame.label}: would have more than {MOST_TAKES} takes; ask for fewer")
+                for round_, take in zip(rounds, free, strict=True):
+                    connection.execute(_ENTER.for_use_on(connection), _entry(run, take, prompt=prompt))
+                    round_.append(take)
+        return [take for round_ in rounds for take in round_]
+
+    def picked_takes(self, storyboard: str) -> dict[str, int]:
+        """Return the number of the take that was picked, for each frame with a pick, by the frame's key."""
+        query = select(picks.c.frame_key, picks.c.take).where(picks.c.storyboard == storyboard)
+        with self.database.reading() as connection:
+            return {row.frame_key: row.take for row in connection.execute(query)}
+
+    def pick_take(self, storyboard: str, frame_key: str, number: int) -> None:
+        """Write down which take a frame shows from now on; of several picks the last one counts."""
+        with self.database.transaction() as connection:
+            values = {"storyboard": storyboard, "frame_key": frame_key, "take": number}
+            now = self.database.now(connection)
+            connection.execute(_PICK.for_use_on(connection), {**values, "picked_at": now})
 
 
-def register_takes(books: LedgerDatabase, run: Run, wanted: Sequence[tuple[FrameSpec, FrameSpec]]) -> None:
-    """Enter takes that the storyboard asks for, each with its frame: they stay the frame's when it asks no more."""
-    if not wanted:
-        return
-    with books.transaction() as connection:
-        entries = [_entry(run, frame, take, prompt=None) for frame, take in wanted]
-        connection.execute(_ENTER.for_use_on(connection), entries)
+@dataclass(frozen=True, slots=True)
+class _FreeNumbers:
+    """The numbers that takes may have: not those of takes that are kept, or that a living run is about to generate.
 
-
-def request_more_takes(
-    books: LedgerDatabase,
-    run: Run,
-    frames: Sequence[FrameSpec],
-    *,
-    count: int,
-    prompt: str | None,
-    kept: Collection[str],
-    spec_of: Callable[[FrameSpec, int], FrameSpec],
-) -> list[FrameSpec]:
-    """Give each of `frames` that many more takes, and return them, to be bought: all first ones, then all second ones.
-
-    Numbers that a run asked for and did not get before it ended are given out again.
-
-    Args:
-        books: the books.
-        run: whose takes they will be.
-        frames: first takes.
-        count: how many for each.
-        prompt: what to ask instead of the frames' own prompts.
+    Attributes:
+        taken: frames' keys with the numbers of such takes.
         kept: request keys of the takes that are there.
-        spec_of: returns the spec of a frame's take of this number.
-
-    Raises:
-        UsageError: a frame would have more than 999 takes.
     """
-    with books.transaction() as connection:
-        held = _Numbers(connection, books.now(connection), _asked(connection, run.storyboard), run, kept)
-        rounds: list[list[FrameSpec]] = [[] for _ in range(count)]
-        for frame in frames:
-            free = list(islice(held.free(frame, own_prompt=prompt is not None, spec_of=spec_of), count))
-            if len(free) < count:
-                raise UsageError(f"{frame.label}: would have more than {MOST_TAKES} takes; ask for fewer")
-            for asked, take in zip(rounds, free, strict=True):
-                connection.execute(_ENTER.for_use_on(connection), _entry(run, frame, take, prompt=prompt))
-                asked.append(take)
-    return [take for asked in rounds for take in asked]
 
+    taken: frozenset[tuple[str, int]]
+    kept: Collection[str]
 
-def picked_takes(books: LedgerDatabase, storyboard: str) -> dict[str, int]:
-    """Return the take that was picked for each frame that anybody picked one for, by the frame's key."""
-    query = select(picks.c.frame_key, picks.c.take).where(picks.c.storyboard == storyboard)
-    with books.reading() as connection:
-        return {row.frame_key: row.take for row in connection.execute(query)}
+    @classmethod
+    def read(
+        cls, connection: Connection, requested: Sequence[RequestedTake], *, run: Run, kept: Collection[str], now: int
+    ) -> "_FreeNumbers":
+        others = {take.run_id for take in requested} - {run.run_id}
+        alive = {run_id for run_id in others if is_alive(connection, run_id, now=now)}
+        taken = (
+            (take.frame_key, take.number) for take in requested if take.request_key in kept or take.run_id in alive
+        )
+        return cls(frozenset(taken), kept)
 
-
-def pick_take(books: LedgerDatabase, storyboard: str, frame_key: str, take: int) -> None:
-    """Write down which take a frame shows from now on; the last one who picks is right."""
-    with books.transaction() as connection:
-        picked = {"storyboard": storyboard, "frame_key": frame_key, "take": take, "picked_at": books.now(connection)}
-        connection.execute(_PICK.for_use_on(connection), picked)
-
-
-class _Numbers:
-    """Which numbers of takes are free: those of no take that is kept, or that a living run is about to buy."""
-
-    def __init__(
-        self, connection: Connection, now: int, asked: Iterable[RequestedTake], run: Run, kept: Collection[str]
-    ) -> None:
-        asked = list(asked)
-        alive = {run_id for run_id in {take.run_id for take in asked} if is_alive(connection, run_id, now=now)}
-        self._taken = {
-            (take.frame_key, take.take)
-            for take in asked
-            if take.request_key in kept or (take.run_id in alive and take.run_id != run.run_id)
-        }
-        self._kept = kept
-
-    def free(
-        self, frame: FrameSpec, *, own_prompt: bool, spec_of: Callable[[FrameSpec, int], FrameSpec]
-    ) -> Iterator[FrameSpec]:
-        """Yield specs under free numbers. Those that the storyboard asks for are for its own prompt."""
-        for number in range(frame.takes + 1 if own_prompt else 1, MOST_TAKES + 1):
-            take = spec_of(frame, number)
-            if (frame.request_key, number) not in self._taken and take.request_key not in self._kept:
+    def of(self, frame: FrameSpec, model: str, prompt: str | None) -> Iterator[TakeSpec]:
+        """Yield a frame's takes under free numbers. The numbers that the storyboard asks for keep its own prompt."""
+        for number in range(1 if prompt is None else frame.takes + 1, MOST_TAKES + 1):
+            take = take_of(frame, number, model=model, prompt=prompt)
+            if (frame.request_key, number) not in self.taken and take.request_key not in self.kept:
                 yield take
 
 
-def _asked(connection: Connection, storyboard: str) -> list[RequestedTake]:
+def _requested(connection: Connection, storyboard: str) -> list[RequestedTake]:
     rows = connection.execute(select(takes).where(takes.c.storyboard == storyboard).order_by(takes.c.take))
     return [RequestedTake(row.frame_key, row.take, row.request_key, row.prompt, row.run_id) for row in rows]
 
 
-def _entry(run: Run, frame: FrameSpec, take: FrameSpec, *, prompt: str | None) -> dict[str, object]:
+def _entry(run: Run, take: TakeSpec, *, prompt: str | None) -> dict[str, object]:
     return {
         "storyboard": run.storyboard,
-        "frame_key": frame.request_key,
-        "take": take.take,
+        "frame_key": take.frame.request_key,
+        "take": take.number,
         "request_key": take.request_key,
         "prompt": prompt,
         "run_id": run.run_id,

@@ -1,4 +1,4 @@
-"""Does the account hold? The books against the takes on disk, the price list, their own sums, and the ledger."""
+"""Verification: the ledger against the takes on disk, the price list, its own sums, and ledger.csv."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -13,42 +13,43 @@ from pipelines.common.formatting import format_decimal
 from pipelines.common.geometry import AspectRatio
 from pipelines.endpoints.prices import PRICE_LIST, tiles_of
 from pipelines.ledger.budgets import charged_usd, scopes_of
-from pipelines.ledger.database import LedgerDatabase
+from pipelines.ledger.database import LedgerDatabase, LedgerPart
 from pipelines.ledger.queries import ledger_csv
 from pipelines.ledger.schema import attempts, corrections, spending
 
 
-def verify_storyboard(books: LedgerDatabase, storyboard: str, *, folder: Path) -> list[str]:
-    """Return every difference found, each naming its attempt or file; an empty list if all agrees.
+class Verification(LedgerPart):
+    """Compares the ledger with everything that should agree with it."""
 
-    Args:
-        books: the books.
-        storyboard: the storyboard's id.
-        folder: where its takes and its ledger are.
-    """
-    query = select(attempts).where(attempts.c.storyboard == storyboard).order_by(attempts.c.attempt_id)
-    with books.reading() as connection:
-        rows = connection.execute(query).mappings().all()
-    return [
-        *(difference for row in rows for difference in _verify_price(row)),
-        *_verify_kept(rows, folder),
-        *_verify_takes(books, folder),
-        *_verify_sums(books, rows),
-        *_verify_csv(books, storyboard, folder),
-    ]
+    def verify(self, storyboard: str, *, folder: Path) -> list[str]:
+        """Return every difference found, each naming its attempt or file; an empty list if all agrees.
 
+        Args:
+            storyboard: the storyboard's id.
+            folder: where its takes and its ledger are.
+        """
+        query = select(attempts).where(attempts.c.storyboard == storyboard).order_by(attempts.c.attempt_id)
+        with self.database.reading() as connection:
+            rows = connection.execute(query).mappings().all()
+        return [
+            *(difference for row in rows for difference in _verify_price(row)),
+            *_verify_kept(rows, folder),
+            *_verify_takes(self.database, folder),
+            *_verify_sums(self.database, rows),
+            *_verify_csv(self.database, storyboard, folder),
+        ]
 
-def unsettled_attempts(books: LedgerDatabase, storyboard: str) -> list[int]:
-    """Return the attempts of unknown outcome that nobody has settled by hand yet, oldest first."""
-    settled = select(corrections.c.attempt_id)
-    query = (
-        select(attempts.c.attempt_id)
-        .where(attempts.c.storyboard == storyboard, attempts.c.status == "unknown", attempts.c.cost_usd.is_(None))
-        .where(attempts.c.attempt_id.not_in(settled))
-        .order_by(attempts.c.attempt_id)
-    )
-    with books.reading() as connection:
-        return list(connection.scalars(query))
+    def unsettled_attempts(self, storyboard: str) -> list[int]:
+        """Return the attempts of unknown outcome that have not been settled by hand yet, oldest first."""
+        settled = select(corrections.c.attempt_id)
+        query = (
+            select(attempts.c.attempt_id)
+            .where(attempts.c.storyboard == storyboard, attempts.c.status == "unknown", attempts.c.cost_usd.is_(None))
+            .where(attempts.c.attempt_id.not_in(settled))
+            .order_by(attempts.c.attempt_id)
+        )
+        with self.database.reading() as connection:
+            return list(connection.scalars(query))
 
 
 def _verify_price(row: RowMapping) -> Iterator[str]:
@@ -64,40 +65,40 @@ def _verify_price(row: RowMapping) -> Iterator[str]:
 
 
 def _verify_kept(rows: Sequence[RowMapping], folder: Path) -> Iterator[str]:
-    bought = defaultdict(list)
+    kept = defaultdict(list)
     for row in rows:
         if row["status"] == "ok":
-            bought[row["request_key"]].append(row)
-    for same in bought.values():
+            kept[row["request_key"]].append(row)
+    for same in kept.values():
         there = [row for row in same if row["file"] is not None]
         if not there:
-            yield f"attempt {same[-1]['attempt_id']}: its take is gone; render again to buy it anew"
+            yield f"attempt {same[-1]['attempt_id']}: its take is gone; render again to generate another"
         for row in there:
             yield from _verify_file(row, folder)
         for row in there[1:]:
             first = there[0]["attempt_id"]
-            yield f"attempt {row['attempt_id']}: bought what attempt {first} had bought; see {row['file']}"
+            yield f"attempt {row['attempt_id']}: generated what attempt {first} had generated; see {row['file']}"
 
 
 def _verify_file(row: RowMapping, folder: Path) -> Iterator[str]:
     name = f"attempt {row['attempt_id']}: its take {row['file']}"
     if not (folder / row["file"]).is_file():
-        yield f"{name} is gone; render again to buy it anew"
+        yield f"{name} is gone; render again to generate another"
     elif hash_file(folder / row["file"]) != row["sha256"]:
-        yield f"{name} is not the one that was bought: the sha-256 differs"
+        yield f"{name} is not the one that was generated: the sha-256 differs"
 
 
-def _verify_takes(books: LedgerDatabase, folder: Path) -> Iterator[str]:
-    """Look for takes that nobody bought; one that was bought for another storyboard may well serve this one too."""
+def _verify_takes(database: LedgerDatabase, folder: Path) -> Iterator[str]:
+    """Look for takes without an attempt; one that was generated for another storyboard may serve this one too."""
     found = sorted(path for path in (folder / "takes").glob("[!.]*.*") if path.is_file())
-    with books.reading() as connection:
+    with database.reading() as connection:
         known = set(connection.scalars(select(attempts.c.request_key).where(attempts.c.status == "ok").distinct()))
     for path in found:
         if path.stem not in known:
-            yield f"takes/{path.name}: no attempt has bought it"
+            yield f"takes/{path.name}: no attempt has generated it"
 
 
-def _verify_sums(books: LedgerDatabase, rows: Sequence[RowMapping]) -> Iterator[str]:
+def _verify_sums(database: LedgerDatabase, rows: Sequence[RowMapping]) -> Iterator[str]:
     """Compare what the budgets of runs and of the storyboard go by with the attempts themselves."""
     sums: defaultdict[str, Decimal] = defaultdict(Decimal)
     last: dict[str, int] = {}
@@ -106,19 +107,19 @@ def _verify_sums(books: LedgerDatabase, rows: Sequence[RowMapping]) -> Iterator[
         for scope in (scopes[BudgetScope.RUN], scopes[BudgetScope.STORYBOARD]):
             sums[scope] += charged_usd(row)
             last[scope] = row["attempt_id"]
-    with books.reading() as connection:
+    with database.reading() as connection:
         committed = {row.scope: row.committed_usd for row in connection.execute(select(spending))}
     for scope, total in sums.items():
         if committed.get(scope, 0) != total:
             yield (
                 f"attempt {last[scope]} and those before it come to {format_decimal(total)} USD, "
-                f"the books' sum for {scope} is {format_decimal(committed.get(scope, Decimal(0)))}"
+                f"the ledger's sum for {scope} is {format_decimal(committed.get(scope, Decimal(0)))}"
             )
 
 
-def _verify_csv(books: LedgerDatabase, storyboard: str, folder: Path) -> Iterator[str]:
+def _verify_csv(database: LedgerDatabase, storyboard: str, folder: Path) -> Iterator[str]:
     path = folder / "ledger.csv"
     if not path.is_file():
         yield f"{path}: is gone; render again, or write it with --csv"
-    elif path.read_bytes() != ledger_csv(books, storyboard).encode():
-        yield f"{path}: is not what the books say; render again, or write it with --csv"
+    elif path.read_bytes() != ledger_csv(database, storyboard).encode():
+        yield f"{path}: is not what the ledger says; render again, or write it with --csv"

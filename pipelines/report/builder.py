@@ -19,10 +19,9 @@ from urllib.parse import quote, unquote
 from pipelines.common.files import atomic_path
 from pipelines.common.settings import Settings
 from pipelines.film.outputs import film_path
-from pipelines.ledger.attempt_history import PastAttempt, attempt_history, budget_of_run
-from pipelines.ledger.database import LedgerDatabase
+from pipelines.ledger.attempt_history import PastAttempt
+from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.models import AttemptStatus
-from pipelines.ledger.queries import storyboard_totals
 from pipelines.report.contact_sheet import SheetFrame, SheetScene, contact_sheets, write_contact_sheet
 from pipelines.report.models import (
     AttemptView,
@@ -72,35 +71,35 @@ def relative_address(path: Path, *, folder: Path) -> str:
 
 
 def build_page(
-    plan: Plan, takes: TakeInventory, books: LedgerDatabase, settings: Settings, addresses: Addresses
+    plan: Plan, inventory: TakeInventory, ledger: Ledger, settings: Settings, addresses: Addresses
 ) -> PageView:
     """Gather what a page about a storyboard says.
 
     Args:
         plan: the storyboard's frames and films.
-        takes: what there is of them.
-        books: where the attempts are.
+        inventory: their takes.
+        ledger: where the attempts are.
         settings: where the files are, and the rate limit.
         addresses: how the page names files.
     """
     folder = settings.output / plan.storyboard
-    past = attempt_history(books, plan.storyboard)
-    frames = _frames(plan, takes, past, addresses)
+    past = ledger.attempt_history(plan.storyboard)
+    frames = _frames(plan, inventory, past, addresses)
     return PageView(
         title=plan.title,
         storyboard=plan.storyboard,
         made_at=datetime.now(UTC),
         scenes=tuple(_scenes(plan, frames)),
         films=tuple(_films(plan, folder, addresses)),
-        accounts=tuple(_accounts(books, plan.storyboard)),
-        run=_last_run(books, past, takes, settings),
+        accounts=tuple(_costs(ledger, plan.storyboard)),
+        run=_last_run(ledger, past, inventory, settings),
         sheets=tuple(addresses.file(path) for path in contact_sheets(folder)),
         ledger=addresses.file(folder / "ledger.csv"),
     )
 
 
 def write_report(
-    plan: Plan, takes: TakeInventory, books: LedgerDatabase, settings: Settings, *, most_embedded: int = _MOST_EMBEDDED
+    plan: Plan, inventory: TakeInventory, ledger: Ledger, settings: Settings, *, most_embedded: int = _MOST_EMBEDDED
 ) -> Path:
     """Write the contact sheet and `report.html` into a storyboard's folder; return the report's path.
 
@@ -112,16 +111,16 @@ def write_report(
     """
     folder = settings.output / plan.storyboard
     thumbnails = Thumbnails(folder / "thumbnails")
-    made = thumbnails.make([take.path for frame in takes.frames for take in frame.takes])
+    made = thumbnails.make([take.path for frame in inventory.frames for take in frame.takes])
     thumbnails.prune(made)
-    write_contact_sheet(plan.title, _sheet_scenes(plan, takes, made), folder)
+    write_contact_sheet(plan.title, _sheet_scenes(plan, inventory, made), folder)
     beside = partial(relative_address, folder=folder)
 
     def thumbnail(take: Path) -> str:
         small = made.get(take)
         return beside(small) if small else ""
 
-    page = build_page(plan, takes, books, settings, Addresses(picture=beside, thumbnail=thumbnail, file=beside))
+    page = build_page(plan, inventory, ledger, settings, Addresses(picture=beside, thumbnail=thumbnail, file=beside))
     embedded = len(made) <= most_embedded
     path, mark = folder / "report.html", _mark_of(page, embedded=embedded)
     if not _bears(path, mark):
@@ -145,8 +144,8 @@ def _bears(path: Path, mark: str) -> bool:
         return False
 
 
-def _sheet_scenes(plan: Plan, takes: TakeInventory, made: Mapping[Path, Path | None]) -> list[SheetScene]:
-    scenes = groupby(takes.frames, key=lambda frame: frame.frame.scene)
+def _sheet_scenes(plan: Plan, inventory: TakeInventory, made: Mapping[Path, Path | None]) -> list[SheetScene]:
+    scenes = groupby(inventory.frames, key=lambda frame: frame.frame.scene)
     return [
         SheetScene(chapter.title, tuple(_sheet_frame(frame, made) for frame in group))
         for chapter, (_, group) in zip(plan.timeline.chapters, scenes, strict=True)
@@ -154,9 +153,11 @@ def _sheet_scenes(plan: Plan, takes: TakeInventory, made: Mapping[Path, Path | N
 
 
 def _sheet_frame(frame: FrameTakes, made: Mapping[Path, Path | None]) -> SheetFrame:
-    shown = frame.shown
-    prompt = shown.prompt if shown else frame.frame.prompt
-    return SheetFrame(frame.frame.number, f"{frame.frame.shot} · {prompt}", made.get(shown.path) if shown else None)
+    selected = frame.selected
+    prompt = selected.prompt if selected else frame.frame.prompt
+    return SheetFrame(
+        frame.frame.number, f"{frame.frame.shot} · {prompt}", made.get(selected.path) if selected else None
+    )
 
 
 def _data_uri(folder: Path, address: str) -> str:
@@ -164,17 +165,18 @@ def _data_uri(folder: Path, address: str) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(thumbnail.read_bytes()).decode()}"
 
 
-def _frames(plan: Plan, takes: TakeInventory, past: Iterable[PastAttempt], addresses: Addresses) -> list[FrameView]:
+def _frames(plan: Plan, inventory: TakeInventory, past: Iterable[PastAttempt], addresses: Addresses) -> list[FrameView]:
     """Return every frame with its attempts; those for what it no longer asks are in the account only."""
-    asked = {spec.request_key: spec for spec in takes.every}
+    asked = {spec.request_key: spec for spec in inventory.known}
     attempts: defaultdict[int, list[tuple[int, PastAttempt]]] = defaultdict(list)
     for attempt in past:
         if spec := asked.get(attempt.request_key):
-            attempts[spec.number].append((spec.take, attempt))
+            attempts[spec.frame.number].append((spec.number, attempt))
     holds = plan.timeline.holds
     fps = plan.timeline.output.fps
     return [
-        _frame(frame, holds[frame.frame.number], fps, attempts[frame.frame.number], addresses) for frame in takes.frames
+        _frame(frame, holds[frame.frame.number], fps, attempts[frame.frame.number], addresses)
+        for frame in inventory.frames
     ]
 
 
@@ -200,8 +202,8 @@ def _frame(
         start_s=float(hold.start / fps),
         hold_s=float(hold.length / fps),
         price_usd=spec.price.usd,
-        takes=tuple(_take(take, latencies.get(take.spec.take), addresses) for take in frame.takes),
-        shown=frame.shown.spec.take if frame.shown else None,
+        takes=tuple(_take(take, latencies.get(take.spec.number), addresses) for take in frame.takes),
+        shown=frame.selected.spec.number if frame.selected else None,
         picked=frame.picked is not None and not frame.lost_pick,
         attempts=tuple(_attempt(attempt, number) for number, attempt in attempts),
     )
@@ -209,7 +211,7 @@ def _frame(
 
 def _take(take: Take, latency_s: float | None, addresses: Addresses) -> TakeView:
     return TakeView(
-        number=take.spec.take,
+        number=take.spec.number,
         picture=addresses.picture(take.path),
         thumbnail=addresses.thumbnail(take.path),
         prompt=take.prompt,
@@ -252,26 +254,26 @@ def _films(plan: Plan, folder: Path, addresses: Addresses) -> Iterator[FilmView]
             )
 
 
-def _accounts(books: LedgerDatabase, storyboard: str) -> Iterator[CostView]:
+def _costs(ledger: Ledger, storyboard: str) -> Iterator[CostView]:
     for simulated in (False, True):
-        account = storyboard_totals(books, storyboard, simulated=simulated)
-        if account.requests:
+        totals = ledger.storyboard_totals(storyboard, simulated=simulated)
+        if totals.requests:
             yield CostView(
-                requests=account.requests,
-                cost_usd=account.cost.usd,
-                cost_thb=account.cost.thb,
-                neurons=account.cost.neurons,
-                uncertain_usd=account.uncertain_usd,
+                requests=totals.requests,
+                cost_usd=totals.cost.usd,
+                cost_thb=totals.cost.thb,
+                neurons=totals.cost.neurons,
+                uncertain_usd=totals.uncertain_usd,
                 simulated=simulated,
             )
 
 
 def _last_run(
-    books: LedgerDatabase, past: Sequence[PastAttempt], takes: TakeInventory, settings: Settings
+    ledger: Ledger, past: Sequence[PastAttempt], inventory: TakeInventory, settings: Settings
 ) -> RunView | None:
     if not past:
         return None
-    asked = {spec.request_key: spec.take for spec in takes.every}
+    asked = {spec.request_key: spec.number for spec in inventory.known}
     last = [attempt for attempt in past if attempt.run_id == past[-1].run_id]
     return RunView(
         started_at=last[0].sent_at,
@@ -279,5 +281,5 @@ def _last_run(
         rate_limit=settings.rate_limit,
         # What each take was to cost; re-sends come on top.
         quote_usd=sum((attempt.reserved_usd for attempt in last if attempt.number == 1), Decimal(0)),
-        budget_usd=budget_of_run(books, past[-1].run_id),
+        budget_usd=ledger.run_budget_usd(past[-1].run_id),
     )

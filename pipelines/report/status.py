@@ -1,58 +1,83 @@
-"""What the runs of a storyboard are doing, have spent and will take; read from the books alone, at any time."""
+"""The status of a storyboard's runs: their stage, cost and time left; read from the ledger alone, at any time."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
-from typing import assert_never
 
 from pipelines.common.errors import UsageError
-from pipelines.common.formatting import format_decimal, format_duration
+from pipelines.common.formatting import counted, format_decimal, format_duration
 from pipelines.common.settings import Settings
-from pipelines.ledger.database import LedgerDatabase, require_ledger
-from pipelines.ledger.models import RunSnapshot, RunState
-from pipelines.ledger.run_status import current_runs
+from pipelines.ledger.database import require_ledger
+from pipelines.ledger.ledger import Ledger
+from pipelines.ledger.models import RunCounters, RunSnapshot, RunState
+
+# The keys of a run's counters in JSON; some are older than today's words.
+_COUNTER_KEYS = {
+    "stage": "stage",
+    "frames": "frames",
+    "reused": "reused",
+    "to_generate": "to_buy",
+    "generated": "bought",
+    "failed": "failed",
+    "segments": "pieces",
+    "segments_done": "pieces_done",
+    "rate_limit": "rate_limit",
+}
+_STATE_WORDS = {
+    RunState.COMPLETED: "completed",
+    RunState.INCOMPLETE: "ended incomplete",
+    RunState.OVER_BUDGET: "stopped by the budget",
+    RunState.ENDPOINT_UNAVAILABLE: "stopped: the endpoint was unavailable",
+    RunState.CANCELLED: "cancelled",
+    RunState.FAILED: "failed",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class RunStatus:
-    """One run as it stands at a moment.
+    """One run, as it is at a moment.
 
     Attributes:
-        entry: what the books say of it.
+        snapshot: what the ledger says of it.
         now: the moment, in microseconds since 1970.
     """
 
-    entry: RunSnapshot
+    snapshot: RunSnapshot
     now: int
+
+    @property
+    def _counters(self) -> RunCounters:
+        """How far it has come; nothing at all before its first report."""
+        return self.snapshot.counters or RunCounters()
 
     @property
     def running(self) -> bool:
         """Whether it goes on, here or elsewhere."""
-        return self.entry.state in (RunState.RUNNING, RunState.RUNNING_ELSEWHERE)
+        return self.snapshot.state in (RunState.RUNNING, RunState.RUNNING_ELSEWHERE)
 
     @property
     def spent_usd(self) -> Decimal:
-        """What it has cost, and at most may have."""
-        return self.entry.cost_usd + self.entry.uncertain_usd
+        """Its cost, with the most that uncertain attempts may have cost."""
+        return self.snapshot.totals.cost.usd + self.snapshot.totals.uncertain_usd
 
     @property
     def elapsed_s(self) -> float:
-        """How long it went on: until now, until its end, or until it was last seen."""
-        entry = self.entry
+        """Seconds that it went on: until now, until its end, or until its last heartbeat."""
+        entry = self.snapshot
         end = self.now if self.running else entry.finished_at or entry.seen_at
         return max(end - entry.started_at, 0) / 1_000_000
 
     @property
     def done(self) -> int:
         """Frames that are there."""
-        return (self.entry.standing.reused or 0) + (self.entry.standing.bought or 0)
+        return self._counters.reused + self._counters.generated
 
     @property
     def seconds_left(self) -> float | None:
-        """How long the frames that are left will take at the rate at which takes are kept; None where nobody knows."""
-        standing, kept = self.entry.standing, self.entry.flow.kept
-        left = (standing.to_buy or 0) - (standing.bought or 0) - (standing.failed or 0)
+        """Seconds that the frames that are left will take at the rate at which takes are kept; None where there is none."""
+        counters, kept = self._counters, self.snapshot.rates.kept
+        left = counters.to_generate - counters.generated - counters.failed
         return 60 * left / kept if self.running and left > 0 and kept >= 1 else None
 
     @property
@@ -63,23 +88,24 @@ class RunStatus:
 
     def as_json(self) -> dict[str, object]:
         """Return the run as plain JSON values: amounts as decimal strings, times as ISO 8601 in UTC."""
-        entry, run = self.entry, self.entry.run
-        standing = {name: value for name, value in asdict(entry.standing).items() if name != "quote_usd"}
+        entry, run, totals = self.snapshot, self.snapshot.run, self.snapshot.totals
+        reported = entry.counters
+        counters = {key: getattr(reported, name) if reported else None for name, key in _COUNTER_KEYS.items()}
         return {
             "run_id": run.run_id,
             "state": entry.state.value,
-            **standing,
+            **counters,
             "endpoint": run.endpoint,
             "simulated": run.simulated,
-            "requests": entry.requests,
-            "open": entry.open,
-            "requests_per_minute": round(entry.flow.sent, 1) if self.running else None,
-            "kept_per_minute": round(entry.flow.kept, 1) if self.running else None,
-            "pace": entry.flow.pace,
-            "quote_usd": _amount(entry.standing.quote_usd),
+            "requests": totals.requests,
+            "open": totals.open,
+            "requests_per_minute": round(entry.rates.sent, 1) if self.running else None,
+            "kept_per_minute": round(entry.rates.kept, 1) if self.running else None,
+            "pace": entry.rates.pace,
+            "quote_usd": _amount(self._counters.quote_usd),
             "budget_usd": _amount(run.budgets.run_usd),
             "spent_usd": format_decimal(self.spent_usd),
-            "uncertain_usd": format_decimal(entry.uncertain_usd),
+            "uncertain_usd": format_decimal(totals.uncertain_usd),
             "started_at": _iso(entry.started_at),
             "seen_at": _iso(entry.seen_at),
             "finished_at": _iso(entry.finished_at),
@@ -89,16 +115,16 @@ class RunStatus:
         }
 
     def lines(self, zone: tzinfo | None = None) -> list[str]:
-        """Return the run as it is said to a person; times in `zone`, by default that of this machine."""
+        """Return the run as lines of text; times in `zone`, by default that of this machine."""
         rows = self._running_rows(zone) if self.running else self._ended_rows()
         return [
-            f"{self.entry.run.storyboard}: {self._headline(zone)}",
+            f"{self.snapshot.run.storyboard}: {self._headline(zone)}",
             *(f"  {name:<6}  {value}" for name, value in rows if value),
         ]
 
     def _headline(self, zone: tzinfo | None) -> str:
-        entry, since = self.entry, self._clock(self.entry.started_at, zone)
-        stage = entry.standing.stage or "starting"
+        entry, since = self.snapshot, self._clock(self.snapshot.started_at, zone)
+        stage = self._counters.stage or "starting"
         match entry.state:
             case RunState.RUNNING:
                 return f"running since {since} as process {entry.pid}: {stage}"
@@ -108,51 +134,50 @@ class RunStatus:
             case RunState.DIED:
                 gone = "its process is gone" if entry.here else f"nothing is heard of it on {_machine(entry)}"
                 return f"died: {stage}; {gone}, last seen at {self._clock(entry.seen_at, zone)}"
-            case RunState.COMPLETED | RunState.FAILED | RunState.CANCELLED:
-                ended = self._clock(entry.finished_at or self.now, zone)
-                return f"{entry.state.value.lower()} at {ended}, after {format_duration(self.elapsed_s)}"
             case _:
-                assert_never(entry.state)
+                ended = self._clock(entry.finished_at or self.now, zone)
+                return f"{_STATE_WORDS[entry.state]} at {ended}, after {format_duration(self.elapsed_s)}"
 
     def _running_rows(self, zone: tzinfo | None) -> Iterator[tuple[str, str]]:
         yield "frames", self._frames()
         yield "rate", self._rate()
         yield "spent", self._spent()
-        if self.entry.standing.pieces:
-            yield "film", f"{self.entry.standing.pieces_done} of {self.entry.standing.pieces} segments"
+        if self._counters.segments:
+            yield "film", f"{self._counters.segments_done} of {counted(self._counters.segments, 'segment')}"
         if self.seconds_left is not None and self.ends_at is not None:
             yield "left", f"{format_duration(self.seconds_left)}: ends at {self._clock(self.ends_at, zone)}"
 
     def _ended_rows(self) -> Iterator[tuple[str, str]]:
         yield "frames", self._frames()
         yield "spent", self._spent()
-        if self.entry.open:
-            yield "open", f"{_counted(self.entry.open, 'request')} without an answer; the next run sees what came of it"
-        if self.entry.state is not RunState.COMPLETED:
-            yield "next", "what was bought is kept; run again to complete"
+        if still_open := self.snapshot.totals.open:
+            yield "open", f"{counted(still_open, 'request')} without an answer; the next run sees what came of it"
+        if self.snapshot.state is not RunState.COMPLETED:
+            yield "next", "what was generated is kept; run again to complete"
 
     def _frames(self) -> str:
-        standing = self.entry.standing
-        if standing.frames is None:
+        counters = self.snapshot.counters
+        if counters is None:
             return ""
-        kinds = {"bought": standing.bought, "reused": standing.reused, "failed": standing.failed}
+        kinds = {"generated": counters.generated, "reused": counters.reused, "failed": counters.failed}
         details = ", ".join(f"{count} {kind}" for kind, count in kinds.items() if count)
-        return f"{self.done} of {standing.frames}" + (f": {details}" if details else "")
+        return f"{self.done} of {counters.frames}" + (f": {details}" if details else "")
 
     def _rate(self) -> str:
-        standing, flow = self.entry.standing, self.entry.flow
-        if not standing.to_buy or not standing.rate_limit:
+        counters, rates, still_open = self._counters, self.snapshot.rates, self.snapshot.totals.open
+        if not counters.to_generate or not counters.rate_limit:
             return ""
-        in_flight = f", {self.entry.open} in flight" if self.entry.open else ""
-        slowed = f", slowed to {flow.pace:.0%} after the endpoint said that it was too much" if flow.pace < 1 else ""
-        return f"{flow.sent:.0f} of {standing.rate_limit} requests a minute{in_flight}{slowed}"
+        in_flight = f", {still_open} in flight" if still_open else ""
+        slowed = f", slowed to {rates.pace:.0%} after the endpoint said that it was too much" if rates.pace < 1 else ""
+        return f"{rates.sent:.0f} of {counters.rate_limit} requests a minute{in_flight}{slowed}"
 
     def _spent(self) -> str:
-        entry, budget = self.entry, self.entry.run.budgets.run_usd
+        run, totals = self.snapshot.run, self.snapshot.totals
+        budget = run.budgets.run_usd
         of_budget = f" of {format_decimal(budget)}" if budget is not None else ""
-        uncertain = f", {format_decimal(entry.uncertain_usd)} of it uncertain" if entry.uncertain_usd else ""
-        simulated = ", simulated" if entry.run.simulated else ""
-        requests = _counted(entry.requests, "request")
+        uncertain = f", {format_decimal(totals.uncertain_usd)} of it uncertain" if totals.uncertain_usd else ""
+        simulated = ", simulated" if run.simulated else ""
+        requests = counted(totals.requests, "request")
         return f"{format_decimal(self.spent_usd)}{of_budget} USD for {requests}{uncertain}{simulated}"
 
     def _clock(self, when: int, zone: tzinfo | None) -> str:
@@ -173,36 +198,32 @@ class StoryboardStatus:
         return {"storyboard": self.storyboard, "runs": [run.as_json() for run in self.runs]}
 
     def lines(self, zone: tzinfo | None = None) -> list[str]:
-        """Return the status as it is said to a person, a paragraph for each run."""
+        """Return the status as lines of text, a paragraph for each run."""
         paragraphs = ["\n".join(run.lines(zone)) for run in self.runs]
         return "\n\n".join(paragraphs).split("\n")
 
 
 def status_of(settings: Settings, storyboard: str, *, clock: Callable[[], float] | None = None) -> StoryboardStatus:
-    """Say how the runs of a storyboard stand; write nothing, and wait for nobody.
+    """Return the status of a storyboard's runs; write nothing, and wait for no lock.
 
     Args:
-        settings: where the books are.
+        settings: where the ledger is.
         storyboard: its id.
-        clock: in the place of the books' own; see `LedgerDatabase`.
+        clock: in the place of the ledger's own; see `LedgerDatabase`.
 
     Raises:
-        UsageError: there are no books yet, or they know no run of this storyboard.
+        UsageError: there is no ledger yet, or it knows no run of this storyboard.
     """
     url = require_ledger(settings.effective_database_url, output=settings.output)
-    with LedgerDatabase(url, clock=clock, read_only=True) as books:
-        entries, now = current_runs(books, storyboard)
-    if not entries:
+    with Ledger.open(url, clock=clock, read_only=True) as ledger:
+        snapshots, now = ledger.current_runs(storyboard)
+    if not snapshots:
         raise UsageError(f"{storyboard}: was never rendered here; see `storyreel render`, or choose its --output")
-    return StoryboardStatus(storyboard, tuple(RunStatus(entry, now) for entry in entries))
+    return StoryboardStatus(storyboard, tuple(RunStatus(snapshot, now) for snapshot in snapshots))
 
 
 def _machine(entry: RunSnapshot) -> str:
     return entry.host.split(" ")[0] or "another machine"
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _amount(value: Decimal | None) -> str | None:

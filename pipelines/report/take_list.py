@@ -13,9 +13,9 @@ def take_lines(frames: Iterable[FrameTakes]) -> Iterator[str]:
     for frame in frames:
         yield frame.frame.label
         for take in frame.takes:
-            mark = "->" if take == frame.shown else "  "
-            picked = ", picked" if take.spec.take == frame.picked else ""
-            yield f"  {mark} take {take.spec.take}  {_cost(take)}{picked}  {take.path}{_other_prompt(frame, take)}"
+            mark = "->" if take == frame.selected else "  "
+            picked = ", picked" if take.spec.number == frame.picked else ""
+            yield f"  {mark} take {take.spec.number}  {_cost(take)}{picked}  {take.path}{_other_prompt(frame, take)}"
         if not frame.takes:
             yield "     none yet"
         if frame.lost_pick:
@@ -32,7 +32,7 @@ def takes_json(storyboard: str, frames: Iterable[FrameTakes], *, simulated: bool
                 "frame": frame.frame.number,
                 "scene": frame.frame.scene,
                 "shot": frame.frame.shot,
-                "shown": frame.shown.spec.take if frame.shown else None,
+                "shown": frame.selected.spec.number if frame.selected else None,
                 "picked": frame.picked,
                 "takes": [_take_json(take) for take in frame.takes],
             }
@@ -43,7 +43,7 @@ def takes_json(storyboard: str, frames: Iterable[FrameTakes], *, simulated: bool
 
 def _take_json(take: Take) -> dict[str, object]:
     return {
-        "take": take.spec.take,
+        "take": take.spec.number,
         "file": str(take.path),
         "prompt": take.prompt,
         "cost_usd": None if take.cost_usd is None else format_decimal(take.cost_usd),

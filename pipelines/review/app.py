@@ -16,10 +16,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pipelines.common.errors import StoryreelError, UsageError
 from pipelines.common.formatting import format_decimal
+from pipelines.ledger.models import RunCounters
 from pipelines.report.builder import Addresses
 from pipelines.report.page import frame_json, head_json, read_asset, render_card, render_review
 from pipelines.report.thumbnails import Thumbnails
-from pipelines.review.events import Changed, Event, Progressed, Reloaded, Troubled
+from pipelines.review.events import Changed, Event, Failure, Progressed, Reloaded
 from pipelines.review.service import OutOfDateError, RerollRequest, ReviewService
 
 _ASSETS = {"page.css": "text/css", "page.js": "text/javascript", "room.css": "text/css", "room.js": "text/javascript"}
@@ -109,7 +110,7 @@ def _serve_page(app: FastAPI, room: ReviewService) -> None:
         asked = {int(number) for number in numbers.split(",") if number.isascii() and number.isdecimal()}
         found = room.frames(asked)
         answer = {
-            "head": head_json(room.seen or await room.page()),
+            "head": head_json(room.last_page or await room.page()),
             "frames": [{"data": frame_json(frame), "card": render_card(frame)} for frame in found],
         }
         return JSONResponse(answer, headers=_NEVER)
@@ -123,7 +124,7 @@ def _serve_page(app: FastAPI, room: ReviewService) -> None:
     @app.get("/events", response_class=EventSourceResponse)
     async def events() -> AsyncIterator[ServerSentEvent]:
         async for event in room.events():
-            yield _told(event)
+            yield _server_sent(event)
 
 
 def _serve_files(app: FastAPI, output: Path) -> None:
@@ -188,15 +189,21 @@ async def _refuse(_: Request, error: Exception) -> Response:
     return JSONResponse({"detail": str(error)}, status_code=status)
 
 
-def _told(event: Event) -> ServerSentEvent:
+def _server_sent(event: Event) -> ServerSentEvent:
     match event:
-        case Progressed():
-            return ServerSentEvent(event="progress", data={**asdict(event), "cost_usd": format_decimal(event.cost_usd)})
+        case Progressed(counters):
+            return ServerSentEvent(event="progress", data=_counters_json(counters))
         case Changed(numbers):
             return ServerSentEvent(event="changed", data={"numbers": numbers})
         case Reloaded():
             return ServerSentEvent(event="reloaded", data={})
-        case Troubled(message):
+        case Failure(message):
             return ServerSentEvent(event="trouble", data={"message": message})
         case _:
             assert_never(event)
+
+
+def _counters_json(counters: RunCounters | None) -> dict[str, Any]:
+    """Return how far the run at work is; its stage is empty where none is at work."""
+    values = asdict(counters or RunCounters())
+    return {name: format_decimal(value) if isinstance(value, Decimal) else value for name, value in values.items()}

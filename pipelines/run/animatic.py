@@ -1,4 +1,4 @@
-"""The animatic: the whole film in its true timing, with sketch cards where frames are not bought. It costs nothing."""
+"""The animatic: the whole film in its true timing, with sketch cards where frames have no take. It costs nothing."""
 
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -83,13 +83,13 @@ def scaled(timeline: Timeline, scale: Decimal) -> Timeline:
 
 def _picture(frame: FrameTakes) -> Path | None:
     """Return the take that a frame shows, if it can be shown as it is."""
-    return frame.shown.path if frame.shown and is_as_requested(frame.shown) else None
+    return frame.selected.path if frame.selected and is_as_requested(frame.selected) else None
 
 
-def _card(spec: FrameSpec, folder: Path) -> Path:
+def _card(frame: FrameSpec, folder: Path) -> Path:
     """Return the card of a frame, drawn if it is not there."""
-    path = folder / f"{spec.request_key}.png"
+    path = folder / f"{frame.request_key}.png"
     if not path.is_file():
-        asked = ImageRequest(spec.prompt, spec.steps, spec.aspect)
-        write_atomic(path, SketchEngine(0).paint(asked, spec.aspect.size, spec.copy))
+        request = ImageRequest(frame.prompt, frame.steps, frame.aspect)
+        write_atomic(path, SketchEngine(0).paint(request, frame.aspect.size, frame.copy))
     return path

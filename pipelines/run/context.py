@@ -1,185 +1,80 @@
-"""All that one run holds open: the books, the store, the run's entry and pulse, the signals; closed in the end."""
+"""The context of a run: the resources that it holds open, from its entry in the ledger to its end there."""
 
 import asyncio
 import contextlib
-import functools
-import itertools
-import signal
-import sys
-import threading
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
 
-import filelock
-
-from pipelines.common.budgets import Budgets, BudgetScope
-from pipelines.common.errors import InterruptedRunError, StorageError
+from pipelines.common.errors import StorageError
 from pipelines.common.settings import Settings
-from pipelines.endpoints.client import Endpoint, FluxClient, Timeouts
-from pipelines.endpoints.retry import RetryPolicy, RetryQuota
-from pipelines.ledger.database import LedgerDatabase
-from pipelines.ledger.executor import LedgerExecutor
-from pipelines.ledger.gate import Gate
-from pipelines.ledger.models import Run, Totals
-from pipelines.ledger.queries import remaining_budgets, run_totals, write_ledger_csv
-from pipelines.ledger.runs import (
-    HEARTBEAT_S,
-    finish_run,
-    keys_held_elsewhere,
-    open_attempts,
-    record_heartbeat,
-    start_run,
-    storyboards_to_recover,
-)
-from pipelines.ledger.settlement import forget_lost_takes
-from pipelines.ledger.takes import register_takes, request_more_takes
-from pipelines.run.attempt import Stations
-from pipelines.run.progress import Progress
-from pipelines.run.scheduling import AdmissionQueue, StopSignal
-from pipelines.run.worker import Conduct, RetryBounds, TakeGenerator
-from pipelines.server.config import ServerConfig
-from pipelines.storyboard.plan import FrameSpec, Plan, another_take
-from pipelines.takes.inventory import TakeInventory, take_inventory
+from pipelines.ledger.executor import AsyncLedger
+from pipelines.ledger.ledger import Ledger
+from pipelines.ledger.models import Run
+from pipelines.ledger.runs import HEARTBEAT_S
+from pipelines.run.folder_lock import exclusive
+from pipelines.run.observer import RunObserver
+from pipelines.run.preparation import PreparedRun
+from pipelines.run.result import state_after
+from pipelines.run.signals import stopping_on_signals
+from pipelines.storyboard.plan import Plan
+from pipelines.takes.frame_folder import FrameFolder
 from pipelines.takes.recovery import recover
 from pipelines.takes.store import TakeStore
 
 
 @dataclass(frozen=True, slots=True)
 class RunContext:
-    """One run, open."""
+    """One run, open: what its steps need.
+
+    Attributes:
+        run: its entry in the ledger.
+        prepared: what it is to do.
+        ledger: where everything is written down.
+        store, frames: where takes and numbered frames lie.
+        observer: its progress, its stop signal, in the end its result.
+    """
 
     run: Run
-    plan: Plan
-    settings: Settings
-    desk: LedgerExecutor
+    prepared: PreparedRun
+    ledger: AsyncLedger
     store: TakeStore
-    stop_signal: StopSignal
-    progress: Progress
+    frames: FrameFolder
+    observer: RunObserver
 
-    async def take_inventory(self) -> TakeInventory:
-        """Find what need not be bought; takes whose files are gone are noted, so that they can be bought again."""
-        takes = await asyncio.to_thread(
-            take_inventory, self.desk.books, self.plan, store=self.store, output=self.settings.output
-        )
-        if takes.bought.lost:
-            await self.desk(forget_lost_takes, self.desk.books, takes.bought.lost)
-        for path in takes.bought.damaged:
-            await asyncio.to_thread(self.store.quarantine_damaged, path)
-        return takes
+    @property
+    def plan(self) -> Plan:
+        """The storyboard's frames and films."""
+        return self.prepared.plan
 
-    async def register_takes(self, takes: TakeInventory) -> None:
-        """Enter takes that the storyboard asks for beyond first ones: they stay its frames' when it asks no more."""
-        await self.desk(register_takes, self.desk.books, self.run, takes.unasked)
+    @property
+    def settings(self) -> Settings:
+        """Where everything is, and which endpoint is asked."""
+        return self.prepared.settings
 
-    async def request_more_takes(
-        self, takes: TakeInventory, frames: tuple[FrameSpec, ...], count: int, prompt: str | None
-    ) -> tuple[FrameSpec, ...]:
-        """Enter more takes of some frames in the books, and return them, to be bought."""
-        spec_of = functools.partial(another_take, model=self.plan.model, prompt=prompt)
-        kept = takes.bought.takes.keys()
-        books = self.desk.books
-        return tuple(
-            await self.desk(
-                request_more_takes, books, self.run, frames, count=count, prompt=prompt, kept=kept, spec_of=spec_of
-            )
-        )
-
-    async def keys_held_elsewhere(self, specs: tuple[FrameSpec, ...]) -> set[str]:
-        """Return the request keys that other live runs are buying at this moment."""
-        keys = [spec.request_key for spec in specs]
-        return await self.desk(keys_held_elsewhere, self.desk.books, keys, run_id=self.run.run_id)
-
-    async def recover_all(self) -> None:
-        """Close what ended runs left open, of every storyboard in this output folder: what they paid for serves us."""
-        for storyboard in await self.desk(storyboards_to_recover, self.desk.books):
-            if (self.settings.output / storyboard).is_dir():
-                await self.recover(storyboard)
-
-    async def recover(self, storyboard: str) -> None:
-        """Close what ended runs of a storyboard in this output folder left open; see `bought.recover`."""
-        if not await self.desk(open_attempts, self.desk.books, storyboard):
-            return
-        store = TakeStore(self.settings.output / storyboard)
-        async with _alone_in(store.folder, patience_s=self.settings.max_wait_s):
-            await self.desk(recover, self.desk.books, storyboard, store=store)
-
-    async def remaining_budgets(self) -> dict[BudgetScope, Decimal]:
-        """Return what is left of each budget, in US dollars."""
-        return await self.desk(remaining_budgets, self.desk.books, self.run)
-
-    async def write_ledger(self) -> None:
-        """Write the storyboard's ledger as the books have it now."""
-        path = ledger_path(self.settings, self.run.storyboard)
-        await self.desk(write_ledger_csv, self.desk.books, self.run.storyboard, path)
-
-    async def account(self) -> Totals:
-        """Add up this run."""
-        return await self.desk(run_totals, self.desk.books, self.run.run_id)
-
-    @contextlib.asynccontextmanager
-    async def buyer(self, line: AdmissionQueue, *, retry_quota: int) -> AsyncIterator[TakeGenerator]:
-        """Open the endpoint, and the buyer that asks it."""
-        settings = self.settings
-        timeouts = Timeouts(settings.connect_timeout_s, settings.read_timeout_s, settings.total_timeout_s)
-        with _endpoint(settings, seed=int(self.run.run_id, 16)) as endpoint:
-            async with FluxClient(
-                endpoint,
-                concurrency=settings.concurrency,
-                timeouts=timeouts,
-                max_body_bytes=settings.max_body_mib << 20,
-            ) as client:
-                gate = Gate(self.desk.books, self.run, rate_limit=settings.rate_limit)
-                yield TakeGenerator(
-                    self.run,
-                    Stations(self.desk, gate, client, self.store),
-                    Conduct(self.stop_signal, line, self.progress),
-                    RetryBounds(_policy(settings), RetryQuota(retry_quota)),
-                )
-
-    @contextlib.asynccontextmanager
-    async def alone(self) -> AsyncIterator[None]:
-        """Hold the storyboard's folder for this run: frames and film are laid by one run at a time.
-
-        Raises:
-            StorageError: another run holds it for longer than `max_wait_s`.
-        """
-        async with _alone_in(self.store.folder, patience_s=self.settings.max_wait_s):
-            yield
-
-
-@contextlib.asynccontextmanager
-async def _alone_in(folder: Path, *, patience_s: float) -> AsyncIterator[None]:
-    lock = filelock.FileLock(folder / ".lock", thread_local=False)
-    try:
-        await asyncio.to_thread(lock.acquire, timeout=patience_s)
-    except filelock.Timeout as exc:
-        raise StorageError(f"{folder}: another run has been at work here for too long") from exc
-    try:
-        yield
-    finally:
-        lock.release()
+    @property
+    def folder_lock(self) -> contextlib.AbstractAsyncContextManager[None]:
+        """The lock of the storyboard's folder, to be entered; raises StorageError where it cannot be had."""
+        return exclusive(self.store.folder, timeout_s=self.settings.max_wait_s)
 
 
 @contextlib.asynccontextmanager
 async def open_run(
-    plan: Plan, settings: Settings, *, budgets: Budgets, progress: Progress, heeds_signals: bool = True
+    prepared: PreparedRun, observer: RunObserver, *, handle_signals: bool = True
 ) -> AsyncIterator[RunContext]:
-    """Open a run: recover what killed ones left, enter it in the books, keep its pulse; in the end, write its ledger.
+    """Open a run: recover what killed ones left, enter it in the ledger, keep its heartbeat; in the end write ledger.csv.
 
     Args:
-        plan: what the storyboard asks for.
-        settings: where everything is, and of whom to buy.
-        budgets: what may be spent.
-        progress: what a watcher sees.
-        heeds_signals: stop on Ctrl-C and SIGTERM; a server that makes runs has its own way.
+        prepared: what it is to do.
+        observer: receives its progress; its stop signal stops the run.
+        handle_signals: stop on Ctrl-C and SIGTERM; a server that makes runs handles them itself.
 
     Raises:
-        UsageError: the output folder or the books cannot be opened.
-        StorageError: the books or the ledger could not be written.
+        UsageError: the output folder or the ledger cannot be opened.
+        StorageError: the ledger could not be written.
     """
+    plan, settings = prepared.plan, prepared.settings
     store = TakeStore(settings.output / plan.storyboard)
     store.prepare()
     run = Run(
@@ -188,121 +83,76 @@ async def open_run(
         endpoint=settings.endpoint_name,
         model=plan.model,
         simulated=settings.simulated,
-        budgets=budgets,
+        budgets=prepared.budgets,
     )
-    books = await asyncio.to_thread(LedgerDatabase, settings.effective_database_url)
-    desk = LedgerExecutor(books)
-    session = RunContext(run, plan, settings, desk, store, StopSignal(), progress)
-    with contextlib.closing(books), contextlib.closing(desk):
-        await session.recover_all()
-        await desk(start_run, books, run)
-        async with _entered(session), _pulse(session):
-            signals = _stop_on_signals(session.stop_signal, patience_s=settings.stop_patience_s)
-            with signals if heeds_signals else contextlib.nullcontext():
-                yield session
+    blocking = await asyncio.to_thread(Ledger.open, settings.effective_database_url)
+    with blocking, AsyncLedger(blocking) as ledger:
+        observer.progress.start(plan, settings, prepared.budgets)
+        context = RunContext(run, prepared, ledger, store, FrameFolder(store.folder), observer)
+        await recover_all(context)
+        await ledger.start_run(run)
+        async with _entered(context), _heartbeat(context):
+            signals = stopping_on_signals(observer.stop_signal, grace_period_s=settings.stop_patience_s)
+            with signals if handle_signals else contextlib.nullcontext():
+                yield context
+
+
+async def recover_all(context: RunContext) -> None:
+    """Close what ended runs left open, of every storyboard in this output folder: what they paid for can be used."""
+    for storyboard in await context.ledger.storyboards_to_recover():
+        if (context.settings.output / storyboard).is_dir():
+            await recover_storyboard(context, storyboard)
+
+
+async def recover_storyboard(context: RunContext, storyboard: str) -> None:
+    """Close what ended runs of a storyboard in this output folder left open; see `takes.recovery.recover`.
+
+    Raises:
+        StorageError: another run has held the storyboard's folder for too long, or a take could not be made durable.
+    """
+    if not await context.ledger.abandoned_attempts(storyboard):
+        return
+    store = TakeStore(context.settings.output / storyboard)
+    async with exclusive(store.folder, timeout_s=context.settings.max_wait_s):
+        await context.ledger.call(recover, storyboard, store=store)
+
+
+def ledger_path(settings: Settings, storyboard: str) -> Path:
+    """Return where the ledger of a storyboard is written as CSV."""
+    return settings.output / storyboard / "ledger.csv"
 
 
 @contextlib.asynccontextmanager
-async def _entered(session: RunContext) -> AsyncIterator[None]:
-    """Close the run's entry however the run ends, and write the ledger."""
-    state = "Failed"
+async def _entered(context: RunContext) -> AsyncIterator[None]:
+    """Close the run's entry, however the run ends, and write its ledger."""
+    error: BaseException | None = None
     try:
         yield
-        state = "Completed"
-    except InterruptedRunError:
-        state = "Cancelled"
+    except BaseException as exc:
+        error = exc
         raise
     finally:
-        books, run = session.desk.books, session.run
-        standing = session.progress.standing
-        await session.desk.insist(finish_run, books, run.run_id, state=state, standing=standing)
-        await session.recover(run.storyboard)
-        await session.write_ledger()
+        ledger, run, counters = context.ledger, context.run, context.observer.progress.counters
+        await ledger.finish_run(run.run_id, state=state_after(error), counters=counters)
+        await recover_storyboard(context, run.storyboard)
+        await ledger.write_csv(run.storyboard, ledger_path(context.settings, run.storyboard))
 
 
 @contextlib.asynccontextmanager
-async def _pulse(session: RunContext) -> AsyncIterator[None]:
-    """Tell the books, every few seconds, that the run is alive, and how far it has come."""
+async def _heartbeat(context: RunContext) -> AsyncIterator[None]:
+    """Write down, every few seconds, that the run is alive, and how far it has come."""
 
-    async def keep_beating() -> None:
+    async def beat() -> None:
         while True:
+            # One that is missed is no matter: a run counts as dead only after thirty of them.
             with contextlib.suppress(StorageError):
-                await session.desk(record_heartbeat, session.desk.books, session.run.run_id, session.progress.standing)
+                await context.ledger.record_heartbeat(context.run.run_id, context.observer.progress.counters)
             await asyncio.sleep(HEARTBEAT_S)
 
-    beating = asyncio.create_task(keep_beating())
+    beating = asyncio.create_task(beat())
     try:
         yield
     finally:
         beating.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await beating
-
-
-@contextlib.contextmanager
-def _stop_on_signals(stop_signal: StopSignal, *, patience_s: float) -> Iterator[None]:
-    """On the first Ctrl-C or SIGTERM pull the stop_signal; on the second cancel the run where it stands.
-
-    A Prefect cancellation comes as SIGTERM too.
-    """
-    if threading.current_thread() is not threading.main_thread() or sys.platform == "win32":
-        yield
-        return
-    run = asyncio.current_task()
-    interrupted = InterruptedRunError("interrupted: what was paid for is kept; run again to complete")
-    signals = itertools.count(1)
-
-    def stop() -> None:
-        if next(signals) == 1:
-            stop_signal.stop(interrupted, patience_s=patience_s)
-        elif run is not None:
-            run.cancel()
-
-    with contextlib.ExitStack() as restore:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            restore.enter_context(_handling(number, stop))
-        yield
-
-
-@contextlib.contextmanager
-def _handling(number: signal.Signals, handler: Callable[[], None]) -> Iterator[None]:
-    loop = asyncio.get_running_loop()
-    before = signal.getsignal(number)
-    loop.add_signal_handler(number, handler)
-    try:
-        yield
-    finally:
-        loop.remove_signal_handler(number)
-        signal.signal(number, before)
-
-
-@contextlib.contextmanager
-def _endpoint(settings: Settings, *, seed: int) -> Iterator[Endpoint]:
-    """Yield the endpoint that was asked for, else the embedded one, which lives as long as this block.
-
-    That one draws other sketches for each `seed`, as the real one makes other images each time it is asked.
-    """
-    if settings.endpoint is not None:
-        token = settings.api_token
-        yield Endpoint(settings.endpoint, token.get_secret_value() if token else None)
-        return
-    # A web framework, which most runs do without.
-    from pipelines.server.running import serve_in_thread
-
-    with serve_in_thread(ServerConfig(rate_limit=settings.rate_limit, seed=seed)) as url:
-        yield Endpoint(url, local=True)
-
-
-def _policy(settings: Settings) -> RetryPolicy:
-    return RetryPolicy(
-        max_resends=settings.max_resends,
-        max_refusals=settings.max_refusals,
-        max_rate_limited=settings.max_rate_limited,
-        max_connects=settings.max_connects,
-        max_retry_after_s=settings.max_retry_after_s,
-    )
-
-
-def ledger_path(settings: Settings, storyboard: str) -> Path:
-    """Return where the ledger of a storyboard is written."""
-    return settings.output / storyboard / "ledger.csv"

@@ -1,253 +1,223 @@
-"""What a run does, step by step: find what is there, quote, buy what is missing, lay the frames, cut the film."""
+"""The steps of a run: find the takes, quote, generate what is missing, publish the frames, cut the films, report."""
 
 import asyncio
 import contextlib
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.common.budgets import Budgets
 from pipelines.common.errors import InterruptedRunError, StoryreelError
-from pipelines.common.settings import Settings
-from pipelines.film.assembler import Film
 from pipelines.film.outputs import Films
+from pipelines.film.probe import Film
 from pipelines.report.builder import write_report
-from pipelines.run.context import RunContext, ledger_path
+from pipelines.run.context import RunContext, ledger_path, recover_storyboard
+from pipelines.run.generation import Generate, generate_missing
 from pipelines.run.progress import Progress
-from pipelines.run.result import RunRecord, RunResult, incomplete_error, summarize, watch
-from pipelines.run.scheduling import AdmissionQueue, generate_in_order
-from pipelines.run.thumbnails_ahead import ThumbnailPrefetcher
-from pipelines.run.worker import Failed, Generated, Postponed, Reused, TakeGenerator, TakeOutcome
-from pipelines.storyboard.model import Storyboard
-from pipelines.storyboard.plan import FrameSpec, Plan
-from pipelines.storyboard.quote import Quote, quote_takes, require_within_budget, run_retry_quota
-from pipelines.storyboard.selection import ExtraTakes
+from pipelines.run.result import RunRecord, RunResult, incomplete_error, sum_up
+from pipelines.run.thumbnail_prefetch import ThumbnailPrefetcher
+from pipelines.run.worker import Generated, Reused, TakeOutcome
+from pipelines.storyboard.plan import TakeSpec
+from pipelines.storyboard.quote import Quote, quote_takes, require_within_budget
 from pipelines.takes.frame_folder import is_as_requested
-from pipelines.takes.inventory import TakeInventory
+from pipelines.takes.inventory import TakeInventory, take_inventory
 from pipelines.takes.models import Take
 
-_POLL_OTHER_RUNS_S = 1.0
 
-# Buys one take; a flow makes a task run of it.
-Buy = Callable[[TakeGenerator, FrameSpec], Awaitable[TakeOutcome]]
-
-
-async def run_pipeline(
-    session: RunContext, record: RunRecord, buy: Buy, *, more: ExtraTakes | None = None, otio: bool = False
-) -> None:
-    """Do what a run does, and keep its record, however it ends.
+async def run_pipeline(context: RunContext, record: RunRecord, generate: Generate) -> RunResult:
+    """Do everything that a run does; the observer has its result, however it ends.
 
     Args:
-        session: the run, open.
+        context: the run, open.
         record: filled in step by step.
-        buy: buys one take.
-        more: what to buy instead of what the storyboard asks for; may be nothing.
-        otio: write the timeline as OpenTimelineIO too.
+        generate: generates one take.
 
     Raises:
-        StoryreelError: why the run is not complete; what was bought is kept.
+        StoryreelError: why the run is not whole; what was generated is kept.
     """
     try:
-        await _produce(session, record, buy, more=more, otio=otio)
+        await _produce(context, record, generate)
     except BaseException as error:
         record.error = error
         raise
     finally:
+        # Someone who stopped a run wants it to end; the next one writes the report.
         if not isinstance(record.error, InterruptedRunError | asyncio.CancelledError):
-            record.report = await _report(session, record)
-        if watcher := watch.get():
-            watcher.summary = await summary_of(session, record)
+            record.report = await _report(context, record)
+        result = await _result(context, record)
+        context.observer.result = result
+    return result
 
 
-async def _report(session: RunContext, record: RunRecord) -> Path | None:
-    """Write what people look at; a run that has come to its end is not undone by a report that cannot be written."""
-    session.progress.enter("writing the report")
-    try:
-        takes = record.takes or await session.take_inventory()
-        async with session.alone():
-            return await asyncio.to_thread(write_report, session.plan, takes, session.desk.books, session.settings)
-    except StoryreelError as error:
-        record.remarks.append(f"no report: {error}")
-        return None
-
-
-async def summary_of(session: RunContext, record: RunRecord) -> RunResult:
-    """Sum up a run, whether it has ended or not."""
-    return summarize(
-        session.plan,
-        record,
-        await session.account(),
-        run_id=session.run.run_id,
-        simulated=session.settings.simulated,
-        ledger=ledger_path(session.settings, session.plan.storyboard),
+async def find_takes(context: RunContext) -> TakeInventory:
+    """Find every take of the plan; those whose files are gone are noted, so that they can be generated again."""
+    inventory = await asyncio.to_thread(
+        take_inventory,
+        context.ledger.blocking,
+        context.plan,
+        store=context.store,
+        output=context.settings.output,
     )
+    if inventory.found.lost:
+        await context.ledger.forget_lost_takes(inventory.found.lost)
+    for path in inventory.found.damaged:
+        await asyncio.to_thread(context.store.quarantine_damaged, path)
+    return inventory
 
 
-async def _produce(session: RunContext, record: RunRecord, buy: Buy, *, more: ExtraTakes | None, otio: bool) -> None:
-    takes = await session.take_inventory()
-    wanted = await session.request_more_takes(takes, more.frames, more.count, more.prompt) if more else takes.wanted
-    record.asked = wanted if more else ()
-    record.quote = _quote(session, wanted, takes)
-    session.progress.quote_usd = record.quote.price.usd
-    require_within_budget(record.quote, await session.remaining_budgets(), on_exceed=session.run.budgets.on_exceed)
-    async with _following(session) as followers:
-        record.outcomes = await _buy_missing(session, wanted, takes, buy, followers)
+async def _produce(context: RunContext, record: RunRecord, generate: Generate) -> None:
+    inventory = record.inventory = await find_takes(context)
+    requested = record.requested = await _requested_takes(context, inventory)
+    record.reroll = context.prepared.extra_takes is not None
+    record.quote = await _quote(context, requested, inventory)
+    async with _followers(context) as followers:
+        record.outcomes = await _generate_missing(context, requested, inventory, generate, followers)
         # Another run may have died since this one began.
-        await session.recover(session.plan.storyboard)
-        async with session.alone():
-            record.takes = await session.take_inventory()
-            pictures = await _lay_frames(session, record.takes)
-            error = incomplete_error(session.plan, record, stopped_by=session.stop_signal.error)
-            if len(pictures) == len(session.plan.frames) and not isinstance(error, InterruptedRunError):
-                record.films = await _assemble(session, followers.films, pictures)
-                if otio:
-                    followers.films.write_otio([session.store.frame(spec) for spec in session.plan.frames])
+        await recover_storyboard(context, context.plan.storyboard)
+        async with context.folder_lock:
+            if record.quote.generate:
+                record.inventory = await find_takes(context)
+            pictures = await _publish_frames(context, record)
+            error = incomplete_error(context.plan, record, stopped_by=context.observer.stop_signal.error)
+            if len(pictures) == len(context.plan.frames) and not isinstance(error, InterruptedRunError):
+                record.films = await _cut_films(context, followers.films, pictures)
     if error:
         raise error
 
 
-def effective_budgets(board: Storyboard, settings: Settings) -> Budgets:
-    """Return the caps of the storyboard and of the settings together: the narrower of two for the same thing."""
-    run_usd = [usd for usd in (board.budgets.run_usd, settings.budget_usd) if usd is not None]
-    return replace(
-        board.budgets,
-        run_usd=min(run_usd, default=None),
-        daily_usd=settings.budget_daily_usd,
-        on_exceed=board.budgets.on_exceed or settings.on_exceed,
+async def _requested_takes(context: RunContext, inventory: TakeInventory) -> tuple[TakeSpec, ...]:
+    """Return the takes that this run is about: the storyboard's, or the extra ones, entered in the ledger."""
+    extra = context.prepared.extra_takes
+    if extra is None:
+        return inventory.requested
+    takes = await context.ledger.request_more_takes(
+        context.run, extra.frames, count=extra.count, prompt=extra.prompt, kept=inventory.found.takes.keys()
     )
+    return tuple(takes)
 
 
-def start_progress(plan: Plan, settings: Settings, budgets: Budgets) -> Progress:
-    """Fill in what is known of the run before it starts, in the progress that somebody watches, if anybody does."""
-    watcher = watch.get()
-    progress = watcher.progress if watcher else Progress()
-    progress.storyboard = plan.storyboard
-    progress.expect(spec.scene for spec in plan.frames)
-    progress.budget_usd = budgets.run_usd
-    progress.rate_limit = settings.rate_limit
-    progress.simulated = settings.simulated
-    return progress
-
-
-def _quote(session: RunContext, wanted: tuple[FrameSpec, ...], takes: TakeInventory) -> Quote:
-    settings = session.settings
-    return quote_takes(
-        wanted,
-        frames=len(session.plan.frames),
-        bought=takes.bought.takes,
-        rate_limit=settings.rate_limit,
-        max_resends=settings.max_resends,
-        retry_quota=settings.retry_quota,
+async def _quote(context: RunContext, requested: tuple[TakeSpec, ...], inventory: TakeInventory) -> Quote:
+    """Price what is missing, and refuse to go on where the budgets cannot pay for it."""
+    quote = quote_takes(
+        requested, frames=len(context.plan.frames), kept=inventory.found.takes, settings=context.settings
     )
+    context.observer.progress.quote_usd = quote.price.usd
+    remaining = await context.ledger.remaining_budgets(context.run)
+    require_within_budget(quote, remaining, on_exceed=context.run.budgets.on_exceed)
+    return quote
 
 
 @dataclass(frozen=True, slots=True)
 class _Followers:
-    """Who works on takes as they come: the films, and the thumbnails."""
+    """The work that follows takes as they come: the films, and the thumbnails."""
 
     films: Films
     thumbnails: ThumbnailPrefetcher
 
     def arrived(self, take: Take) -> None:
-        """Hand on a take that the film will show, unless it has to be redrawn first, when frames are laid."""
+        """Hand on a take that the film will show, unless it has to be redrawn first, when frames are published."""
         with contextlib.suppress(OSError):
             if is_as_requested(take):
-                self.films.arrived(take.spec.number, take.path)
+                self.films.arrived(take.frame.number, take.path)
 
 
 @contextlib.asynccontextmanager
-async def _following(session: RunContext) -> AsyncIterator[_Followers]:
+async def _followers(context: RunContext) -> AsyncIterator[_Followers]:
     """Encode and shrink in the background, for as long as the block lasts."""
-    with ThumbnailPrefetcher(session.store) as thumbnails:
+    progress = context.observer.progress
+    with ThumbnailPrefetcher(context.store) as thumbnails:
         films = Films(
-            session.plan,
-            session.store.folder,
-            on_encoded=session.progress.piece_encoded,
+            context.plan,
+            context.store.folder,
+            on_encoded=progress.segment_encoded,
             read=thumbnails.read_frame,
         )
-        session.progress.pieces = len(films)
+        progress.segments = len(films)
         async with films.working():
             yield _Followers(films, thumbnails)
 
 
-async def _buy_missing(
-    session: RunContext, wanted: tuple[FrameSpec, ...], takes: TakeInventory, buy: Buy, followers: _Followers
+async def _generate_missing(
+    context: RunContext,
+    requested: tuple[TakeSpec, ...],
+    inventory: TakeInventory,
+    generate: Generate,
+    followers: _Followers,
 ) -> list[TakeOutcome]:
-    """Buy every take that is not bought; those that another run is buying are waited for.
-
-    Whatever the film will show goes on to the films at once.
-    """
-    for take in takes.shown:
+    """Generate every requested take that is not there; whatever the film will show goes on to the films at once."""
+    for take in inventory.selected:
         followers.arrived(take)
-    missing = tuple(spec for spec in wanted if spec.request_key not in takes.bought.takes)
-    _expect(session.progress, wanted, takes)
+    _expect(context.observer.progress, requested, inventory)
+    missing = tuple(spec for spec in requested if spec.request_key not in inventory.found.takes)
     if not missing:
         return []
-    await session.register_takes(takes)
-    session.progress.enter("buying frames")
-    showing = {take.spec.number for take in takes.shown}
-    line = AdmissionQueue(session.settings.concurrency)
-    quota = run_retry_quota(len(missing), configured=session.settings.retry_quota)
-    async with session.buyer(line, retry_quota=quota) as buyer:
+    await context.ledger.register_takes(context.run, inventory.unregistered)
+    context.observer.progress.enter("generating frames")
+    settled = {take.frame.number for take in inventory.selected}
 
-        async def buy_one(spec: FrameSpec) -> TakeOutcome:
-            outcome = await buy(buyer, spec)
-            path = session.store.find(spec.request_key) if isinstance(outcome, Generated | Reused) else None
-            if path and spec.take == 1 and spec.number not in showing:
-                followers.arrived(Take(spec, path, spec.prompt, cost_usd=None))
-            elif path:
-                followers.thumbnails.arrived(path)
-            return outcome
+    def follow(outcome: TakeOutcome) -> None:
+        spec = outcome.spec
+        path = context.store.find(spec.request_key) if isinstance(outcome, Generated | Reused) else None
+        if path and spec.number == 1 and spec.frame.number not in settled:
+            followers.arrived(Take(spec, path, spec.prompt, cost_usd=None))
+        elif path:
+            followers.thumbnails.arrived(path)
 
-        return await _buy_in_rounds(session, missing, buy_one, line)
+    return await generate_missing(context, missing, generate, on_outcome=follow)
 
 
-def _expect(progress: Progress, wanted: tuple[FrameSpec, ...], takes: TakeInventory) -> None:
-    """Tell watchers what this run is about: the takes that are wanted; where none are, the frames as they stand."""
-    specs = wanted or tuple(take.spec for take in takes.shown)
-    progress.expect(spec.scene for spec in specs)
-    progress.reuse(spec.scene for spec in specs if spec.request_key in takes.bought.takes)
+def _expect(progress: Progress, requested: tuple[TakeSpec, ...], inventory: TakeInventory) -> None:
+    """Count what this run is about: the requested takes; where there are none, the frames as they are."""
+    specs = requested or tuple(take.spec for take in inventory.selected)
+    progress.expect(spec.frame.scene for spec in specs)
+    progress.reuse(spec.frame.scene for spec in specs if spec.request_key in inventory.found.takes)
 
 
-async def _buy_in_rounds(
-    session: RunContext,
-    missing: tuple[FrameSpec, ...],
-    buy: Callable[[FrameSpec], Awaitable[TakeOutcome]],
-    line: AdmissionQueue,
-) -> list[TakeOutcome]:
-    deadline = time.monotonic() + session.settings.max_wait_s
-    done: list[TakeOutcome] = []
-    while missing and not session.stop_signal.stopped:
-        held = await session.keys_held_elsewhere(missing)
-        turn = [spec for spec in missing if spec.request_key not in held]
-        outcomes = await generate_in_order(turn, buy, line=line, stop_signal=session.stop_signal)
-        done += [outcome for outcome in outcomes if not isinstance(outcome, Postponed)]
-        settled = {outcome.spec.request_key for outcome in done}
-        missing = tuple(spec for spec in missing if spec.request_key not in settled)
-        if missing and time.monotonic() > deadline:
-            return [*done, *(Failed(spec, "another run has been buying it for too long") for spec in missing)]
-        if missing:
-            await session.stop_signal.pause(_POLL_OTHER_RUNS_S)
-            await session.recover(session.plan.storyboard)
-    return done
+async def _publish_frames(context: RunContext, record: RunRecord) -> list[Path]:
+    """Publish the numbered frame of every frame that has a take; return where the films find their pictures."""
+    context.observer.progress.enter("publishing frames")
+    assert record.inventory is not None
+    selected = record.inventory.selected
+
+    def publish() -> list[Path]:
+        # A file may have gone since it was looked for, and then its frame is missing, not the run broken.
+        takes = [context.store.import_take(take) for take in selected if take.path.is_file()]
+        record.published = frozenset(take.frame.number for take in takes)
+        context.frames.publish(takes)
+        return [context.frames.picture(take) for take in takes]
+
+    return await asyncio.to_thread(publish)
 
 
-async def _lay_frames(session: RunContext, takes: TakeInventory) -> list[Path]:
-    """Lay the numbered frames of every frame that has a take; return where the films find their pictures."""
-    session.progress.enter("laying frames")
-    store = session.store
-
-    def lay() -> list[Path]:
-        adopted = [store.import_take(take) for take in takes.shown]
-        store.publish_frames(adopted)
-        return [store.picture(take) for take in adopted]
-
-    return await asyncio.to_thread(lay)
-
-
-async def _assemble(session: RunContext, films: Films, pictures: list[Path]) -> list[Film]:
+async def _cut_films(context: RunContext, films: Films, pictures: list[Path]) -> list[Film]:
     """Cut the films; give up at once when the run is stopped, for nothing is paid for here."""
-    session.progress.enter("assembling the film")
+    stop_signal = context.observer.stop_signal
+    context.observer.progress.enter("assembling the film")
     cutting = films.cut(pictures)
-    return await (cutting if session.stop_signal.stopped else session.stop_signal.run_until_stopped(cutting))
+    made = await (cutting if stop_signal.stopped else stop_signal.run_until_stopped(cutting))
+    if context.prepared.otio:
+        films.write_otio([context.frames.path(frame) for frame in context.plan.frames])
+    return made
+
+
+async def _report(context: RunContext, record: RunRecord) -> Path | None:
+    """Write what people look at; a run that has come to its end is not undone by a report that cannot be written."""
+    context.observer.progress.enter("writing the report")
+    try:
+        inventory = record.inventory or await find_takes(context)
+        async with context.folder_lock:
+            ledger = context.ledger.blocking
+            return await asyncio.to_thread(write_report, context.plan, inventory, ledger, context.settings)
+    except StoryreelError as error:
+        record.remarks.append(f"no report: {error}")
+        return None
+
+
+async def _result(context: RunContext, record: RunRecord) -> RunResult:
+    return sum_up(
+        context.plan,
+        record,
+        await context.ledger.run_totals(context.run.run_id),
+        run_id=context.run.run_id,
+        simulated=context.settings.simulated,
+        ledger=ledger_path(context.settings, context.plan.storyboard),
+    )

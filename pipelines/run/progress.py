@@ -1,4 +1,4 @@
-"""What a run is doing right now, for whoever watches: the terminal, Prefect's page."""
+"""The progress of a run, counted as it goes on: for the terminal, for Prefect's page, for the ledger."""
 
 import time
 from collections import Counter, deque
@@ -6,7 +6,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from pipelines.common.budgets import Budgets
+from pipelines.common.settings import Settings
 from pipelines.ledger.models import RunCounters
+from pipelines.storyboard.plan import Plan
 
 _WINDOW_S = 60.0
 _SLICE_S = 2.0
@@ -24,21 +27,21 @@ class SceneProgress:
 
 @dataclass(slots=True)
 class Progress:
-    """Counters that a run keeps and a watcher reads; both live in one process.
+    """Counters that a run keeps and an observer reads; both live in one process.
 
-    Counters are looked at now and then; a stage may be over before anybody looks, so listeners are told of each.
+    Counters are polled; a stage may be over before the next poll, so listeners are called at each.
 
     Attributes:
-        stage: what the run is doing, in words.
-        frames, reused, to_buy: the storyboard's frames, those that were bought before, those to buy.
-        bought, failed: of those to buy, how many are done.
+        stage: the step that the run is at, in words.
+        frames, reused, to_generate: what the run is about, the part that was there before, and the rest.
+        generated, failed: how much of the rest is done.
         requests, resends: attempts sent, and how many of them were second or later ones for a frame.
         cost_usd: what this run's answers cost so far.
         budget_usd: its hard cap, if any.
         rate_limit: requests a minute that the endpoint allows.
         pace: the share of it that the gate aims at: below 1 after the endpoint said that it was too much.
-        quote_usd: what the frames to buy were quoted at.
-        pieces, pieces_done: the films' segments, and how many of them are encoded.
+        quote_usd: the quote for what is to be generated.
+        segments, segments_done: the films' segments, and those of them that are encoded.
         scenes: by name, in the order of the storyboard.
         simulated: whether the costs are made up.
         clock: seconds that never step back.
@@ -48,8 +51,8 @@ class Progress:
     storyboard: str = ""
     frames: int = 0
     reused: int = 0
-    to_buy: int = 0
-    bought: int = 0
+    to_generate: int = 0
+    generated: int = 0
     failed: int = 0
     requests: int = 0
     resends: int = 0
@@ -59,50 +62,58 @@ class Progress:
     rate_limit: int = 0
     pace: float = 1.0
     quote_usd: Decimal | None = None
-    pieces: int = 0
-    pieces_done: int = 0
+    segments: int = 0
+    segments_done: int = 0
     scenes: dict[str, SceneProgress] = field(default_factory=dict)
     simulated: bool = False
     clock: Callable[[], float] = time.monotonic
     _sent: deque[float] = field(default_factory=deque)
     _listeners: list[Callable[[], None]] = field(default_factory=list)
 
+    def start(self, plan: Plan, settings: Settings, budgets: Budgets) -> None:
+        """Fill in what is known of a run before it starts."""
+        self.storyboard = plan.storyboard
+        self.expect(frame.scene for frame in plan.frames)
+        self.budget_usd = budgets.run_usd
+        self.rate_limit = settings.rate_limit
+        self.simulated = settings.simulated
+
     def listen(self, listener: Callable[[], None]) -> None:
-        """Have a listener called at each stage that the run comes to, in the run's thread: it must not block."""
+        """Call a listener at each stage that the run comes to, in the run's thread: it must not block."""
         self._listeners.append(listener)
 
     def enter(self, stage: str) -> None:
-        """Come to another stage, and tell whoever listens."""
+        """Come to another stage, and call the listeners."""
         self.stage = stage
         for listener in self._listeners:
             listener()
 
     def expect(self, scenes: Iterable[str]) -> None:
-        """Note the storyboard's frames by the names of their scenes, in its order."""
+        """Note the frames that the run is about by the names of their scenes, in storyboard order."""
         counted = Counter(scenes)
-        # Whole at once: another thread may be looking.
+        # Replaced as a whole: another thread may be reading it.
         self.scenes = {name: SceneProgress(name, frames) for name, frames in counted.items()}
         self.frames = counted.total()
 
     def reuse(self, scenes: Iterable[str]) -> None:
-        """Count the frames that were bought before, by the names of their scenes; the others are to buy."""
+        """Count the frames that are there already, by the names of their scenes; the others are to be generated."""
         counted = Counter(scenes)
         for name, frames in counted.items():
             self.scenes[name].done += frames
         self.reused = counted.total()
-        self.to_buy = self.frames - self.reused
+        self.to_generate = self.frames - self.reused
 
-    def settle(self, scene: str, *, failed: bool = False) -> None:
-        """Count a frame of a scene as bought, or as failed."""
+    def count(self, scene: str, *, failed: bool = False) -> None:
+        """Count a frame of a scene as generated, or as failed."""
         self.failed += failed
-        self.bought += not failed
+        self.generated += not failed
         if tally := self.scenes.get(scene):
             tally.done += 1
             tally.failed += failed
 
-    def piece_encoded(self) -> None:
-        """Count a piece of the films as encoded."""
-        self.pieces_done += 1
+    def segment_encoded(self) -> None:
+        """Count a segment of the films as encoded."""
+        self.segments_done += 1
 
     def sent(self, *, again: bool, pace: float = 1.0) -> None:
         """Count a request that leaves now, and at what pace."""
@@ -113,29 +124,30 @@ class Progress:
         self._sent.append(self.clock())
 
     def answered(self) -> None:
-        """Count a request that came to an end, whichever."""
+        """Count a request that came to an end, whichever it was."""
         self.in_flight -= 1
 
     @property
-    def standing(self) -> RunCounters:
-        """How far the run has come, as its entry in the books tells it."""
+    def counters(self) -> RunCounters:
+        """How far the run has come, at this moment."""
         return RunCounters(
             stage=self.stage,
             frames=self.frames,
             reused=self.reused,
-            to_buy=self.to_buy,
-            bought=self.bought,
+            to_generate=self.to_generate,
+            generated=self.generated,
             failed=self.failed,
-            pieces=self.pieces,
-            pieces_done=self.pieces_done,
+            segments=self.segments,
+            segments_done=self.segments_done,
             rate_limit=self.rate_limit,
             quote_usd=self.quote_usd,
+            cost_usd=self.cost_usd,
         )
 
     @property
     def done(self) -> int:
         """Frames that need no more work."""
-        return self.reused + self.bought + self.failed
+        return self.reused + self.generated + self.failed
 
     @property
     def requests_per_minute(self) -> float:
@@ -163,7 +175,7 @@ class Progress:
 
     @property
     def seconds_left(self) -> float | None:
-        """How long the frames that are left will take at the present rate; None before there is one."""
-        left = self.to_buy - self.bought - self.failed
+        """Seconds that the frames that are left will take at the present rate; None before there is one."""
+        left = self.to_generate - self.generated - self.failed
         rate = self.requests_per_minute
         return 60 * left / rate if rate >= 1 and self.requests > 1 else None

@@ -1,4 +1,4 @@
-"""How a run is conducted: in what order frames step up, how many at once, and how it all stops."""
+"""The order in which takes are generated, how many at once, and the signal that stops it all."""
 
 import asyncio
 import contextlib
@@ -6,69 +6,73 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 from pipelines.common.errors import StoryreelError
-from pipelines.storyboard.plan import FrameSpec
+from pipelines.storyboard.plan import TakeSpec
 
 R = TypeVar("R")
 
-# Frames that stand in line before the gate: enough that it never waits for one, few enough to keep their order.
+# Takes that wait before the gate: enough that it never waits for one, few enough to keep their order.
 QUEUE_LENGTH = 4
 
 
 class StopSignal:
-    """Stops a run: once pulled, nothing new is sent, and what is in flight is awaited."""
+    """Stops a run: once it is given, nothing new is sent, and what is in flight is awaited.
+
+    Attributes:
+        error: why the run was stopped; None as long as it was not.
+    """
 
     def __init__(self) -> None:
-        self._pulled = asyncio.Event()
-        self._impatient = asyncio.Event()
+        self._stopped = asyncio.Event()
+        self._grace_period_over = asyncio.Event()
         self.error: StoryreelError | None = None
 
-    def stop(self, error: StoryreelError, *, patience_s: float | None = None) -> None:
-        """Stop the run; the first error is the one that counts.
+    def stop(self, error: StoryreelError, *, grace_period_s: float | None = None) -> None:
+        """Stop the run; of several errors the first one counts.
 
-        What is in flight is awaited to its end, or for `patience_s` where that is given.
+        What is in flight is awaited to its end, or for `grace_period_s` where that is given.
         """
         self.error = self.error or error
-        self._pulled.set()
-        if patience_s is not None:
-            asyncio.get_running_loop().call_later(patience_s, self._impatient.set)
+        self._stopped.set()
+        if grace_period_s is not None:
+            asyncio.get_running_loop().call_later(grace_period_s, self._grace_period_over.set)
 
     @property
     def stopped(self) -> bool:
         """Whether the run is to stop."""
-        return self._pulled.is_set()
+        return self._stopped.is_set()
 
     async def grace_period_over(self) -> None:
         """Wait until what is in flight need no longer be awaited."""
-        await self._impatient.wait()
+        await self._grace_period_over.wait()
 
     async def run_until_stopped(self, work: Coroutine[Any, Any, R]) -> R:
-        """Do `work`, which costs nothing to give up, unless the stop_signal is pulled first.
+        """Do `work`, which costs nothing to give up, unless the signal comes first.
 
         Raises:
-            StoryreelError: the stop_signal was pulled; `work` has been cancelled and has ended.
+            StoryreelError: the signal came; `work` has been cancelled and has ended.
         """
         working = asyncio.create_task(work)
-        pulled = asyncio.create_task(self._pulled.wait())
+        stopped = asyncio.create_task(self._stopped.wait())
         try:
-            await asyncio.wait((working, pulled), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((working, stopped), return_when=asyncio.FIRST_COMPLETED)
             if working.done():
                 return working.result()
             assert self.error is not None
             raise self.error
         finally:
-            for task in (working, pulled):
+            for task in (working, stopped):
                 task.cancel()
-            await asyncio.wait((working, pulled))
+            await asyncio.wait((working, stopped))
 
     async def pause(self, seconds: float) -> None:
-        """Sleep, but no longer than until the stop_signal is pulled."""
+        """Sleep, but no longer than until the signal comes."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self._pulled.wait()
+                await self._stopped.wait()
 
 
 class AdmissionQueue:
-    """The line before the gate: takes step in by their key, a few at a time, and no more than may be in flight."""
+    """The queue before the gate: takes step in, a few at a time, and no more than may be in flight."""
 
     def __init__(self, concurrency: int) -> None:
         self._concurrency = concurrency
@@ -77,7 +81,7 @@ class AdmissionQueue:
         self._moved = asyncio.Condition()
 
     async def enter(self, key: str) -> None:
-        """Wait until the take may step in."""
+        """Wait until the take of this request key may step in."""
         async with self._moved:
             await self._moved.wait_for(
                 lambda: len(self._waiting) < QUEUE_LENGTH and len(self._active) < self._concurrency
@@ -86,13 +90,13 @@ class AdmissionQueue:
             self._active.add(key)
 
     async def admitted(self, key: str) -> None:
-        """Say that the take's first attempt has passed the gate."""
+        """Note that the take's first attempt has passed the gate."""
         async with self._moved:
             self._waiting.discard(key)
             self._moved.notify_all()
 
     async def leave(self, key: str) -> None:
-        """Say that the take is done."""
+        """Note that the take is done."""
         async with self._moved:
             self._waiting.discard(key)
             self._active.discard(key)
@@ -100,52 +104,53 @@ class AdmissionQueue:
 
 
 async def generate_in_order(
-    specs: Sequence[FrameSpec],
-    buy: Callable[[FrameSpec], Awaitable[R]],
+    specs: Sequence[TakeSpec],
+    generate: Callable[[TakeSpec], Awaitable[R]],
     *,
-    line: AdmissionQueue,
+    queue: AdmissionQueue,
     stop_signal: StopSignal,
 ) -> list[R]:
-    """Buy `specs` concurrently, started in their order; return the outcomes of those that were started and ended.
+    """Generate `specs` concurrently, started in their order; return the outcomes of those that started and ended.
 
     Raises:
-        Exception: the first bug that `buy` ran into, once everything that was in flight has ended.
+        Exception: the first bug that `generate` ran into, once everything that was in flight has ended.
     """
 
-    async def buy_one(spec: FrameSpec) -> R:
+    async def generate_one(spec: TakeSpec) -> R:
         try:
-            return await buy(spec)
+            return await generate(spec)
         except BaseException:
             stop_signal.stop(StoryreelError(f"{spec.label}: an unforeseen error stopped the run"))
             raise
         finally:
-            await line.leave(spec.request_key)
+            await queue.leave(spec.request_key)
 
-    async def buy_all() -> None:
+    async def generate_all() -> None:
         for spec in specs:
-            await line.enter(spec.request_key)
+            await queue.enter(spec.request_key)
             if stop_signal.stopped:
                 break
-            buying.append(asyncio.create_task(buy_one(spec)))
+            started.append(asyncio.create_task(generate_one(spec)))
         # gather would hand up the first exception and leave the others, paid for, running unwatched.
-        if buying:
-            await asyncio.wait(buying)
+        if started:
+            await asyncio.wait(started)
 
-    buying: list[asyncio.Task[R]] = []
-    all_bought, impatient = asyncio.create_task(buy_all()), asyncio.create_task(stop_signal.grace_period_over())
+    started: list[asyncio.Task[R]] = []
+    all_done = asyncio.create_task(generate_all())
+    grace_period_over = asyncio.create_task(stop_signal.grace_period_over())
     try:
-        await asyncio.wait((all_bought, impatient), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((all_done, grace_period_over), return_when=asyncio.FIRST_COMPLETED)
     finally:
-        # Whoever does not wait for what is paid for shall at least not meet it after everything is closed.
-        tasks = (all_bought, impatient, *buying)
+        # What is given up, paid for or not, must at least have ended before the ledger and the client are closed.
+        tasks = (all_done, grace_period_over, *started)
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
-    return _results([task for task in buying if not task.cancelled()])
+    return _results([task for task in started if not task.cancelled()])
 
 
 def _results(ended: Sequence[asyncio.Task[R]]) -> list[R]:
-    # All are asked before the first is raised: the loop complains of an exception that nobody asked for.
+    # All exceptions are fetched before the first is raised: asyncio complains of one that was never fetched.
     bugs = [bug for task in ended if (bug := task.exception())]
     if bugs:
         raise bugs[0]

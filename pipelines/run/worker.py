@@ -1,4 +1,4 @@
-"""One frame from spec to take: past the gate, attempt by attempt, prompt by prompt, as the policy says."""
+"""One take from its spec to the store: past the gate, attempt by attempt, prompt by prompt, as the policy says."""
 
 import asyncio
 import random
@@ -18,68 +18,52 @@ from pipelines.endpoints.retry import (
     RetryState,
     StopRun,
 )
-from pipelines.ledger.models import (
-    Admission,
-    AlreadyKept,
-    AttemptRequest,
-    HeldElsewhere,
-    OverBudget,
-    Permit,
-    Run,
-)
-from pipelines.run.attempt import AttemptRunner, Kept, Note, Stations
+from pipelines.ledger.executor import AsyncGate
+from pipelines.ledger.models import Admission, AlreadyKept, AttemptRequest, HeldElsewhere, OverBudget, Permit
+from pipelines.run.attempt import AttemptRunner, Kept, Log
 from pipelines.run.progress import Progress
 from pipelines.run.scheduling import AdmissionQueue, StopSignal
-from pipelines.storyboard.plan import FrameSpec
+from pipelines.storyboard.plan import TakeSpec
 
 
 @dataclass(frozen=True, slots=True)
 class Generated:
-    """The frame was bought in this run."""
+    """The take was generated in this run."""
 
-    spec: FrameSpec
+    spec: TakeSpec
     requests: int
 
 
 @dataclass(frozen=True, slots=True)
 class Reused:
-    """The frame turned out to be bought already."""
+    """The take turned out to be there already."""
 
-    spec: FrameSpec
+    spec: TakeSpec
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The frame could not be bought; `reason` says why."""
+    """The take could not be generated; `reason` says why."""
 
-    spec: FrameSpec
+    spec: TakeSpec
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Postponed:
-    """Another run is buying this frame."""
+    """Another run is generating this take."""
 
-    spec: FrameSpec
+    spec: TakeSpec
 
 
 @dataclass(frozen=True, slots=True)
 class Unsent:
-    """The run was stopped before the frame's turn, or before its next try."""
+    """The run was stopped before the take's turn, or before its next attempt."""
 
-    spec: FrameSpec
+    spec: TakeSpec
 
 
 TakeOutcome = Generated | Reused | Failed | Postponed | Unsent
-
-
-@dataclass(frozen=True, slots=True)
-class Conduct:
-    """How this run goes on and stops, and who is told."""
-
-    stop_signal: StopSignal
-    line: AdmissionQueue
-    progress: Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,38 +75,52 @@ class RetryBounds:
 
 
 class TakeGenerator:
-    """Buys frames for one run. One per run; every `buy` is a coroutine of the same event loop."""
+    """Generates takes for one run. One per run; every `generate` is a coroutine of the same event loop."""
 
     def __init__(
         self,
-        run: Run,
-        stations: Stations,
-        conduct: Conduct,
+        attempts: AttemptRunner,
+        gate: AsyncGate,
         bounds: RetryBounds,
         *,
+        queue: AdmissionQueue,
+        stop_signal: StopSignal,
+        progress: Progress,
         rng: random.Random | None = None,
         pause: Callable[[float], Awaitable[None]] | None = None,
     ) -> None:
-        self._attempts = AttemptRunner(run.model, stations, stop_signal=conduct.stop_signal, progress=conduct.progress)
-        self._desk = stations.desk
-        self._gate = stations.gate
-        self._stop_signal = conduct.stop_signal
-        self._line = conduct.line
-        self._progress = conduct.progress
-        self._bounds = bounds
-        self._rng = rng or random.Random()  # noqa: S311 - jitter needs no secrecy
-        self._pause = pause or conduct.stop_signal.pause
-        self._turn = asyncio.Lock()
-        self._settled = asyncio.Event()
+        """Set up a run's generator.
 
-    async def buy(self, spec: FrameSpec, *, note: Note) -> TakeOutcome:
-        """Buy one frame, trying again and falling back as the policy says; `note` is told what happens in words."""
+        Args:
+            attempts: runs the attempts that were admitted.
+            gate: admits them.
+            bounds: how often to try.
+            queue: told when a take's first attempt has passed the gate.
+            stop_signal: stops the run where going on would not help.
+            progress: counts.
+            rng: draws the back-off's jitter.
+            pause: sleeps; by default no longer than until the run is stopped.
+        """
+        self._attempts = attempts
+        self._gate = gate
+        self._bounds = bounds
+        self._queue = queue
+        self._stop_signal = stop_signal
+        self._progress = progress
+        self._rng = rng or random.Random()  # noqa: S311 - jitter needs no secrecy
+        self._pause = pause or stop_signal.pause
+        # One attempt at a time waits for its moment: the gate hands these out in order.
+        self._turn = asyncio.Lock()
+        self._attempt_ended = asyncio.Event()
+
+    async def generate(self, spec: TakeSpec, *, log: Log) -> TakeOutcome:
+        """Generate one take, trying again and falling back as the policy says; `log` receives what happens, in words."""
         try:
-            outcome = await self._try_prompts(spec, note)
+            outcome = await self._try_prompts(spec, log)
             if not isinstance(outcome, Generated):
-                await self._desk(self._gate.release, spec.request_key)
+                await self._gate.release(spec.request_key)
         except StoryreelError as error:
-            # The books or the disk: the next frame would fare no better.
+            # The ledger or the disk: the next take would fare no better.
             self._stop_signal.stop(error)
             outcome = Failed(spec, str(error))
         self._count(outcome)
@@ -131,30 +129,30 @@ class TakeGenerator:
     def _count(self, outcome: TakeOutcome) -> None:
         match outcome:
             case Generated() | Reused():
-                self._progress.settle(outcome.spec.scene)
+                self._progress.count(outcome.spec.frame.scene)
             case Failed():
-                self._progress.settle(outcome.spec.scene, failed=True)
+                self._progress.count(outcome.spec.frame.scene, failed=True)
             case Postponed() | Unsent():
                 pass
             case _:
                 assert_never(outcome)
 
-    async def _try_prompts(self, spec: FrameSpec, note: Note) -> TakeOutcome:
+    async def _try_prompts(self, spec: TakeSpec, log: Log) -> TakeOutcome:
         requests = 0
         refusal = ""
         for prompt in (spec.prompt, *spec.fallback_prompts):
-            trials = RetryState(self._bounds.policy, self._bounds.quota, self._rng)
-            verdict: RetryDecision | Kept | None = None
-            # Bounded: every Resend is counted by the trials against one of the policy's bounds.
-            while verdict is None or isinstance(verdict, Resend):
+            retries = RetryState(self._bounds.policy, self._bounds.quota, self._rng)
+            decision: RetryDecision | Kept | None = None
+            # Bounded: every Resend is counted by the retry state against one of the policy's bounds.
+            while decision is None or isinstance(decision, Resend):
                 requests += 1
-                order = AttemptRequest(spec, prompt, requests)
-                admission = await self._admit(order)
+                request = AttemptRequest(spec, prompt, requests)
+                admission = await self._admit(request)
                 if not isinstance(admission, Permit):
                     return admission
-                verdict = await self._attempt(order, admission, trials, note)
-                await self._obey(verdict, note)
-            match verdict:
+                decision = await self._attempt(request, admission, retries, log)
+                await self._apply(decision, log)
+            match decision:
                 case Kept():
                     return Generated(spec, requests)
                 case NextPrompt(reason):
@@ -165,76 +163,77 @@ class TakeGenerator:
                     self._stop_signal.stop(error)
                     return Failed(spec, str(error))
                 case _:
-                    assert_never(verdict)
+                    assert_never(decision)
         return Failed(spec, f"{refusal}; reword the prompt or add fallback_prompts")
 
-    async def _obey(self, verdict: RetryDecision | Kept, note: Note) -> None:
-        """Wait as the verdict says."""
-        match verdict:
+    async def _apply(self, decision: RetryDecision | Kept, log: Log) -> None:
+        """Log a decision, and wait where it says so."""
+        match decision:
             case Resend(delay_s, cool_down=True):
                 # The gate sees to it that this one waits too.
-                note(f"rate limited: nobody sends for {delay_s:.1f} s")
+                log(f"rate limited: no run sends for {delay_s:.1f} s")
             case Resend(delay_s):
-                note(f"sending again in {delay_s:.1f} s")
+                log(f"sending again in {delay_s:.1f} s")
                 await self._pause(delay_s)
             case NextPrompt(reason):
-                note(f"{reason}: trying the next fallback prompt")
+                log(f"{reason}: trying the next fallback prompt")
             case GiveUp(reason):
-                note(f"giving up: {reason}")
+                log(f"giving up: {reason}")
             case StopRun(error):
-                note(f"stopping the run: {error}")
+                log(f"stopping the run: {error}")
             case Kept():
                 pass
             case _:
-                assert_never(verdict)
+                assert_never(decision)
 
-    async def _admit(self, order: AttemptRequest) -> Permit | TakeOutcome:
-        """Wait for this order's turn, its place in the rate limit and its moment; or say why it gets none."""
+    async def _admit(self, request: AttemptRequest) -> Permit | TakeOutcome:
+        """Wait for this attempt's turn, its place in the rate limit and its moment; or return why it gets none."""
+        spec = request.take
         async with self._turn:
-            admission = await self._ask_gate(order)
+            admission = await self._ask_gate(request)
             if isinstance(admission, Permit):
                 await self._pause(admission.wait_s)
                 if self._stop_signal.stopped:
-                    await self._desk(self._gate.withdraw, admission)
-                    return Unsent(order.spec)
-                self._progress.sent(again=order.number > 1, pace=admission.pace)
-        await self._line.admitted(order.spec.request_key)
+                    await self._gate.withdraw(admission)
+                    return Unsent(spec)
+                self._progress.sent(again=request.number > 1, pace=admission.pace)
+        await self._queue.admitted(spec.request_key)
         match admission:
             case Permit():
                 return admission
             case AlreadyKept():
-                return Reused(order.spec)
+                return Reused(spec)
             case HeldElsewhere():
-                return Postponed(order.spec)
+                return Postponed(spec)
             case OverBudget():
                 self._stop_signal.stop(_budget_error(admission))
-                return Unsent(order.spec)
+                return Unsent(spec)
             case _:
                 assert_never(admission)
 
-    async def _ask_gate(self, order: AttemptRequest) -> Admission:
+    async def _ask_gate(self, request: AttemptRequest) -> Admission:
         while True:
-            self._settled.clear()
+            self._attempt_ended.clear()
             in_flight = self._progress.in_flight
-            admission = await self._desk(self._gate.admit, order)
+            admission = await self._gate.admit(request)
             # Each attempt in flight may yet turn out to cost less than was reserved for it.
             if not isinstance(admission, OverBudget) or not in_flight or self._stop_signal.stopped:
                 return admission
-            await self._settled.wait()
+            await self._attempt_ended.wait()
 
     async def _attempt(
-        self, order: AttemptRequest, admitted: Permit, trials: RetryState, note: Note
+        self, request: AttemptRequest, permit: Permit, retries: RetryState, log: Log
     ) -> RetryDecision | Kept:
         try:
-            return await self._attempts.make(order, admitted, trials, note)
+            return await self._attempts.run(request, permit, retries, log)
         finally:
             self._progress.answered()
-            self._settled.set()
+            self._attempt_ended.set()
 
 
 def _budget_error(over: OverBudget) -> BudgetError:
+    committed = f"{format_decimal(over.committed_usd)} USD spent or reserved"
     return BudgetError(
-        f"{over.scope.label} of {format_decimal(over.budget_usd)} USD is used up "
-        f"({format_decimal(over.committed_usd)} USD spent or reserved); what was bought is kept: "
-        f"{over.scope.cure}; then run again to complete"
+        f"{over.scope.label} of {format_decimal(over.budget_usd)} USD is used up ({committed}); what was generated is "
+        f"kept: {over.scope.cure}; then run again to complete"
     )

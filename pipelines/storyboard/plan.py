@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from pipelines.common.geometry import AspectRatio, Fit
 from pipelines.endpoints.prices import PRICE_LIST, Price
@@ -14,14 +14,14 @@ from pipelines.storyboard.timeline import Timeline, build_timeline
 
 @dataclass(frozen=True, slots=True)
 class FrameSpec:
-    """One take of one frame: what to ask for, and where it stands.
+    """One picture of the film's material: where it stands, and what the storyboard asks for it.
 
     Attributes:
         number: the frame's place in storyboard order, from 0.
-        take: which generation of the frame, from 1.
-        request_key: hex sha-256 of what is asked and the take's number; see `request_key`.
+        fallback_prompts: tried in order where the endpoint refuses the prompt.
+        request_key: of its first take; tells the frame from all others, wherever it stands. See `request_key`.
         copy: which of the frames that ask for the very same thing, from 1: each gets pictures of its own, in
-            storyboard order, so that reordering them buys nothing.
+            storyboard order, so that reordering them costs nothing.
         takes: how many takes the storyboard asks for.
     """
 
@@ -33,7 +33,6 @@ class FrameSpec:
     steps: int
     aspect: AspectRatio
     fit: Fit
-    take: int
     request_key: str
     copy: int = 1
     takes: int = 1
@@ -53,13 +52,47 @@ class FrameSpec:
         """The list price of one attempt for this frame."""
         return PRICE_LIST.image(self.aspect.size, steps=self.steps)
 
+    @property
+    def first_take(self) -> "TakeSpec":
+        """The take that every frame has."""
+        return TakeSpec(self, 1, self.prompt, self.fallback_prompts, self.request_key)
+
+
+@dataclass(frozen=True, slots=True)
+class TakeSpec:
+    """One take of one frame, as it is asked for.
+
+    Attributes:
+        frame: whose take it is.
+        number: of the frame's takes, from 1.
+        prompt: the frame's own, unless a re-roll asked for another.
+        fallback_prompts: tried in order where the endpoint refuses the prompt.
+        request_key: hex sha-256 of what is asked and the take's number; see `request_key`.
+    """
+
+    frame: FrameSpec
+    number: int
+    prompt: str
+    fallback_prompts: tuple[str, ...]
+    request_key: str
+
+    @property
+    def label(self) -> str:
+        """The frame's name and place; with the take's number, except for a first one."""
+        return self.frame.label if self.number == 1 else f"{self.frame.label} take {self.number}"
+
+    @property
+    def price(self) -> Price:
+        """The list price of one attempt for this take."""
+        return self.frame.price
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """All that a run has to do, and no more than the storyboard and the model say; one timeline for each output.
 
     Attributes:
-        frames: the first take of each frame; its request key tells the frame from all others, wherever it stands.
+        frames: in storyboard order.
     """
 
     storyboard: str
@@ -80,12 +113,11 @@ def plan_frames(board: Storyboard, *, model: str) -> Plan:
     return Plan(board.id, board.title, model, frames, tuple(build_timeline(board, output) for output in board.outputs))
 
 
-def another_take(frame: FrameSpec, take: int, *, model: str, prompt: str | None = None) -> FrameSpec:
+def take_of(frame: FrameSpec, number: int, *, model: str, prompt: str | None = None) -> TakeSpec:
     """Return the spec of a frame's take of this number; with a prompt of its own, which then has no fallbacks."""
     own = frame.prompt if prompt is None else prompt
-    key = request_key(model=model, prompt=own, steps=frame.steps, aspect=frame.aspect, take=take, copy=frame.copy)
-    fallbacks = frame.fallback_prompts if prompt is None else ()
-    return replace(frame, take=take, prompt=own, fallback_prompts=fallbacks, request_key=key)
+    key = request_key(model=model, prompt=own, steps=frame.steps, aspect=frame.aspect, take=number, copy=frame.copy)
+    return TakeSpec(frame, number, own, frame.fallback_prompts if prompt is None else (), key)
 
 
 def request_key(*, model: str, prompt: str, steps: int, aspect: AspectRatio, take: int, copy: int = 1) -> str:
@@ -114,7 +146,6 @@ def _frame_specs(frames: Iterable[BoardFrame], *, model: str) -> Iterator[FrameS
             steps=frame.steps,
             aspect=frame.aspect,
             fit=frame.fit,
-            take=1,
             request_key=key,
             copy=copy,
             takes=frame.takes,

@@ -1,4 +1,4 @@
-"""Takes + what is there already -> Quote: the exact price before any request is sent, and the worst case. Pure."""
+"""Takes + those that are there -> Quote: the exact price before any request is sent, and the worst case. Pure."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,20 +7,22 @@ from fractions import Fraction
 
 from pipelines.common.budgets import BudgetScope, OnExceed
 from pipelines.common.errors import BudgetError
+from pipelines.common.formatting import counted
+from pipelines.common.settings import Settings
 from pipelines.endpoints.prices import Price, total
-from pipelines.storyboard.plan import FrameSpec
+from pipelines.storyboard.plan import TakeSpec
 
 LEAST_RETRY_QUOTA = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """What a run would buy, and for how much.
+    """The price of what a run would generate.
 
     Attributes:
         frames: frames in the storyboard.
-        reuse: takes of them that are bought already.
-        generate: takes still to buy, one image each.
+        reuse: takes of them that are there already.
+        generate: takes still to be generated, one image each.
         price: the list price of these images.
         worst_case_usd: the price if every re-send that the retry policy allows is made and billed.
         time_at_rate_limit_s: exact seconds that the rate limit takes for these images.
@@ -34,49 +36,41 @@ class Quote:
     time_at_rate_limit_s: Fraction
 
 
-def quote_takes(
-    wanted: Sequence[FrameSpec],
-    *,
-    frames: int,
-    bought: Collection[str],
-    rate_limit: int,
-    max_resends: int,
-    retry_quota: int | None,
-) -> Quote:
-    """Price what of the takes that are wanted is still to be bought.
+def quote_takes(requested: Sequence[TakeSpec], *, frames: int, settings: Settings, kept: Collection[str] = ()) -> Quote:
+    """Price those of the requested takes that are still to be generated.
 
     Args:
-        wanted: the takes.
+        requested: the takes.
         frames: frames in the storyboard.
-        bought: request keys of the takes that are kept.
-        rate_limit: requests a minute.
-        max_resends: re-sends that a prompt may see; see `worst_case_usd`.
-        retry_quota: re-sends in the whole run; None for the default, see `run_retry_quota`.
+        settings: the rate limit, and how often a request may be sent again.
+        kept: request keys of the takes that are there.
     """
-    missing = [spec for spec in wanted if spec.request_key not in bought]
+    missing = [spec for spec in requested if spec.request_key not in kept]
     price = total(spec.price for spec in missing)
-    quota = run_retry_quota(len(missing), configured=retry_quota)
+    quota = run_retry_quota(len(missing), configured=settings.retry_quota)
     return Quote(
         frames=frames,
-        reuse=len(wanted) - len(missing),
+        reuse=len(requested) - len(missing),
         generate=len(missing),
         price=price,
-        worst_case_usd=price.usd + _worst_resends_usd(missing, max_resends=max_resends, quota=quota),
-        time_at_rate_limit_s=Fraction(len(missing) * 60, rate_limit),
+        worst_case_usd=price.usd + _worst_resends_usd(missing, max_resends=settings.max_resends, quota=quota),
+        time_at_rate_limit_s=Fraction(len(missing) * 60, settings.rate_limit),
     )
 
 
-def run_retry_quota(frames_to_buy: int, *, configured: int | None) -> int:
-    """Return how many re-sends a whole run may make: as configured, else one a frame and at least 20."""
-    return max(frames_to_buy, LEAST_RETRY_QUOTA) if configured is None else configured
+def run_retry_quota(to_generate: int, *, configured: int | None) -> int:
+    """Return how many re-sends a whole run may make: as configured, else one a take and at least 20."""
+    return max(to_generate, LEAST_RETRY_QUOTA) if configured is None else configured
 
 
-def require_within_budget(quote: Quote, room: Mapping[BudgetScope, Decimal], *, on_exceed: OnExceed | None) -> None:
+def require_within_budget(
+    quote: Quote, remaining: Mapping[BudgetScope, Decimal], *, on_exceed: OnExceed | None
+) -> None:
     """Refuse a run that its budgets cannot pay for; see `Budgets.on_exceed`.
 
     Args:
-        quote: what it would buy.
-        room: what is left of each budget that there is, in US dollars.
+        quote: of what it would generate.
+        remaining: what is left of each budget that there is, in US dollars.
         on_exceed: what to do where that is too little.
 
     Raises:
@@ -85,18 +79,18 @@ def require_within_budget(quote: Quote, room: Mapping[BudgetScope, Decimal], *, 
     if on_exceed is OnExceed.STOP or not quote.generate:
         return
     if on_exceed is OnExceed.REFUSE:
-        limits, usd, cost = room, quote.worst_case_usd, "may cost, with every re-send,"
+        limits, usd, cost = remaining, quote.worst_case_usd, "may cost, with every re-send,"
     else:
-        limits, usd, cost = {s: left for s, left in room.items() if s is BudgetScope.RUN}, quote.price.usd, "cost"
+        limits, usd, cost = {s: left for s, left in remaining.items() if s is BudgetScope.RUN}, quote.price.usd, "cost"
     for scope, left in limits.items():
         if usd > left:
             raise BudgetError(
-                f"{quote.generate} frames to buy {cost} {usd:f} USD, more than the {left:f} USD that are left of "
-                f"{scope.label}: nothing was sent; {scope.cure}, or ask for fewer frames"
+                f"{counted(quote.generate, 'frame')} to generate {cost} {usd:f} USD, more than the {left:f} USD that "
+                f"are left of {scope.label}: nothing was sent; {scope.cure}, or ask for fewer frames"
             )
 
 
-def _worst_resends_usd(missing: Iterable[FrameSpec], *, max_resends: int, quota: int) -> Decimal:
+def _worst_resends_usd(missing: Iterable[TakeSpec], *, max_resends: int, quota: int) -> Decimal:
     """Spend the run's quota on the dearest frames first, each up to its own bound.
 
     A frame may be asked 1 + max_resends times with its prompt and as often with each fallback.

@@ -1,13 +1,13 @@
-"""Frames as people name them at a terminal, and what more they want of them: `3,7-9`, `arrival/wide`, `arrival`."""
+"""Frames as people name them at a terminal, `3,7-9`, `arrival/wide`, `arrival`; and more takes of them."""
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipelines.common.errors import UsageError
 from pipelines.common.suggestions import did_you_mean
 from pipelines.storyboard.expansion import prompt_issue
-from pipelines.storyboard.plan import FrameSpec, Plan
+from pipelines.storyboard.plan import FrameSpec, Plan, TakeSpec
 
 MOST_AT_ONCE = 99
 # Also as the files are called: frame_0007.
@@ -23,9 +23,14 @@ class ExtraTakes:
     prompt: str | None = None
 
     @property
-    def images(self) -> tuple[FrameSpec, ...]:
-        """One spec for each image that this will take: what counts is its price."""
-        return self.frames * self.count
+    def to_quote(self) -> tuple[TakeSpec, ...]:
+        """A spec for each image that this will take, to be priced; the takes' own numbers come with the ledger."""
+        return tuple(self._priced(frame) for frame in self.frames) * self.count
+
+    def _priced(self, frame: FrameSpec) -> TakeSpec:
+        if self.prompt is None:
+            return frame.first_take
+        return replace(frame.first_take, prompt=self.prompt, fallback_prompts=())
 
 
 def select_extra_takes(plan: Plan, text: str, *, count: int, prompt: str | None) -> ExtraTakes:

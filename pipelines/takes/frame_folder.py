@@ -1,71 +1,144 @@
-"""The numbered frames: one PNG a frame, of the size asked for, with its account in its text."""
+"""The numbered frames: a PNG for each frame, of the size asked for, with its metadata in its text chunks."""
 
+import contextlib
 import io
 import os
-from collections.abc import Mapping
+import secrets
+import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from PIL import Image
 
 from pipelines.common.errors import IncompleteError
-from pipelines.common.files import link_or_copy
+from pipelines.common.files import link_or_copy, storage_errors
 from pipelines.common.geometry import Fit
 from pipelines.common.imaging import fit_picture
+from pipelines.storyboard.plan import FrameSpec
 from pipelines.takes.models import Take
-from pipelines.takes.png_metadata import IEND, IHDR_END, PNG_SIGNATURE, account_chunks, png_size, read_account
+from pipelines.takes.png_metadata import IEND, IHDR_END, PNG_SIGNATURE, metadata_chunks, png_size, read_metadata
+
+
+class FrameFolder:
+    """The folder `frames/` of one storyboard, made anew by every run.
+
+    Attributes:
+        folder: the storyboard's.
+        frames: the folder in it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.frames = folder / "frames"
+
+    def path(self, frame: FrameSpec) -> Path:
+        """Return the path of a numbered frame."""
+        return self.frames / f"{frame.name}.png"
+
+    def picture(self, take: Take) -> Path:
+        """Return where a take's picture can be read as its frame shows it: the take itself, else the frame."""
+        return take.path if is_as_requested(take) else self.path(take.frame)
+
+    def publish(self, takes: Sequence[Take]) -> list[Path]:
+        """Write a frame for each of `takes`, and nothing else, into the folder; return their paths, in that order.
+
+        Frames that are there already are linked, not written again. The old folder gives way only to a whole new one.
+
+        Raises:
+            StorageError: a frame could not be written; the old folder is as it was.
+            IncompleteError: a take is of another size than asked for, and the storyboard says that this is an error.
+        """
+        self._remove_leftovers()
+        earlier = _frames_by_metadata(self.frames)
+        new = self.folder / f".frames-{secrets.token_hex(4)}"
+        try:
+            with storage_errors(self.frames):
+                new.mkdir()
+                for take in takes:
+                    _publish_frame(take, new / f"{take.frame.name}.png", earlier)
+                self._swap_in(new)
+        except BaseException:
+            # On a full disk it would hold the very space that is missing.
+            shutil.rmtree(new, ignore_errors=True)
+            raise
+        return [self.path(take.frame) for take in takes]
+
+    def _swap_in(self, new: Path) -> None:
+        old = self.folder / f".frames-{secrets.token_hex(4)}"
+        if self.frames.exists():
+            self.frames.rename(old)
+        try:
+            new.rename(self.frames)
+        except OSError:
+            if old.exists():
+                old.rename(self.frames)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
+
+    def _remove_leftovers(self) -> None:
+        """Remove what killed runs left half published or half encoded."""
+        for leftover in self.folder.glob(".frames-*"):
+            shutil.rmtree(leftover, ignore_errors=True)
+        # The temporary names of `atomic_path`.
+        temporary = f".{'[0-9a-f]' * 16}.*"
+        for leftover in (*self.folder.glob(temporary), *(self.folder / "segments").glob(temporary)):
+            with contextlib.suppress(OSError):
+                leftover.unlink()
 
 
 def is_as_requested(take: Take) -> bool:
-    """Say whether a take is a whole PNG of the size asked for, so that its frame shows it as it came."""
+    """Return whether a take is a whole PNG of the size asked for, so that its frame shows it as it came.
+
+    Raises:
+        OSError: its file cannot be read.
+    """
     with take.path.open("rb") as file:
         head = file.read(IHDR_END)
         file.seek(-min(len(IEND), take.path.stat().st_size), os.SEEK_END)
-        return _shows(take, head, file.read())
+        return _is_whole_png(take, head, file.read())
 
 
-def _shows(take: Take, head: bytes, tail: bytes) -> bool:
+def _is_whole_png(take: Take, head: bytes, tail: bytes) -> bool:
     sound = len(head) >= IHDR_END and head.startswith(PNG_SIGNATURE) and tail.endswith(IEND)
-    return sound and png_size(head) == take.spec.aspect.size
+    return sound and png_size(head) == take.frame.aspect.size
 
 
-def publish_frame(take: Take, target: Path, laid: Mapping[bytes, Path]) -> None:
-    """Write the frame of a take to `target`, or link the one of an earlier run that shows the same."""
-    account = account_chunks(take)
-    same = laid.get(account)
-    # A take newer than its frame was bought again after it was lost, and is another picture.
+def _publish_frame(take: Take, target: Path, earlier: Mapping[bytes, Path]) -> None:
+    metadata = metadata_chunks(take)
+    same = earlier.get(metadata)
+    # A take newer than its frame was generated again after it was lost, and is another picture.
     if same and same.stat().st_mtime_ns >= take.path.stat().st_mtime_ns:
         link_or_copy(same, target)
     else:
-        _write_frame(take, account, target)
+        _write_frame(take, metadata, target)
 
 
-def _write_frame(take: Take, account: bytes, target: Path) -> None:
+def _write_frame(take: Take, metadata: bytes, target: Path) -> None:
     data = take.path.read_bytes()
-    if not _shows(take, data[:IHDR_END], data[IHDR_END:]):
-        data = _redrawn(take)
+    if not _is_whole_png(take, data[:IHDR_END], data[IHDR_END:]):
+        data = _fitted_png(take)
     with target.open("wb") as file:
-        file.write(data[:IHDR_END] + account + data[IHDR_END:])
+        file.write(data[:IHDR_END] + metadata + data[IHDR_END:])
 
 
-def _redrawn(take: Take) -> bytes:
+def _fitted_png(take: Take) -> bytes:
     """Return the take as a PNG of the size asked for.
 
     Raises:
         IncompleteError: it is of another size, and the storyboard says that this is an error.
     """
-    size = take.spec.aspect.size
+    frame, size = take.frame, take.frame.aspect.size
     with Image.open(take.path) as image:
         picture = image.convert("RGB")
-    if take.spec.fit is Fit.ERROR and picture.size != (size.width, size.height):
+    if frame.fit is Fit.ERROR and picture.size != (size.width, size.height):
         raise IncompleteError(
-            f"{take.spec.label}: its take is not of {size} pixels and fit is error; choose cover, contain or stretch"
+            f"{frame.label}: its take is not of {size} pixels and fit is error; choose cover, contain or stretch"
         )
-    fitted = fit_picture(picture, size, take.spec.fit)
     png = io.BytesIO()
-    fitted.save(png, "PNG")
+    fit_picture(picture, size, frame.fit).save(png, "PNG")
     return png.getvalue()
 
 
-def published_frames(folder: Path) -> dict[bytes, Path]:
-    """Return the whole frames of an earlier run by their account."""
-    return {account: path for path in folder.glob("frame_*.png") if (account := read_account(path))}
+def _frames_by_metadata(folder: Path) -> dict[bytes, Path]:
+    """Return the whole frames of an earlier run by their metadata."""
+    return {metadata: path for path in folder.glob("frame_*.png") if (metadata := read_metadata(path))}

@@ -4,17 +4,29 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
-from pipelines.storyboard.plan import FrameSpec
+from pipelines.storyboard.plan import FrameSpec, TakeSpec
 
 
 @dataclass(frozen=True, slots=True)
 class Take:
-    """One generation of a frame: its file, the prompt that made it, and what it cost where that is known."""
+    """One generation of a frame, as it lies on disk.
 
-    spec: FrameSpec
+    Attributes:
+        spec: what was asked for.
+        path: its file.
+        prompt: the one that made it; a fallback where the take's own was refused.
+        cost_usd: None where that is not known.
+    """
+
+    spec: TakeSpec
     path: Path
     prompt: str
     cost_usd: Decimal | None
+
+    @property
+    def frame(self) -> FrameSpec:
+        """The frame whose take it is."""
+        return self.spec.frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +34,9 @@ class FrameTakes:
     """The takes of one frame.
 
     Attributes:
-        frame: its first take's spec, whether that is there or not.
+        frame: the frame.
         takes: those that are there, by number.
-        picked: the number that somebody chose; None where nobody did.
+        picked: the number of the take that was picked; None where there is no pick.
     """
 
     frame: FrameSpec
@@ -32,7 +44,7 @@ class FrameTakes:
     picked: int | None
 
     @property
-    def shown(self) -> Take | None:
+    def selected(self) -> Take | None:
         """The take that the film shows: the picked one, else the first that is there; None where none is."""
         return self.find(self.picked) or (self.takes[0] if self.takes else None)
 
@@ -43,4 +55,4 @@ class FrameTakes:
 
     def find(self, number: int | None) -> Take | None:
         """Return the take of this number, if it is there."""
-        return next((take for take in self.takes if take.spec.take == number), None)
+        return next((take for take in self.takes if take.spec.number == number), None)

@@ -1,4 +1,8 @@
-"""A frame's account in its PNG text chunks."""
+"""A frame's metadata in its PNG text chunks: the prompt, the steps, the cost, the request key.
+
+Written as raw bytes: encoding a whole picture anew only to add a text would cost more than anything else that a run
+does for a frame.
+"""
 
 import os
 import struct
@@ -10,56 +14,49 @@ from pipelines.common.geometry import Size
 from pipelines.takes.models import Take
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-
-
+# IHDR is always the first chunk and always 25 bytes long: length, type, 13 bytes of data, checksum.
 IHDR_END = len(PNG_SIGNATURE) + 25
-
-
 IEND = b"\x00\x00\x00\x00IEND\xaeB`\x82"
-
-
-# The last text chunk of ours; where it stands, the account is complete.
+# The last text chunk of ours; where it stands, the metadata is complete.
 _SEAL = ("Software", "storyreel")
+# Enough for a prompt of 2,048 characters of four bytes each, and the rest.
+_MAX_BYTES = 16 << 10
 
 
-# Room for a prompt of 2,048 characters of four bytes each, and the rest.
-_ACCOUNT_MAX_BYTES = 16 << 10
-
-
-def account_chunks(take: Take) -> bytes:
-    """Return the frame's account as PNG text chunks (iTXt: UTF-8, uncompressed; PNG specification, 11.3.3.4)."""
-    spec = take.spec
-    account = {
+def metadata_chunks(take: Take) -> bytes:
+    """Return a frame's metadata as PNG text chunks (iTXt: UTF-8, uncompressed; PNG specification, 11.3.3.4)."""
+    frame = take.frame
+    metadata = {
         "prompt": take.prompt,
-        "steps": str(spec.steps),
-        "size": str(spec.aspect.size),
-        "fit": spec.fit.value,
+        "steps": str(frame.steps),
+        "size": str(frame.aspect.size),
+        "fit": frame.fit.value,
         "cost_usd": "unknown" if take.cost_usd is None else format_decimal(take.cost_usd),
-        "request_key": spec.request_key,
+        "request_key": take.spec.request_key,
     }
-    return b"".join(_text_chunk(keyword, text) for keyword, text in [*account.items(), _SEAL])
+    return b"".join(_text_chunk(keyword, text) for keyword, text in [*metadata.items(), _SEAL])
 
 
-def _text_chunk(keyword: str, text: str) -> bytes:
-    # Keyword, no compression (two zeros), no language, no translated keyword, text.
-    data = b"iTXt" + keyword.encode("latin-1") + b"\0\0\0\0\0" + text.encode()
-    return struct.pack(">I", len(data) - 4) + data + struct.pack(">I", zlib.crc32(data))
-
-
-def png_size(data: bytes) -> Size:
-    """Return the size that the head of a PNG states."""
-    return Size(*struct.unpack(">II", data[16:24]))
-
-
-def read_account(path: Path) -> bytes | None:
-    """Return a frame's account; None where there is none, or the file cannot be read or does not end as a PNG does."""
+def read_metadata(path: Path) -> bytes | None:
+    """Return a frame's metadata chunks; None where there are none, or the file is not a PNG that is whole at its end."""
     seal = _text_chunk(*_SEAL)
     try:
         with path.open("rb") as file:
-            head = file.read(IHDR_END + _ACCOUNT_MAX_BYTES)
+            head = file.read(IHDR_END + _MAX_BYTES)
             file.seek(-min(len(IEND), path.stat().st_size), os.SEEK_END)
             whole = file.read() == IEND
     except OSError:
         return None
     end = head.find(seal, IHDR_END)
     return head[IHDR_END : end + len(seal)] if whole and end > 0 else None
+
+
+def png_size(head: bytes) -> Size:
+    """Return the size in pixels that the head of a PNG states."""
+    return Size(*struct.unpack(">II", head[16:24]))
+
+
+def _text_chunk(keyword: str, text: str) -> bytes:
+    # Keyword, no compression (two zeros), no language, no translated keyword, text.
+    data = b"iTXt" + keyword.encode("latin-1") + b"\0\0\0\0\0" + text.encode()
+    return struct.pack(">I", len(data) - 4) + data + struct.pack(">I", zlib.crc32(data))

@@ -1,10 +1,6 @@
-"""The frame store: takes kept under their request key as they came, and numbered frames laid anew from them."""
+"""The store of takes: a folder in which each take lies under its request key, as it came."""
 
-import contextlib
-import secrets
-import shutil
 import tempfile
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,20 +9,22 @@ from pipelines.common.files import hash_file, link_or_copy, make_durable_as_new,
 from pipelines.common.geometry import Size
 from pipelines.endpoints.image_check import UnusablePictureError, inspect_picture
 from pipelines.ledger.models import NewTake
-from pipelines.storyboard.plan import FrameSpec
-from pipelines.takes.frame_folder import is_as_requested, publish_frame, published_frames
 from pipelines.takes.models import Take
 
-_TAKE_SUFFIXES = (".png", ".jpg", ".webp")
+_SUFFIXES = (".png", ".jpg", ".webp")
 
 
 class TakeStore:
-    """The folder of one storyboard: `takes/` and `frames/` in it."""
+    """The takes of one storyboard, in `takes/` of its folder.
+
+    Attributes:
+        folder: the storyboard's.
+        takes: where takes lie, and bodies while they arrive.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.takes = folder / "takes"
-        self.frames = folder / "frames"
 
     def prepare(self) -> None:
         """Make the folder, if it is not there.
@@ -36,6 +34,7 @@ class TakeStore:
         """
         try:
             self.takes.mkdir(parents=True, exist_ok=True)
+            # Permissions alone don't tell: a full or read-only disk shows only when it is written to.
             with tempfile.TemporaryFile(dir=self.takes):
                 pass
         except OSError as exc:
@@ -48,21 +47,21 @@ class TakeStore:
 
     def find(self, request_key: str) -> Path | None:
         """Return the take of a request. Takes get their name only when they are whole."""
-        candidates = (self.takes / f"{request_key}{suffix}" for suffix in _TAKE_SUFFIXES)
+        candidates = (self.takes / f"{request_key}{suffix}" for suffix in _SUFFIXES)
         return next((path for path in candidates if path.is_file()), None)
 
-    def found(self) -> dict[str, Path]:
-        """Return every take in the folder by its request key; looking once is quicker than asking for each."""
+    def find_all(self) -> dict[str, Path]:
+        """Return every take in the folder by its request key; one look is quicker than asking for each."""
         paths = self.takes.glob("[!.]*") if self.takes.is_dir() else ()
-        return {path.stem: path for path in paths if path.suffix in _TAKE_SUFFIXES}
+        return {path.stem: path for path in paths if path.suffix in _SUFFIXES}
 
-    def keep(self, attempt_id: int, *, request_key: str, suffix: str) -> tuple[Path, bool]:
+    def store(self, attempt_id: int, *, request_key: str, suffix: str) -> tuple[Path, bool]:
         """Make the checked body of an attempt the take of its request: fsynced, then named.
 
         A take that is there already is never overwritten: then the body is kept beside it, as a spare.
 
         Returns:
-            Where it is, and whether it is a spare.
+            Its path, and whether it is a spare.
 
         Raises:
             StorageError: it could not be made durable.
@@ -80,24 +79,27 @@ class TakeStore:
         return path, False
 
     def quarantine(self, attempt_id: int) -> Path | None:
-        """Keep a paid body that is no usable image, for its owner to look at; an empty one is dropped."""
+        """Keep a paid body that is no usable image, for its owner to look at; an empty one is dropped.
+
+        Raises:
+            StorageError: it could not be moved.
+        """
         part = self.part_path(attempt_id)
         path = self.takes / "unusable" / f"{attempt_id}.bin"
         with storage_errors(path):
             if not part.is_file() or not part.stat().st_size:
                 part.unlink(missing_ok=True)
                 return None
-        self._move_aside(part, path)
+        _move(part, path)
         return path
 
     def quarantine_damaged(self, path: Path) -> None:
-        """Move a take that is no longer whole out of the way of the one that will be bought in its place."""
-        self._move_aside(path, self.takes / "unusable" / path.name)
+        """Move a take that is no longer whole out of the way of the one that will be generated in its place.
 
-    def _move_aside(self, path: Path, aside: Path) -> None:
-        with storage_errors(aside):
-            aside.parent.mkdir(exist_ok=True)
-            settle(path, aside)
+        Raises:
+            StorageError: it could not be moved.
+        """
+        _move(path, self.takes / "unusable" / path.name)
 
     def import_take(self, take: Take) -> Take:
         """Make a take of another storyboard one of this one's too, so that this folder stands on its own.
@@ -113,61 +115,8 @@ class TakeStore:
             link_or_copy(take.path, path)
         return replace(take, path=path)
 
-    def publish_frames(self, shown: Sequence[Take]) -> list[Path]:
-        """Lay `frames/` anew: one numbered PNG a frame, of the size asked for, its account in its text chunks.
 
-        Frames that are already laid are linked, not written again. The old folder gives way only to a whole new one.
-        Returns their paths in the order of `shown`.
-
-        Raises:
-            StorageError: a frame could not be written; the old folder stands.
-        """
-        self._sweep()
-        laid = published_frames(self.frames)
-        fresh = self.folder / f".frames-{secrets.token_hex(4)}"
-        try:
-            with storage_errors(self.frames):
-                fresh.mkdir()
-                for take in shown:
-                    publish_frame(take, fresh / f"{take.spec.name}.png", laid)
-                self._swap_in(fresh)
-        except BaseException:
-            # On a full disk it would hold the very space that is missing.
-            shutil.rmtree(fresh, ignore_errors=True)
-            raise
-        return [self.frame(take.spec) for take in shown]
-
-    def picture(self, take: Take) -> Path:
-        """Return where a take's picture can be read as its frame shows it: the take itself, else the laid frame."""
-        return take.path if is_as_requested(take) else self.frame(take.spec)
-
-    def frame(self, spec: FrameSpec) -> Path:
-        """Return where the numbered frame is laid."""
-        return self.frames / f"{spec.name}.png"
-
-    def _swap_in(self, fresh: Path) -> None:
-        old = self.folder / f".frames-{secrets.token_hex(4)}"
-        if self.frames.exists():
-            self.frames.rename(old)
-        try:
-            fresh.rename(self.frames)
-        except OSError:
-            if old.exists():
-                old.rename(self.frames)
-            raise
-        shutil.rmtree(old, ignore_errors=True)
-
-    def _sweep(self) -> None:
-        """Clear what a killed run left half laid or half cut."""
-        for leftover in self.folder.glob(".frames-*"):
-            shutil.rmtree(leftover, ignore_errors=True)
-        unnamed = f".{'[0-9a-f]' * 16}.*"
-        for leftover in (*self.folder.glob(unnamed), *(self.folder / "segments").glob(unnamed)):
-            with contextlib.suppress(OSError):
-                leftover.unlink()
-
-
-def store_take(store: TakeStore, attempt_id: int, request_key: str, *, required: Size | None = None) -> NewTake:
+def check_and_store(store: TakeStore, attempt_id: int, request_key: str, *, required: Size | None = None) -> NewTake:
     """Check the body of an attempt, as it arrived, and make it the take of its request.
 
     Args:
@@ -185,7 +134,13 @@ def store_take(store: TakeStore, attempt_id: int, request_key: str, *, required:
     if required not in (None, picture.size):
         raise UnusablePictureError(f"{picture.size} pixels where {required} were asked for, and fit is error")
     sha256, size = hash_file(part), part.stat().st_size
-    path, spare = store.keep(attempt_id, request_key=request_key, suffix=f".{picture.format}")
+    path, spare = store.store(attempt_id, request_key=request_key, suffix=f".{picture.format}")
     file = path.relative_to(store.folder).as_posix()
-    remark = "its take had been bought meanwhile: kept as a spare" if spare else None
+    remark = "its take had been generated meanwhile: kept as a spare" if spare else None
     return NewTake(file, size, sha256, picture.size.width, picture.size.height, remark)
+
+
+def _move(path: Path, target: Path) -> None:
+    with storage_errors(target):
+        target.parent.mkdir(exist_ok=True)
+        settle(path, target)

@@ -112,14 +112,14 @@ function unmark() {
 
 // What the server tells
 
-function showWorks({ stage, to_buy, bought, failed, cost_usd, pieces, pieces_done }) {
+function showWorks({ stage, to_generate, bought, failed, cost_usd, segments, segments_done }) {
   const works = one("#works");
   works.hidden = !stage;
   if (!stage) return;
   (view.open ? one("#view .side") : document.body).append(works);
-  const buying = to_buy > 0 && bought + failed < to_buy;
-  one("#works-bar").value = buying ? (bought + failed) / to_buy : pieces ? pieces_done / pieces : 0;
-  const takes = to_buy ? ` · ${bought} of ${to_buy} takes · ${cost_usd} USD` : "";
+  const buying = to_generate > 0 && bought + failed < to_generate;
+  one("#works-bar").value = buying ? (bought + failed) / to_generate : segments ? segments_done / segments : 0;
+  const takes = to_generate ? ` · ${bought} of ${to_generate} takes · ${cost_usd} USD` : "";
   one("#works-text").textContent = `${stage}${takes}${failed ? ` · ${failed} failed` : ""}`;
 }
 

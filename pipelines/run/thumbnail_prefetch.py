@@ -1,4 +1,4 @@
-"""Thumbnails while frames are still being bought: made of pictures that the film reads anyway, wherever it does."""
+"""Thumbnails made while takes are still being generated, of pictures that the film reads anyway where it does."""
 
 import contextlib
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +15,7 @@ from pipelines.takes.store import TakeStore
 
 
 class ThumbnailPrefetcher:
-    """Makes thumbnails while frames are still being bought, in a thread of its own.
+    """Makes thumbnails while takes are still being generated, in a thread of its own.
 
     What is not made by the end of the block, or cannot be, is left to the report.
     """
@@ -23,7 +23,7 @@ class ThumbnailPrefetcher:
     def __init__(self, store: TakeStore) -> None:
         self._takes = store.takes
         self._thumbnails = Thumbnails(store.folder / "thumbnails")
-        self._thread = ThreadPoolExecutor(1, "thumbnails-ahead", initializer=lower_priority)
+        self._thread = ThreadPoolExecutor(1, "thumbnails", initializer=lower_priority)
 
     def __enter__(self) -> Self:
         return self
@@ -32,7 +32,7 @@ class ThumbnailPrefetcher:
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     def arrived(self, take: Path) -> None:
-        """Take note of a take that nobody else is going to read."""
+        """Make the thumbnail of a take that the film does not read."""
         self._thread.submit(self._thumbnails.make_one, take)
 
     def read_frame(self, path: Path) -> Image.Image:
@@ -43,6 +43,7 @@ class ThumbnailPrefetcher:
         """
         changed_ns = 0
         with contextlib.suppress(OSError):
+            # Before it is read: a file that changes meanwhile must not pass for the one that was read.
             changed_ns = path.stat().st_mtime_ns
         picture = read_frame(path)
         if path.parent == self._takes:

@@ -1,0 +1,49 @@
+"""The flow `reroll-takes`: more takes of some frames, and nothing else."""
+
+from decimal import Decimal
+from functools import partial
+
+from prefect import State, flow
+
+from pipelines.flows.orchestration import FlowRequest, orchestrate
+from pipelines.run.result import RunResult
+from pipelines.storyboard.selection import select_extra_takes
+
+
+@flow(name="reroll-takes", flow_run_name="{storyboard}: {frames}", retries=0, persist_result=False)
+async def reroll_takes(
+    storyboard: str,
+    frames: str,
+    takes: int = 1,
+    prompt: str | None = None,
+    output: str | None = None,
+    endpoint: str | None = None,
+    model: str | None = None,
+    budget_usd: Decimal | None = None,
+    rate_limit: int | None = None,
+    concurrency: int | None = None,
+) -> "RunResult | State[RunResult]":
+    """Generate more takes of some frames; each goes on to show the take that it showed until another is picked.
+
+    Args:
+        storyboard: path of the YAML file; a relative one is found from STORYREEL_ROOT.
+        frames: numbers and ranges, shots or scenes: `3,7-9`, `arrival/wide`, `arrival`.
+        takes: how many more of each.
+        prompt: what to ask instead of the frames' own prompts.
+        output: folder for everything that is made; default `outputs`, found likewise.
+        endpoint: address of the FLUX API; default STORYREEL_ENDPOINT, else the embedded one, which is free.
+        model: the model to ask for; default `flux-1-schnell`, or `sketch` for the embedded endpoint.
+        budget_usd: hard cap for this run in US dollars, beside the storyboard's own.
+        rate_limit: requests a minute; default 720.
+        concurrency: requests in flight at most; default 128.
+    """
+    options = {
+        "output": output,
+        "endpoint": endpoint,
+        "model": model,
+        "budget_usd": budget_usd,
+        "rate_limit": rate_limit,
+        "concurrency": concurrency,
+    }
+    select = partial(select_extra_takes, text=frames, count=takes, prompt=prompt)
+    return await orchestrate(FlowRequest(storyboard, options, select=select))

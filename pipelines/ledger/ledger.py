@@ -1,0 +1,50 @@
+"""The ledger: one object for all that is written down about runs, attempts, takes and money."""
+
+from collections.abc import Callable
+from typing import Self
+
+from pipelines.ledger.attempt_history import AttemptHistory
+from pipelines.ledger.database import LedgerDatabase
+from pipelines.ledger.gate import Gate
+from pipelines.ledger.models import Run
+from pipelines.ledger.queries import Queries
+from pipelines.ledger.run_status import RunStatusQueries
+from pipelines.ledger.runs import RunRegistry
+from pipelines.ledger.settlement import Settlement
+from pipelines.ledger.takes import TakeRegistry
+from pipelines.ledger.verification import Verification
+
+
+class Ledger(RunRegistry, Settlement, TakeRegistry, Queries, Verification, RunStatusQueries, AttemptHistory):
+    """An open ledger; blocking, and safe to use from several threads and processes at once.
+
+    Each method is one short transaction. `AsyncLedger` has the same methods for asynchronous code.
+    """
+
+    def __init__(self, database: LedgerDatabase) -> None:
+        """Use an open database; closing the ledger closes it."""
+        super().__init__(database)
+
+    @classmethod
+    def open(cls, url: str, *, clock: Callable[[], float] | None = None, read_only: bool = False) -> Self:
+        """Open the ledger at an address; see `LedgerDatabase` for the arguments and what is raised."""
+        return cls(LedgerDatabase(url, clock=clock, read_only=read_only))
+
+    def gate(self, run: Run, *, rate_limit: int) -> Gate:
+        """Return the gate through which the attempts of `run` pass.
+
+        Args:
+            run: already started.
+            rate_limit: requests a minute that its endpoint allows.
+        """
+        return Gate(self.database, run, rate_limit=rate_limit)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

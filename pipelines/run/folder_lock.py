@@ -1,0 +1,29 @@
+"""The lock of a storyboard's folder: frames, films and reports are written by one run at a time."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import filelock
+
+from pipelines.common.errors import StorageError
+
+
+@contextlib.asynccontextmanager
+async def exclusive(folder: Path, *, timeout_s: float) -> AsyncIterator[None]:
+    """Hold a storyboard's folder for as long as the block lasts.
+
+    Raises:
+        StorageError: another run has held it for longer than `timeout_s`.
+    """
+    # Not thread-local: it is acquired in another thread than it is released in.
+    lock = filelock.FileLock(folder / ".lock", thread_local=False)
+    try:
+        await asyncio.to_thread(lock.acquire, timeout=timeout_s)
+    except filelock.Timeout as exc:
+        raise StorageError(f"{folder}: another run has been at work here for too long") from exc
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,0 +1,71 @@
+"""The preparation of a run: everything that is known, and can be wrong, before its first request."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from pipelines.common.budgets import Budgets
+from pipelines.common.settings import Settings
+from pipelines.film.ffmpeg import require_encoder
+from pipelines.film.sound import require_sounds
+from pipelines.storyboard.model import Storyboard
+from pipelines.storyboard.plan import Plan, plan_frames
+from pipelines.storyboard.selection import ExtraTakes
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedRun:
+    """A run, ready to be opened: what was shown before money was asked for is what will be generated.
+
+    Attributes:
+        plan: the storyboard's frames and films, for the settings' model.
+        settings: where everything is, and which endpoint is asked.
+        budgets: what may be spent.
+        extra_takes: more takes of some frames, to be generated instead of what the storyboard asks for; perhaps of
+            none, for a film that is only cut again. None for what the storyboard asks for.
+        otio: write the timeline as OpenTimelineIO too.
+    """
+
+    plan: Plan
+    settings: Settings
+    budgets: Budgets
+    extra_takes: ExtraTakes | None = None
+    otio: bool = False
+
+
+async def prepare_run(
+    board: Storyboard,
+    settings: Settings,
+    *,
+    select: Callable[[Plan], ExtraTakes] | None = None,
+    otio: bool = False,
+) -> PreparedRun:
+    """Check all that a run needs, and plan it; send nothing.
+
+    Args:
+        board: the storyboard, read once.
+        settings: where everything is, and which endpoint is asked.
+        select: chooses the extra takes from the plan, for a re-roll.
+        otio: write the timeline as OpenTimelineIO too.
+
+    Raises:
+        StoryboardError: a sound cannot be read.
+        FilmError: this ffmpeg lacks an encoder that an output needs.
+        UsageError: there are no such frames to select.
+    """
+    for output in board.outputs:
+        require_encoder(output.codec)
+    await require_sounds(board)
+    plan = plan_frames(board, model=settings.effective_model)
+    extra_takes = select(plan) if select else None
+    return PreparedRun(plan, settings, effective_budgets(board, settings), extra_takes, otio)
+
+
+def effective_budgets(board: Storyboard, settings: Settings) -> Budgets:
+    """Return the caps of the storyboard and of the settings together: the narrower of two for the same thing."""
+    run_usd = [usd for usd in (board.budgets.run_usd, settings.budget_usd) if usd is not None]
+    return replace(
+        board.budgets,
+        run_usd=min(run_usd, default=None),
+        daily_usd=settings.budget_daily_usd,
+        on_exceed=board.budgets.on_exceed or settings.on_exceed,
+    )
