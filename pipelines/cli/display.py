@@ -11,8 +11,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from pipelines.cli.wording import format_count, simulated_suffix
-from pipelines.common.formatting import format_decimal, format_duration
+from pipelines.cli.quotes import simulated_suffix
+from pipelines.common.formatting import counted, format_decimal, format_duration
 from pipelines.run.progress import Progress, SceneProgress
 from pipelines.run.result import RunResult
 
@@ -202,7 +202,7 @@ def summary_lines(summary: RunResult) -> list[str]:
     """Return the last lines about a run: its state, counts and cost, and every file that it made."""
     counts = f"{summary.generated} generated, {summary.reused} reused, {summary.failed} failed"
     amounts = f"{format_decimal(summary.cost_usd)} USD, {format_decimal(summary.cost_thb)} THB"
-    requests = f"{format_count(summary.requests, 'request')}{simulated_suffix(summary.simulated)}"
+    requests = f"{counted(summary.requests, 'request')}{simulated_suffix(summary.simulated)}"
     film = f"{summary.video}, {summary.video_seconds:.1f} s" if summary.video else "not made"
     return [
         f"{summary.storyboard}: {summary.state.lower()} in {summary.elapsed_s:.1f} s",
@@ -219,7 +219,7 @@ def summary_lines(summary: RunResult) -> list[str]:
 
 def _frames(progress: Progress) -> str:
     # Failed frames are done in the sense that nothing more is tried for them, but there is nothing to show.
-    text = f"{progress.done - progress.failed} of {format_count(progress.frames, 'frame')}"
+    text = f"{progress.done - progress.failed} of {counted(progress.frames, 'frame')}"
     details = [f"{progress.reused} reused"] if progress.reused else []
     details += [f"{progress.failed} failed"] if progress.failed else []
     details += [f"{progress.resends} sent again"] if progress.resends else []
@@ -227,7 +227,7 @@ def _frames(progress: Progress) -> str:
 
 
 def _rate(progress: Progress) -> str:
-    return f"{format_count(progress.requests, 'request')}, {_pace(progress)}"
+    return f"{counted(progress.requests, 'request')}, {_pace(progress)}"
 
 
 def _pace(progress: Progress) -> str:
@@ -242,7 +242,7 @@ def _cost(progress: Progress) -> str:
 
 
 def _film(progress: Progress) -> str:
-    return f"{progress.pieces_done} of {format_count(progress.pieces, 'segment')}"
+    return f"{progress.pieces_done} of {counted(progress.pieces, 'segment')}"
 
 
 def _time_left(progress: Progress) -> str:

@@ -3,8 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
-from pipelines.cli.wording import format_count, simulated_suffix
-from pipelines.common.formatting import format_amounts, format_decimal
+from pipelines.common.formatting import counted, format_amounts, format_decimal
 
 if TYPE_CHECKING:
     from pipelines.common.settings import Settings
@@ -57,7 +56,7 @@ def quote_text(planned: "Plan", quote: "Quote", settings: "Settings") -> str:
     """Return a quote in lines."""
     timeline, price = planned.timeline, quote.price
     cost = f"{format_amounts(price.usd, price.thb, price.neurons)}{simulated_suffix(settings.simulated)}"
-    video_frames = format_count(timeline.video_frames, "video frame")
+    video_frames = counted(timeline.video_frames, "video frame")
     return "\n".join(
         [
             planned.title,
@@ -66,7 +65,7 @@ def quote_text(planned: "Plan", quote: "Quote", settings: "Settings") -> str:
             f"  worst case  {format_decimal(quote.worst_case_usd)} USD, if every re-send is made and billed",
             f"  film        {float(timeline.duration_s):.1f} s, {video_frames}, {timeline.output.size}",
             f"  time        {float(quote.time_at_rate_limit_s):.1f} s at "
-            f"{format_count(settings.rate_limit, 'request')} a minute",
+            f"{counted(settings.rate_limit, 'request')} a minute",
         ]
     )
 
@@ -74,7 +73,12 @@ def quote_text(planned: "Plan", quote: "Quote", settings: "Settings") -> str:
 def reroll_text(frames: int, quote: "Quote", settings: "Settings") -> str:
     """Return the quote of a re-roll of so many frames in one line."""
     return (
-        f"{format_count(quote.generate, 'more take')} of {format_count(frames, 'frame')}: "
+        f"{counted(quote.generate, 'more take')} of {counted(frames, 'frame')}: "
         f"{format_decimal(quote.price.usd)} USD, at worst {format_decimal(quote.worst_case_usd)} USD"
         f"{simulated_suffix(settings.simulated)}"
     )
+
+
+def simulated_suffix(simulated: bool) -> str:
+    """Return what is added to a cost that is made up; nothing for a real one."""
+    return ", simulated: sketches are free" if simulated else ""

@@ -21,7 +21,7 @@ from pipelines.cli.options import (
     takes_model_option,
 )
 from pipelines.cli.quotes import quote_json, quote_run, reroll_text
-from pipelines.cli.wording import format_count
+from pipelines.common.formatting import counted
 
 
 @click.command()
@@ -131,5 +131,5 @@ def animatic(board: Path, *, scale: Decimal, as_json: bool, **options: Any) -> N
         counts = {"frames": made.frames, "cards": made.cards}
         print_json({"storyboard": storyboard.id, **counts, "video": str(film.path), "video_seconds": seconds})
     else:
-        cards = f"sketch cards for {made.cards} of {format_count(made.frames, 'frame')}"
+        cards = f"sketch cards for {made.cards} of {counted(made.frames, 'frame')}"
         print_message(f"{film.path}: {seconds:.1f} s at {film.size}, {cards}")

@@ -15,8 +15,8 @@ from pipelines.cli.options import (
     print_message,
 )
 from pipelines.cli.quotes import quote_json, quote_run, quote_text
-from pipelines.cli.wording import format_count
 from pipelines.common.errors import StoryboardError, UsageError
+from pipelines.common.formatting import counted
 
 
 @click.command()
@@ -63,7 +63,7 @@ def check(boards: tuple[Path, ...], *, as_json: bool) -> None:
     Example:
       storyreel check configs/storyboards/*.yaml
     """
-    # Every one is read before any problem ends the command: people mend them all at once.
+    # Every one is read before any problem ends the command: people fix them all at once.
     results = [_check(path) for path in boards]
     if as_json:
         print_json({"ok": all(result["ok"] for result in results), "storyboards": results})
@@ -84,7 +84,7 @@ def _check(path: Path) -> dict[str, Any]:
     except StoryboardError as exc:
         return {"path": str(path), "ok": False, "problems": [str(problem) for problem in exc.problems]}
     frames, seconds = len(board.frames), float(build_timeline(board).duration_s)
-    print_message(f"{path}: ok, {format_count(frames, 'frame')}, {seconds:.1f} s")
+    print_message(f"{path}: ok, {counted(frames, 'frame')}, {seconds:.1f} s")
     return {"path": str(path), "ok": True, "problems": [], "frames": frames, "video_seconds": seconds}
 
 

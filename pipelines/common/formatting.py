@@ -20,3 +20,8 @@ def format_duration(seconds: float) -> str:
     if hours:
         return f"{hours} h {minutes_of_hour:02d} min"
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a number with its noun: `1 frame`, `2 frames`."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
