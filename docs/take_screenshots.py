@@ -14,7 +14,7 @@ from PIL import Image
 from playwright.async_api import Page, async_playwright
 from rich.console import Console
 
-from pipelines.cli.display import Drawing
+from pipelines.cli.display import ProgressView
 from pipelines.common.settings import Settings
 from pipelines.review.server import open_review
 from pipelines.run.local import run_locally
@@ -62,7 +62,7 @@ async def watched_run(settings: Settings) -> str:
     while seen.progress.bought < ENOUGH and not running.done():  # noqa: ASYNC110 - nobody tells when it is halfway
         await asyncio.sleep(0.1)
     console = Console(record=True, file=io.StringIO(), width=76, height=24, force_terminal=True)
-    console.print(Drawing(seen.progress))
+    console.print(ProgressView(seen.progress))
     await running
     return console.export_html(inline_styles=True, code_format="{code}")
 

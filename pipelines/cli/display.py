@@ -1,4 +1,4 @@
-"""What a person sees of a run: a live display on a terminal, plain lines elsewhere. All of it on stderr."""
+"""The display of a run: bars redrawn in place on a terminal, plain lines elsewhere; and its last lines."""
 
 import queue
 import threading
@@ -11,30 +11,33 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from pipelines.common.formatting import format_decimal, format_duration
+from pipelines.cli.quotes import simulated_suffix
+from pipelines.common.formatting import counted, format_decimal, format_duration
 from pipelines.run.progress import Progress, SceneProgress
 from pipelines.run.result import RunResult
 
 _REFRESH_HZ = 4
 _LINE_EVERY_S = 10.0
+# Widths in columns of the terminal, at most.
 _BAR_WIDTH = 48
 _SCENE_BAR_WIDTH = 24
+# A storyboard may have hundreds of scenes; more lines than these cannot be read at a glance.
 _MOST_SCENES = 8
-# The lowest stands for any rate above none.
+# The lowest block is for any rate above zero: a trickle must not look like a pause.
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _ASCII_BLOCKS = "._-~=+*#"
 
 
 class LiveDisplay:
-    """Redraws a few lines in place while the block runs."""
+    """A few lines that are redrawn in place for as long as the block runs."""
 
     def __init__(self, progress: Progress, console: Console) -> None:
         self._live = Live(
-            Drawing(progress),
+            ProgressView(progress),
             console=console,
             refresh_per_second=_REFRESH_HZ,
             transient=True,
-            # No more lines than the terminal has: those that scrolled away could not be erased.
+            # Lines that have scrolled out of the terminal cannot be erased: draw no more than it has.
             vertical_overflow="crop",
         )
 
@@ -46,44 +49,46 @@ class LiveDisplay:
 
 
 class PlainDisplay:
-    """Prints a line when the run comes to another stage, and every ten seconds."""
+    """A line at each new stage of the run, and every ten seconds."""
 
     def __init__(self, progress: Progress, console: Console) -> None:
         self._progress = progress
         self._console = console
-        # The run says its lines here; printing them, to a pipe that nobody reads perhaps, is not its affair.
-        self._said: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        # Listeners run in the run's own thread. A pipe that is not read blocks whatever prints to it, so another
+        # thread prints. None ends it.
+        self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._print, name="display", daemon=True)
 
     def __enter__(self) -> None:
-        self._say()
-        self._progress.listen(self._say)
+        self._queue_line()
+        self._progress.listen(self._queue_line)
         self._thread.start()
 
     def __exit__(self, *_: object) -> None:
-        self._said.put(None)
+        self._lines.put(None)
         self._thread.join()
 
-    def _say(self) -> None:
-        self._said.put(line(self._progress))
+    def _queue_line(self) -> None:
+        self._lines.put(progress_line(self._progress))
 
     def _print(self) -> None:
-        while (said := self._next_line()) is not None:
-            self._console.print(said, highlight=False, markup=False, soft_wrap=True)
+        while (line := self._next_line()) is not None:
+            self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def _next_line(self) -> str | None:
         try:
-            return self._said.get(timeout=_LINE_EVERY_S)
+            return self._lines.get(timeout=_LINE_EVERY_S)
         except queue.Empty:
-            return line(self._progress)
+            # A long stage: its figures as they are now.
+            return progress_line(self._progress)
 
 
 def display_for(progress: Progress, console: Console) -> LiveDisplay | PlainDisplay:
-    """Return the display that suits the console."""
+    """Return the display for a console: live on a terminal, lines on a pipe or in a file."""
     return LiveDisplay(progress, console) if console.is_terminal else PlainDisplay(progress, console)
 
 
-def line(progress: Progress) -> str:
+def progress_line(progress: Progress) -> str:
     """Return the state of a run in one line."""
     if not progress.frames:
         return progress.stage
@@ -95,14 +100,14 @@ def line(progress: Progress) -> str:
     return ", ".join(parts)
 
 
-class Drawing:
-    """The state of a run as a few lines with bars, drawn anew for whatever room there is."""
+class ProgressView:
+    """The state of a run as a few lines with bars; fits itself into the console's width and height."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Yield the run as a whole, and as many of its scenes as there are lines left for."""
+        """Yield the run as a whole, then as many of its scenes as there are lines left for."""
         progress = self._progress
         title = Text.assemble((progress.storyboard or "storyreel", "bold"), "  ", progress.stage)
         yield title
@@ -111,9 +116,9 @@ class Drawing:
         figures = _figures(progress, options)
         yield figures
         scenes = list(progress.scenes.values())
-        # One line for the cursor, and one between.
-        room = options.size.height - len(console.render_lines(Group(title, figures), options)) - 2
-        shown = scenes_to_show(scenes, min(room, _MOST_SCENES + 1))
+        # Less one line for the cursor, and an empty one before the scenes.
+        lines_left = options.size.height - len(console.render_lines(Group(title, figures), options)) - 2
+        shown = scenes_to_show(scenes, min(lines_left, _MOST_SCENES + 1))
         if shown and len(scenes) > 1:
             yield ""
             yield _scenes(shown, options)
@@ -122,19 +127,27 @@ class Drawing:
 
 
 def scenes_to_show(scenes: Sequence[SceneProgress], lines: int) -> list[SceneProgress]:
-    """Return the scenes that fit into so many lines: those in work and the next ones, then those just done.
+    """Return the scenes that fit into so many lines, in the order of the storyboard.
 
-    A line is kept for how many there are beyond.
+    Scenes that are not done come before done ones, the latest of the done before earlier ones. Where not all fit, one
+    line is kept free, for the number of the others.
     """
     if len(scenes) <= lines:
         return list(scenes)
     numbered = list(enumerate(scenes))
+    # The most important first: not done, in order; then done, backwards.
     numbered.sort(key=lambda each: (0, each[0]) if each[1].done < each[1].frames else (1, -each[0]))
     return [scene for _, scene in sorted(numbered[: max(lines - 1, 0)], key=lambda each: each[0])]
 
 
 def sparkline(rates: Sequence[float], *, top: float, blocks: str = _BLOCKS) -> str:
-    """Return a column for each rate, the highest from `top` on; a rate of none leaves a gap."""
+    """Return one block for each rate: the highest for `top` and more, a space for 0.
+
+    Args:
+        rates: in any unit.
+        top: the rate of the highest block, in the same unit; above 0.
+        blocks: characters from the lowest to the highest.
+    """
     highest = len(blocks) - 1
     return "".join(blocks[min(round(highest * rate / top), highest)] if rate else " " for rate in rates)
 
@@ -143,12 +156,13 @@ def _figures(progress: Progress, options: ConsoleOptions) -> Table:
     grid = Table.grid(padding=(0, 2))
     grid.add_column(no_wrap=True)
     grid.add_column()
-    room = max(options.max_width - len("time left") - 2, 1)
-    bar = ProgressBar(total=progress.frames, completed=progress.done, width=min(room, _BAR_WIDTH))
+    # What the widest label and the padding leave.
+    width = max(options.max_width - len("time left") - 2, 1)
+    bar = ProgressBar(total=progress.frames, completed=progress.done, width=min(width, _BAR_WIDTH))
     grid.add_row("", bar)
     grid.add_row("frames", _frames(progress))
     grid.add_row("requests", f"{progress.requests} sent")
-    grid.add_row("rate", _drawn_rate(progress, options, room=room))
+    grid.add_row("rate", _rate_with_sparkline(progress, options, width=width))
     grid.add_row("cost", _cost(progress))
     if progress.pieces_done:
         grid.add_row("film", _film(progress))
@@ -156,13 +170,14 @@ def _figures(progress: Progress, options: ConsoleOptions) -> Table:
     return grid
 
 
-def _drawn_rate(progress: Progress, options: ConsoleOptions, *, room: int) -> str:
-    """Return the last minute as columns, as many of the latest as there is room for, and the figures."""
+def _rate_with_sparkline(progress: Progress, options: ConsoleOptions, *, width: int) -> str:
+    """Return the rates of the last minute as a sparkline, the latest that fit into the width, and the present one."""
     figures = _pace(progress)
-    columns = max(room - len(figures) - 2, 0)
+    columns = max(width - len(figures) - 2, 0)
+    # [-0:] would be all of them.
     rates = progress.recent_rates()[-columns:] if columns and progress.rate_limit else []
-    drawn = sparkline(rates, top=progress.rate_limit, blocks=_ASCII_BLOCKS if options.ascii_only else _BLOCKS)
-    return f"{drawn}  {figures}" if drawn else figures
+    line = sparkline(rates, top=progress.rate_limit, blocks=_ASCII_BLOCKS if options.ascii_only else _BLOCKS)
+    return f"{line}  {figures}" if line else figures
 
 
 def _scenes(scenes: Sequence[SceneProgress], options: ConsoleOptions) -> Table:
@@ -172,6 +187,7 @@ def _scenes(scenes: Sequence[SceneProgress], options: ConsoleOptions) -> Table:
     grid = Table.grid(padding=(0, 2))
     grid.add_column(width=name_width, no_wrap=True, overflow="crop" if options.ascii_only else "ellipsis")
     for scene, count in zip(scenes, counts, strict=True):
+        # A bar of less than four columns tells nothing; the count alone is enough then.
         bar = [ProgressBar(total=scene.frames, completed=scene.done, width=bar_width)] if bar_width > 3 else []
         grid.add_row(Text(scene.name), *bar, Text(count, no_wrap=True))
     return grid
@@ -183,15 +199,15 @@ def _scene_count(scene: SceneProgress) -> str:
 
 
 def summary_lines(summary: RunResult) -> list[str]:
-    """Return what is said when a run has ended."""
-    requests = f"{summary.requests} request{'' if summary.requests == 1 else 's'}"
-    simulated = ", simulated: sketches are free" if summary.simulated else ""
-    cost = f"{format_decimal(summary.cost_usd)} USD, {format_decimal(summary.cost_thb)} THB"
+    """Return the last lines about a run: its state, counts and cost, and every file that it made."""
+    counts = f"{summary.generated} generated, {summary.reused} reused, {summary.failed} failed"
+    amounts = f"{format_decimal(summary.cost_usd)} USD, {format_decimal(summary.cost_thb)} THB"
+    requests = f"{counted(summary.requests, 'request')}{simulated_suffix(summary.simulated)}"
     film = f"{summary.video}, {summary.video_seconds:.1f} s" if summary.video else "not made"
     return [
         f"{summary.storyboard}: {summary.state.lower()} in {summary.elapsed_s:.1f} s",
-        f"  frames  {summary.frames}: {summary.generated} bought, {summary.reused} reused, {summary.failed} failed",
-        f"  cost    {cost} for {requests}{simulated}",
+        f"  frames  {summary.frames}: {counts}",
+        f"  cost    {amounts} for {requests}",
         f"  film    {film}",
         *(f"          {path}" for path in summary.more_videos),
         *(f"  take    {take.spec.take} of {take.spec.label}: {take.path}" for take in summary.new_takes),
@@ -202,7 +218,8 @@ def summary_lines(summary: RunResult) -> list[str]:
 
 
 def _frames(progress: Progress) -> str:
-    text = f"{progress.done - progress.failed} of {progress.frames} frames"
+    # Failed frames are done in the sense that nothing more is tried for them, but there is nothing to show.
+    text = f"{progress.done - progress.failed} of {counted(progress.frames, 'frame')}"
     details = [f"{progress.reused} reused"] if progress.reused else []
     details += [f"{progress.failed} failed"] if progress.failed else []
     details += [f"{progress.resends} sent again"] if progress.resends else []
@@ -210,7 +227,7 @@ def _frames(progress: Progress) -> str:
 
 
 def _rate(progress: Progress) -> str:
-    return f"{progress.requests} sent, {_pace(progress)}"
+    return f"{counted(progress.requests, 'request')}, {_pace(progress)}"
 
 
 def _pace(progress: Progress) -> str:
@@ -225,7 +242,7 @@ def _cost(progress: Progress) -> str:
 
 
 def _film(progress: Progress) -> str:
-    return f"{progress.pieces_done} of {progress.pieces} segments"
+    return f"{progress.pieces_done} of {counted(progress.pieces, 'segment')}"
 
 
 def _time_left(progress: Progress) -> str:

@@ -49,13 +49,13 @@ def test_a_first_run_says_nothing_that_a_friend_should_not_see(tmp_path: Path) -
     )
     assert closing[0].startswith("harbor: completed in ")
     assert closing[1:] == [
-        "  frames  2: 2 bought, 0 reused, 0 failed",
+        "  frames  2: 2 generated, 0 reused, 0 failed",
         "  cost    0.001304 USD, 0.04564 THB for 2 requests, simulated: sketches are free",
         "  film    outputs/harbor/harbor.mp4, 1.0 s",
         "  ledger  outputs/harbor/ledger.csv",
         "  report  outputs/harbor/report.html",
     ]
-    assert review == f"  review  {BIN}/storyreel review harbor.yaml: look, ask for other takes, pick"
+    assert review == f"  review  {BIN}/storyreel review harbor.yaml: look, generate other takes, pick"
     assert imageio_ffmpeg.count_frames_and_secs(str(tmp_path / "outputs/harbor/harbor.mp4")) == (12, 1.0)
 
 

@@ -169,6 +169,17 @@ def test_jpeg_takes_become_png_frames_and_keep_their_bytes(storyreel: Storyreel,
         assert frame.format == "PNG"
 
 
+def test_of_several_storyboards_the_worst_end_decides(storyreel: Storyreel, board: Board) -> None:
+    """A frame that fails is less than a budget that refuses, though it comes first; both are named."""
+    refused, dear = str(board("refused.yaml", frames=1)), str(board("dear.yaml", more="budget: {usd: 0.0001}\n"))
+    with serving("refused=1", rate_limit=0) as url:
+        ended = storyreel("render", refused, dear, "--endpoint", url, "--model", "sketch", "--json", **QUICK)
+
+    errors = [render["error"] for render in ended.json["renders"]]
+    assert ended.exit_code == 3
+    assert ended.stderr.endswith(f"{refused}: {errors[0]}\n{dear}: {errors[1]}\n")
+
+
 def test_a_budget_refuses_before_the_first_request(storyreel: Storyreel, board: Board) -> None:
     """No request leaves when the quote exceeds the budget."""
     with serving() as url:

@@ -161,7 +161,7 @@ def test_the_cutting_room_opens_and_closes(board: Board, tmp_path: Path) -> None
         assert room.stderr is not None
         said = room.stderr.readline()
         address = said.split()[-4]
-        assert said == f"the cutting room of {path} is on {address} (Ctrl-C closes it)\n"
+        assert said == f"the cutting room of {path} is at {address} (Ctrl-C closes it)\n"
         assert "A quiet harbor" in httpx.get(address, timeout=60).text
         port = address.split(":")[2].split("/")[0]
         with reviewing(str(path), "--no-open", "--port", port, cwd=tmp_path) as second:
@@ -180,4 +180,4 @@ def test_without_a_browser_the_address_is_for_people(board: Board, tmp_path: Pat
         room.stderr.readline()
         said = room.stderr.readline()
 
-    assert said == "no browser of this machine opens it; open that address yourself\n"
+    assert said == "no browser on this machine opens it; open that address yourself\n"

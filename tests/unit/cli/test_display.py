@@ -1,4 +1,4 @@
-"""What a person sees of a run."""
+"""The display of a run, live and in plain lines, and its last lines."""
 
 import io
 import threading
@@ -9,11 +9,11 @@ import pytest
 from rich.console import Console
 
 from pipelines.cli.display import (
-    Drawing,
     LiveDisplay,
     PlainDisplay,
+    ProgressView,
     display_for,
-    line,
+    progress_line,
     scenes_to_show,
     sparkline,
     summary_lines,
@@ -26,7 +26,7 @@ def halfway() -> Progress:
     """Return the progress of a run in the middle of its work, on a clock that stands."""
     now = [0.0]
     progress = Progress(clock=lambda: now[0])
-    progress.storyboard, progress.stage = "harbor", "buying frames"
+    progress.storyboard, progress.stage = "harbor", "generating frames"
     progress.frames, progress.reused, progress.to_buy, progress.bought, progress.failed = 100, 10, 90, 30, 1
     progress.budget_usd, progress.cost_usd, progress.rate_limit = Decimal("0.25"), Decimal("0.0196"), 720
     for number in range(31):
@@ -49,7 +49,7 @@ def with_scenes(count: int, *, done: int = 0) -> Progress:
 def drawn(progress: Progress, *, width: int = 100, height: int = 30) -> str:
     """Return what the live display shows, as plain text."""
     text = io.StringIO()
-    Console(file=text, width=width, height=height, color_system=None).print(Drawing(progress))
+    Console(file=text, width=width, height=height, color_system=None).print(ProgressView(progress))
     return text.getvalue()
 
 
@@ -58,18 +58,28 @@ def words(text: str) -> list[str]:
     return [" ".join(line.replace("━", " ").replace("╸", " ").replace("╺", " ").split()) for line in text.splitlines()]
 
 
-def test_a_line_says_how_far_how_fast_and_how_dear() -> None:
+def test_a_line_says_how_far_how_fast_and_at_what_cost() -> None:
     """Frames done, requests a minute against the limit, cost against the budget."""
-    assert line(halfway()) == (
-        "harbor: buying frames, 40 of 100 frames (10 reused, 1 failed, 1 sent again), 31 sent, 720 of 720 a minute, "
-        "0.0196 of 0.25 USD"
+    assert progress_line(halfway()) == (
+        "harbor: generating frames, 40 of 100 frames (10 reused, 1 failed, 1 sent again), 31 requests, "
+        "720 of 720 a minute, 0.0196 of 0.25 USD"
+    )
+
+
+def test_a_line_counts_one_of_each_in_the_singular() -> None:
+    """One frame, one request, one segment."""
+    progress = Progress(stage="assembling", storyboard="harbor", frames=1, to_buy=1, bought=1, rate_limit=720)
+    progress.requests = progress.pieces = progress.pieces_done = 1
+
+    assert progress_line(progress) == (
+        "harbor: assembling, 1 of 1 frame, 1 request, 0 of 720 a minute, 0 USD, 1 of 1 segment"
     )
 
 
 def test_the_live_display_says_it_in_lines() -> None:
     """With a bar, the rate of the last minute as columns, and the time left."""
     assert words(drawn(halfway())) == [
-        "harbor buying frames",
+        "harbor generating frames",
         "",
         "frames 40 of 100 frames (10 reused, 1 failed, 1 sent again)",
         "requests 31 sent",
@@ -115,7 +125,7 @@ def test_of_many_scenes_those_in_work_and_the_next_are_shown() -> None:
     ],
 )
 def test_the_scenes_that_fit_are_those_that_matter(done: int, lines: int, shown: list[str]) -> None:
-    """In the storyboard's order; room that the waiting ones leave goes to those just done."""
+    """In the storyboard's order; lines that the waiting ones leave go to those just done."""
     scenes = [SceneProgress(str(number + 1), 1, done=number < done) for number in range(5)]
 
     assert [scene.name for scene in scenes_to_show(scenes, lines)] == shown
@@ -164,7 +174,7 @@ def test_a_console_without_unicode_is_drawn_in_ascii() -> None:
     paper = io.TextIOWrapper(io.BytesIO(), encoding="latin-1")
     progress = with_scenes(2)
     progress.scenes["scene-1"].name = "the long way down to the harbor"
-    Console(file=paper, width=40, color_system=None).print(Drawing(progress))
+    Console(file=paper, width=40, color_system=None).print(ProgressView(progress))
     paper.seek(0)
     text = paper.read()
 
@@ -176,10 +186,10 @@ def test_before_there_is_anything_to_say_only_the_stage_is_said() -> None:
     """Prefect takes a moment to start."""
     starting = Progress(stage="starting Prefect")
 
-    assert (line(starting), drawn(starting).strip()) == ("starting Prefect", "storyreel  starting Prefect")
+    assert (progress_line(starting), drawn(starting).strip()) == ("starting Prefect", "storyreel  starting Prefect")
 
 
-def test_long_waits_are_told_in_minutes() -> None:
+def test_long_waits_are_given_in_minutes() -> None:
     """Ten thousand frames at twelve a second."""
     progress = halfway()
     progress.frames = progress.to_buy = 10_000
@@ -205,7 +215,7 @@ def test_lines_are_printed_as_the_stage_changes() -> None:
     assert paper.getvalue().split() == ["one", "two", "three"]
 
 
-def test_a_long_stage_is_told_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_stage_is_printed_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """With its figures as they are then."""
     monkeypatch.setattr("pipelines.cli.display._LINE_EVERY_S", 0.001)
     progress, again = Progress(stage="one"), threading.Event()
@@ -256,7 +266,7 @@ def test_the_closing_lines_name_everything_that_was_made() -> None:
 
     assert summary_lines(summary) == [
         "harbor: completed in 2.2 s",
-        "  frames  3: 2 bought, 1 reused, 0 failed",
+        "  frames  3: 2 generated, 1 reused, 0 failed",
         "  cost    0.001304 USD, 0.04564 THB for 2 requests, simulated: sketches are free",
         "  film    outputs/harbor/harbor.mp4, 6.0 s",
         "  ledger  outputs/harbor/ledger.csv",

@@ -38,7 +38,7 @@ RECORD = 'echo noise; echo noise >&2; printf "%s\\n" "$@" >> {record}'
 
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a folder that is the whole PATH, and the folder that we stand in; it holds no program yet."""
+    """Return a folder that is the whole PATH, and the current folder; it holds no program yet."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("BROWSER", raising=False)
@@ -47,7 +47,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def program(tmp_path: Path) -> Callable[..., Path]:
-    """Return a function that writes a program which records its arguments, and then does what it is told."""
+    """Return a function that writes a program which records its arguments, and then runs `then`."""
 
     def write(name: str, then: str = "exit 0") -> Path:
         record = tmp_path / f"{name}.opened"
@@ -60,7 +60,7 @@ def program(tmp_path: Path) -> Callable[..., Path]:
 
 
 def test_the_desktop_opens_it(machine: Path, program: Callable[..., Path], capfd: pytest.CaptureFixture[str]) -> None:
-    """By its whole path, however it is named; what the opener says is nobody's business."""
+    """By its whole path, however it is named; what the opener prints is not shown."""
     opened = program("xdg-open")
 
     taken = open_for_user(Path("-film #1.mp4"))
@@ -70,11 +70,11 @@ def test_the_desktop_opens_it(machine: Path, program: Callable[..., Path], capfd
 
 
 @pytest.mark.parametrize(
-    ("browser", "told"),
+    ("browser", "arguments"),
     [("browse", "{uri}"), ("browse --new-tab %s", "--new-tab\n{uri}"), ("nope:'odd:browse", "{uri}")],
 )
 def test_a_browser_opens_it_where_the_desktop_does_not(
-    machine: Path, program: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, browser: str, told: str
+    machine: Path, program: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, browser: str, arguments: str
 ) -> None:
     """The first of BROWSER that can, asked as Python's webbrowser would ask it."""
     program("xdg-open", "exit 3")
@@ -83,7 +83,7 @@ def test_a_browser_opens_it_where_the_desktop_does_not(
 
     taken = open_for_user(Path("a film.mp4"))
 
-    assert (taken, opened.read_text()) == (True, told.format(uri=f"file://{machine}/a%20film.mp4\n"))
+    assert (taken, opened.read_text()) == (True, arguments.format(uri=f"file://{machine}/a%20film.mp4\n"))
 
 
 def test_an_opener_in_the_foreground_does_not_hold_us_up(machine: Path, program: Callable[..., Path]) -> None:
@@ -91,19 +91,21 @@ def test_an_opener_in_the_foreground_does_not_hold_us_up(machine: Path, program:
     os.mkfifo(machine / "gate")
     opened = program("xdg-open", f"read answer < {machine}/gate")
 
-    taken = open_for_user(Path("film.mp4"), patience_s=0.01)
+    taken = open_for_user(Path("film.mp4"), grace_period_s=0.01)
 
     assert taken
     (machine / "gate").write_text("go\n")
     wait_until(opened.exists)
 
 
-def test_a_machine_without_any_opener_says_where_it_lies(machine: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_machine_without_any_opener_prints_where_the_film_is(
+    machine: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     """One plain line on stderr."""
     open_results([RenderResult(Path("harbor.yaml"), MADE, None)])
 
-    told = "outputs/harbor/harbor.mp4: no program of this machine opens it; open it yourself\n"
-    assert capfd.readouterr() == ("", told)
+    message = "outputs/harbor/harbor.mp4: no program on this machine opens it; open it yourself\n"
+    assert capfd.readouterr() == ("", message)
 
 
 def test_the_page_is_opened_rather_than_the_film_and_nothing_where_nothing_was_made(

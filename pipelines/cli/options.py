@@ -1,0 +1,90 @@
+"""Arguments and options that several commands share, and the two ways to print: messages on stderr, JSON on stdout."""
+
+import json
+from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+# A decorator of click returns the function that it was given.
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def print_message(text: str) -> None:
+    """Print a message for people, on stderr: stdout is for programs."""
+    click.echo(text, err=True)
+
+
+def print_json(value: object) -> None:
+    """Print a value as JSON on stdout; a command does so once, or not at all."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def board_argument(command: F) -> F:
+    """Add the argument that names one storyboard's file."""
+    # click need not ask whether it exists: the loader does, and says so with the same words for each command.
+    return click.argument("board", type=click.Path(path_type=Path))(command)
+
+
+def boards_argument(command: F) -> F:
+    """Add the argument that names one or more storyboards' files."""
+    return click.argument("boards", type=click.Path(path_type=Path), nargs=-1, required=True)(command)
+
+
+def json_option(command: F) -> F:
+    """Add `--json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")(command)
+
+
+def output_option(command: F) -> F:
+    """Add `--output`, the folder of all results."""
+    return click.option(
+        "--output", type=click.Path(path_type=Path, file_okay=False), help="Folder for all results.  [default: outputs]"
+    )(command)
+
+
+def takes_model_option(command: F) -> F:
+    """Add `--model` for commands that look at takes and generate none."""
+    return click.option("--model", help="Model whose takes to use.  [default: flux-1-schnell or sketch]")(command)
+
+
+def endpoint_options(command: F) -> F:
+    """Add the options that say which endpoint to ask, for which model, and how fast; and `--output`."""
+    options = [
+        click.option("--endpoint", help="Address of the FLUX API.  [default: STORYREEL_ENDPOINT, else embedded]"),
+        click.option("--model", help="Model to ask for.  [default: flux-1-schnell; sketch for the embedded endpoint]"),
+        output_option,
+        click.option("--rate-limit", type=int, help="Requests a minute that the endpoint allows.  [default: 720]"),
+    ]
+    # The first decorator is applied last; --help lists the options in the order of the list.
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def limit_options(command: F) -> F:
+    """Add the options that limit what a run may spend and how many requests it has in flight."""
+    budget = click.option(
+        "--budget", "budget_usd", metavar="USD", help="Hard cap for this run; the storyboard's own holds as well."
+    )
+    concurrency = click.option("--concurrency", type=int, help="Most requests in flight at once.  [default: 128]")
+    return budget(concurrency(command))
+
+
+class Scale(click.ParamType[Decimal]):
+    """A number above 0 and up to 1, read exactly."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Decimal:
+        """Return the number that was typed; anything else is a wrong command line."""
+        try:
+            scale = Decimal(value)
+        except InvalidOperation:
+            scale = Decimal(0)
+        # NaN compares with nothing: is_finite comes first.
+        if not (scale.is_finite() and 0 < scale <= 1):
+            self.fail(f"must be a number above 0 and up to 1, got {value!r}", param, ctx)
+        return scale

@@ -1,0 +1,84 @@
+"""The quote of a run as text for people and as JSON for programs."""
+
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
+
+from pipelines.common.formatting import counted, format_amounts, format_decimal
+
+if TYPE_CHECKING:
+    from pipelines.common.settings import Settings
+    from pipelines.storyboard.plan import FrameSpec, Plan
+    from pipelines.storyboard.quote import Quote
+
+
+def quote_run(
+    planned: "Plan", settings: "Settings", requested: "Sequence[FrameSpec]", *, generated: Collection[str]
+) -> "Quote":
+    """Price a run with the bounds of retry that the settings give.
+
+    Args:
+        planned: the storyboard's frames.
+        settings: the rate limit, and the bounds of retry.
+        requested: the takes that the run should end with.
+        generated: request keys of the takes that are there already.
+    """
+    # Here and not above: it imports the whole storyboard, which --help does not need.
+    from pipelines.storyboard.quote import quote_takes
+
+    return quote_takes(
+        requested,
+        frames=len(planned.frames),
+        bought=generated,
+        rate_limit=settings.rate_limit,
+        max_resends=settings.max_resends,
+        retry_quota=settings.retry_quota,
+    )
+
+
+def quote_json(planned: "Plan", quote: "Quote") -> dict[str, object]:
+    """Return a quote as plain JSON values: amounts as decimal strings, times in seconds."""
+    return {
+        "storyboard": planned.storyboard,
+        "frames": quote.frames,
+        "reuse": quote.reuse,
+        "generate": quote.generate,
+        "cost_usd": format_decimal(quote.price.usd),
+        "worst_case_usd": format_decimal(quote.worst_case_usd),
+        "cost_thb": format_decimal(quote.price.thb),
+        "neurons": format_decimal(quote.price.neurons),
+        "video_seconds": float(planned.timeline.duration_s),
+        "video_frames": planned.timeline.video_frames,
+        "seconds_at_rate_limit": float(quote.time_at_rate_limit_s),
+    }
+
+
+def quote_text(planned: "Plan", quote: "Quote", settings: "Settings") -> str:
+    """Return a quote in lines."""
+    timeline, price = planned.timeline, quote.price
+    cost = f"{format_amounts(price.usd, price.thb, price.neurons)}{simulated_suffix(settings.simulated)}"
+    video_frames = counted(timeline.video_frames, "video frame")
+    return "\n".join(
+        [
+            planned.title,
+            f"  frames      {quote.frames}: {quote.generate} to generate, {quote.reuse} to reuse",
+            f"  cost        {cost}",
+            f"  worst case  {format_decimal(quote.worst_case_usd)} USD, if every re-send is made and billed",
+            f"  film        {float(timeline.duration_s):.1f} s, {video_frames}, {timeline.output.size}",
+            f"  time        {float(quote.time_at_rate_limit_s):.1f} s at "
+            f"{counted(settings.rate_limit, 'request')} a minute",
+        ]
+    )
+
+
+def reroll_text(frames: int, quote: "Quote", settings: "Settings") -> str:
+    """Return the quote of a re-roll of so many frames in one line."""
+    return (
+        f"{counted(quote.generate, 'more take')} of {counted(frames, 'frame')}: "
+        f"{format_decimal(quote.price.usd)} USD, at worst {format_decimal(quote.worst_case_usd)} USD"
+        f"{simulated_suffix(settings.simulated)}"
+    )
+
+
+def simulated_suffix(simulated: bool) -> str:
+    """Return what is added to a cost that is made up; nothing for a real one."""
+    return ", simulated: sketches are free" if simulated else ""

@@ -1,0 +1,130 @@
+"""Commands about the storyboard's file, which send nothing: new, check, plan, schema."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pipelines.cli.options import (
+    board_argument,
+    boards_argument,
+    endpoint_options,
+    json_option,
+    print_json,
+    print_message,
+)
+from pipelines.cli.quotes import quote_json, quote_run, quote_text
+from pipelines.common.errors import StoryboardError, UsageError
+from pipelines.common.formatting import counted
+
+
+@click.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option(
+    "--from",
+    "prompts",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="A list of prompts: a .txt with a line for each shot, or a .csv with a row for each.",
+)
+def new(path: Path, *, prompts: Path | None) -> None:
+    """Write a storyboard to start from, or from a list of prompts.
+
+    The columns of a .csv are a storyboard's own keys: prompt, and if you like scene, shot, caption, hold, steps,
+    aspect, transition, motion, style ... A row without a scene belongs to the scene above it.
+
+    \b
+    Example:
+      storyreel new my-film.yaml
+      storyreel new my-film.yaml --from prompts.txt
+    """
+    from pipelines.common.files import write_atomic
+    from pipelines.storyboard.importer.importing import storyboard_text
+    from pipelines.storyboard.importer.starter import starter_text
+
+    if path.suffix not in (".yaml", ".yml"):
+        raise UsageError(f"{path}: a storyboard's name ends in .yaml: storyreel new {path}.yaml")
+    # A storyboard is the user's own work: nothing here ever overwrites one.
+    if path.exists():
+        raise UsageError(f"{path}: exists already and is left as it is; choose another name")
+    text = storyboard_text(prompts, path=path) if prompts else starter_text()
+    write_atomic(path, text.encode())
+    print_message(f"{path}: written; next: storyreel plan {path}")
+
+
+@click.command()
+@boards_argument
+@json_option
+def check(boards: tuple[Path, ...], *, as_json: bool) -> None:
+    """Check storyboards; send nothing.
+
+    \b
+    Example:
+      storyreel check configs/storyboards/*.yaml
+    """
+    # Every one is read before any problem ends the command: people fix them all at once.
+    results = [_check(path) for path in boards]
+    if as_json:
+        print_json({"ok": all(result["ok"] for result in results), "storyboards": results})
+    problems = [problem for result in results for problem in result["problems"]]
+    if problems:
+        raise UsageError("\n".join(problems))
+
+
+def _check(path: Path) -> dict[str, Any]:
+    """Return what is to be said of one storyboard as JSON; say on stderr if it is good."""
+    from pipelines.film.sound import require_sounds
+    from pipelines.storyboard.loader import load_storyboard
+    from pipelines.storyboard.timeline import build_timeline
+
+    try:
+        board = load_storyboard(path)
+        asyncio.run(require_sounds(board))
+    except StoryboardError as exc:
+        return {"path": str(path), "ok": False, "problems": [str(problem) for problem in exc.problems]}
+    frames, seconds = len(board.frames), float(build_timeline(board).duration_s)
+    print_message(f"{path}: ok, {counted(frames, 'frame')}, {seconds:.1f} s")
+    return {"path": str(path), "ok": True, "problems": [], "frames": frames, "video_seconds": seconds}
+
+
+@click.command()
+@board_argument
+@endpoint_options
+@json_option
+def plan(board: Path, *, as_json: bool, **options: Any) -> None:
+    """Show what a render would generate, cost and take.
+
+    Nothing is sent.
+
+    \b
+    Example:
+      storyreel plan configs/storyboards/harbor-at-dawn.yaml
+    """
+    from pipelines.common.settings import load_settings
+    from pipelines.storyboard.loader import load_storyboard
+    from pipelines.storyboard.plan import plan_frames
+    from pipelines.takes.inventory import read_inventory
+
+    settings = load_settings(options)
+    planned = plan_frames(load_storyboard(board), model=settings.effective_model)
+    inventory = read_inventory(planned, settings)
+    # All that the storyboard asks for: with `takes: 3`, three of a frame.
+    quote = quote_run(planned, settings, inventory.wanted, generated=inventory.bought.takes)
+    if as_json:
+        print_json(quote_json(planned, quote))
+    else:
+        print_message(quote_text(planned, quote, settings))
+
+
+@click.command()
+def schema() -> None:
+    """Print the storyboard's JSON Schema.
+
+    \b
+    Example:
+      storyreel schema > storyboard.schema.json
+    """
+    from pipelines.storyboard.format.schema import json_schema
+
+    print_json(json_schema())

@@ -1,0 +1,117 @@
+"""Commands to choose among takes: pick, takes, review."""
+
+import asyncio
+import threading
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pipelines.cli.options import (
+    board_argument,
+    endpoint_options,
+    json_option,
+    limit_options,
+    output_option,
+    print_json,
+    print_message,
+    takes_model_option,
+)
+
+
+@click.command()
+@board_argument
+@click.argument("frame")
+@click.argument("take", type=click.IntRange(1))
+@output_option
+@takes_model_option
+@json_option
+def pick(board: Path, frame: str, take: int, *, as_json: bool, **options: Any) -> None:
+    """Choose which take a frame shows, and cut the film again.
+
+    It costs nothing.
+
+    \b
+    Example:
+      storyreel takes my-film.yaml
+      storyreel pick my-film.yaml 3 2
+    """
+    from pipelines.common.settings import load_settings
+    from pipelines.run.local import pick, run_locally
+    from pipelines.storyboard.loader import load_storyboard
+    from pipelines.storyboard.plan import plan_frames
+    from pipelines.storyboard.selection import ExtraTakes, select_frame
+
+    settings, storyboard = load_settings(options), load_storyboard(board)
+    planned = plan_frames(storyboard, model=settings.effective_model)
+    spec = select_frame(planned, frame)
+    pick(planned, settings, spec, take)
+    print_message(f"{spec.label}: shows take {take}")
+    # No extra takes, not None: that would generate what the storyboard still lacks.
+    result = asyncio.run(run_locally(storyboard, settings, ExtraTakes()))
+    if as_json:
+        print_json({"frame": spec.number, "take": take, **result.as_json()})
+    elif result.video:
+        print_message(str(result.video))
+    else:
+        print_message("no film yet: some frames have no take; storyreel render generates them")
+
+
+@click.command()
+@board_argument
+@output_option
+@takes_model_option
+@json_option
+def takes(board: Path, *, as_json: bool, **options: Any) -> None:
+    """List the takes of every frame, and what each cost.
+
+    An arrow marks the one that the frame shows.
+
+    \b
+    Example:
+      storyreel takes my-film.yaml
+    """
+    from pipelines.common.settings import load_settings
+    from pipelines.report.take_list import take_lines, takes_json
+    from pipelines.storyboard.loader import load_storyboard
+    from pipelines.storyboard.plan import plan_frames
+    from pipelines.takes.inventory import read_inventory
+
+    settings = load_settings(options)
+    planned = plan_frames(load_storyboard(board), model=settings.effective_model)
+    frames = read_inventory(planned, settings).frames
+    if as_json:
+        print_json(takes_json(planned.storyboard, frames, simulated=settings.simulated))
+    else:
+        print_message("\n".join(take_lines(frames)))
+
+
+@click.command()
+@board_argument
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port on loopback.  [default: a free one]")
+@click.option("--open/--no-open", "opens", default=True, show_default=True, help="Open the page in a browser.")
+@endpoint_options
+@limit_options
+def review(board: Path, *, port: int, opens: bool, **options: Any) -> None:
+    """Choose among takes in a browser, and generate more.
+
+    \b
+    Example:
+      storyreel review my-film.yaml
+    """
+    from pipelines.common.settings import load_settings
+    from pipelines.review.server import open_review
+
+    with open_review(board, load_settings(options), port=port) as server:
+        print_message(f"the cutting room of {board} is at {server.address} (Ctrl-C closes it)")
+        if opens:
+            # An opener may take seconds to return, and the browser asks for the page before it does.
+            threading.Thread(target=_open_page, args=(server.address,), daemon=True).start()
+        server.serve()
+
+
+def _open_page(address: str) -> None:
+    from pipelines.cli.opener import open_for_user
+
+    if not open_for_user(address):
+        print_message("no browser on this machine opens it; open that address yourself")

@@ -1,0 +1,55 @@
+"""Fixtures that the tests of the commands share: the command in an empty folder, and a storyboard with a take."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from pipelines.cli import main as cli
+from pipelines.ledger.database import LedgerDatabase
+from pipelines.ledger.gate import Gate
+from pipelines.ledger.models import AttemptRequest, Billed, NewTake, Permit
+from pipelines.ledger.runs import start_run
+from pipelines.ledger.settlement import keep_take, settle_bill
+from pipelines.storyboard.loader import load_storyboard
+from pipelines.storyboard.plan import plan_frames
+from tests.conftest import Ended
+from tests.support.builders import run as a_run
+
+BOARD = "title: Harbor\ndefaults: {aspect: 1:1, hold: 2s}\nprompts: [a, b, c]\n"
+
+
+@pytest.fixture
+def invoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
+    """Return a function that runs the command in a folder that holds harbor.yaml alone."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("STORYREEL_ENDPOINT", raising=False)
+    (tmp_path / "harbor.yaml").write_text(BOARD)
+
+    def run(*arguments: str) -> Ended:
+        capsys.readouterr()
+        exit_code = cli.run(arguments)
+        printed = capsys.readouterr()
+        return Ended(exit_code, printed.out, printed.err)
+
+    return run
+
+
+@pytest.fixture
+def first_take(invoke: Callable[..., Ended], tmp_path: Path) -> Path:
+    """Return the only take of harbor.yaml: of its first frame, a sketch, with its row in the ledger."""
+    plan = plan_frames(load_storyboard(tmp_path / "harbor.yaml"), model="sketch")
+    spec = plan.frames[0]
+    run = a_run(storyboard="harbor", model="sketch", simulated=True)
+    take = tmp_path / "outputs/harbor/takes" / f"{spec.request_key}.png"
+    take.parent.mkdir(parents=True)
+    take.write_bytes(b"12345")
+    sha256 = "5994471abb01112afcc18159f6cc74b4f511b99806da59b3caf5a9c173cacfc5"
+    with LedgerDatabase(f"sqlite:///{tmp_path}/outputs/storyreel.db") as database:
+        start_run(database, run)
+        permit = Gate(database, run, rate_limit=720).admit(AttemptRequest(spec, spec.prompt, 1))
+        assert isinstance(permit, Permit)
+        settle_bill(database, permit.attempt_id, Billed(Decimal("0.000652"), Decimal("57.6"), 4))
+        keep_take(database, permit.attempt_id, NewTake(f"takes/{take.name}", 5, sha256, 1024, 1024))
+    return take
