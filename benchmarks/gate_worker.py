@@ -12,10 +12,9 @@ from collections.abc import Callable
 from pyrate_limiter import Limiter, PostgresBucket, Rate, SQLiteBucket
 
 from pipelines.common.geometry import AspectRatio, Fit
-from pipelines.ledger.database import LedgerDatabase
 from pipelines.ledger.gate import Gate
+from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.models import AttemptRequest, Permit, Run
-from pipelines.ledger.runs import start_run
 from pipelines.storyboard.plan import FrameSpec
 
 _MINUTE_MS = 60_000
@@ -51,10 +50,10 @@ def _paced_gate(address: str, rate_limit: int) -> Callable[[int], None]:
 
 
 def _admission(address: str, rate_limit: int) -> Callable[[int], Permit]:
-    books = LedgerDatabase(address)
+    ledger = Ledger.open(address)
     run = Run(f"run-{os.getpid()}", "bench", "http://flux.test", "flux-1-schnell", simulated=False)
-    start_run(books, run)
-    gate = Gate(books, run, rate_limit=rate_limit)
+    ledger.start_run(run)
+    gate = Gate(ledger, run, rate_limit=rate_limit)
 
     def admit(number: int) -> Permit:
         key = f"{os.getpid()}-{number}"

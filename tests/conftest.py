@@ -1,4 +1,4 @@
-"""What tests share: books, storyboards, a real Prefect API, a real Postgres, the command as its users run it."""
+"""What tests share: ledger, storyboards, a real Prefect API, a real Postgres, the command as its users run it."""
 
 import contextlib
 import json
@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from pipelines.cli import main as cli
-from pipelines.ledger.database import LedgerDatabase
 from pipelines.ledger.gate import Gate
+from pipelines.ledger.ledger import Ledger
 from pipelines.server.config import ServerConfig, parse_fault
 from pipelines.server.running import serve_in_thread
 from tests.support.builders import run
@@ -80,7 +80,7 @@ def postgres(postgres_binaries: Path) -> Iterator[Postgres]:
 
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])
 def database(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Let the books of a module's tests be on each kind of database in turn; yield its kind."""
+    """Let the ledger of a module's tests be on each kind of database in turn; yield its kind."""
     with pytest.MonkeyPatch.context() as patch:
         if request.param == "postgres":
             patch.setenv(POSTGRES_PORT, str(request.getfixturevalue("postgres").port))
@@ -136,21 +136,21 @@ def serving(*faults: str, **config: Any) -> Iterator[str]:
 
 @pytest.fixture
 def clock() -> Clock:
-    """Return the clock that a test's books go by."""
+    """Return the clock that a test's ledger goes by."""
     return Clock()
 
 
 @pytest.fixture
-def books(tmp_path: Path, clock: Clock) -> Iterator[LedgerDatabase]:
-    """Open new books."""
-    with opened(tmp_path, clock=clock) as opened_books:
-        yield opened_books
+def ledger(tmp_path: Path, clock: Clock) -> Iterator[Ledger]:
+    """Open a new ledger."""
+    with opened(tmp_path, clock=clock) as opened_ledger:
+        yield opened_ledger
 
 
 @pytest.fixture
-def gate(books: LedgerDatabase) -> Gate:
+def gate(ledger: Ledger) -> Gate:
     """Return the gate of a run that has just begun."""
-    return gate_of(books, run())
+    return gate_of(ledger, run())
 
 
 @pytest.fixture

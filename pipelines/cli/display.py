@@ -93,9 +93,9 @@ def progress_line(progress: Progress) -> str:
     if not progress.frames:
         return progress.stage
     parts = [f"{progress.storyboard}: {progress.stage}", _frames(progress)]
-    if progress.to_buy:
+    if progress.to_generate:
         parts += [_rate(progress), _cost(progress)]
-    if progress.pieces_done:
+    if progress.segments_done:
         parts.append(_film(progress))
     return ", ".join(parts)
 
@@ -164,7 +164,7 @@ def _figures(progress: Progress, options: ConsoleOptions) -> Table:
     grid.add_row("requests", f"{progress.requests} sent")
     grid.add_row("rate", _rate_with_sparkline(progress, options, width=width))
     grid.add_row("cost", _cost(progress))
-    if progress.pieces_done:
+    if progress.segments_done:
         grid.add_row("film", _film(progress))
     grid.add_row("time left", _time_left(progress))
     return grid
@@ -210,7 +210,7 @@ def summary_lines(summary: RunResult) -> list[str]:
         f"  cost    {amounts} for {requests}",
         f"  film    {film}",
         *(f"          {path}" for path in summary.more_videos),
-        *(f"  take    {take.spec.take} of {take.spec.label}: {take.path}" for take in summary.new_takes),
+        *(f"  take    {take.spec.number} of {take.spec.label}: {take.path}" for take in summary.new_takes),
         f"  ledger  {summary.ledger}",
         *([f"  report  {summary.report}"] if summary.report else []),
         *(f"  note    {remark}" for remark in summary.remarks),
@@ -242,7 +242,7 @@ def _cost(progress: Progress) -> str:
 
 
 def _film(progress: Progress) -> str:
-    return f"{progress.pieces_done} of {counted(progress.pieces, 'segment')}"
+    return f"{progress.segments_done} of {counted(progress.segments, 'segment')}"
 
 
 def _time_left(progress: Progress) -> str:

@@ -1,6 +1,7 @@
 """Arguments and options that several commands share, and the two ways to print: messages on stderr, JSON on stdout."""
 
 import json
+import os
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -22,15 +23,33 @@ def print_json(value: object) -> None:
     click.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
+class StoryboardPath(click.Path):
+    """The path of a storyboard; a relative one is found from STORYREEL_ROOT, where that is set."""
+
+    def __init__(self) -> None:
+        # click need not ask whether it exists: the loader does, and says so with the same words for each command.
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read the path.
+
+        Raises:
+            UsageError: a setting is wrong.
+        """
+        # Here and not above: --help does without the settings.
+        from pipelines.common.settings import load_settings
+
+        return load_settings().locate(Path(os.fsdecode(super().convert(value, param, ctx))))
+
+
 def board_argument(command: F) -> F:
     """Add the argument that names one storyboard's file."""
-    # click need not ask whether it exists: the loader does, and says so with the same words for each command.
-    return click.argument("board", type=click.Path(path_type=Path))(command)
+    return click.argument("board", type=StoryboardPath())(command)
 
 
 def boards_argument(command: F) -> F:
     """Add the argument that names one or more storyboards' files."""
-    return click.argument("boards", type=click.Path(path_type=Path), nargs=-1, required=True)(command)
+    return click.argument("boards", type=StoryboardPath(), nargs=-1, required=True)(command)
 
 
 def json_option(command: F) -> F:

@@ -1,38 +1,13 @@
 """The quote of a run as text for people and as JSON for programs."""
 
-from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from pipelines.common.formatting import counted, format_amounts, format_decimal
 
 if TYPE_CHECKING:
     from pipelines.common.settings import Settings
-    from pipelines.storyboard.plan import FrameSpec, Plan
+    from pipelines.storyboard.plan import Plan
     from pipelines.storyboard.quote import Quote
-
-
-def quote_run(
-    planned: "Plan", settings: "Settings", requested: "Sequence[FrameSpec]", *, generated: Collection[str]
-) -> "Quote":
-    """Price a run with the bounds of retry that the settings give.
-
-    Args:
-        planned: the storyboard's frames.
-        settings: the rate limit, and the bounds of retry.
-        requested: the takes that the run should end with.
-        generated: request keys of the takes that are there already.
-    """
-    # Here and not above: it imports the whole storyboard, which --help does not need.
-    from pipelines.storyboard.quote import quote_takes
-
-    return quote_takes(
-        requested,
-        frames=len(planned.frames),
-        bought=generated,
-        rate_limit=settings.rate_limit,
-        max_resends=settings.max_resends,
-        retry_quota=settings.retry_quota,
-    )
 
 
 def quote_json(planned: "Plan", quote: "Quote") -> dict[str, object]:

@@ -1,9 +1,8 @@
 """Rendering from the command line: a Prefect API for its time, a display on stderr, a result for each storyboard."""
 
-import asyncio
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,31 @@ from rich.console import Console
 from pipelines.cli.display import display_for, summary_lines
 from pipelines.cli.opener import open_for_user
 from pipelines.common.errors import EndpointError, InterruptedRunError, StoryreelError, UsageError
-from pipelines.common.settings import load_settings
+from pipelines.common.settings import Settings, load_settings
 from pipelines.flows.local_api import drain_prefect, is_first_start, prefect_api
-from pipelines.run.result import RunObserver, RunResult, watch
+from pipelines.run.observer import RunObserver
+from pipelines.run.result import RunResult
 from pipelines.storyboard.loader import load_storyboards
+from pipelines.storyboard.model import Storyboard
+
+
+@dataclass(frozen=True, slots=True)
+class FlowCall:
+    """One flow to be run.
+
+    Attributes:
+        flow: its name, `render_storyboard` or `reroll_takes`.
+        path: the storyboard's file, as it was named on the command line.
+        board: what is in it, read once.
+        settings: from the options, the environment and .env.
+        parameters: the flow's, besides the storyboard: plain values.
+    """
+
+    flow: str
+    path: Path
+    board: Storyboard
+    settings: Settings
+    parameters: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,31 +45,51 @@ class RenderResult:
 
     Attributes:
         board: its file, as it was named on the command line.
-        summary: None where the run ended before there was one.
+        result: None where the run ended before there was one.
         error: why it is not complete; None if it is.
     """
 
     board: Path
-    summary: RunResult | None
+    result: RunResult | None
     error: StoryreelError | None
 
     def as_json(self) -> dict[str, object]:
-        """Return the summary as plain JSON values, and `error` where there is one."""
-        values: dict[str, object] = self.summary.as_json() if self.summary else {"storyboard": str(self.board)}
+        """Return the result as plain JSON values, and `error` where there is one."""
+        values: dict[str, object] = self.result.as_json() if self.result else {"storyboard": str(self.board)}
         return {**values, "error": str(self.error)} if self.error else values
 
 
 def render_boards(paths: Sequence[Path], options: Mapping[str, Any]) -> list[RenderResult]:
     """Render storyboards one after another, and return how each ended.
 
-    An endpoint that is of no use, or an interruption, ends them all: the rest are not started, and have no result.
-
     Raises:
         UsageError: a storyboard or an option is wrong; nothing was started.
     """
     # All of them before the first, which may take hours; and Prefect takes seconds to start.
-    load_settings(options)
-    _require_distinct(paths)
+    settings = load_settings(options)
+    boards = _load_distinct(paths)
+    parameters = _flow_parameters(options)
+    calls = [
+        FlowCall("render_storyboard", path, board, settings, parameters)
+        for path, board in zip(paths, boards, strict=True)
+    ]
+    return _run_flows(calls)
+
+
+def reroll_board(
+    path: Path, board: Storyboard, settings: Settings, frames: str, options: Mapping[str, Any]
+) -> RenderResult:
+    """Generate more takes of some frames of a storyboard that has been read, and return how that ended."""
+    parameters = {"frames": frames, **_flow_parameters(options)}
+    [result] = _run_flows([FlowCall("reroll_takes", path, board, settings, parameters)])
+    return result
+
+
+def _run_flows(calls: Sequence[FlowCall]) -> list[RenderResult]:
+    """Run flows one after another, and return how each ended.
+
+    An endpoint that is of no use, or an interruption, ends them all: the rest are not started, and have no result.
+    """
     console = Console(stderr=True)
     results: list[RenderResult] = []
     starting = RunObserver()
@@ -58,12 +98,12 @@ def render_boards(paths: Sequence[Path], options: Mapping[str, Any]) -> list[Ren
     with prefect_api() as wait_until_up:
         with display_for(starting.progress, console):
             # Here and not above: Prefect reads its settings as it is imported.
-            from pipelines.flows.render_storyboard import render_storyboard
+            from pipelines.flows import running
 
             wait_until_up()
         try:
-            for path in paths:
-                results.append(_render(render_storyboard, path, options, console))
+            for call in calls:
+                results.append(_run_flow(running.run_flow, call, console))
                 if isinstance(results[-1].error, EndpointError | InterruptedRunError):
                     break
         finally:
@@ -75,36 +115,29 @@ def render_boards(paths: Sequence[Path], options: Mapping[str, Any]) -> list[Ren
 def open_results(results: Sequence[RenderResult]) -> None:
     """Open the report of each film that was made, or the film itself; print the path of what no program opens."""
     console = Console(stderr=True)
-    for summary in (result.summary for result in results):
-        if summary is None or summary.video is None:
+    for made_by in (result.result for result in results):
+        if made_by is None or made_by.video is None:
             continue
-        made = summary.report or summary.video
+        made = made_by.report or made_by.video
         if not open_for_user(made):
             message = f"{made}: no program on this machine opens it; open it yourself"
             console.print(message, highlight=False, markup=False, soft_wrap=True)
 
 
-def _render(flow: Any, path: Path, options: Mapping[str, Any], console: Console) -> RenderResult:
-    from prefect.exceptions import CancelledRun
-
+def _run_flow(run_flow: Callable[..., None], call: FlowCall, console: Console) -> RenderResult:
     observer = RunObserver()
-    token = watch.set(observer)
     error: StoryreelError | None = None
     try:
         with display_for(observer.progress, console):
-            asyncio.run(flow(storyboard=str(path), **_flow_parameters(options)))
+            run_flow(call.flow, {"storyboard": str(call.path), **call.parameters}, call.board, call.settings, observer)
     except StoryreelError as exc:
         error = exc
-    except CancelledRun as exc:
-        error = InterruptedRunError(str(exc))
-    finally:
-        watch.reset(token)
-    if observer.summary:
-        lines = summary_lines(observer.summary)
-        if observer.summary.video:
-            lines.append(f"  review  {_own_command()} review {path}: look, generate other takes, pick")
+    if observer.result:
+        lines = summary_lines(observer.result)
+        if observer.result.video:
+            lines.append(f"  review  {_own_command()} review {call.path}: look, generate other takes, pick")
         console.print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
-    return RenderResult(path, observer.summary, error)
+    return RenderResult(call.path, observer.result, error)
 
 
 def _own_command() -> str:
@@ -121,14 +154,16 @@ def _flow_parameters(options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: str(value) if isinstance(value, Path) else value for name, value in given.items()}
 
 
-def _require_distinct(paths: Sequence[Path]) -> None:
-    """Refuse to start with a wrong storyboard, or with two of the same id: they would share a folder.
+def _load_distinct(paths: Sequence[Path]) -> list[Storyboard]:
+    """Read storyboards; refuse a wrong one, and two of the same id: they would share a folder.
 
     Raises:
         UsageError: as above; of wrong storyboards, every problem of each.
     """
+    boards = load_storyboards(paths)
     ids: dict[str, Path] = {}
-    for path, board in zip(paths, load_storyboards(paths), strict=True):
+    for path, board in zip(paths, boards, strict=True):
         if board.id in ids:
             raise UsageError(f"{path}: has the same id as {ids[board.id]}, {board.id!r}; give one of them another id")
         ids[board.id] = path
+    return boards

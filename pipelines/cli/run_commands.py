@@ -20,7 +20,7 @@ from pipelines.cli.options import (
     print_message,
     takes_model_option,
 )
-from pipelines.cli.quotes import quote_json, quote_run, reroll_text
+from pipelines.cli.quotes import quote_json, reroll_text
 from pipelines.common.formatting import counted
 
 
@@ -74,24 +74,25 @@ def reroll(board: Path, frames: str, *, dry_run: bool, as_json: bool, **options:
       storyreel reroll my-film.yaml 3,7-9 --takes 2
       storyreel reroll my-film.yaml arrival/wide --prompt "a harbor in fog, no boats"
     """
-    from pipelines.cli.render import render_boards
+    from pipelines.cli.render import reroll_board
     from pipelines.common.settings import load_settings
     from pipelines.storyboard.loader import load_storyboard
     from pipelines.storyboard.plan import plan_frames
+    from pipelines.storyboard.quote import quote_takes
     from pipelines.storyboard.selection import select_extra_takes
 
-    settings = load_settings(options)
-    planned = plan_frames(load_storyboard(board), model=settings.effective_model)
+    settings, storyboard = load_settings(options), load_storyboard(board)
+    planned = plan_frames(storyboard, model=settings.effective_model)
     extra = select_extra_takes(planned, frames, count=options["takes"], prompt=options["prompt"])
     # Every one of them is new: no take that is there already makes a re-roll cheaper.
-    quote = quote_run(planned, settings, extra.images, generated=())
+    quote = quote_takes(extra.to_quote, frames=len(planned.frames), settings=settings)
     print_message(reroll_text(len(extra.frames), quote, settings))
     if dry_run:
         if as_json:
             print_json(quote_json(planned, quote))
         return
-    # The flow selects them again, by the same text: its parameters must be plain data.
-    [result] = render_boards([board], {**options, "reroll": frames})
+    # The flow selects the frames again, by the same text, in the storyboard that was quoted.
+    result = reroll_board(board, storyboard, settings, frames, options)
     if as_json:
         print_json(result.as_json())
     if result.error:

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from pipelines.cli.options import (
+    StoryboardPath,
     board_argument,
     boards_argument,
     endpoint_options,
@@ -14,13 +15,13 @@ from pipelines.cli.options import (
     print_json,
     print_message,
 )
-from pipelines.cli.quotes import quote_json, quote_run, quote_text
+from pipelines.cli.quotes import quote_json, quote_text
 from pipelines.common.errors import StoryboardError, UsageError
 from pipelines.common.formatting import counted
 
 
 @click.command()
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("path", type=StoryboardPath())
 @click.option(
     "--from",
     "prompts",
@@ -104,13 +105,14 @@ def plan(board: Path, *, as_json: bool, **options: Any) -> None:
     from pipelines.common.settings import load_settings
     from pipelines.storyboard.loader import load_storyboard
     from pipelines.storyboard.plan import plan_frames
+    from pipelines.storyboard.quote import quote_takes
     from pipelines.takes.inventory import read_inventory
 
     settings = load_settings(options)
     planned = plan_frames(load_storyboard(board), model=settings.effective_model)
     inventory = read_inventory(planned, settings)
     # All that the storyboard asks for: with `takes: 3`, three of a frame.
-    quote = quote_run(planned, settings, inventory.wanted, generated=inventory.bought.takes)
+    quote = quote_takes(inventory.requested, frames=len(planned.frames), kept=inventory.found.takes, settings=settings)
     if as_json:
         print_json(quote_json(planned, quote))
     else:

@@ -37,7 +37,7 @@ def pick(board: Path, frame: str, take: int, *, as_json: bool, **options: Any) -
       storyreel pick my-film.yaml 3 2
     """
     from pipelines.common.settings import load_settings
-    from pipelines.run.local import pick, run_locally
+    from pipelines.run.local import pick_take, run_locally
     from pipelines.storyboard.loader import load_storyboard
     from pipelines.storyboard.plan import plan_frames
     from pipelines.storyboard.selection import ExtraTakes, select_frame
@@ -45,7 +45,7 @@ def pick(board: Path, frame: str, take: int, *, as_json: bool, **options: Any) -
     settings, storyboard = load_settings(options), load_storyboard(board)
     planned = plan_frames(storyboard, model=settings.effective_model)
     spec = select_frame(planned, frame)
-    pick(planned, settings, spec, take)
+    pick_take(planned, settings, spec, take)
     print_message(f"{spec.label}: shows take {take}")
     # No extra takes, not None: that would generate what the storyboard still lacks.
     result = asyncio.run(run_locally(storyboard, settings, ExtraTakes()))

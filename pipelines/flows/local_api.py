@@ -75,7 +75,7 @@ def prefect_api() -> Iterator[Callable[[], None]]:
 
 
 def is_first_start() -> bool:
-    """Return whether Prefect will have to make its database first, which takes much longer than anything else it does."""
+    """Return whether Prefect has to make its database first, which takes longer than all the rest."""
     return not _is_configured() and not (_prefect_home() / "prefect.db").exists()
 
 

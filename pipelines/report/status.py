@@ -75,7 +75,7 @@ class RunStatus:
 
     @property
     def seconds_left(self) -> float | None:
-        """Seconds that the frames that are left will take at the rate at which takes are kept; None where there is none."""
+        """Seconds that the remaining frames will take at the rate at which takes are kept; None where there is none."""
         counters, kept = self._counters, self.snapshot.rates.kept
         left = counters.to_generate - counters.generated - counters.failed
         return 60 * left / kept if self.running and left > 0 and kept >= 1 else None

@@ -63,7 +63,7 @@ class RunContext:
 async def open_run(
     prepared: PreparedRun, observer: RunObserver, *, handle_signals: bool = True
 ) -> AsyncIterator[RunContext]:
-    """Open a run: recover what killed ones left, enter it in the ledger, keep its heartbeat; in the end write ledger.csv.
+    """Open a run: recover what killed ones left, enter it, keep its heartbeat; in the end write its ledger.csv.
 
     Args:
         prepared: what it is to do.

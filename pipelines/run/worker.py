@@ -114,7 +114,7 @@ class TakeGenerator:
         self._attempt_ended = asyncio.Event()
 
     async def generate(self, spec: TakeSpec, *, log: Log) -> TakeOutcome:
-        """Generate one take, trying again and falling back as the policy says; `log` receives what happens, in words."""
+        """Generate one take, with retries and fallbacks as the policy says; `log` receives what happens, in words."""
         try:
             outcome = await self._try_prompts(spec, log)
             if not isinstance(outcome, Generated):

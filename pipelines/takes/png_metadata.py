@@ -38,7 +38,7 @@ def metadata_chunks(take: Take) -> bytes:
 
 
 def read_metadata(path: Path) -> bytes | None:
-    """Return a frame's metadata chunks; None where there are none, or the file is not a PNG that is whole at its end."""
+    """Return a frame's metadata chunks; None where there are none, or the file does not end as a PNG does."""
     seal = _text_chunk(*_SEAL)
     try:
         with path.open("rb") as file:

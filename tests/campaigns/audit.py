@@ -1,4 +1,4 @@
-"""Looks at what renders left, from the outside: the files, the ledger, the books, the seller's account."""
+"""Looks at what renders left, from the outside: the files, the ledger, the ledger, the seller's account."""
 
 import csv
 import io
@@ -13,9 +13,8 @@ from PIL import Image
 from sqlalchemy import func, select
 
 from pipelines.common.formatting import format_decimal
-from pipelines.ledger.database import LedgerDatabase
+from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.schema import attempts, runs, spending
-from pipelines.ledger.verification import verify_storyboard
 from tests.campaigns.seller import Seller
 from tests.campaigns.tally import Tally
 
@@ -42,8 +41,8 @@ class Audit:
             self.tally.trials += 1
 
     def books_cover_the_bill(self) -> None:
-        """Check that the books, reservations included, hold what the seller has billed, and no run more than it may."""
-        # In this order: what is billed while we look stands in the books already.
+        """Check that the ledger, reservations included, hold what the seller has billed, and no run more than it may."""
+        # In this order: what is billed while we look stands in the ledger already.
         billed = Decimal(self.seller.stats()["billed_usd"])
         ours = attempts.c.endpoint == self.seller.url
         charged = func.coalesce(attempts.c.cost_usd, attempts.c.reserved_usd, type_=attempts.c.cost_usd.type)
@@ -53,12 +52,12 @@ class Audit:
             .join(spending, spending.c.scope == "run " + runs.c.run_id)
             .group_by(runs.c.run_id, runs.c.budget_usd, spending.c.committed_usd)
         )
-        with LedgerDatabase(self.database_url) as books, books.reading() as connection:
+        with Ledger.open(self.database_url) as ledger, ledger.database.reading() as connection:
             rows = connection.execute(by_run).all()
         total = sum((row.charged for row in rows), Decimal(0))
         if total < billed:
             self.blame(
-                "unrecorded", f"the books hold {format_decimal(total)} USD, the seller billed {format_decimal(billed)}"
+                "unrecorded", f"the ledger hold {format_decimal(total)} USD, the seller billed {format_decimal(billed)}"
             )
         for row in rows:
             if row.charged != row.committed_usd:
@@ -86,7 +85,7 @@ class Audit:
 
     def open_and_arrived(self, folder: Path) -> set[int]:
         """Return the open attempts whose image lies whole on this disk: none of them may ever be bought again."""
-        with LedgerDatabase(self.database_url) as books, books.reading() as connection:
+        with Ledger.open(self.database_url) as ledger, ledger.database.reading() as connection:
             rows = connection.execute(select(attempts).where(attempts.c.storyboard == folder.name)).all()
         kept = {row.request_key for row in rows if row.status == "ok"}
         billed = [row for row in rows if row.status is None and row.billed_at and row.request_key not in kept]
@@ -102,8 +101,8 @@ class Audit:
         for row in rows:
             if int(row["attempt_id"]) in arrived and row["status"] != "ok":
                 self.blame("twice", f"{folder}: attempt {row['attempt_id']} had arrived whole and is {row['status']}")
-        with LedgerDatabase(self.database_url) as books:
-            for difference in verify_storyboard(books, folder.name, folder=folder):
+        with Ledger.open(self.database_url) as ledger:
+            for difference in ledger.verify(folder.name, folder=folder):
                 self.blame("unforeseen", f"{folder}: {difference}")
 
     def _shows(self, folder: Path, prompts: list[str]) -> None:
@@ -120,7 +119,7 @@ class Audit:
         count = Counter(statuses)
         billed = self.seller.images[prompt]
         if (missing := billed - count["ok"] - count["unknown"]) > 0:
-            self.blame("lost", f"{prompt}: billed {billed} times, in the books {statuses}", missing)
+            self.blame("lost", f"{prompt}: billed {billed} times, in the ledger {statuses}", missing)
         if not count["ok"]:
             self.blame("unforeseen", f"{prompt}: no image is kept: {statuses}")
         # Whatever was sent after the image was kept, or next to it with no unknown between, was sent for nothing.

@@ -190,7 +190,7 @@ def _wrong_rows(left: Aftermath) -> Iterator[Violation]:
 
 
 def _wrong_money(left: Aftermath) -> Iterator[Violation]:
-    """Yield books that do not cover what the server billed, or not to the last digit where all was answered."""
+    """Yield ledger that do not cover what the server billed, or not to the last digit where all was answered."""
     paid = [row for row in left.rows if row["status"] in ("ok", "unusable")]
     unknown = [row for row in left.rows if row["status"] == "unknown"]
     spent = sum((Decimal(row["cost_usd"] or 0) for row in paid), Decimal(0))

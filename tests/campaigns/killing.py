@@ -61,7 +61,7 @@ def before(owner: Any, name: str) -> Boundary:
 
 
 def before_commit(owner: Any, name: str) -> Boundary:
-    """Die when all that the function writes in the books is written, and nothing of it is committed."""
+    """Die when all that the function writes in the ledger is written, and nothing of it is committed."""
     return functools.partial(_wrap, owner, name, at_call=lambda: event.listen(Engine, "commit", die))
 
 
@@ -158,7 +158,7 @@ def not_at_all(_: Countdown) -> None:
     """Live."""
 
 
-# In the order of a run. Before and after a commit differ in what the books say.
+# In the order of a run. Before and after a commit differ in what the ledger say.
 BOUNDARIES: dict[str, Boundary] = {
     "admitting": before_commit(Gate, "admit"),
     "admitted": after(Gate, "admit"),

@@ -33,7 +33,7 @@ class Seller:
 
     Attributes:
         url: its address.
-        arrivals: when each request came, in seconds since 1970, as the books count.
+        arrivals: when each request came, in seconds since 1970, as the ledger count.
         images: how often each prompt was billed.
     """
 

@@ -14,10 +14,10 @@ class Tally:
     Attributes:
         campaign: its name.
         trials: how often it tried to break something.
-        lost: images that the server billed and that are neither kept nor `unknown` in the books.
+        lost: images that the server billed and that are neither kept nor `unknown` in the ledger.
         twice: takes bought twice other than after an `unknown`.
-        unrecorded: trials whose books, reservations included, came to less than what the server billed.
-        over_budget: trials whose books or whose bill passed a budget.
+        unrecorded: trials whose ledger, reservations included, came to less than what the server billed.
+        over_budget: trials whose ledger or whose bill passed a budget.
         over_limit: trials in which the server saw more requests in some 60 s than its limit.
         half_written: files under a final name that were not whole.
         unforeseen: wrong exit codes, foreign exceptions, runs or calls that took too long, frames missing in the end.

@@ -16,7 +16,6 @@ import pytest
 from pipelines.common.errors import StoryreelError
 from pipelines.common.files import hash_file
 from pipelines.film.assembler import cut_film
-from pipelines.ledger.queries import write_ledger_csv
 from pipelines.ledger.schema import runs
 from pipelines.takes.discovery import discover_takes
 from pipelines.takes.recovery import recover
@@ -105,21 +104,21 @@ class Trial:
 
     async def _buy_and_cut(self, bench: Rig) -> None:
         # Earlier runs have ended, as they do with their processes.
-        for row in table_rows(bench.books, runs, "run_id"):
+        for row in table_rows(bench.ledger, runs, "run_id"):
             if row[0] != bench.run.run_id:
-                kill(bench.books, row[0])
-        recover(bench.books, "harbor", store=bench.store)
+                kill(bench.ledger, row[0])
+        recover(bench.ledger, "harbor", store=bench.store)
         try:
-            found = discover_takes(bench.books, SPECS, store=bench.store, output=self.folder)
+            found = discover_takes(bench.ledger, SPECS, store=bench.store, output=self.folder)
             await bench.buy_all([spec for spec in SPECS if spec.request_key not in found.takes])
-            bought = discover_takes(bench.books, SPECS, store=bench.store, output=self.folder).takes
+            bought = discover_takes(bench.ledger, SPECS, store=bench.store, output=self.folder).takes
             if len(bought) == len(SPECS):
                 frames = bench.store.publish_frames(
                     [bench.store.import_take(bought[spec.request_key]) for spec in SPECS]
                 )
                 await cut_film(TIMELINE, frames, bench.store.folder / "harbor.mp4")
         finally:
-            write_ledger_csv(bench.books, "harbor", bench.store.folder / "ledger.csv")
+            bench.ledger.write_csv("harbor", bench.store.folder / "ledger.csv")
 
     def look(self) -> None:
         """Check that every file under its final name is whole."""
@@ -133,14 +132,14 @@ class Trial:
             self._blame("half_written", "the ledger breaks off")
 
     def look_again(self, sold: int) -> None:
-        """Check that after a run without faults all is there, and each image that was sold stands in the books."""
+        """Check that after a run without faults all is there, and each image that was sold stands in the ledger."""
         home = self.folder / "harbor"
         self.look()
         if video_frames(home / "harbor.mp4") != TIMELINE.video_frames:
             self._blame("unforeseen", "the completing run left no film")
         rows = read_ledger(home)
         if len(rows) != sold:
-            self._blame("lost", f"{sold} images were sold, the books have {len(rows)} attempts")
+            self._blame("lost", f"{sold} images were sold, the ledger have {len(rows)} attempts")
         if open_ones := [row["attempt_id"] for row in rows if not row["cost_usd"] and row["status"] != "unknown"]:
             self._blame("unrecorded", f"attempts {open_ones} cost nothing")
         kept = Counter(row["request_key"] for row in rows if row["status"] == "ok")
@@ -198,7 +197,7 @@ def small_disk(folder: Path, *, kib: int) -> Iterator[None]:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts disks")
 async def test_a_disk_that_is_really_full(open_tally: Callable[[str], Tally], tmp_path: Path) -> None:
-    """Of any size: books, takes, frames, film and ledger each meet its end; more room, and the run completes."""
+    """Of any size: ledger, takes, frames, film and ledger each meet its end; more room, and the run completes."""
     tally = open_tally("a full disk")
     details: list[str] = []
     for kib in range(120, 400, 8 if LONG else 40):

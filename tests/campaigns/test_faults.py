@@ -1,4 +1,4 @@
-"""Campaign: every fault of the served API, rare and constant, alone and mixed: runs end well, and the books agree."""
+"""Campaign: every fault of the served API, rare and constant, alone and mixed: runs end well, and the ledger agree."""
 
 import asyncio
 import io

@@ -22,8 +22,8 @@ from hypothesis.stateful import (
 from sqlalchemy import select
 
 from pipelines.common.budgets import Budgets, BudgetScope
-from pipelines.ledger.database import LedgerDatabase
 from pipelines.ledger.gate import PACE, Gate
+from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.models import (
     AlreadyKept,
     AttemptStatus,
@@ -34,11 +34,9 @@ from pipelines.ledger.models import (
     Permit,
     Run,
 )
-from pipelines.ledger.runs import finish_run, open_attempts, start_run
 from pipelines.ledger.schema import spending
-from pipelines.ledger.settlement import close_attempt, keep_take, settle_bill
 from tests.campaigns.tally import LONG, Tally
-from tests.support.ledger import Clock, kill, new_take, nth_order, opened
+from tests.support.ledger import Clock, kill, new_take, nth_request, opened
 from tests.support.pictures import PRICE_USD
 
 LIMIT = 60
@@ -75,7 +73,7 @@ class GateModel(RuleBasedStateMachine):
         self.stack.callback(shutil.rmtree, folder)
         self.clock = Clock()
         self.true_s = 0.0
-        self.books: LedgerDatabase = self.stack.enter_context(opened(folder, clock=self.clock))
+        self.ledger: Ledger = self.stack.enter_context(opened(folder, clock=self.clock))
         self.gates: dict[str, Gate] = {}
         self.living: dict[str, bool] = {}
         self.sent: list[Sent] = []
@@ -91,8 +89,8 @@ class GateModel(RuleBasedStateMachine):
         if sum(self.living.values()) < 3:
             name = f"run-{len(self.living)}"
             run = Run(name, "harbor", "http://flux.test", "flux-1-schnell", simulated=False, budgets=CAPS)
-            start_run(self.books, run)
-            self.gates[name] = Gate(self.books, run, rate_limit=LIMIT)
+            self.ledger.start_run(run)
+            self.gates[name] = Gate(self.ledger, run, rate_limit=LIMIT)
             self.living[name] = True
 
     @precondition(lambda self: any(self.living.values()))
@@ -100,7 +98,7 @@ class GateModel(RuleBasedStateMachine):
     def admit(self, data: st.DataObject, key: int) -> None:
         """A living run asks for a take; the model says what must come of it."""
         run = data.draw(st.sampled_from([name for name, lives in self.living.items() if lives]))
-        admission = self.gates[run].admit(nth_order(key))
+        admission = self.gates[run].admit(nth_request(key))
         day = self._day()
         if self._is(key, status="ok"):
             assert admission == AlreadyKept()
@@ -121,20 +119,20 @@ class GateModel(RuleBasedStateMachine):
         gate = self.gates[attempt.run]
         match event:
             case "bill":
-                settle_bill(self.books, attempt.number, Billed(PRICE_USD / 2))
+                self.ledger.settle_bill(attempt.number, Billed(PRICE_USD / 2))
                 attempt.charged_usd, attempt.billed = PRICE_USD / 2, True
             case "keep":
-                keep_take(self.books, attempt.number, new_take(f"takes/{attempt.number}.png"))
+                self.ledger.keep_take(attempt.number, new_take(f"takes/{attempt.number}.png"))
                 attempt.status = "ok"
                 self.leases.pop(attempt.key, None)
             case "refuse" | "too much" if not attempt.billed:
-                close_attempt(self.books, attempt.number, Outcome(AttemptStatus.FAILED, event, 500, Decimal(0)))
+                self.ledger.close_attempt(attempt.number, Outcome(AttemptStatus.FAILED, event, 500, Decimal(0)))
                 attempt.charged_usd, attempt.status = Decimal(0), "failed"
                 if event == "too much":
                     gate.slow_down(sent_at=self.clock.now_us, cool_down_s=7)
                     self.cool_until_s = max(self.cool_until_s, self.true_s + 7)
             case "no answer":
-                close_attempt(self.books, attempt.number, Outcome(AttemptStatus.UNKNOWN, event))
+                self.ledger.close_attempt(attempt.number, Outcome(AttemptStatus.UNKNOWN, event))
                 attempt.status = "unknown"
             case "withdraw" if not attempt.billed:
                 gate.withdraw(Permit(attempt.number, 0, 0))
@@ -146,19 +144,19 @@ class GateModel(RuleBasedStateMachine):
         """A run is killed, or finishes; what it left open stays open."""
         run = data.draw(st.sampled_from([name for name, lives in self.living.items() if lives]))
         if ends == "killed":
-            kill(self.books, run)
+            kill(self.ledger, run)
         else:
-            finish_run(self.books, run, state="Failed")
+            self.ledger.finish_run(run, state="Failed")
         self.living[run] = False
 
     @rule()
     def recover(self) -> None:
         """The next start closes exactly what the dead left open."""
-        left = open_attempts(self.books, "harbor")
+        left = self.ledger.abandoned_attempts("harbor")
         theirs = {sent.number for sent in self.sent if sent.status is None and not self.living[sent.run]}
         assert {attempt.attempt_id for attempt in left} == theirs
         for attempt in left:
-            close_attempt(self.books, attempt.attempt_id, Outcome(AttemptStatus.UNKNOWN, "killed"))
+            self.ledger.close_attempt(attempt.attempt_id, Outcome(AttemptStatus.UNKNOWN, "killed"))
         for sent in self.sent:
             if sent.number in theirs:
                 sent.status = "unknown"
@@ -189,7 +187,7 @@ class GateModel(RuleBasedStateMachine):
         for sent in self.sent:
             for scope in (f"run {sent.run}", "storyboard real harbor", sent.day):
                 expected[str(scope)] = expected.get(str(scope), Decimal(0)) + sent.charged_usd
-        with self.books.reading() as connection:
+        with self.ledger.database.reading() as connection:
             found = {row.scope: row.committed_usd for row in connection.execute(select(spending))}
         days = sorted(usd for scope, usd in found.items() if scope.startswith("day") and usd)
         assert days == sorted(usd for scope, usd in expected.items() if scope.isdecimal() and usd)

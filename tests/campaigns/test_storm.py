@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from pipelines.ledger.database import LedgerDatabase
+from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.schema import attempts
 from pipelines.server.config import ServerConfig
 from tests.campaigns.audit import Audit
@@ -42,7 +42,7 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """An attempt as the books booked it: whose, and for when."""
+    """An attempt as the ledger booked it: whose, and for when."""
 
     storyboard: str
     at_s: float
@@ -90,7 +90,7 @@ def let_buy(buyers: "Sequence[subprocess.Popen[str]]", audit: Audit) -> int:
 
 def booked(database_url: str, url: str) -> list[Sent]:
     query = select(attempts.c.storyboard, attempts.c.sent_at).where(attempts.c.endpoint == url)
-    with LedgerDatabase(database_url) as books, books.reading() as connection:
+    with Ledger.open(database_url) as ledger, ledger.database.reading() as connection:
         rows = connection.execute(query.order_by(attempts.c.sent_at)).all()
     return [Sent(row.storyboard, row.sent_at / 1e6) for row in rows]
 

@@ -175,7 +175,7 @@ def test_a_cancelled_run_keeps_what_is_in_flight(
 def test_a_crashed_run_goes_on_where_it_was_when_prefect_runs_it_again(
     prefect: dict[str, str], board: Callable[..., Path], tmp_path: Path
 ) -> None:
-    """Its process is killed; `prefect flow-run retry` resumes from the books."""
+    """Its process is killed; `prefect flow-run retry` resumes from the ledger."""
     takes = tmp_path / "film/takes"
     with serving(latency_s=(0.5, 1)) as url:
         run_id = begin(prefect, board(frames=40), endpoint=url, model="sketch", output=str(tmp_path))

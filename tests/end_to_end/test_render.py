@@ -1,4 +1,4 @@
-"""The whole, over real sockets: the command, the served API, the books, the film."""
+"""The whole, over real sockets: the command, the served API, the ledger, the film."""
 
 import csv
 import json
@@ -334,7 +334,7 @@ def test_a_killed_render_is_completed_without_buying_a_kept_frame_again(
 def test_ctrl_c_keeps_what_is_in_flight(
     storyreel: Storyreel, board: Board, tmp_path: Path, prefect_api_url: str
 ) -> None:
-    """The first Ctrl-C sends nothing more, awaits what is paid for, writes the books, and exits 130."""
+    """The first Ctrl-C sends nothing more, awaits what is paid for, writes the ledger, and exits 130."""
     with serving(latency_s=(1, 1)) as url:
         interrupted = start(board(frames=60), prefect_api_url, "--endpoint", url)
         wait_until(lambda: stats(url)["requests"] > 5)

@@ -77,7 +77,7 @@ def test_what_is_there_is_listed_for_people(storyreel: Storyreel, board: Board) 
 
 
 def test_a_dry_run_quotes_and_sends_nothing(storyreel: Storyreel, board: Board, tmp_path: Path) -> None:
-    """Not even books are made for it."""
+    """Not even ledger are made for it."""
     ended = storyreel("reroll", str(board()), "0-2", "--dry-run", "--json")
 
     assert (ended.exit_code, ended.json["generate"], ended.json["cost_usd"]) == (0, 3, "0.000966")

@@ -1,4 +1,4 @@
-"""One frame from spec to settled take: every outcome of the API, in the books and on the disk."""
+"""One frame from spec to settled take: every outcome of the API, in the ledger and on the disk."""
 
 import asyncio
 import errno
@@ -31,7 +31,6 @@ from pipelines.endpoints.retry import RetryPolicy
 from pipelines.ledger import settlement
 from pipelines.ledger.gate import Gate
 from pipelines.ledger.models import AttemptRequest
-from pipelines.ledger.runs import start_run
 from pipelines.run.worker import Failed, Generated, Postponed, Reused, Unsent
 from pipelines.takes.discovery import discover_takes
 from pipelines.takes.recovery import recover
@@ -50,7 +49,7 @@ def sha256(data: bytes) -> str:
 
 
 def take_file(spec: Any = SPEC, suffix: str = ".png") -> str:
-    """Return where a take is kept, as the books name it."""
+    """Return where a take is kept, as the ledger name it."""
     return f"takes/{spec.request_key}{suffix}"
 
 
@@ -105,7 +104,7 @@ async def test_the_attempt_stands_in_the_books_before_it_is_sent(tmp_path: Path)
 
 
 async def test_the_cost_is_settled_before_the_body_is_read(tmp_path: Path) -> None:
-    """When the first byte of the body is asked for, the bill is in the books."""
+    """When the first byte of the body is asked for, the bill is in the ledger."""
     seen: list[Any] = []
     bench: Rig
 
@@ -147,7 +146,7 @@ async def test_a_bill_without_a_price_stays_charged_at_the_reserve(tmp_path: Pat
 
 
 async def test_a_429_cools_everyone_down_and_costs_nothing(tmp_path: Path) -> None:
-    """The wait is the gate's, for all runs on these books; the row is closed at zero, the next one bought."""
+    """The wait is the gate's, for all runs on these ledger; the row is closed at zero, the next one bought."""
     limited = httpx.Response(429, json={"error": "Too many requests"}, headers={"Retry-After": "42"})
     async with rig(tmp_path, replies(limited, image_answer(SPEC)), run()) as bench:
         outcome = await bench.buy(SPEC)
@@ -238,7 +237,7 @@ async def test_an_error_that_names_its_price_is_charged_at_it(tmp_path: Path) ->
 
 
 async def test_a_502_of_something_before_the_api_stays_charged(tmp_path: Path) -> None:
-    """Nobody knows whether an image was made behind it: no cost in the books, the reservation stands."""
+    """Nobody knows whether an image was made behind it: no cost in the ledger, the reservation stands."""
     page = httpx.Response(502, text="<html>Bad gateway</html>")
     async with rig(tmp_path, replies(page, image_answer(SPEC)), run()) as bench:
         outcome = await bench.buy(SPEC)
@@ -385,7 +384,7 @@ async def test_a_jpeg_labelled_png_is_kept_as_the_jpeg_it_is(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("fit", [Fit.COVER, Fit.CONTAIN, Fit.STRETCH])
 async def test_a_picture_of_another_size_is_kept_and_told(tmp_path: Path, fit: Fit) -> None:
-    """It will be fitted; the books have the pixels that came, and the note says what is done."""
+    """It will be fitted; the ledger have the pixels that came, and the note says what is done."""
     spec = frame_spec(fit=fit)
     async with rig(tmp_path, replies(image_answer(spec, picture_bytes("PNG", (512, 256)))), run()) as bench:
         outcome = await bench.buy(spec)
@@ -469,7 +468,7 @@ async def test_a_frame_whose_every_prompt_is_refused_fails_with_the_cure(tmp_pat
 
 
 async def test_a_take_that_is_kept_already_is_not_bought(tmp_path: Path) -> None:
-    """Whoever comes second finds it in the books and sends nothing."""
+    """Whoever comes second finds it in the ledger and sends nothing."""
     async with rig(tmp_path, replies(image_answer(SPEC)), run()) as bench:
         first = await bench.buy(SPEC)
         second = await bench.buy(SPEC)
@@ -487,8 +486,8 @@ async def test_a_take_that_another_run_is_buying_is_left_to_it(tmp_path: Path) -
     """Its lease holds while it lives; ours is not sent, and its lease is not let go by us."""
     other = run("run-2", storyboard="other")
     async with rig(tmp_path, replies(image_answer(SPEC)), run()) as bench:
-        start_run(bench.books, other)
-        Gate(bench.books, other, rate_limit=720).admit(AttemptRequest(SPEC, SPEC.prompt, 1))
+        bench.ledger.start_run(other)
+        Gate(bench.ledger, other, rate_limit=720).admit(AttemptRequest(SPEC, SPEC.prompt, 1))
 
         outcome = await bench.buy(SPEC)
 
@@ -583,7 +582,7 @@ async def test_a_brake_pulled_at_the_gate_withdraws_the_attempt(tmp_path: Path) 
 
 
 async def test_a_brake_pulled_in_a_back_off_sends_no_more(tmp_path: Path) -> None:
-    """The failed attempt stays in the books, the next is withdrawn."""
+    """The failed attempt stays in the ledger, the next is withdrawn."""
     bench: Rig
 
     def stop(_: float) -> None:
@@ -656,7 +655,7 @@ async def test_an_image_that_arrived_whole_outlives_an_error_of_the_store(
         assert (bench.rows("status", "cost_usd"), bench.files()) == ([(None, PRICE_USD)], ["takes/.1.part"])
 
     async with rig(tmp_path, replies(image_answer(SPEC)), run("run-2")) as bench:
-        recover(bench.books, "harbor", store=bench.store)
+        recover(bench.ledger, "harbor", store=bench.store)
         assert (bench.rows(*ACCOUNT), await bench.buy(SPEC), bench.requests) == (
             [(1, "ok", 200, PRICE_USD, PRICE_USD, take_file())],
             Reused(SPEC),
@@ -670,7 +669,7 @@ async def test_an_image_that_the_books_could_not_note_is_not_lost(
     """The take is on disk under its name: this run shows it, and the next one writes it down."""
 
     def locked(*_: object) -> None:
-        raise StorageError("the books cannot be written: database is locked; what was bought is kept")
+        raise StorageError("the ledger cannot be written: database is locked; what was bought is kept")
 
     async with rig(tmp_path, replies(image_answer(SPEC)), run()) as bench:
         monkeypatch.setattr("pipelines.run.attempt.keep_take", locked)
@@ -678,11 +677,11 @@ async def test_an_image_that_the_books_could_not_note_is_not_lost(
         monkeypatch.setattr("pipelines.run.attempt.keep_take", settlement.keep_take)
 
         assert (type(outcome), bench.rows("status", "cost_usd")) == (Failed, [(None, PRICE_USD)])
-        found = discover_takes(bench.books, [SPEC], store=bench.store, output=tmp_path)
+        found = discover_takes(bench.ledger, [SPEC], store=bench.store, output=tmp_path)
         assert list(found.takes) == [SPEC.request_key]
 
     async with rig(tmp_path, replies(image_answer(SPEC)), run("run-2")) as bench:
-        recover(bench.books, "harbor", store=bench.store)
+        recover(bench.ledger, "harbor", store=bench.store)
         assert (bench.rows(*ACCOUNT), bench.files()) == (
             [(1, "ok", 200, PRICE_USD, PRICE_USD, take_file())],
             [take_file()],

@@ -1,4 +1,4 @@
-"""TakeInventory, re-rolls and picks from the storyboard to the film: the embedded endpoint, real books, a real film."""
+"""TakeInventory, re-rolls and picks from the storyboard to the film: the embedded endpoint, real ledger, a real film."""
 
 import asyncio
 from collections import Counter
@@ -11,8 +11,7 @@ import pytest
 from pipelines.common.budgets import OnExceed
 from pipelines.common.errors import BudgetError, UsageError
 from pipelines.common.settings import Settings
-from pipelines.ledger.database import LedgerDatabase
-from pipelines.ledger.takes import requested_takes
+from pipelines.ledger.ledger import Ledger
 from pipelines.run.local import pick, run_locally
 from pipelines.run.result import RunResult
 from pipelines.storyboard.loader import load_storyboard
@@ -228,7 +227,7 @@ def test_what_is_not_there_cannot_be_picked(studio: Studio, frame: str, take: in
 
 
 def test_nothing_can_be_picked_before_anything_is_bought(studio: Studio) -> None:
-    """The cure is to render first; no books are made for it."""
+    """The cure is to render first; no ledger are made for it."""
     with pytest.raises(UsageError, match="it has none yet; render the storyboard first"):
         studio.pick("0", 1)
 
@@ -269,5 +268,5 @@ def test_frames_that_ask_for_the_same_have_takes_of_their_own(studio: Studio) ->
     assert studio.there() == [[1], [1, 2]]
     paths = [take.path for frame in studio.takes.frames for take in frame.takes]
     assert len(set(paths)) == 3
-    with LedgerDatabase(studio.settings.effective_database_url) as books:
-        assert Counter(take.take for take in requested_takes(books, "pets")) == {2: 1}
+    with Ledger.open(studio.settings.effective_database_url) as ledger:
+        assert Counter(take.take for take in ledger.requested_takes("pets")) == {2: 1}

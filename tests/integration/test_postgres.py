@@ -1,4 +1,4 @@
-"""What only a database server can do to books: a clock of its own, restarts, suspended machines, many at once."""
+"""What only a database server can do to ledger: a clock of its own, restarts, suspended machines, many at once."""
 
 import asyncio
 import threading
@@ -12,15 +12,13 @@ import pytest
 from sqlalchemy import text
 
 from pipelines.common.errors import DatabaseAwayError, LedgerError
-from pipelines.ledger.database import LedgerDatabase
 from pipelines.ledger.executor import LedgerExecutor
 from pipelines.ledger.gate import Gate
+from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.models import Billed, Permit
-from pipelines.ledger.runs import start_run
 from pipelines.ledger.schema import SCHEMA_VERSION, attempts, meta, spending
-from pipelines.ledger.settlement import keep_take, settle_bill
 from tests.support.builders import run
-from tests.support.ledger import NEW_IN_4, admit, alter, gate_of, new_take, nth_order, table_rows
+from tests.support.ledger import NEW_IN_4, admit, alter, gate_of, new_take, nth_request, table_rows
 from tests.support.pictures import PRICE_USD
 from tests.support.postgres import Postgres, database_for
 
@@ -31,15 +29,15 @@ def url(postgres: Postgres, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def books(url: str) -> Iterator[LedgerDatabase]:
-    with LedgerDatabase(url) as opened:
+def ledger(url: str) -> Iterator[Ledger]:
+    with Ledger.open(url) as opened:
         yield opened
 
 
-def test_the_servers_clock_decides(books: LedgerDatabase) -> None:
+def test_the_servers_clock_decides(ledger: Ledger) -> None:
     """A machine whose clock is wrong paces like all the others."""
-    with books.reading() as connection:
-        said = books.now(connection)
+    with ledger.database.reading() as connection:
+        said = ledger.database.now(connection)
         server_us = connection.scalar(text("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"))
 
     assert abs(int(server_us or 0) - said) < 1_000_000
@@ -48,18 +46,18 @@ def test_the_servers_clock_decides(books: LedgerDatabase) -> None:
 def test_books_that_many_open_at_once_are_made_once(url: str) -> None:
     """Eight machines start at the same moment on an empty database."""
     with ThreadPoolExecutor(8) as machines:
-        for opened in [machines.submit(LedgerDatabase, url) for _ in range(8)]:
+        for opened in [machines.submit(Ledger, url) for _ in range(8)]:
             opened.result().close()
 
-    with LedgerDatabase(url) as books:
-        assert table_rows(books, meta, "schema_version") == [(SCHEMA_VERSION,)]
+    with Ledger.open(url) as ledger:
+        assert table_rows(ledger, meta, "schema_version") == [(SCHEMA_VERSION,)]
 
 
 def test_older_books_are_brought_up_to_date_without_loss(url: str) -> None:
     """What was spent before there were sums is summed."""
-    with LedgerDatabase(url) as books:
-        admit(gate_of(books, run()), nth_order(1))
-        with books.transaction() as connection:
+    with Ledger.open(url) as ledger:
+        admit(gate_of(ledger, run()), nth_request(1))
+        with ledger.database.transaction() as connection:
             for statement in (
                 *(f"ALTER TABLE runs DROP COLUMN {name}" for name in NEW_IN_4),
                 "ALTER TABLE gates DROP COLUMN pace",
@@ -72,20 +70,20 @@ def test_older_books_are_brought_up_to_date_without_loss(url: str) -> None:
             ):
                 connection.execute(text(statement))
 
-    with LedgerDatabase(url) as books:
-        admit(gate_of(books, run("run-2")), nth_order(2))
-        sums = {scope: usd for scope, usd in table_rows(books, spending, "scope", "committed_usd") if "run" in scope}
+    with Ledger.open(url) as ledger:
+        admit(gate_of(ledger, run("run-2")), nth_request(2))
+        sums = {scope: usd for scope, usd in table_rows(ledger, spending, "scope", "committed_usd") if "run" in scope}
 
     assert sums == {"run run-1": PRICE_USD, "run run-2": PRICE_USD}
 
 
 def test_books_of_a_newer_storyreel_are_refused(url: str) -> None:
     """With the versions that meet, and what to do."""
-    with LedgerDatabase(url) as books:
-        alter(books, meta, {"schema_version": SCHEMA_VERSION + 1})
+    with Ledger.open(url) as ledger:
+        alter(ledger, meta, {"schema_version": SCHEMA_VERSION + 1})
 
     with pytest.raises(LedgerError, match=rf"version {SCHEMA_VERSION + 1}, .* knows {SCHEMA_VERSION}: upgrade"):
-        LedgerDatabase(url)
+        Ledger.open(url)
 
 
 def test_machines_that_race_share_one_limit_and_one_budget(url: str) -> None:
@@ -93,16 +91,16 @@ def test_machines_that_race_share_one_limit_and_one_budget(url: str) -> None:
     frames, machines = 20, 4
 
     def buy(machine: int) -> list[int]:
-        with LedgerDatabase(url) as books:
-            gate = gate_of(books, run(f"run-{machine}"), rate_limit=60_000)
-            return [admit(gate, nth_order(machine * 1000 + n)).send_at for n in range(frames)]
+        with Ledger.open(url) as ledger:
+            gate = gate_of(ledger, run(f"run-{machine}"), rate_limit=60_000)
+            return [admit(gate, nth_request(machine * 1000 + n)).send_at for n in range(frames)]
 
     with ThreadPoolExecutor(machines) as pool:
         places = sorted(place for bought in pool.map(buy, range(machines)) for place in bought)
 
     gaps = [later - earlier for earlier, later in pairwise(places)]
-    with LedgerDatabase(url) as books:
-        days = [usd for scope, usd in table_rows(books, spending, "scope", "committed_usd") if scope.startswith("day")]
+    with Ledger.open(url) as ledger:
+        days = [usd for scope, usd in table_rows(ledger, spending, "scope", "committed_usd") if scope.startswith("day")]
     assert min(gaps) >= 60_000_000 // (60_000 * 0.98)
     assert days == [machines * frames * PRICE_USD]
 
@@ -111,10 +109,10 @@ def test_a_take_is_granted_to_one_of_two_machines(url: str) -> None:
     """However close together they ask."""
 
     def ask(machine: int) -> str:
-        with LedgerDatabase(url) as books:
-            gate = gate_of(books, run(f"run-{machine}"))
+        with Ledger.open(url) as ledger:
+            gate = gate_of(ledger, run(f"run-{machine}"))
             start.wait()
-            return type(gate.admit(nth_order(7))).__name__
+            return type(gate.admit(nth_request(7))).__name__
 
     start = threading.Barrier(2)
     with ThreadPoolExecutor(2) as pool:
@@ -123,9 +121,9 @@ def test_a_take_is_granted_to_one_of_two_machines(url: str) -> None:
     assert answers == ["Permit", "HeldElsewhere"]
 
 
-async def test_what_was_paid_for_outlives_a_restart_of_the_server(postgres: Postgres, books: LedgerDatabase) -> None:
+async def test_what_was_paid_for_outlives_a_restart_of_the_server(postgres: Postgres, ledger: Ledger) -> None:
     """While it is away, the bill and the take wait for it; nothing is entered twice."""
-    attempt_id = admit(gate_of(books, run())).attempt_id
+    attempt_id = admit(gate_of(ledger, run())).attempt_id
     waits = []
 
     async def pause(seconds: float) -> None:
@@ -133,29 +131,29 @@ async def test_what_was_paid_for_outlives_a_restart_of_the_server(postgres: Post
         if len(waits) == 2:
             await asyncio.to_thread(postgres.start)
 
-    desk = LedgerExecutor(books, pause=pause)
+    desk = LedgerExecutor(ledger, pause=pause)
     postgres.kill()
-    await desk.insist(settle_bill, books, attempt_id, Billed(PRICE_USD))
-    await desk.insist(keep_take, books, attempt_id, new_take())
+    await desk.insist(settle_bill, ledger, attempt_id, Billed(PRICE_USD))
+    await desk.insist(keep_take, ledger, attempt_id, new_take())
     desk.close()
 
     assert len(waits) == 2
-    assert table_rows(books, attempts, "attempt_id", "status", "http_status") == [(attempt_id, "ok", 200)]
+    assert table_rows(ledger, attempts, "attempt_id", "status", "http_status") == [(attempt_id, "ok", 200)]
 
 
-async def test_a_server_that_stays_away_is_an_error(postgres: Postgres, books: LedgerDatabase) -> None:
+async def test_a_server_that_stays_away_is_an_error(postgres: Postgres, ledger: Ledger) -> None:
     """After thirty tries, a second apart."""
-    attempt_id = admit(gate_of(books, run())).attempt_id
+    attempt_id = admit(gate_of(ledger, run())).attempt_id
     waits = []
 
     async def pause(seconds: float) -> None:
         waits.append(seconds)
 
-    desk = LedgerExecutor(books, pause=pause)
+    desk = LedgerExecutor(ledger, pause=pause)
     postgres.kill()
     try:
-        with pytest.raises(DatabaseAwayError, match=r"the books cannot be written: .*; what was bought is kept"):
-            await desk.insist(settle_bill, books, attempt_id, Billed(PRICE_USD))
+        with pytest.raises(DatabaseAwayError, match=r"the ledger cannot be written: .*; what was bought is kept"):
+            await desk.insist(settle_bill, ledger, attempt_id, Billed(PRICE_USD))
     finally:
         desk.close()
         postgres.start()
@@ -163,16 +161,16 @@ async def test_a_server_that_stays_away_is_an_error(postgres: Postgres, books: L
     assert waits == [1.0] * 30
 
 
-def test_a_machine_suspended_in_mid_transaction_holds_nobody_up_for_long(url: str, books: LedgerDatabase) -> None:
+def test_a_machine_suspended_in_mid_transaction_holds_nobody_up_for_long(url: str, ledger: Ledger) -> None:
     """The server ends its session, and its half-done admission with it."""
-    gate = gate_of(books, run("run-2"))
-    with LedgerDatabase(url) as theirs:
+    gate = gate_of(ledger, run("run-2"))
+    with Ledger.open(url) as theirs:
         start_run(theirs, run("run-1"))
         with pytest.raises(DatabaseAwayError), theirs.transaction() as connection:
             Gate(theirs, run("run-1"), rate_limit=720)._lock(connection)
             connection.execute(text("SET idle_in_transaction_session_timeout = '200ms'"))
             began = time.monotonic()
-            admission = gate.admit(nth_order(1))
+            admission = gate.admit(nth_request(1))
             waited_s = time.monotonic() - began
             connection.execute(text("SELECT 1"))
 

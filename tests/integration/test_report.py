@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from pipelines.common.errors import FramesMissingError
-from pipelines.ledger.database import LedgerDatabase
+from pipelines.ledger.ledger import Ledger
 from pipelines.report.builder import Addresses, build_page, write_report
 from pipelines.report.models import FrameView, PageView
 from tests.conftest import serving
@@ -28,8 +28,8 @@ def room(tmp_path: Path) -> Room:
 
 def gathered(room: Room) -> PageView:
     """Return what a page would show now."""
-    with LedgerDatabase(room.settings.effective_database_url) as books:
-        return build_page(room.plan, room.takes, books, room.settings, PLAIN)
+    with Ledger.open(room.settings.effective_database_url) as ledger:
+        return build_page(room.plan, room.takes, ledger, room.settings, PLAIN)
 
 
 def frames(room: Room) -> list[FrameView]:
@@ -127,8 +127,8 @@ def test_films_of_every_kind_are_told(room: Room) -> None:
 def test_very_many_thumbnails_lie_beside_the_report(room: Room) -> None:
     """In it they would make it too large to open."""
     room.render()
-    with LedgerDatabase(room.settings.effective_database_url) as books:
-        path = write_report(room.plan, room.takes, books, room.settings, most_embedded=2)
+    with Ledger.open(room.settings.effective_database_url) as ledger:
+        path = write_report(room.plan, room.takes, ledger, room.settings, most_embedded=2)
 
     sources = re.findall(r'<img src="([^"]+)"', path.read_text(encoding="utf-8"))
 
@@ -164,8 +164,8 @@ def test_a_take_that_is_no_picture_any_more_has_no_thumbnail(room: Room) -> None
     room.render()
     [take, *_] = room.takes.shown
     take.path.write_bytes(b"\0" * take.path.stat().st_size)
-    with LedgerDatabase(room.settings.effective_database_url) as books:
-        path = write_report(room.plan, replace(room.takes), books, room.settings)
+    with Ledger.open(room.settings.effective_database_url) as ledger:
+        path = write_report(room.plan, replace(room.takes), ledger, room.settings)
 
     assert "no thumbnail" in path.read_text(encoding="utf-8")
 

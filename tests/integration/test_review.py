@@ -85,7 +85,7 @@ def test_a_request_without_an_origin_changes_nothing(room: Room) -> None:
     "path", ["../../pets.yaml", "..%2f..%2fpets.yaml", "/etc/passwd", "storyreel.db", "pets/.lock"]
 )
 def test_only_pictures_and_films_of_the_output_are_served(room: Room, path: str) -> None:
-    """Nothing beside it, and not the books."""
+    """Nothing beside it, and not the ledger."""
     request = httpx.Request("GET", f"{room.address}files/x")
     target = request.url.raw_path[:-1] + path.encode()
 

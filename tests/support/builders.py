@@ -1,11 +1,12 @@
-"""Builders of the nouns that many tests need: whole by default, each part named when it matters."""
+"""Builders of the values that many tests need: whole by default, each part named when it matters."""
 
 from decimal import Decimal
+from typing import Any
 
 from pipelines.common.budgets import Budgets
 from pipelines.common.geometry import AspectRatio, Fit
 from pipelines.ledger.models import Run
-from pipelines.storyboard.plan import FrameSpec, request_key
+from pipelines.storyboard.plan import FrameSpec, TakeSpec, request_key, take_of
 
 MODEL = "flux-1-schnell"
 
@@ -20,14 +21,18 @@ def frame_spec(
     steps: int = 4,
     aspect: AspectRatio = AspectRatio.SQUARE,
     fit: Fit = Fit.COVER,
-    take: int = 1,
     copy: int = 1,
     takes: int = 1,
     model: str = MODEL,
 ) -> FrameSpec:
-    """Return a frame to show; its request key follows from what it asks."""
-    key = request_key(model=model, prompt=prompt, steps=steps, aspect=aspect, take=take, copy=copy)
-    return FrameSpec(number, scene, shot, prompt, fallback_prompts, steps, aspect, fit, take, key, copy, takes)
+    """Return a frame; its request key follows from what it asks."""
+    key = request_key(model=model, prompt=prompt, steps=steps, aspect=aspect, take=1, copy=copy)
+    return FrameSpec(number, scene, shot, prompt, fallback_prompts, steps, aspect, fit, key, copy, takes)
+
+
+def take_spec(number: int = 0, *, take: int = 1, **asked: Any) -> TakeSpec:
+    """Return a take of a frame, by default its first; see `frame_spec` for what may be asked."""
+    return take_of(frame_spec(number, **asked), take, model=MODEL)
 
 
 def run(
@@ -39,5 +44,5 @@ def run(
     simulated: bool = False,
     budget_usd: Decimal | None = None,
 ) -> Run:
-    """Return a run as the books know it."""
+    """Return a run as the ledger knows it."""
     return Run(run_id, storyboard, endpoint, model, simulated, Budgets(budget_usd))

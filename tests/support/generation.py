@@ -1,4 +1,4 @@
-"""A whole buying of frames against a mock API: real books and files, no sleeping, no network."""
+"""The generation of takes against a mock API: a real ledger and real files, no sleeping, no network."""
 
 import contextlib
 import random
@@ -12,17 +12,16 @@ from sqlalchemy import select
 
 from pipelines.endpoints.client import Endpoint, FluxClient, Timeouts
 from pipelines.endpoints.retry import RetryPolicy, RetryQuota
-from pipelines.ledger.database import LedgerDatabase
-from pipelines.ledger.executor import LedgerExecutor
+from pipelines.ledger.executor import AsyncLedger
 from pipelines.ledger.gate import Gate
-from pipelines.ledger.models import Run
-from pipelines.ledger.runs import finish_run, start_run
+from pipelines.ledger.ledger import Ledger
+from pipelines.ledger.models import Run, RunState
 from pipelines.ledger.schema import attempts, gates, leases
-from pipelines.run.attempt import Stations
+from pipelines.run.attempt import AttemptRunner
 from pipelines.run.progress import Progress
 from pipelines.run.scheduling import AdmissionQueue, StopSignal, generate_in_order
-from pipelines.run.worker import Conduct, RetryBounds, TakeGenerator, TakeOutcome
-from pipelines.storyboard.plan import FrameSpec
+from pipelines.run.worker import RetryBounds, TakeGenerator, TakeOutcome
+from pipelines.storyboard.plan import TakeSpec
 from pipelines.takes.store import TakeStore
 from tests.support.ledger import committed_usd
 
@@ -33,44 +32,43 @@ NOW_S = 1_800_000_000.0
 
 @dataclass
 class Rig:
-    """Everything that buys frames, and what it did."""
+    """Everything that generates takes, and what it did."""
 
     run: Run
-    books: LedgerDatabase
-    desk: LedgerExecutor
+    ledger: Ledger
     gate: Gate
     store: TakeStore
     stop_signal: StopSignal
-    line: AdmissionQueue
+    queue: AdmissionQueue
     progress: Progress
     quota: RetryQuota
-    buyer: TakeGenerator
+    generator: TakeGenerator
     pauses: list[float] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    log: list[str] = field(default_factory=list)
     requests: list[httpx.Request] = field(default_factory=list)
 
-    async def buy(self, spec: FrameSpec) -> TakeOutcome:
-        return await self.buyer.buy(spec, note=self.notes.append)
+    async def generate(self, spec: TakeSpec) -> TakeOutcome:
+        return await self.generator.generate(spec, log=self.log.append)
 
-    async def buy_all(self, specs: Sequence[FrameSpec]) -> list[TakeOutcome]:
-        return await generate_in_order(specs, self.buy, line=self.line, stop_signal=self.stop_signal)
+    async def generate_all(self, specs: Sequence[TakeSpec]) -> list[TakeOutcome]:
+        return await generate_in_order(specs, self.generate, queue=self.queue, stop_signal=self.stop_signal)
 
     def rows(self, *columns: str) -> list[tuple[Any, ...]]:
-        """Return the attempts in the books, oldest first."""
-        return attempt_rows(self.books, *columns)
+        """Return the attempts in the ledger, oldest first."""
+        return attempt_rows(self.ledger, *columns)
 
     def committed_usd(self) -> Any:
         """Return what the run's budget is charged with."""
-        return committed_usd(self.books, self.run.run_id)
+        return committed_usd(self.ledger, self.run.run_id)
 
     def cool_until_s(self) -> float:
-        """Return for how long from now nobody may send."""
-        with self.books.reading() as connection:
+        """Return for how long from now no run may send."""
+        with self.ledger.database.reading() as connection:
             return float((connection.scalar(select(gates.c.cool_until)) or 0) / 1e6 - NOW_S)
 
     def leases(self) -> list[str]:
-        """Return the takes that somebody is buying."""
-        with self.books.reading() as connection:
+        """Return the takes that are being generated."""
+        with self.ledger.database.reading() as connection:
             return list(connection.scalars(select(leases.c.request_key)))
 
     def files(self) -> list[str]:
@@ -78,10 +76,10 @@ class Rig:
         return sorted(p.relative_to(self.store.folder).as_posix() for p in self.store.folder.rglob("*") if p.is_file())
 
 
-def attempt_rows(books: LedgerDatabase, *columns: str) -> list[tuple[Any, ...]]:
-    """Return some columns of every attempt in the books, oldest first."""
+def attempt_rows(ledger: Ledger, *columns: str) -> list[tuple[Any, ...]]:
+    """Return some columns of every attempt in the ledger, oldest first."""
     query = select(*(attempts.c[column] for column in columns)).order_by(attempts.c.attempt_id)
-    with books.reading() as connection:
+    with ledger.database.reading() as connection:
         return [tuple(row) for row in connection.execute(query)]
 
 
@@ -110,7 +108,7 @@ async def rig(
     on_pause: Callable[[float], None] | None = None,
     real_pauses: bool = False,
 ) -> AsyncIterator[Rig]:
-    """Open books, store, client and buyer in `folder`; `on_pause` is told of every wait.
+    """Open a ledger, a store, a client and a generator in `folder`; `on_pause` is called with every wait.
 
     No wait takes any time, unless `real_pauses` are asked for.
     """
@@ -136,22 +134,43 @@ async def rig(
         transport=httpx.MockTransport(record),
     )
     with (
-        contextlib.closing(LedgerDatabase(f"sqlite:///{folder / 'storyreel.db'}", clock=lambda: NOW_S)) as books,
-        contextlib.closing(LedgerExecutor(books)) as desk,
+        Ledger.open(f"sqlite:///{folder / 'storyreel.db'}", clock=lambda: NOW_S) as blocking,
+        AsyncLedger(blocking) as ledger,
     ):
-        start_run(books, run)
-        gate = Gate(books, run, rate_limit=720)
-        stop_signal, line, progress, left = StopSignal(), AdmissionQueue(concurrency), Progress(), RetryQuota(quota)
+        blocking.start_run(run)
+        gate = ledger.gate(run, rate_limit=720)
+        stop_signal, queue, progress, left = StopSignal(), AdmissionQueue(concurrency), Progress(), RetryQuota(quota)
         async with client:
-            buyer = TakeGenerator(
-                run,
-                Stations(desk, gate, client, store),
-                Conduct(stop_signal, line, progress),
+            attempts_of_run = AttemptRunner(
+                run.model,
+                client,
+                ledger=ledger,
+                gate=gate,
+                store=store,
+                stop_signal=stop_signal,
+                progress=progress,
+            )
+            generator = TakeGenerator(
+                attempts_of_run,
+                gate,
                 RetryBounds(policy or RetryPolicy(), left),
+                queue=queue,
+                stop_signal=stop_signal,
+                progress=progress,
                 rng=random.Random(7),
                 pause=None if real_pauses else pause,
             )
             yield Rig(
-                run, books, desk, gate, store, stop_signal, line, progress, left, buyer, pauses, requests=requests
+                run,
+                blocking,
+                gate.blocking,
+                store,
+                stop_signal,
+                queue,
+                progress,
+                left,
+                generator,
+                pauses,
+                requests=requests,
             )
-        finish_run(books, run.run_id, state="Completed")
+        blocking.finish_run(run.run_id, state=RunState.COMPLETED)

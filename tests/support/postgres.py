@@ -17,7 +17,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-# Where it is set, books stand in the Postgres on this port.
+# Where it is set, ledger stand in the Postgres on this port.
 POSTGRES_PORT = "TEST_POSTGRES_PORT"
 _START_TIMEOUT_S = 60
 _STOP_TIMEOUT_S = 30

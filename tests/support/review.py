@@ -66,17 +66,17 @@ class Room:
 
     def there(self) -> list[list[int]]:
         """Return the numbers of the takes of each frame."""
-        return [[take.spec.take for take in frame.takes] for frame in self.takes.frames]
+        return [[take.spec.number for take in frame.takes] for frame in self.takes.frames]
 
     def shown(self) -> list[int | None]:
-        return [frame.shown.spec.take if frame.shown else None for frame in self.takes.frames]
+        return [frame.selected.spec.number if frame.selected else None for frame in self.takes.frames]
 
     def film(self) -> bytes:
         return (self.folder / "pets.mp4").read_bytes()
 
     async def rendered(self) -> RunResult:
         """Buy what the storyboard asks for; return what it came to."""
-        return await run_locally(load_storyboard(self.path), self.settings, None)
+        return await run_locally(load_storyboard(self.path), self.settings)
 
     def render(self) -> None:
         """Buy what the storyboard asks for."""

@@ -7,11 +7,9 @@ from pathlib import Path
 import pytest
 
 from pipelines.cli import main as cli
-from pipelines.ledger.database import LedgerDatabase
 from pipelines.ledger.gate import Gate
+from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.models import AttemptRequest, Billed, NewTake, Permit
-from pipelines.ledger.runs import start_run
-from pipelines.ledger.settlement import keep_take, settle_bill
 from pipelines.storyboard.loader import load_storyboard
 from pipelines.storyboard.plan import plan_frames
 from tests.conftest import Ended
@@ -46,7 +44,7 @@ def first_take(invoke: Callable[..., Ended], tmp_path: Path) -> Path:
     take.parent.mkdir(parents=True)
     take.write_bytes(b"12345")
     sha256 = "5994471abb01112afcc18159f6cc74b4f511b99806da59b3caf5a9c173cacfc5"
-    with LedgerDatabase(f"sqlite:///{tmp_path}/outputs/storyreel.db") as database:
+    with Ledger.open(f"sqlite:///{tmp_path}/outputs/storyreel.db") as database:
         start_run(database, run)
         permit = Gate(database, run, rate_limit=720).admit(AttemptRequest(spec, spec.prompt, 1))
         assert isinstance(permit, Permit)

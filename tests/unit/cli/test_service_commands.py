@@ -59,7 +59,7 @@ def test_before_the_first_render_there_is_nothing_to_show(
 
     assert (ended.exit_code, ended.stderr) == (
         2,
-        "outputs: no books here yet; render a storyboard first, or choose its --output\n",
+        "outputs: no ledger here yet; render a storyboard first, or choose its --output\n",
     )
     assert not (tmp_path / "outputs").exists()
 

@@ -246,7 +246,7 @@ def test_settings_do_not_change() -> None:
 def test_secrets_never_print(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither as a whole nor each alone; whoever needs one asks for it."""
     monkeypatch.setenv("STORYREEL_API_TOKEN", "hunter2")
-    monkeypatch.setenv("STORYREEL_DATABASE_URL", "postgresql://amy:hunter2@books.test/reel")
+    monkeypatch.setenv("STORYREEL_DATABASE_URL", "postgresql://amy:hunter2@ledger.test/reel")
 
     settings = load_settings()
 
@@ -320,7 +320,7 @@ def test_the_books_are_in_the_output_folder_unless_told_otherwise(
 ) -> None:
     """As an absolute path: a run may change its working folder."""
     beside = load_settings({"output": "films"}).effective_database_url
-    monkeypatch.setenv("STORYREEL_DATABASE_URL", "postgresql://amy:hunter2@books.test/reel")
+    monkeypatch.setenv("STORYREEL_DATABASE_URL", "postgresql://amy:hunter2@ledger.test/reel")
 
     assert beside == f"sqlite:///{tmp_path}/films/storyreel.db"
-    assert load_settings().effective_database_url == "postgresql://amy:hunter2@books.test/reel"
+    assert load_settings().effective_database_url == "postgresql://amy:hunter2@ledger.test/reel"

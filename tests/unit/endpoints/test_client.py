@@ -525,7 +525,7 @@ async def test_a_refusal_is_told_in_the_words_of_its_author(
 
 
 async def test_a_refusal_keeps_what_its_headers_say(desk: Desk) -> None:
-    """Bill and Retry-After come along, for the books to judge; a refusal is not announced as billed."""
+    """Bill and Retry-After come along, for the ledger to judge; a refusal is not announced as billed."""
     answer = await refusal(desk, 500, b"{}", {**BILL_HEADERS, "Retry-After": "2.5"})
 
     assert answer == Refused(500, Refusal.SERVER, "{}", by_api=False, bill=BILL, retry_after_s=2.5)

@@ -1,4 +1,4 @@
-"""The books open whole or not at all, say what is wrong with them, and lose nothing that was committed."""
+"""The ledger open whole or not at all, say what is wrong with them, and lose nothing that was committed."""
 
 import os
 import sqlite3
@@ -18,9 +18,9 @@ from sqlalchemy.dialects import sqlite
 
 from pipelines.common.errors import LedgerError, StorageError
 from pipelines.ledger import database as books_module
-from pipelines.ledger.database import LedgerDatabase, ledger_exists
+from pipelines.ledger.database import ledger_exists
+from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.models import RunCounters
-from pipelines.ledger.runs import record_heartbeat, start_run
 from pipelines.ledger.schema import SCHEMA_VERSION, Exact, attempts, gates, meta, metadata, runs
 from tests.support.builders import frame_spec, run
 from tests.support.ledger import (
@@ -31,9 +31,8 @@ from tests.support.ledger import (
     committed_usd,
     gate_of,
     new_take,
-    nth_order,
+    nth_request,
     opened,
-    order,
     table_rows,
     url_of,
 )
@@ -50,13 +49,13 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 # Opening
 
 
-def test_new_books_hold_every_table_and_their_version(books: LedgerDatabase, tmp_path: Path) -> None:
+def test_new_books_hold_every_table_and_their_version(ledger: Ledger, tmp_path: Path) -> None:
     """One file, made with its folder; its version stands in it once."""
     with closing(sqlite3.connect(tmp_path / "storyreel.db")) as database:
         tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
 
     assert tables - {"sqlite_sequence"} == set(metadata.tables)
-    assert table_rows(books, meta, "schema_version") == [(SCHEMA_VERSION,)]
+    assert table_rows(ledger, meta, "schema_version") == [(SCHEMA_VERSION,)]
 
 
 def test_a_missing_folder_is_made(tmp_path: Path) -> None:
@@ -69,17 +68,17 @@ def test_a_missing_folder_is_made(tmp_path: Path) -> None:
 
 def test_books_opened_again_are_as_they_were(tmp_path: Path) -> None:
     """What was committed survives, and nothing is entered twice."""
-    with opened(tmp_path) as books:
-        admit(gate_of(books, run()))
+    with opened(tmp_path) as ledger:
+        admit(gate_of(ledger, run()))
 
-    with opened(tmp_path) as books:
-        assert table_rows(books, attempts, "run_id") == [("run-1",)]
-        assert table_rows(books, meta, "schema_version") == [(SCHEMA_VERSION,)]
+    with opened(tmp_path) as ledger:
+        assert table_rows(ledger, attempts, "run_id") == [("run-1",)]
+        assert table_rows(ledger, meta, "schema_version") == [(SCHEMA_VERSION,)]
 
 
-def test_commits_survive_a_power_cut(books: LedgerDatabase) -> None:
+def test_commits_survive_a_power_cut(ledger: Ledger) -> None:
     """Every connection, to read or to write, works with a write-ahead log that is synced at each commit."""
-    with books.transaction() as writer, books.reading() as reader:
+    with ledger.database.transaction() as writer, ledger.database.reading() as reader:
         found = [
             connection.exec_driver_sql(f"PRAGMA {pragma}").scalar()
             for connection in (writer, reader)
@@ -118,20 +117,20 @@ UPDATE storyreel SET schema_version = 1;
 )
 def test_books_of_an_older_version_are_brought_up_to_date(tmp_path: Path, older: str) -> None:
     """Attempts, gates and what is committed are kept; sums that there were not are made."""
-    with opened(tmp_path) as books:
-        gate = gate_of(books, run())
-        admit(gate, nth_order(1))
+    with opened(tmp_path) as ledger:
+        gate = gate_of(ledger, run())
+        admit(gate, nth_request(1))
         gate.slow_down(sent_at=0, cool_down_s=30)
     with closing(sqlite3.connect(tmp_path / "storyreel.db")) as database:
         database.executescript(older)
 
-    with opened(tmp_path) as books:
-        assert table_rows(books, meta, "schema_version") == [(SCHEMA_VERSION,)]
-        assert admit(gate_of(books, run("run-2")), nth_order(2)).wait_s == 30
-        assert len(table_rows(books, attempts, "attempt_id")) == 2
-        assert committed_usd(books) == committed_usd(books, "run-2") == frame_spec().price.usd
-        record_heartbeat(books, "run-2", RunCounters("buying frames", quote_usd=Decimal("0.000652")))
-        assert table_rows(books, runs, "stage", "quote_usd") == [
+    with opened(tmp_path) as ledger:
+        assert table_rows(ledger, meta, "schema_version") == [(SCHEMA_VERSION,)]
+        assert admit(gate_of(ledger, run("run-2")), nth_request(2)).wait_s == 30
+        assert len(table_rows(ledger, attempts, "attempt_id")) == 2
+        assert committed_usd(ledger) == committed_usd(ledger, "run-2") == frame_spec().price.usd
+        ledger.record_heartbeat("run-2", RunCounters("buying frames", quote_usd=Decimal("0.000652")))
+        assert table_rows(ledger, runs, "stage", "quote_usd") == [
             (None, None),
             ("buying frames", Decimal("0.000652")),
         ]
@@ -142,23 +141,23 @@ def test_books_of_an_older_version_are_brought_up_to_date(tmp_path: Path, older:
 
 def test_books_opened_to_read_are_not_touched(tmp_path: Path) -> None:
     """Not a byte of them, and whoever tries is refused."""
-    with opened(tmp_path) as books:
-        admit(gate_of(books, run()))
+    with opened(tmp_path) as ledger:
+        admit(gate_of(ledger, run()))
     before = (tmp_path / "storyreel.db").read_bytes()
 
-    with LedgerDatabase(url_of(tmp_path), read_only=True) as books:
-        found = table_rows(books, attempts, "run_id")
+    with Ledger.open(url_of(tmp_path), read_only=True) as ledger:
+        found = table_rows(ledger, attempts, "run_id")
         with pytest.raises(StorageError, match="readonly database"):
-            record_heartbeat(books, "run-1")
+            ledger.record_heartbeat("run-1")
 
     assert (found, (tmp_path / "storyreel.db").read_bytes()) == ([("run-1",)], before)
 
 
-def test_books_are_read_while_somebody_writes(books: LedgerDatabase, tmp_path: Path) -> None:
+def test_books_are_read_while_somebody_writes(ledger: Ledger, tmp_path: Path) -> None:
     """Neither waits for the other; what is not committed is not seen."""
-    with books.transaction() as writer:
+    with ledger.database.transaction() as writer:
         writer.execute(insert(gates).values(endpoint="http://flux.test", tat=0, cool_until=0))
-        with LedgerDatabase(url_of(tmp_path), read_only=True) as reader:
+        with Ledger.open(url_of(tmp_path), read_only=True) as reader:
             seen = table_rows(reader, gates, "endpoint")
 
     assert seen == []
@@ -177,21 +176,21 @@ def test_books_are_read_while_somebody_writes(books: LedgerDatabase, tmp_path: P
 )
 def test_books_of_another_version_are_not_read(tmp_path: Path, version: int, told: str) -> None:
     """To bring them up to date would be to write."""
-    with opened(tmp_path) as books:
-        alter(books, meta, {"schema_version": version})
+    with opened(tmp_path) as ledger:
+        alter(ledger, meta, {"schema_version": version})
 
     with pytest.raises(LedgerError) as caught:
-        LedgerDatabase(url_of(tmp_path), read_only=True)
+        Ledger.open(url_of(tmp_path), read_only=True)
 
-    assert str(caught.value) == f"{url_of(tmp_path)}: the books have schema version {version}, {told}"
+    assert str(caught.value) == f"{url_of(tmp_path)}: the ledger have schema version {version}, {told}"
 
 
 def test_a_database_without_books_is_not_read(tmp_path: Path) -> None:
     """Nor are any made in it."""
     (tmp_path / "storyreel.db").touch()
 
-    with pytest.raises(LedgerError, match="holds no books yet; render a storyboard first"):
-        LedgerDatabase(url_of(tmp_path), read_only=True)
+    with pytest.raises(LedgerError, match="holds no ledger yet; render a storyboard first"):
+        Ledger.open(url_of(tmp_path), read_only=True)
 
     assert (tmp_path / "storyreel.db").read_bytes() == b""
 
@@ -202,21 +201,21 @@ def test_books_with_an_odd_name_are_read(tmp_path: Path) -> None:
     with opened(folder):
         pass
 
-    with LedgerDatabase(url_of(folder), read_only=True) as books:
-        assert table_rows(books, meta, "schema_version") == [(SCHEMA_VERSION,)]
+    with Ledger.open(url_of(folder), read_only=True) as ledger:
+        assert table_rows(ledger, meta, "schema_version") == [(SCHEMA_VERSION,)]
 
 
 def test_books_of_a_newer_storyreel_are_left_alone(tmp_path: Path) -> None:
     """The message says which versions meet and what to do; nothing is written."""
-    with opened(tmp_path) as books:
-        alter(books, meta, {"schema_version": SCHEMA_VERSION + 1})
+    with opened(tmp_path) as ledger:
+        alter(ledger, meta, {"schema_version": SCHEMA_VERSION + 1})
     before = (tmp_path / "storyreel.db").read_bytes()
 
     with pytest.raises(LedgerError) as caught, opened(tmp_path):
         pass
 
     assert str(caught.value) == (
-        f"{url_of(tmp_path)}: the books have schema version {SCHEMA_VERSION + 1}, "
+        f"{url_of(tmp_path)}: the ledger have schema version {SCHEMA_VERSION + 1}, "
         f"this storyreel knows {SCHEMA_VERSION}: upgrade storyreel"
     )
     assert (tmp_path / "storyreel.db").read_bytes() == before
@@ -229,7 +228,7 @@ def test_a_file_that_is_no_database_is_not_touched(tmp_path: Path) -> None:
     with pytest.raises(LedgerError) as caught, opened(tmp_path):
         pass
 
-    assert str(caught.value) == f"{url_of(tmp_path)}: the books cannot be opened: file is not a database; {CURE}"
+    assert str(caught.value) == f"{url_of(tmp_path)}: the ledger cannot be opened: file is not a database; {CURE}"
     assert (tmp_path / "storyreel.db").read_bytes() == b"this is not a database" * 100
 
 
@@ -240,7 +239,7 @@ def test_a_folder_is_no_database(tmp_path: Path) -> None:
     with pytest.raises(LedgerError) as caught, opened(tmp_path):
         pass
 
-    assert str(caught.value) == f"{url_of(tmp_path)}: the books cannot be opened: unable to open database file; {CURE}"
+    assert str(caught.value) == f"{url_of(tmp_path)}: the ledger cannot be opened: unable to open database file; {CURE}"
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
@@ -250,7 +249,7 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     with pytest.raises(LedgerError) as caught, opened(tmp_path / "outputs"):
         pass
 
-    assert str(caught.value).startswith(f"{url_of(tmp_path / 'outputs')}: the books cannot be opened: [Errno 17]")
+    assert str(caught.value).startswith(f"{url_of(tmp_path / 'outputs')}: the ledger cannot be opened: [Errno 17]")
     assert str(caught.value).endswith(CURE)
 
 
@@ -262,26 +261,30 @@ def test_a_folder_that_may_not_be_written_to_is_named(tmp_path: Path) -> None:
     with pytest.raises(LedgerError) as caught, opened(tmp_path):
         pass
 
-    assert str(caught.value) == f"{url_of(tmp_path)}: the books cannot be opened: unable to open database file; {CURE}"
+    assert str(caught.value) == f"{url_of(tmp_path)}: the ledger cannot be opened: unable to open database file; {CURE}"
 
 
 def test_a_database_that_may_only_be_read_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An archived one can be accounted for; what would write in it is a storage error."""
-    with opened(tmp_path) as books:
-        gate_of(books, run())
+    with opened(tmp_path) as ledger:
+        gate_of(ledger, run())
 
     monkeypatch.chdir(tmp_path)
-    with LedgerDatabase(f"sqlite:///file:{tmp_path / 'storyreel.db'}?mode=ro&uri=true") as books:
-        assert table_rows(books, runs, "run_id") == [("run-1",)]
+    with Ledger.open(f"sqlite:///file:{tmp_path / 'storyreel.db'}?mode=ro&uri=true") as ledger:
+        assert table_rows(ledger, runs, "run_id") == [("run-1",)]
         with pytest.raises(StorageError, match="cannot be written: attempt to write a readonly database; what was"):
-            start_run(books, run("run-2"))
+            ledger.start_run(run("run-2"))
     assert not (tmp_path / "file:").exists()
 
 
 def test_a_locked_database_cannot_be_opened(tmp_path: Path, impatient: None) -> None:
     """Whoever holds it too long is the reason given."""
-    with opened(tmp_path) as books, books.transaction(), pytest.raises(LedgerError, match="database is locked; check"):
-        LedgerDatabase(url_of(tmp_path))
+    with (
+        opened(tmp_path) as ledger,
+        ledger.database.transaction(),
+        pytest.raises(LedgerError, match="database is locked; check"),
+    ):
+        Ledger.open(url_of(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -289,33 +292,33 @@ def test_a_locked_database_cannot_be_opened(tmp_path: Path, impatient: None) -> 
     [
         ("", "STORYREEL_DATABASE_URL"),
         ("harbor hunter2", "STORYREEL_DATABASE_URL"),
-        ("postgresql://amy:hunter2@books.test:port/reel", "STORYREEL_DATABASE_URL"),
-        ("oracular://amy:hunter2@books.test/reel", "oracular://amy:***@books.test/reel"),
-        ("postgresql+nothing://amy:hunter2@books.test/reel", "postgresql+nothing://amy:***@books.test/reel"),
-        ("oracular://books.test/reel?password=hunter2", "oracular://books.test/reel"),
-        ("oracular://amy:pass@hunter2@books.test/reel", "oracular://amy:***@books.test/reel"),
+        ("postgresql://amy:hunter2@ledger.test:port/reel", "STORYREEL_DATABASE_URL"),
+        ("oracular://amy:hunter2@ledger.test/reel", "oracular://amy:***@ledger.test/reel"),
+        ("postgresql+nothing://amy:hunter2@ledger.test/reel", "postgresql+nothing://amy:***@ledger.test/reel"),
+        ("oracular://ledger.test/reel?password=hunter2", "oracular://ledger.test/reel"),
+        ("oracular://amy:pass@hunter2@ledger.test/reel", "oracular://amy:***@ledger.test/reel"),
     ],
 )
 def test_an_address_that_leads_nowhere_is_named_without_its_password(url: str, shown: str) -> None:
     """However the address is wrong, the message says whose it is and the cure, and never a password."""
     with pytest.raises(LedgerError) as caught:
-        LedgerDatabase(url)
+        Ledger.open(url)
 
-    assert str(caught.value).startswith(f"{shown}: the books cannot be opened: ")
+    assert str(caught.value).startswith(f"{shown}: the ledger cannot be opened: ")
     assert str(caught.value).endswith(CURE)
     assert "hunter2" not in str(caught.value)
 
 
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///", "sqlite:///:memory:"])
 def test_books_are_not_kept_in_memory(url: str) -> None:
-    """Each thread would find books of its own there, and they would be gone with the run."""
-    with pytest.raises(LedgerError, match=f": books in memory would end with the thread .*; name a file; {CURE}$"):
-        LedgerDatabase(url)
+    """Each thread would find ledger of its own there, and they would be gone with the run."""
+    with pytest.raises(LedgerError, match=f": ledger in memory would end with the thread .*; name a file; {CURE}$"):
+        Ledger.open(url)
 
 
 def test_processes_that_open_new_books_at_once_all_succeed(tmp_path: Path) -> None:
     """The first run on a farm finds no file, in many places at the same moment."""
-    program = f"from pipelines.ledger.database import LedgerDatabase; LedgerDatabase({url_of(tmp_path)!r}).close()"
+    program = f"from pipelines.ledger.ledger import Ledger; Ledger.open({url_of(tmp_path)!r}).close()"
 
     processes = [subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True) for _ in range(4)]
     errors = [process.communicate()[1] for process in processes]
@@ -342,8 +345,8 @@ def test_threads_that_open_new_books_at_once_all_succeed(tmp_path: Path) -> None
         thread.join()
 
     assert failures == []
-    with opened(tmp_path) as books:
-        assert table_rows(books, meta, "schema_version") == [(SCHEMA_VERSION,)]
+    with opened(tmp_path) as ledger:
+        assert table_rows(ledger, meta, "schema_version") == [(SCHEMA_VERSION,)]
 
 
 def test_books_that_another_is_just_making_are_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -356,8 +359,8 @@ def test_books_that_another_is_just_making_are_waited_for(tmp_path: Path, monkey
             other.execute("COMMIT")
 
         monkeypatch.setattr("time.sleep", pause)
-        with opened(tmp_path) as books:
-            assert table_rows(books, meta, "schema_version") == [(SCHEMA_VERSION,)]
+        with opened(tmp_path) as ledger:
+            assert table_rows(ledger, meta, "schema_version") == [(SCHEMA_VERSION,)]
 
     assert len(pauses) == 1
 
@@ -366,11 +369,11 @@ def test_books_that_another_is_just_making_are_waited_for(tmp_path: Path, monkey
 def test_books_that_another_never_gets_made_are_an_error(tmp_path: Path) -> None:
     """The wait has an end."""
     with closing(_being_made(tmp_path)), pytest.raises(LedgerError, match=f"database is locked; {CURE}$"):
-        LedgerDatabase(url_of(tmp_path))
+        Ledger.open(url_of(tmp_path))
 
 
 def _being_made(folder: Path) -> sqlite3.Connection:
-    """Return a connection that is in the middle of making books."""
+    """Return a connection that is in the middle of making ledger."""
     connection = sqlite3.connect(folder / "storyreel.db", isolation_level=None)
     connection.execute("CREATE TABLE begun (x)")
     connection.execute("BEGIN IMMEDIATE")
@@ -389,16 +392,16 @@ def test_asking_whether_books_exist_makes_none(tmp_path: Path) -> None:
     assert (before, ledger_exists(url_of(tmp_path))) == (False, True)
 
 
-@pytest.mark.parametrize(("url", "exist"), [("sqlite://", False), ("postgresql://books.test/reel", True)])
+@pytest.mark.parametrize(("url", "exist"), [("sqlite://", False), ("postgresql://ledger.test/reel", True)])
 def test_books_elsewhere_are_taken_to_exist(url: str, exist: bool) -> None:
-    """A database server is asked by opening it; memory holds no books from before."""
+    """A database server is asked by opening it; memory holds no ledger from before."""
     assert ledger_exists(url) is exist
 
 
-@pytest.mark.parametrize("url", ["harbor", "postgresql://amy:hunter2@books.test:port/reel"])
+@pytest.mark.parametrize("url", ["harbor", "postgresql://amy:hunter2@ledger.test:port/reel"])
 def test_asking_at_an_address_that_is_none_is_a_usage_error(url: str) -> None:
     """`plan` complains of a wrong address as `render` does."""
-    with pytest.raises(LedgerError, match=r"^STORYREEL_DATABASE_URL: the books cannot be opened: ") as caught:
+    with pytest.raises(LedgerError, match=r"^STORYREEL_DATABASE_URL: the ledger cannot be opened: ") as caught:
         ledger_exists(url)
 
     assert "hunter2" not in str(caught.value)
@@ -407,18 +410,18 @@ def test_asking_at_an_address_that_is_none_is_a_usage_error(url: str) -> None:
 # Transactions
 
 
-def test_a_transaction_that_fails_leaves_nothing(books: LedgerDatabase) -> None:
+def test_a_transaction_that_fails_leaves_nothing(ledger: Ledger) -> None:
     """An error of ours rolls back what was written before it, and comes through as it is."""
 
     def fail_midway() -> None:
-        with books.transaction() as connection:
+        with ledger.database.transaction() as connection:
             connection.execute(insert(gates).values(endpoint="http://flux.test", tat=0, cool_until=0))
             raise RuntimeError("midway")
 
     with pytest.raises(RuntimeError, match="midway"):
         fail_midway()
 
-    assert table_rows(books, gates, "endpoint") == []
+    assert table_rows(ledger, gates, "endpoint") == []
 
 
 def test_a_locked_database_is_a_storage_error(tmp_path: Path, impatient: None) -> None:
@@ -427,60 +430,60 @@ def test_a_locked_database_is_a_storage_error(tmp_path: Path, impatient: None) -
         gate = gate_of(ours, run())
 
         with theirs.transaction(), pytest.raises(StorageError) as caught:
-            gate.admit(order())
+            gate.admit(attempt_request())
 
-    assert str(caught.value) == "the books cannot be written: database is locked; what was bought is kept"
+    assert str(caught.value) == "the ledger cannot be written: database is locked; what was bought is kept"
 
 
-def test_a_full_disk_is_a_storage_error(books: LedgerDatabase) -> None:
+def test_a_full_disk_is_a_storage_error(ledger: Ledger) -> None:
     """The attempt that could not be written down is not admitted, and reserves nothing."""
-    gate = gate_of(books, run())
-    with books.transaction() as connection:
+    gate = gate_of(ledger, run())
+    with ledger.database.transaction() as connection:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
         connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
 
     with pytest.raises(StorageError) as caught:
-        gate.admit(order(prompt="a harbor " * 2000))
+        gate.admit(attempt_request(prompt="a harbor " * 2000))
 
-    assert str(caught.value) == "the books cannot be written: database or disk is full; what was bought is kept"
-    assert table_rows(books, attempts, "attempt_id") == []
-    assert table_rows(books, gates, "endpoint") == []
+    assert str(caught.value) == "the ledger cannot be written: database or disk is full; what was bought is kept"
+    assert table_rows(ledger, attempts, "attempt_id") == []
+    assert table_rows(ledger, gates, "endpoint") == []
 
 
-def test_books_that_cannot_be_read_are_a_storage_error(books: LedgerDatabase, tmp_path: Path) -> None:
+def test_books_that_cannot_be_read_are_a_storage_error(ledger: Ledger, tmp_path: Path) -> None:
     """A table that somebody dropped is no bug of ours."""
     with closing(sqlite3.connect(tmp_path / "storyreel.db")) as database:
         database.execute("DROP TABLE gates")
 
-    with pytest.raises(StorageError, match="the books cannot be read: no such table: gates; what was bought is kept"):
-        table_rows(books, gates, "endpoint")
+    with pytest.raises(StorageError, match="the ledger cannot be read: no such table: gates; what was bought is kept"):
+        table_rows(ledger, gates, "endpoint")
 
 
-def test_a_reader_waits_for_no_writer(books: LedgerDatabase, impatient: None) -> None:
+def test_a_reader_waits_for_no_writer(ledger: Ledger, impatient: None) -> None:
     """It sees what was committed before, while a transaction is open."""
-    with books.transaction() as connection:
+    with ledger.database.transaction() as connection:
         connection.execute(insert(gates).values(endpoint="http://flux.test", tat=0, cool_until=0))
 
-        seen = table_rows(books, gates, "endpoint")
+        seen = table_rows(ledger, gates, "endpoint")
 
-    assert (seen, table_rows(books, gates, "endpoint")) == ([], [("http://flux.test",)])
+    assert (seen, table_rows(ledger, gates, "endpoint")) == ([], [("http://flux.test",)])
 
 
-def test_a_reader_cannot_be_surprised_by_a_writer(books: LedgerDatabase) -> None:
+def test_a_reader_cannot_be_surprised_by_a_writer(ledger: Ledger) -> None:
     """All that one reading finds is of one moment, whatever is committed meanwhile."""
-    with books.reading() as reader:
+    with ledger.database.reading() as reader:
         before = reader.scalars(select(gates.c.endpoint)).all()
-        with books.transaction() as writer:
+        with ledger.database.transaction() as writer:
             writer.execute(insert(gates).values(endpoint="http://flux.test", tat=0, cool_until=0))
         after = reader.scalars(select(gates.c.endpoint)).all()
 
     assert (before, after) == ([], [])
 
 
-def test_the_clock_counts_whole_microseconds(books: LedgerDatabase) -> None:
+def test_the_clock_counts_whole_microseconds(ledger: Ledger) -> None:
     """SQLite has no clock of its own: ours counts."""
-    with books.reading() as connection:
-        assert books.now(connection) == NOW_US
+    with ledger.database.reading() as connection:
+        assert ledger.database.now(connection) == NOW_US
 
 
 # Exact amounts
@@ -518,7 +521,7 @@ def test_an_unknown_amount_stays_unknown(none: Callable[..., object]) -> None:
         ("0E-18", "0"),
     ],
 )
-def test_digits_that_the_books_cannot_hold_are_rounded(books: LedgerDatabase, given_usd: str, stored: str) -> None:
+def test_digits_that_the_books_cannot_hold_are_rounded(ledger: Ledger, given_usd: str, stored: str) -> None:
     """The noise of a float, as some servers put into their headers, is not money."""
     usd, dialect = Exact(12), sqlite.dialect()
 
@@ -527,14 +530,14 @@ def test_digits_that_the_books_cannot_hold_are_rounded(books: LedgerDatabase, gi
     assert str(back) == stored
 
 
-def test_a_take_of_another_size_is_stored_exactly(books: LedgerDatabase) -> None:
+def test_a_take_of_another_size_is_stored_exactly(ledger: Ledger) -> None:
     """Bytes are counted beyond 31 bits."""
     take = new_take(size=2**40)
 
-    with books.transaction() as connection:
+    with ledger.database.transaction() as connection:
         admitted = {"run_id": "r", "storyboard": "s", "frame": 0, "scene": "a", "shot": "b", "take": 1, "try": 1}
         asked = {"request_key": "k", "endpoint": "e", "model": "m", "simulated": False, "prompt": "p", "steps": 4}
         rest = {"aspect_ratio": "1:1", "reserved_usd": Decimal(0), "sent_at": 0, "bytes": take.bytes}
         connection.execute(insert(attempts).values({**admitted, **asked, **rest}))
 
-    assert table_rows(books, attempts, "bytes") == [(2**40,)]
+    assert table_rows(ledger, attempts, "bytes") == [(2**40,)]

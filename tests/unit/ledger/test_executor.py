@@ -8,15 +8,15 @@ from contextlib import closing
 import pytest
 
 from pipelines.common.errors import StorageError
-from pipelines.ledger.database import LedgerDatabase
 from pipelines.ledger.executor import LedgerExecutor
+from pipelines.ledger.ledger import Ledger
 
 pytestmark = pytest.mark.usefixtures("database")
 
 
 @pytest.fixture
-def desk(books: LedgerDatabase) -> Iterator[LedgerExecutor]:
-    with closing(LedgerExecutor(books)) as desk:
+def desk(ledger: Ledger) -> Iterator[LedgerExecutor]:
+    with closing(LedgerExecutor(ledger)) as desk:
         yield desk
 
 
@@ -91,9 +91,9 @@ async def test_an_error_that_nobody_waits_for_is_not_shouted_about(desk: LedgerE
     assert complaints == []
 
 
-async def test_closing_waits_for_what_was_asked(books: LedgerDatabase) -> None:
-    """Whatever stands in line is written before the books are closed."""
-    desk, done = LedgerExecutor(books), list[int]()
+async def test_closing_waits_for_what_was_asked(ledger: Ledger) -> None:
+    """Whatever stands in line is written before the ledger are closed."""
+    desk, done = LedgerExecutor(ledger), list[int]()
     asked = [asyncio.create_task(desk(done.append, n)) for n in range(10)]
     await asyncio.sleep(0)
 

@@ -1,15 +1,13 @@
-"""The adaptive pace: lowered for everyone by "too much", raised by images, kept in the books."""
+"""The adaptive pace: lowered for everyone by "too much", raised by images, kept in the ledger."""
 
 from pathlib import Path
 
 import pytest
 
-from pipelines.ledger.database import LedgerDatabase
-from pipelines.ledger.gate import pace_of
+from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.models import Billed
-from pipelines.ledger.settlement import settle_bill
 from tests.support.builders import run
-from tests.support.ledger import Clock, admit, gate_of, nth_order, opened
+from tests.support.ledger import Clock, admit, gate_of, nth_request, opened
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -18,75 +16,75 @@ ENDPOINT = run().endpoint
 INTERVAL_S = 60 / (60 * 0.98)
 
 
-def test_too_much_lowers_the_pace_of_all_runs(books: LedgerDatabase) -> None:
+def test_too_much_lowers_the_pace_of_all_runs(ledger: Ledger) -> None:
     """The next places are further apart, for whoever asks."""
-    ours, theirs = (gate_of(books, run(name), rate_limit=60) for name in ("run-1", "run-2"))
-    first = admit(ours, nth_order(1))
+    ours, theirs = (gate_of(ledger, run(name), rate_limit=60) for name in ("run-1", "run-2"))
+    first = admit(ours, nth_request(1))
 
     ours.slow_down(sent_at=first.send_at)
-    second, third = admit(theirs, nth_order(2)), admit(ours, nth_order(3))
+    second, third = admit(theirs, nth_request(2)), admit(ours, nth_request(3))
 
     assert (first.pace, second.pace, third.pace) == (1, 0.7, 0.7)
     assert third.send_at - second.send_at == pytest.approx(INTERVAL_S / 0.7 * 1e6, abs=1)
 
 
-def test_answers_to_one_burst_lower_the_pace_once(books: LedgerDatabase, clock: Clock) -> None:
+def test_answers_to_one_burst_lower_the_pace_once(ledger: Ledger, clock: Clock) -> None:
     """What was in flight when the pace was lowered says nothing new; what is sent after it does."""
-    gate = gate_of(books, run(), rate_limit=60)
-    burst = [admit(gate, nth_order(n)) for n in range(5)]
+    gate = gate_of(ledger, run(), rate_limit=60)
+    burst = [admit(gate, nth_request(n)) for n in range(5)]
     clock.turn(10)
     for sent in burst:
         gate.slow_down(sent_at=sent.send_at)
-    once = pace_of(books, ENDPOINT)
+    once = pace_of(ledger, ENDPOINT)
 
-    gate.slow_down(sent_at=admit(gate, nth_order(5)).send_at + 1)
+    gate.slow_down(sent_at=admit(gate, nth_request(5)).send_at + 1)
 
-    assert (once, pace_of(books, ENDPOINT)) == (0.7, 0.49)
+    assert (once, pace_of(ledger, ENDPOINT)) == (0.7, 0.49)
 
 
-def test_images_raise_the_pace_back_to_the_limit_and_no_further(books: LedgerDatabase, clock: Clock) -> None:
+def test_images_raise_the_pace_back_to_the_limit_and_no_further(ledger: Ledger, clock: Clock) -> None:
     """A thousandth each, from a lowered pace."""
-    gate = gate_of(books, run(), rate_limit=60)
-    first = admit(gate, nth_order(1))
+    gate = gate_of(ledger, run(), rate_limit=60)
+    first = admit(gate, nth_request(1))
     clock.turn(1)
     gate.slow_down(sent_at=first.send_at)
 
     paces = []
     for n in range(302):
-        settle_bill(books, first.attempt_id, Billed(None))
+        ledger.settle_bill(first.attempt_id, Billed(None))
         if n in (0, 1, 298, 299, 301):
-            paces.append(pace_of(books, ENDPOINT))
+            paces.append(pace_of(ledger, ENDPOINT))
 
     assert paces == [0.701, 0.702, 0.999, 1, 1]
 
 
-def test_the_pace_never_falls_to_a_standstill(books: LedgerDatabase, clock: Clock) -> None:
+def test_the_pace_never_falls_to_a_standstill(ledger: Ledger, clock: Clock) -> None:
     """A twentieth is left, however often it is too much."""
-    gate = gate_of(books, run(), rate_limit=60)
+    gate = gate_of(ledger, run(), rate_limit=60)
     for n in range(20):
         gate.slow_down(sent_at=clock.now_us)
         clock.turn(1 + n)
 
-    assert pace_of(books, ENDPOINT) == 0.05
+    assert pace_of(ledger, ENDPOINT) == 0.05
 
 
 def test_the_pace_outlives_the_process(tmp_path: Path) -> None:
-    """It stands in the books, and in those of this endpoint only."""
-    with opened(tmp_path) as books:
-        gate_of(books, run()).slow_down(sent_at=2**62)
+    """It stands in the ledger, and in those of this endpoint only."""
+    with opened(tmp_path) as ledger:
+        gate_of(ledger, run()).slow_down(sent_at=2**62)
 
-    with opened(tmp_path) as books:
-        assert (pace_of(books, ENDPOINT), pace_of(books, "http://other.test")) == (0.7, 1)
+    with opened(tmp_path) as ledger:
+        assert (pace_of(ledger, ENDPOINT), pace_of(ledger, "http://other.test")) == (0.7, 1)
 
 
-def test_a_clock_set_back_still_lowers_the_pace(books: LedgerDatabase, clock: Clock) -> None:
+def test_a_clock_set_back_still_lowers_the_pace(ledger: Ledger, clock: Clock) -> None:
     """What is sent after the pace was lowered counts, though the clock says that it was sent before."""
-    gate = gate_of(books, run(), rate_limit=60)
-    gate.slow_down(sent_at=admit(gate, nth_order(1)).send_at + 1)
+    gate = gate_of(ledger, run(), rate_limit=60)
+    gate.slow_down(sent_at=admit(gate, nth_request(1)).send_at + 1)
     clock.turn(-3600)
-    later = admit(gate, nth_order(2))
+    later = admit(gate, nth_request(2))
     clock.turn(5)
 
     gate.slow_down(sent_at=later.send_at)
 
-    assert pace_of(books, ENDPOINT) == 0.49
+    assert pace_of(ledger, ENDPOINT) == 0.49

@@ -13,22 +13,26 @@ from hypothesis import strategies as st
 from pipelines.common.errors import StorageError, UsageError
 from pipelines.common.geometry import AspectRatio
 from pipelines.endpoints.prices import Price
-from pipelines.ledger.database import LedgerDatabase
 from pipelines.ledger.gate import Gate
+from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.models import AttemptStatus, Billed, Correction, KeptTake, Outcome, Totals
 from pipelines.ledger.queries import (
     COLUMNS,
-    kept_takes,
     ledger_csv,
-    requests_by_take,
-    run_totals,
-    storyboard_totals,
-    write_ledger_csv,
 )
 from pipelines.ledger.schema import attempts
-from pipelines.ledger.settlement import close_attempt, correct_attempt, forget_lost_takes, keep_take, settle_bill
 from tests.support.builders import frame_spec, run
-from tests.support.ledger import Clock, admit, alter, committed_usd, gate_of, new_take, nth_order, opened, order
+from tests.support.ledger import (
+    Clock,
+    admit,
+    alter,
+    attempt_request,
+    committed_usd,
+    gate_of,
+    new_take,
+    nth_request,
+    opened,
+)
 
 PRICE = frame_spec().price
 SETTLED = ("settled_by", "settled_at", "settled_why")
@@ -41,13 +45,11 @@ DESIGN_COLUMNS = (
 pytestmark = pytest.mark.usefixtures("database")
 
 
-def buy(
-    books: LedgerDatabase, gate: Gate, n: int, *, cost_usd: Decimal | None = PRICE.usd, file: str | None = None
-) -> int:
+def buy(ledger: Ledger, gate: Gate, n: int, *, cost_usd: Decimal | None = PRICE.usd, file: str | None = None) -> int:
     """Buy a take from first to last and return its attempt."""
-    attempt_id = admit(gate, nth_order(n)).attempt_id
-    settle_bill(books, attempt_id, Billed(cost_usd, neurons=PRICE.neurons, tiles=4))
-    keep_take(books, attempt_id, new_take(file or f"takes/{n}.png"))
+    attempt_id = admit(gate, nth_request(n)).attempt_id
+    ledger.settle_bill(attempt_id, Billed(cost_usd, neurons=PRICE.neurons, tiles=4))
+    ledger.keep_take(attempt_id, new_take(file or f"takes/{n}.png"))
     return attempt_id
 
 
@@ -59,81 +61,83 @@ def rows_of(text: str) -> list[dict[str, str]]:
 # What is kept
 
 
-def test_kept_takes_are_those_that_are_asked_for(books: LedgerDatabase) -> None:
+def test_kept_takes_are_those_that_are_asked_for(ledger: Ledger) -> None:
     """Whole, oldest first, whoever bought them; not open ones, failed ones, forgotten ones."""
-    gate = gate_of(books, run("run-1"))
-    theirs = gate_of(books, run("run-2", storyboard="forest"))
-    keys = [nth_order(n).spec.request_key for n in range(6)]
-    first, second = buy(books, gate, 0), buy(books, theirs, 1, cost_usd=None)
-    forget_lost_takes(books, [buy(books, gate, 2)])
-    close_attempt(books, admit(gate, nth_order(3)).attempt_id, Outcome(AttemptStatus.FAILED, "500", 500))
-    admit(gate, nth_order(4))
-    buy(books, gate, 5)
+    gate = gate_of(ledger, run("run-1"))
+    theirs = gate_of(ledger, run("run-2", storyboard="forest"))
+    keys = [nth_request(n).spec.request_key for n in range(6)]
+    first, second = buy(ledger, gate, 0), buy(ledger, theirs, 1, cost_usd=None)
+    ledger.forget_lost_takes([buy(ledger, gate, 2)])
+    ledger.close_attempt(admit(gate, nth_request(3)).attempt_id, Outcome(AttemptStatus.FAILED, "500", 500))
+    admit(gate, nth_request(4))
+    buy(ledger, gate, 5)
 
-    assert kept_takes(books, reversed(keys[:5])) == [
+    assert ledger.kept_takes(reversed(keys[:5])) == [
         KeptTake(first, keys[0], "harbor", "takes/0.png", 3, "0" * 64, "harbor 0", PRICE.usd),
         KeptTake(second, keys[1], "forest", "takes/1.png", 3, "0" * 64, "harbor 1", None),
     ]
 
 
-def test_kept_takes_of_a_long_storyboard_are_all_found(books: LedgerDatabase) -> None:
+def test_kept_takes_of_a_long_storyboard_are_all_found(ledger: Ledger) -> None:
     """More request keys than a statement may have variables, the wanted one among the last."""
-    buy(books, gate_of(books, run()), 7)
-    keys = [f"{n:064}" for n in range(40_000)] + [nth_order(7).spec.request_key]
+    buy(ledger, gate_of(ledger, run()), 7)
+    keys = [f"{n:064}" for n in range(40_000)] + [nth_request(7).spec.request_key]
 
-    assert [take.file for take in kept_takes(books, iter(keys))] == ["takes/7.png"]
+    assert [take.file for take in ledger.kept_takes(iter(keys))] == ["takes/7.png"]
 
 
-def test_asking_for_nothing_finds_nothing(books: LedgerDatabase) -> None:
+def test_asking_for_nothing_finds_nothing(ledger: Ledger) -> None:
     """An empty list of request keys is no mistake."""
-    assert kept_takes(books, []) == []
+    assert ledger.kept_takes([]) == []
 
 
 # Adding up
 
 
-def test_a_run_is_added_up_by_what_is_known(books: LedgerDatabase) -> None:
+def test_a_run_is_added_up_by_what_is_known(ledger: Ledger) -> None:
     """Known costs are summed; reservations of the rest stand apart; open attempts count as unknown."""
-    gate = gate_of(books, run("run-1"))
-    buy(books, gate, 0)
-    buy(books, gate, 1, cost_usd=None)
-    close_attempt(books, admit(gate, nth_order(2)).attempt_id, Outcome(AttemptStatus.RATE_LIMITED, "", 429, Decimal(0)))
-    close_attempt(books, admit(gate, nth_order(3)).attempt_id, Outcome(AttemptStatus.UNKNOWN, "no answer"))
-    admit(gate, nth_order(4))
-    buy(books, gate_of(books, run("run-2")), 9)
+    gate = gate_of(ledger, run("run-1"))
+    buy(ledger, gate, 0)
+    buy(ledger, gate, 1, cost_usd=None)
+    ledger.close_attempt(
+        admit(gate, nth_request(2)).attempt_id, Outcome(AttemptStatus.RATE_LIMITED, "", 429, Decimal(0))
+    )
+    ledger.close_attempt(admit(gate, nth_request(3)).attempt_id, Outcome(AttemptStatus.UNKNOWN, "no answer"))
+    admit(gate, nth_request(4))
+    buy(ledger, gate_of(ledger, run("run-2")), 9)
 
-    account = run_totals(books, "run-1")
+    account = ledger.run_totals("run-1")
 
     statuses = {AttemptStatus.OK: 2, AttemptStatus.RATE_LIMITED: 1, AttemptStatus.UNKNOWN: 2}
     assert account == Totals(5, statuses, PRICE, uncertain_usd=3 * PRICE.usd)
 
 
-def test_a_storyboard_is_added_up_over_all_its_runs(books: LedgerDatabase) -> None:
+def test_a_storyboard_is_added_up_over_all_its_runs(ledger: Ledger) -> None:
     """Other storyboards are not in it."""
     for n, storyboard in enumerate(("harbor", "harbor", "forest")):
-        buy(books, gate_of(books, run(f"run-{n}", storyboard=storyboard)), n)
+        buy(ledger, gate_of(ledger, run(f"run-{n}", storyboard=storyboard)), n)
 
-    account = storyboard_totals(books, "harbor", simulated=False)
+    account = ledger.storyboard_totals("harbor", simulated=False)
 
     assert account == Totals(2, {AttemptStatus.OK: 2}, PRICE * 2, Decimal(0))
 
 
-def test_simulated_costs_are_never_added_to_real_ones(books: LedgerDatabase) -> None:
+def test_simulated_costs_are_never_added_to_real_ones(ledger: Ledger) -> None:
     """Two accounts, whatever the storyboard."""
-    buy(books, gate_of(books, run("real")), 0, cost_usd=Decimal("0.1"))
-    buy(books, gate_of(books, run("rehearsal", simulated=True)), 1, cost_usd=Decimal("0.2"))
+    buy(ledger, gate_of(ledger, run("real")), 0, cost_usd=Decimal("0.1"))
+    buy(ledger, gate_of(ledger, run("rehearsal", simulated=True)), 1, cost_usd=Decimal("0.2"))
 
-    costs = [storyboard_totals(books, "harbor", simulated=simulated).cost.usd for simulated in (False, True)]
+    costs = [ledger.storyboard_totals("harbor", simulated=simulated).cost.usd for simulated in (False, True)]
 
     assert costs == [Decimal("0.1"), Decimal("0.2")]
 
 
-def test_nothing_comes_to_nothing(books: LedgerDatabase) -> None:
+def test_nothing_comes_to_nothing(ledger: Ledger) -> None:
     """A run or storyboard without attempts costs an exact zero."""
     nothing = Totals(0, {}, Price(), Decimal(0))
 
-    assert run_totals(books, "nobody") == nothing
-    assert storyboard_totals(books, "nowhere", simulated=True) == nothing
+    assert ledger.run_totals("nobody") == nothing
+    assert ledger.storyboard_totals("nowhere", simulated=True) == nothing
 
 
 # CSV
@@ -144,17 +148,17 @@ def test_the_columns_are_those_of_the_design_in_its_order() -> None:
     assert [*COLUMNS] == [*DESIGN_COLUMNS.split(", "), "model", "simulated", *SETTLED]
 
 
-def test_a_kept_attempt_fills_its_whole_row(books: LedgerDatabase, clock: Clock) -> None:
+def test_a_kept_attempt_fills_its_whole_row(ledger: Ledger, clock: Clock) -> None:
     """Decimals exact and without exponent, times ISO 8601 in UTC, latency in seconds."""
-    gate = gate_of(books, run())
+    gate = gate_of(ledger, run())
     spec = frame_spec(12, steps=4)
     clock.turn(0.5)
-    attempt_id = admit(gate, order(spec, number=2)).attempt_id
-    settle_bill(books, attempt_id, Billed(PRICE.usd, neurons=PRICE.neurons, tiles=4))
+    attempt_id = admit(gate, attempt_request(spec, number=2)).attempt_id
+    ledger.settle_bill(attempt_id, Billed(PRICE.usd, neurons=PRICE.neurons, tiles=4))
     clock.turn(3.25)
-    keep_take(books, attempt_id, new_take("takes/a.png", sha256="ab" * 32))
+    ledger.keep_take(attempt_id, new_take("takes/a.png", sha256="ab" * 32))
 
-    assert rows_of(ledger_csv(books, "harbor")) == [
+    assert rows_of(ledger_csv(ledger, "harbor")) == [
         {
             "attempt_id": str(attempt_id),
             "run_id": "run-1",
@@ -191,11 +195,11 @@ def test_a_kept_attempt_fills_its_whole_row(books: LedgerDatabase, clock: Clock)
     ]
 
 
-def test_an_open_attempt_is_shown_as_unknown(books: LedgerDatabase) -> None:
+def test_an_open_attempt_is_shown_as_unknown(ledger: Ledger) -> None:
     """It has had no answer; what is not known is an empty cell, never zero."""
-    admit(gate_of(books, run(simulated=True)))
+    admit(gate_of(ledger, run(simulated=True)))
 
-    (row,) = rows_of(ledger_csv(books, "harbor"))
+    (row,) = rows_of(ledger_csv(ledger, "harbor"))
 
     unknown = ("http_status", "error", "cost_usd", "cost_thb", "neurons", "latency_s", "finished_at", "file", "sha256")
     assert (row["status"], row["reserved_usd"], row["simulated"]) == ("unknown", "0.000652", "true")
@@ -212,11 +216,11 @@ def test_an_open_attempt_is_shown_as_unknown(books: LedgerDatabase) -> None:
         ("0.10", "0.1", "3.5"),
     ],
 )
-def test_money_is_written_in_plain_digits(books: LedgerDatabase, cost: str, usd: str, thb: str) -> None:
+def test_money_is_written_in_plain_digits(ledger: Ledger, cost: str, usd: str, thb: str) -> None:
     """No exponent, no trailing zeros, no digit lost."""
-    buy(books, gate_of(books, run()), 0, cost_usd=Decimal(cost))
+    buy(ledger, gate_of(ledger, run()), 0, cost_usd=Decimal(cost))
 
-    (row,) = rows_of(ledger_csv(books, "harbor"))
+    (row,) = rows_of(ledger_csv(ledger, "harbor"))
 
     assert (row["cost_usd"], row["cost_thb"]) == (usd, thb)
 
@@ -229,12 +233,12 @@ def test_money_is_written_in_plain_digits(books: LedgerDatabase, cost: str, usd:
         (1_709_164_799_000_001, "2024-02-28T23:59:59.000Z"),
     ],
 )
-def test_times_are_cut_to_the_millisecond(books: LedgerDatabase, microseconds: int, iso: str) -> None:
+def test_times_are_cut_to_the_millisecond(ledger: Ledger, microseconds: int, iso: str) -> None:
     """Cut, not rounded: no time lies in the future of the one it stands for."""
-    admit(gate_of(books, run()))
-    alter(books, attempts, {"sent_at": microseconds})
+    admit(gate_of(ledger, run()))
+    alter(ledger, attempts, {"sent_at": microseconds})
 
-    (row,) = rows_of(ledger_csv(books, "harbor"))
+    (row,) = rows_of(ledger_csv(ledger, "harbor"))
 
     assert row["sent_at"] == iso
 
@@ -242,26 +246,26 @@ def test_times_are_cut_to_the_millisecond(books: LedgerDatabase, microseconds: i
 @pytest.mark.parametrize(
     "start", ["=", "+", "-", "@", "\t", "\r", "\n"], ids=["equals", "plus", "minus", "at", "tab", "cr", "lf"]
 )
-def test_a_cell_that_a_spreadsheet_would_run_is_defused(books: LedgerDatabase, start: str) -> None:
+def test_a_cell_that_a_spreadsheet_would_run_is_defused(ledger: Ledger, start: str) -> None:
     """An apostrophe before it, in any column of text; a spreadsheet then shows the text."""
     formula = f'{start}HYPERLINK("http://evil.test";"click")'
     columns = ["scene", "shot", "endpoint", "prompt", "error", "file", "model"]
-    admit(gate_of(books, run()))
-    alter(books, attempts, dict.fromkeys(columns, formula))
+    admit(gate_of(ledger, run()))
+    alter(ledger, attempts, dict.fromkeys(columns, formula))
 
-    (row,) = rows_of(ledger_csv(books, "harbor"))
+    (row,) = rows_of(ledger_csv(ledger, "harbor"))
 
     assert [row[column] for column in columns] == [f"'{formula}"] * len(columns)
 
 
-def test_a_cell_that_is_harmless_is_left_alone(books: LedgerDatabase) -> None:
+def test_a_cell_that_is_harmless_is_left_alone(ledger: Ledger) -> None:
     """Only the first character makes a formula."""
-    gate = gate_of(books, run())
+    gate = gate_of(ledger, run())
     harmless = ["a = b", "1-2", "'quoted'", "x@y", " =1"]
     for prompt in harmless:
-        admit(gate, order(prompt=prompt))
+        admit(gate, attempt_request(prompt=prompt))
 
-    assert [row["prompt"] for row in rows_of(ledger_csv(books, "harbor"))] == harmless
+    assert [row["prompt"] for row in rows_of(ledger_csv(ledger, "harbor"))] == harmless
 
 
 # No prompt holds a NUL (the loader refuses it), and Postgres keeps none.
@@ -269,67 +273,67 @@ def test_a_cell_that_is_harmless_is_left_alone(books: LedgerDatabase) -> None:
 @settings(max_examples=12, deadline=None)
 def test_any_prompt_survives_the_way_through_csv(prompts: list[str]) -> None:
     """Quotes, commas, every kind of line end, every script: a strict reader gets back what was asked."""
-    with TemporaryDirectory() as folder, opened(Path(folder)) as books:
-        gate = gate_of(books, run())
+    with TemporaryDirectory() as folder, opened(Path(folder)) as ledger:
+        gate = gate_of(ledger, run())
         for prompt in prompts:
-            admit(gate, order(prompt=f"a{prompt}"))
+            admit(gate, attempt_request(prompt=f"a{prompt}"))
 
-        text = ledger_csv(books, "harbor")
+        text = ledger_csv(ledger, "harbor")
 
     assert [row["prompt"] for row in rows_of(text)] == [f"a{prompt}" for prompt in prompts]
 
 
-def test_a_prompt_stays_in_its_cell(books: LedgerDatabase) -> None:
+def test_a_prompt_stays_in_its_cell(ledger: Ledger) -> None:
     """A lone carriage return ends no row."""
-    gate = gate_of(books, run())
+    gate = gate_of(ledger, run())
     prompts = ["one\rtwo", "one\ntwo", "one\r\ntwo", 'one "two", three', "日の出 🌅"]
     for prompt in prompts:
-        admit(gate, order(prompt=prompt))
+        admit(gate, attempt_request(prompt=prompt))
 
-    assert [row["prompt"] for row in rows_of(ledger_csv(books, "harbor"))] == prompts
+    assert [row["prompt"] for row in rows_of(ledger_csv(ledger, "harbor"))] == prompts
 
 
-def test_the_ledger_of_a_storyboard_is_its_own_and_in_order(books: LedgerDatabase) -> None:
+def test_the_ledger_of_a_storyboard_is_its_own_and_in_order(ledger: Ledger) -> None:
     """One row an attempt, oldest first; without any, the columns alone."""
     for n, storyboard in enumerate(("harbor", "forest", "harbor")):
-        admit(gate_of(books, run(f"run-{n}", storyboard=storyboard)), nth_order(n, aspect=AspectRatio.PORTRAIT))
+        admit(gate_of(ledger, run(f"run-{n}", storyboard=storyboard)), nth_request(n, aspect=AspectRatio.PORTRAIT))
 
-    assert [row["run_id"] for row in rows_of(ledger_csv(books, "harbor"))] == ["run-0", "run-2"]
-    assert ledger_csv(books, "nowhere") == ",".join(COLUMNS) + "\r\n"
+    assert [row["run_id"] for row in rows_of(ledger_csv(ledger, "harbor"))] == ["run-0", "run-2"]
+    assert ledger_csv(ledger, "nowhere") == ",".join(COLUMNS) + "\r\n"
 
 
-def test_the_ledger_is_written_as_utf_8(books: LedgerDatabase, tmp_path: Path) -> None:
-    """Byte for byte what the books say, in a folder that is made for it."""
-    admit(gate_of(books, run()), order(prompt="ein Häfen\r\nim Morgenlicht 🌅"))
+def test_the_ledger_is_written_as_utf_8(ledger: Ledger, tmp_path: Path) -> None:
+    """Byte for byte what the ledger say, in a folder that is made for it."""
+    admit(gate_of(ledger, run()), attempt_request(prompt="ein Häfen\r\nim Morgenlicht 🌅"))
     path = tmp_path / "new" / "ledger.csv"
 
-    write_ledger_csv(books, "harbor", path)
+    ledger.write_csv("harbor", path)
 
-    assert path.read_bytes() == ledger_csv(books, "harbor").encode()
+    assert path.read_bytes() == ledger_csv(ledger, "harbor").encode()
 
 
-def test_a_ledger_that_cannot_be_written_is_named(books: LedgerDatabase, tmp_path: Path) -> None:
-    """The books are not hurt by it."""
+def test_a_ledger_that_cannot_be_written_is_named(ledger: Ledger, tmp_path: Path) -> None:
+    """The ledger are not hurt by it."""
     (tmp_path / "ledger.csv").mkdir()
 
     with pytest.raises(StorageError) as caught:
-        write_ledger_csv(books, "harbor", tmp_path / "ledger.csv")
+        ledger.write_csv("harbor", tmp_path / "ledger.csv")
 
     assert str(caught.value).startswith(f"{tmp_path / 'ledger.csv'}: cannot be written: ")
 
 
-def test_what_was_settled_by_hand_says_by_whom_when_and_why(books: LedgerDatabase) -> None:
+def test_what_was_settled_by_hand_says_by_whom_when_and_why(ledger: Ledger) -> None:
     """In its row, with the cost that was found out; the last word counts."""
-    attempt_id = admit(gate_of(books, run())).attempt_id
-    close_attempt(books, attempt_id, Outcome(AttemptStatus.UNKNOWN, "no answer"))
+    attempt_id = admit(gate_of(ledger, run())).attempt_id
+    ledger.close_attempt(attempt_id, Outcome(AttemptStatus.UNKNOWN, "no answer"))
     for cost_usd, reason in ((None, "the invoice is not here yet"), (Decimal("0.000652"), "=the invoice")):
-        correct_attempt(books, attempt_id, Correction(cost_usd, "amy", reason), storyboard="harbor")
+        ledger.correct_attempt(attempt_id, Correction(cost_usd, "amy", reason), storyboard="harbor")
 
-    (row,) = csv.DictReader(io.StringIO(ledger_csv(books, "harbor")))
+    (row,) = csv.DictReader(io.StringIO(ledger_csv(ledger, "harbor")))
 
     told = [row[column] for column in ("status", "cost_usd", "settled_by", "settled_at", "settled_why")]
     assert told == ["unknown", "0.000652", "amy", "2027-01-15T08:00:00.000Z", "'=the invoice"]
-    assert committed_usd(books) == Decimal("0.000652")
+    assert committed_usd(ledger) == Decimal("0.000652")
 
 
 @pytest.mark.parametrize(
@@ -342,24 +346,24 @@ def test_what_was_settled_by_hand_says_by_whom_when_and_why(books: LedgerDatabas
     ],
 )
 def test_only_an_unknown_attempt_can_be_settled(
-    books: LedgerDatabase, attempt_id: int, storyboard: str, complaint: str
+    ledger: Ledger, attempt_id: int, storyboard: str, complaint: str
 ) -> None:
     """What is known, or belongs to another storyboard, is left as it is."""
-    gate = gate_of(books, run())
-    first, second = (admit(gate, nth_order(n)).attempt_id for n in range(2))
-    close_attempt(books, second, Outcome(AttemptStatus.FAILED, "500", 500, Decimal(0)))
+    gate = gate_of(ledger, run())
+    first, second = (admit(gate, nth_request(n)).attempt_id for n in range(2))
+    ledger.close_attempt(second, Outcome(AttemptStatus.FAILED, "500", 500, Decimal(0)))
 
     with pytest.raises(UsageError) as caught:
-        correct_attempt(books, attempt_id, Correction(Decimal(0), "amy", ""), storyboard=storyboard)
+        ledger.correct_attempt(attempt_id, Correction(Decimal(0), "amy", ""), storyboard=storyboard)
 
     assert (first, str(caught.value)) == (1, complaint)
 
 
-def test_requests_are_counted_for_each_take(books: LedgerDatabase, gate: Gate) -> None:
+def test_requests_are_counted_for_each_take(ledger: Ledger, gate: Gate) -> None:
     """Of one storyboard, however they ended."""
     for n in (1, 1, 2):
-        admit(gate, nth_order(n))
-    admit(gate_of(books, run("run-2", storyboard="forest")), nth_order(3))
+        admit(gate, nth_request(n))
+    admit(gate_of(ledger, run("run-2", storyboard="forest")), nth_request(3))
 
-    keys = [nth_order(n).spec.request_key for n in (1, 2)]
-    assert requests_by_take(books, "harbor") == {keys[0]: 2, keys[1]: 1}
+    keys = [nth_request(n).spec.request_key for n in (1, 2)]
+    assert ledger.requests_by_take("harbor") == {keys[0]: 2, keys[1]: 1}

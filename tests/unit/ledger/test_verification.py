@@ -10,15 +10,12 @@ from sqlalchemy import update
 
 from pipelines.common.geometry import AspectRatio
 from pipelines.endpoints.prices import tiles_of
-from pipelines.ledger.database import LedgerDatabase
 from pipelines.ledger.gate import Gate
+from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.models import AttemptStatus, Billed, Correction, NewTake, Outcome
-from pipelines.ledger.queries import write_ledger_csv
 from pipelines.ledger.schema import attempts
-from pipelines.ledger.settlement import close_attempt, correct_attempt, forget_lost_takes, keep_take, settle_bill
-from pipelines.ledger.verification import unsettled_attempts, verify_storyboard
 from tests.support.builders import frame_spec
-from tests.support.ledger import admit, nth_order, order
+from tests.support.ledger import admit, attempt_request, nth_request
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -27,197 +24,192 @@ TAKE = f"takes/{SPEC.request_key}.png"
 
 
 @pytest.fixture
-def folder(books: LedgerDatabase, gate: Gate, tmp_path: Path) -> Path:
+def folder(ledger: Ledger, gate: Gate, tmp_path: Path) -> Path:
     """A folder with one take that was bought, and its ledger; all agrees."""
     folder = tmp_path / "harbor"
     (folder / "takes").mkdir(parents=True)
     (folder / TAKE).write_bytes(b"an image")
-    attempt_id = admit(gate, order(SPEC)).attempt_id
-    settle_bill(books, attempt_id, Billed(SPEC.price.usd, SPEC.price.neurons, 4))
-    keep_take(books, attempt_id, NewTake(TAKE, 8, hashlib.sha256(b"an image").hexdigest(), 1024, 1024))
-    write_ledger_csv(books, "harbor", folder / "ledger.csv")
+    attempt_id = admit(gate, attempt_request(SPEC)).attempt_id
+    ledger.settle_bill(attempt_id, Billed(SPEC.price.usd, SPEC.price.neurons, 4))
+    ledger.keep_take(attempt_id, NewTake(TAKE, 8, hashlib.sha256(b"an image").hexdigest(), 1024, 1024))
+    ledger.write_csv("harbor", folder / "ledger.csv")
     return folder
 
 
-def differences(books: LedgerDatabase, folder: Path) -> list[str]:
+def differences(ledger: Ledger, folder: Path) -> list[str]:
     """Verify with a ledger that is up to date."""
-    write_ledger_csv(books, "harbor", folder / "ledger.csv")
-    return verify_storyboard(books, "harbor", folder=folder)
+    ledger.write_csv("harbor", folder / "ledger.csv")
+    return ledger.verify("harbor", folder=folder)
 
 
-def rewrite(books: LedgerDatabase, **values: object) -> None:
-    """Let the books say something else of the only attempt."""
-    with books.transaction() as connection:
+def rewrite(ledger: Ledger, **values: object) -> None:
+    """Let the ledger say something else of the only attempt."""
+    with ledger.database.transaction() as connection:
         connection.execute(update(attempts).where(attempts.c.attempt_id == 1).values(values))
 
 
-def test_books_and_disk_that_agree_differ_in_nothing(books: LedgerDatabase, folder: Path) -> None:
+def test_books_and_disk_that_agree_differ_in_nothing(ledger: Ledger, folder: Path) -> None:
     """Silence is the good news."""
-    assert verify_storyboard(books, "harbor", folder=folder) == []
+    assert ledger.verify("harbor", folder=folder) == []
 
 
-def test_attempts_without_a_take_are_no_difference(books: LedgerDatabase, gate: Gate, folder: Path) -> None:
+def test_attempts_without_a_take_are_no_difference(ledger: Ledger, gate: Gate, folder: Path) -> None:
     """Free ones, unbilled ones, open ones, and ones whose cost is not known."""
     specs = [frame_spec(n, prompt=f"harbor {n}") for n in range(3)]
     endings = [Outcome(AttemptStatus.RATE_LIMITED, "429", 429, Decimal(0)), Outcome(AttemptStatus.UNKNOWN, "no answer")]
     for spec, ending in zip(specs, endings, strict=False):
-        close_attempt(books, admit(gate, order(spec)).attempt_id, ending)
-    admit(gate, order(specs[2]))
+        ledger.close_attempt(admit(gate, attempt_request(spec)).attempt_id, ending)
+    admit(gate, attempt_request(specs[2]))
 
-    assert differences(books, folder) == []
+    assert differences(ledger, folder) == []
 
 
-def test_every_list_price_is_accepted(books: LedgerDatabase, gate: Gate, folder: Path) -> None:
+def test_every_list_price_is_accepted(ledger: Ledger, gate: Gate, folder: Path) -> None:
     """The price of what was asked, for each aspect ratio and number of steps."""
     for number, (aspect, steps) in enumerate(product(AspectRatio, (1, 4, 8)), start=1):
         spec = frame_spec(number, prompt="another", aspect=aspect, steps=steps)
-        settle_bill(
-            books,
-            admit(gate, order(spec)).attempt_id,
+        ledger.settle_bill(
+            admit(gate, attempt_request(spec)).attempt_id,
             Billed(spec.price.usd, spec.price.neurons, tiles_of(aspect.size)),
         )
 
-    assert differences(books, folder) == []
+    assert differences(ledger, folder) == []
 
 
-def test_a_cost_that_is_not_the_list_price_is_found(books: LedgerDatabase, folder: Path) -> None:
-    """To the last digit that the books hold; the books' sums no longer fit either."""
-    sums = "attempt 1 and those before it come to 0.000652000001 USD, the books' sum for"
-    rewrite(books, cost_usd=Decimal("0.000652000001"))
+def test_a_cost_that_is_not_the_list_price_is_found(ledger: Ledger, folder: Path) -> None:
+    """To the last digit that the ledger hold; the ledger' sums no longer fit either."""
+    sums = "attempt 1 and those before it come to 0.000652000001 USD, the ledger' sum for"
+    rewrite(ledger, cost_usd=Decimal("0.000652000001"))
 
-    assert differences(books, folder) == [
+    assert differences(ledger, folder) == [
         "attempt 1: cost 0.000652000001 USD, the price list says 0.000652",
         f"{sums} run run-1 is 0.000652",
         f"{sums} storyboard real harbor is 0.000652",
     ]
 
 
-def test_neurons_that_are_not_on_the_list_are_found(books: LedgerDatabase, folder: Path) -> None:
+def test_neurons_that_are_not_on_the_list_are_found(ledger: Ledger, folder: Path) -> None:
     """They are billed in parallel, and must agree as well."""
-    rewrite(books, neurons=Decimal("57.5"))
+    rewrite(ledger, neurons=Decimal("57.5"))
 
-    assert differences(books, folder) == ["attempt 1: 57.5 neurons, the price list says 57.6"]
+    assert differences(ledger, folder) == ["attempt 1: 57.5 neurons, the price list says 57.6"]
 
 
-def test_a_take_whose_file_is_gone_is_found(books: LedgerDatabase, folder: Path) -> None:
+def test_a_take_whose_file_is_gone_is_found(ledger: Ledger, folder: Path) -> None:
     """Somebody tidied up."""
     (folder / TAKE).unlink()
 
-    assert differences(books, folder) == [f"attempt 1: its take {TAKE} is gone; render again to buy it anew"]
+    assert differences(ledger, folder) == [f"attempt 1: its take {TAKE} is gone; render again to buy it anew"]
 
 
-def test_a_take_that_was_forgotten_is_found(books: LedgerDatabase, folder: Path) -> None:
-    """The books know that it was lost; its file, should it come back, belongs to no attempt of theirs."""
+def test_a_take_that_was_forgotten_is_found(ledger: Ledger, folder: Path) -> None:
+    """The ledger know that it was lost; its file, should it come back, belongs to no attempt of theirs."""
     (folder / TAKE).unlink()
-    forget_lost_takes(books, [1])
+    ledger.forget_lost_takes([1])
 
-    assert differences(books, folder) == ["attempt 1: its take is gone; render again to buy it anew"]
+    assert differences(ledger, folder) == ["attempt 1: its take is gone; render again to buy it anew"]
 
 
-def test_a_take_that_was_changed_is_found(books: LedgerDatabase, folder: Path) -> None:
+def test_a_take_that_was_changed_is_found(ledger: Ledger, folder: Path) -> None:
     """As many bytes, other ones."""
     (folder / TAKE).write_bytes(b"no image")
 
-    assert differences(books, folder) == [
+    assert differences(ledger, folder) == [
         f"attempt 1: its take {TAKE} is not the one that was bought: the sha-256 differs"
     ]
 
 
-def test_a_take_that_nobody_bought_is_found(books: LedgerDatabase, folder: Path) -> None:
+def test_a_take_that_nobody_bought_is_found(ledger: Ledger, folder: Path) -> None:
     """Temporary files and folders are not takes."""
     (folder / "takes" / "stray.png").write_bytes(b"")
     (folder / "takes" / ".part.png").write_bytes(b"")
     (folder / "takes" / "folder.d").mkdir()
 
-    assert differences(books, folder) == ["takes/stray.png: no attempt has bought it"]
+    assert differences(ledger, folder) == ["takes/stray.png: no attempt has bought it"]
 
 
-def test_a_take_that_another_storyboard_bought_is_no_difference(books: LedgerDatabase, folder: Path) -> None:
+def test_a_take_that_another_storyboard_bought_is_no_difference(ledger: Ledger, folder: Path) -> None:
     """It is shared, not bought again; it is accounted for there."""
-    with books.transaction() as connection:
+    with ledger.database.transaction() as connection:
         connection.execute(update(attempts).values(storyboard="forest"))
 
-    assert differences(books, folder) == []
+    assert differences(ledger, folder) == []
 
 
-def test_a_take_bought_twice_is_found(books: LedgerDatabase, gate: Gate, folder: Path) -> None:
+def test_a_take_bought_twice_is_found(ledger: Ledger, gate: Gate, folder: Path) -> None:
     """Both are paid for and both are kept; the second is named."""
-    again = admit(gate, order(frame_spec(1, prompt="another"))).attempt_id
+    again = admit(gate, attempt_request(frame_spec(1, prompt="another"))).attempt_id
     spare = f"takes/spare/{again}.png"
     (folder / "takes/spare").mkdir()
     (folder / spare).write_bytes(b"an image")
-    keep_take(books, again, NewTake(spare, 8, hashlib.sha256(b"an image").hexdigest(), 1024, 1024))
-    with books.transaction() as connection:
+    ledger.keep_take(again, NewTake(spare, 8, hashlib.sha256(b"an image").hexdigest(), 1024, 1024))
+    with ledger.database.transaction() as connection:
         connection.execute(update(attempts).values(request_key=SPEC.request_key))
 
-    assert differences(books, folder) == [f"attempt 2: bought what attempt 1 had bought; see {spare}"]
+    assert differences(ledger, folder) == [f"attempt 2: bought what attempt 1 had bought; see {spare}"]
 
 
-def test_a_take_that_was_lost_and_bought_again_is_no_difference(
-    books: LedgerDatabase, gate: Gate, folder: Path
-) -> None:
+def test_a_take_that_was_lost_and_bought_again_is_no_difference(ledger: Ledger, gate: Gate, folder: Path) -> None:
     """What is gone is replaced, and complained of no more."""
-    forget_lost_takes(books, [1])
-    again = admit(gate, order(SPEC)).attempt_id
-    keep_take(books, again, NewTake(TAKE, 8, hashlib.sha256(b"an image").hexdigest(), 1024, 1024))
+    ledger.forget_lost_takes([1])
+    again = admit(gate, attempt_request(SPEC)).attempt_id
+    ledger.keep_take(again, NewTake(TAKE, 8, hashlib.sha256(b"an image").hexdigest(), 1024, 1024))
 
-    assert differences(books, folder) == []
+    assert differences(ledger, folder) == []
 
 
-def test_attempts_of_unknown_outcome_wait_for_a_word(books: LedgerDatabase, gate: Gate, folder: Path) -> None:
+def test_attempts_of_unknown_outcome_wait_for_a_word(ledger: Ledger, gate: Gate, folder: Path) -> None:
     """Until somebody settles them; not because nobody can find out."""
-    sent = [admit(gate, nth_order(n)).attempt_id for n in range(3)]
+    sent = [admit(gate, nth_request(n)).attempt_id for n in range(3)]
     for attempt_id in sent:
-        close_attempt(books, attempt_id, Outcome(AttemptStatus.UNKNOWN, "no answer"))
-    correct_attempt(books, sent[0], Correction(Decimal(0), "amy", "not on the invoice"), storyboard="harbor")
-    correct_attempt(books, sent[1], Correction(None, "amy", "the invoice does not say"), storyboard="harbor")
+        ledger.close_attempt(attempt_id, Outcome(AttemptStatus.UNKNOWN, "no answer"))
+    ledger.correct_attempt(sent[0], Correction(Decimal(0), "amy", "not on the invoice"), storyboard="harbor")
+    ledger.correct_attempt(sent[1], Correction(None, "amy", "the invoice does not say"), storyboard="harbor")
 
-    assert unsettled_attempts(books, "harbor") == [sent[2]]
-    assert differences(books, folder) == []
+    assert ledger.unsettled_attempts("harbor") == [sent[2]]
+    assert differences(ledger, folder) == []
 
 
-def test_a_ledger_that_is_gone_is_found(books: LedgerDatabase, folder: Path) -> None:
+def test_a_ledger_that_is_gone_is_found(ledger: Ledger, folder: Path) -> None:
     """With the cure."""
     (folder / "ledger.csv").unlink()
 
-    found = verify_storyboard(books, "harbor", folder=folder)
+    found = ledger.verify("harbor", folder=folder)
 
     assert found == [f"{folder / 'ledger.csv'}: is gone; render again, or write it with --csv"]
 
 
 @pytest.mark.parametrize("tampering", [(b"0.000652", b"0.000651"), (b"\r\n", b"\n"), (b"harbor", b"h\xffrbor")])
-def test_a_ledger_that_was_changed_is_found(
-    books: LedgerDatabase, folder: Path, tampering: tuple[bytes, bytes]
-) -> None:
+def test_a_ledger_that_was_changed_is_found(ledger: Ledger, folder: Path, tampering: tuple[bytes, bytes]) -> None:
     """A figure, the line ends, or bytes that are no text at all."""
     path = folder / "ledger.csv"
     path.write_bytes(path.read_bytes().replace(*tampering))
 
-    found = verify_storyboard(books, "harbor", folder=folder)
+    found = ledger.verify("harbor", folder=folder)
 
-    assert found == [f"{path}: is not what the books say; render again, or write it with --csv"]
+    assert found == [f"{path}: is not what the ledger say; render again, or write it with --csv"]
 
 
-def test_any_prompt_leaves_a_ledger_that_agrees(books: LedgerDatabase, gate: Gate, folder: Path) -> None:
+def test_any_prompt_leaves_a_ledger_that_agrees(ledger: Ledger, gate: Gate, folder: Path) -> None:
     """AdmissionQueue ends in a prompt are not taken for the file's own."""
     for number, prompt in enumerate(("one\rtwo", "one\r\ntwo", "one\ntwo", "日の出"), start=1):
-        admit(gate, order(frame_spec(number, prompt=prompt)))
+        admit(gate, attempt_request(frame_spec(number, prompt=prompt)))
 
-    assert differences(books, folder) == []
+    assert differences(ledger, folder) == []
 
 
-def test_every_difference_is_told_in_one_go(books: LedgerDatabase, folder: Path) -> None:
+def test_every_difference_is_told_in_one_go(ledger: Ledger, folder: Path) -> None:
     """Attempts first, then takes, then the ledger."""
-    rewrite(books, cost_usd=Decimal("0.000652"), neurons=Decimal(2), tiles=5)
+    rewrite(ledger, cost_usd=Decimal("0.000652"), neurons=Decimal(2), tiles=5)
     (folder / TAKE).unlink()
     (folder / "takes" / "stray.png").write_bytes(b"")
 
-    found = verify_storyboard(books, "harbor", folder=folder)
+    found = ledger.verify("harbor", folder=folder)
 
     assert found == [
         "attempt 1: 2 neurons, the price list says 57.6",
         "attempt 1: 5 tiles, the price list says 4",
         f"attempt 1: its take {TAKE} is gone; render again to buy it anew",
         "takes/stray.png: no attempt has bought it",
-        f"{folder / 'ledger.csv'}: is not what the books say; render again, or write it with --csv",
+        f"{folder / 'ledger.csv'}: is not what the ledger say; render again, or write it with --csv",
     ]

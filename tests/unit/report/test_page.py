@@ -114,7 +114,7 @@ def test_the_rate_is_what_a_server_counts() -> None:
 
 
 def test_what_is_not_known_stays_charged_in_the_plot() -> None:
-    """As it does in the books."""
+    """As it does in the ledger."""
     run = replace(run_of(1), attempts=(attempt(status="unknown", cost_usd=None, latency_s=None),))
 
     assert charts_of(run)[1].essence.startswith("0.000652 USD in all")

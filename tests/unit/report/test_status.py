@@ -1,4 +1,4 @@
-"""What is said of a storyboard's runs, from the books alone: what they do, what they spent, when they end."""
+"""What is said of a storyboard's runs, from the ledger alone: what they do, what they spent, when they end."""
 
 import subprocess
 import sys
@@ -14,15 +14,14 @@ from sqlalchemy import update
 
 from pipelines.common.errors import UsageError
 from pipelines.common.settings import Settings
-from pipelines.ledger.database import LedgerDatabase
 from pipelines.ledger.gate import Gate
+from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.models import AttemptStatus, Billed, Outcome, RunCounters
-from pipelines.ledger.runs import finish_run, record_heartbeat, start_run, this_host
+from pipelines.ledger.runs import this_host
 from pipelines.ledger.schema import runs
-from pipelines.ledger.settlement import close_attempt, keep_take, settle_bill
 from pipelines.report.status import StoryboardStatus, status_of
 from tests.support.builders import run
-from tests.support.ledger import Clock, admit, gate_of, kill, new_take, nth_order, url_of
+from tests.support.ledger import Clock, admit, gate_of, kill, new_take, nth_request, url_of
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -43,32 +42,32 @@ def settings_of(folder: Path) -> Settings:
     return Settings(output=folder, database_url=SecretStr(url_of(folder)))
 
 
-def buy(books: LedgerDatabase, gate: Gate, clock: Clock, count: int, *, first: int = 0) -> None:
+def buy(ledger: Ledger, gate: Gate, clock: Clock, count: int, *, first: int = 0) -> None:
     """Buy frames one after another, two seconds each."""
     for number in range(first, first + count):
-        attempt_id = admit(gate, nth_order(number)).attempt_id
-        settle_bill(books, attempt_id, Billed(PRICE))
+        attempt_id = admit(gate, nth_request(number)).attempt_id
+        ledger.settle_bill(attempt_id, Billed(PRICE))
         clock.turn(2)
-        keep_take(books, attempt_id, new_take(f"takes/{number}.png"))
+        ledger.keep_take(attempt_id, new_take(f"takes/{number}.png"))
 
 
-def rewrite(books: LedgerDatabase, values: Mapping[str, Any], run_id: str = "run-1") -> None:
+def rewrite(ledger: Ledger, values: Mapping[str, Any], run_id: str = "run-1") -> None:
     """Let a run's entry say something else."""
-    with books.transaction() as connection:
+    with ledger.database.transaction() as connection:
         connection.execute(update(runs).where(runs.c.run_id == run_id).values(values))
 
 
-def halfway(books: LedgerDatabase, clock: Clock, **of_run: Any) -> None:
+def halfway(ledger: Ledger, clock: Clock, **of_run: Any) -> None:
     """Leave a run in the middle of its work: six frames kept, one request in flight."""
-    gate = gate_of(books, run(**of_run), rate_limit=60)
-    buy(books, gate, clock, 6)
-    admit(gate, nth_order(6))
-    record_heartbeat(books, "run-1", HALFWAY)
+    gate = gate_of(ledger, run(**of_run), rate_limit=60)
+    buy(ledger, gate, clock, 6)
+    admit(gate, nth_request(6))
+    ledger.record_heartbeat("run-1", HALFWAY)
 
 
-def test_a_run_says_what_it_does_what_it_spent_and_when_it_ends(books: LedgerDatabase, clock: Clock, ask: Ask) -> None:
+def test_a_run_says_what_it_does_what_it_spent_and_when_it_ends(ledger: Ledger, clock: Clock, ask: Ask) -> None:
     """Ten frames are left, thirty a minute are kept: twenty seconds."""
-    halfway(books, clock, budget_usd=Decimal("0.25"))
+    halfway(ledger, clock, budget_usd=Decimal("0.25"))
     entry = ask().runs[0].entry
 
     assert ask().lines(UTC) == [
@@ -81,9 +80,9 @@ def test_a_run_says_what_it_does_what_it_spent_and_when_it_ends(books: LedgerDat
     ]
 
 
-def test_a_program_is_told_the_same(books: LedgerDatabase, clock: Clock, ask: Ask) -> None:
+def test_a_program_is_told_the_same(ledger: Ledger, clock: Clock, ask: Ask) -> None:
     """One object, amounts as decimal strings, times in UTC."""
-    halfway(books, clock, budget_usd=Decimal("0.25"))
+    halfway(ledger, clock, budget_usd=Decimal("0.25"))
 
     assert ask().as_json() == {
         "storyboard": "harbor",
@@ -122,9 +121,9 @@ def test_a_program_is_told_the_same(books: LedgerDatabase, clock: Clock, ask: As
     }
 
 
-def test_a_run_that_has_only_begun_says_so(books: LedgerDatabase, ask: Ask) -> None:
+def test_a_run_that_has_only_begun_says_so(ledger: Ledger, ask: Ask) -> None:
     """Before its first record_heartbeat nothing is known of its frames; sketches cost nothing real."""
-    start_run(books, run(simulated=True))
+    ledger.start_run(run(simulated=True))
     (status,) = ask().runs
 
     assert status.lines(UTC) == [
@@ -134,22 +133,22 @@ def test_a_run_that_has_only_begun_says_so(books: LedgerDatabase, ask: Ask) -> N
     assert (status.seconds_left, status.as_json()["frames"], status.as_json()["quote_usd"]) == (None, None, None)
 
 
-def test_the_rate_is_that_of_the_last_minute(books: LedgerDatabase, clock: Clock, ask: Ask) -> None:
+def test_the_rate_is_that_of_the_last_minute(ledger: Ledger, clock: Clock, ask: Ask) -> None:
     """A run that stands still promises nothing, however fast it was; its pace is told."""
-    halfway(books, clock)
-    Gate(books, run(), rate_limit=60).slow_down(sent_at=clock.now_us)
+    halfway(ledger, clock)
+    Gate(ledger, run(), rate_limit=60).slow_down(sent_at=clock.now_us)
     clock.turn(70)
-    record_heartbeat(books, "run-1", HALFWAY)
+    ledger.record_heartbeat("run-1", HALFWAY)
     (status,) = ask().runs
 
     assert (status.entry.flow.sent, status.entry.flow.kept, status.seconds_left) == (0, 0, None)
     assert "0 of 60 requests a minute, 1 in flight, slowed to " in status.lines(UTC)[2]
 
 
-def test_a_run_on_another_machine_is_known_by_its_heartbeat(books: LedgerDatabase, clock: Clock, ask: Ask) -> None:
+def test_a_run_on_another_machine_is_known_by_its_heartbeat(ledger: Ledger, clock: Clock, ask: Ask) -> None:
     """The machine is named, and how long it has been silent."""
-    halfway(books, clock)
-    rewrite(books, {"host": "attic 9f2c pid:[4026531836]"})
+    halfway(ledger, clock)
+    rewrite(ledger, {"host": "attic 9f2c pid:[4026531836]"})
     clock.turn(5)
     (status,) = ask().runs
 
@@ -157,12 +156,10 @@ def test_a_run_on_another_machine_is_known_by_its_heartbeat(books: LedgerDatabas
     assert status.lines(UTC)[0] == ("harbor: running since 08:00:00 on attic, heard of 5 s ago: buying frames")
 
 
-def test_a_run_on_another_machine_that_fell_silent_is_taken_for_dead(
-    books: LedgerDatabase, clock: Clock, ask: Ask
-) -> None:
+def test_a_run_on_another_machine_that_fell_silent_is_taken_for_dead(ledger: Ledger, clock: Clock, ask: Ask) -> None:
     """After a minute without a record_heartbeat."""
-    halfway(books, clock)
-    rewrite(books, {"host": "attic 9f2c pid:[4026531836]"})
+    halfway(ledger, clock)
+    rewrite(ledger, {"host": "attic 9f2c pid:[4026531836]"})
     clock.turn(61)
 
     assert ask().lines(UTC)[0] == (
@@ -170,10 +167,10 @@ def test_a_run_on_another_machine_that_fell_silent_is_taken_for_dead(
     )
 
 
-def test_a_run_that_died_says_what_it_left(books: LedgerDatabase, clock: Clock, ask: Ask) -> None:
+def test_a_run_that_died_says_what_it_left(ledger: Ledger, clock: Clock, ask: Ask) -> None:
     """When it was last seen, what it bought and spent, what nobody answered, and what to do."""
-    halfway(books, clock)
-    kill(books, "run-1")
+    halfway(ledger, clock)
+    kill(ledger, "run-1")
     clock.turn(24 * 3600)
 
     assert ask().lines(UTC) == [
@@ -188,14 +185,14 @@ def test_a_run_that_died_says_what_it_left(books: LedgerDatabase, clock: Clock, 
 def test_a_killed_process_is_seen_at_once(tmp_path: Path) -> None:
     """A real one: it runs, it is killed with SIGKILL and reaped, it has died."""
     program = (
-        "from pipelines.ledger.database import LedgerDatabase\n"
+        "from pipelines.ledger.ledger import Ledger\n"
         "from pipelines.ledger.models import RunCounters\n"
         "from pipelines.ledger.runs import record_heartbeat\n"
         "from tests.support.builders import run\n"
-        "from tests.support.ledger import admit, gate_of, nth_order\n"
-        f"books = LedgerDatabase({url_of(tmp_path)!r})\n"
-        "admit(gate_of(books, run()), nth_order(1))\n"
-        "record_heartbeat(books, 'run-1', RunCounters('buying frames', frames=3, to_buy=3, bought=0))\n"
+        "from tests.support.ledger import admit, gate_of, nth_request\n"
+        f"ledger = Ledger.open({url_of(tmp_path)!r})\n"
+        "admit(gate_of(ledger, run()), nth_request(1))\n"
+        "ledger.record_heartbeat('run-1', RunCounters('buying frames', frames=3, to_buy=3, bought=0))\n"
         "print('ready', flush=True)\n"
         "input()\n"
     )
@@ -221,13 +218,13 @@ def test_a_killed_process_is_seen_at_once(tmp_path: Path) -> None:
     ],
 )
 def test_a_run_that_ended_says_when_and_how(
-    books: LedgerDatabase, clock: Clock, ask: Ask, state: str, more: list[str]
+    ledger: Ledger, clock: Clock, ask: Ask, state: str, more: list[str]
 ) -> None:
     """How long it took, what it bought and spent."""
-    gate = gate_of(books, run())
-    buy(books, gate, clock, 2)
-    close_attempt(books, admit(gate, nth_order(2)).attempt_id, Outcome(AttemptStatus.FAILED, "500", 500, Decimal(0)))
-    finish_run(books, "run-1", state=state, standing=RunCounters("assembling the film", 4, 1, 3, 2, 1))
+    gate = gate_of(ledger, run())
+    buy(ledger, gate, clock, 2)
+    ledger.close_attempt(admit(gate, nth_request(2)).attempt_id, Outcome(AttemptStatus.FAILED, "500", 500, Decimal(0)))
+    ledger.finish_run("run-1", state=state, standing=RunCounters("assembling the film", 4, 1, 3, 2, 1))
 
     assert ask().lines(UTC) == [
         f"harbor: {state.lower()} at 08:00:04, after 4 s",
@@ -237,10 +234,10 @@ def test_a_run_that_ended_says_when_and_how(
     ]
 
 
-def test_runs_at_once_have_a_paragraph_each(books: LedgerDatabase, clock: Clock, ask: Ask) -> None:
+def test_runs_at_once_have_a_paragraph_each(ledger: Ledger, clock: Clock, ask: Ask) -> None:
     """Oldest first; another storyboard's are none of them."""
     for run_id, storyboard in (("run-1", "harbor"), ("run-2", "harbor"), ("run-3", "forest")):
-        start_run(books, run(run_id, storyboard=storyboard))
+        ledger.start_run(run(run_id, storyboard=storyboard))
         clock.turn(1)
     heads = [line.partition(" as ")[0] for line in ask().lines(UTC)]
 
@@ -253,24 +250,24 @@ def test_runs_at_once_have_a_paragraph_each(books: LedgerDatabase, clock: Clock,
     ]
 
 
-def test_what_is_past_is_not_told(books: LedgerDatabase, clock: Clock, ask: Ask) -> None:
+def test_what_is_past_is_not_told(ledger: Ledger, clock: Clock, ask: Ask) -> None:
     """Runs that ended, and those that died and left nothing open, give way to the last one."""
     for run_id in ("ended", "died", "left-one", "last"):
-        gate = gate_of(books, run(run_id))
+        gate = gate_of(ledger, run(run_id))
         if run_id == "left-one":
             admit(gate)
         if run_id == "ended":
-            finish_run(books, run_id, state="Completed")
+            ledger.finish_run(run_id, state="Completed")
         else:
-            kill(books, run_id)
+            kill(ledger, run_id)
         clock.turn(1)
 
     assert [status.entry.run.run_id for status in ask().runs] == ["left-one", "last"]
 
 
-def test_a_storyboard_that_was_never_rendered_is_told(books: LedgerDatabase, ask: Ask) -> None:
+def test_a_storyboard_that_was_never_rendered_is_told(ledger: Ledger, ask: Ask) -> None:
     """With the cure."""
-    start_run(books, run(storyboard="forest"))
+    ledger.start_run(run(storyboard="forest"))
 
     with pytest.raises(UsageError) as caught:
         ask()
@@ -278,10 +275,10 @@ def test_a_storyboard_that_was_never_rendered_is_told(books: LedgerDatabase, ask
     assert str(caught.value) == "harbor: was never rendered here; see `storyreel render`, or choose its --output"
 
 
-def test_asking_waits_for_no_writer(books: LedgerDatabase, ask: Ask) -> None:
+def test_asking_waits_for_no_writer(ledger: Ledger, ask: Ask) -> None:
     """A run in the middle of its transaction is seen as it was before."""
-    start_run(books, run())
-    with books.transaction() as connection:
+    ledger.start_run(run())
+    with ledger.database.transaction() as connection:
         connection.execute(update(runs).values(stage="buying frames"))
         told = ask().runs[0].entry
 

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
+from pipelines.run.thumbnails_ahead import ThumbnailPrefetcher
 
 from pipelines.common.errors import FilmError
 from pipelines.film.painting import read_frame
 from pipelines.report.thumbnails import Thumbnails
-from pipelines.run.thumbnails_ahead import ThumbnailPrefetcher
 from pipelines.takes.store import TakeStore
 from tests.support.full_disk import files_of_at_most
 from tests.support.pictures import picture_bytes, write

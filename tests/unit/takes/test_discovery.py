@@ -15,13 +15,10 @@ from sqlalchemy import select, update
 
 from pipelines.common.files import hash_file
 from pipelines.common.geometry import Fit
-from pipelines.ledger.database import LedgerDatabase
 from pipelines.ledger.gate import Gate
+from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.models import AlreadyKept, AttemptRequest, Billed, NewTake, Permit, Run
-from pipelines.ledger.queries import run_totals
-from pipelines.ledger.runs import start_run
 from pipelines.ledger.schema import runs
-from pipelines.ledger.settlement import forget_lost_takes, keep_take, settle_bill
 from pipelines.run.worker import Generated, Reused
 from pipelines.storyboard.plan import FrameSpec
 from pipelines.takes.discovery import FoundTakes, discover_takes
@@ -42,10 +39,10 @@ ACCOUNT = ("status", "http_status", "cost_usd", "file", "error")
 
 @dataclass
 class House:
-    """An output folder with its books, in which runs come and go."""
+    """An output folder with its ledger, in which runs come and go."""
 
     output: Path
-    books: LedgerDatabase
+    ledger: Ledger
 
     def store(self, storyboard: str = "harbor") -> TakeStore:
         store = TakeStore(self.output / storyboard)
@@ -54,22 +51,22 @@ class House:
 
     def begin(self, which: Run, spec: FrameSpec = SPEC, *, prompt: str | None = None) -> int:
         """Start a run, if it has not, and let it send one attempt; return its number."""
-        with self.books.reading() as connection:
+        with self.ledger.database.reading() as connection:
             known = connection.scalar(select(runs.c.run_id).where(runs.c.run_id == which.run_id))
         if known is None:
-            start_run(self.books, which)
-        admitted = Gate(self.books, which, rate_limit=720).admit(AttemptRequest(spec, prompt or spec.prompt, 1))
+            self.ledger.start_run(which)
+        admitted = Gate(self.ledger, which, rate_limit=720).admit(AttemptRequest(spec, prompt or spec.prompt, 1))
         assert isinstance(admitted, Permit)
         return admitted.attempt_id
 
     def bill(self, attempt_id: int, cost_usd: Decimal | None = PRICE_USD) -> None:
-        settle_bill(self.books, attempt_id, Billed(cost_usd))
+        self.ledger.settle_bill(attempt_id, Billed(cost_usd))
 
     def keep(self, attempt_id: int, storyboard: str = "harbor", body: bytes = BODY, spec: FrameSpec = SPEC) -> Path:
         """Write a take down as kept, and put it on disk."""
         path = write(self.store(storyboard).takes / f"{spec.request_key}.png", body)
         take = NewTake(f"takes/{path.name}", len(body), hash_file(path), 16, 16)
-        keep_take(self.books, attempt_id, take)
+        self.ledger.keep_take(attempt_id, take)
         return path
 
     def buy(self, which: Run, body: bytes = BODY, spec: FrameSpec = SPEC, *, prompt: str | None = None) -> Path:
@@ -79,21 +76,21 @@ class House:
         return self.keep(attempt_id, which.storyboard, body, spec)
 
     def kill(self, run_id: str = "run-1") -> None:
-        """Let the process of a run be gone, without a word in the books."""
-        with self.books.transaction() as connection:
+        """Let the process of a run be gone, without a word in the ledger."""
+        with self.ledger.database.transaction() as connection:
             connection.execute(update(runs).where(runs.c.run_id == run_id).values(pid_started=1))
 
     def find(self, *specs: FrameSpec, storyboard: str = "harbor") -> FoundTakes:
-        return discover_takes(self.books, specs or [SPEC], store=self.store(storyboard), output=self.output)
+        return discover_takes(self.ledger, specs or [SPEC], store=self.store(storyboard), output=self.output)
 
     def recover(self, storyboard: str = "harbor") -> None:
-        recover(self.books, storyboard, store=self.store(storyboard))
+        recover(self.ledger, storyboard, store=self.store(storyboard))
 
     def rows(self, *columns: str) -> list[tuple[Any, ...]]:
-        return attempt_rows(self.books, *(columns or ACCOUNT))
+        return attempt_rows(self.ledger, *(columns or ACCOUNT))
 
     def committed_usd(self, run_id: str = "run-1") -> Any:
-        return committed_usd(self.books, run_id)
+        return committed_usd(self.ledger, run_id)
 
     def takes(self, storyboard: str = "harbor") -> dict[str, bytes]:
         """Return every file among a storyboard's takes."""
@@ -104,16 +101,16 @@ class House:
 
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[House]:
-    """An empty output folder with fresh books."""
-    with contextlib.closing(LedgerDatabase(f"sqlite:///{tmp_path / 'storyreel.db'}", clock=lambda: NOW_S)) as books:
-        yield House(tmp_path, books)
+    """An empty output folder with fresh ledger."""
+    with contextlib.closing(Ledger.open(f"sqlite:///{tmp_path / 'storyreel.db'}", clock=lambda: NOW_S)) as ledger:
+        yield House(tmp_path, ledger)
 
 
 # --- finding
 
 
 def test_nothing_is_found_where_nothing_was_bought(house: House) -> None:
-    """Fresh books and an empty folder hold nothing."""
+    """Fresh ledger and an empty folder hold nothing."""
     assert house.find() == FoundTakes({}, ())
 
 
@@ -136,7 +133,7 @@ def test_a_take_of_another_storyboard_serves_as_well(house: House) -> None:
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
 def test_a_take_that_no_books_know_of_counts_too(house: House, suffix: str) -> None:
-    """It was paid for, who knows how much: books may be lost, images must not be bought again."""
+    """It was paid for, who knows how much: ledger may be lost, images must not be bought again."""
     kind = {".png": "PNG", ".jpg": "JPEG", ".webp": "WEBP"}[suffix]
     path = write(house.store().takes / f"{KEY}{suffix}", picture_bytes(kind))
 
@@ -160,12 +157,12 @@ def test_a_take_whose_file_is_gone_is_lost(house: House) -> None:
 
 
 def test_a_take_whose_file_is_damaged_is_lost_for_good(house: House) -> None:
-    """Neither before nor after the books forget it does the rest of the file pass for a take."""
+    """Neither before nor after the ledger forget it does the rest of the file pass for a take."""
     path = house.buy(run())
     path.write_bytes(BODY[:-20])
 
     before = house.find()
-    forget_lost_takes(house.books, before.lost)
+    house.ledger.forget_lost_takes(before.lost)
 
     assert (before, house.find()) == (FoundTakes({}, (1,), damaged=(path,)), FoundTakes({}, (), damaged=(path,)))
 
@@ -179,7 +176,7 @@ def test_a_take_that_its_owner_retouched_is_not_bought_again(house: House) -> No
 
 
 def test_an_adopted_take_outlives_the_folder_it_came_from(house: House) -> None:
-    """The books call it lost; the link in this folder is whole."""
+    """The ledger call it lost; the link in this folder is whole."""
     house.buy(run(storyboard="other"))
     adopted = house.store().import_take(house.find().takes[KEY])
     shutil.rmtree(house.output / "other")
@@ -190,7 +187,7 @@ def test_an_adopted_take_outlives_the_folder_it_came_from(house: House) -> None:
 def test_of_two_takes_a_lost_one_does_not_hide_the_other(house: House) -> None:
     """FoundTakes again after its file was gone, the frame has its picture; what was lost is still named until noted."""
     house.buy(run(storyboard="other")).unlink()
-    forget_lost_takes(house.books, [1])
+    house.ledger.forget_lost_takes([1])
     path = house.buy(run("run-2"), OTHER_BODY)
 
     assert house.find() == FoundTakes({KEY: Take(SPEC, path, SPEC.prompt, PRICE_USD)}, ())
@@ -226,7 +223,7 @@ def test_a_frame_is_found_for_the_place_where_it_stands_now(house: House) -> Non
 
 
 def lost_message(kept: str = "") -> str:
-    """Return what the books say of an attempt whose process was killed."""
+    """Return what the ledger say of an attempt whose process was killed."""
     return f"its process was killed before the image was kept{kept}"
 
 
@@ -249,7 +246,7 @@ def test_killed_after_sending_stays_charged_at_the_reserve(house: House) -> None
     house.recover()
 
     assert (house.rows(), house.committed_usd()) == ([("unknown", None, None, None, lost_message())], PRICE_USD)
-    account = run_totals(house.books, "run-1")
+    account = house.ledger.run_totals("run-1")
     assert (account.cost.usd, account.uncertain_usd) == (Decimal(0), PRICE_USD)
 
 
@@ -302,7 +299,7 @@ def test_killed_in_mid_body_is_set_aside(house: House, length: int) -> None:
 
 
 def test_killed_after_naming_the_take_becomes_a_take(house: House) -> None:
-    """The file has its name, the books did not hear of it: they do now, and nothing is bought twice."""
+    """The file has its name, the ledger did not hear of it: they do now, and nothing is bought twice."""
     attempt_id = house.begin(run())
     house.bill(attempt_id)
     write(house.store().takes / f"{KEY}.png", BODY)
@@ -391,15 +388,15 @@ def test_the_lease_of_a_recovered_take_is_let_go(house: House) -> None:
     write(house.store().part_path(attempt_id), BODY)
     house.kill()
     house.recover()
-    start_run(house.books, run("run-2"))
+    house.ledger.start_run(run("run-2"))
 
-    admission = Gate(house.books, run("run-2"), rate_limit=720).admit(AttemptRequest(SPEC, SPEC.prompt, 1))
+    admission = Gate(house.ledger, run("run-2"), rate_limit=720).admit(AttemptRequest(SPEC, SPEC.prompt, 1))
 
     assert admission == AlreadyKept()
 
 
 def test_what_could_not_be_recovered_is_bought_again_once(house: House) -> None:
-    """The killed run's claim does not block the next, and both attempts stand in the books."""
+    """The killed run's claim does not block the next, and both attempts stand in the ledger."""
     house.begin(run())
     house.kill()
     house.recover()
@@ -477,11 +474,11 @@ async def test_a_run_killed_at_any_step_is_completed_by_the_next(
     await killed(tmp_path, SPEC, step, monkeypatch)
 
     async with rig(tmp_path, replies(image_answer(SPEC)), run("run-2")) as bench:
-        recover(bench.books, "harbor", store=bench.store)
+        recover(bench.ledger, "harbor", store=bench.store)
         outcome = await bench.buy(SPEC)
 
         assert (outcome, len(bench.requests)) == (Generated(SPEC, 1) if requests else Reused(SPEC), requests)
         assert bench.rows("run_id", "status") == [("run-1", status), ("run-2", "ok")][: 1 + requests]
-        assert (run_totals(bench.books, "run-1").requests, bench.committed_usd()) == (1, requests * PRICE_USD)
-        assert list(discover_takes(bench.books, [SPEC], store=bench.store, output=tmp_path).takes) == [KEY]
+        assert (bench.ledger.run_totals("run-1").requests, bench.committed_usd()) == (1, requests * PRICE_USD)
+        assert list(discover_takes(bench.ledger, [SPEC], store=bench.store, output=tmp_path).takes) == [KEY]
         assert not list(bench.store.takes.glob(".*.part"))
