@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipelines.common.errors import UsageError
-from pipelines.common.files import hash_file, link_or_copy, make_durable_as_new, settle, storage_errors
+from pipelines.common.files import hash_file, link_or_copy, publish_file, publish_new_file, storage_errors
 from pipelines.common.geometry import Size
 from pipelines.endpoints.image_check import UnusablePictureError, inspect_picture
 from pipelines.ledger.models import NewTake
@@ -71,11 +71,11 @@ class TakeStore:
         path = self.takes / f"{request_key}{suffix}"
         with storage_errors(path):
             try:
-                make_durable_as_new(part, path)
+                publish_new_file(part, path)
             except FileExistsError:
                 spare = self.takes / "spare" / f"{attempt_id}{suffix}"
                 spare.parent.mkdir(exist_ok=True)
-                settle(part, spare)
+                publish_file(part, spare)
                 return spare, True
         return path, False
 
@@ -97,7 +97,7 @@ class TakeStore:
     def _move_aside(self, path: Path, aside: Path) -> None:
         with storage_errors(aside):
             aside.parent.mkdir(exist_ok=True)
-            settle(path, aside)
+            publish_file(path, aside)
 
     def import_take(self, take: Take) -> Take:
         """Make a take of another storyboard one of this one's too, so that this folder stands on its own.
