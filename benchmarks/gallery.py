@@ -17,7 +17,7 @@ from starlette.routing import Route
 from pipelines.endpoints.dialects.flux import bill_headers, parse_request
 from pipelines.endpoints.prices import PRICE_LIST
 from pipelines.server.engines.sketch import SKETCH_MODEL
-from pipelines.server.stats import Limiter, Statistics
+from pipelines.server.stats import RateLimiter, Statistics
 
 
 def build_gallery(pictures: Sequence[bytes], latency_s: tuple[float, float], rate_limit: int) -> Starlette:
@@ -29,13 +29,13 @@ def build_gallery(pictures: Sequence[bytes], latency_s: tuple[float, float], rat
         rate_limit: requests in any 60 s; 0 for no limit.
     """
     numbers, rng = count(), random.Random(0)
-    limiter, statistics = Limiter(rate_limit, time.monotonic), Statistics(time.monotonic)
+    limiter, statistics = RateLimiter(rate_limit, time.monotonic), Statistics(time.monotonic)
 
     async def answer(request: Request) -> Response:
-        statistics.arrived()
-        refused = limiter.refuse("anybody")
+        statistics.count_request()
+        refused = limiter.admit("anybody")
         response = JSONResponse({"error": "Rate limited"}, 429) if refused else await show(request)
-        statistics.answered(response.status_code)
+        statistics.count_answer(response.status_code)
         return response
 
     async def show(request: Request) -> Response:

@@ -1,4 +1,4 @@
-"""Hard caps on what may be spent, and what a run does about them."""
+"""Budgets: caps on what may be spent, and what a run does where they are too small."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -6,20 +6,21 @@ from enum import StrEnum
 
 
 class BudgetScope(StrEnum):
-    """What a budget is for."""
+    """The spending that a budget caps."""
 
     RUN = "run"
     STORYBOARD = "storyboard"
     DAY = "day"
 
+    # These words stand in messages: "the budget of 0.25 USD ...".
     @property
     def label(self) -> str:
-        """Its name in a sentence."""
+        """The budget's name in a sentence."""
         return {"run": "the budget", "storyboard": "the storyboard's budget", "day": "the day's budget"}[self]
 
     @property
     def cure(self) -> str:
-        """What to do where it is too small."""
+        """The user's way out where the budget is too small."""
         return {
             "run": "raise budget.usd or --budget",
             "storyboard": "raise budget.total_usd",
@@ -28,7 +29,10 @@ class BudgetScope(StrEnum):
 
 
 class OnExceed(StrEnum):
-    """What to do when not everything can be bought within the budgets."""
+    """The choice where not every frame can be generated within the budgets.
+
+    `stop` generates frames until a cap is reached; `refuse` sends nothing unless the worst case fits.
+    """
 
     STOP = "stop"
     REFUSE = "refuse"
@@ -39,11 +43,11 @@ class Budgets:
     """The caps that hold for a run, in US dollars; None where there is none.
 
     Attributes:
-        run_usd: for this run.
-        storyboard_usd: for all runs of the storyboard together, ever.
-        daily_usd: for all runs in the same books together, on one day, UTC.
-        on_exceed: STOP buys until a cap is reached; REFUSE sends nothing unless the worst case fits. None is STOP, but
-            sends nothing either where the quote alone passes the run's own cap.
+        run_usd: on this run.
+        storyboard_usd: on all runs of the storyboard together, ever.
+        daily_usd: on all runs in the same ledger together, on one day, UTC.
+        on_exceed: the choice where they are too small. None is STOP, but sends nothing either where the quote alone,
+            without any retry, exceeds `run_usd`.
     """
 
     run_usd: Decimal | None = None
@@ -53,7 +57,7 @@ class Budgets:
 
     @property
     def caps(self) -> dict[BudgetScope, Decimal]:
-        """The caps that there are."""
+        """The caps that there are, in US dollars."""
         caps = {
             BudgetScope.RUN: self.run_usd,
             BudgetScope.STORYBOARD: self.storyboard_usd,

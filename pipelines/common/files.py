@@ -1,4 +1,4 @@
-"""Write whole or not at all; hash; link. Every byte that storyreel keeps goes through here."""
+"""Files that are written whole or not at all, linked and hashed; every byte that storyreel keeps goes through here."""
 
 import contextlib
 import hashlib
@@ -13,10 +13,10 @@ from pipelines.common.errors import StorageError
 
 @contextlib.contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; on a clean exit it is fsynced and renamed onto `path`, else removed.
+    """Yield a temporary path beside `path`; on a clean exit its file is published as `path`, else removed.
 
-    The temporary name keeps the suffix, for programs that choose a format by it. An OSError from writing to it is
-    translated too.
+    The temporary name keeps the suffix, for programs that choose a format by it. Folders that are missing are made. An
+    OSError in the block is translated too.
 
     Raises:
         StorageError: the file could not be made, written or renamed; `path` is as it was.
@@ -28,7 +28,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         try:
             yield temporary
-            settle(temporary, path)
+            publish_file(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
 
@@ -43,26 +43,28 @@ def write_atomic(path: Path, data: bytes) -> None:
         temporary.write_bytes(data)
 
 
-def settle(temporary: Path, path: Path) -> None:
-    """Move a written file onto its final path so that it survives a power cut: fsync, rename, fsync the folder.
+def publish_file(temporary: Path, path: Path) -> None:
+    """Give a written file its final name so that it survives a power cut; a file of that name is replaced.
 
     Raises:
-        OSError: one of the three failed; `path` holds either its old content or the whole of the new.
+        OSError: it could not be done; `path` holds either its old content or the whole of the new.
     """
+    # In this order: the content before the name that promises it, then the folder, which holds the name.
     _sync(temporary)
     temporary.replace(path)
     _sync_folder(path.parent)
 
 
-def make_durable_as_new(temporary: Path, path: Path) -> None:
-    """Move a written file onto its final path as `settle` does, but never in the place of another.
+def publish_new_file(temporary: Path, path: Path) -> None:
+    """Give a written file its final name as `publish_file` does, but never replace a file of that name.
 
     Raises:
         FileExistsError: there is a file of this name; both are as they were.
-        OSError: the file could not be made durable.
+        OSError: it could not be done.
     """
     _sync(temporary)
     try:
+        # A link fails where the name is taken, in one step; a rename would replace.
         os.link(temporary, path)
     except FileExistsError:
         raise
@@ -77,7 +79,7 @@ def make_durable_as_new(temporary: Path, path: Path) -> None:
 
 
 def link_or_copy(source: Path, target: Path) -> None:
-    """Make `target` another name of `source`; where links don't work, a whole copy of it.
+    """Make `target` another name of `source`'s file; where that cannot be, a whole copy that replaces it.
 
     Raises:
         StorageError: neither could be made.
@@ -87,19 +89,24 @@ def link_or_copy(source: Path, target: Path) -> None:
         try:
             os.link(source, target)
         except OSError:
+            # The name is taken, the two are on different file systems, or this one has no links.
             with atomic_path(target) as temporary:
                 shutil.copyfile(source, temporary)
 
 
 def hash_file(path: Path) -> str:
-    """Return the hex sha-256 of the file's bytes."""
+    """Return the sha-256 of the file's bytes in hexadecimal, as sha256sum prints it."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextlib.contextmanager
 def storage_errors(path: Path) -> Iterator[None]:
-    """Translate an OSError in the block into a StorageError that names `path` and the cure."""
+    """Translate an OSError in the block into a StorageError that names `path` and the cure.
+
+    Raises:
+        StorageError: in place of the OSError.
+    """
     try:
         yield
     except OSError as exc:
@@ -108,6 +115,7 @@ def storage_errors(path: Path) -> Iterator[None]:
 
 
 def _sync(path: Path) -> None:
+    # Opened for writing: Windows syncs no file that is open for reading only.
     with path.open("rb+") as file:
         os.fsync(file.fileno())
 

@@ -1,4 +1,4 @@
-"""Amounts and times as people read them."""
+"""Amounts and durations in the form in which people read them."""
 
 from decimal import Decimal
 
@@ -9,12 +9,12 @@ def format_decimal(value: Decimal) -> str:
 
 
 def format_amounts(usd: Decimal, thb: Decimal, neurons: Decimal) -> str:
-    """Return an amount in the three units that the API states: `0.000652 USD, 0.02282 THB, 57.6 neurons`."""
+    """Return a cost in the three units that the API states: `0.000652 USD, 0.02282 THB, 57.6 neurons`."""
     return f"{format_decimal(usd)} USD, {format_decimal(thb)} THB, {format_decimal(neurons)} neurons"
 
 
 def format_duration(seconds: float) -> str:
-    """Return a time as it is said: `4 s`, `13 min 50 s`, `2 h 05 min`."""
+    """Return a number of seconds, rounded down, in its two largest units: `4 s`, `13 min 50 s`, `2 h 05 min`."""
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes_of_hour = divmod(minutes, 60)
     if hours:

@@ -1,4 +1,4 @@
-"""The five aspect ratios of the API, and the pixel sizes they stand for."""
+"""Sizes in pixels, the five aspect ratios of the API, and the ways to fit a picture into a size."""
 
 import re
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 @dataclass(frozen=True, slots=True, order=True)
 class Size:
-    """A picture's size in pixels."""
+    """A picture's width and height in pixels. Sizes are ordered by width, then height."""
 
     width: int
     height: int
@@ -17,10 +17,10 @@ class Size:
 
     @classmethod
     def parse(cls, text: str) -> "Size":
-        """Read `1344x768`.
+        """Return the size that a text such as `1344x768` states; each side is 1 to 99,999 pixels.
 
         Raises:
-            ValueError: the text is not two whole numbers with an x between.
+            ValueError: the text is not two such numbers with an x between.
         """
         match = re.fullmatch(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})", text.strip())
         if match is None:
@@ -53,9 +53,13 @@ _SIZES = {
 
 
 class Fit(StrEnum):
-    """How a picture is laid into a size that is not its own."""
+    """The way to fit a picture into a size that is not its own: crop it, add black, stretch it, or refuse it."""
 
+    # Scaled until it fills the size; what sticks out is cut off.
     COVER = "cover"
+    # Scaled until it fits inside; the rest is black.
     CONTAIN = "contain"
+    # Scaled in each direction on its own.
     STRETCH = "stretch"
+    # Not fitted: a picture of another size is unusable.
     ERROR = "error"

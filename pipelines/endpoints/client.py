@@ -15,8 +15,8 @@ import httpx
 
 from pipelines.common.errors import UsageError
 from pipelines.common.files import storage_errors
-from pipelines.endpoints.answers import Bill, Refusal, classify_refusal
-from pipelines.endpoints.dialects.flux import ImageRequest, read_bill
+from pipelines.endpoints.answers import Answer, Bill, BrokenBody, ImageBody, NoAnswerError, Refused
+from pipelines.endpoints.dialects.flux import ImageRequest, classify_refusal, read_bill
 
 _POOL_SPARE = 8
 _MAX_ERROR_BYTES = 64 << 10
@@ -27,12 +27,12 @@ _ERROR_TEXT_S = 10
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where the API is and how to talk to it.
+    """The address of the API, and how to talk to it.
 
     Attributes:
         url: its address.
         token: a bearer token, or None.
-        local: a server of our own on loopback: proxies from the environment are left out.
+        local: whether it is a server of our own on loopback: proxies from the environment are left out.
     """
 
     url: str
@@ -42,54 +42,17 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """RetryBounds of one attempt, in seconds: to connect, between two bytes, and in all."""
+    """Bounds of one attempt, in seconds.
+
+    Attributes:
+        connect_s: until the connection stands.
+        read_s: between two pieces of the answer. An image takes 3 to 10 s; httpx's own 5 s would lose it once billed.
+        total_s: from the request to the end of the answer's body.
+    """
 
     connect_s: float = 10
     read_s: float = 90
     total_s: float = 180
-
-
-@dataclass(frozen=True, slots=True)
-class ImageBody:
-    """A 200 whose body arrived whole, as far as HTTP can tell; nobody has looked at it yet."""
-
-    bill: Bill
-    bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class BrokenBody:
-    """A 200 whose body did not arrive whole. It is billed all the same."""
-
-    bill: Bill
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """An answer other than 200; `by_api` if it is in the API's own words, not those of something before it."""
-
-    http_status: int
-    refusal: Refusal
-    message: str
-    by_api: bool
-    bill: Bill
-    retry_after_s: float | None
-
-
-Answer = ImageBody | BrokenBody | Refused
-
-
-class NoAnswerError(Exception):
-    """No status line came back.
-
-    Attributes:
-        sent: whether a byte of the request may have left. If so, it could have been billed.
-    """
-
-    def __init__(self, reason: str, *, sent: bool) -> None:
-        super().__init__(reason)
-        self.sent = sent
 
 
 # What httpx raises before the first byte of a request leaves. A ProxyError means that no tunnel was opened.
@@ -104,7 +67,14 @@ _NEVER_SENT = (
 
 
 class FluxClient:
-    """One pooled connection to an endpoint. Use it in the event loop that opened it.
+    """A pool of connections to one endpoint. Use it in the event loop that opened it.
+
+    Args:
+        endpoint: the address, and the token to send.
+        concurrency: the most attempts that are made at once.
+        timeouts: the bounds of one attempt.
+        max_body_bytes: the longest body that is taken for an image.
+        transport: what carries the requests, in place of httpx's own.
 
     Raises:
         UsageError: the endpoint's token cannot be sent.
@@ -120,7 +90,7 @@ class FluxClient:
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._url = endpoint.url
-        self._place = _place_of(endpoint.url)
+        self._address = _address_without_secrets(endpoint.url)
         self._total_s = timeouts.total_s
         self._max_body_bytes = max_body_bytes
         self._http = httpx.AsyncClient(
@@ -142,36 +112,43 @@ class FluxClient:
     async def attempt(
         self, request: ImageRequest, *, part: Path, on_billed: Callable[[Bill], Awaitable[None]]
     ) -> Answer:
-        """Send `request` once; a 200's bill goes to `on_billed` before its body is streamed into `part`.
+        """Send `request` once.
+
+        Args:
+            request: what to ask for.
+            part: where the body of a 200 is written, whatever it holds.
+            on_billed: called with a 200's bill before its body is read, so that no cost is lost with the body.
 
         Raises:
             NoAnswerError: no status line came back.
+            StorageError: the body could not be written to `part`.
         """
-        body_of: Bill | None = None
+        bill_of_200: Bill | None = None
         try:
             async with (
-                asyncio.timeout(self._total_s) as bound,
-                self._http.stream("POST", self._url, json=request.body()) as answer,
+                asyncio.timeout(self._total_s) as timeout,
+                self._http.stream("POST", self._url, json=request.body()) as response,
             ):
-                bill = read_bill(answer.headers)
-                if answer.status_code != 200:
+                bill = read_bill(response.headers)
+                if response.status_code != 200:
                     # The status stands however long its text takes, so the text has a bound of its own.
-                    bound.reschedule(None)
-                    return await _read_refusal(answer, bill, patience_s=min(self._total_s, _ERROR_TEXT_S))
-                body_of = bill
+                    timeout.reschedule(None)
+                    return await _read_refusal(response, bill, timeout_s=min(self._total_s, _ERROR_TEXT_S))
+                bill_of_200 = bill
                 await on_billed(bill)
-                return await self._save(answer, part, bill)
+                return await self._save(response, part, bill)
         except _NEVER_SENT as exc:
-            raise NoAnswerError(f"cannot connect to {self._place}: {_reason(exc)}", sent=False) from exc
+            raise NoAnswerError(f"cannot connect to {self._address}: {_reason(exc)}", sent=False) from exc
         except (httpx.HTTPError, OSError) as exc:
-            if body_of is not None:
-                return BrokenBody(body_of, f"the body broke off: {_reason(exc)}")
+            # asyncio's TimeoutError is an OSError, and so is what TLS throws.
+            if bill_of_200 is not None:
+                return BrokenBody(bill_of_200, f"the body broke off: {_reason(exc)}")
             raise NoAnswerError(f"no answer: {_reason(exc)}", sent=True) from exc
 
-    async def _save(self, answer: httpx.Response, part: Path, bill: Bill) -> Answer:
+    async def _save(self, response: httpx.Response, part: Path, bill: Bill) -> Answer:
         received = 0
         with storage_errors(part), part.open("wb") as file:
-            async for chunk in _arriving(answer):
+            async for chunk in _body_chunks(response):
                 received += len(chunk)
                 if received > self._max_body_bytes:
                     return BrokenBody(bill, f"a body of more than {self._max_body_bytes >> 20} MiB; raise max_body_mib")
@@ -179,8 +156,8 @@ class FluxClient:
         return ImageBody(bill, received)
 
 
-def _place_of(url: str) -> str:
-    """Name an endpoint without what a URL may hold besides: a user's name and password, a key in its query."""
+def _address_without_secrets(url: str) -> str:
+    """Return a URL's scheme, host and port, without a user's name and password or a key in its query."""
     try:
         parsed = httpx.URL(url)
     except httpx.InvalidURL:
@@ -195,41 +172,42 @@ def _authorization(endpoint: Endpoint) -> dict[str, str]:
     if not re.fullmatch(r"[!-~]([ -~]*[!-~])?", endpoint.token):
         raise UsageError(
             "STORYREEL_API_TOKEN: holds a character that no HTTP header can carry, perhaps a line break or a space at "
-            "its end; set it anew"
+            "its end; set it again"
         )
     return {"Authorization": f"Bearer {endpoint.token}"}
 
 
-async def _arriving(answer: httpx.Response) -> AsyncIterator[bytes]:
-    """Yield the body; what TLS or a socket throws unwrapped must not pass for an error of the disk."""
+async def _body_chunks(response: httpx.Response) -> AsyncIterator[bytes]:
+    """Yield the body as it arrives, decompressed."""
     try:
-        async for chunk in answer.aiter_bytes():
+        async for chunk in response.aiter_bytes():
             yield chunk
     except OSError as exc:
+        # What TLS or a socket throws unwrapped must not pass for an error of the disk.
         raise httpx.ReadError(str(exc)) from exc
 
 
-async def _read_refusal(answer: httpx.Response, bill: Bill, *, patience_s: float) -> Refused:
-    text = await _read_text(answer, patience_s)
-    said = _api_error(text)
-    message = _one_line(said or text) or _one_line(answer.reason_phrase) or "no reason given"
+async def _read_refusal(response: httpx.Response, bill: Bill, *, timeout_s: float) -> Refused:
+    text = await _read_text(response, timeout_s)
+    api_error = _api_error(text)
+    message = _one_line(api_error or text) or _one_line(response.reason_phrase) or "no reason given"
     return Refused(
-        http_status=answer.status_code,
-        refusal=classify_refusal(answer.status_code, message),
+        http_status=response.status_code,
+        refusal=classify_refusal(response.status_code, message),
         message=message,
-        by_api=said is not None,
+        by_api=api_error is not None,
         bill=bill,
-        retry_after_s=parse_retry_after(answer.headers.get("Retry-After")),
+        retry_after_s=parse_retry_after(response.headers.get("Retry-After")),
     )
 
 
-async def _read_text(answer: httpx.Response, patience_s: float) -> str:
-    """Return the beginning of an error's body."""
+async def _read_text(response: httpx.Response, timeout_s: float) -> str:
+    """Return the beginning of an error's body, or as much of it as arrives within `timeout_s`."""
     body = b""
     # The status stands whatever becomes of the text.
     with contextlib.suppress(httpx.HTTPError, TimeoutError):
-        async with asyncio.timeout(patience_s):
-            async for chunk in _arriving(answer):
+        async with asyncio.timeout(timeout_s):
+            async for chunk in _body_chunks(response):
                 body += chunk
                 if len(body) > _MAX_ERROR_BYTES:
                     break
@@ -237,14 +215,19 @@ async def _read_text(answer: httpx.Response, patience_s: float) -> str:
 
 
 def _api_error(text: str) -> str | None:
-    """Return what the API says in `{"error": ...}`; None where the text is something else's."""
+    """Return the error text of the API's `{"error": ...}`; None where the body is something else's."""
     with contextlib.suppress(ValueError, KeyError, TypeError, RecursionError):
         return str(json.loads(text)["error"])
     return None
 
 
 def parse_retry_after(value: str | None, *, now: Callable[[], datetime.datetime] | None = None) -> float | None:
-    """Read a Retry-After header, seconds or an HTTP date, as seconds from now; None where it says nothing."""
+    """Return the wait in seconds that a Retry-After header asks for, None where it asks for none.
+
+    Args:
+        value: seconds or an HTTP date (RFC 9110, 10.2.3); fractions of a second, which some servers send, are taken.
+        now: the present time; the system's if not given.
+    """
     if value is None:
         return None
     with contextlib.suppress(ValueError):
@@ -255,6 +238,7 @@ def parse_retry_after(value: str | None, *, now: Callable[[], datetime.datetime]
     except (ValueError, OverflowError):
         return None
     current = now() if now else datetime.datetime.now(datetime.UTC)
+    # `-0000` is UTC without a place (RFC 5322, 3.3), which Python reads as no time zone at all.
     if date.tzinfo is None:
         date = date.replace(tzinfo=datetime.UTC)
     return max(0.0, (date - current).total_seconds())

@@ -1,4 +1,4 @@
-"""Is this body a whole, usable picture? Sniffed by its bytes, never by its label."""
+"""The check that a body is a whole, usable picture. Its format is read from its bytes, never from its label."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,13 +13,15 @@ from PIL.WebPImagePlugin import WebPImageFile
 from pipelines.common.geometry import Size
 from pipelines.common.imaging import DECODE_ERRORS
 
+# 32 megapixels, 128 MiB once decoded: far above any frame, and no danger to memory.
 MAX_PIXELS = 32 << 20
-# Photographs take a byte or two a pixel as PNG, sketches half a byte; with less than 1/20 something may be missing.
-_LEAST_SHARE = 20
+# Photographs take a byte or two a pixel as PNG, sketches half a byte. With more pixels a byte than this, a PNG is
+# decoded to see whether any are missing.
+_MOST_PIXELS_A_BYTE = 20
 
 
 class PictureFormat(StrEnum):
-    """The formats that the API is known to send, whatever its label says."""
+    """A format that the API is known to send, whatever its label; the value is the suffix of such files."""
 
     PNG = "png"
     JPEG = "jpg"
@@ -28,7 +30,7 @@ class PictureFormat(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A body that was found to be a whole picture."""
+    """The format and the size, in pixels, of a body that is a whole picture."""
 
     format: PictureFormat
     size: Size
@@ -46,14 +48,14 @@ _OPENERS: dict[PictureFormat, Callable[[Path], ImageFile.ImageFile]] = {
 
 
 def inspect_picture(path: Path) -> Picture:
-    """Check that the file is a whole picture, and measure it.
+    """Return the format and the size of the picture in a file, once it is known to be whole.
 
     Raises:
         UnusablePictureError: it is empty, not PNG, JPEG or WebP, damaged, cut short, or beyond 32 megapixels.
     """
     picture_format = _sniff(path)
     try:
-        size = _decode(path, picture_format)
+        size = _measure_whole(path, picture_format)
     except UnusablePictureError:
         raise
     except DECODE_ERRORS as exc:
@@ -62,6 +64,7 @@ def inspect_picture(path: Path) -> Picture:
 
 
 def _sniff(path: Path) -> PictureFormat:
+    """Return the format to which the file's first bytes belong."""
     with path.open("rb") as file:
         head = file.read(64)
     if head.startswith(b"\x89PNG\r\n\x1a\n"):
@@ -77,21 +80,28 @@ def _sniff(path: Path) -> PictureFormat:
     raise UnusablePictureError(f"not an image: it starts with {head[:16]!r}")
 
 
-def _decode(path: Path, picture_format: PictureFormat) -> Size:
+def _measure_whole(path: Path, picture_format: PictureFormat) -> Size:
+    """Return the picture's size; raise one of DECODE_ERRORS where it is not whole."""
     # Opened by class, not through Image.open, whose guard against bombs only warns up to 179 megapixels.
     opener = _OPENERS[picture_format]
-    decode = picture_format is not PictureFormat.PNG
     with opener(path) as image:
         size = Size(*image.size)
-        if size.width * size.height > MAX_PIXELS:
+        pixels = size.width * size.height
+        if pixels > MAX_PIXELS:
             raise UnusablePictureError(f"{size} pixels, more than the {MAX_PIXELS >> 20} megapixels that are decoded")
-        if picture_format is PictureFormat.PNG:
-            # A PNG has checksums over every byte, from its first chunk to IEND: it is known to be whole, and as it was
-            # made, in a sixtieth of the time that decoding takes. The other formats must be decoded to know, and so
-            # must a PNG of hardly any bytes, which no camera and no model makes.
-            image.verify()
-            decode = path.stat().st_size * _LEAST_SHARE < size.width * size.height
-    if decode:
+        whole = picture_format is PictureFormat.PNG and _is_whole_by_checksums(image, path, pixels)
+    if not whole:
+        # Opened again: Pillow cannot load a picture that it has verified.
         with opener(path) as image:
             image.load()
     return size
+
+
+def _is_whole_by_checksums(png: ImageFile.ImageFile, path: Path, pixels: int) -> bool:
+    """Return whether a PNG's checksums, once they are found right, are proof enough.
+
+    They cover every byte from its first chunk to IEND, so it is known to be as it was made in a sixtieth of the time
+    that decoding takes. But a maker may have left pixels out: one of hardly any bytes must be decoded to know.
+    """
+    png.verify()
+    return path.stat().st_size * _MOST_PIXELS_A_BYTE >= pixels

@@ -1,4 +1,4 @@
-"""The price list. Every figure is an exact Decimal; nothing here rounds."""
+"""The price list of the API. Every figure is an exact Decimal; nothing here rounds."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ TILE_EDGE_PX = 512
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What some images cost, in the three units the API states."""
+    """The cost of some images in the three units that the API states: US dollars, Thai baht and neurons."""
 
     usd: Decimal = Decimal(0)
     thb: Decimal = Decimal(0)
@@ -26,7 +26,11 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class PriceList:
-    """Unit prices of the API (flux-api.md, "Pricing"; neurons and baht as measured from its headers)."""
+    """Unit prices of the API.
+
+    The dollars are documented (flux-api.md, "Pricing"). The neurons are those of FLUX.1 schnell on Workers AI
+    (developers.cloudflare.com/workers-ai/platform/pricing). The baht are those of the documentation's example answer.
+    """
 
     usd_per_tile: Decimal = Decimal("0.000053")
     usd_per_step: Decimal = Decimal("0.00011")
@@ -35,7 +39,10 @@ class PriceList:
     neurons_per_step: Decimal = Decimal("9.6")
 
     def image(self, size: Size, *, steps: int) -> Price:
-        """Return the exact price of one image of `size` pixels made in `steps` steps."""
+        """Return the exact price of one image of `size` pixels made in `steps` steps.
+
+        cost = tiles x price per tile + steps x price per step (flux-api.md, "Pricing")
+        """
         tiles = tiles_of(size)
         usd = tiles * self.usd_per_tile + steps * self.usd_per_step
         neurons = tiles * self.neurons_per_tile + steps * self.neurons_per_step

@@ -1,14 +1,14 @@
-"""Which answer is sent again, how long after, and when to stop. Decided by: could it have been billed?
+"""The retry policy: what is sent again, how long after, and when to stop. The question is: could it have been billed?
 
-| what came back             | billed? | then                                                                  |
-| -------------------------- | ------- | --------------------------------------------------------------------- |
-| cannot connect             | no      | again with back-off; the run stops after `max_connects` in a row      |
-| 429                        | no      | Retry-After or back-off, for everyone; stops after `max_rate_limited` |
-| 400                        | no      | the frame fails                                                       |
-| credentials, allocation    | no      | the run stops                                                         |
-| prompt refused             | no      | again, `max_refusals` times in all; then the next fallback prompt     |
-| other 5xx, no answer       | may be  | again, `max_resends` times a prompt, under the run's quota            |
-| 200 without a usable image | yes     | the same                                                              |
+| what came back             | billed? | then                                                                       |
+| -------------------------- | ------- | -------------------------------------------------------------------------- |
+| cannot connect             | no      | again with back-off; the run stops after `max_connects` in a row           |
+| 429                        | no      | Retry-After or back-off, for all requests; stops after `max_rate_limited`  |
+| 400                        | no      | the frame fails                                                            |
+| credentials, allocation    | no      | the run stops                                                              |
+| prompt refused             | no      | again, `max_refusals` times in all; then the next fallback prompt          |
+| other 5xx, no answer       | may be  | again, `max_resends` times a prompt, under the run's quota                 |
+| 200 without a usable image | yes     | the same                                                                   |
 """
 
 import random
@@ -17,18 +17,28 @@ from dataclasses import dataclass
 from pipelines.common.errors import (
     AllocationExhaustedError,
     CredentialsRefusedError,
+    EndpointError,
     EndpointUnreachableError,
     IncompleteError,
     StoryreelError,
     WrongEndpointError,
 )
-from pipelines.endpoints.answers import Refusal
-from pipelines.endpoints.client import NoAnswerError, Refused
+from pipelines.endpoints.answers import NoAnswerError, Refusal, Refused
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """The bounds; each is a setting of the same name."""
+    """The bounds of the table; the first five are settings of the same name.
+
+    Attributes:
+        max_resends: how often one prompt may be sent again after an attempt that may have been billed.
+        max_refusals: how often one prompt may be refused before its fallback is tried.
+        max_rate_limited: how many 429s in a row stop the run.
+        max_connects: how many failed connections in a row stop the run.
+        max_retry_after_s: the longest wait, in seconds, that an endpoint may ask for; a longer one stops the run.
+        backoff_base_s: the longest first wait, in seconds; each further one is up to twice as long.
+        backoff_cap_s: the longest wait of all, in seconds.
+    """
 
     max_resends: int = 3
     max_refusals: int = 2
@@ -41,7 +51,7 @@ class RetryPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Resend:
-    """Send the same prompt again, after `delay_s`. With `cool_down`, nobody may send before then."""
+    """The same prompt is to be sent again in `delay_s` seconds. With `cool_down`, every other request waits too."""
 
     delay_s: float
     cool_down: bool = False
@@ -49,21 +59,21 @@ class Resend:
 
 @dataclass(frozen=True, slots=True)
 class NextPrompt:
-    """The prompt is refused for good: try the next fallback."""
+    """The prompt is refused for good: its next fallback is to be tried."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class GiveUp:
-    """The frame fails."""
+    """The frame fails; others may still succeed."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class StopRun:
-    """No further request of this run would help."""
+    """The run is to stop: no further request of it would succeed."""
 
     error: StoryreelError
 
@@ -78,7 +88,7 @@ class RetryQuota:
     left: int
 
     def take(self) -> bool:
-        """Take one re-send, if one is left."""
+        """Take one re-send, and return whether there was one left."""
         if self.left <= 0:
             return False
         self.left -= 1
@@ -87,7 +97,17 @@ class RetryQuota:
 
 @dataclass(slots=True)
 class RetryState:
-    """What one prompt of one frame has been through so far; `decide` counts on."""
+    """The outcomes of one prompt so far. Each method counts one more outcome, and decides what comes next.
+
+    Attributes:
+        policy: the bounds.
+        quota: the re-sends left to the run, shared by all its prompts.
+        rng: the source of jitter.
+        resends: re-sends so far that may have been billed before.
+        refusals: refusals of the prompt so far.
+        unconnected: failed connections in a row.
+        rate_limited: 429s in a row; failed connections between them don't end the row.
+    """
 
     policy: RetryPolicy
     quota: RetryQuota
@@ -118,11 +138,11 @@ class RetryState:
             case Refusal.PROMPT:
                 return self._prompt_refused(answer)
             case Refusal.SERVER | Refusal.CAPACITY:
-                return self._resend(_words(answer))
+                return self._resend(_describe(answer))
             case Refusal.REJECTED:
-                return GiveUp(_words(answer))
+                return GiveUp(_describe(answer))
             case Refusal.CREDENTIALS | Refusal.ALLOCATION | Refusal.NOT_THIS_API:
-                return StopRun(_fatal(answer))
+                return StopRun(_run_error(answer))
 
     def _rate_limited(self, answer: Refused) -> RetryDecision:
         self.rate_limited += 1
@@ -142,8 +162,8 @@ class RetryState:
     def _prompt_refused(self, answer: Refused) -> RetryDecision:
         self.refusals += 1
         if self.refusals >= self.policy.max_refusals or self.resends >= self.policy.max_resends:
-            return NextPrompt(_words(answer))
-        return self._resend(_words(answer))
+            return NextPrompt(_describe(answer))
+        return self._resend(_describe(answer))
 
     def _resend(self, reason: str) -> RetryDecision:
         # It was answered, or might have been: what stood in the way before no longer does.
@@ -156,21 +176,29 @@ class RetryState:
         return Resend(self._backoff(self.resends))
 
     def _backoff(self, tries: int) -> float:
-        """Draw a wait with full jitter: uniform from 0 to base x 2^(tries - 1), capped (Brooker, AWS, 2015)."""
+        """Draw a wait in seconds with full jitter: uniform from 0 to base x 2^(tries - 1), capped.
+
+        Source: M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
+        """
         ceiling = min(self.policy.backoff_cap_s, self.policy.backoff_base_s * 2.0 ** (tries - 1))
         return self.rng.uniform(0, ceiling)
 
 
-def _words(answer: Refused) -> str:
+# What the user can do about the refusals that stop a run.
+_RUN_ERRORS: dict[Refusal, tuple[type[EndpointError], str]] = {
+    # Workers AI counts its days in UTC.
+    Refusal.ALLOCATION: (AllocationExhaustedError, ": its daily allocation is used up; run again after 00:00 UTC"),
+    # flux-api.md, "Error Codes": an authentication error may mean that Workers AI is not enabled.
+    Refusal.CREDENTIALS: (CredentialsRefusedError, "; check STORYREEL_API_TOKEN and that Workers AI is enabled"),
+    # Another server answers at this address, or a proxy before it.
+    Refusal.NOT_THIS_API: (WrongEndpointError, ": this is not the FLUX API; check --endpoint"),
+}
+
+
+def _run_error(answer: Refused) -> EndpointError:
+    error, cure = _RUN_ERRORS[answer.refusal]
+    return error(f"the endpoint answered {answer.http_status} {answer.message!r}{cure}")
+
+
+def _describe(answer: Refused) -> str:
     return f"{answer.refusal} ({answer.http_status} {answer.message})"
-
-
-def _fatal(answer: Refused) -> StoryreelError:
-    said = f"the endpoint answered {answer.http_status} {answer.message!r}"
-    match answer.refusal:
-        case Refusal.ALLOCATION:
-            return AllocationExhaustedError(f"{said}: its daily allocation is used up; run again after 00:00 UTC")
-        case Refusal.CREDENTIALS:
-            return CredentialsRefusedError(f"{said}; check STORYREEL_API_TOKEN and that Workers AI is enabled")
-        case _:
-            return WrongEndpointError(f"{said}: this is not the FLUX API; check --endpoint")

@@ -10,8 +10,8 @@ from typing import assert_never
 
 from pipelines.common.errors import StorageError, WrongEndpointError
 from pipelines.common.geometry import Fit, Size
-from pipelines.endpoints.answers import Bill, Refusal
-from pipelines.endpoints.client import Answer, BrokenBody, FluxClient, ImageBody, NoAnswerError, Refused
+from pipelines.endpoints.answers import Answer, Bill, BrokenBody, ImageBody, NoAnswerError, Refusal, Refused
+from pipelines.endpoints.client import FluxClient
 from pipelines.endpoints.dialects.flux import ImageRequest
 from pipelines.endpoints.image_check import UnusablePictureError
 from pipelines.endpoints.retry import Resend, RetryDecision, RetryState, StopRun

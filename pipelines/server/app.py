@@ -1,4 +1,4 @@
-"""The FLUX API of flux-api.md as an application: POST / makes an image, GET /_stats tells what was asked and billed."""
+"""The FLUX API of flux-api.md as an application: `POST /` makes an image, `GET /_stats` counts what was billed."""
 
 import asyncio
 import contextlib
@@ -18,18 +18,26 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
-from pipelines.endpoints.answers import AUTHENTICATION_ERROR, GENERATION_FAILED
-from pipelines.endpoints.dialects.flux import BadRequestError, ImageRequest, bill_headers, parse_request
+from pipelines.endpoints.dialects.flux import (
+    AUTHENTICATION_ERROR,
+    GENERATION_FAILED,
+    BadRequestError,
+    ImageRequest,
+    bill_headers,
+    parse_request,
+)
 from pipelines.endpoints.prices import PRICE_LIST
 from pipelines.server.config import FaultKind, ServerConfig
 from pipelines.server.engines.sketch import SKETCH_MODEL, SketchEngine
 from pipelines.server.faults import FaultDraw, as_jpeg, corrupt, wrong_size
-from pipelines.server.stats import Limiter, Statistics
+from pipelines.server.stats import RateLimiter, Statistics
 
 MAX_BODY_BYTES = 64 << 10
+# A client that waits longer than this for an answer would wait for ever.
 _MAX_HANG_S = 600.0
 _CAPTIVE_PORTAL = "<!doctype html><title>Welcome</title><p>Please log in to use this network."
-_ERRORS = {
+# Status and error text of the faults that are errors of the API's own (flux-api.md, "Error Codes").
+_ERROR_ANSWERS = {
     FaultKind.RATE_LIMIT: (429, "Rate limited"),
     FaultKind.SERVER_ERROR: (500, "Internal server error"),
     FaultKind.AUTHENTICATION: (500, AUTHENTICATION_ERROR),
@@ -39,22 +47,22 @@ _ERRORS = {
 
 @dataclass(frozen=True, slots=True)
 class Connections:
-    """The open connections by their client's address and port, so that a fault can cut one."""
+    """The open connections by their client's address and port, so that a fault can reset one."""
 
     transports: dict[tuple[str, int], asyncio.Transport] = field(default_factory=dict)
 
     def reset(self, client: tuple[str, int]) -> None:
-        """Cut a connection as a crash does: with a reset, and nothing said."""
+        """Cut a client's connection as a crash does, with a TCP reset; do nothing where it is gone already."""
         transport = self.transports.get(client)
         if transport is not None:
             connection = transport.get_extra_info("socket")
-            # Lingering for no time turns the close into a reset.
+            # Lingering for no time turns the close into a reset (socket(7)).
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             transport.abort()
 
 
 class ApiError(Exception):
-    """An answer other than an image."""
+    """An error of the API: its status, its text, and headers that go with it."""
 
     def __init__(self, status: int, message: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(message)
@@ -65,8 +73,14 @@ class ApiError(Exception):
 def build_app(
     config: ServerConfig, connections: Connections, *, clock: Callable[[], float] = time.monotonic
 ) -> FastAPI:
-    """Return the API as an ASGI application; `connections` is kept by whoever runs it."""
-    service = _Service(config, connections, clock)
+    """Return the API as an ASGI application.
+
+    Args:
+        config: what to serve.
+        connections: the open connections, kept up to date by the server that runs the application.
+        clock: the time in seconds, from any start.
+    """
+    service = _ImageService(config, connections, clock)
     app = FastAPI(title="FLUX Image Generation API", docs_url=None, redoc_url=None, openapi_url=None)
     app.add_api_route("/", service.generate, methods=["POST"], response_model=None)
     app.add_api_route("/_stats", service.statistics.as_json, methods=["GET"])
@@ -75,71 +89,85 @@ def build_app(
 
 
 async def _as_api_error(_: Request, error: Exception) -> JSONResponse:
+    """Answer an unknown path or method in the API's own form."""
     assert isinstance(error, HTTPException)
     return JSONResponse({"error": error.detail}, error.status_code, error.headers)
 
 
-class _Service:
+class _ImageService:
+    """The handler of image requests, with all that it keeps between them."""
+
     def __init__(self, config: ServerConfig, connections: Connections, clock: Callable[[], float]) -> None:
         self.statistics = Statistics(clock)
         self._config = config
         self._connections = connections
         self._clock = clock
-        self._limiter = Limiter(config.rate_limit, clock)
+        self._limiter = RateLimiter(config.rate_limit, clock)
         # Two sources, so that a change of latency changes no fault.
         self._faults = FaultDraw(config.faults, random.Random(f"faults {config.seed}"))  # noqa: S311
         self._latency = random.Random(f"latency {config.seed}")  # noqa: S311
         self._engine = SketchEngine(config.seed)
-        self._asked: Counter[ImageRequest] = Counter()
-        self._painters = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="painter")
+        self._request_counts: Counter[ImageRequest] = Counter()
+        # A sketch takes about 0.1 s of a core: painted in the event loop, it would hold up every other answer.
+        self._executor = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="sketch")
 
     async def generate(self, request: Request) -> Response:
         """Answer one request for an image."""
         arrived = self._clock()
-        self.statistics.arrived()
+        self.statistics.count_request()
         status: int | None = None
         try:
             response = await self._answer(request, arrived)
-            status = response.status_code if response else None
+            status = None if isinstance(response, _NoResponse) else response.status_code
         except ApiError as error:
             status = error.status
             return JSONResponse({"error": str(error)}, status, error.headers)
         finally:
-            self.statistics.answered(status)
-        return response or _Nothing()
+            # Also where the server is shut down while it answers.
+            self.statistics.count_answer(status)
+        return response
 
-    async def _answer(self, request: Request, arrived: float) -> Response | None:
+    async def _answer(self, request: Request, arrived: float) -> Response:
         self._require_admission(request)
-        asked = await _read(request)
+        image_request = await _read(request)
         due = arrived + self._latency.uniform(*self._config.latency_s)
         fault = self._faults.draw()
-        if fault in _ERRORS:
+        if fault in _ERROR_ANSWERS:
             await self._wait_until(due)
-            raise ApiError(*_ERRORS[fault])
+            raise ApiError(*_ERROR_ANSWERS[fault])
         if fault is FaultKind.HTML:
             await self._wait_until(due)
             return Response(_CAPTIVE_PORTAL, media_type="text/html")
-        return await self._image(request, asked, fault, due)
-
-    async def _image(
-        self, request: Request, asked: ImageRequest, fault: FaultKind | None, due: float
-    ) -> Response | None:
-        """Generate and bill an image, and send it as well as the fault lets it."""
-        self._asked[asked] += 1
-        size = wrong_size(asked.aspect.size) if fault is FaultKind.WRONG_SIZE else asked.aspect.size
-        loop = asyncio.get_running_loop()
-        png = await loop.run_in_executor(self._painters, self._engine.paint, asked, size, self._asked[asked])
-        if fault is FaultKind.JPEG:
-            png = await loop.run_in_executor(self._painters, as_jpeg, png)
+        png = await self._paint(image_request, fault)
         await self._wait_until(due)
-        price = PRICE_LIST.image(asked.aspect.size, steps=asked.steps)
-        self.statistics.billed(price)
+        return await self._bill_and_send(request, image_request, png, fault)
+
+    async def _paint(self, image_request: ImageRequest, fault: FaultKind | None) -> bytes:
+        """Return the image, in the size or format of the fault."""
+        self._request_counts[image_request] += 1
+        size = image_request.aspect.size
+        if fault is FaultKind.WRONG_SIZE:
+            size = wrong_size(size)
+        loop = asyncio.get_running_loop()
+        count = self._request_counts[image_request]
+        png = await loop.run_in_executor(self._executor, self._engine.paint, image_request, size, count)
+        if fault is FaultKind.JPEG:
+            return await loop.run_in_executor(self._executor, as_jpeg, png)
+        return png
+
+    async def _bill_and_send(
+        self, request: Request, image_request: ImageRequest, png: bytes, fault: FaultKind | None
+    ) -> Response:
+        """Bill the image, and return it as the fault leaves it."""
+        size, steps = image_request.aspect.size, image_request.steps
+        price = PRICE_LIST.image(size, steps=steps)
+        self.statistics.count_image(price)
         if fault in (FaultKind.HANG, FaultKind.RESET):
             await self._leave_unanswered(request, fault)
-            return None
-        headers = bill_headers(price, asked.aspect.size, steps=asked.steps, model=SKETCH_MODEL)
+            return _NoResponse()
+        headers = bill_headers(price, size, steps=steps, model=SKETCH_MODEL)
         if fault is FaultKind.TRUNCATE:
-            return _Truncated(png, headers)
+            return _TruncatedResponse(png, headers)
         return Response(corrupt(png) if fault is FaultKind.CORRUPT else png, headers=headers, media_type="image/png")
 
     async def _leave_unanswered(self, request: Request, fault: FaultKind) -> None:
@@ -152,11 +180,12 @@ class _Service:
         self._connections.reset((request.client.host, request.client.port))
 
     def _require_admission(self, request: Request) -> None:
+        """Refuse a request without the token, or beyond the rate limit."""
         token = self._config.token
         if token is not None and request.headers.get("Authorization") != f"Bearer {token}":
             raise ApiError(500, AUTHENTICATION_ERROR)
         client = request.client.host if request.client else ""
-        retry_after_s = self._limiter.refuse(client)
+        retry_after_s = self._limiter.admit(client)
         if retry_after_s is not None:
             raise ApiError(429, "Rate limited", {"Retry-After": str(retry_after_s)})
 
@@ -178,22 +207,23 @@ async def _read(request: Request) -> ImageRequest:
         raise ApiError(400, "Request body must be JSON") from exc
 
 
-class _Truncated(Response):
-    """Promises a whole image and breaks off in the middle."""
+class _TruncatedResponse(Response):
+    """An answer that promises a whole image and breaks off in the middle."""
 
     def __init__(self, png: bytes, headers: dict[str, str]) -> None:
         super().__init__(png[: len(png) // 2], headers=headers, media_type="image/png")
         self.headers["Content-Length"] = str(len(png))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the first half of the image."""
         start = {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
         await send(start)
-        # More to come, and then the call is over: the server can only close the connection.
+        # More is announced, and then the call is over: the server can only close the connection.
         await send({"type": "http.response.body", "body": self.body, "more_body": True})
 
 
-class _Nothing(Response):
-    """Says nothing: the connection is gone."""
+class _NoResponse(Response):
+    """The lack of an answer, where the connection is gone."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send nothing."""

@@ -1,18 +1,18 @@
-"""How the FLUX API is served: engine, latency, limit, faults."""
+"""The configuration of the served FLUX API: engine, latency, rate limit, faults."""
 
-import difflib
 import re
 from dataclasses import dataclass
 from enum import StrEnum
 
 from pipelines.common.errors import UsageError
+from pipelines.common.suggestions import did_you_mean
 
 
 class FaultKind(StrEnum):
-    """Ways in which an answer goes wrong.
+    """A way in which an answer goes wrong.
 
-    Images are generated, and billed, for hang, reset, truncate, corrupt, jpeg and wrong-size: those that get lost on
-    their way back are what costs people money. The others are never billed.
+    The first four and `html` answer without an image, and nothing is billed. For all others the image is generated and
+    billed before it is lost or spoilt: these are the faults that cost people money.
     """
 
     RATE_LIMIT = "rate-limit"
@@ -30,7 +30,7 @@ class FaultKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A kind of fault, and the share of requests that it strikes, 0 to 1."""
+    """A kind of fault and its rate: the share of requests that it affects, 0 to 1."""
 
     kind: FaultKind
     rate: float
@@ -38,15 +38,15 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class ServerConfig:
-    """What to serve.
+    """All that decides how the API answers.
 
     Attributes:
-        engine: what draws the images; `sketch` is the one there is.
-        latency_s: an answer takes from the first to the second number of seconds, drawn evenly.
-        rate_limit: requests of one client address let through in any 60 s; 0 for no limit.
-        faults: drawn one a request; together they strike at most every request.
+        engine: the source of the images; `sketch` is the only one.
+        latency_s: the shortest and the longest time from a request to its answer, in seconds; drawn evenly between.
+        rate_limit: requests of one client address that are admitted in any 60 s; 0 for no limit.
+        faults: at most one is drawn for each request, so their rates add up to 1 at most.
         seed: of latencies, faults and sketches.
-        token: if given, what requests must bear.
+        token: the bearer token that requests must carry; None asks for none.
 
     Raises:
         UsageError: the faults' rates add up to more than 1.
@@ -61,32 +61,32 @@ class ServerConfig:
 
     def __post_init__(self) -> None:
         share = sum(fault.rate for fault in self.faults)
+        # Ten rates of 0.1 add up to a little more than 1 in binary.
         if share > 1 + 1e-9:
             raise UsageError(f"--fault: the rates add up to {share:g}; one request has one fault, so at most to 1")
 
 
 def parse_fault(text: str) -> Fault:
-    """Read `truncate=0.1`.
+    """Return the fault of an option such as `truncate=0.1`.
 
     Raises:
-        UsageError: there is no such kind, or the rate is not from 0 to 1.
+        UsageError: the kind is unknown, or the rate is not from 0 to 1.
     """
     name, _, rate = text.partition("=")
     kinds = [kind.value for kind in FaultKind]
     if name not in kinds:
-        close = difflib.get_close_matches(name, kinds, n=1)
-        hint = f"did you mean {close[0]}?" if close else f"choose one of {', '.join(kinds)}"
-        raise UsageError(f"--fault {text}: no such kind; {hint}")
+        raise UsageError(f"--fault {text}: unknown kind of fault{did_you_mean(name, kinds)}")
+    # The pattern keeps out what float() would take: signs, exponents, nan.
     if not re.fullmatch(r"[0-9]*\.?[0-9]+", rate) or not 0 <= float(rate) <= 1:
         raise UsageError(f"--fault {text}: give it a rate from 0 to 1, like {name}=0.1")
     return Fault(FaultKind(name), float(rate))
 
 
 def parse_latency(text: str) -> tuple[float, float]:
-    """Read `3-10` or `0.5`, in seconds.
+    """Return the shortest and the longest latency, in seconds, of an option such as `3-10` or `0.5`.
 
     Raises:
-        UsageError: it is neither.
+        UsageError: the text is neither a number nor a range from a smaller number to a larger.
     """
     match = re.fullmatch(r"([0-9]{1,4}(?:\.[0-9]+)?)(?:-([0-9]{1,4}(?:\.[0-9]+)?))?", text.strip())
     if match is None or (match[2] and float(match[2]) < float(match[1])):

@@ -1,4 +1,4 @@
-"""Which request goes wrong, and what damage does to an image."""
+"""Faults drawn at their rates, and the damage that they do to an image."""
 
 import io
 import random
@@ -9,18 +9,20 @@ from PIL import Image
 from pipelines.common.geometry import Size
 from pipelines.server.config import Fault, FaultKind
 
+# The model often answers with a square, whatever size was requested.
 _WRONG_SIZES = (Size(1024, 1024), Size(768, 768))
 
 
 class FaultDraw:
-    """Draws a fault, or none, for one request after another; the same seed draws the same."""
+    """A source of faults for one request after another; the same seed yields the same faults."""
 
     def __init__(self, faults: Sequence[Fault], rng: random.Random) -> None:
         self._faults = faults
         self._rng = rng
 
     def draw(self) -> FaultKind | None:
-        """Return the fault of the next request."""
+        """Return the fault of the next request, or None."""
+        # One draw a request: its point lies in the share of one fault, or beyond them all.
         point = self._rng.random()
         for fault in self._faults:
             if point < fault.rate:
@@ -29,13 +31,13 @@ class FaultDraw:
         return None
 
 
-def wrong_size(asked: Size) -> Size:
-    """Return a size that the model likes better than the one it was asked for."""
-    return next(size for size in _WRONG_SIZES if size != asked)
+def wrong_size(requested: Size) -> Size:
+    """Return a size that is not the requested one."""
+    return next(size for size in _WRONG_SIZES if size != requested)
 
 
 def corrupt(png: bytes) -> bytes:
-    """Flip bits in the middle of an image, as a bad line does."""
+    """Return the image with bits flipped in 16 bytes of its middle, as a bad connection does."""
     damaged = bytearray(png)
     middle = len(damaged) // 2
     for index in range(middle, min(middle + 16, len(damaged))):
@@ -44,7 +46,7 @@ def corrupt(png: bytes) -> bytes:
 
 
 def as_jpeg(png: bytes) -> bytes:
-    """Return the same picture as a JPEG."""
+    """Return the same picture encoded as a JPEG."""
     out = io.BytesIO()
     with Image.open(io.BytesIO(png)) as picture:
         picture.convert("RGB").save(out, "JPEG", quality=90)

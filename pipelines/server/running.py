@@ -1,4 +1,4 @@
-"""Runs the API on loopback: in a thread for the length of a block, or for a person until Ctrl-C."""
+"""Ways to run the API on loopback: in a thread for the length of a block, or in the foreground until Ctrl-C."""
 
 import asyncio
 import contextlib
@@ -7,6 +7,7 @@ import logging
 import socket
 import sys
 import threading
+import time
 from collections.abc import Iterator
 
 import uvicorn
@@ -18,16 +19,18 @@ from pipelines.server.config import ServerConfig
 
 _START_TIMEOUT_S = 30.0
 _STOP_TIMEOUT_S = 30.0
+# The time that requests in flight have to end once the server is stopped. A hanging one never would.
 _DRAIN_S = 1
 
 
 @contextlib.contextmanager
 def serve_in_thread(config: ServerConfig) -> Iterator[str]:
-    """Serve on a free loopback port from a thread of its own; yield the address.
+    """Serve on a free loopback port from a thread of its own; yield the address, `http://127.0.0.1:PORT`.
 
     Raises:
-        StoryreelError: it did not start in time.
+        StoryreelError: the server did not start within 30 s.
     """
+    # The socket is opened here, so that the port is known before the thread starts and no other program can take it.
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = _server(config)
         thread = threading.Thread(target=_run, args=(server, listener), name="flux-api", daemon=True)
@@ -41,7 +44,12 @@ def serve_in_thread(config: ServerConfig) -> Iterator[str]:
 
 
 def serve_forever(config: ServerConfig, *, host: str, port: int) -> None:
-    """Serve until Ctrl-C or SIGTERM, and say where on stderr.
+    """Serve until Ctrl-C or SIGTERM; print the address on stderr.
+
+    Args:
+        config: what to serve.
+        host: a loopback address.
+        port: the port to listen on; 0 for a free one.
 
     Raises:
         UsageError: the host is no loopback address, or the port is taken.
@@ -73,7 +81,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 def _server(config: ServerConfig) -> uvicorn.Server:
     connections = Connections()
-    # Cut connections are this server's business, and no error worth a traceback.
+    # Connections are cut on purpose here: no error worth a traceback on the user's terminal.
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL + 1)
     return uvicorn.Server(
         uvicorn.Config(
@@ -88,7 +96,10 @@ def _server(config: ServerConfig) -> uvicorn.Server:
 
 
 def _tracking(connections: Connections) -> type[H11Protocol]:
-    """Return a protocol that notes each of its connections."""
+    """Return an HTTP protocol that keeps `connections` up to date.
+
+    uvicorn makes a protocol object a connection and hands it no arguments of ours, hence a class made for the occasion.
+    """
 
     class TrackingProtocol(H11Protocol):
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -109,11 +120,10 @@ def _run(server: uvicorn.Server, listener: socket.socket) -> None:
 
 
 def _await_start(server: uvicorn.Server, thread: threading.Thread) -> None:
-    waited = threading.Event()
-    for _ in range(int(_START_TIMEOUT_S * 100)):
+    deadline = time.monotonic() + _START_TIMEOUT_S
+    # uvicorn has no event for it, only a flag.
+    while thread.is_alive() and time.monotonic() < deadline:
         if server.started:
             return
-        if not thread.is_alive():
-            break
-        waited.wait(0.01)
+        time.sleep(0.01)
     raise StoryreelError("the embedded FLUX API did not start")

@@ -1,4 +1,7 @@
-"""The server's own book and its rate limiter: what the client's ledger is compared with, written by somebody else."""
+"""The server's own figures and its rate limiter.
+
+Tests compare a client's ledger with these figures, so they are counted here and never read from the client.
+"""
 
 import math
 from collections import Counter, deque
@@ -10,12 +13,23 @@ from pipelines.common.formatting import format_decimal
 from pipelines.endpoints.prices import Price
 
 _MINUTE_S = 60.0
+# The key in `by_status` of requests whose connection ended without a status.
 NO_ANSWER = "none"
 
 
 @dataclass(slots=True)
 class Statistics:
-    """Counts every POST that arrives, whatever becomes of it."""
+    """The count of every POST that arrives, whatever becomes of it.
+
+    Attributes:
+        clock: the time in seconds, from any start.
+        requests: how many arrived.
+        by_status: how many ended with each HTTP status.
+        billed_usd: the cost of all images, in US dollars.
+        images: how many were generated.
+        max_in_flight: the most requests that were unanswered at one moment.
+        max_requests_in_any_60s: the most requests that arrived within any 60 s.
+    """
 
     clock: Callable[[], float]
     requests: int = 0
@@ -27,7 +41,7 @@ class Statistics:
     _in_flight: int = 0
     _arrivals: deque[float] = field(default_factory=deque)
 
-    def arrived(self) -> None:
+    def count_request(self) -> None:
         """Count a request as it arrives."""
         now = self.clock()
         self.requests += 1
@@ -37,18 +51,18 @@ class Statistics:
         _forget(self._arrivals, now)
         self.max_requests_in_any_60s = max(self.max_requests_in_any_60s, len(self._arrivals))
 
-    def answered(self, status: int | None) -> None:
-        """Count its end; None for a connection that got no answer."""
+    def count_answer(self, status: int | None) -> None:
+        """Count the end of a request, by its status; None for a connection that got no answer."""
         self._in_flight -= 1
         self.by_status[NO_ANSWER if status is None else str(status)] += 1
 
-    def billed(self, price: Price) -> None:
-        """Count an image that was generated."""
+    def count_image(self, price: Price) -> None:
+        """Count an image that was generated and billed."""
         self.images += 1
         self.billed_usd += price.usd
 
     def as_json(self) -> dict[str, object]:
-        """Return the book as `GET /_stats` answers it."""
+        """Return the figures as `GET /_stats` answers them; money is a decimal string."""
         return {
             "requests": self.requests,
             "by_status": dict(self.by_status),
@@ -60,26 +74,30 @@ class Statistics:
 
 
 @dataclass(slots=True)
-class Limiter:
-    """A sliding log for each client address: at most `limit` requests let through in any 60 s."""
+class RateLimiter:
+    """A sliding window for each client address: at most `limit` requests are admitted in any 60 s; 0 admits all.
+
+    The API documents its limit per address (flux-api.md, "Rate Limits"). Refused requests take no place in the window.
+    """
 
     limit: int
     clock: Callable[[], float]
-    _passed: dict[str, deque[float]] = field(default_factory=dict)
+    _admitted: dict[str, deque[float]] = field(default_factory=dict)
 
-    def refuse(self, client: str) -> int | None:
-        """Let a request through, or return after how many whole seconds there will be room for one."""
+    def admit(self, client: str) -> int | None:
+        """Admit a request and return None, or return in how many whole seconds the next one can be admitted."""
         if not self.limit:
             return None
         now = self.clock()
-        passed = self._passed.setdefault(client, deque())
-        _forget(passed, now)
-        if len(passed) < self.limit:
-            passed.append(now)
+        admitted = self._admitted.setdefault(client, deque())
+        _forget(admitted, now)
+        if len(admitted) < self.limit:
+            admitted.append(now)
             return None
-        return max(1, math.ceil(passed[0] + _MINUTE_S - now))
+        return max(1, math.ceil(admitted[0] + _MINUTE_S - now))
 
 
 def _forget(log: deque[float], now: float) -> None:
+    """Drop the moments that are a minute or more ago."""
     while log and log[0] <= now - _MINUTE_S:
         log.popleft()

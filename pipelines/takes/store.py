@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipelines.common.errors import UsageError
-from pipelines.common.files import hash_file, link_or_copy, make_durable_as_new, settle, storage_errors
+from pipelines.common.files import hash_file, link_or_copy, publish_file, publish_new_file, storage_errors
 from pipelines.common.geometry import Size
 from pipelines.endpoints.image_check import UnusablePictureError, inspect_picture
 from pipelines.ledger.models import NewTake
@@ -70,11 +70,11 @@ class TakeStore:
         path = self.takes / f"{request_key}{suffix}"
         with storage_errors(path):
             try:
-                make_durable_as_new(part, path)
+                publish_new_file(part, path)
             except FileExistsError:
                 spare = self.takes / "spare" / f"{attempt_id}{suffix}"
                 spare.parent.mkdir(exist_ok=True)
-                settle(part, spare)
+                publish_file(part, spare)
                 return spare, True
         return path, False
 
@@ -143,4 +143,4 @@ def check_and_store(store: TakeStore, attempt_id: int, request_key: str, *, requ
 def _move(path: Path, target: Path) -> None:
     with storage_errors(target):
         target.parent.mkdir(exist_ok=True)
-        settle(path, target)
+        publish_file(path, target)

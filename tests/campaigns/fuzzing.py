@@ -20,8 +20,8 @@ from PIL import Image
 
 from pipelines.common.errors import StoryreelError
 from pipelines.common.geometry import AspectRatio
-from pipelines.endpoints.answers import Bill
-from pipelines.endpoints.client import Endpoint, FluxClient, NoAnswerError, Timeouts
+from pipelines.endpoints.answers import Bill, NoAnswerError
+from pipelines.endpoints.client import Endpoint, FluxClient, Timeouts
 from pipelines.endpoints.dialects.flux import ImageRequest
 from pipelines.endpoints.image_check import UnusablePictureError, inspect_picture
 from pipelines.storyboard.loader import load_storyboard

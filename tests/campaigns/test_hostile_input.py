@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.endpoints.answers import Refusal, classify_refusal
+from pipelines.endpoints.answers import Refusal
 from pipelines.endpoints.client import parse_retry_after
-from pipelines.endpoints.dialects.flux import read_bill
+from pipelines.endpoints.dialects.flux import classify_refusal, read_bill
 from tests.campaigns.tally import LONG, SEED, Tally
 
 pytestmark = pytest.mark.slow

@@ -25,7 +25,7 @@ from pipelines.common.errors import (
     StorageError,
     WrongEndpointError,
 )
-from pipelines.common.files import make_durable_as_new
+from pipelines.common.files import publish_new_file
 from pipelines.common.geometry import Fit
 from pipelines.endpoints.retry import RetryPolicy
 from pipelines.ledger import settlement
@@ -647,9 +647,9 @@ async def test_an_image_that_arrived_whole_outlives_an_error_of_the_store(
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     async with rig(tmp_path, replies(image_answer(SPEC)), run()) as bench:
-        monkeypatch.setattr("pipelines.takes.store.make_durable_as_new", fail)
+        monkeypatch.setattr("pipelines.takes.store.publish_new_file", fail)
         outcome = await bench.buy(SPEC)
-        monkeypatch.setattr("pipelines.takes.store.make_durable_as_new", make_durable_as_new)
+        monkeypatch.setattr("pipelines.takes.store.publish_new_file", publish_new_file)
 
         assert (type(outcome), type(bench.stop_signal.error)) == (Failed, StorageError)
         assert (bench.rows("status", "cost_usd"), bench.files()) == ([(None, PRICE_USD)], ["takes/.1.part"])

@@ -1,7 +1,4 @@
-"""The FLUX API on the wire: what a request and an answer say. No I/O; client and server both speak through here.
-
-The contract is flux-api.md; the Cloudflare error numbers are those of Workers AI, which may arrive inside a 500's text.
-"""
+"""The language of the FLUX API (flux-api.md): requests, bills and errors, for its client and its server. No I/O."""
 
 import re
 from collections.abc import Mapping
@@ -9,9 +6,10 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
 from pipelines.common.geometry import AspectRatio, Size
-from pipelines.endpoints.answers import Bill
+from pipelines.endpoints.answers import REFUSAL_BY_STATUS, REFUSAL_BY_WORKERS_AI_NUMBER, Bill, Refusal
 from pipelines.endpoints.prices import Price, tiles_of
 
+# flux-api.md, "Response". The last is an addition of storyreel's own server, by which sketches are recognized.
 COST_USD_HEADER = "X-Cost-USD"
 COST_THB_HEADER = "X-Cost-THB"
 NEURONS_HEADER = "X-Neurons-Used"
@@ -21,16 +19,30 @@ STEPS_HEADER = "X-Steps"
 TILES_HEADER = "X-Tiles"
 MODEL_HEADER = "X-Model"
 
+# flux-api.md, "Parameters"; the longest prompt is Workers AI's bound for FLUX.1 schnell.
 DEFAULT_STEPS = 4
 MAX_STEPS = 8
 MAX_PROMPT_CHARS = 2048
 
+# The texts of three errors (flux-api.md, "Error Codes").
 PROMPT_REQUIRED = "Prompt is required"
+AUTHENTICATION_ERROR = "Authentication error"
+GENERATION_FAILED = "Failed to generate image"
+
+_BAD_STEPS = f"Steps must be a whole number from 1 to {MAX_STEPS}"
+# No digit may stand beside the number: a request's id may hold the same four.
+_WORKERS_AI_NUMBER = re.compile(r"(?<![0-9])(" + "|".join(REFUSAL_BY_WORKERS_AI_NUMBER) + r")(?![0-9])")
 
 
 @dataclass(frozen=True, slots=True)
 class ImageRequest:
-    """What one attempt asks for."""
+    """One request for an image.
+
+    Attributes:
+        prompt: the image's description, 1 to 2,048 characters.
+        steps: the generation steps, 1 to 8; more are better and slower, and cost more.
+        aspect: the image's aspect ratio.
+    """
 
     prompt: str
     steps: int = DEFAULT_STEPS
@@ -46,7 +58,7 @@ class BadRequestError(ValueError):
 
 
 def parse_request(body: object) -> ImageRequest:
-    """Read a decoded JSON body as the API does.
+    """Return the request of a decoded JSON body, with the documented defaults for what it leaves out.
 
     Raises:
         BadRequestError: the body is not an object, the prompt is missing, or a field is out of its range.
@@ -75,9 +87,9 @@ def _parse_prompt(value: object) -> str:
 def _parse_steps(value: object) -> int:
     # JSON has one number type: 4.0 is 4. Booleans are numbers in Python only.
     if isinstance(value, bool) or not isinstance(value, int | float) or value != value // 1:
-        raise BadRequestError(f"Steps must be a whole number from 1 to {MAX_STEPS}")
+        raise BadRequestError(_BAD_STEPS)
     if not 1 <= value <= MAX_STEPS:
-        raise BadRequestError(f"Steps must be a whole number from 1 to {MAX_STEPS}")
+        raise BadRequestError(_BAD_STEPS)
     return int(value)
 
 
@@ -89,7 +101,14 @@ def _parse_aspect(value: object) -> AspectRatio:
 
 
 def bill_headers(price: Price, size: Size, *, steps: int, model: str) -> dict[str, str]:
-    """Return the headers of an image answer; baht rounded to four places, as the API does."""
+    """Return the headers of an image answer.
+
+    Args:
+        price: of the image; baht are rounded to four places, as the API rounds them.
+        size: of the image, in pixels.
+        steps: the generation steps that were made.
+        model: the model that generated it.
+    """
     return {
         COST_USD_HEADER: f"{price.usd:f}",
         COST_THB_HEADER: f"{price.thb:.4f}",
@@ -103,21 +122,21 @@ def bill_headers(price: Price, size: Size, *, steps: int, model: str) -> dict[st
 
 
 def read_bill(headers: Mapping[str, str]) -> Bill:
-    """Read the bill from an answer's headers (a mapping that ignores case, as httpx's does)."""
+    """Return the bill in an answer's headers (a mapping that ignores case, as httpx's does)."""
     return Bill(
         cost_usd=_decimal(headers.get(COST_USD_HEADER)),
         cost_thb=_decimal(headers.get(COST_THB_HEADER)),
         neurons=_decimal(headers.get(NEURONS_HEADER)),
-        width=_whole(headers.get(WIDTH_HEADER)),
-        height=_whole(headers.get(HEIGHT_HEADER)),
-        steps=_whole(headers.get(STEPS_HEADER)),
-        tiles=_whole(headers.get(TILES_HEADER)),
+        width=_whole_number(headers.get(WIDTH_HEADER)),
+        height=_whole_number(headers.get(HEIGHT_HEADER)),
+        steps=_whole_number(headers.get(STEPS_HEADER)),
+        tiles=_whole_number(headers.get(TILES_HEADER)),
         model=headers.get(MODEL_HEADER),
     )
 
 
 def _decimal(text: str | None) -> Decimal | None:
-    """Read a figure that is at least 0 and below a million; anything else is not a price."""
+    """Return a figure that is at least 0 and below a million; None for anything else, which is not a price."""
     try:
         value = Decimal(text) if text is not None else None
     except InvalidOperation:
@@ -127,5 +146,24 @@ def _decimal(text: str | None) -> Decimal | None:
     return value
 
 
-def _whole(text: str | None) -> int | None:
+def _whole_number(text: str | None) -> int | None:
+    # Not int() alone, which also takes signs, blanks, underscores and digits of other scripts.
     return int(text) if text is not None and re.fullmatch(r"[0-9]{1,6}", text) else None
+
+
+def classify_refusal(status: int, message: str) -> Refusal:
+    """Return the meaning of an answer other than 200, from its status and its error text.
+
+    Below 500 the status decides. From 500 up it is the text: the API answers most of its own errors with 500, and those
+    of Workers AI with their text inside it.
+    """
+    if status < 500:
+        return REFUSAL_BY_STATUS.get(status, Refusal.NOT_THIS_API)
+    if AUTHENTICATION_ERROR.lower() in message.lower():
+        return Refusal.CREDENTIALS
+    # Before the API's own words for a refused prompt, in which Workers AI's reason may be quoted.
+    if number := _WORKERS_AI_NUMBER.search(message):
+        return REFUSAL_BY_WORKERS_AI_NUMBER[number[1]]
+    if GENERATION_FAILED.lower() in message.lower():
+        return Refusal.PROMPT
+    return Refusal.SERVER

@@ -1,1 +1,1 @@
-"""Engines that paint the served API's images."""
+"""The engines that paint the served API's images."""

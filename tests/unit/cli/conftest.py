@@ -38,16 +38,16 @@ def invoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
 def first_take(invoke: Callable[..., Ended], tmp_path: Path) -> Path:
     """Return the only take of harbor.yaml: of its first frame, a sketch, with its row in the ledger."""
     plan = plan_frames(load_storyboard(tmp_path / "harbor.yaml"), model="sketch")
-    spec = plan.frames[0]
+    spec = plan.frames[0].first_take
     run = a_run(storyboard="harbor", model="sketch", simulated=True)
     take = tmp_path / "outputs/harbor/takes" / f"{spec.request_key}.png"
     take.parent.mkdir(parents=True)
     take.write_bytes(b"12345")
     sha256 = "5994471abb01112afcc18159f6cc74b4f511b99806da59b3caf5a9c173cacfc5"
-    with Ledger.open(f"sqlite:///{tmp_path}/outputs/storyreel.db") as database:
-        start_run(database, run)
-        permit = Gate(database, run, rate_limit=720).admit(AttemptRequest(spec, spec.prompt, 1))
+    with Ledger.open(f"sqlite:///{tmp_path}/outputs/storyreel.db") as ledger:
+        ledger.start_run(run)
+        permit = ledger.gate(run, rate_limit=720).admit(AttemptRequest(spec, spec.prompt, 1))
         assert isinstance(permit, Permit)
-        settle_bill(database, permit.attempt_id, Billed(Decimal("0.000652"), Decimal("57.6"), 4))
-        keep_take(database, permit.attempt_id, NewTake(f"takes/{take.name}", 5, sha256, 1024, 1024))
+        ledger.settle_bill(permit.attempt_id, Billed(Decimal("0.000652"), Decimal("57.6"), 4))
+        ledger.keep_take(permit.attempt_id, NewTake(f"takes/{take.name}", 5, sha256, 1024, 1024))
     return take

@@ -19,6 +19,7 @@ from pipelines.cli.display import (
     summary_lines,
 )
 from pipelines.run.progress import Progress, SceneProgress
+from pipelines.ledger.models import RunState
 from pipelines.run.result import RunResult
 
 
@@ -27,7 +28,7 @@ def halfway() -> Progress:
     now = [0.0]
     progress = Progress(clock=lambda: now[0])
     progress.storyboard, progress.stage = "harbor", "generating frames"
-    progress.frames, progress.reused, progress.to_buy, progress.bought, progress.failed = 100, 10, 90, 30, 1
+    progress.frames, progress.reused, progress.to_generate, progress.generated, progress.failed = 100, 10, 90, 30, 1
     progress.budget_usd, progress.cost_usd, progress.rate_limit = Decimal("0.25"), Decimal("0.0196"), 720
     for number in range(31):
         now[0] = number / 12
@@ -68,8 +69,8 @@ def test_a_line_says_how_far_how_fast_and_at_what_cost() -> None:
 
 def test_a_line_counts_one_of_each_in_the_singular() -> None:
     """One frame, one request, one segment."""
-    progress = Progress(stage="assembling", storyboard="harbor", frames=1, to_buy=1, bought=1, rate_limit=720)
-    progress.requests = progress.pieces = progress.pieces_done = 1
+    progress = Progress(stage="assembling", storyboard="harbor", frames=1, to_generate=1, generated=1, rate_limit=720)
+    progress.requests = progress.segments = progress.segments_done = 1
 
     assert progress_line(progress) == (
         "harbor: assembling, 1 of 1 frame, 1 request, 0 of 720 a minute, 0 USD, 1 of 1 segment"
@@ -192,7 +193,7 @@ def test_before_there_is_anything_to_say_only_the_stage_is_said() -> None:
 def test_long_waits_are_given_in_minutes() -> None:
     """Ten thousand frames at twelve a second."""
     progress = halfway()
-    progress.frames = progress.to_buy = 10_000
+    progress.frames = progress.to_generate = 10_000
 
     assert "13 min 50 s" in drawn(progress)
 
@@ -247,13 +248,14 @@ def test_the_closing_lines_name_everything_that_was_made() -> None:
     summary = RunResult(
         storyboard="harbor",
         run_id="1",
-        state="Completed",
+        state=RunState.COMPLETED,
         frames=3,
         reused=1,
         generated=2,
         failed=0,
         requests=2,
         cost_usd=Decimal("0.001304"),
+        uncertain_usd=Decimal(0),
         cost_thb=Decimal("0.04564"),
         neurons=Decimal("115.2"),
         simulated=True,

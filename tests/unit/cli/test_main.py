@@ -28,7 +28,7 @@ REPOSITORY = Path(__file__).parents[3]
         (["render", "harbor.yaml", "--rate-limit", "0"], "--rate-limit: "),
         (["render", "harbor.yaml", "harbor.yaml"], "has the same id as"),
         (["plan", "harbor.yaml", "--concurrency", "5"], "No such option"),
-        (["serve", "--fault", "x=1"], "--fault x=1: no such kind"),
+        (["serve", "--fault", "x=1"], "--fault x=1: unknown kind of fault"),
         (["serve", "--latency", "slow"], "--latency slow: give seconds"),
         (["serve", "--host", "0.0.0.0"], "on loopback only"),
     ],

@@ -11,19 +11,21 @@ import pytest
 
 from pipelines.cli.opener import open_for_user
 from pipelines.cli.render import RenderResult, open_results
+from pipelines.ledger.models import RunState
 from pipelines.run.result import RunResult
 from tests.conftest import Ended, wait_until
 
 MADE = RunResult(
     storyboard="harbor",
     run_id="run-1",
-    state="Completed",
+    state=RunState.COMPLETED,
     frames=1,
     reused=0,
     generated=1,
     failed=0,
     requests=1,
     cost_usd=Decimal(0),
+    uncertain_usd=Decimal(0),
     cost_thb=Decimal(0),
     neurons=Decimal(0),
     simulated=True,

@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 from pipelines.common.errors import FilmError, StorageError
-from pipelines.common.files import atomic_path, hash_file, link_or_copy, settle, storage_errors, write_atomic
+from pipelines.common.files import (
+    atomic_path,
+    hash_file,
+    link_or_copy,
+    publish_file,
+    publish_new_file,
+    storage_errors,
+    write_atomic,
+)
 
 CURE = "free space or choose another --output"
 
@@ -108,7 +116,7 @@ def test_a_failing_system_call_leaves_everything_as_it_was(
 
 
 def test_a_full_disk_while_writing_is_a_storage_error(tmp_path: Path) -> None:
-    """What the block's own writing meets is told in the same words."""
+    """An error of the block's own writing is reported in the same words."""
     path = tmp_path / "file.txt"
 
     with pytest.raises(StorageError) as caught, atomic_path(path):
@@ -128,7 +136,7 @@ def test_a_folder_in_the_files_place_is_a_storage_error(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["file.txt"]
 
 
-def test_an_error_without_words_of_the_system_is_told_in_its_own() -> None:
+def test_an_error_without_words_of_the_system_keeps_its_own() -> None:
     """Not every OSError has a number."""
     with pytest.raises(StorageError, match=rf"^here: cannot be written: odd; {CURE}$"), storage_errors(Path("here")):
         raise OSError("odd")
@@ -152,12 +160,12 @@ def test_content_and_name_are_both_made_durable(tmp_path: Path, monkeypatch: pyt
     temporary.write_text("new")
     synced: list[tuple[bool, bool]] = []
 
-    def watch(descriptor: int) -> None:
+    def record(descriptor: int) -> None:
         synced.append((stat.S_ISDIR(os.fstat(descriptor).st_mode), path.exists()))
 
     with monkeypatch.context() as patch:
-        patch.setattr(os, "fsync", watch)
-        settle(temporary, path)
+        patch.setattr(os, "fsync", record)
+        publish_file(temporary, path)
 
     assert synced == [(False, False), (True, True)]
 
@@ -167,9 +175,37 @@ def test_a_folder_that_cannot_be_opened_needs_no_fsync(tmp_path: Path, monkeypat
     (tmp_path / "temporary").write_text("new")
     with monkeypatch.context() as patch:
         patch.setattr(os, "open", failing(errno.EACCES))
-        settle(tmp_path / "temporary", tmp_path / "file.txt")
+        publish_file(tmp_path / "temporary", tmp_path / "file.txt")
 
     assert (tmp_path / "file.txt").read_text() == "new"
+
+
+@pytest.mark.parametrize("links", [True, False], ids=["links", "no links"])
+def test_a_new_file_never_replaces_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool) -> None:
+    """A name that is taken is an error, on any file system, and both files are as they were."""
+    path, temporary = tmp_path / "take.png", tmp_path / "temporary"
+    path.write_text("first")
+    temporary.write_text("second")
+    with monkeypatch.context() as patch, pytest.raises(FileExistsError):
+        if not links:
+            patch.setattr(os, "link", failing(errno.EPERM))
+        publish_new_file(temporary, path)
+
+    assert (path.read_text(), temporary.read_text()) == ("first", "second")
+
+
+@pytest.mark.parametrize("links", [True, False], ids=["links", "no links"])
+def test_a_new_file_takes_a_free_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool) -> None:
+    """Nothing is left under its temporary name."""
+    path, temporary = tmp_path / "take.png", tmp_path / "temporary"
+    temporary.write_text("picture")
+    with monkeypatch.context() as patch:
+        if not links:
+            patch.setattr(os, "link", failing(errno.EPERM))
+        publish_new_file(temporary, path)
+
+    assert path.read_text() == "picture"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_link_is_another_name_of_the_same_file(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""One attempt over HTTP: what is billed is known before the body, and every way to fail has one name."""
+"""One attempt over HTTP: the bill is known before the body is read, and every way to fail has one name."""
 
 import asyncio
 import contextlib
@@ -19,18 +19,8 @@ from hypothesis import strategies as st
 
 from pipelines.common.errors import StorageError, UsageError
 from pipelines.common.geometry import AspectRatio
-from pipelines.endpoints.answers import Bill, Refusal
-from pipelines.endpoints.client import (
-    Answer,
-    BrokenBody,
-    Endpoint,
-    FluxClient,
-    ImageBody,
-    NoAnswerError,
-    Refused,
-    Timeouts,
-    parse_retry_after,
-)
+from pipelines.endpoints.answers import Answer, Bill, BrokenBody, ImageBody, NoAnswerError, Refusal, Refused
+from pipelines.endpoints.client import Endpoint, FluxClient, Timeouts, parse_retry_after
 from pipelines.endpoints.dialects.flux import ImageRequest
 
 URL = "http://flux.test/"
@@ -38,33 +28,33 @@ REQUEST = ImageRequest("a harbor", 4, AspectRatio.LANDSCAPE)
 BILL = Bill(cost_usd=Decimal("0.000652"), neurons=Decimal("57.6"))
 BILL_HEADERS = {"X-Cost-USD": "0.000652", "X-Neurons-Used": "57.6"}
 HEAD = b"HTTP/1.1 200 OK\r\nX-Cost-USD: 0.000652\r\nX-Neurons-Used: 57.6\r\n"
-TOKEN = "tell-nobody"
+TOKEN = "very-secret"
 BRIEF = Timeouts(connect_s=2, read_s=0.1, total_s=2)
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 @dataclass
-class Desk:
-    """Writes down the bills that are handed over, and how much of the body had been written by then."""
+class BillRecorder:
+    """A record of the bills that are handed over, and whether any of the body had been written by then."""
 
     part: Path
     bills: list[Bill] = field(default_factory=list)
     body_begun: list[bool] = field(default_factory=list)
 
-    async def settle(self, bill: Bill) -> None:
+    async def record(self, bill: Bill) -> None:
         self.bills.append(bill)
         self.body_begun.append(self.part.exists())
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    """A desk for one attempt, its part file in a fresh folder."""
-    return Desk(tmp_path / ".1.part")
+def recorder(tmp_path: Path) -> BillRecorder:
+    """A record for one attempt, its part file in a fresh folder."""
+    return BillRecorder(tmp_path / ".1.part")
 
 
 async def ask(
-    desk: Desk,
+    recorder: BillRecorder,
     *,
     url: str = URL,
     token: str | None = None,
@@ -77,29 +67,31 @@ async def ask(
     async with FluxClient(
         endpoint, concurrency=2, timeouts=timeouts, max_body_bytes=max_body_bytes, transport=transport
     ) as client:
-        return await client.attempt(REQUEST, part=desk.part, on_billed=desk.settle)
+        return await client.attempt(REQUEST, part=recorder.part, on_billed=recorder.record)
 
 
-async def answered(desk: Desk, response: httpx.Response) -> Answer:
+async def answered(recorder: BillRecorder, response: httpx.Response) -> Answer:
     """Make one attempt that a given response answers."""
-    return await ask(desk, transport=httpx.MockTransport(lambda _: response))
+    return await ask(recorder, transport=httpx.MockTransport(lambda _: response))
 
 
-async def refusal(desk: Desk, status: int, content: bytes, headers: dict[str, str] | None = None) -> Refused:
+async def refusal(
+    recorder: BillRecorder, status: int, content: bytes, headers: dict[str, str] | None = None
+) -> Refused:
     """Make one attempt that is refused with `content`."""
-    answer = await answered(desk, httpx.Response(status, content=content, headers=headers))
+    answer = await answered(recorder, httpx.Response(status, content=content, headers=headers))
     assert isinstance(answer, Refused)
     return answer
 
 
-async def no_answer(desk: Desk, error: Exception) -> tuple[str, bool]:
+async def no_answer(recorder: BillRecorder, error: Exception) -> tuple[str, bool]:
     """Make one attempt that fails with `error` before a status line, and return its words and whether it was sent."""
 
     def fail(_: httpx.Request) -> httpx.Response:
         raise error
 
     with pytest.raises(NoAnswerError) as caught:
-        await ask(desk, transport=httpx.MockTransport(fail))
+        await ask(recorder, transport=httpx.MockTransport(fail))
     return str(caught.value), caught.value.sent
 
 
@@ -138,8 +130,8 @@ async def raw_server(handler: Handler) -> AsyncIterator[str]:
         await asyncio.sleep(0)
 
 
-def says(data: bytes, *, then: Handler | None = None) -> Handler:
-    """Return a handler that sends `data`, goes on as `then` says, and closes the connection."""
+def sends(data: bytes, *, then: Handler | None = None) -> Handler:
+    """Return a handler that sends `data`, goes on with `then`, and closes the connection."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(data)
@@ -151,7 +143,7 @@ def says(data: bytes, *, then: Handler | None = None) -> Handler:
 
 
 async def hang(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
-    """Say nothing more until the client goes away."""
+    """Send nothing more until the client goes away."""
     await reader.read()
 
 
@@ -170,77 +162,77 @@ async def drip(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(0.02)
 
 
-async def test_an_image_is_streamed_to_its_file(desk: Desk) -> None:
-    """A whole 200 leaves its bytes in the part file and its bill on the desk."""
-    answer = await answered(desk, httpx.Response(200, headers=BILL_HEADERS, content=b"picture"))
+async def test_an_image_is_streamed_to_its_file(recorder: BillRecorder) -> None:
+    """A whole 200 leaves its bytes in the part file and its bill in the record."""
+    answer = await answered(recorder, httpx.Response(200, headers=BILL_HEADERS, content=b"picture"))
 
     assert answer == ImageBody(BILL, 7)
-    assert (desk.part.read_bytes(), desk.bills) == (b"picture", [BILL])
+    assert (recorder.part.read_bytes(), recorder.bills) == (b"picture", [BILL])
 
 
-async def test_the_bill_is_handed_over_before_the_body_is_read(desk: Desk) -> None:
-    """When the bill is settled no byte of the body has been written, or even sent."""
-    settled = asyncio.Event()
+async def test_the_bill_is_handed_over_before_the_body_is_read(recorder: BillRecorder) -> None:
+    """When the bill is handed over, no byte of the body has been written, or even sent."""
+    billed = asyncio.Event()
 
     async def body() -> AsyncIterator[bytes]:
-        assert settled.is_set()
+        assert billed.is_set()
         yield b"picture"
 
-    class Settling(Desk):
-        async def settle(self, bill: Bill) -> None:
-            await super().settle(bill)
-            settled.set()
+    class SignallingRecorder(BillRecorder):
+        async def record(self, bill: Bill) -> None:
+            await super().record(bill)
+            billed.set()
 
-    settling = Settling(desk.part)
-    answer = await answered(settling, httpx.Response(200, headers=BILL_HEADERS, content=body()))
+    signalling = SignallingRecorder(recorder.part)
+    answer = await answered(signalling, httpx.Response(200, headers=BILL_HEADERS, content=body()))
 
-    assert (answer, settling.body_begun) == (ImageBody(BILL, 7), [False])
+    assert (answer, signalling.body_begun) == (ImageBody(BILL, 7), [False])
 
 
-async def test_an_answer_without_a_bill_is_handed_over_as_unknown(desk: Desk) -> None:
+async def test_an_answer_without_a_bill_is_handed_over_as_unknown(recorder: BillRecorder) -> None:
     """Headers that are absent or nonsense are None, never zero."""
-    await answered(desk, httpx.Response(200, headers={"X-Cost-USD": "free!"}, content=b"picture"))
+    await answered(recorder, httpx.Response(200, headers={"X-Cost-USD": "free!"}, content=b"picture"))
 
-    assert desk.bills == [Bill()]
+    assert recorder.bills == [Bill()]
 
 
-async def test_the_request_says_what_the_contract_asks_for(desk: Desk) -> None:
+async def test_the_request_is_the_documented_one(recorder: BillRecorder) -> None:
     """One POST with the three fields as JSON, and no credentials where there are none."""
-    seen: list[httpx.Request] = []
+    requests: list[httpx.Request] = []
 
     def record(request: httpx.Request) -> httpx.Response:
-        seen.append(request)
+        requests.append(request)
         return httpx.Response(200, content=b"picture")
 
-    await ask(desk, transport=httpx.MockTransport(record))
+    await ask(recorder, transport=httpx.MockTransport(record))
 
-    assert [(request.method, str(request.url), json.loads(request.content)) for request in seen] == [
+    assert [(request.method, str(request.url), json.loads(request.content)) for request in requests] == [
         ("POST", URL, {"prompt": "a harbor", "steps": 4, "aspectRatio": "16:9"})
     ]
-    assert (seen[0].headers["content-type"], seen[0].headers["user-agent"]) == ("application/json", "storyreel")
-    assert "authorization" not in seen[0].headers
+    assert (requests[0].headers["content-type"], requests[0].headers["user-agent"]) == ("application/json", "storyreel")
+    assert "authorization" not in requests[0].headers
 
 
-async def test_the_token_is_sent_as_a_bearer_token(desk: Desk) -> None:
-    """What the endpoint sees is `Authorization: Bearer` and the token."""
-    seen: list[str] = []
+async def test_the_token_is_sent_as_a_bearer_token(recorder: BillRecorder) -> None:
+    """The endpoint receives `Authorization: Bearer` and the token."""
+    headers: list[str] = []
 
     def record(request: httpx.Request) -> httpx.Response:
-        seen.append(request.headers["authorization"])
+        headers.append(request.headers["authorization"])
         return httpx.Response(200, content=b"picture")
 
-    await ask(desk, token=TOKEN, transport=httpx.MockTransport(record))
+    await ask(recorder, token=TOKEN, transport=httpx.MockTransport(record))
 
-    assert seen == [f"Bearer {TOKEN}"]
+    assert headers == [f"Bearer {TOKEN}"]
 
 
-async def test_the_token_is_in_no_repr(desk: Desk) -> None:
-    """Neither the endpoint nor the client shows the token when printed."""
+async def test_the_token_is_in_no_repr(recorder: BillRecorder) -> None:
+    """Neither the endpoint nor the client shows the token when it is printed."""
     endpoint = Endpoint(URL, TOKEN)
     async with FluxClient(endpoint, concurrency=1, timeouts=BRIEF, max_body_bytes=1) as client:
-        shown = f"{endpoint!r} {endpoint} {client!r} {client._http.headers!r}"
+        printed = f"{endpoint!r} {endpoint} {client!r} {client._http.headers!r}"
 
-    assert TOKEN not in shown
+    assert TOKEN not in printed
 
 
 @pytest.mark.parametrize("token", [f"{TOKEN}\n", f"{TOKEN} ", f"{TOKEN}\r\nX-Other: 1", f"{TOKEN}é", f"{TOKEN}\0"])
@@ -251,7 +243,7 @@ def test_a_token_that_no_header_can_carry_is_refused_unseen(token: str) -> None:
 
     assert str(caught.value) == (
         "STORYREEL_API_TOKEN: holds a character that no HTTP header can carry, perhaps a line break or a space at "
-        "its end; set it anew"
+        "its end; set it again"
     )
     assert caught.value.__cause__ is None
 
@@ -267,9 +259,9 @@ def test_a_token_that_no_header_can_carry_is_refused_unseen(token: str) -> None:
         httpx.InvalidURL("no host"),
     ],
 )
-async def test_what_fails_before_the_first_byte_was_not_sent(desk: Desk, error: Exception) -> None:
+async def test_what_fails_before_the_first_byte_was_not_sent(recorder: BillRecorder, error: Exception) -> None:
     """Without a connection nothing can have been billed."""
-    assert await no_answer(desk, error) == (f"cannot connect to http://flux.test: {error}", False)
+    assert await no_answer(recorder, error) == (f"cannot connect to http://flux.test: {error}", False)
 
 
 @pytest.mark.parametrize(
@@ -286,42 +278,42 @@ async def test_what_fails_before_the_first_byte_was_not_sent(desk: Desk, error: 
         ConnectionResetError("reset"),
     ],
 )
-async def test_what_fails_after_the_first_byte_may_have_been_billed(desk: Desk, error: Exception) -> None:
+async def test_what_fails_after_the_first_byte_may_have_been_billed(recorder: BillRecorder, error: Exception) -> None:
     """Once a byte may have left, the attempt counts as sent."""
-    assert await no_answer(desk, error) == (f"no answer: {error}", True)
+    assert await no_answer(recorder, error) == (f"no answer: {error}", True)
 
 
-async def test_an_error_without_words_is_named_by_its_kind(desk: Desk) -> None:
-    """A timeout says nothing; its class name does."""
-    assert await no_answer(desk, httpx.ReadTimeout("")) == ("no answer: ReadTimeout", True)
+async def test_an_error_without_words_is_named_by_its_kind(recorder: BillRecorder) -> None:
+    """A timeout has no message; its class name serves."""
+    assert await no_answer(recorder, httpx.ReadTimeout("")) == ("no answer: ReadTimeout", True)
 
 
-async def test_an_error_of_many_words_is_cut(desk: Desk) -> None:
+async def test_an_error_of_many_words_is_cut(recorder: BillRecorder) -> None:
     """An error that quotes what the server sent stays of a readable length, on one line."""
-    words, _ = await no_answer(desk, httpx.RemoteProtocolError("line\n\x1b[2J" * 9999))
+    words, _ = await no_answer(recorder, httpx.RemoteProtocolError("line\n\x1b[2J" * 9999))
 
     assert (len(words), words.isprintable()) == (len("no answer: ") + 500, True)
 
 
-async def test_a_refused_connection_was_not_sent(desk: Desk) -> None:
-    """Where nobody listens, nothing was sent."""
+async def test_a_refused_connection_was_not_sent(recorder: BillRecorder) -> None:
+    """Where no server listens, nothing was sent."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
 
     with pytest.raises(NoAnswerError, match="cannot connect to http://127") as caught:
-        await ask(desk, url=f"http://127.0.0.1:{port}/")
+        await ask(recorder, url=f"http://127.0.0.1:{port}/")
 
-    assert (caught.value.sent, desk.bills, desk.part.exists()) == (False, [], False)
+    assert (caught.value.sent, recorder.bills, recorder.part.exists()) == (False, [], False)
 
 
-async def test_an_address_is_told_without_its_secrets(desk: Desk) -> None:
-    """What a URL may hold beside its host stays out of the message."""
+async def test_an_address_is_named_without_its_secrets(recorder: BillRecorder) -> None:
+    """Only a URL's scheme, host and port are in the message."""
 
     def fail(_: httpx.Request) -> httpx.Response:
         raise httpx.ConnectError("refused")
 
     with pytest.raises(NoAnswerError) as caught:
-        await ask(desk, url="http://user:hush@flux.test:81/v1?key=hush", transport=httpx.MockTransport(fail))
+        await ask(recorder, url="http://user:hush@flux.test:81/v1?key=hush", transport=httpx.MockTransport(fail))
 
     assert str(caught.value) == "cannot connect to http://flux.test:81: refused"
 
@@ -329,10 +321,10 @@ async def test_an_address_is_told_without_its_secrets(desk: Desk) -> None:
 @pytest.mark.parametrize(
     "url", ["ftp://flux.test", "flux.test", "http://", "http://flux.test:99999", "http://[::1", "http://a..b"]
 )
-async def test_an_address_that_is_none_was_not_sent(desk: Desk, url: str) -> None:
-    """What cannot be asked cannot bill."""
+async def test_an_address_that_is_none_was_not_sent(recorder: BillRecorder, url: str) -> None:
+    """An address that cannot be reached cannot bill."""
     with pytest.raises(NoAnswerError) as caught:
-        await ask(desk, url=url)
+        await ask(recorder, url=url)
 
     assert caught.value.sent is False
 
@@ -340,95 +332,95 @@ async def test_an_address_that_is_none_was_not_sent(desk: Desk, url: str) -> Non
 @pytest.mark.parametrize(
     "handler",
     [
-        says(b""),
-        says(b"", then=hang),
-        says(b"", then=reset),
-        says(b"HTTP/1.1 200 OK\r\nX-Cost-US"),
-        says(b"HTTP/1.1 200 OK\r\n", then=hang),
-        says(b"HTTP/1.1 200 OK\r\n", then=reset),
-        says(b"SSH-2.0-OpenSSH\r\n\r\n"),
-        says(b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * (1 << 20)),
+        sends(b""),
+        sends(b"", then=hang),
+        sends(b"", then=reset),
+        sends(b"HTTP/1.1 200 OK\r\nX-Cost-US"),
+        sends(b"HTTP/1.1 200 OK\r\n", then=hang),
+        sends(b"HTTP/1.1 200 OK\r\n", then=reset),
+        sends(b"SSH-2.0-OpenSSH\r\n\r\n"),
+        sends(b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * (1 << 20)),
     ],
     ids=["closed", "silent", "reset", "cut head", "silent in head", "reset in head", "not HTTP", "endless head"],
 )
-async def test_a_server_that_gives_no_whole_head_is_no_answer(desk: Desk, handler: Handler) -> None:
-    """The request arrived, the headers did not: it may have been billed, and nobody knows for how much."""
+async def test_a_server_that_gives_no_whole_head_is_no_answer(recorder: BillRecorder, handler: Handler) -> None:
+    """The request arrived, the headers did not: it may have been billed, at an unknown cost."""
     async with raw_server(handler) as url:
         with pytest.raises(NoAnswerError) as caught:
-            await ask(desk, url=url)
+            await ask(recorder, url=url)
 
-    assert (caught.value.sent, desk.bills, desk.part.exists()) == (True, [], False)
+    assert (caught.value.sent, recorder.bills, recorder.part.exists()) == (True, [], False)
     assert len(str(caught.value)) < 600
 
 
 @pytest.mark.parametrize(
     "handler",
     [
-        says(HEAD + b"Content-Length: 99\r\n\r\nhalf a pic"),
-        says(HEAD + b"Content-Length: 99\r\n\r\nhalf a pic", then=hang),
-        says(HEAD + b"Content-Length: 99\r\n\r\nhalf a pic", then=reset),
-        says(HEAD + b"Transfer-Encoding: chunked\r\n\r\na\r\nhalf a pic\r\n"),
-        says(HEAD + b"Transfer-Encoding: chunked\r\n\r\na\r\nhalf a pic\r\nnonsense\r\n"),
+        sends(HEAD + b"Content-Length: 99\r\n\r\nhalf a pic"),
+        sends(HEAD + b"Content-Length: 99\r\n\r\nhalf a pic", then=hang),
+        sends(HEAD + b"Content-Length: 99\r\n\r\nhalf a pic", then=reset),
+        sends(HEAD + b"Transfer-Encoding: chunked\r\n\r\na\r\nhalf a pic\r\n"),
+        sends(HEAD + b"Transfer-Encoding: chunked\r\n\r\na\r\nhalf a pic\r\nnonsense\r\n"),
     ],
     ids=["cut", "silent", "reset", "no last chunk", "bad chunk"],
 )
-async def test_a_body_that_breaks_off_is_billed_all_the_same(desk: Desk, handler: Handler) -> None:
+async def test_a_body_that_breaks_off_is_billed_all_the_same(recorder: BillRecorder, handler: Handler) -> None:
     """After the headers nothing is ever `no answer`: the bill stands, and what arrived is in the file."""
     async with raw_server(handler) as url:
-        answer = await ask(desk, url=url)
+        answer = await ask(recorder, url=url)
 
     assert isinstance(answer, BrokenBody)
-    assert (answer.bill, desk.bills, answer.reason[:20]) == (BILL, [BILL], "the body broke off: ")
-    assert b"half a pic".startswith(desk.part.read_bytes())
+    assert (answer.bill, recorder.bills, answer.reason[:20]) == (BILL, [BILL], "the body broke off: ")
+    assert b"half a pic".startswith(recorder.part.read_bytes())
 
 
 @pytest.mark.parametrize("error", [httpx.ReadError("reset"), httpx.ReadTimeout("slow"), ssl.SSLError(1, "bad mac")])
-async def test_an_error_of_the_connection_is_not_one_of_the_disk(desk: Desk, error: Exception) -> None:
-    """Whatever a transport throws in mid-body breaks the body, and leaves the run alone."""
+async def test_an_error_of_the_connection_is_not_one_of_the_disk(recorder: BillRecorder, error: Exception) -> None:
+    """Any error of a transport in mid-body breaks the body, and leaves the run alone."""
 
     async def body() -> AsyncIterator[bytes]:
         yield b"half"
         raise error
 
-    answer = await answered(desk, httpx.Response(200, headers=BILL_HEADERS, content=body()))
+    answer = await answered(recorder, httpx.Response(200, headers=BILL_HEADERS, content=body()))
 
-    assert (answer, desk.part.read_bytes()) == (BrokenBody(BILL, f"the body broke off: {error}"), b"half")
+    assert (answer, recorder.part.read_bytes()) == (BrokenBody(BILL, f"the body broke off: {error}"), b"half")
 
 
-async def test_a_body_that_cannot_be_unpacked_is_broken(desk: Desk) -> None:
+async def test_a_body_that_cannot_be_unpacked_is_broken(recorder: BillRecorder) -> None:
     """A compressed body that is none is billed, and unusable."""
-    async with raw_server(says(HEAD + b"Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\nnone")) as url:
-        answer = await ask(desk, url=url)
+    async with raw_server(sends(HEAD + b"Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\nnone")) as url:
+        answer = await ask(recorder, url=url)
 
     assert answer == BrokenBody(BILL, "the body broke off: Error -3 while decompressing data: incorrect header check")
 
 
-async def test_a_slow_body_is_cut_by_the_total_timeout(desk: Desk) -> None:
+async def test_a_slow_body_is_cut_by_the_total_timeout(recorder: BillRecorder) -> None:
     """A byte now and then defeats the read timeout, not the bound on the whole attempt."""
     timeouts = Timeouts(connect_s=2, read_s=2, total_s=0.15)
-    async with raw_server(says(HEAD + b"Content-Length: 999999\r\n\r\n", then=drip)) as url:
-        answer = await ask(desk, url=url, timeouts=timeouts)
+    async with raw_server(sends(HEAD + b"Content-Length: 999999\r\n\r\n", then=drip)) as url:
+        answer = await ask(recorder, url=url, timeouts=timeouts)
 
     assert answer == BrokenBody(BILL, "the body broke off: TimeoutError")
 
 
-async def test_a_slow_head_is_cut_by_the_total_timeout(desk: Desk) -> None:
+async def test_a_slow_head_is_cut_by_the_total_timeout(recorder: BillRecorder) -> None:
     """Headers that drip in are no answer once the time is up."""
     timeouts = Timeouts(connect_s=2, read_s=2, total_s=0.15)
-    async with raw_server(says(b"HTTP/1.1 200 OK\r\nX-Slow: ", then=drip)) as url:
+    async with raw_server(sends(b"HTTP/1.1 200 OK\r\nX-Slow: ", then=drip)) as url:
         with pytest.raises(NoAnswerError, match="no answer: TimeoutError") as caught:
-            await ask(desk, url=url, timeouts=timeouts)
+            await ask(recorder, url=url, timeouts=timeouts)
 
-    assert (caught.value.sent, desk.bills) == (True, [])
+    assert (caught.value.sent, recorder.bills) == (True, [])
 
 
 @pytest.mark.parametrize("then", [drip, hang, reset, None])
-async def test_a_status_stands_whatever_becomes_of_its_text(desk: Desk, then: Handler | None) -> None:
+async def test_a_status_stands_whatever_becomes_of_its_text(recorder: BillRecorder, then: Handler | None) -> None:
     """A refusal whose text never ends, or breaks off, is still that refusal."""
     timeouts = Timeouts(connect_s=2, read_s=0.2, total_s=0.3)
     head = b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 7\r\nContent-Length: 99999\r\n\r\nslow down"
-    async with raw_server(says(head, then=then)) as url:
-        answer = await ask(desk, url=url, timeouts=timeouts)
+    async with raw_server(sends(head, then=then)) as url:
+        answer = await ask(recorder, url=url, timeouts=timeouts)
 
     assert isinstance(answer, Refused)
     assert (answer.http_status, answer.refusal, answer.retry_after_s) == (429, Refusal.RATE_LIMITED, 7)
@@ -436,7 +428,7 @@ async def test_a_status_stands_whatever_becomes_of_its_text(desk: Desk, then: Ha
     assert answer.message.rstrip(".") in ("slow down", "Too Many Requests")
 
 
-async def test_a_body_above_the_bound_is_broken_and_bounded_on_disk(desk: Desk) -> None:
+async def test_a_body_above_the_bound_is_broken_and_bounded_on_disk(recorder: BillRecorder) -> None:
     """An endless body stops at the bound; no more than that is written."""
 
     async def body() -> AsyncIterator[bytes]:
@@ -444,31 +436,31 @@ async def test_a_body_above_the_bound_is_broken_and_bounded_on_disk(desk: Desk) 
             yield b"x" * 1000
 
     response = httpx.Response(200, headers=BILL_HEADERS, content=body())
-    answer = await ask(desk, transport=httpx.MockTransport(lambda _: response), max_body_bytes=2 << 20)
+    answer = await ask(recorder, transport=httpx.MockTransport(lambda _: response), max_body_bytes=2 << 20)
 
     assert answer == BrokenBody(BILL, "a body of more than 2 MiB; raise max_body_mib")
-    assert desk.part.stat().st_size <= 2 << 20
+    assert recorder.part.stat().st_size <= 2 << 20
 
 
 @pytest.mark.parametrize(("length", "whole"), [(1000, True), (1001, False)])
-async def test_the_bound_itself_is_allowed(desk: Desk, length: int, whole: bool) -> None:
+async def test_the_bound_itself_is_allowed(recorder: BillRecorder, length: int, whole: bool) -> None:
     """Exactly the bound passes, one byte more does not."""
     response = httpx.Response(200, headers=BILL_HEADERS, content=b"x" * length)
-    answer = await ask(desk, transport=httpx.MockTransport(lambda _: response), max_body_bytes=1000)
+    answer = await ask(recorder, transport=httpx.MockTransport(lambda _: response), max_body_bytes=1000)
 
     assert isinstance(answer, ImageBody) is whole
 
 
-async def test_an_empty_body_arrived_whole(desk: Desk) -> None:
-    """That nothing is in it is for others to find."""
-    answer = await answered(desk, httpx.Response(200, headers=BILL_HEADERS))
+async def test_an_empty_body_arrived_whole(recorder: BillRecorder) -> None:
+    """That it is no image is found when it is inspected."""
+    answer = await answered(recorder, httpx.Response(200, headers=BILL_HEADERS))
 
-    assert (answer, desk.part.read_bytes()) == (ImageBody(BILL, 0), b"")
+    assert (answer, recorder.part.read_bytes()) == (ImageBody(BILL, 0), b"")
 
 
-async def test_a_part_that_cannot_be_written_is_a_storage_error(desk: Desk) -> None:
-    """A missing folder is the disk's fault, not the endpoint's; the bill is on the desk by then."""
-    lost = Desk(desk.part.parent / "gone" / ".1.part")
+async def test_a_part_that_cannot_be_written_is_a_storage_error(recorder: BillRecorder) -> None:
+    """A missing folder is the disk's fault, not the endpoint's; the bill is recorded by then."""
+    lost = BillRecorder(recorder.part.parent / "gone" / ".1.part")
 
     with pytest.raises(StorageError, match="cannot be written: No such file or directory; free space or choose"):
         await answered(lost, httpx.Response(200, headers=BILL_HEADERS, content=b"picture"))
@@ -476,10 +468,10 @@ async def test_a_part_that_cannot_be_written_is_a_storage_error(desk: Desk) -> N
     assert lost.bills == [BILL]
 
 
-async def test_a_cancelled_attempt_is_cancelled(desk: Desk) -> None:
+async def test_a_cancelled_attempt_is_cancelled(recorder: BillRecorder) -> None:
     """Cancelling from outside is no timeout and no broken body."""
-    async with raw_server(says(b"", then=hang)) as url:
-        attempt = asyncio.create_task(ask(desk, url=url, timeouts=Timeouts(2, 5, 5)))
+    async with raw_server(sends(b"", then=hang)) as url:
+        attempt = asyncio.create_task(ask(recorder, url=url, timeouts=Timeouts(2, 5, 5)))
         await asyncio.sleep(0.05)
         attempt.cancel()
 
@@ -514,22 +506,22 @@ async def test_a_cancelled_attempt_is_cancelled(desk: Desk) -> None:
         (429, b"slow", (Refusal.RATE_LIMITED, "slow", False)),
     ],
 )
-async def test_a_refusal_is_told_in_the_words_of_its_author(
-    desk: Desk, status: int, content: bytes, expected: tuple[Refusal, str, bool]
+async def test_a_refusal_keeps_the_words_of_its_author(
+    recorder: BillRecorder, status: int, content: bytes, expected: tuple[Refusal, str, bool]
 ) -> None:
-    """The API's own JSON is told from the page of something before it; all of it becomes one printable line."""
-    answer = await refusal(desk, status, content)
+    """The API's own JSON is distinguished from the page of a proxy before it; either becomes one printable line."""
+    answer = await refusal(recorder, status, content)
 
     assert (answer.refusal, answer.message, answer.by_api) == expected
-    assert (answer.http_status, answer.bill, answer.retry_after_s, desk.bills) == (status, Bill(), None, [])
+    assert (answer.http_status, answer.bill, answer.retry_after_s, recorder.bills) == (status, Bill(), None, [])
 
 
-async def test_a_refusal_keeps_what_its_headers_say(desk: Desk) -> None:
-    """Bill and Retry-After come along, for the ledger to judge; a refusal is not announced as billed."""
-    answer = await refusal(desk, 500, b"{}", {**BILL_HEADERS, "Retry-After": "2.5"})
+async def test_a_refusal_keeps_what_its_headers_say(recorder: BillRecorder) -> None:
+    """Bill and Retry-After come along, for the ledger; a refusal is not announced as billed."""
+    answer = await refusal(recorder, 500, b"{}", {**BILL_HEADERS, "Retry-After": "2.5"})
 
     assert answer == Refused(500, Refusal.SERVER, "{}", by_api=False, bill=BILL, retry_after_s=2.5)
-    assert (desk.bills, desk.part.exists()) == ([], False)
+    assert (recorder.bills, recorder.part.exists()) == ([], False)
 
 
 @pytest.mark.parametrize(
@@ -547,15 +539,15 @@ async def test_a_refusal_keeps_what_its_headers_say(desk: Desk) -> None:
     ],
     ids=["lists", "objects", "number", "binary", "long", "long JSON", "cut UTF-8", "byte order mark", "NaN"],
 )
-async def test_any_text_of_an_error_becomes_a_bounded_line(desk: Desk, content: bytes) -> None:
-    """Nesting, binary and length do no harm: at most 500 printable characters remain, which any book can store."""
-    answer = await refusal(desk, 500, content)
+async def test_any_text_of_an_error_becomes_a_bounded_line(recorder: BillRecorder, content: bytes) -> None:
+    """Nesting, binary and length do no harm: at most 500 printable characters remain, which any database can store."""
+    answer = await refusal(recorder, 500, content)
 
     assert (len(answer.message) <= 500, answer.message.isprintable(), bool(answer.message)) == (True, True, True)
     assert answer.message.encode().decode() == answer.message
 
 
-async def test_an_error_text_without_end_is_read_no_further_than_needed(desk: Desk) -> None:
+async def test_an_error_text_without_end_is_read_no_further_than_needed(recorder: BillRecorder) -> None:
     """64 KiB of an endless error are enough."""
     sent = 0
 
@@ -565,15 +557,15 @@ async def test_an_error_text_without_end_is_read_no_further_than_needed(desk: De
             sent += 1024
             yield b"z" * 1024
 
-    answer = await answered(desk, httpx.Response(500, content=body()))
+    answer = await answered(recorder, httpx.Response(500, content=body()))
 
     assert isinstance(answer, Refused)
     assert (answer.message, sent <= (66 << 10)) == ("z" * 500, True)
 
 
-async def test_a_compressed_error_is_read(desk: Desk) -> None:
+async def test_a_compressed_error_is_read(recorder: BillRecorder) -> None:
     """Content-Encoding is undone before the words are looked for."""
-    answer = await refusal(desk, 500, gzip.compress(b'{"error": "no"}'), {"Content-Encoding": "gzip"})
+    answer = await refusal(recorder, 500, gzip.compress(b'{"error": "no"}'), {"Content-Encoding": "gzip"})
 
     assert (answer.message, answer.by_api) == ("no", True)
 
@@ -625,23 +617,23 @@ def test_retry_after_counts_from_the_present() -> None:
 
 @given(st.text(max_size=60) | st.from_regex(r"[A-Z][a-z]{2}, \d+ [A-Z][a-z]{2} -?\d+ \d+:\d+:\d+ [-+]?\w+"))
 def test_no_retry_after_can_break_a_run(value: str) -> None:
-    """Whatever a server puts there, the answer is a finite wait or none."""
+    """For any value of the header, the answer is a finite wait or none."""
     seconds = parse_retry_after(value, now=lambda: NOW)
 
     assert seconds is None or 0 <= seconds < float("inf")
 
 
 async def test_the_environment_decides_about_proxies_for_remote_endpoints_only(
-    monkeypatch: pytest.MonkeyPatch, desk: Desk
+    monkeypatch: pytest.MonkeyPatch, recorder: BillRecorder
 ) -> None:
     """A server of our own on loopback is never asked through a proxy; any other is, where one is set."""
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     monkeypatch.setenv("no_proxy", "")
     monkeypatch.delenv("NO_PROXY", raising=False)
-    async with raw_server(says(HEAD + b"Content-Length: 2\r\n\r\nok")) as url:
-        local = await ask(desk, url=url)
+    async with raw_server(sends(HEAD + b"Content-Length: 2\r\n\r\nok")) as url:
+        local = await ask(recorder, url=url)
         async with FluxClient(Endpoint(url), concurrency=1, timeouts=BRIEF, max_body_bytes=9) as client:
             with pytest.raises(NoAnswerError) as caught:
-                await client.attempt(REQUEST, part=desk.part, on_billed=desk.settle)
+                await client.attempt(REQUEST, part=recorder.part, on_billed=recorder.record)
 
     assert (local, caught.value.sent) == (ImageBody(BILL, 2), False)

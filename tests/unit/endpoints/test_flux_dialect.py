@@ -1,4 +1,4 @@
-"""The API on the wire, both ways."""
+"""The language of the FLUX API, both ways."""
 
 from decimal import Decimal
 from typing import Any
@@ -9,12 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.common.geometry import AspectRatio
-from pipelines.endpoints.answers import Bill, Refusal, classify_refusal
-from pipelines.endpoints.dialects.flux import BadRequestError, ImageRequest, bill_headers, parse_request, read_bill
+from pipelines.endpoints.answers import Bill, Refusal
+from pipelines.endpoints.dialects.flux import (
+    BadRequestError,
+    ImageRequest,
+    bill_headers,
+    classify_refusal,
+    parse_request,
+    read_bill,
+)
 from pipelines.endpoints.prices import PRICE_LIST
 
 
-def test_a_request_says_what_the_documentation_says() -> None:
+def test_a_request_has_the_documented_fields() -> None:
     """The three fields, spelled as documented."""
     body = ImageRequest("a cat", 6, AspectRatio.LANDSCAPE).body()
 
@@ -48,7 +55,7 @@ def test_the_documented_defaults() -> None:
         ({"prompt": "x", "aspectRatio": []}, "aspectRatio must be one of 1:1, 16:9, 9:16, 4:3, 3:4"),
     ],
 )
-def test_a_bad_request_is_told(body: object, message: str) -> None:
+def test_a_bad_request_is_explained(body: object, message: str) -> None:
     """The API's own words for a missing prompt, and words like them for the rest."""
     with pytest.raises(BadRequestError) as caught:
         parse_request(body)
@@ -91,7 +98,7 @@ def test_a_figure_that_cannot_be_read_is_not_known(value: str) -> None:
 
 @given(values=st.dictionaries(st.sampled_from(["X-Cost-USD", "X-Tiles", "X-Neurons-Used"]), st.text(max_size=20)))
 def test_no_header_gets_past_the_reader(values: dict[str, str]) -> None:
-    """Whatever the headers hold, figures come out or None."""
+    """For any value of the headers, figures come out or None."""
     bill = read_bill(values)
 
     assert bill.cost_usd is None or bill.cost_usd >= 0
@@ -130,13 +137,13 @@ def test_no_header_gets_past_the_reader(values: dict[str, str]) -> None:
         (503, "", Refusal.SERVER),
     ],
 )
-def test_every_refusal_is_known_for_what_it_is(status: int, message: str, refusal: Refusal) -> None:
+def test_every_refusal_is_classified(status: int, message: str, refusal: Refusal) -> None:
     """By status, by the API's words, by the number that Workers AI puts into a 500."""
     assert classify_refusal(status, message) is refusal
 
 
-def test_requests_are_hashable_nouns() -> None:
+def test_requests_are_hashable() -> None:
     """Equal requests are one key."""
-    seen: dict[Any, int] = {ImageRequest("x"): 1}
+    counts: dict[Any, int] = {ImageRequest("x"): 1}
 
-    assert seen[ImageRequest("x")] == 1
+    assert counts[ImageRequest("x")] == 1

@@ -1,4 +1,4 @@
-"""Bodies are believed by their bytes: whole pictures pass, everything else says what is wrong with it."""
+"""Bodies are judged by their bytes: whole pictures pass, everything else is refused with the reason."""
 
 import io
 import struct
@@ -27,8 +27,8 @@ def png_of(width: int, height: int, *, mode: int = 2) -> bytes:
     )
 
 
-def verdict(path: Path) -> Picture | str:
-    """Return what the inspection says: a picture, or what is wrong."""
+def inspection(path: Path) -> Picture | str:
+    """Return the result of an inspection: a picture, or what is wrong."""
     try:
         return inspect_picture(path)
     except UnusablePictureError as exc:
@@ -63,7 +63,7 @@ def test_every_kind_of_png_is_usable(tmp_path: Path, mode: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "result"),
     [
         (b"", "an empty body"),
         (b"<!DOCTYPE html><title>502</title>", "a web page, not an image"),
@@ -75,11 +75,11 @@ def test_every_kind_of_png_is_usable(tmp_path: Path, mode: str) -> None:
         (b"GIF89a", "not an image: it starts with b'GIF89a'"),
     ],
 )
-def test_what_is_no_picture_is_named(tmp_path: Path, body: bytes, said: str) -> None:
-    """The message tells an empty body from a web page from anything else."""
+def test_what_is_no_picture_is_named(tmp_path: Path, body: bytes, result: str) -> None:
+    """An empty body, a web page and anything else have messages of their own."""
     path = write(tmp_path / "body", body)
 
-    assert verdict(path) == said
+    assert inspection(path) == result
 
 
 def test_a_png_cut_at_any_byte_is_unusable(tmp_path: Path) -> None:
@@ -87,20 +87,20 @@ def test_a_png_cut_at_any_byte_is_unusable(tmp_path: Path) -> None:
     whole = picture_bytes("PNG")
     path = tmp_path / "body"
 
-    passed = [cut for cut in range(len(whole)) if isinstance(verdict(write(path, whole[:cut])), Picture)]
+    passed = [cut for cut in range(len(whole)) if isinstance(inspection(write(path, whole[:cut])), Picture)]
 
     assert passed == [len(whole) - 4, len(whole) - 3, len(whole) - 2, len(whole) - 1]
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "WEBP"])
 def test_half_a_picture_is_unusable(tmp_path: Path, kind: str) -> None:
-    """What a broken connection leaves of a JPEG or WebP is refused."""
+    """The part of a JPEG or WebP that a broken connection leaves is refused."""
     data = io.BytesIO()
     Image.effect_noise((64, 64), 80).convert("RGB").save(data, kind)
     whole = data.getvalue()
     path = tmp_path / "body"
 
-    passed = [cut for cut in range(3, len(whole) - 2, 37) if isinstance(verdict(write(path, whole[:cut])), Picture)]
+    passed = [cut for cut in range(3, len(whole) - 2, 37) if isinstance(inspection(write(path, whole[:cut])), Picture)]
 
     assert passed == []
 
@@ -113,7 +113,7 @@ def test_a_png_with_any_byte_flipped_is_unusable(tmp_path: Path) -> None:
     passed = [
         at
         for at in range(len(whole))
-        if isinstance(verdict(write(path, whole[:at] + bytes([whole[at] ^ 0x10]) + whole[at + 1 :])), Picture)
+        if isinstance(inspection(write(path, whole[:at] + bytes([whole[at] ^ 0x10]) + whole[at + 1 :])), Picture)
     ]
 
     end = len(whole) - 12
@@ -121,7 +121,7 @@ def test_a_png_with_any_byte_flipped_is_unusable(tmp_path: Path) -> None:
 
 
 def test_bytes_after_the_end_of_a_png_do_no_harm(tmp_path: Path) -> None:
-    """What follows IEND is no part of the picture."""
+    """Bytes behind IEND are no part of the picture."""
     path = write(tmp_path / "body", picture_bytes("PNG") + b"\r\ntrailing")
 
     assert inspect_picture(path) == Picture(PictureFormat.PNG, Size(8, 8))
@@ -132,11 +132,11 @@ def test_a_huge_png_is_refused_without_decoding(tmp_path: Path) -> None:
     path = write(tmp_path / "body", png_of(20_000, 20_000))
     tracemalloc.start()
 
-    said = verdict(path)
+    result = inspection(path)
 
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert said == "20000x20000 pixels, more than the 32 megapixels that are decoded"
+    assert result == "20000x20000 pixels, more than the 32 megapixels that are decoded"
     assert peak < 2 << 20
 
 
@@ -145,7 +145,7 @@ def test_one_pixel_beyond_the_bound_is_refused(tmp_path: Path, width: int, heigh
     """The bound is on the product, whatever the shape."""
     path = write(tmp_path / "body", png_of(width, height))
 
-    assert verdict(path) == f"{width}x{height} pixels, more than the 32 megapixels that are decoded"
+    assert inspection(path) == f"{width}x{height} pixels, more than the 32 megapixels that are decoded"
 
 
 @pytest.mark.parametrize(("width", "height"), [(0, 8), (8, 0)])
@@ -153,14 +153,14 @@ def test_a_picture_without_pixels_is_unusable(tmp_path: Path, width: int, height
     """A size of zero is damage, not a picture."""
     path = write(tmp_path / "body", png_of(width, height))
 
-    assert str(verdict(path)).startswith("a damaged PNG: ")
+    assert str(inspection(path)).startswith("a damaged PNG: ")
 
 
 def test_a_png_with_too_few_pixels_is_unusable(tmp_path: Path) -> None:
     """Right checksums around too little data do not make a picture."""
     path = write(tmp_path / "body", png_of(256, 256))
 
-    assert str(verdict(path)).startswith("a damaged PNG: ")
+    assert str(inspection(path)).startswith("a damaged PNG: ")
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
@@ -169,12 +169,12 @@ def test_a_png_with_too_few_pixels_is_unusable(tmp_path: Path) -> None:
 def test_arbitrary_bytes_after_a_magic_only_ever_are_unusable(
     tmp_path_factory: pytest.TempPathFactory, magic: bytes, rest: bytes
 ) -> None:
-    """Whatever Pillow stumbles over, one kind of error comes out."""
+    """One kind of error comes out of anything that Pillow raises."""
     path = tmp_path_factory.getbasetemp() / "arbitrary"
 
-    said = verdict(write(path, magic + rest))
+    result = inspection(write(path, magic + rest))
 
-    assert isinstance(said, str | Picture)
+    assert isinstance(result, str | Picture)
 
 
 @st.composite
@@ -195,9 +195,9 @@ def test_a_mutilated_picture_is_a_picture_or_unusable(tmp_path_factory: pytest.T
     """Damage in the middle of a real file raises nothing else either."""
     path = tmp_path_factory.getbasetemp() / "mutilated"
 
-    said = verdict(write(path, data))
+    result = inspection(write(path, data))
 
-    assert isinstance(said, str | Picture)
+    assert isinstance(result, str | Picture)
 
 
 @st.composite
@@ -219,13 +219,13 @@ def test_a_png_of_odd_chunks_is_a_picture_or_unusable(tmp_path_factory: pytest.T
     """Chunks that a checksum vouches for raise nothing else either."""
     path = tmp_path_factory.getbasetemp() / "odd"
 
-    said = verdict(write(path, data))
+    result = inspection(write(path, data))
 
-    assert isinstance(said, str | Picture)
+    assert isinstance(result, str | Picture)
 
 
 def test_a_webp_that_claims_more_pixels_than_pillow_dares_is_unusable(tmp_path: Path) -> None:
-    """Pillow has a guard of its own, whose error is no kin of its others."""
+    """Pillow has a guard of its own, whose error has no base class in common with its others."""
     frame = b"\xd0\x03\x00\x9d\x01*" + struct.pack("<HH", 16383, 16383) + b"\0" * 80
     body = b"WEBPVP8 " + struct.pack("<I", len(frame)) + frame
     path = write(tmp_path / "bomb", b"RIFF" + struct.pack("<I", len(body)) + body)

@@ -62,7 +62,7 @@ def test_tiles_cover_the_picture_and_no_more(width: int, height: int) -> None:
 @pytest.mark.parametrize(
     ("value", "text"), [("0", "0"), ("0.000", "0"), ("10", "10"), ("1E+2", "100"), ("0.10", "0.1")]
 )
-def test_amounts_are_told_in_plain_digits(value: str, text: str) -> None:
+def test_amounts_are_written_in_plain_digits(value: str, text: str) -> None:
     """No exponent, no trailing zeros."""
     assert format_decimal(Decimal(value)) == text
 

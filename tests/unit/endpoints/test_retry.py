@@ -1,4 +1,4 @@
-"""The table of retry.py, row by row: what is sent again, how long after, and when it stops."""
+"""The table of retry.py, row by row: which answer is sent again, how long after, and when the run stops."""
 
 import random
 from decimal import Decimal
@@ -13,8 +13,7 @@ from pipelines.common.errors import (
     StoryreelError,
     WrongEndpointError,
 )
-from pipelines.endpoints.answers import Bill, Refusal
-from pipelines.endpoints.client import NoAnswerError, Refused
+from pipelines.endpoints.answers import Bill, NoAnswerError, Refusal, Refused
 from pipelines.endpoints.retry import (
     GiveUp,
     NextPrompt,
@@ -28,15 +27,17 @@ from pipelines.endpoints.retry import (
 
 
 class Ceiling(random.Random):
-    """Draws the upper bound every time, so that the longest wait is seen."""
+    """A generator that draws the upper bound every time, so that every wait is the longest."""
 
     def uniform(self, a: float, b: float) -> float:
         assert a == 0
         return b
 
 
-def trials(*, quota: int = 1000, policy: RetryPolicy | None = None, rng: random.Random | None = None) -> RetryState:
-    """Return the trials of a fresh prompt."""
+def fresh_state(
+    *, quota: int = 1000, policy: RetryPolicy | None = None, rng: random.Random | None = None
+) -> RetryState:
+    """Return the state of a prompt that has not been sent yet."""
     return RetryState(policy or RetryPolicy(), RetryQuota(quota), rng or Ceiling())
 
 
@@ -50,20 +51,20 @@ LOST = NoAnswerError("no answer: reset", sent=True)
 LIMITED = refused(Refusal.RATE_LIMITED, status=429)
 
 
-def stopped(verdict: RetryDecision) -> tuple[type[StoryreelError], str]:
+def stopped(decision: RetryDecision) -> tuple[type[StoryreelError], str]:
     """Return the kind and the words of the error that stops a run."""
-    assert isinstance(verdict, StopRun)
-    return type(verdict.error), str(verdict.error)
+    assert isinstance(decision, StopRun)
+    return type(decision.error), str(decision.error)
 
 
 def test_a_connection_that_fails_is_tried_again_with_back_off_until_the_run_stops() -> None:
     """Five in a row, then nothing answers at that address."""
-    tried = trials()
+    state = fresh_state()
 
-    verdicts = [tried.no_answer(UNSENT) for _ in range(5)]
+    decisions = [state.no_answer(UNSENT) for _ in range(5)]
 
-    assert verdicts[:4] == [Resend(1), Resend(2), Resend(4), Resend(8)]
-    assert stopped(verdicts[4]) == (
+    assert decisions[:4] == [Resend(1), Resend(2), Resend(4), Resend(8)]
+    assert stopped(decisions[4]) == (
         EndpointUnreachableError,
         "cannot connect: refused; check the address and the network, then run again",
     )
@@ -71,40 +72,40 @@ def test_a_connection_that_fails_is_tried_again_with_back_off_until_the_run_stop
 
 def test_connections_that_fail_take_nothing_from_the_quota() -> None:
     """Nothing was sent, nothing can be billed: a spent quota does not matter."""
-    tried = trials(quota=0)
+    state = fresh_state(quota=0)
 
-    verdict = tried.no_answer(UNSENT)
+    decision = state.no_answer(UNSENT)
 
-    assert (verdict, tried.quota.left, tried.resends) == (Resend(1), 0, 0)
+    assert (decision, state.quota.left, state.resends) == (Resend(1), 0, 0)
 
 
-def test_a_429_without_advice_backs_off_for_everyone_until_the_run_stops() -> None:
-    """Ten in a row, the wait growing up to its cap; nobody sends meanwhile."""
-    tried = trials(quota=0)
+def test_a_429_without_advice_backs_off_for_all_requests_until_the_run_stops() -> None:
+    """Ten in a row, the wait growing up to its cap; every other request waits too."""
+    state = fresh_state(quota=0)
 
-    verdicts = [tried.refused(LIMITED) for _ in range(10)]
+    decisions = [state.refused(LIMITED) for _ in range(10)]
 
     waits = [1, 2, 4, 8, 16, 30, 30, 30, 30]
-    assert verdicts[:9] == [Resend(wait, cool_down=True) for wait in waits]
-    assert stopped(verdicts[9]) == (
+    assert decisions[:9] == [Resend(wait, cool_down=True) for wait in waits]
+    assert stopped(decisions[9]) == (
         IncompleteError,
         "the endpoint answered 429 10 times in a row; run again later to complete",
     )
 
 
 @pytest.mark.parametrize("seconds", [0, 0.5, 60, 900])
-def test_retry_after_is_obeyed_to_the_letter(seconds: float) -> None:
+def test_retry_after_is_applied_to_the_letter(seconds: float) -> None:
     """The server's own figure needs no jitter and no back-off, up to the bound."""
-    verdict = trials().refused(refused(Refusal.RATE_LIMITED, status=429, retry_after_s=seconds))
+    decision = fresh_state().refused(refused(Refusal.RATE_LIMITED, status=429, retry_after_s=seconds))
 
-    assert verdict == Resend(seconds, cool_down=True)
+    assert decision == Resend(seconds, cool_down=True)
 
 
 def test_a_retry_after_beyond_the_bound_stops_the_run() -> None:
     """A wait of more than a quarter of an hour is the user's to decide on."""
-    verdict = trials().refused(refused(Refusal.RATE_LIMITED, status=429, retry_after_s=900.1))
+    decision = fresh_state().refused(refused(Refusal.RATE_LIMITED, status=429, retry_after_s=900.1))
 
-    assert stopped(verdict) == (
+    assert stopped(decision) == (
         IncompleteError,
         "the endpoint asks to wait 900 s; run again then to complete",
     )
@@ -112,11 +113,11 @@ def test_a_retry_after_beyond_the_bound_stops_the_run() -> None:
 
 def test_a_rejected_request_fails_the_frame_at_once() -> None:
     """The same request would be rejected again."""
-    tried = trials()
+    state = fresh_state()
 
-    verdict = tried.refused(refused(Refusal.REJECTED, status=400))
+    decision = state.refused(refused(Refusal.REJECTED, status=400))
 
-    assert (verdict, tried.quota.left) == (GiveUp("request rejected (400 words)"), 1000)
+    assert (decision, state.quota.left) == (GiveUp("request rejected (400 words)"), 1000)
 
 
 @pytest.mark.parametrize(
@@ -143,28 +144,28 @@ def test_what_no_further_request_can_cure_stops_the_run(
     refusal: Refusal, error: type[StoryreelError], words: str
 ) -> None:
     """Credentials, allocation and a wrong address end it with the first answer, each with its cure."""
-    assert stopped(trials().refused(refused(refusal))) == (error, words)
+    assert stopped(fresh_state().refused(refused(refusal))) == (error, words)
 
 
 def test_a_refused_prompt_is_tried_once_more_then_gives_way() -> None:
     """A refusal is a false positive more often than not; twice is enough."""
-    tried = trials()
+    state = fresh_state()
 
-    verdicts = [tried.refused(refused(Refusal.PROMPT)) for _ in range(2)]
+    decisions = [state.refused(refused(Refusal.PROMPT)) for _ in range(2)]
 
-    assert verdicts == [Resend(1), NextPrompt("prompt refused (500 words)")]
+    assert decisions == [Resend(1), NextPrompt("prompt refused (500 words)")]
 
 
 @pytest.mark.parametrize("max_refusals", [1, 2, 4])
 def test_refusals_count_in_all_not_in_a_row(max_refusals: int) -> None:
-    """Other outcomes in between do not start the count anew."""
-    tried = trials(policy=RetryPolicy(max_refusals=max_refusals, max_resends=100))
-    verdicts: list[RetryDecision] = []
+    """Other outcomes in between do not start the count again."""
+    state = fresh_state(policy=RetryPolicy(max_refusals=max_refusals, max_resends=100))
+    decisions: list[RetryDecision] = []
     for _ in range(max_refusals):
-        verdicts.append(tried.refused(refused(Refusal.PROMPT)))
-        tried.unusable("cut short")
+        decisions.append(state.refused(refused(Refusal.PROMPT)))
+        state.unusable("cut short")
 
-    assert [type(verdict) for verdict in verdicts] == [Resend] * (max_refusals - 1) + [NextPrompt]
+    assert [type(decision) for decision in decisions] == [Resend] * (max_refusals - 1) + [NextPrompt]
 
 
 @pytest.mark.parametrize(
@@ -178,50 +179,50 @@ def test_refusals_count_in_all_not_in_a_row(max_refusals: int) -> None:
 )
 def test_what_may_have_been_billed_is_sent_again_three_times(kind: str, reason: str) -> None:
     """Other 5xx, lost answers and useless bodies share one bound for the prompt."""
-    tried = trials()
+    state = fresh_state()
 
-    verdicts = [outcome(tried, kind) for _ in range(4)]
+    decisions = [outcome(state, kind) for _ in range(4)]
 
-    assert verdicts == [Resend(1), Resend(2), Resend(4), GiveUp(f"{reason} (sent 4 times)")]
-    assert tried.quota.left == 997
+    assert decisions == [Resend(1), Resend(2), Resend(4), GiveUp(f"{reason} (sent 4 times)")]
+    assert state.quota.left == 997
 
 
-def outcome(tried: RetryState, kind: str) -> RetryDecision:
+def outcome(state: RetryState, kind: str) -> RetryDecision:
     """Put a prompt through one outcome, by name."""
     match kind:
         case "server":
-            return tried.refused(refused(Refusal.SERVER))
+            return state.refused(refused(Refusal.SERVER))
         case "capacity":
-            return tried.refused(refused(Refusal.CAPACITY))
+            return state.refused(refused(Refusal.CAPACITY))
         case "lost":
-            return tried.no_answer(LOST)
+            return state.no_answer(LOST)
         case "unusable":
-            return tried.unusable("cut short")
+            return state.unusable("cut short")
         case "429":
-            return tried.refused(LIMITED)
+            return state.refused(LIMITED)
         case _:
-            return tried.no_answer(UNSENT)
+            return state.no_answer(UNSENT)
 
 
 def test_the_bound_on_resends_is_shared_by_all_that_may_be_billed() -> None:
     """One of each kind, refusals too, and the fourth is the last."""
-    tried = trials()
+    state = fresh_state()
 
-    verdicts = [
-        outcome(tried, "server"),
-        outcome(tried, "lost"),
-        tried.refused(refused(Refusal.PROMPT)),
-        outcome(tried, "unusable"),
+    decisions = [
+        outcome(state, "server"),
+        outcome(state, "lost"),
+        state.refused(refused(Refusal.PROMPT)),
+        outcome(state, "unusable"),
     ]
 
-    assert verdicts == [Resend(1), Resend(2), Resend(4), GiveUp("cut short (sent 4 times)")]
+    assert decisions == [Resend(1), Resend(2), Resend(4), GiveUp("cut short (sent 4 times)")]
 
 
 def test_no_resends_means_one_attempt() -> None:
     """With max_resends 0 the first answer that may be billed is the last."""
-    tried = trials(policy=RetryPolicy(max_resends=0))
+    state = fresh_state(policy=RetryPolicy(max_resends=0))
 
-    assert tried.unusable("cut short") == GiveUp("cut short (sent 1 times)")
+    assert state.unusable("cut short") == GiveUp("cut short (sent 1 times)")
 
 
 def test_the_quota_is_the_whole_run_s() -> None:
@@ -230,9 +231,9 @@ def test_the_quota_is_the_whole_run_s() -> None:
     first = RetryState(RetryPolicy(), quota, Ceiling())
     second = RetryState(RetryPolicy(), quota, Ceiling())
 
-    verdicts = [first.unusable("a"), second.unusable("b"), first.unusable("a"), second.unusable("b")]
+    decisions = [first.unusable("a"), second.unusable("b"), first.unusable("a"), second.unusable("b")]
 
-    assert verdicts == [Resend(1), Resend(1), Resend(2), GiveUp("b (the run's retry quota is used up)")]
+    assert decisions == [Resend(1), Resend(1), Resend(2), GiveUp("b (the run's retry quota is used up)")]
     assert quota.left == 0
 
 
@@ -245,57 +246,57 @@ def test_a_quota_below_zero_gives_nothing() -> None:
 
 @pytest.mark.parametrize("other", ["server", "lost", "unusable", "429"])
 def test_failed_connections_count_in_a_row_only(other: str) -> None:
-    """Any answer, or a lost one, shows that someone is there: the count starts anew."""
-    tried = trials()
-    before = [outcome(tried, "connect") for _ in range(4)]
-    outcome(tried, other)
-    after = [outcome(tried, "connect") for _ in range(4)]
+    """Any answer, or a lost one, shows that a server is there: the count starts again."""
+    state = fresh_state()
+    before = [outcome(state, "connect") for _ in range(4)]
+    outcome(state, other)
+    after = [outcome(state, "connect") for _ in range(4)]
 
     assert (before, after) == ([Resend(1), Resend(2), Resend(4), Resend(8)],) * 2
 
 
 def test_429s_between_failed_connections_still_come_to_an_end() -> None:
     """A failed connection says nothing of the limit: the count of 429s goes on across it."""
-    tried = trials(policy=RetryPolicy(max_rate_limited=3))
-    verdicts = [outcome(tried, kind) for kind in ("429", "connect", "429", "connect", "429")]
+    state = fresh_state(policy=RetryPolicy(max_rate_limited=3))
+    decisions = [outcome(state, kind) for kind in ("429", "connect", "429", "connect", "429")]
 
-    assert isinstance(verdicts[-1], StopRun)
+    assert isinstance(decisions[-1], StopRun)
 
 
 @pytest.mark.parametrize("other", ["server", "lost", "unusable"])
 def test_429s_count_in_a_row_only(other: str) -> None:
-    """Any other outcome starts their count anew."""
-    tried = trials(policy=RetryPolicy(max_rate_limited=3))
-    before = [outcome(tried, "429") for _ in range(2)]
-    outcome(tried, other)
-    after = [outcome(tried, "429") for _ in range(2)]
+    """Any other outcome starts their count again."""
+    state = fresh_state(policy=RetryPolicy(max_rate_limited=3))
+    before = [outcome(state, "429") for _ in range(2)]
+    outcome(state, other)
+    after = [outcome(state, "429") for _ in range(2)]
 
     assert (before, after) == ([Resend(1, cool_down=True), Resend(2, cool_down=True)],) * 2
 
 
-def test_a_refused_prompt_starts_the_counts_in_a_row_anew() -> None:
+def test_a_refused_prompt_starts_the_counts_in_a_row_again() -> None:
     """A refusal is an answer like another."""
-    tried = trials(policy=RetryPolicy(max_connects=2))
-    tried.no_answer(UNSENT)
-    tried.refused(refused(Refusal.PROMPT))
+    state = fresh_state(policy=RetryPolicy(max_connects=2))
+    state.no_answer(UNSENT)
+    state.refused(refused(Refusal.PROMPT))
 
-    assert tried.no_answer(UNSENT) == Resend(1)
+    assert state.no_answer(UNSENT) == Resend(1)
 
 
 def test_resends_grow_over_other_outcomes() -> None:
     """The back-off of what may be billed counts its own re-sends, not those of failed connections."""
-    tried = trials()
-    tried.unusable("cut short")
-    tried.no_answer(UNSENT)
+    state = fresh_state()
+    state.unusable("cut short")
+    state.no_answer(UNSENT)
 
-    assert tried.unusable("cut short") == Resend(2)
+    assert state.unusable("cut short") == Resend(2)
 
 
 def test_waits_are_drawn_with_full_jitter() -> None:
     """Each wait lies anywhere between nothing and its bound, as a fixed generator shows."""
-    tried = trials(policy=RetryPolicy(max_connects=1000), rng=random.Random(7))
+    state = fresh_state(policy=RetryPolicy(max_connects=1000), rng=random.Random(7))
 
-    waits = [verdict.delay_s for _ in range(999) if isinstance(verdict := tried.no_answer(UNSENT), Resend)]
+    waits = [decision.delay_s for _ in range(999) if isinstance(decision := state.no_answer(UNSENT), Resend)]
 
     again = random.Random(7)
     assert waits == [again.uniform(0, min(30, 2.0**tries)) for tries in range(999)]
@@ -308,13 +309,13 @@ def test_the_bounds_of_a_policy_are_its_own() -> None:
         max_resends=1, max_refusals=1, max_rate_limited=1, max_connects=1, max_retry_after_s=1, backoff_base_s=0.25
     )
 
-    verdicts = [
-        trials(policy=policy).unusable("a"),
-        trials(policy=policy).refused(refused(Refusal.PROMPT)),
-        trials(policy=policy).refused(LIMITED),
-        trials(policy=policy).no_answer(UNSENT),
+    decisions = [
+        fresh_state(policy=policy).unusable("a"),
+        fresh_state(policy=policy).refused(refused(Refusal.PROMPT)),
+        fresh_state(policy=policy).refused(LIMITED),
+        fresh_state(policy=policy).no_answer(UNSENT),
     ]
 
-    assert [type(verdict) for verdict in verdicts] == [Resend, NextPrompt, StopRun, StopRun]
-    assert verdicts[0] == Resend(0.25)
+    assert [type(decision) for decision in decisions] == [Resend, NextPrompt, StopRun, StopRun]
+    assert decisions[0] == Resend(0.25)
     assert Decimal(str(policy.backoff_cap_s)) == 30
