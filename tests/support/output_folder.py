@@ -16,12 +16,10 @@ from pipelines.takes.discovery import FoundTakes, discover_takes
 from pipelines.takes.recovery import recover
 from pipelines.takes.store import TakeStore
 from tests.support import ledger as ledger_support
-from tests.support.builders import take_spec
-from tests.support.generation import attempt_rows
+from tests.support.generation import SPEC, attempt_rows
 from tests.support.pictures import PRICE_USD, picture_bytes, write
 from tests.support.takes import prepared_store
 
-SPEC = take_spec()
 BODY = picture_bytes("PNG", (16, 16))
 _ACCOUNT = ("status", "http_status", "cost_usd", "file", "error")
 

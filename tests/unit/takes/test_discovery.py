@@ -8,7 +8,8 @@ from pipelines.common.geometry import Fit
 from pipelines.takes.discovery import FoundTakes, discover_takes
 from pipelines.takes.models import Take
 from tests.support.builders import run, take_spec
-from tests.support.output_folder import BODY, SPEC, OutputFolder
+from tests.support.generation import SPEC
+from tests.support.output_folder import BODY, OutputFolder
 from tests.support.pictures import PRICE_USD, picture_bytes, write
 
 KEY = SPEC.request_key

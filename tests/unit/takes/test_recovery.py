@@ -17,8 +17,8 @@ from pipelines.takes.models import Take
 from pipelines.takes.recovery import recover
 from pipelines.takes.store import TakeStore
 from tests.support.builders import run, take_spec
-from tests.support.generation import replies, rig
-from tests.support.output_folder import BODY, SPEC, OutputFolder
+from tests.support.generation import SPEC, replies, rig
+from tests.support.output_folder import BODY, OutputFolder
 from tests.support.pictures import PRICE_USD, image_answer, picture_bytes, write
 
 KEY = SPEC.request_key
