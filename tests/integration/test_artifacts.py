@@ -14,7 +14,7 @@ from pipelines.run.result import RunResult
 from pipelines.storyboard.loader import load_storyboard
 from pipelines.storyboard.plan import plan_frames
 from pipelines.takes.models import Take
-from tests.support.builders import run_result
+from tests.support.results import run_result
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_api_url")]
 

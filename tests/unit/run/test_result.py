@@ -39,7 +39,8 @@ from pipelines.storyboard.quote import Quote
 from pipelines.takes.discovery import FoundTakes
 from pipelines.takes.inventory import TakeInventory
 from pipelines.takes.models import FrameTakes, Take
-from tests.support.builders import MODEL, run_result, take_spec
+from tests.support.builders import MODEL, take_spec
+from tests.support.results import run_result
 
 SPECS = tuple(take_spec(number, prompt=f"a harbor, view {number}") for number in range(5))
 REROLL = take_spec(0, take=2, prompt="a harbor, view 0")
