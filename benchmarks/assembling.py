@@ -21,7 +21,7 @@ _CRF = 18
 
 
 def rows(folder: Path) -> Iterator[Row]:
-    """Measure, in a folder of our own."""
+    """Measure in a folder that holds nothing else."""
     frames = folder / "film"
     frames.mkdir()
     for count, hold in ((24, 96), (48, 24), (120, 1)):

@@ -29,11 +29,11 @@ _HALF = 6
 _ZOOM = 0.1
 _SIZE = AspectRatio.LANDSCAPE.size
 _ENCODING = ("-c:v", "libx264", "-preset", "superfast", "-crf", "18", "-pix_fmt", "yuv420p")
-_BOUGHT = 120
+_FRAMES = 120
 
 
 def rows(folder: Path) -> Iterator[Row]:
-    """Measure, in a folder of our own."""
+    """Measure in a folder that holds nothing else."""
     yield from _beside_others(folder)
     yield from _memory(folder)
     with prefect_server(folder / "prefect") as env:
@@ -46,19 +46,21 @@ def _beside_others(folder: Path) -> Iterator[Row]:
     paint_sketches(frames, _HOLDS)
     ours = run(_cut_command(frames, _HOLDS, "keep"))
     theirs = run(_one_command(frames))
-    named = f"film of {_HOLDS} holds of {_HOLD / _FPS:g} s, push-ins and dissolves"
+    film = f"film of {_HOLDS} holds of {_HOLD / _FPS:g} s, push-ins and dissolves"
     beside = f"one hand-written ffmpeg command ({theirs.wall_s:.1f} s, {theirs.peak_mib:.0f} MiB)"
-    yield Row(named, f"{ours.wall_s / theirs.wall_s:.2f} ({ours.wall_s:.1f} s)", beside, "1.1")
+    yield Row(f"{film}: beside one command", f"{ours.wall_s / theirs.wall_s:.2f} ({ours.wall_s:.1f} s)", beside, "1.1")
     by_picture_s = _picture_by_picture(frames, holds=3) * _HOLDS / 3
     beside = f"picture by picture in Python, piped as RGB, as moviepy does ({by_picture_s:.0f} s, from 3 holds)"
-    yield Row("the same", f"{ours.wall_s / by_picture_s:.2f}", beside, "1")
+    yield Row(f"{film}: beside Python, picture by picture", f"{ours.wall_s / by_picture_s:.2f}", beside, "1")
     piped_s = _piped(frames, pictures=96) * _HOLDS * _HOLD / 96
     beside = f"piping RGBA pictures that cost nothing to draw, as editly does ({piped_s:.0f} s, from 96 pictures)"
-    yield Row("the same", f"{ours.wall_s / piped_s:.2f}", beside, "1")
+    yield Row(f"{film}: beside piped RGBA pictures", f"{ours.wall_s / piped_s:.2f}", beside, "1")
     # Another take of one frame: its segment and two transitions.
     (frames / "frame_0030.png").write_bytes((frames / "frame_0000.png").read_bytes())
     again = run(_cut_command(frames, _HOLDS, "keep"))
-    yield Row("the same after one re-roll", f"{again.wall_s / ours.wall_s:.3f}", f"{again.wall_s:.1f} s", "0.10")
+    yield Row(
+        f"{film}: cut again after one re-roll", f"{again.wall_s / ours.wall_s:.3f}", f"{again.wall_s:.1f} s", "0.10"
+    )
 
 
 def _memory(folder: Path) -> Iterator[Row]:
@@ -77,22 +79,22 @@ def _memory(folder: Path) -> Iterator[Row]:
 def _after_the_last_frame(folder: Path, env: dict[str, str]) -> Iterator[Row]:
     painted = folder / "painted"
     painted.mkdir()
-    paint_sketches(painted, _BOUGHT)
-    bare = run(_bare_command(painted, _BOUGHT))
+    paint_sketches(painted, _FRAMES)
+    bare = run(_bare_command(painted, _FRAMES))
     for transition in ("cut", "dissolve"):
         board = _write_board(folder / f"{transition}.yaml", transition)
         with gallery_server(painted, (3, 10)) as url:
             _render(board, env, url)
         left_s = _since_last_frame_s(folder / "outputs" / transition)
-        whole = run(_cut_command(painted, _BOUGHT, "drop", hold=96, move=False, half=_HALF * (transition != "cut")))
-        name = f"{_BOUGHT} frames at 12 a second, each {transition}: from the last frame to the film"
+        whole = run(_cut_command(painted, _FRAMES, "drop", hold=96, move=False, half=_HALF * (transition != "cut")))
+        name = f"{_FRAMES} frames at 12 a second, each {transition}: from the last frame to the film"
         against = f"cutting it all then: {whole.wall_s:.1f} s; ffmpeg, hard cuts: {bare.wall_s:.1f} s"
         yield Row(name, f"{left_s:.1f} s", against, "5 s")
 
 
 def _write_board(path: Path, transition: str) -> Path:
-    # Other prompts for each: what one storyboard has bought serves the next.
-    prompts = "\n".join(f"  - a harbor, {transition}, view {number}" for number in range(_BOUGHT))
+    # Other prompts for each: what was generated for one storyboard serves the next.
+    prompts = "\n".join(f"  - a harbor, {transition}, view {number}" for number in range(_FRAMES))
     path.write_text(f"title: Arriving\ndefaults: {{hold: 4s, transition: {transition}}}\nprompts:\n{prompts}\n")
     return path
 
@@ -165,11 +167,11 @@ def _picture_by_picture(frames: Path, *, holds: int) -> float:
     def pictures() -> Iterator[bytes]:
         for number in range(holds):
             for video_frame in range(_HOLD):
-                shown = picture(sources[number], video_frame / _HOLD)
+                mixed = picture(sources[number], video_frame / _HOLD)
                 if video_frame >= _HOLD - 2 * _HALF:
                     share = (video_frame - _HOLD + 2 * _HALF) / (2 * _HALF)
-                    shown = (shown * (1 - share) + picture(sources[number + 1], 0) * share).astype(np.uint8)
-                yield shown.tobytes()
+                    mixed = (mixed * (1 - share) + picture(sources[number + 1], 0) * share).astype(np.uint8)
+                yield mixed.tobytes()
 
     return _encoded_s(pictures(), "rgb24")
 
@@ -195,7 +197,7 @@ def _encoded_s(pictures: Iterator[bytes], layout: str) -> float:
 def _render(board: Path, env: dict[str, str], url: str) -> Cost:
     command = [str(BIN / "storyreel"), "render", str(board), "--model", "sketch", "--json", "--endpoint", url]
     cost = run(command, cwd=board.parent, env=env)
-    assert json.loads(cost.stdout)["generated"] == _BOUGHT
+    assert json.loads(cost.stdout)["generated"] == _FRAMES
     return cost
 
 

@@ -1,4 +1,4 @@
-"""A FLUX API that paints nothing: it answers with pictures painted before, so that its work is in nobody's time."""
+"""A FLUX API that paints nothing: its pictures were painted before, so that no measurement has that work in it."""
 
 import asyncio
 import random

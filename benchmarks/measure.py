@@ -1,4 +1,4 @@
-"""Run commands and see what they cost: wall time, peak memory of the largest process."""
+"""The cost of commands: wall time, and the peak memory of the largest process."""
 
 import contextlib
 import json
@@ -21,7 +21,7 @@ _START_TIMEOUT_S = 180
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a command cost: seconds on the clock, peak resident MiB, and what it said."""
+    """The cost of a command: seconds on the clock, peak resident MiB; and its output."""
 
     wall_s: float
     peak_mib: float
@@ -31,7 +31,7 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A line of the table: what was measured, the figure, against what, and what it should be."""
+    """A line of the table: the thing measured, the figure, what it is compared with, and the aim."""
 
     name: str
     figure: str
@@ -70,7 +70,7 @@ def paired(first: Sequence[str], second: Sequence[str], *, rounds: int) -> tuple
 
 @contextlib.contextmanager
 def prefect_server(home: Path) -> Iterator[dict[str, str]]:
-    """Run a Prefect server; yield the environment that points to it, so that its start is in nobody's time."""
+    """Run a Prefect server; yield the environment that points to it, so that no measurement has its start in it."""
     port = free_port()
     url = f"http://127.0.0.1:{port}/api"
     env = {**os.environ, "PREFECT_HOME": str(home), "PREFECT_API_URL": url, "DO_NOT_TRACK": "1"}
@@ -121,7 +121,7 @@ def get_json(url: str) -> Any:
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on."""
+    """Return a port that is free."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
 

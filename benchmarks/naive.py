@@ -1,4 +1,4 @@
-"""What a user would otherwise do: the loop of flux-api.md, and Prefect's own map with its own rate limit."""
+"""The alternatives of a user: the loop of flux-api.md, and Prefect's own map with its own rate limit."""
 
 import asyncio
 import sys

@@ -1,4 +1,4 @@
-"""Run the storyreel command in this process; at its end, say what processor time it took, without children's.
+"""Run the storyreel command in this process; at its end, print the processor time that it took, without children's.
 
 `python -m benchmarks.own_cost render board.yaml ...`
 """

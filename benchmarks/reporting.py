@@ -35,7 +35,7 @@ _FILTER_S = """() => {
 
 
 def rows(folder: Path) -> Iterator[Row]:
-    """Measure, in a folder of our own."""
+    """Measure in a folder that holds nothing else."""
     chromium = shutil.which("chromium")
     if chromium is None:
         yield Row(f"report of {_FRAMES:,} frames in a browser", "not measured", "there is no Chromium here", "2 s")
@@ -58,9 +58,7 @@ def rows(folder: Path) -> Iterator[Row]:
         page = browser.new_page()
         long_s = _opened_s(page, longer)
         filtered_s = float(page.evaluate(_FILTER_S))
-        yield Row(
-            f"the same of {_MANY:,} frames: one search", f"{filtered_s:.2f} s", f"opened in {long_s:.1f} s", "1 s"
-        )
+        yield Row(f"report of {_MANY:,} frames: one search", f"{filtered_s:.2f} s", f"opened in {long_s:.1f} s", "1 s")
         browser.close()
 
 
@@ -71,7 +69,7 @@ def _opened_s(page: Page, path: Path) -> float:
 
 
 def _linked_takes(folder: Path) -> list[Path]:
-    """Return a thousand takes: other names of a few, for to paint them all would take longer than what is measured."""
+    """Return a thousand takes, as other names of a few: to paint them all would take longer than what is measured."""
     folder.mkdir()
     paint_sketches(folder, _DISTINCT)
     painted = sorted(folder.glob("*.png"))

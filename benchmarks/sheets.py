@@ -1,4 +1,4 @@
-"""The contact sheet, beside a loop that opens every take whole; and what a long one takes in memory."""
+"""The contact sheet, beside a loop that opens every take whole; and the memory of a long one."""
 
 import itertools
 import os
@@ -22,7 +22,7 @@ _THUMBNAIL = (320, 183)
 
 
 def rows(folder: Path) -> Iterator[Row]:
-    """Measure, in a folder of our own."""
+    """Measure in a folder that holds nothing else."""
     painted = _painted_jpegs(folder / "sheets")
     takes = _linked(painted, folder / "sheets" / "1000", 1000)
     naive_s = _naive_s(takes[:_NAIVE]) * len(takes) / _NAIVE
@@ -32,7 +32,7 @@ def rows(folder: Path) -> Iterator[Row]:
     yield Row(named, f"{ours.wall_s / naive_s:.2f} ({ours.wall_s:.1f} s)", beside, "0.4")
     again = run(_sheet_command(takes[0].parent))
     yield Row(
-        "the same again, its thumbnails kept", f"{again.wall_s / naive_s:.2f} ({again.wall_s:.1f} s)", beside, "0.15"
+        f"{named}, again, its thumbnails kept", f"{again.wall_s / naive_s:.2f} ({again.wall_s:.1f} s)", beside, "0.15"
     )
     few, many = (_peak_mib(painted, folder / "sheets" / f"peak-{count}", count) for count in (100, 2000))
     named = "peak memory of a contact sheet of 2,000 frames over one of 100"

@@ -1,4 +1,4 @@
-"""How long a user waits before anything is bought: the command itself, and a storyboard of 10,000 frames."""
+"""The wait before anything is generated: the command itself, and a storyboard of 10,000 frames."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +11,7 @@ _ROUNDS = 5
 
 
 def rows(folder: Path) -> Iterator[Row]:
-    """Measure, in a folder of our own."""
+    """Measure in a folder that holds nothing else."""
     python, storyreel = str(BIN / "python"), str(BIN / "storyreel")
     ours, theirs, ratio = paired([storyreel, "--help"], [python, "-c", "pass"], rounds=_ROUNDS)
     against = f"python -c pass ({theirs * 1000:.0f} ms)"
