@@ -5,7 +5,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import sqlalchemy
 from sqlalchemy import Connection, Engine, event, insert, select, update
@@ -57,7 +57,7 @@ class LedgerDatabase:
         """Close every connection."""
         self._engine.dispose()
 
-    def __enter__(self) -> "LedgerDatabase":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

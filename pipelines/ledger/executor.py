@@ -4,7 +4,7 @@ import asyncio
 import functools
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from pipelines.common.errors import CommitUnknownError, DatabaseAwayError
 from pipelines.ledger.gate import Gate
@@ -146,7 +146,7 @@ class AsyncLedger:
         """Wait for every call that was made, then end the thread; the ledger stays open."""
         self.executor.close()
 
-    def __enter__(self) -> "AsyncLedger":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -33,6 +33,7 @@ from pipelines.ledger.models import (
     OverBudget,
     Permit,
     Run,
+    RunState,
 )
 from pipelines.ledger.schema import spending
 from tests.campaigns.tally import LONG, Tally
@@ -49,7 +50,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("database")]
 
 @dataclass
 class Sent:
-    """An attempt as the model knows it; `due_s` by a clock that nobody sets."""
+    """An attempt as the model has it; `due_s` by a clock that is never set."""
 
     number: int
     run: str
@@ -62,7 +63,7 @@ class Sent:
 
 
 class GateModel(RuleBasedStateMachine):
-    """Three runs of one storyboard buy eight takes from one endpoint."""
+    """Three runs of one storyboard generate eight takes at one endpoint."""
 
     steps = 0
 
@@ -90,13 +91,13 @@ class GateModel(RuleBasedStateMachine):
             name = f"run-{len(self.living)}"
             run = Run(name, "harbor", "http://flux.test", "flux-1-schnell", simulated=False, budgets=CAPS)
             self.ledger.start_run(run)
-            self.gates[name] = Gate(self.ledger, run, rate_limit=LIMIT)
+            self.gates[name] = self.ledger.gate(run, rate_limit=LIMIT)
             self.living[name] = True
 
     @precondition(lambda self: any(self.living.values()))
     @rule(data=st.data(), key=st.integers(0, 7))
     def admit(self, data: st.DataObject, key: int) -> None:
-        """A living run asks for a take; the model says what must come of it."""
+        """A living run asks for a take; the model says with which result."""
         run = data.draw(st.sampled_from([name for name, lives in self.living.items() if lives]))
         admission = self.gates[run].admit(nth_request(key))
         day = self._day()
@@ -104,7 +105,7 @@ class GateModel(RuleBasedStateMachine):
             assert admission == AlreadyKept()
         elif self._held(run, key):
             assert isinstance(admission, HeldElsewhere)
-        elif scope := self._too_dear(run, day):
+        elif scope := self._over_budget(run, day):
             assert isinstance(admission, OverBudget), scope
         else:
             assert isinstance(admission, Permit)
@@ -146,12 +147,12 @@ class GateModel(RuleBasedStateMachine):
         if ends == "killed":
             kill(self.ledger, run)
         else:
-            self.ledger.finish_run(run, state="Failed")
+            self.ledger.finish_run(run, state=RunState.FAILED)
         self.living[run] = False
 
     @rule()
     def recover(self) -> None:
-        """The next start closes exactly what the dead left open."""
+        """The next run closes exactly what dead ones left open."""
         left = self.ledger.abandoned_attempts("harbor")
         theirs = {sent.number for sent in self.sent if sent.status is None and not self.living[sent.run]}
         assert {attempt.attempt_id for attempt in left} == theirs
@@ -169,7 +170,7 @@ class GateModel(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([0.001, 2, 600]))
     def set_back(self, seconds: float) -> None:
-        """Somebody sets the clock back; no time goes by. It starts at eight o'clock: the day stays the same."""
+        """The clock is set back; no time goes by. It starts at eight o'clock: the day stays the same."""
         self.clock.turn(-seconds)
 
     @invariant()
@@ -197,7 +198,7 @@ class GateModel(RuleBasedStateMachine):
         assert all(usd <= CAPS.daily_usd for usd in days)
 
     @invariant()
-    def no_take_is_bought_by_two_at_once(self) -> None:
+    def no_take_is_generated_by_two_at_once(self) -> None:
         """Of the open attempts at a take all are one run's."""
         for key in range(8):
             assert len({sent.run for sent in self.sent if sent.key == key and sent.status is None}) <= 1
@@ -213,7 +214,7 @@ class GateModel(RuleBasedStateMachine):
         left_open = any(sent.key == key and sent.status is None and sent.run != run for sent in self.sent)
         return left_open or (holder != run and self.living[holder])
 
-    def _too_dear(self, run: str, day: int) -> BudgetScope | None:
+    def _over_budget(self, run: str, day: int) -> BudgetScope | None:
         spent: Callable[[Callable[[Sent], bool]], Decimal] = lambda counts: sum(  # noqa: E731
             (sent.charged_usd for sent in self.sent if counts(sent)), PRICE_USD
         )

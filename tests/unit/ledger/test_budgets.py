@@ -1,4 +1,4 @@
-"""Budgets that hold together: of a run, of a storyboard, of a day; of processes that race for what is left."""
+"""Budgets of a run, of a storyboard and of a day hold together."""
 
 from decimal import Decimal
 
@@ -56,7 +56,7 @@ def test_a_daily_budget_is_for_all_storyboards_until_midnight_utc(ledger: Ledger
 
 
 def test_an_answer_after_midnight_counts_on_the_day_it_was_asked(ledger: Ledger, clock: Clock) -> None:
-    """A 429 that comes tomorrow frees what was reserved today, and nothing of tomorrow's."""
+    """A 429 that comes tomorrow frees what was reserved today, and nothing of tomorrow's budget."""
     clock.turn(DAY_S - clock.now_us / 1e6 % DAY_S - 1)
     asking = capped("run-1", daily_usd=PRICE_USD)
     sent = admit(gate_of(ledger, asking), nth_request(1))

@@ -1,4 +1,4 @@
-"""The ledger open whole or not at all, say what is wrong with them, and lose nothing that was committed."""
+"""The ledger opens whole or not at all, says what is wrong with it, and loses nothing that was committed."""
 
 import os
 import sqlite3
@@ -17,17 +17,17 @@ from sqlalchemy import insert, select
 from sqlalchemy.dialects import sqlite
 
 from pipelines.common.errors import LedgerError, StorageError
-from pipelines.ledger import database as books_module
+from pipelines.ledger import database as database_module
 from pipelines.ledger.database import ledger_exists
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.models import RunCounters
 from pipelines.ledger.schema import SCHEMA_VERSION, Exact, attempts, gates, meta, metadata, runs
 from tests.support.builders import frame_spec, run
 from tests.support.ledger import (
-    NEW_IN_4,
     NOW_US,
     admit,
     alter,
+    attempt_request,
     committed_usd,
     gate_of,
     new_take,
@@ -36,6 +36,7 @@ from tests.support.ledger import (
     table_rows,
     url_of,
 )
+from tests.support.older_ledgers import OLDER_VERSIONS, statements_back_to
 
 CURE = "check the output folder and STORYREEL_DATABASE_URL"
 
@@ -43,14 +44,14 @@ CURE = "check the output folder and STORYREEL_DATABASE_URL"
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait for no lock."""
-    monkeypatch.setattr(books_module, "_BUSY_TIMEOUT_S", 0)
+    monkeypatch.setattr(database_module, "_BUSY_TIMEOUT_S", 0)
 
 
 # Opening
 
 
-def test_new_books_hold_every_table_and_their_version(ledger: Ledger, tmp_path: Path) -> None:
-    """One file, made with its folder; its version stands in it once."""
+def test_a_new_ledger_holds_every_table_and_its_version(ledger: Ledger, tmp_path: Path) -> None:
+    """One file, made with its folder; the version is in it once."""
     with closing(sqlite3.connect(tmp_path / "storyreel.db")) as database:
         tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
 
@@ -66,7 +67,7 @@ def test_a_missing_folder_is_made(tmp_path: Path) -> None:
     assert (tmp_path / "new" / "folder" / "storyreel.db").is_file()
 
 
-def test_books_opened_again_are_as_they_were(tmp_path: Path) -> None:
+def test_a_ledger_opened_again_is_as_it_was(tmp_path: Path) -> None:
     """What was committed survives, and nothing is entered twice."""
     with opened(tmp_path) as ledger:
         admit(gate_of(ledger, run()))
@@ -89,58 +90,35 @@ def test_commits_survive_a_power_cut(ledger: Ledger) -> None:
     assert found == ["wal", full, "wal", full]
 
 
-_TO_VERSION_3 = (
-    "".join(f"ALTER TABLE runs DROP COLUMN {name};\n" for name in NEW_IN_4)
-    + """
-UPDATE storyreel SET schema_version = 3;
-"""
-)
-_TO_VERSION_2 = """
-ALTER TABLE gates DROP COLUMN pace;
-ALTER TABLE gates DROP COLUMN slowed_at;
-ALTER TABLE leases DROP COLUMN attempt_id;
-ALTER TABLE runs ADD COLUMN committed_usd BIGINT NOT NULL DEFAULT 0;
-DROP TABLE spending;
-DROP TABLE corrections;
-UPDATE storyreel SET schema_version = 2;
-"""
-_TO_VERSION_1 = """
-ALTER TABLE gates DROP COLUMN booked_at;
-UPDATE storyreel SET schema_version = 1;
-"""
-
-
-@pytest.mark.parametrize(
-    "older",
-    [_TO_VERSION_3, _TO_VERSION_3 + _TO_VERSION_2, _TO_VERSION_3 + _TO_VERSION_2 + _TO_VERSION_1],
-    ids=["3", "2", "1"],
-)
-def test_books_of_an_older_version_are_brought_up_to_date(tmp_path: Path, older: str) -> None:
-    """Attempts, gates and what is committed are kept; sums that there were not are made."""
+@pytest.mark.parametrize("version", OLDER_VERSIONS)
+def test_a_ledger_of_an_older_version_is_brought_up_to_date(tmp_path: Path, version: int) -> None:
+    """Attempts, gates and what is committed are kept; sums and tables that it lacked are made."""
     with opened(tmp_path) as ledger:
         gate = gate_of(ledger, run())
         admit(gate, nth_request(1))
         gate.slow_down(sent_at=0, cool_down_s=30)
     with closing(sqlite3.connect(tmp_path / "storyreel.db")) as database:
-        database.executescript(older)
+        database.executescript(";\n".join(statements_back_to(version)))
 
     with opened(tmp_path) as ledger:
         assert table_rows(ledger, meta, "schema_version") == [(SCHEMA_VERSION,)]
         assert admit(gate_of(ledger, run("run-2")), nth_request(2)).wait_s == 30
         assert len(table_rows(ledger, attempts, "attempt_id")) == 2
         assert committed_usd(ledger) == committed_usd(ledger, "run-2") == frame_spec().price.usd
-        ledger.record_heartbeat("run-2", RunCounters("buying frames", quote_usd=Decimal("0.000652")))
+        ledger.record_heartbeat("run-2", RunCounters("generating frames", quote_usd=Decimal("0.000652")))
         assert table_rows(ledger, runs, "stage", "quote_usd") == [
             (None, None),
-            ("buying frames", Decimal("0.000652")),
+            ("generating frames", Decimal("0.000652")),
         ]
+        ledger.pick_take("harbor", "k", 2)
+        assert (ledger.picked_takes("harbor"), ledger.requested_takes("harbor")) == ({"k": 2}, [])
 
 
 # Opening to read
 
 
-def test_books_opened_to_read_are_not_touched(tmp_path: Path) -> None:
-    """Not a byte of them, and whoever tries is refused."""
+def test_a_ledger_opened_to_read_is_not_touched(tmp_path: Path) -> None:
+    """Not a byte of it, and every attempt to write is refused."""
     with opened(tmp_path) as ledger:
         admit(gate_of(ledger, run()))
     before = (tmp_path / "storyreel.db").read_bytes()
@@ -153,8 +131,8 @@ def test_books_opened_to_read_are_not_touched(tmp_path: Path) -> None:
     assert (found, (tmp_path / "storyreel.db").read_bytes()) == ([("run-1",)], before)
 
 
-def test_books_are_read_while_somebody_writes(ledger: Ledger, tmp_path: Path) -> None:
-    """Neither waits for the other; what is not committed is not seen."""
+def test_a_ledger_is_read_while_another_connection_writes(ledger: Ledger, tmp_path: Path) -> None:
+    """Neither waits for the other; what is not committed is not found."""
     with ledger.database.transaction() as writer:
         writer.execute(insert(gates).values(endpoint="http://flux.test", tat=0, cool_until=0))
         with Ledger.open(url_of(tmp_path), read_only=True) as reader:
@@ -164,29 +142,29 @@ def test_books_are_read_while_somebody_writes(ledger: Ledger, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("version", "told"),
+    ("version", "message"),
     [
         (SCHEMA_VERSION + 1, f"this storyreel knows {SCHEMA_VERSION}: upgrade storyreel"),
         (
             SCHEMA_VERSION - 1,
             f"this storyreel reads {SCHEMA_VERSION}: any command that writes, like `storyreel ledger`, "
-            "brings them up to date",
+            "brings it up to date",
         ),
     ],
 )
-def test_books_of_another_version_are_not_read(tmp_path: Path, version: int, told: str) -> None:
-    """To bring them up to date would be to write."""
+def test_a_ledger_of_another_version_is_not_read(tmp_path: Path, version: int, message: str) -> None:
+    """To bring it up to date would be to write."""
     with opened(tmp_path) as ledger:
         alter(ledger, meta, {"schema_version": version})
 
     with pytest.raises(LedgerError) as caught:
         Ledger.open(url_of(tmp_path), read_only=True)
 
-    assert str(caught.value) == f"{url_of(tmp_path)}: the ledger have schema version {version}, {told}"
+    assert str(caught.value) == f"{url_of(tmp_path)}: the ledger has schema version {version}, {message}"
 
 
-def test_a_database_without_books_is_not_read(tmp_path: Path) -> None:
-    """Nor are any made in it."""
+def test_a_database_without_a_ledger_is_not_read(tmp_path: Path) -> None:
+    """Nor is one made in it."""
     (tmp_path / "storyreel.db").touch()
 
     with pytest.raises(LedgerError, match="holds no ledger yet; render a storyboard first"):
@@ -195,7 +173,7 @@ def test_a_database_without_books_is_not_read(tmp_path: Path) -> None:
     assert (tmp_path / "storyreel.db").read_bytes() == b""
 
 
-def test_books_with_an_odd_name_are_read(tmp_path: Path) -> None:
+def test_a_ledger_with_an_odd_name_is_read(tmp_path: Path) -> None:
     """No character of a folder's name means anything to SQLite."""
     folder = tmp_path / "50% of #1?"
     with opened(folder):
@@ -205,7 +183,7 @@ def test_books_with_an_odd_name_are_read(tmp_path: Path) -> None:
         assert table_rows(ledger, meta, "schema_version") == [(SCHEMA_VERSION,)]
 
 
-def test_books_of_a_newer_storyreel_are_left_alone(tmp_path: Path) -> None:
+def test_a_ledger_of_a_newer_storyreel_is_left_alone(tmp_path: Path) -> None:
     """The message says which versions meet and what to do; nothing is written."""
     with opened(tmp_path) as ledger:
         alter(ledger, meta, {"schema_version": SCHEMA_VERSION + 1})
@@ -215,14 +193,14 @@ def test_books_of_a_newer_storyreel_are_left_alone(tmp_path: Path) -> None:
         pass
 
     assert str(caught.value) == (
-        f"{url_of(tmp_path)}: the ledger have schema version {SCHEMA_VERSION + 1}, "
+        f"{url_of(tmp_path)}: the ledger has schema version {SCHEMA_VERSION + 1}, "
         f"this storyreel knows {SCHEMA_VERSION}: upgrade storyreel"
     )
     assert (tmp_path / "storyreel.db").read_bytes() == before
 
 
 def test_a_file_that_is_no_database_is_not_touched(tmp_path: Path) -> None:
-    """A damaged file is named, with the cure, and kept for whoever can mend it."""
+    """A damaged file is named, with the cure, and left as it is."""
     (tmp_path / "storyreel.db").write_bytes(b"this is not a database" * 100)
 
     with pytest.raises(LedgerError) as caught, opened(tmp_path):
@@ -243,7 +221,7 @@ def test_a_folder_is_no_database(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
-    """A file stands where the output folder should be; root meets this as anybody does."""
+    """A file is where the output folder should be; that stops root too."""
     (tmp_path / "outputs").write_text("in the way")
 
     with pytest.raises(LedgerError) as caught, opened(tmp_path / "outputs"):
@@ -255,7 +233,7 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_folder_that_may_not_be_written_to_is_named(tmp_path: Path) -> None:
-    """Somebody else's output folder is named, with the cure."""
+    """Another user's output folder is named, with the cure."""
     tmp_path.chmod(0o555)
 
     with pytest.raises(LedgerError) as caught, opened(tmp_path):
@@ -272,13 +250,15 @@ def test_a_database_that_may_only_be_read_is_read(tmp_path: Path, monkeypatch: p
     monkeypatch.chdir(tmp_path)
     with Ledger.open(f"sqlite:///file:{tmp_path / 'storyreel.db'}?mode=ro&uri=true") as ledger:
         assert table_rows(ledger, runs, "run_id") == [("run-1",)]
-        with pytest.raises(StorageError, match="cannot be written: attempt to write a readonly database; what was"):
+        with pytest.raises(
+            StorageError, match="cannot be written: attempt to write a readonly database; what was generated is kept"
+        ):
             ledger.start_run(run("run-2"))
     assert not (tmp_path / "file:").exists()
 
 
 def test_a_locked_database_cannot_be_opened(tmp_path: Path, impatient: None) -> None:
-    """Whoever holds it too long is the reason given."""
+    """The lock of another connection is the reason given."""
     with (
         opened(tmp_path) as ledger,
         ledger.database.transaction(),
@@ -300,7 +280,7 @@ def test_a_locked_database_cannot_be_opened(tmp_path: Path, impatient: None) -> 
     ],
 )
 def test_an_address_that_leads_nowhere_is_named_without_its_password(url: str, shown: str) -> None:
-    """However the address is wrong, the message says whose it is and the cure, and never a password."""
+    """Whatever is wrong with the address, the message names it and the cure, and never a password."""
     with pytest.raises(LedgerError) as caught:
         Ledger.open(url)
 
@@ -310,13 +290,13 @@ def test_an_address_that_leads_nowhere_is_named_without_its_password(url: str, s
 
 
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///", "sqlite:///:memory:"])
-def test_books_are_not_kept_in_memory(url: str) -> None:
-    """Each thread would find ledger of its own there, and they would be gone with the run."""
-    with pytest.raises(LedgerError, match=f": ledger in memory would end with the thread .*; name a file; {CURE}$"):
+def test_a_ledger_is_not_kept_in_memory(url: str) -> None:
+    """Each thread would have a ledger of its own there, and it would be gone with the run."""
+    with pytest.raises(LedgerError, match=f": a ledger in memory would end with the thread .*; name a file; {CURE}$"):
         Ledger.open(url)
 
 
-def test_processes_that_open_new_books_at_once_all_succeed(tmp_path: Path) -> None:
+def test_processes_that_open_a_new_ledger_at_once_all_succeed(tmp_path: Path) -> None:
     """The first run on a farm finds no file, in many places at the same moment."""
     program = f"from pipelines.ledger.ledger import Ledger; Ledger.open({url_of(tmp_path)!r}).close()"
 
@@ -326,11 +306,11 @@ def test_processes_that_open_new_books_at_once_all_succeed(tmp_path: Path) -> No
     assert errors == [""] * 4
 
 
-def test_threads_that_open_new_books_at_once_all_succeed(tmp_path: Path) -> None:
-    """Making the tables is one transaction; whoever comes second finds them made."""
+def test_threads_that_open_a_new_ledger_at_once_all_succeed(tmp_path: Path) -> None:
+    """Making the tables is one transaction; the second thread finds them made."""
     start, failures = threading.Barrier(8), list[BaseException]()
 
-    def open_books() -> None:
+    def open_ledger() -> None:
         start.wait()
         try:
             with opened(tmp_path):
@@ -338,7 +318,7 @@ def test_threads_that_open_new_books_at_once_all_succeed(tmp_path: Path) -> None
         except LedgerError as exc:
             failures.append(exc)
 
-    threads = [threading.Thread(target=open_books) for _ in range(8)]
+    threads = [threading.Thread(target=open_ledger) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -349,8 +329,8 @@ def test_threads_that_open_new_books_at_once_all_succeed(tmp_path: Path) -> None
         assert table_rows(ledger, meta, "schema_version") == [(SCHEMA_VERSION,)]
 
 
-def test_books_that_another_is_just_making_are_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """SQLite refuses the switch to its write-ahead log at once there, whatever its timeout."""
+def test_a_ledger_that_is_just_being_made_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite refuses the switch to its write-ahead log at once then, whatever its timeout."""
     with closing(_being_made(tmp_path)) as other:
         pauses = []
 
@@ -366,24 +346,24 @@ def test_books_that_another_is_just_making_are_waited_for(tmp_path: Path, monkey
 
 
 @pytest.mark.usefixtures("impatient")
-def test_books_that_another_never_gets_made_are_an_error(tmp_path: Path) -> None:
+def test_a_ledger_that_is_never_finished_being_made_is_an_error(tmp_path: Path) -> None:
     """The wait has an end."""
     with closing(_being_made(tmp_path)), pytest.raises(LedgerError, match=f"database is locked; {CURE}$"):
         Ledger.open(url_of(tmp_path))
 
 
 def _being_made(folder: Path) -> sqlite3.Connection:
-    """Return a connection that is in the middle of making ledger."""
+    """Return a connection that is in the middle of making a ledger."""
     connection = sqlite3.connect(folder / "storyreel.db", isolation_level=None)
     connection.execute("CREATE TABLE begun (x)")
     connection.execute("BEGIN IMMEDIATE")
     return connection
 
 
-# Whether there are any
+# Whether there is one
 
 
-def test_asking_whether_books_exist_makes_none(tmp_path: Path) -> None:
+def test_asking_whether_a_ledger_exists_makes_none(tmp_path: Path) -> None:
     """A quote must leave no file behind."""
     before = ledger_exists(url_of(tmp_path))
     with opened(tmp_path):
@@ -393,14 +373,14 @@ def test_asking_whether_books_exist_makes_none(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("url", "exist"), [("sqlite://", False), ("postgresql://ledger.test/reel", True)])
-def test_books_elsewhere_are_taken_to_exist(url: str, exist: bool) -> None:
+def test_a_ledger_on_a_server_is_taken_to_exist(url: str, exist: bool) -> None:
     """A database server is asked by opening it; memory holds no ledger from before."""
     assert ledger_exists(url) is exist
 
 
 @pytest.mark.parametrize("url", ["harbor", "postgresql://amy:hunter2@ledger.test:port/reel"])
 def test_asking_at_an_address_that_is_none_is_a_usage_error(url: str) -> None:
-    """`plan` complains of a wrong address as `render` does."""
+    """`plan` reports a wrong address as `render` does."""
     with pytest.raises(LedgerError, match=r"^STORYREEL_DATABASE_URL: the ledger cannot be opened: ") as caught:
         ledger_exists(url)
 
@@ -425,14 +405,14 @@ def test_a_transaction_that_fails_leaves_nothing(ledger: Ledger) -> None:
 
 
 def test_a_locked_database_is_a_storage_error(tmp_path: Path, impatient: None) -> None:
-    """A writer that never ends lets us write nothing, and says so in words a person can use."""
+    """Where another transaction never ends, nothing can be written; the message says so, and what is kept."""
     with opened(tmp_path) as ours, opened(tmp_path) as theirs:
         gate = gate_of(ours, run())
 
-        with theirs.transaction(), pytest.raises(StorageError) as caught:
+        with theirs.database.transaction(), pytest.raises(StorageError) as caught:
             gate.admit(attempt_request())
 
-    assert str(caught.value) == "the ledger cannot be written: database is locked; what was bought is kept"
+    assert str(caught.value) == "the ledger cannot be written: database is locked; what was generated is kept"
 
 
 def test_a_full_disk_is_a_storage_error(ledger: Ledger) -> None:
@@ -445,17 +425,19 @@ def test_a_full_disk_is_a_storage_error(ledger: Ledger) -> None:
     with pytest.raises(StorageError) as caught:
         gate.admit(attempt_request(prompt="a harbor " * 2000))
 
-    assert str(caught.value) == "the ledger cannot be written: database or disk is full; what was bought is kept"
+    assert str(caught.value) == "the ledger cannot be written: database or disk is full; what was generated is kept"
     assert table_rows(ledger, attempts, "attempt_id") == []
     assert table_rows(ledger, gates, "endpoint") == []
 
 
-def test_books_that_cannot_be_read_are_a_storage_error(ledger: Ledger, tmp_path: Path) -> None:
-    """A table that somebody dropped is no bug of ours."""
+def test_a_ledger_that_cannot_be_read_is_a_storage_error(ledger: Ledger, tmp_path: Path) -> None:
+    """A table that was dropped by hand is no bug of storyreel."""
     with closing(sqlite3.connect(tmp_path / "storyreel.db")) as database:
         database.execute("DROP TABLE gates")
 
-    with pytest.raises(StorageError, match="the ledger cannot be read: no such table: gates; what was bought is kept"):
+    with pytest.raises(
+        StorageError, match="the ledger cannot be read: no such table: gates; what was generated is kept"
+    ):
         table_rows(ledger, gates, "endpoint")
 
 
@@ -469,8 +451,8 @@ def test_a_reader_waits_for_no_writer(ledger: Ledger, impatient: None) -> None:
     assert (seen, table_rows(ledger, gates, "endpoint")) == ([], [("http://flux.test",)])
 
 
-def test_a_reader_cannot_be_surprised_by_a_writer(ledger: Ledger) -> None:
-    """All that one reading finds is of one moment, whatever is committed meanwhile."""
+def test_one_reading_is_of_one_moment(ledger: Ledger) -> None:
+    """Whatever is committed meanwhile."""
     with ledger.database.reading() as reader:
         before = reader.scalars(select(gates.c.endpoint)).all()
         with ledger.database.transaction() as writer:
@@ -481,7 +463,7 @@ def test_a_reader_cannot_be_surprised_by_a_writer(ledger: Ledger) -> None:
 
 
 def test_the_clock_counts_whole_microseconds(ledger: Ledger) -> None:
-    """SQLite has no clock of its own: ours counts."""
+    """SQLite has no clock of its own: this machine's counts, or the one that was given."""
     with ledger.database.reading() as connection:
         assert ledger.database.now(connection) == NOW_US
 
@@ -521,7 +503,7 @@ def test_an_unknown_amount_stays_unknown(none: Callable[..., object]) -> None:
         ("0E-18", "0"),
     ],
 )
-def test_digits_that_the_books_cannot_hold_are_rounded(ledger: Ledger, given_usd: str, stored: str) -> None:
+def test_digits_that_the_ledger_cannot_hold_are_rounded(ledger: Ledger, given_usd: str, stored: str) -> None:
     """The noise of a float, as some servers put into their headers, is not money."""
     usd, dialect = Exact(12), sqlite.dialect()
 

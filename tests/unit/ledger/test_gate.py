@@ -1,4 +1,4 @@
-"""The gate is exact: no minute overfull, no budget overspent, no take bought twice, whoever else is at work."""
+"""The gate is exact: no minute overfull, no budget overspent, no take generated twice, whatever else is running."""
 
 import math
 import threading
@@ -14,7 +14,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.common.budgets import BudgetScope
-from pipelines.ledger.gate import Gate
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.models import (
     Admission,
@@ -24,15 +23,17 @@ from pipelines.ledger.models import (
     Outcome,
     OverBudget,
     Permit,
+    RunState,
 )
 from pipelines.ledger.schema import attempts, leases
-from tests.support.builders import frame_spec, run
+from tests.support.builders import frame_spec, run, take_spec
 from tests.support.ledger import (
     NOW_US,
     SECOND_US,
     Clock,
     admit,
     alter,
+    attempt_request,
     committed_usd,
     gate_of,
     kill,
@@ -73,7 +74,7 @@ def test_sends_are_exactly_one_interval_apart(ledger: Ledger, rate_limit: int) -
 
 
 def test_the_wait_is_the_time_until_the_place(ledger: Ledger, clock: Clock) -> None:
-    """`wait_s` counts from the moment of asking."""
+    """`wait_s` counts from the moment of admission."""
     gate = gate_of(ledger, run(), rate_limit=60)
     first = admit(gate, nth_request(1))
     clock.turn(0.25)
@@ -106,7 +107,7 @@ def test_two_gates_on_one_database_share_one_limit(tmp_path: Path, ledger: Ledge
 
 
 def test_endpoints_do_not_share_a_limit(ledger: Ledger) -> None:
-    """What one endpoint is sent holds nobody up at another."""
+    """Attempts at one endpoint delay none at another."""
     here = gate_of(ledger, run("run-1", endpoint="http://flux.test"))
     there = gate_of(ledger, run("run-2", endpoint="http://flux.example"))
 
@@ -133,7 +134,7 @@ def test_threads_that_ask_at_once_get_places_of_their_own(tmp_path: Path) -> Non
 
     def book(thread: int) -> None:
         with opened(tmp_path, clock=clock) as ledger:
-            gate = Gate(ledger, run(), rate_limit=720)
+            gate = ledger.gate(run(), rate_limit=720)
             sent.extend(admit(gate, nth_request(thread * 10 + n)).send_at for n in range(10))
 
     in_threads(*(lambda n=n: book(n) for n in range(8)))
@@ -157,11 +158,11 @@ def test_no_minute_ever_holds_more_than_the_limit(
     with TemporaryDirectory() as folder, opened(Path(folder), clock=clock) as ledger:
         gates = [gate_of(ledger, run(f"run-{n}"), rate_limit=rate_limit) for n in range(4)]
         sent = []
-        for n, (who, pause_s) in enumerate(arrivals):
+        for n, (asking, pause_s) in enumerate(arrivals):
             clock.turn(pause_s)
             if n in cool_downs:
-                gates[who].slow_down(sent_at=0, cool_down_s=cool_downs[n])
-            sent.append(admit(gates[who], nth_request(n)).send_at)
+                gates[asking].slow_down(sent_at=0, cool_down_s=cool_downs[n])
+            sent.append(admit(gates[asking], nth_request(n)).send_at)
 
     assert fullest_minute(sent) <= rate_limit
     assert all(after - before >= interval_us(rate_limit) for before, after in pairwise(sent))
@@ -195,7 +196,7 @@ def test_no_minute_is_overfull_while_clocks_are_set_back(arrivals: list[tuple[fl
 
 
 @pytest.mark.parametrize("hours", [1, 24, 24 * 365])
-def test_a_clock_set_back_makes_nobody_wait(ledger: Ledger, clock: Clock, hours: int) -> None:
+def test_a_clock_set_back_makes_no_attempt_wait_longer(ledger: Ledger, clock: Clock, hours: int) -> None:
     """The next places follow the last one as if the clock had not been touched."""
     gate = gate_of(ledger, run())
     admit(gate, nth_request(1))
@@ -229,7 +230,7 @@ def test_places_more_than_a_minute_ahead_stay_apart(ledger: Ledger) -> None:
 # Cooling down
 
 
-def test_nobody_sends_while_the_endpoint_cools_down(ledger: Ledger) -> None:
+def test_no_run_sends_while_the_endpoint_cools_down(ledger: Ledger) -> None:
     """Every run waits for it, and then they go one interval apart, not all at once."""
     ours, theirs = gate_of(ledger, run("run-1")), gate_of(ledger, run("run-2"))
     ours.slow_down(sent_at=0, cool_down_s=90)
@@ -256,7 +257,7 @@ def test_a_cool_down_holds_one_endpoint_only(ledger: Ledger) -> None:
     assert admit(gate_of(ledger, run("run-2", endpoint="http://flux.example"))).wait_s == 0
 
 
-def test_a_cool_down_that_is_over_holds_nobody(ledger: Ledger, clock: Clock) -> None:
+def test_a_cool_down_that_is_over_delays_no_attempt(ledger: Ledger, clock: Clock) -> None:
     """At its very end the next one may go."""
     gate = gate_of(ledger, run())
     gate.slow_down(sent_at=0, cool_down_s=30)
@@ -269,7 +270,7 @@ def test_a_cool_down_that_is_over_holds_nobody(ledger: Ledger, clock: Clock) -> 
 
 
 def test_a_budget_is_exact_at_equality(ledger: Ledger) -> None:
-    """A budget of three images buys three, and not a fourth."""
+    """A budget of three images pays for three, and not for a fourth."""
     gate = gate_of(ledger, run(budget_usd=3 * PRICE_USD))
 
     admissions = [gate.admit(nth_request(n)) for n in range(4)]
@@ -288,7 +289,7 @@ def test_a_picodollar_short_is_too_little(ledger: Ledger) -> None:
     assert gate.admit(nth_request(2)) == OverBudget(BudgetScope.RUN, budget_usd, committed_usd=PRICE_USD)
 
 
-def test_a_refused_order_leaves_nothing_behind(ledger: Ledger) -> None:
+def test_a_refused_attempt_leaves_nothing_behind(ledger: Ledger) -> None:
     """No row, no reservation, and no place in the rate limit."""
     gate = gate_of(ledger, run(budget_usd=Decimal(0)))
     free = gate_of(ledger, run("run-2"))
@@ -324,7 +325,7 @@ def test_an_answer_that_costs_less_lets_another_in(ledger: Ledger) -> None:
 
 
 def test_an_attempt_without_an_answer_stays_charged(ledger: Ledger) -> None:
-    """It may have been billed: its reservation is never given back by itself."""
+    """It may have been billed: its reservation is never freed by itself."""
     gate = gate_of(ledger, run(budget_usd=PRICE_USD))
     first = admit(gate, nth_request(1))
 
@@ -350,7 +351,7 @@ def test_threads_of_one_run_cannot_overspend_together(tmp_path: Path) -> None:
 
     def spend(thread: int) -> None:
         with opened(tmp_path, clock=clock) as ledger:
-            gate = Gate(ledger, run(budget_usd=25 * PRICE_USD), rate_limit=720)
+            gate = ledger.gate(run(budget_usd=25 * PRICE_USD), rate_limit=720)
             admissions.extend(gate.admit(nth_request(thread * 100 + n)) for n in range(25))
 
     in_threads(lambda: spend(0), lambda: spend(1))
@@ -375,8 +376,8 @@ def test_reservations_never_pass_the_budget(data: st.DataObject) -> None:
                     gate.withdraw(admitted.pop())
                 case "settle" if admitted:
                     cost_usd = data.draw(st.decimals(0, PRICE_USD, places=14) | st.none())
-                    ending = Outcome(AttemptStatus.UNUSABLE, "", 200, cost_usd)
-                    ledger.close_attempt(admitted.pop(0).attempt_id, ending)
+                    outcome = Outcome(AttemptStatus.UNUSABLE, "", 200, cost_usd)
+                    ledger.close_attempt(admitted.pop(0).attempt_id, outcome)
                 case _:
                     admission = gate.admit(nth_request(n, steps=data.draw(st.integers(1, 8))))
                     admitted += [admission] if isinstance(admission, Permit) else []
@@ -390,8 +391,8 @@ def test_reservations_never_pass_the_budget(data: st.DataObject) -> None:
 # Leases
 
 
-def test_a_take_that_a_live_run_is_buying_is_held(ledger: Ledger) -> None:
-    """The second run neither buys it nor takes a place in the rate limit for it."""
+def test_a_take_that_a_live_run_is_generating_is_held(ledger: Ledger) -> None:
+    """The second run neither generates it nor takes a place in the rate limit for it."""
     first, second = gate_of(ledger, run("run-1")), gate_of(ledger, run("run-2"))
     admit(first)
 
@@ -414,7 +415,7 @@ GIVEN_UP = Outcome(AttemptStatus.UNKNOWN, "no answer")
 
 
 def test_a_take_held_by_a_dead_run_is_taken_over_once_its_attempt_is_closed(ledger: Ledger) -> None:
-    """A killed process holds nothing up for long: first somebody looks whether its image has arrived."""
+    """A killed process holds nothing up for long: once its attempt was recovered, the take is free."""
     first, second = gate_of(ledger, run("run-1")), gate_of(ledger, run("run-2"))
     admitted = admit(first)
     kill(ledger, "run-1")
@@ -428,11 +429,11 @@ def test_a_take_held_by_a_dead_run_is_taken_over_once_its_attempt_is_closed(ledg
     assert table_rows(ledger, leases, "run_id") == [("run-2",)]
 
 
-def test_a_lease_of_a_run_that_the_books_do_not_know_is_taken_over(ledger: Ledger) -> None:
-    """Nobody is there to buy it."""
+def test_a_lease_of_a_run_that_is_not_in_the_ledger_is_taken_over(ledger: Ledger) -> None:
+    """No run is there to generate its take."""
     first, second = gate_of(ledger, run("run-1")), gate_of(ledger, run("run-2"))
     ledger.close_attempt(admit(first).attempt_id, GIVEN_UP)
-    alter(ledger, leases, {"run_id": "nobody"})
+    alter(ledger, leases, {"run_id": "run-9"})
 
     assert isinstance(second.admit(attempt_request()), Permit)
 
@@ -443,14 +444,14 @@ def test_a_finished_run_lets_go_of_its_takes(ledger: Ledger) -> None:
     ledger.close_attempt(admit(first, nth_request(1)).attempt_id, GIVEN_UP)
     admit(second, nth_request(2))
 
-    ledger.finish_run("run-1", state="Completed")
+    ledger.finish_run("run-1", state=RunState.COMPLETED)
 
-    assert table_rows(ledger, leases, "request_key", "run_id") == [(nth_request(2).spec.request_key, "run-2")]
+    assert table_rows(ledger, leases, "request_key", "run_id") == [(nth_request(2).take.request_key, "run-2")]
     assert isinstance(second.admit(nth_request(1)), Permit)
 
 
-def test_a_take_that_is_kept_is_not_bought_again(ledger: Ledger) -> None:
-    """Neither by another run nor by the one that bought it."""
+def test_a_take_that_is_kept_is_not_generated_again(ledger: Ledger) -> None:
+    """Neither by another run nor by the one that generated it."""
     first, second = gate_of(ledger, run("run-1")), gate_of(ledger, run("run-2"))
     ledger.keep_take(admit(first).attempt_id, new_take())
 
@@ -460,36 +461,36 @@ def test_a_take_that_is_kept_is_not_bought_again(ledger: Ledger) -> None:
     assert table_rows(ledger, leases, "request_key") == []
 
 
-def test_a_kept_take_whose_file_is_gone_may_be_bought_again(ledger: Ledger) -> None:
-    """What the ledger have forgotten is for sale."""
+def test_a_kept_take_whose_file_is_gone_may_be_generated_again(ledger: Ledger) -> None:
+    """Once the ledger has noted that it was lost."""
     gate = gate_of(ledger, run())
-    bought = admit(gate)
-    ledger.keep_take(bought.attempt_id, new_take())
-    ledger.forget_lost_takes([bought.attempt_id])
+    generated = admit(gate)
+    ledger.keep_take(generated.attempt_id, new_take())
+    ledger.forget_lost_takes([generated.attempt_id])
 
     assert isinstance(gate.admit(attempt_request()), Permit)
 
 
 def test_a_released_take_is_free_for_another_run(ledger: Ledger) -> None:
-    """A run that gives a frame up stands in nobody's way."""
+    """A run that gives a frame up delays no other."""
     first, second = gate_of(ledger, run("run-1")), gate_of(ledger, run("run-2"))
     ledger.close_attempt(admit(first).attempt_id, GIVEN_UP)
-    first.release(attempt_request().spec.request_key)
+    first.release(attempt_request().take.request_key)
 
     assert isinstance(second.admit(attempt_request()), Permit)
 
 
 def test_a_run_cannot_release_what_another_holds(ledger: Ledger) -> None:
-    """Letting go of a take that was held elsewhere changes nothing."""
+    """To give up a take that another run holds changes nothing."""
     first, second = gate_of(ledger, run("run-1")), gate_of(ledger, run("run-2"))
     admit(first)
-    second.release(attempt_request().spec.request_key)
+    second.release(attempt_request().take.request_key)
 
     assert second.admit(attempt_request()) == HeldElsewhere("run-1")
 
 
-def test_two_runs_that_race_for_a_take_buy_it_once(tmp_path: Path) -> None:
-    """Of two threads with a run each, for each of 20 takes, one is admitted and one is told who holds it."""
+def test_two_runs_that_race_for_a_take_generate_it_once(tmp_path: Path) -> None:
+    """Of two threads with a run each, for each of 20 takes, one is admitted and the other learns which run holds it."""
     clock, admissions = Clock(), list[Admission]()
     with opened(tmp_path, clock=clock) as ledger:
         gate_of(ledger, run("run-1"))
@@ -497,7 +498,7 @@ def test_two_runs_that_race_for_a_take_buy_it_once(tmp_path: Path) -> None:
 
     def race(run_id: str) -> None:
         with opened(tmp_path, clock=clock) as ledger:
-            gate = Gate(ledger, run(run_id), rate_limit=720)
+            gate = ledger.gate(run(run_id), rate_limit=720)
             admissions.extend(gate.admit(nth_request(n)) for n in range(20))
 
     in_threads(lambda: race("run-1"), lambda: race("run-2"))
@@ -509,9 +510,9 @@ def test_two_runs_that_race_for_a_take_buy_it_once(tmp_path: Path) -> None:
 # What an admitted attempt leaves in the ledger
 
 
-def test_an_admitted_attempt_stands_in_the_books_at_once(ledger: Ledger) -> None:
+def test_an_admitted_attempt_is_in_the_ledger_at_once(ledger: Ledger) -> None:
     """Every column that is known before the request is sent."""
-    spec = frame_spec(7, fallback_prompts=("a quiet sea",), take=2, steps=8)
+    spec = take_spec(7, fallback_prompts=("a quiet sea",), take=2, steps=8)
     gate = gate_of(ledger, run(simulated=True, model="sketch"))
 
     admitted = admit(gate, attempt_request(spec, prompt="a quiet sea", number=3))
@@ -539,7 +540,7 @@ def test_an_admitted_attempt_stands_in_the_books_at_once(ledger: Ledger) -> None
     assert table_rows(ledger, attempts, *columns) == [tuple(known.get(column) for column in columns)]
 
 
-def test_an_attempt_that_was_never_sent_is_struck_out(ledger: Ledger) -> None:
+def test_an_attempt_that_was_never_sent_is_withdrawn(ledger: Ledger) -> None:
     """Its row goes and its reservation comes back; a second withdrawal changes nothing more."""
     gate = gate_of(ledger, run(budget_usd=2 * PRICE_USD))
     admit(gate, nth_request(1))
@@ -560,7 +561,7 @@ def test_the_interval_is_the_ceiling_of_the_documented_formula() -> None:
 
 
 def in_threads(*work: Callable[[], object]) -> None:
-    """Start every piece of work at the same moment; raise what one of them raised."""
+    """Call every function at the same moment, each in a thread of its own; raise what one of them raised."""
     start = threading.Barrier(len(work))
 
     def go(each: Callable[[], object]) -> None:

@@ -25,9 +25,9 @@ HOSTILE = [
 ]
 
 
-def render_report(shown: PageView) -> str:
+def render_report(view: PageView) -> str:
     """Return the whole report."""
-    return "".join(rendered_parts(shown))
+    return "".join(rendered_parts(view))
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -52,8 +52,8 @@ def test_the_report_needs_nothing_from_elsewhere() -> None:
     assert "default-src 'none'" in html.unescape(report)
 
 
-def test_each_frame_goes_by_what_became_of_it() -> None:
-    """These are the filters."""
+def test_each_frame_is_of_the_kinds_that_fit_its_history() -> None:
+    """The page filters by them."""
     assert [kinds_of(each) for each in (frame(0), RETRIED, FAILED, REROLLED)] == [
         [],
         ["retried"],
@@ -63,15 +63,15 @@ def test_each_frame_goes_by_what_became_of_it() -> None:
     assert kinds_of(frame(0, takes=0)) == ["missing"]
 
 
-def test_a_take_asked_twice_in_two_runs_is_retried() -> None:
-    """Each run counts its own tries; what counts here is that one was not enough."""
+def test_a_take_with_an_attempt_in_each_of_two_runs_is_retried() -> None:
+    """Each run counts its own attempts; here all of them count."""
     again = frame(0, attempts=(attempt(status="unknown"), attempt(1, at_s=60)))
 
     assert kinds_of(again) == ["retried"]
 
 
 def test_the_card_alone_is_the_card_of_the_page() -> None:
-    """So that one frame can be shown anew."""
+    """So that one frame of the page can be replaced."""
     card = render_card(REROLLED, alive=False).strip()
 
     assert "\n".join(line.strip() for line in card.splitlines()) in "\n".join(
@@ -79,7 +79,7 @@ def test_the_card_alone_is_the_card_of_the_page() -> None:
     )
 
 
-def test_a_cost_that_is_not_known_is_called_so() -> None:
+def test_a_cost_that_is_not_known_is_called_unknown() -> None:
     """Never zero."""
     unknown = frame(0, takes=0, attempts=(attempt(status="unknown", cost_usd=None, latency_s=None),))
 
@@ -97,8 +97,8 @@ def run_of(count: int, *, every_s: float = 1.0, **more: object) -> RunView:
     return replace(RunView(START, attempts, 720, PRICE_USD * count, None), **more)  # type: ignore[arg-type]
 
 
-def test_the_plots_say_the_essence() -> None:
-    """Whoever does not see them reads the same."""
+def test_each_plot_has_its_content_in_a_sentence() -> None:
+    """Readers who do not see the plots read the same."""
     rate, cost, latency = charts_of(run_of(10, budget_usd=Decimal("0.25")))
 
     assert rate.essence == "At most 10 requests in any 60 seconds; the limit is 720."
@@ -121,8 +121,8 @@ def test_what_is_not_known_stays_charged_in_the_plot() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 2, 600, 5000])
-def test_no_plot_has_more_points_than_eyes_can_see(count: int) -> None:
-    """All of them within the box, the last one among them."""
+def test_no_plot_has_more_points_than_can_be_seen(count: int) -> None:
+    """All of them within the box."""
     for chart in charts_of(run_of(count, every_s=0.1)):
         points = re.findall(r"([0-9.]+) ([0-9.]+)", chart.line)
         assert len(points) <= 700
