@@ -24,14 +24,14 @@ _SAFE_MARGIN = Fraction(1, 20)
 _FACE = Face.SEMIBOLD
 _FONT_NAME = "Source Sans Pro Semibold"
 _LINE_HEIGHT = 1.25
-# Lines break at words, so they are not full.
+# The share of a line that is filled on average: lines break between words.
 _FULLNESS = 0.85
 _LEAST_SIZE = 6
-# ASS: numpad places.
+# In ASS, the places of the digits on a numeric keypad.
 _ALIGNMENTS = {Position.BOTTOM: 2, Position.MIDDLE: 5, Position.TOP: 8}
 _SCRIPT = "captions.ass"
 _FONTS = "fonts"
-# Keeps a backslash from being read together with what follows it.
+# ASS has no escape for a backslash: with this invisible character behind it, it makes no code with the next letter.
 _WORD_JOINER = "\u2060"
 
 
@@ -44,11 +44,14 @@ class Caption:
     text: str
 
 
-def captions_of(told: Sequence[tuple[int, str | None]]) -> list[Caption]:
-    """Return what is to be read, given what is told for how many pictures in turn; the same text goes on."""
+def captions_of(texts: Sequence[tuple[int, str | None]]) -> list[Caption]:
+    """Return the captions of a run of pictures; where a text repeats, its caption goes on.
+
+    `texts` says for how many pictures each text is shown, in order; None where there is none.
+    """
     captions: list[Caption] = []
     start = 0
-    for length, text in told:
+    for length, text in texts:
         last = captions[-1] if captions else None
         if last and last.end == start and last.text == text:
             captions[-1] = Caption(last.start, start + length, last.text)
@@ -83,9 +86,10 @@ def ass_script(captions: Sequence[Caption], style: CaptionStyle, size: Size) -> 
         "ScriptType: v4.00+",
         f"PlayResX: {size.width}",
         f"PlayResY: {size.height}",
-        # Break lines evenly; leave the colours to us.
+        # Lines break evenly.
         "WrapStyle: 0",
         "ScaledBorderAndShadow: yes",
+        # As the film's own colours; where nothing is stated, it would be BT.601.
         "YCbCr Matrix: TV.709",
         "",
         "[V4+ Styles]",
@@ -97,25 +101,26 @@ def ass_script(captions: Sequence[Caption], style: CaptionStyle, size: Size) -> 
         "[Events]",
         "Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text",
     ]
-    room = Size(size.width - 2 * margin_x, size.height - 2 * margin_y)
+    area = Size(size.width - 2 * margin_x, size.height - 2 * margin_y)
     for caption in captions:
-        smaller = fitting_height(caption.text, room, height)
+        smaller = fitting_height(caption.text, area, height)
         fitted = f"{{\\fs{smaller}}}" if smaller < height else ""
         start, end = _ass_time(caption.start), _ass_time(caption.end)
-        text = _ass_text(_breakable(caption.text, room.width / smaller))
+        text = _ass_text(_breakable(caption.text, area.width / smaller))
         lines.append(f"Dialogue: 0,{start},{end},Caption,,0,0,0,,{fitted}{text}")
     return "\n".join([*lines, ""])
 
 
-def fitting_height(text: str, room: Size, height: int) -> int:
-    """Return the largest height of letters, up to `height` pixels, at which a text fits into its room once wrapped."""
-    # Lines fit if their number times their height does; both grow with the letters.
+def fitting_height(text: str, area: Size, height: int) -> int:
+    """Return the largest height of letters, up to `height` pixels, at which a text fits into an area once wrapped."""
+    # Lines fit if their number times their height does. Both grow with the letters, so the area that the text takes
+    # grows with the square of their height: its root is a good next guess.
     while height > _LEAST_SIZE:
         widths = [_width(line) * height for line in text.splitlines()]
-        lines = sum(max(1, -(-width // (room.width * _FULLNESS))) for width in widths)
-        if lines * height * _LINE_HEIGHT <= room.height:
+        lines = sum(max(1, -(-width // (area.width * _FULLNESS))) for width in widths)
+        if lines * height * _LINE_HEIGHT <= area.height:
             break
-        height = max(_LEAST_SIZE, min(height - 1, int(height * sqrt(room.height / (lines * height * _LINE_HEIGHT)))))
+        height = max(_LEAST_SIZE, min(height - 1, int(height * sqrt(area.height / (lines * height * _LINE_HEIGHT)))))
     return height
 
 
@@ -160,7 +165,7 @@ def _ass_colour(colour: str) -> str:
 
 
 def _ass_text(text: str) -> str:
-    """Return a text that says itself: no override, no control code of ASS in it counts."""
+    """Return a text that ASS shows as it is: neither overrides nor control codes in it count."""
     guarded = text.replace("\\", f"\\{_WORD_JOINER}").replace("{", "\\{").replace("}", "\\}")
     return guarded.replace("\r\n", "\n").replace("\r", "\n").replace("\n", "\\N")
 

@@ -10,7 +10,7 @@ from prefect.states import Cancelled
 
 from pipelines.common.errors import InterruptedRunError
 from pipelines.common.settings import load_settings
-from pipelines.film.assembler import require_encoder
+from pipelines.film.ffmpeg import require_encoder
 from pipelines.film.sound import require_sounds
 from pipelines.flows.artifacts import publish_account, publish_frames, publishing_progress
 from pipelines.flows.tasks import TakeFailedError, generate_take

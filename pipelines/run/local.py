@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from pipelines.common.errors import UsageError
 from pipelines.common.settings import Settings
-from pipelines.film.assembler import require_encoder
+from pipelines.film.ffmpeg import require_encoder
 from pipelines.film.sound import require_sounds
 from pipelines.ledger.database import LedgerDatabase
 from pipelines.ledger.takes import pick_take

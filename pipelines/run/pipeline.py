@@ -10,8 +10,8 @@ from pathlib import Path
 from pipelines.common.budgets import Budgets
 from pipelines.common.errors import InterruptedRunError, StoryreelError
 from pipelines.common.settings import Settings
-from pipelines.film.assembler import Film
 from pipelines.film.outputs import Films
+from pipelines.film.probe import Film
 from pipelines.report.builder import write_report
 from pipelines.run.context import RunContext, ledger_path
 from pipelines.run.progress import Progress

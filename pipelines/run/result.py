@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pipelines.common.errors import FramesMissingError, InterruptedRunError, StoryreelError
 from pipelines.common.formatting import format_decimal
-from pipelines.film.assembler import Film
+from pipelines.film.probe import Film
 from pipelines.ledger.models import Totals
 from pipelines.run.progress import Progress
 from pipelines.run.worker import Failed, Generated, Reused, TakeOutcome

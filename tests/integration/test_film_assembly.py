@@ -15,7 +15,8 @@ from PIL import Image
 
 from pipelines.common.errors import FilmError, StorageError
 from pipelines.common.geometry import Fit, Size
-from pipelines.film.assembler import Film, assemble_film, cut_film
+from pipelines.film.assembler import assemble_film, cut_film
+from pipelines.film.probe import Film
 from tests.support.film_samples import (
     COLOURS,
     SMALL,
@@ -174,7 +175,7 @@ def test_fit_error_names_a_frame_that_is_no_picture(tmp_path: Path) -> None:
     """A frame whose size cannot be read is named."""
     (tmp_path / "frame_0000.png").write_text("not a picture")
 
-    with pytest.raises(FilmError, match=r"frame_0000\.png: cannot be read: is no PNG"):
+    with pytest.raises(FilmError, match=r"frame_0000\.png: cannot be read: not a PNG file"):
         assemble_film(timeline_of([1], fit=Fit.ERROR), [tmp_path / "frame_0000.png"], tmp_path / "film.mp4")
 
 
@@ -297,8 +298,8 @@ def test_a_new_film_replaces_the_old_one(tmp_path: Path) -> None:
         (lambda frame: (frame.unlink(), frame.mkdir()), "Is a directory"),
         (lambda frame: frame.write_bytes(frame.read_bytes()[:2000]), "image file is truncated"),
         (lambda frame: frame.write_bytes(flipped(frame.read_bytes(), 3000)), "broken data stream"),
-        (lambda frame: frame.write_bytes(b""), "is no PNG"),
-        (lambda frame: Image.new("RGB", (64, 48)).save(frame, "JPEG"), "is no PNG"),
+        (lambda frame: frame.write_bytes(b""), "not a PNG file"),
+        (lambda frame: Image.new("RGB", (64, 48)).save(frame, "JPEG"), "not a PNG file"),
     ],
     ids=["missing", "folder", "truncated", "corrupt", "empty", "JPEG"],
 )
@@ -419,7 +420,7 @@ def test_a_killed_ffmpeg_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     frames = flat_frames(tmp_path / "frames", NAMES)
     pids = fake_ffmpeg(tmp_path / "ffmpeg", monkeypatch, f'case "$*" in *{victim}*) kill -KILL $$ ;; esac')
 
-    with pytest.raises(FilmError, match="ffmpeg was ended by signal 9: and gave no reason"):
+    with pytest.raises(FilmError, match="ffmpeg was ended by signal 9 and gave no reason"):
         assemble_film(timeline_of([6] * 8), frames, tmp_path / "out" / "film.mp4")
 
     assert_gone(pids)
