@@ -102,6 +102,7 @@ class FilmAssembler:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        # Cancelled tasks end their ffmpeg; only then can the threads that write to it come to an end.
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
@@ -120,6 +121,7 @@ class FilmAssembler:
 
     async def cut(self, frames: Sequence[Path], target: Path, *, limit_s: float | None = None) -> Film:
         """Make the film at `target`; see `cut_film`."""
+        # In a thread, for it runs ffmpeg and waits for the answer.
         await asyncio.to_thread(require_encoder, self._timeline.output.codec)
         limit_s = limit_s or time_limit_s(self._timeline)
         try:
@@ -134,6 +136,7 @@ class FilmAssembler:
         paths = [piece.path for piece in pieces]
         sound = self._sound.find()
         sound_path = sound.path if sound else None
+        # Before anything can fail or be found unchanged: these files are still needed then.
         self.used = {*paths, *([sound_path] if sound_path else ())}
         identity = film_identity(timeline, paths, sound_path)
         if await asyncio.to_thread(read_identity, target) == identity:

@@ -68,19 +68,16 @@ def caption_filters(captions: Sequence[Caption], style: CaptionStyle, size: Size
     (folder / _SCRIPT).write_text(ass_script(captions, style, size), encoding="utf-8")
     fonts = folder / _FONTS
     fonts.mkdir(exist_ok=True)
+    # A link in a folder of its own: a filter's arguments could not name a path with any character in it.
     (fonts / _FACE).symlink_to(font_file(_FACE))
+    # A picture a second, as the script counts; the encoder's own filters give the pictures their real times again.
     return ["settb=1,setpts=N", f"ass={_SCRIPT}:fontsdir={_FONTS}"]
 
 
 def ass_script(captions: Sequence[Caption], style: CaptionStyle, size: Size) -> str:
     """Return an ASS script in which a picture lasts a second (ASS, "Advanced SubStation Alpha", v4+ styles)."""
     margin_x, margin_y = (round(side * _SAFE_MARGIN) for side in (size.width, size.height))
-    font, height = style.font or _FONT_NAME, max(_LEAST_SIZE, round(size.height * style.size))
-    look = [
-        *("Caption", font.replace(",", " "), height, _ass_colour(style.color), _ass_colour(style.color)),
-        *(_ass_colour(style.outline), "&H80000000", 0, 0, 0, 0, 100, 100, 0, 0, 1, round(height / 16, 1)),
-        *(round(height / 32, 1), _ALIGNMENTS[style.position], margin_x, margin_x, margin_y, 1),
-    ]
+    height = max(_LEAST_SIZE, round(size.height * style.size))
     lines = [
         "[Script Info]",
         "ScriptType: v4.00+",
@@ -96,19 +93,31 @@ def ass_script(captions: Sequence[Caption], style: CaptionStyle, size: Size) -> 
         "Format: Name, Fontname, Fontsize, PrimaryColour, SecondaryColour, OutlineColour, BackColour, Bold, Italic, "
         "Underline, StrikeOut, ScaleX, ScaleY, Spacing, Angle, BorderStyle, Outline, Shadow, Alignment, MarginL, "
         "MarginR, MarginV, Encoding",
-        f"Style: {','.join(map(str, look))}",
+        f"Style: {_ass_style(style, height, margin_x, margin_y)}",
         "",
         "[Events]",
         "Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text",
     ]
     area = Size(size.width - 2 * margin_x, size.height - 2 * margin_y)
-    for caption in captions:
-        smaller = fitting_height(caption.text, area, height)
-        fitted = f"{{\\fs{smaller}}}" if smaller < height else ""
-        start, end = _ass_time(caption.start), _ass_time(caption.end)
-        text = _ass_text(_breakable(caption.text, area.width / smaller))
-        lines.append(f"Dialogue: 0,{start},{end},Caption,,0,0,0,,{fitted}{text}")
-    return "\n".join([*lines, ""])
+    return "\n".join([*lines, *(_ass_event(caption, area, height) for caption in captions), ""])
+
+
+def _ass_style(style: CaptionStyle, height: int, margin_x: int, margin_y: int) -> str:
+    fill, outline = _ass_colour(style.color), _ass_colour(style.outline)
+    # A comma would end the field.
+    font = (style.font or _FONT_NAME).replace(",", " ")
+    # Outline and half-transparent shadow grow with the letters: they keep them legible on any picture.
+    edges = (1, round(height / 16, 1), round(height / 32, 1))
+    place = (_ALIGNMENTS[style.position], margin_x, margin_x, margin_y)
+    fields = ("Caption", font, height, fill, fill, outline, "&H80000000", 0, 0, 0, 0, 100, 100, 0, 0, *edges, *place, 1)
+    return ",".join(map(str, fields))
+
+
+def _ass_event(caption: Caption, area: Size, height: int) -> str:
+    smaller = fitting_height(caption.text, area, height)
+    fitted = f"{{\\fs{smaller}}}" if smaller < height else ""
+    text = _ass_text(_breakable(caption.text, area.width / smaller))
+    return f"Dialogue: 0,{_ass_time(caption.start)},{_ass_time(caption.end)},Caption,,0,0,0,,{fitted}{text}"
 
 
 def fitting_height(text: str, area: Size, height: int) -> int:
@@ -175,6 +184,7 @@ def _width(line: str) -> float:
     return _measure().getlength(line) / _measure().size
 
 
+# Read once: a film may have thousands of captions.
 @functools.cache
 def _measure() -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(font_file(_FACE), 100)

@@ -64,12 +64,14 @@ async def encode_copies(output: Output, *, folder: Path) -> Copies:
     arguments = ["-f", "lavfi", "-i", source, "-frames:v", str(KEYFRAME_EVERY), "-vf", blank_filter()]
     async with running_ffmpeg([*arguments, *encoder_arguments(output), "-"], folder=folder, stdout=PIPE) as encoder:
         assert encoder.stdout is not None
+        # The first is the gray still itself; the others repeat it, and would repeat any other picture as well.
         first, *copies = [unit async for unit in access_units(encoder.stdout)]
     return Copies(parameter_sets(first), tuple(copies))
 
 
 def parameter_sets(unit: bytes) -> tuple[bytes, ...]:
     """Return the sequence and picture parameter sets in an access unit."""
+    # Zeros at a unit's end belong to the next start code, which has three bytes or four.
     units = (unit.rstrip(b"\0") for unit in unit.split(_START_CODE)[1:])
     return tuple(unit for unit in units if unit[0] & 0x1F in _PARAMETER_SETS)
 

@@ -33,6 +33,7 @@ class EncoderInput:
 def input_of_segment(segment: Segment, output: Output, renderer: FrameRenderer) -> EncoderInput:
     """Return the input from which ffmpeg makes every video frame of a segment."""
     match segment.parts:
+        # ffmpeg makes these two from pictures of single frames; all other video frames are rendered here.
         case (Crossing() as crossing,) if crossing.type not in OWN:
             pairs, filters = _pairs(crossing, renderer), xfade_filters(crossing, output)
             return EncoderInput(pairs, raw_input(output, stacked=True), filters)
@@ -64,6 +65,7 @@ def _every_picture(segment: Segment, renderer: FrameRenderer) -> Iterator[memory
         if isinstance(part, Crossing):
             yield from _mixes(part, renderer)
         elif isinstance(part, Stay) and part.still:
+            # Rendered once; only its bytes are written again.
             picture = renderer.picture(part.shown)
             for _ in range(part.length):
                 yield from picture.chunks()

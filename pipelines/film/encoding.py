@@ -46,9 +46,8 @@ def encoder_arguments(output: Output, *, transition_quality: bool = False) -> li
     At `transition_quality` they may be coarser: none of them is on screen for longer than a moment.
     """
     encoding = encoding_of(output.codec)
-    quality = (
-        ["-crf", str(_crf(output, encoding, transition_quality=transition_quality))] if encoding.crf is not None else []
-    )
+    crf = str(_crf(output, encoding, transition_quality=transition_quality))
+    quality = ["-crf", crf] if encoding.crf is not None else []
     further = encoding.passing if transition_quality else ()
     # One thread: other pieces keep the other processors busy.
     return [
@@ -58,10 +57,10 @@ def encoder_arguments(output: Output, *, transition_quality: bool = False) -> li
 
 
 def _crf(output: Output, encoding: Encoding, *, transition_quality: bool) -> int:
-    # x264 betters a still video frame by video frame; ours must be as good as it gets from its first. With 3 less it is
-    # as like its frame as in the middle of a hold that x264 encodes in full (SSIM of grainy slopes, here and there:
-    # 0.977 and 0.976, 0.981 and 0.975), in 0.75 to 1.0 of the bytes. Moves need as much (grainy slopes: 0.971, and
-    # 0.963 without), and grain must not come and go where a still begins to move.
-    # 0 would be lossless, in a profile that browsers don't play; the eye cannot tell 1 from it.
+    # x264 improves a still video frame by video frame. Here its first picture is held by copies, and must be as good as
+    # it gets: with 3 less it is as like its frame as in the middle of a hold that x264 encodes in full (SSIM of grainy
+    # slopes: 0.977 instead of 0.976, 0.981 instead of 0.975), in 0.75 to 1.0 of the bytes. Moves need as much (grainy
+    # slopes: 0.971, and 0.963 without), and grain must not come and go where a still begins to move.
+    # At least 1: 0 would be lossless, in a profile that browsers don't play, and looks the same.
     finer = 3 if encoding.piece == "h264" and not transition_quality else 0
     return max(1, output.crf - finer)

@@ -88,7 +88,7 @@ class EncodingPool:
             FilmError: a frame cannot be read, or ffmpeg failed.
             StorageError: a piece could not be written.
         """
-        # Named at this moment: a picture may have been replaced since the segment came into the queue.
+        # Named at this moment, not when they were queued: a picture may have been replaced since.
         pieces = {path: Piece(segment, path) for segment in segments for path in [self.piece_path(segment, frames)]}
         async with AsyncExitStack() as held:
             # All calls lock in the same order, so two of them never wait for each other.

@@ -86,6 +86,7 @@ async def running_ffmpeg(
     assert process.stderr is not None
     with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, process.pid, niceness)
+    # Read all the time: a child whose stderr is full waits for it to be read.
     complaint = asyncio.create_task(_read_tail(process.stderr))
     # Only of its own pipe: where there is none, such an error is of something else in the block.
     stopped_reading = (BrokenPipeError, ConnectionResetError) if process.stdin else ()
@@ -147,6 +148,7 @@ def _pipe() -> tuple[int, int]:
 
 
 def _closed(descriptor: int) -> int:
+    """Close a descriptor, and return one that counts as closed; its number may soon be another file's."""
     if descriptor >= 0:
         os.close(descriptor)
     return -1
@@ -197,7 +199,7 @@ async def _ended(process: Process) -> None:
 
 
 async def _reap(process: Process) -> None:
-    """Leave no child behind: terminate it, and kill it when it does not go."""
+    """End a child that still runs: terminate it, and kill it if that does not help."""
     if process.returncode is not None:
         return
     try:
@@ -206,6 +208,7 @@ async def _reap(process: Process) -> None:
             async with asyncio.timeout(_GRACE_S):
                 await _ended(process)
     finally:
+        # Also where the wait itself was cancelled: no child outlives the program.
         if process.returncode is None:
             process.kill()
             await _ended(process)

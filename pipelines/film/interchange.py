@@ -72,6 +72,7 @@ def _pictures(timeline: Timeline, frames: Sequence[Path], clock: _Clock, folder:
 
 def _transition(hold: Hold, clock: _Clock) -> OtioTransition:
     kind = TransitionTypes.SMPTE_Dissolve if hold.transition == DISSOLVE else TransitionTypes.Custom
+    # Its name is kept in the metadata: OpenTimelineIO itself knows dissolves only.
     half = clock.time(hold.half)
     return OtioTransition(
         hold.transition,
@@ -93,6 +94,7 @@ def _sounds(timeline: Timeline, clock: _Clock, folder: Path) -> Iterator[Track]:
     for sound in timeline.sound.sounds:
         start = timeline.holds[sound.frame].start
         track = Track(sound.file.name, kind=otio.schema.TrackKind.Audio)
+        # A track has no other way to begin later.
         if start:
             track.append(Gap(source_range=clock.range(0, start)))
         track.append(_sound_clip(sound, timeline.video_frames - start, timeline.output.fps, clock, folder))

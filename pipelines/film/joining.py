@@ -53,6 +53,7 @@ async def join_pieces(joined: JoinInput, timeline: Timeline, target: Path, *, co
     encoding = encoding_of(timeline.output.codec)
     (folder / _METADATA).write_text(film_metadata(timeline, comment=comment), encoding="utf-8")
     inputs = [*_pieces_input(joined, timeline, folder), *("-f", "ffmetadata", "-i", _METADATA)]
+    # Inputs by number: 0 the pieces, 1 the metadata, then the sound and the captions where there are any.
     streams = ["-map", "0:v", "-map_metadata", "1", "-map_chapters", "1"]
     if joined.sound and encoding.audio:
         inputs += ["-i", file_url(joined.sound)]
@@ -76,11 +77,13 @@ def _video(timeline: Timeline) -> list[str]:
     encoding, fps = encoding_of(timeline.output.codec), timeline.output.fps
     if not encoding.copies:
         return [*encoding.join, "-r", rate(fps), "-f", encoding.extension]
+    # Pieces carry no times, or their own: every picture gets the time of its number, exact to the clock's tick.
     pace = f"({rate(fps)})*TB"
     filters = [f"setts=ts=round(N/({pace})):duration=round(1/({pace}))"]
     if encoding.piece == "h264":
         # Drop delimiters, x264's notes and repeated headers (H.264, table 7-1): an MP4 keeps the headers apart, once.
         filters.insert(0, "filter_units=remove_types=6-9")
+    # WebM has no such options: its clock has milliseconds.
     clock_hz = str(fps.numerator * -(-_CLOCK_MIN_HZ // fps.numerator))
     clock = ["-video_track_timescale", clock_hz, "-movie_timescale", clock_hz] if encoding.extension != "webm" else []
     return [*encoding.join, "-bsf:v", ",".join(filters), *clock, "-f", encoding.extension]

@@ -67,6 +67,7 @@ class Films:
             StorageError: a file could not be written.
         """
         targets = [film_path(self._folder, self._plan.storyboard, timeline) for timeline in self._plan.timelines]
+        # One after another: each already uses all processors.
         films = [
             await assembler.cut(pictures, target) for assembler, target in zip(self._assemblers, targets, strict=True)
         ]

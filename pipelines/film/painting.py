@@ -65,6 +65,7 @@ class _Canvas:
         halved = tuple(side / 2 for side in self.box)
         return Picture(
             (
+                # Straight from the frame's pixels: a picture that is resampled twice is less sharp.
                 _resized(self.light, full, self.box),
                 _resized(self.blue, half, halved),  # type: ignore[arg-type]
                 _resized(self.red, half, halved),  # type: ignore[arg-type]
@@ -101,6 +102,7 @@ class FrameCache:
             # A drawing that falls out lives on in the threads that wait for it.
             if len(self._kept) > self._max_kept:
                 self._kept.popitem(last=False)
+        # Outside of the lock: other threads draw other frames meanwhile.
         if is_new:
             try:
                 canvas = _canvas_of(self._read(frame), self._output)

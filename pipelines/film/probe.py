@@ -54,7 +54,8 @@ async def read_film(path: Path, *, fps: Fraction | None = None, name: Path | Non
     Raises:
         FilmError: it is not a film, or its pictures don't follow one another at a constant rate.
     """
-    # framecrc prints one line a packet, after edit lists are applied.
+    # framecrc prints a few lines on the track, then one a packet, after edit lists are applied:
+    # `#tb 0: 1/12000`, `#dimensions 0: 1344x768`, `0, <dts>, <pts>, <duration>, <size>, <checksum>`.
     arguments = ["-i", file_url(path), "-map", "0:v:0", "-c", "copy", "-f", "framecrc", "-"]
     async with running_ffmpeg(arguments, folder=Path.cwd(), stdout=PIPE) as process:
         assert process.stdout is not None
@@ -83,6 +84,7 @@ class _Track:
 
     def is_on_time(self, start: int, duration: int) -> bool:
         """Say whether a packet, in ticks, is the next one at a constant rate."""
+        # Rounding to a coarse clock takes a packet a tick off at most; a fine clock allows nothing.
         coarse = self.length.denominator > 1
         late, long = start - self.video_frames * self.length, duration - self.length
         return abs(late) <= coarse and abs(long) <= coarse
@@ -99,6 +101,7 @@ async def _read_track(lines: AsyncIterable[bytes], name: Path, fps: Fraction | N
             case ["#dimensions", _, text]:
                 track.size = Size.parse(text)
             case ["0,", _, pts, duration, *_]:
+                # Where the clock is fine, the first packet says how long each has to be.
                 track.length = track.length or Fraction(_ticks(duration))
                 if not track.is_on_time(_ticks(pts), _ticks(duration)):
                     raise FilmError(

@@ -19,6 +19,7 @@ class FrameArrivals:
     def __init__(self, segments: Sequence[Segment]) -> None:
         self.pictures: dict[int, Path] = {}
         self._missing_frames = [set(segment.frames) for segment in segments]
+        # The other way round, so that a frame does not look at every segment of a long film.
         self._segments_with: defaultdict[int, list[int]] = defaultdict(list)
         for number, frames in enumerate(self._missing_frames):
             for frame in frames:

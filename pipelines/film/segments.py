@@ -48,7 +48,13 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Stay:
-    """A frame alone on screen."""
+    """A frame alone on screen.
+
+    Attributes:
+        length: in video frames.
+        shown: the frame, and where its move begins.
+        caption: its text; None where there is none.
+    """
 
     length: int
     shown: Shown
@@ -62,7 +68,14 @@ class Stay:
 
 @dataclass(frozen=True, slots=True)
 class Crossing:
-    """A transition from one frame to the next; the caption changes in its middle."""
+    """A transition from one frame to the next.
+
+    Attributes:
+        length: in video frames; always even.
+        type: its name in a storyboard, such as `dissolve`.
+        leaving, coming: the two frames; both go on with their moves.
+        captions: of the two frames; one gives way to the other in the middle.
+    """
 
     length: int
     type: str
@@ -98,7 +111,12 @@ Part = Stay | Crossing | Morph
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A piece of film that is encoded on its own, from video frame `start`."""
+    """A piece of film that is encoded on its own.
+
+    Attributes:
+        start: its first video frame.
+        parts: in order; only holds share a segment with others.
+    """
 
     start: int
     parts: tuple[Part, ...]
@@ -121,6 +139,7 @@ class Segment:
     @property
     def frames(self) -> tuple[int, ...]:
         """The frames that it shows, each once, in their order."""
+        # A set that keeps its order.
         return tuple(dict.fromkeys(frame for part in self.parts for frame in _frames_of(part)))
 
     @property
@@ -161,6 +180,7 @@ def parts_of(holds: Sequence[Hold]) -> Iterator[Part]:
     for before, hold, after in zip((None, *holds), holds, (*holds[1:], None), strict=False):
         half_in, middle = (before.half if before else 0), hold.length // 2
         led_in = before is not None and before.smooth is not None
+        # A move goes on for as long as any of its frame is on screen, transitions included.
         shown = Shown(hold.frame, hold.motion, 0, hold.length + half_in + hold.half)
         # In-betweens reach into the middle of a hold, transitions as far as their half.
         first = middle if led_in else half_in
@@ -186,6 +206,7 @@ def _aged(shown: Shown, age: int) -> Shown:
 def _morph(run: Sequence[Hold]) -> Morph:
     smooth = run[0].smooth
     assert smooth is not None
+    # Each frame is shown as it is in the middle of its hold; captions change at the cuts, as everywhere.
     middles = [hold.start + hold.length // 2 for hold in run]
     ends = [middles[0], *(hold.start for hold in run[1:]), middles[-1]]
     captions = [(end - start, hold.caption) for hold, (start, end) in zip(run, pairwise(ends), strict=True)]
@@ -198,6 +219,7 @@ def _grouped(parts: Iterable[Part], *, few: int) -> Iterator[tuple[Part, ...]]:
     group: list[Part] = []
     for part in parts:
         alone = not isinstance(part, Stay) or part.length >= few
+        # A group that is long enough ends: a change of one of its frames encodes all of it again.
         if group and (alone or sum(other.length for other in group) >= few):
             yield tuple(group)
             group = []

@@ -83,24 +83,18 @@ class MixedSound:
             if abs(_LOUDNESS_LUFS - loudness_lufs) < _LEVEL_TOLERANCE_LU:
                 break
             gain_db += _LOUDNESS_LUFS - loudness_lufs
+            # Without level=false, the limiter would raise everything to the limit; latency makes up for its look-ahead.
             filters = f",volume={gain_db:.2f}dB,alimiter=limit={_PEAK}:level=false:latency=true"
         return filters
 
     async def _measure_loudness(self, graph: str) -> float:
         meter_filter = f"ebur128=metadata=1,ametadata=mode=print:key={_LOUDNESS_KEY}:file=-"
-        arguments = [
-            *self._inputs,
-            "-filter_complex",
-            f"{graph},{meter_filter}[film]",
-            "-map",
-            "[film]",
-            "-f",
-            "null",
-            "-",
-        ]
+        measured = ["-filter_complex", f"{graph},{meter_filter}[film]", "-map", "[film]"]
         loudness_lufs = _SILENT_LUFS
+        arguments = [*self._inputs, *measured, "-f", "null", "-"]
         async with running_ffmpeg(arguments, folder=Path.cwd(), stdout=PIPE) as meter:
             assert meter.stdout is not None
+            # A line for every tenth of a second; only the last one counts.
             async for line in meter.stdout:
                 if line.startswith(f"{_LOUDNESS_KEY}=".encode()):
                     loudness_lufs = float(line.split(b"=")[1])
@@ -142,9 +136,10 @@ def mixed_sound(timeline: Timeline, folder: Path) -> MixedSound | None:
     encoding = encoding_of(timeline.output.codec)
     if not timeline.sound.sounds or not encoding.audio:
         return None
+    # By name and time, not by folder: the sounds may move with the storyboard.
     files = [_identity(sound) for sound in timeline.sound.sounds]
     starts_s = [_start_s(sound, timeline) for sound in timeline.sound.sounds]
-    # Nor does it count where in the storyboard a sound stands: comments and lines may move.
+    # The line of the storyboard that names a sound does not count either.
     placeless = [replace(sound, place=None) for sound in timeline.sound.sounds]  # type: ignore[arg-type]
     ingredients = (files, starts_s, placeless, timeline.sound.normalize, timeline.duration_s, encoding.audio)
     key = hashlib.sha256(repr(ingredients).encode()).hexdigest()
@@ -162,6 +157,7 @@ def mixing_graph(timeline: Timeline, lengths_s: Mapping[Path, Fraction]) -> str:
         heard_s = left_s if sound.loop else min(lengths_s[sound.file] - sound.offset_s, left_s)
         names.append(f"[s{number}]")
         chains.append(f"[{number}:a:0]{','.join(_filters(sound, max(heard_s, Fraction(0)), start_s))}{names[-1]}")
+    # Summed as they are: amix would make each sound quieter for every other, and louder again as others end.
     mix = f"{''.join(names)}amix=inputs={len(names)}:normalize=0:duration=longest"
     return ";".join([*chains, f"{mix},apad,atrim=end_sample={_samples(end_s)}"])
 
@@ -208,6 +204,7 @@ async def measure_sound(file: Path) -> Fraction:
     """
     # Not -xerror, which refuses a WAV that was written to a pipe, where its header cannot tell its length.
     strict = ["-max_error_rate", "0"]
+    # One channel of one byte a sample: bytes are samples.
     arguments = [*strict, "-i", file_url(file), "-map", "0:a:0", "-ac", "1", "-ar", str(_PROBE_HZ), "-f", "u8", "-"]
     samples = 0
     try:
@@ -242,6 +239,7 @@ async def require_sounds(board: Storyboard) -> None:
         StoryboardError: some cannot; each is named with its place in the storyboard.
     """
     lengths_s: dict[Path, Fraction | FilmError] = {}
+    # Each file once, though many shots may have it.
     for file in {sound.file for sound in board.sound.sounds}:
         try:
             lengths_s[file] = await measure_sound(file)
