@@ -16,7 +16,7 @@ _MAX_BATCH = 16
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """How much of one film is worked on at once.
+    """Bounds on the work that is done on one film at once.
 
     Attributes:
         workers: encoders that run side by side; each has one thread that renders its pictures.

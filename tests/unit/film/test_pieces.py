@@ -27,7 +27,7 @@ PAN = Motion(MotionType.PAN_LEFT, Fraction(1, 5))
 
 @pytest.fixture
 def one_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let nothing be done side by side: one worker takes all that is ready, in its order."""
+    """Have one worker, which takes all segments that are ready, in their order."""
     monkeypatch.setattr(os, "cpu_count", lambda: 1)
 
 
