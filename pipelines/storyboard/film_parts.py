@@ -142,7 +142,8 @@ def _crowded(frames: Sequence[BoardFrame], fps: Fraction) -> Iterator[tuple[int,
         yield (
             blamed,
             f"a {transition.type} of {float(transition.duration_s):g} s does not fit: {frame.scene}/{frame.shot} is "
-            f"held for {float(lengths_s[number]):g} s only; shorten it, hold the frame longer, or write transition: cut",
+            f"held for {float(lengths_s[number]):g} s only; shorten it, hold the frame longer, or write "
+            "transition: cut",
         )
 
 

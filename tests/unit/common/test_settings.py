@@ -316,9 +316,7 @@ def test_the_ledger_names_an_endpoint_without_secrets(endpoint: str | None, name
     assert load_settings({"endpoint": endpoint}).endpoint_name == name
 
 
-def test_the_ledger_is_in_the_output_folder_by_default(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_ledger_is_in_the_output_folder_by_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As an absolute path: a run may change its working folder."""
     beside = load_settings({"output": "films"}).effective_database_url
     monkeypatch.setenv("STORYREEL_DATABASE_URL", "postgresql://amy:hunter2@ledger.test/reel")
