@@ -8,7 +8,9 @@ from pipelines.common.files import storage_errors, write_atomic
 from pipelines.common.geometry import Size
 from pipelines.common.settings import Settings
 from pipelines.endpoints.dialects.flux import ImageRequest
-from pipelines.film.assembler import Film, cut_film, require_encoder
+from pipelines.film.assembler import cut_film
+from pipelines.film.ffmpeg import require_encoder
+from pipelines.film.probe import Film
 from pipelines.film.sound import require_sounds
 from pipelines.server.engines.sketch import SketchEngine
 from pipelines.storyboard.model import Output, Storyboard

@@ -10,6 +10,7 @@ from pipelines.common.geometry import AspectRatio, Fit
 from pipelines.endpoints.prices import PRICE_LIST, Price
 from pipelines.storyboard.model import BoardFrame, Storyboard
 from pipelines.storyboard.timeline import Timeline, build_timeline
+from pipelines.storyboard.timing import NO_SPEECH, SpeechLengths
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +108,17 @@ class Plan:
         return self.timelines[0]
 
 
-def plan_frames(board: Storyboard, *, model: str) -> Plan:
-    """Lay out every frame of `board` for `model`."""
+def plan_frames(board: Storyboard, *, model: str, speech_s: SpeechLengths = NO_SPEECH) -> Plan:
+    """Plan the frames and the films of a storyboard. Pure: what it needs to know of sounds is an argument.
+
+    Args:
+        board: the storyboard.
+        model: the one that is asked for the frames; it is part of every request key.
+        speech_s: the length in seconds of the speech over each shot, by the ids of its scene and its own.
+    """
     frames = tuple(_frame_specs(board.frames, model=model))
-    return Plan(board.id, board.title, model, frames, tuple(build_timeline(board, output) for output in board.outputs))
+    timelines = tuple(build_timeline(board, output, speech_s) for output in board.outputs)
+    return Plan(board.id, board.title, model, frames, timelines)
 
 
 def take_of(frame: FrameSpec, number: int, *, model: str, prompt: str | None = None) -> TakeSpec:

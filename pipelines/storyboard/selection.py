@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from pipelines.common.errors import UsageError
 from pipelines.common.suggestions import did_you_mean
-from pipelines.storyboard.expansion import prompt_issue
+from pipelines.storyboard.frame_texts import prompt_issue
 from pipelines.storyboard.plan import FrameSpec, Plan, TakeSpec
 
 MOST_AT_ONCE = 99

@@ -9,7 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from pipelines.storyboard.model import BoardFrame, CaptionStyle, Motion, Output, Place, Smooth, SoundMix, Storyboard
-from pipelines.storyboard.timing import cut_points, half_transition
+from pipelines.storyboard.timing import NO_SPEECH, SpeechLengths, cut_points, half_transition, hold_lengths
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +78,16 @@ class Timeline:
         return self.video_frames / self.output.fps
 
 
-def build_timeline(board: Storyboard, output: Output | None = None) -> Timeline:
-    """Lay out the film that `output`, by default the first, asks for."""
+def build_timeline(board: Storyboard, output: Output | None = None, speech_s: SpeechLengths = NO_SPEECH) -> Timeline:
+    """Return the timeline of the film that `output`, by default the first, asks for.
+
+    Args:
+        board: the storyboard.
+        output: one of its outputs.
+        speech_s: see `timing.hold_lengths`.
+    """
     output = output or board.output
-    cuts = cut_points((frame.hold_s for frame in board.frames), output.fps)
+    cuts = cut_points(hold_lengths(board.frames, speech_s), output.fps)
     holds = tuple(_holds(board.frames, cuts, output.fps))
     return Timeline(
         board.title, output, holds, tuple(_chapters(board, cuts)), board.captions, board.sound, _digest(board)
@@ -90,8 +96,8 @@ def build_timeline(board: Storyboard, output: Output | None = None) -> Timeline:
 
 def _digest(board: Storyboard) -> str:
     sounds = [replace(sound, file=Path(sound.file.name), place=Place(0, 0, "")) for sound in board.sound.sounds]
-    told = replace(board, path=Path(), sound=replace(board.sound, sounds=tuple(sounds)))
-    return hashlib.sha256(repr(told).encode()).hexdigest()
+    hashed = replace(board, path=Path(), sound=replace(board.sound, sounds=tuple(sounds)))
+    return hashlib.sha256(repr(hashed).encode()).hexdigest()
 
 
 def _holds(frames: Sequence[BoardFrame], cuts: Sequence[int], fps: Fraction) -> Iterator[Hold]:

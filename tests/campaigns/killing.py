@@ -19,7 +19,7 @@ from typing import Any
 import httpx
 from sqlalchemy import Engine, event
 
-from pipelines.film import assembler
+from pipelines.film import assembler, encoding_pool, finishing
 from pipelines.ledger import runs, settlement
 from pipelines.ledger.gate import Gate
 from pipelines.takes.store import TakeStore
@@ -170,10 +170,10 @@ BOUNDARIES: dict[str, Boundary] = {
     "named": after(TakeStore, "keep"),
     "keeping": before_commit(settlement, "keep_take"),
     "kept": after(settlement, "keep_take"),
-    "encoding": before(assembler, "encode_batch"),
+    "encoding": before(encoding_pool, "encode_batch"),
     "laying": while_laying,
     "laid": after(TakeStore, "lay"),
-    "cutting": before(assembler, "read_film"),
+    "cutting": before(finishing, "read_film"),
     "cut": after(assembler.FilmAssembler, "cut"),
     "finishing": before_commit(runs, "finish_run"),
     "finished": after(runs, "finish_run"),

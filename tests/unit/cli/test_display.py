@@ -18,8 +18,8 @@ from pipelines.cli.display import (
     sparkline,
     summary_lines,
 )
-from pipelines.run.progress import Progress, SceneProgress
 from pipelines.ledger.models import RunState
+from pipelines.run.progress import Progress, SceneProgress
 from pipelines.run.result import RunResult
 
 

@@ -15,6 +15,7 @@ DEFAULTS = {
     "endpoint": None,
     "model": None,
     "output": Path("outputs"),
+    "root": None,
     "budget_usd": None,
     "budget_daily_usd": None,
     "on_exceed": None,
@@ -310,17 +311,35 @@ def test_costs_are_simulated_where_they_are_made_up(
         ("https://amy:hunter2@flux.test:8443/v1/?key=hunter2#top", "https://flux.test:8443/v1"),
     ],
 )
-def test_the_books_name_an_endpoint_without_secrets(endpoint: str | None, name: str) -> None:
+def test_the_ledger_names_an_endpoint_without_secrets(endpoint: str | None, name: str) -> None:
     """One name for one server, or it would be granted its limit twice."""
     assert load_settings({"endpoint": endpoint}).endpoint_name == name
 
 
-def test_the_books_are_in_the_output_folder_unless_told_otherwise(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_ledger_is_in_the_output_folder_by_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As an absolute path: a run may change its working folder."""
     beside = load_settings({"output": "films"}).effective_database_url
     monkeypatch.setenv("STORYREEL_DATABASE_URL", "postgresql://amy:hunter2@ledger.test/reel")
 
     assert beside == f"sqlite:///{tmp_path}/films/storyreel.db"
     assert load_settings().effective_database_url == "postgresql://amy:hunter2@ledger.test/reel"
+
+
+def test_relative_paths_are_found_from_the_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker's own folder is temporary; absolute paths stay what they are."""
+    monkeypatch.setenv("STORYREEL_ROOT", str(tmp_path / "reels"))
+
+    settings = load_settings({"output": "films"})
+
+    assert settings.output == tmp_path / "reels/films"
+    assert settings.locate(Path("boards/harbor.yaml")) == tmp_path / "reels/boards/harbor.yaml"
+    assert settings.locate(Path("/boards/harbor.yaml")) == Path("/boards/harbor.yaml")
+    assert load_settings({"output": "/films"}).output == Path("/films")
+
+
+def test_a_relative_root_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would be found from the very folder that it is to replace."""
+    monkeypatch.setenv("STORYREEL_ROOT", "reels")
+
+    with pytest.raises(UsageError, match="^STORYREEL_ROOT: must be an absolute path, got 'reels'$"):
+        load_settings()

@@ -104,7 +104,7 @@ def test_a_plan_says_what_to_ask_for_and_where_it_stands() -> None:
     assert plan.timeline == build_timeline(board)
     assert (second.number, second.name, second.label) == (1, "frame_0001", "frame_0001 storm/close")
     assert (second.prompt, second.fallback_prompts, second.steps) == ("a storm", ("rain",), 8)
-    assert (second.aspect, second.fit, second.take) == (AspectRatio.LANDSCAPE, Fit.COVER, 1)
+    assert (second.aspect, second.fit, second.takes) == (AspectRatio.LANDSCAPE, Fit.COVER, 1)
     assert second.request_key == request_key(
         model=MODEL, prompt="a storm", steps=8, aspect=AspectRatio.LANDSCAPE, take=1
     )
@@ -123,7 +123,7 @@ def test_frames_that_ask_the_same_have_pictures_of_their_own() -> None:
 
     plan = plan_frames(board_of(HARBOR, other, HARBOR, HARBOR), model=MODEL)
 
-    assert [(frame.copy, frame.take) for frame in plan.frames] == [(1, 1), (1, 1), (2, 1), (3, 1)]
+    assert [frame.copy for frame in plan.frames] == [1, 1, 2, 3]
     assert len({frame.request_key for frame in plan.frames}) == 4
 
 
@@ -180,3 +180,16 @@ def test_request_keys_stay_the_same_forever() -> None:
 def key_of(frame: BoardFrame, *, model: str = MODEL) -> str:
     """Return the request key of a storyboard's only frame."""
     return plan_frames(board_of(frame), model=model).frames[0].request_key
+
+
+def test_frames_without_a_hold_share_the_length_of_their_shots_speech() -> None:
+    """Planning is given the lengths of speech; three frames of a shot that speaks for two seconds divide its frames."""
+    speaking = replace(HARBOR, shot="speech", hold_s=None)
+    board = board_of(HARBOR, speaking, speaking, speaking)
+
+    plan = plan_frames(board, model=MODEL, speech_s={("arrival", "speech"): Fraction(2)})
+
+    lengths = [hold.length for hold in plan.timeline.holds]
+    assert sum(lengths[1:]) == round(2 * plan.timeline.output.fps)
+    assert max(lengths[1:]) - min(lengths[1:]) <= 1
+    assert lengths[0] == round(HARBOR.hold_s * plan.timeline.output.fps)
