@@ -123,6 +123,7 @@ def test_the_status_of_the_last_run_is_read(settings: Settings) -> None:
     assert status.lines()[1:] == ["  frames  3 of 3: 3 reused", "  spent   0 USD for 0 requests"]
 
 
+@pytest.mark.ffmpeg
 def test_a_run_sends_nothing_and_makes_the_film(board: Storyboard, settings: Settings) -> None:
     """Whole again from what is there."""
     takes = {path: path.read_bytes() for path in (settings.output / "harbor" / "takes").iterdir()}

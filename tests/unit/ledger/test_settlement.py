@@ -10,16 +10,7 @@ from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.models import AttemptStatus, Billed, Outcome
 from pipelines.ledger.schema import attempts, leases
 from tests.support.builders import frame_spec
-from tests.support.ledger import (
-    NOW_US,
-    SECOND_US,
-    Clock,
-    admit,
-    committed_usd,
-    new_take,
-    nth_request,
-    table_rows,
-)
+from tests.support.ledger import NOW_US, SECOND_US, Clock, admit, committed_usd, new_take, nth_request, table_rows
 
 pytestmark = pytest.mark.usefixtures("database")
 
