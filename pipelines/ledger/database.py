@@ -94,13 +94,15 @@ class LedgerDatabase:
         """Yield a connection that only reads, and waits for no writer.
 
         Raises:
+            DatabaseAwayError: the database server went away, perhaps only for a moment.
             StorageError: the database refused.
         """
         try:
             with self._engine.connect().execution_options(storyreel_read_only=True) as connection:
                 yield connection
         except sqlalchemy.exc.DBAPIError as exc:
-            raise StorageError(f"the ledger cannot be read: {_words(exc.orig)}; what was generated is kept") from exc
+            kind = DatabaseAwayError if self._is_away(exc) else StorageError
+            raise kind(f"the ledger cannot be read: {_words(exc.orig)}; what was generated is kept") from exc
 
     def now(self, connection: Connection) -> int:
         """Return microseconds since 1970 by the clock that all users of this database share."""

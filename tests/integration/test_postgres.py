@@ -18,7 +18,7 @@ from pipelines.ledger.models import Billed, Permit
 from pipelines.ledger.schema import SCHEMA_VERSION, attempts, meta, spending
 from tests.support.builders import run
 from tests.support.ledger import admit, alter, gate_of, new_take, nth_request, table_rows
-from tests.support.older_ledgers import OLDER_VERSIONS, statements_back_to
+from tests.support.older_ledgers import OLDER_VERSIONS, schema_of, statements_back_to
 from tests.support.pictures import PRICE_USD
 from tests.support.postgres import Postgres, database_for
 
@@ -55,8 +55,9 @@ def test_a_ledger_that_many_open_at_once_is_made_once(url: str) -> None:
 
 @pytest.mark.parametrize("version", OLDER_VERSIONS)
 def test_an_older_ledger_is_brought_up_to_date_without_loss(url: str, version: int) -> None:
-    """What was spent before there were sums is added up."""
+    """What was spent before there were sums is added up; tables, columns and indexes are those of a new ledger."""
     with Ledger.open(url) as ledger:
+        new = schema_of(ledger)
         admit(gate_of(ledger, run()), nth_request(1))
         with ledger.database.transaction() as connection:
             for statement in statements_back_to(version):
@@ -66,7 +67,10 @@ def test_an_older_ledger_is_brought_up_to_date_without_loss(url: str, version: i
         admit(gate_of(ledger, run("run-2")), nth_request(2))
         sums = {scope: usd for scope, usd in table_rows(ledger, spending, "scope", "committed_usd") if "run" in scope}
 
+        upgraded = schema_of(ledger)
+
     assert sums == {"run run-1": PRICE_USD, "run run-2": PRICE_USD}
+    assert upgraded == new
 
 
 def test_a_ledger_of_a_newer_storyreel_is_refused(url: str) -> None:
@@ -130,6 +134,29 @@ async def test_what_was_paid_for_outlives_a_restart_of_the_server(postgres: Post
 
     assert len(waits) == 2
     assert table_rows(ledger, attempts, "attempt_id", "status", "http_status") == [(attempt_id, "ok", 200)]
+
+
+async def test_reading_outlives_a_restart_of_the_server_too(postgres: Postgres, ledger: Ledger) -> None:
+    """Both while it is away, and afterwards on a connection from before."""
+    admit(gate_of(ledger, run()))
+    waits = []
+
+    async def pause(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 2:
+            await asyncio.to_thread(postgres.start)
+
+    with AsyncLedger(ledger, pause=pause) as asynchronous:
+        before = await asynchronous.run_totals("run-1")
+        postgres.kill()
+        meanwhile = await asynchronous.run_totals("run-1")
+        await asyncio.to_thread(postgres.kill)
+        await asyncio.to_thread(postgres.start)
+        afterwards = await asynchronous.run_totals("run-1")
+
+    assert before.requests == 1
+    assert (meanwhile, afterwards) == (before, before)
+    assert len(waits) == 3
 
 
 async def test_a_server_that_stays_away_is_an_error(postgres: Postgres, ledger: Ledger) -> None:

@@ -1,5 +1,8 @@
 """Ledgers as older versions of storyreel made them: today's schema with its changes undone."""
 
+from sqlalchemy import inspect
+
+from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.schema import SCHEMA_VERSION
 
 _COUNTERS = (
@@ -26,3 +29,16 @@ def statements_back_to(version: int) -> list[str]:
     """Return the SQL that takes a ledger of today back to an older version of the schema, on either database."""
     undoing = [statement for step in reversed(range(version, SCHEMA_VERSION)) for statement in _UNDOING[step]]
     return [*undoing, f"UPDATE storyreel SET schema_version = {version}"]
+
+
+def schema_of(ledger: Ledger) -> dict[str, tuple[set[str], set[str | None]]]:
+    """Return the columns and the indexes of every table that a ledger has."""
+    with ledger.database.reading() as connection:
+        inspector = inspect(connection)
+        return {
+            table: (
+                {column["name"] for column in inspector.get_columns(table)},
+                {index["name"] for index in inspector.get_indexes(table)},
+            )
+            for table in inspector.get_table_names()
+        }

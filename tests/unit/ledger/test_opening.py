@@ -19,7 +19,7 @@ from pipelines.ledger.models import RunCounters
 from pipelines.ledger.schema import SCHEMA_VERSION, attempts, gates, meta, metadata, runs
 from tests.support.builders import frame_spec, run
 from tests.support.ledger import admit, alter, committed_usd, gate_of, nth_request, opened, table_rows, url_of
-from tests.support.older_ledgers import OLDER_VERSIONS, statements_back_to
+from tests.support.older_ledgers import OLDER_VERSIONS, schema_of, statements_back_to
 
 CURE = "check the output folder and STORYREEL_DATABASE_URL"
 
@@ -89,6 +89,19 @@ def test_a_ledger_of_an_older_version_is_brought_up_to_date(tmp_path: Path, vers
         ]
         ledger.pick_take("harbor", "k", 2)
         assert (ledger.picked_takes("harbor"), ledger.requested_takes("harbor")) == ({"k": 2}, [])
+
+
+@pytest.mark.parametrize("version", OLDER_VERSIONS)
+def test_an_older_ledger_gets_the_schema_of_a_new_one(tmp_path: Path, ledger: Ledger, version: int) -> None:
+    """The same tables, columns and indexes."""
+    older = tmp_path / "older"
+    with opened(older):
+        pass
+    with closing(sqlite3.connect(older / "storyreel.db")) as database:
+        database.executescript(";\n".join(statements_back_to(version)))
+
+    with opened(older) as upgraded:
+        assert schema_of(upgraded) == schema_of(ledger)
 
 
 # Opening to read
