@@ -14,7 +14,8 @@ from pipelines.storyboard.selection import select_extra_takes
 @flow(name="reroll-takes", flow_run_name="{storyboard}: {frames}", retries=0, persist_result=False)
 async def reroll_takes(
     storyboard: str,
-    frames: str,
+    # `--param frames=3` is a number to Prefect's command line, which reads values as JSON.
+    frames: str | int,
     takes: int = 1,
     prompt: str | None = None,
     output: str | None = None,
@@ -46,5 +47,5 @@ async def reroll_takes(
         "rate_limit": rate_limit,
         "concurrency": concurrency,
     }
-    select = partial(select_extra_takes, text=frames, count=takes, prompt=prompt)
+    select = partial(select_extra_takes, text=str(frames), count=takes, prompt=prompt)
     return await orchestrate(FlowRequest(storyboard, options, select=select))

@@ -160,7 +160,7 @@ def test_a_schedule_yields_runs_that_a_worker_carries_out(prefect: Team) -> None
     assert {run["state_name"] for run in scheduled} == {"Scheduled"}
     assert all(run["auto_scheduled"] for run in scheduled)
 
-    call(prefect.environment, f"prefect deployment schedule create {nightly} --interval 600 --anchor-date 2026-01-01")
+    call(prefect.environment, f"prefect deployment schedule create {nightly} --interval 30")
     try:
         [done, *_] = wait_for(lambda: runs(prefect, deployment="nightly", state="COMPLETED"))
     finally:
