@@ -27,6 +27,7 @@ class Suggestion:
 
 def suggest(word: object, known: Iterable[str]) -> Suggestion:
     """Return the closest of the `known` words, and the sentence that offers it or lists them."""
+    # `known` may be an iterator, and is read twice.
     words = list(known)
     closest = _closest(str(word), words)
     if closest is not None:

@@ -10,12 +10,14 @@ from pipelines.storyboard.plan import TakeSpec
 
 R = TypeVar("R")
 
-# Takes that wait before the gate: enough that it never waits for one, few enough to keep their order.
+# Takes that wait before the gate: enough that it never waits for one, few enough that they stay in order.
 QUEUE_LENGTH = 4
 
 
 class StopSignal:
-    """Stops a run: once it is given, nothing new is sent, and what is in flight is awaited.
+    """The signal that stops a run: nothing new is sent after it, and what is in flight is awaited.
+
+    It cannot be taken back. For use in one event loop.
 
     Attributes:
         error: why the run was stopped; None as long as it was not.
@@ -42,7 +44,7 @@ class StopSignal:
         return self._stopped.is_set()
 
     async def grace_period_over(self) -> None:
-        """Wait until what is in flight need no longer be awaited."""
+        """Wait until the grace period is over; forever if the run is not stopped with one."""
         await self._grace_period_over.wait()
 
     async def run_until_stopped(self, work: Coroutine[Any, Any, R]) -> R:
@@ -55,6 +57,7 @@ class StopSignal:
         stopped = asyncio.create_task(self._stopped.wait())
         try:
             await asyncio.wait((working, stopped), return_when=asyncio.FIRST_COMPLETED)
+            # Work that ends in the same moment as the signal comes is done, not given up.
             if working.done():
                 return working.result()
             assert self.error is not None
@@ -62,6 +65,7 @@ class StopSignal:
         finally:
             for task in (working, stopped):
                 task.cancel()
+            # A cancelled task still cleans up after itself: it must not do so beside what the caller does next.
             await asyncio.wait((working, stopped))
 
     async def pause(self, seconds: float) -> None:
@@ -72,7 +76,7 @@ class StopSignal:
 
 
 class AdmissionQueue:
-    """The queue before the gate: takes step in, a few at a time, and no more than may be in flight."""
+    """The queue before the gate: takes enter in order, a few at a time, and no more than may be in flight."""
 
     def __init__(self, concurrency: int) -> None:
         self._concurrency = concurrency
@@ -81,7 +85,7 @@ class AdmissionQueue:
         self._moved = asyncio.Condition()
 
     async def enter(self, key: str) -> None:
-        """Wait until the take of this request key may step in."""
+        """Wait until the take of this request key may enter, and enter it."""
         async with self._moved:
             await self._moved.wait_for(
                 lambda: len(self._waiting) < QUEUE_LENGTH and len(self._active) < self._concurrency
@@ -90,13 +94,13 @@ class AdmissionQueue:
             self._active.add(key)
 
     async def admitted(self, key: str) -> None:
-        """Note that the take's first attempt has passed the gate."""
+        """Record that the take's first attempt has passed the gate, or needs not pass it."""
         async with self._moved:
             self._waiting.discard(key)
             self._moved.notify_all()
 
     async def leave(self, key: str) -> None:
-        """Note that the take is done."""
+        """Record that the take is done."""
         async with self._moved:
             self._waiting.discard(key)
             self._active.discard(key)
@@ -120,6 +124,7 @@ async def generate_in_order(
         try:
             return await generate(spec)
         except BaseException:
+            # A bug of ours: the other takes must not go on spending.
             stop_signal.stop(StoryreelError(f"{spec.label}: an unforeseen error stopped the run"))
             raise
         finally:
@@ -128,6 +133,7 @@ async def generate_in_order(
     async def generate_all() -> None:
         for spec in specs:
             await queue.enter(spec.request_key)
+            # Asked after the wait, in which the signal may have come.
             if stop_signal.stopped:
                 break
             started.append(asyncio.create_task(generate_one(spec)))
@@ -141,7 +147,7 @@ async def generate_in_order(
     try:
         await asyncio.wait((all_done, grace_period_over), return_when=asyncio.FIRST_COMPLETED)
     finally:
-        # What is given up, paid for or not, must at least have ended before the ledger and the client are closed.
+        # What is given up must have ended before the ledger and the client are closed.
         tasks = (all_done, grace_period_over, *started)
         for task in tasks:
             task.cancel()

@@ -21,6 +21,9 @@ def hold_lengths(frames: Sequence[BoardFrame], speech_s: SpeechLengths) -> list[
     Args:
         frames: a storyboard's.
         speech_s: of every shot with frames that are held as long as its speech; they share its length evenly.
+
+    Raises:
+        KeyError: `speech_s` lacks such a shot.
     """
     spoken = Counter((frame.scene, frame.shot) for frame in frames if frame.hold_s is None)
     return [
