@@ -80,6 +80,17 @@ class RunState(StrEnum):
     CANCELLED = "Cancelled"
     FAILED = "Failed"
 
+    @property
+    def phrase(self) -> str:
+        """An ended run's state in a sentence: `stopped by the budget`."""
+        return _PHRASES.get(self, self.value.lower())
+
+
+_PHRASES = {
+    RunState.OVER_BUDGET: "stopped by the budget",
+    RunState.ENDPOINT_UNAVAILABLE: "stopped by the endpoint",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Totals:

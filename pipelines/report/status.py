@@ -24,14 +24,6 @@ _COUNTER_KEYS = {
     "segments_done": "pieces_done",
     "rate_limit": "rate_limit",
 }
-_STATE_WORDS = {
-    RunState.COMPLETED: "completed",
-    RunState.INCOMPLETE: "ended incomplete",
-    RunState.OVER_BUDGET: "stopped by the budget",
-    RunState.ENDPOINT_UNAVAILABLE: "stopped: the endpoint was unavailable",
-    RunState.CANCELLED: "cancelled",
-    RunState.FAILED: "failed",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +130,7 @@ class RunStatus:
                 return f"died: {stage}; {gone}, last seen at {self._clock(entry.seen_at, zone)}"
             case _:
                 ended = self._clock(entry.finished_at or self.now, zone)
-                return f"{_STATE_WORDS[entry.state]} at {ended}, after {format_duration(self.elapsed_s)}"
+                return f"{entry.state.phrase} at {ended}, after {format_duration(self.elapsed_s)}"
 
     def _running_rows(self, zone: tzinfo | None) -> Iterator[tuple[str, str]]:
         yield "frames", self._frames()

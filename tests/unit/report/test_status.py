@@ -212,9 +212,9 @@ def test_a_killed_process_is_seen_at_once(tmp_path: Path) -> None:
     ("state", "words"),
     [
         (RunState.COMPLETED, "completed"),
-        (RunState.INCOMPLETE, "ended incomplete"),
+        (RunState.INCOMPLETE, "incomplete"),
         (RunState.OVER_BUDGET, "stopped by the budget"),
-        (RunState.ENDPOINT_UNAVAILABLE, "stopped: the endpoint was unavailable"),
+        (RunState.ENDPOINT_UNAVAILABLE, "stopped by the endpoint"),
         (RunState.CANCELLED, "cancelled"),
         (RunState.FAILED, "failed"),
     ],
