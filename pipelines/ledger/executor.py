@@ -86,7 +86,8 @@ def _in_executor(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate
     until_committed = getattr(method, "repeat_until_committed", False)
 
     async def call(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        blocking = functools.partial(method, self.blocking, *args, **kwargs)
+        # By name, as every call of a method: a subclass may have another one.
+        blocking = functools.partial(getattr(self.blocking, method.__name__), *args, **kwargs)
         result: R = await self.executor.run(blocking, until_committed=until_committed)
         return result
 

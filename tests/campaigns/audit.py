@@ -1,4 +1,4 @@
-"""Looks at what renders left, from the outside: the files, the ledger, the ledger, the seller's account."""
+"""The audit of what renders left, from the outside: the files, the database, ledger.csv, the seller's account."""
 
 import csv
 import io
@@ -21,7 +21,7 @@ from tests.campaigns.tally import Tally
 
 @dataclass
 class Audit:
-    """Counts every broken promise into the tally, and says what happened."""
+    """Counts every broken promise into the tally, with what happened."""
 
     tally: Tally
     seller: Seller
@@ -40,9 +40,9 @@ class Audit:
         with self._lock:
             self.tally.trials += 1
 
-    def books_cover_the_bill(self) -> None:
-        """Check that the ledger, reservations included, hold what the seller has billed, and no run more than it may."""
-        # In this order: what is billed while we look stands in the ledger already.
+    def ledger_covers_the_bill(self) -> None:
+        """Check that the ledger and its reservations hold what the seller has billed, and no run more than it may."""
+        # In this order: what is billed from here on is in the ledger already.
         billed = Decimal(self.seller.stats()["billed_usd"])
         ours = attempts.c.endpoint == self.seller.url
         charged = func.coalesce(attempts.c.cost_usd, attempts.c.reserved_usd, type_=attempts.c.cost_usd.type)
@@ -57,7 +57,8 @@ class Audit:
         total = sum((row.charged for row in rows), Decimal(0))
         if total < billed:
             self.blame(
-                "unrecorded", f"the ledger hold {format_decimal(total)} USD, the seller billed {format_decimal(billed)}"
+                "unrecorded",
+                f"the ledger holds {format_decimal(total)} USD, the seller billed {format_decimal(billed)}",
             )
         for row in rows:
             if row.charged != row.committed_usd:
@@ -66,9 +67,9 @@ class Audit:
                 self.blame("over_budget", f"run {row.run_id}: {row.charged} USD of {row.budget_usd}")
 
     def files_are_whole(self, folder: Path) -> None:
-        """Check every file that bears its final name."""
+        """Check every file that has its final name."""
         for path in (*folder.glob("takes/[!.]*.*"), *folder.glob("frames/*")):
-            if reason := picture_fault(path):
+            if reason := picture_damage(path):
                 self.blame("half_written", f"{path}: {reason}")
         for path in folder.glob("[!.]*.mp4"):
             if not video_frames(path):
@@ -84,7 +85,7 @@ class Audit:
             self.blame("over_limit", f"{fullest} requests in some 60 s, the limit is {limit}")
 
     def open_and_arrived(self, folder: Path) -> set[int]:
-        """Return the open attempts whose image lies whole on this disk: none of them may ever be bought again."""
+        """Return the open attempts whose image is whole on this disk: none of their takes may be generated again."""
         with Ledger.open(self.database_url) as ledger, ledger.database.reading() as connection:
             rows = connection.execute(select(attempts).where(attempts.c.storyboard == folder.name)).all()
         kept = {row.request_key for row in rows if row.status == "ok"}
@@ -92,12 +93,12 @@ class Audit:
         return {row.attempt_id for row in billed if _arrived(folder / "takes", row.attempt_id, row.request_key)}
 
     def is_complete(self, folder: Path, prompts: list[str], *, arrived: set[int]) -> None:
-        """Check a completed storyboard: its frames, its film, and that nothing was lost or bought twice on the way."""
+        """Check a completed storyboard: its frames, its film, and that nothing was lost or generated twice."""
         self.files_are_whole(folder)
         self._shows(folder, prompts)
         rows = read_ledger(folder)
         for prompt in prompts:
-            self._account_of(prompt, [row for row in rows if row["prompt"] == prompt])
+            self._check_attempts(prompt, [row for row in rows if row["prompt"] == prompt])
         for row in rows:
             if int(row["attempt_id"]) in arrived and row["status"] != "ok":
                 self.blame("twice", f"{folder}: attempt {row['attempt_id']} had arrived whole and is {row['status']}")
@@ -114,7 +115,7 @@ class Audit:
         if video_frames(folder / f"{folder.name}.mp4") != len(prompts):
             self.blame("unforeseen", f"{folder}: the film is not {len(prompts)} video frames long")
 
-    def _account_of(self, prompt: str, rows: list[dict[str, str]]) -> None:
+    def _check_attempts(self, prompt: str, rows: list[dict[str, str]]) -> None:
         statuses = [row["status"] for row in rows]
         count = Counter(statuses)
         billed = self.seller.images[prompt]
@@ -122,7 +123,7 @@ class Audit:
             self.blame("lost", f"{prompt}: billed {billed} times, in the ledger {statuses}", missing)
         if not count["ok"]:
             self.blame("unforeseen", f"{prompt}: no image is kept: {statuses}")
-        # Whatever was sent after the image was kept, or next to it with no unknown between, was sent for nothing.
+        # What was sent after the image was kept, or beside it with no unknown between, was sent for nothing.
         elif statuses != [*["unknown"] * (len(rows) - 1), "ok"]:
             self.blame("twice", f"{prompt}: {statuses}")
 
@@ -134,11 +135,11 @@ def read_ledger(folder: Path) -> list[dict[str, str]]:
 
 def _arrived(takes: Path, attempt_id: int, request_key: str) -> bool:
     candidates = (takes / f".{attempt_id}.part", takes / f"{request_key}.png")
-    return any(path.is_file() and not picture_fault(path) for path in candidates)
+    return any(path.is_file() and not picture_damage(path) for path in candidates)
 
 
-def picture_fault(path: Path) -> str | None:
-    """Say why a file is no whole picture; None where it is one."""
+def picture_damage(path: Path) -> str | None:
+    """Return why a file is no whole picture; None where it is one."""
     try:
         with Image.open(path) as picture:
             picture.load()

@@ -24,7 +24,7 @@ class Board:
 
 
 def write_board(folder: Path, name: str, *, frames: int, budget_usd: Decimal | None = None) -> Board:
-    """Write a storyboard; unless told otherwise, its budget pays for each frame once, to the last digit."""
+    """Write a storyboard; by default its budget pays for each frame once, to the last digit."""
     board = Board(folder / f"{name}.yaml", [f"{name}, view {number}" for number in range(frames)])
     board.path.write_text(
         f"title: {name}\noutput: {{fps: 12, size: 192x192}}\ndefaults: {{aspect: 1:1, steps: 1, hold: 1f}}\n"

@@ -29,10 +29,10 @@ _SLOW_IMPORTS = ("prefect.artifacts", "prefect.flow_engine", "prefect.task_engin
 
 @dataclass(frozen=True, slots=True)
 class ClientEnd:
-    """How a client ended, and what it said."""
+    """The end of a client: its exit code, and what it printed."""
 
     code: int
-    said: str
+    output: str
 
     @property
     def killed(self) -> bool:
@@ -47,14 +47,16 @@ class Forker:
         self._process = process
         self._log = log
 
-    def begin(self, *command: str, told: Mapping[str, str], boundary: str = killing.NEVER, passing: int = 1) -> None:
+    def begin(
+        self, *command: str, environment: Mapping[str, str], boundary: str = killing.NEVER, passing: int = 1
+    ) -> None:
         """Start the command; it is killed at the n-th passing of the boundary."""
-        job = {"told": dict(told), "log": str(self._log), "arguments": [boundary, str(passing), *command]}
+        job = {"environment": dict(environment), "log": str(self._log), "arguments": [boundary, str(passing), *command]}
         assert self._process.stdin is not None
         print(json.dumps(job), file=self._process.stdin, flush=True)
 
     def ended(self, *, timeout_s: float = _TIMEOUT_S) -> bool:
-        """Say whether the client has ended, after waiting for it no longer than that."""
+        """Return whether the client has ended, after waiting for it no longer than that."""
         assert self._process.stdout is not None
         return bool(select.select([self._process.stdout], [], [], timeout_s)[0])
 
@@ -64,9 +66,11 @@ class Forker:
         assert self._process.stdout is not None
         return ClientEnd(int(self._process.stdout.readline()), self._log.read_text()[-4000:])
 
-    def run(self, *command: str, told: Mapping[str, str], boundary: str = killing.NEVER, passing: int = 1) -> ClientEnd:
+    def run(
+        self, *command: str, environment: Mapping[str, str], boundary: str = killing.NEVER, passing: int = 1
+    ) -> ClientEnd:
         """Start the command and wait for its end."""
-        self.begin(*command, told=told, boundary=boundary, passing=passing)
+        self.begin(*command, environment=environment, boundary=boundary, passing=passing)
         return self.end()
 
 
@@ -103,8 +107,8 @@ def _fork_clients(jobs: IO[str]) -> None:
         print(os.waitstatus_to_exitcode(status), flush=True)
 
 
-def _become_client(told: dict[str, str], log: str, arguments: list[str]) -> NoReturn:
-    os.environ.update(told)
+def _become_client(environment: dict[str, str], log: str, arguments: list[str]) -> NoReturn:
+    os.environ.update(environment)
     written = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     for stream in (1, 2):
         os.dup2(written, stream)

@@ -25,7 +25,7 @@ def open_tally(request: pytest.FixtureRequest) -> Callable[[str], Tally]:
 
 @pytest.fixture
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Return where the ledger of a campaign are: on the kind of database that the test's parameter names."""
+    """Return where the ledger of a campaign is: in the kind of database that the test's parameter names."""
     if request.param == "postgres":
         return database_for(tmp_path, request.getfixturevalue("postgres").port)
     return f"sqlite:///{tmp_path / 'ledger.db'}"

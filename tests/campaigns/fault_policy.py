@@ -1,4 +1,4 @@
-"""What may follow from a fault, written down a second time, and whether what a run left agrees with it."""
+"""The consequences of each fault, written down a second time, and whether what a run left agrees with them."""
 
 import csv
 import hashlib
@@ -21,14 +21,14 @@ Row = dict[str, str]
 Violation = tuple[str, str]
 
 BACKOFF_CAP_S = 0.1
-# What a run takes besides its attempts, on a busy machine.
+# The time that a run takes besides its attempts, on a busy machine.
 _OVERHEAD_S = 30.0
 _REFUSED = "Failed to generate image"
 
 
 @dataclass(frozen=True, slots=True)
 class Then:
-    """What follows from a fault: the row, and how a run ends that meets nothing else."""
+    """The consequence of a fault: the row, and the end of a run that meets nothing else."""
 
     status: str
     http_status: str
@@ -53,7 +53,7 @@ POLICY: dict[FaultKind | None, Then] = {
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What is served, and the bounds that the run is given."""
+    """A server's faults, and the bounds that the run is given."""
 
     seed: int
     faults: dict[FaultKind, float]
@@ -68,12 +68,12 @@ class Trial:
 
     @property
     def quota(self) -> int:
-        """How many re-sends the whole run may make."""
+        """The re-sends that the whole run may make."""
         return max(self.frames, 20) if self.retry_quota is None else self.retry_quota
 
     @property
     def most_attempts(self) -> int:
-        """How many attempts one frame may see: before each costly one, nearly as many 429s as stop the run."""
+        """The most attempts for one frame: before each costly one, nearly as many 429s as stop the run."""
         return (1 + self.fallbacks) * (1 + self.max_resends) * self.max_rate_limited
 
     @property
@@ -112,7 +112,7 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Aftermath:
-    """What a run left: its exit code, its rows, the server's account, and the storyboard's folder."""
+    """The traces of a run: its exit code, its rows, the server's account, and the storyboard's folder."""
 
     trial: Trial
     folder: Path
@@ -132,7 +132,7 @@ class Aftermath:
 
     @property
     def kept(self) -> set[int]:
-        """The frames that were bought."""
+        """The frames whose take was kept."""
         return {int(row["frame"]) for row in self.rows if row["status"] == "ok"}
 
     @property
@@ -150,7 +150,7 @@ def read_rows(folder: Path) -> list[Row]:
 
 def violations(left: Aftermath) -> list[Violation]:
     """Return every promise that a run broke."""
-    checks = (_wrong_exit, _overtime, _wrong_rows, _wrong_money, _wrong_files, _bought_twice, _too_often, _too_early)
+    checks = (_wrong_exit, _overtime, _wrong_rows, _wrong_money, _wrong_files, _generated_twice, _too_often, _too_early)
     return [violation for check in checks for violation in check(left)]
 
 
@@ -190,7 +190,7 @@ def _wrong_rows(left: Aftermath) -> Iterator[Violation]:
 
 
 def _wrong_money(left: Aftermath) -> Iterator[Violation]:
-    """Yield ledger that do not cover what the server billed, or not to the last digit where all was answered."""
+    """Yield rows that do not cover what the server billed, or not to the last digit where all was answered."""
     paid = [row for row in left.rows if row["status"] in ("ok", "unusable")]
     unknown = [row for row in left.rows if row["status"] == "unknown"]
     spent = sum((Decimal(row["cost_usd"] or 0) for row in paid), Decimal(0))
@@ -205,7 +205,7 @@ def _wrong_money(left: Aftermath) -> Iterator[Violation]:
 
 
 def _wrong_files(left: Aftermath) -> Iterator[Violation]:
-    """Yield takes that are not whole or not of their row, and paid rubbish that was not kept aside."""
+    """Yield takes that are not whole or not of their row, and paid rubbish that was not quarantined."""
     kept = [row for row in read_rows(left.folder) if row["status"] == "ok"]
     named = {f"takes/{path.name}" for path in (left.folder / "takes").iterdir() if path.is_file()}
     if named != {row["file"] for row in kept}:
@@ -229,7 +229,7 @@ def _is_whole(path: Path, row: Row) -> bool:
         return False
 
 
-def _bought_twice(left: Aftermath) -> Iterator[Violation]:
+def _generated_twice(left: Aftermath) -> Iterator[Violation]:
     """Yield frames that were asked for once they were kept, or before their last attempt had ended."""
     for frame, rows in left.by_frame.items():
         if "ok" in [row["status"] for row in rows[:-1]]:
@@ -269,11 +269,11 @@ def _too_early(left: Aftermath) -> Iterator[Violation]:
 
 
 def incomplete(second: Aftermath) -> Iterator[Violation]:
-    """Yield what a run without faults did other than to buy, once each, the frames that were missing."""
+    """Yield what a run without faults did other than to generate, once each, the frames that were missing."""
     if second.exit_code != 0 or second.kept != second.missing:
-        yield "unforeseen", f"the second run bought {second.kept} of {second.missing}, exit code {second.exit_code}"
+        yield "unforeseen", f"the second run kept {second.kept} of {second.missing}, exit code {second.exit_code}"
     if set(second.by_frame) - second.missing or second.account["images"] != len(second.missing):
-        yield "twice", f"the second run bought {second.account['images']} images of {len(second.missing)} missing"
+        yield "twice", f"the second run was billed {second.account['images']} images of {len(second.missing)} missing"
 
 
 def _by_prompt(rows: list[Row]) -> list[list[Row]]:

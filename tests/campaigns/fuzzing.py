@@ -1,4 +1,4 @@
-"""Feeds mutated input to one parser, and says as JSON what came of it.
+"""Feeds mutated input to one parser, and prints as JSON what came of it.
 
 python -m tests.campaigns.fuzzing KIND SEED ROUNDS
 """
@@ -35,21 +35,21 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass
 class Findings:
-    """What went wrong: foreign exceptions and slow inputs, each with the input."""
+    """The findings: foreign exceptions and slow inputs, each with the input."""
 
     rounds: int = 0
     foreign: list[str] = field(default_factory=list)
     slow: list[str] = field(default_factory=list)
 
     def feed(self, parse: Callable[[bytes], None], data: bytes) -> None:
-        """Parse one input; measure processor time, for the clock belongs to everybody on the machine."""
+        """Parse one input; measure processor time, for others on the machine would slow the clock's."""
         self.rounds += 1
         began = time.process_time()
         try:
             parse(data)
         except (StoryreelError, UnusablePictureError, NoAnswerError):
             pass
-        except BaseException as error:  # noqa: BLE001 - what must not happen is what we look for
+        except BaseException as error:  # noqa: BLE001 - what must not happen is looked for
             self.foreign.append(f"{error!r} of {data!r}"[:2000])
         took = time.process_time() - began
         if took > SLOW_S:

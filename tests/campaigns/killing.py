@@ -20,15 +20,17 @@ import httpx
 from sqlalchemy import Engine, event
 
 from pipelines.film import assembler, encoding_pool, finishing
-from pipelines.ledger import runs, settlement
 from pipelines.ledger.gate import Gate
+from pipelines.ledger.runs import RunRegistry
+from pipelines.ledger.settlement import Settlement
+from pipelines.takes.frame_folder import FrameFolder
 from pipelines.takes.store import TakeStore
 
 _CLIENT = "storyreel"
 
 
 def die(*_: object) -> None:
-    """End this process as the kernel does when memory runs out: nothing is closed, nothing is said."""
+    """End this process as the kernel does when memory runs out: nothing is closed, nothing is printed."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -41,7 +43,7 @@ class Countdown:
         self._passed = 0
 
     def over(self) -> bool:
-        """Count one passing; say whether it is the last."""
+        """Count one passing; return whether it is the last."""
         with self._lock:
             self._passed += 1
             return self._passed == self.passings
@@ -135,7 +137,7 @@ def while_arriving(countdown: Countdown) -> None:
     httpx.Response.aiter_bytes = read_some  # type: ignore[method-assign, assignment]
 
 
-def while_laying(countdown: Countdown) -> None:
+def while_publishing(countdown: Countdown) -> None:
     """Die before one of the renames that put new frames in the place of old ones."""
     rename = Path.rename
 
@@ -158,25 +160,25 @@ def not_at_all(_: Countdown) -> None:
     """Live."""
 
 
-# In the order of a run. Before and after a commit differ in what the ledger say.
+# In the order of a run. Before and after a commit differ in what the ledger says.
 BOUNDARIES: dict[str, Boundary] = {
     "admitting": before_commit(Gate, "admit"),
     "admitted": after(Gate, "admit"),
     "sent": when_sent,
-    "billing": before_commit(settlement, "settle_bill"),
-    "billed": after(settlement, "settle_bill"),
+    "billing": before_commit(Settlement, "settle_bill"),
+    "billed": after(Settlement, "settle_bill"),
     "arriving": while_arriving,
-    "body": before(TakeStore, "keep"),
-    "named": after(TakeStore, "keep"),
-    "keeping": before_commit(settlement, "keep_take"),
-    "kept": after(settlement, "keep_take"),
+    "body": before(TakeStore, "store"),
+    "named": after(TakeStore, "store"),
+    "keeping": before_commit(Settlement, "keep_take"),
+    "kept": after(Settlement, "keep_take"),
     "encoding": before(encoding_pool, "encode_batch"),
-    "laying": while_laying,
-    "laid": after(TakeStore, "lay"),
+    "publishing": while_publishing,
+    "published": after(FrameFolder, "publish"),
     "cutting": before(finishing, "read_film"),
     "cut": after(assembler.FilmAssembler, "cut"),
-    "finishing": before_commit(runs, "finish_run"),
-    "finished": after(runs, "finish_run"),
+    "finishing": before_commit(RunRegistry, "finish_run"),
+    "finished": after(RunRegistry, "finish_run"),
 }
 MOMENT = "moment"
 NEVER = "never"

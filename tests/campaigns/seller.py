@@ -33,7 +33,7 @@ class Seller:
 
     Attributes:
         url: its address.
-        arrivals: when each request came, in seconds since 1970, as the ledger count.
+        arrivals: when each request came, in seconds since 1970, as the ledger counts.
         images: how often each prompt was billed.
     """
 
@@ -71,15 +71,15 @@ def selling(config: ServerConfig) -> Iterator[Seller]:
         app.add_middleware(_Recorder, seller=seller)
         return app
 
-    # The API tells how much it billed, not for what, and tests alone want to know.
+    # The API states how much it billed, not for what; only these tests need to know that.
     recorded = mock.patch.object(running, "build_app", build_recorded)
     with recorded, mock.patch.object(server_app, "SketchEngine", PlainEngine), running.serve_in_thread(config) as url:
         seller.url = url
         yield seller
 
 
-def told_by(seller: Seller, database_url: str, folder: Path, *, rate_limit: int) -> dict[str, str]:
-    """Return the environment of a client that buys here."""
+def client_environment(seller: Seller, database_url: str, folder: Path, *, rate_limit: int) -> dict[str, str]:
+    """Return the environment of a client of this API."""
     return {
         "STORYREEL_ENDPOINT": seller.url,
         "STORYREEL_MODEL": "sketch",

@@ -1,4 +1,4 @@
-"""What a campaign came to: how many trials, and how often which promise was broken; every count should be 0."""
+"""The figures of a campaign: its trials, and how often each promise was broken; every count should be 0."""
 
 import os
 from dataclasses import dataclass, fields
@@ -15,7 +15,7 @@ class Tally:
         campaign: its name.
         trials: how often it tried to break something.
         lost: images that the server billed and that are neither kept nor `unknown` in the ledger.
-        twice: takes bought twice other than after an `unknown`.
+        twice: takes generated twice other than after an `unknown`.
         unrecorded: trials whose ledger, reservations included, came to less than what the server billed.
         over_budget: trials whose ledger or whose bill passed a budget.
         over_limit: trials in which the server saw more requests in some 60 s than its limit.

@@ -18,10 +18,11 @@ from pipelines.common.files import hash_file
 from pipelines.film.assembler import cut_film
 from pipelines.ledger.schema import runs
 from pipelines.takes.discovery import discover_takes
+from pipelines.takes.frame_folder import FrameFolder
 from pipelines.takes.recovery import recover
-from tests.campaigns.audit import picture_fault, read_ledger, video_frames
+from tests.campaigns.audit import picture_damage, read_ledger, video_frames
 from tests.campaigns.tally import LONG, Tally
-from tests.support.builders import frame_spec, run
+from tests.support.builders import run, take_spec
 from tests.support.film_samples import timeline_of
 from tests.support.generation import Rig, replies, rig
 from tests.support.ledger import kill, table_rows
@@ -29,9 +30,9 @@ from tests.support.pictures import image_answer
 
 pytestmark = pytest.mark.slow
 
-SPECS = [frame_spec(number, prompt=f"a harbor, view {number}") for number in range(3)]
+SPECS = [take_spec(number, prompt=f"a harbor, view {number}") for number in range(3)]
 TIMELINE = timeline_of([2] * len(SPECS))
-# What writes for good: to sync, to name, to name where another may be, to open for writing.
+# The calls that write for good: to sync, to name, to name where another may be, to open for writing.
 CALLS = ("fsync", "replace", "rename", "link", "open", "mkdir")
 FAULTS = (errno.ENOSPC, errno.EIO, errno.EROFS, errno.EACCES)
 ENOUGH_MIB = 12
@@ -89,20 +90,20 @@ class Trial:
         """Do all that a run does on a disk; return how many images the API sold, and our own error."""
         sold = 0
         try:
-            async with rig(self.folder, replies(image_answer(SPECS[0])), run(name)) as bench:
+            async with rig(self.folder, replies(image_answer(SPECS[0].frame)), run(name)) as bench:
                 try:
-                    await self._buy_and_cut(bench)
+                    await self._generate_and_cut(bench)
                 finally:
                     sold = len(bench.requests)
                 if bench.stop_signal.error is not None:
                     return sold, bench.stop_signal.error
         except StoryreelError as error:
             return sold, error
-        except Exception as error:  # noqa: BLE001 - what must not happen is what we look for
+        except Exception as error:  # noqa: BLE001 - what must not happen is looked for
             self._blame("unforeseen", f"{name}: {error!r}")
         return sold, None
 
-    async def _buy_and_cut(self, bench: Rig) -> None:
+    async def _generate_and_cut(self, bench: Rig) -> None:
         # Earlier runs have ended, as they do with their processes.
         for row in table_rows(bench.ledger, runs, "run_id"):
             if row[0] != bench.run.run_id:
@@ -110,11 +111,11 @@ class Trial:
         recover(bench.ledger, "harbor", store=bench.store)
         try:
             found = discover_takes(bench.ledger, SPECS, store=bench.store, output=self.folder)
-            await bench.buy_all([spec for spec in SPECS if spec.request_key not in found.takes])
-            bought = discover_takes(bench.ledger, SPECS, store=bench.store, output=self.folder).takes
-            if len(bought) == len(SPECS):
-                frames = bench.store.publish_frames(
-                    [bench.store.import_take(bought[spec.request_key]) for spec in SPECS]
+            await bench.generate_all([spec for spec in SPECS if spec.request_key not in found.takes])
+            takes = discover_takes(bench.ledger, SPECS, store=bench.store, output=self.folder).takes
+            if len(takes) == len(SPECS):
+                frames = FrameFolder(bench.store.folder).publish(
+                    [bench.store.import_take(takes[spec.request_key]) for spec in SPECS]
                 )
                 await cut_film(TIMELINE, frames, bench.store.folder / "harbor.mp4")
         finally:
@@ -124,7 +125,7 @@ class Trial:
         """Check that every file under its final name is whole."""
         home = self.folder / "harbor"
         for path in [*home.glob("takes/[!.]*.png"), *home.glob("takes/spare/*"), *home.glob("frames/*.png")]:
-            if reason := picture_fault(path):
+            if reason := picture_damage(path):
                 self._blame("half_written", f"{path}: {reason}")
         if (home / "harbor.mp4").exists() and not video_frames(home / "harbor.mp4"):
             self._blame("half_written", "the film is none")
@@ -139,7 +140,7 @@ class Trial:
             self._blame("unforeseen", "the completing run left no film")
         rows = read_ledger(home)
         if len(rows) != sold:
-            self._blame("lost", f"{sold} images were sold, the ledger have {len(rows)} attempts")
+            self._blame("lost", f"{sold} images were sold, the ledger has {len(rows)} attempts")
         if open_ones := [row["attempt_id"] for row in rows if not row["cost_usd"] and row["status"] != "unknown"]:
             self._blame("unrecorded", f"attempts {open_ones} cost nothing")
         kept = Counter(row["request_key"] for row in rows if row["status"] == "ok")
@@ -155,7 +156,7 @@ class Trial:
 
 
 async def test_each_write_fails_in_its_turn(open_tally: Callable[[str], Tally], tmp_path: Path) -> None:
-    """Each sync, name and open, once and from then on; the run says so, and the next one mends it."""
+    """Each sync, name and open, once and from then on; the run says so, and the next one completes it."""
     tally = open_tally("each write fails")
     details: list[str] = []
     for number in FAULTS if LONG else FAULTS[:1]:
@@ -169,7 +170,7 @@ async def test_each_write_fails_in_its_turn(open_tally: Callable[[str], Tally], 
                     sold, error = await trial.render("run-1")
                 struck = disk.struck
                 if stays and struck and error is None:
-                    details.append(f"{trial.folder.name}: the disk broke and nobody said so")
+                    details.append(f"{trial.folder.name}: the disk broke and no error says so")
                     tally.unforeseen += 1
                 trial.look()
                 more, _ = await trial.render("run-2")
@@ -197,7 +198,7 @@ def small_disk(folder: Path, *, kib: int) -> Iterator[None]:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts disks")
 async def test_a_disk_that_is_really_full(open_tally: Callable[[str], Tally], tmp_path: Path) -> None:
-    """Of any size: ledger, takes, frames, film and ledger each meet its end; more room, and the run completes."""
+    """Of any size: database, takes, frames, film and ledger.csv each fill it; with more space the run completes."""
     tally = open_tally("a full disk")
     details: list[str] = []
     for kib in range(120, 400, 8 if LONG else 40):

@@ -1,4 +1,4 @@
-"""Campaign: every fault of the served API, rare and constant, alone and mixed: runs end well, and the ledger agree."""
+"""Campaign: every fault of the served API, rare and constant, alone and mixed: runs end well, and the ledger agrees."""
 
 import asyncio
 import io
@@ -18,21 +18,22 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from pipelines.common.budgets import Budgets
 from pipelines.common.errors import StoryreelError
 from pipelines.common.geometry import Size
 from pipelines.common.settings import Settings
 from pipelines.endpoints.dialects.flux import ImageRequest
 from pipelines.endpoints.retry import RetryPolicy
 from pipelines.run.context import open_run
-from pipelines.run.progress import Progress
+from pipelines.run.generation import generate_missing
+from pipelines.run.observer import RunObserver
+from pipelines.run.pipeline import find_takes
+from pipelines.run.preparation import prepare_run
 from pipelines.run.result import RunRecord, incomplete_error
-from pipelines.run.scheduling import AdmissionQueue, generate_in_order
+from pipelines.run.worker import TakeGenerator, TakeOutcome
 from pipelines.server.config import FaultKind, ServerConfig
 from pipelines.server.running import serve_in_thread
 from pipelines.storyboard.loader import load_storyboard
-from pipelines.storyboard.plan import plan_frames
-from pipelines.storyboard.quote import run_retry_quota
+from pipelines.storyboard.plan import TakeSpec
 from tests.campaigns.fault_policy import (
     BACKOFF_CAP_S,
     Aftermath,
@@ -54,12 +55,12 @@ LATENCIES_S = ((0.0, 0.0), (0.0, 0.2), (0.0, 2.0), (0.0, 10.0)) if LONG else ((0
 AT_ONCE = 8
 
 # Does one run of a trial, with this storyboard, at this address; returns the exit code.
-Buy = Callable[[Trial, Path, str], int]
+RunTrial = Callable[[Trial, Path, str], int]
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What came of a trial."""
+    """The outcome of a trial."""
 
     trial: Trial
     violations: list[Violation]
@@ -85,7 +86,7 @@ class QuickEngine:
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make back-offs short: they have no setting."""
     policy = partial(RetryPolicy, backoff_base_s=BACKOFF_CAP_S / 4, backoff_cap_s=BACKOFF_CAP_S)
-    monkeypatch.setattr("pipelines.run.context.RetryPolicy", policy)
+    monkeypatch.setattr("pipelines.run.generation.RetryPolicy", policy)
 
 
 def draw_trial(rng: random.Random, faults: dict[FaultKind, float]) -> Trial:
@@ -157,46 +158,52 @@ def write_board(folder: Path, trial: Trial) -> Path:
     return path
 
 
-async def buy_missing(board: Path, settings: Settings) -> int:
-    """Buy what is missing as the flow does, without Prefect and without the film; return the exit code."""
-    plan, record = plan_frames(load_storyboard(board), model=settings.effective_model), RunRecord()
-    line = AdmissionQueue(settings.concurrency)
+async def generate_without_film(board: Path, settings: Settings) -> int:
+    """Generate what is missing as the flow does, without Prefect and without the film; return the exit code."""
+    record, observer = RunRecord(), RunObserver()
+    prepared = await prepare_run(load_storyboard(board), settings)
     try:
-        async with open_run(plan, settings, budgets=Budgets(), progress=Progress()) as session:
-            missing = (await session.take_inventory()).missing
-            quota = run_retry_quota(len(missing), configured=settings.retry_quota)
-            async with session.buyer(line, retry_quota=quota) as buyer:
-                buy = partial(buyer.buy, note=lambda _: None)
-                record.outcomes = await generate_in_order(missing, buy, line=line, stop_signal=session.stop_signal)
-            if error := incomplete_error(plan, record, stopped_by=session.stop_signal.error):
+        async with open_run(prepared, observer, handle_signals=False) as context:
+            inventory = await find_takes(context)
+            record.requested = inventory.requested
+            record.outcomes = await generate_missing(
+                context, inventory.missing, generate_quietly, on_outcome=lambda _: None
+            )
+            record.inventory = await find_takes(context)
+            if error := incomplete_error(context.plan, record, stopped_by=observer.stop_signal.error):
                 raise error
     except StoryreelError as error:
         return error.exit_code
     return 0
 
 
-def buy_frames(trial: Trial, board: Path, url: str) -> int:
+async def generate_quietly(generator: TakeGenerator, spec: TakeSpec) -> TakeOutcome:
+    """Generate a take; what happens on the way is in the ledger."""
+    return await generator.generate(spec, log=lambda _: None)
+
+
+def generate_frames(trial: Trial, board: Path, url: str) -> int:
     """Do a whole run below Prefect, within the longest time that its bounds allow."""
     settings = Settings(endpoint=url, model="sketch", output=board.parent / "outputs", **trial.settings())
     longest_s = trial.bound_s(trial.most_attempts, trial.most_attempts * trial.frames)
-    return asyncio.run(asyncio.wait_for(buy_missing(board, settings), longest_s))
+    return asyncio.run(asyncio.wait_for(generate_without_film(board, settings), longest_s))
 
 
-def run_against(server: ServerConfig, trial: Trial, board: Path, buy: Buy) -> Aftermath:
+def run_against(server: ServerConfig, trial: Trial, board: Path, run: RunTrial) -> Aftermath:
     """Do one run against `server`, and gather what it left."""
     folder = board.parent / "outputs/film"
     earlier = read_rows(folder)
     missing = set(range(trial.frames)) - {int(row["frame"]) for row in earlier if row["status"] == "ok"}
     with serve_in_thread(server) as url:
         start = time.monotonic()
-        exit_code = buy(trial, board, url)
+        exit_code = run(trial, board, url)
         elapsed_s = time.monotonic() - start
         account = settled_account(url, patience_s=server.latency_s[1] + 15)
     return Aftermath(trial, folder, missing, exit_code, elapsed_s, read_rows(folder)[len(earlier) :], account)
 
 
 def settled_account(url: str, *, patience_s: float) -> dict[str, Any]:
-    """Return the server's own account, once it is done even with requests whose client has gone."""
+    """Return the server's own account, once it has answered even the requests whose client has gone."""
     deadline = time.monotonic() + patience_s
     while True:
         with urllib.request.urlopen(f"{url}/_stats", timeout=10) as answer:
@@ -207,19 +214,19 @@ def settled_account(url: str, *, patience_s: float) -> dict[str, Any]:
         time.sleep(0.02)
 
 
-def judge(trial: Trial, folder: Path, buy: Buy) -> Judged:
+def judge(trial: Trial, folder: Path, run: RunTrial) -> Judged:
     """Do the run, and a second one without faults to complete it; check what each left."""
     folder.mkdir()
     board = write_board(folder, trial)
     try:
-        first = run_against(trial.server(), trial, board, buy)
+        first = run_against(trial.server(), trial, board, run)
         found = violations(first)
         patient = replace(trial, faults={}, latency_s=(0, 0), read_timeout_s=30)
-        second = run_against(patient.server(), patient, board, buy)
+        second = run_against(patient.server(), patient, board, run)
         found += [*violations(second), *incomplete(second)]
         struck = sum(kind is not None for kind in trial.drawn(first.account["requests"]))
         return Judged(trial, found, len(first.rows) + len(second.rows), struck)
-    except Exception:  # noqa: BLE001 - whatever it is, a run must not end so
+    except Exception:  # noqa: BLE001 - a run must not end in any foreign exception
         return Judged(trial, [("unforeseen", traceback.format_exc())])
     finally:
         shutil.rmtree(folder)
@@ -235,7 +242,7 @@ def enter(tally: Tally, trials: list[Judged]) -> None:
     assert not tally.violations, "\n".join(f"{promise}: {detail}\n  {trial}" for promise, detail, trial in details)
 
 
-def test_any_fault_ends_in_agreeing_books(
+def test_any_fault_ends_in_an_agreeing_ledger(
     open_tally: Callable[[str], Tally], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whole runs below Prefect: every kind of fault at 1 %, 20 % and 100 %, and mixtures."""
@@ -244,7 +251,7 @@ def test_any_fault_ends_in_agreeing_books(
     folders = [tmp_path / str(number) for number in range(len(trials))]
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        judged = list(pool.map(partial(judge, buy=buy_frames), trials, folders))
+        judged = list(pool.map(partial(judge, run=generate_frames), trials, folders))
 
     enter(tally, judged)
 

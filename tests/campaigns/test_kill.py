@@ -1,4 +1,4 @@
-"""Kills renders at every boundary and at random moments; what is paid for is never lost and never bought twice."""
+"""Kills renders at every boundary and at random moments; what is paid for is never lost and never generated twice."""
 
 import contextlib
 import queue
@@ -15,7 +15,7 @@ from tests.campaigns.audit import Audit
 from tests.campaigns.boards import FRAME_USD, Board, write_board
 from tests.campaigns.clients import Forker, forker
 from tests.campaigns.killing import BOUNDARIES, MOMENT
-from tests.campaigns.seller import selling, told_by
+from tests.campaigns.seller import client_environment, selling
 from tests.campaigns.tally import LONG, SEED, Tally
 from tests.conftest import wait_until
 from tests.support.postgres import Postgres, database_for, serving_postgres
@@ -32,15 +32,15 @@ RATE_LIMIT = 1200
 LIFE_MS = 1200
 FORKERS = 2
 # Up to here a boundary is passed once for each frame, from then on once in a run.
-_BUYING = list(BOUNDARIES).index("kept") + 1
-FRAME_BOUNDARIES, RUN_BOUNDARIES = list(BOUNDARIES)[:_BUYING], list(BOUNDARIES)[_BUYING:]
+_GENERATING = list(BOUNDARIES).index("kept") + 1
+FRAME_BOUNDARIES, RUN_BOUNDARIES = list(BOUNDARIES)[:_GENERATING], list(BOUNDARIES)[_GENERATING:]
 
 
 TURNS = 3 if LONG else 1
 
 
 def draw_kills(turn: int, rng: random.Random) -> Iterator[list[Kill]]:
-    """Yield the kills that the renders of each storyboard suffer; each but the first strikes a run that mends."""
+    """Yield the kills that the renders of each storyboard suffer; each but the first strikes a run that recovers."""
 
     def moment() -> Kill:
         return MOMENT, rng.randint(1, LIFE_MS)
@@ -53,30 +53,32 @@ def draw_kills(turn: int, rng: random.Random) -> Iterator[list[Kill]]:
         yield [moment() for _ in range(3)]
 
 
-def suffer(board: Board, kills: Sequence[Kill], audit: Audit, *, client: Forker, told: dict[str, str]) -> set[int]:
+def suffer(
+    board: Board, kills: Sequence[Kill], audit: Audit, *, client: Forker, environment: dict[str, str]
+) -> set[int]:
     """Kill the renders of a storyboard, then complete it.
 
-    Returns the attempts that some kill left open while their image lay whole on disk.
+    Returns the attempts that some kill left open while their image was whole on disk.
     """
     arrived: set[int] = set()
     for boundary, passing in kills:
-        end = client.run("render", str(board.path), told=told, boundary=boundary, passing=passing)
+        end = client.run("render", str(board.path), environment=environment, boundary=boundary, passing=passing)
         if end.killed:
             audit.count_trial()
         # Only a moment may come too late.
         elif end.code or boundary != MOMENT:
-            audit.blame("unforeseen", f"{board.path.stem}, {boundary} {passing}: ended with {end.code}: {end.said}")
-        audit.books_cover_the_bill()
+            audit.blame("unforeseen", f"{board.path.stem}, {boundary} {passing}: ended with {end.code}: {end.output}")
+        audit.ledger_covers_the_bill()
         audit.files_are_whole(board.folder)
         arrived |= audit.open_and_arrived(board.folder)
-    end = client.run("render", str(board.path), told=told)
+    end = client.run("render", str(board.path), environment=environment)
     if end.code:
-        audit.blame("unforeseen", f"{board.path.stem}: the completing run ended with {end.code}: {end.said}")
+        audit.blame("unforeseen", f"{board.path.stem}: the completing run ended with {end.code}: {end.output}")
     return arrived
 
 
 def suffer_all(
-    trials: Sequence[tuple[Board, Sequence[Kill]]], audit: Audit, *, folder: Path, told: dict[str, str], api: str
+    trials: Sequence[tuple[Board, Sequence[Kill]]], audit: Audit, *, folder: Path, environment: dict[str, str], api: str
 ) -> list[set[int]]:
     """Kill the renders of all storyboards, several at a time."""
     with contextlib.ExitStack() as stack:
@@ -87,7 +89,7 @@ def suffer_all(
         def suffer_one(trial: tuple[Board, Sequence[Kill]]) -> set[int]:
             client = idle.get()
             try:
-                return suffer(*trial, audit, client=client, told=told)
+                return suffer(*trial, audit, client=client, environment=environment)
             finally:
                 idle.put(client)
 
@@ -97,22 +99,22 @@ def suffer_all(
 
 @pytest.mark.parametrize("database_url", ["sqlite", "postgres"] if LONG else ["sqlite"], indirect=True)
 @pytest.mark.parametrize("turn", range(TURNS))
-def test_a_killed_render_is_completed_and_nothing_is_bought_twice(
+def test_a_killed_render_is_completed_and_nothing_is_generated_twice(
     open_tally: OpenTally, tmp_path: Path, database_url: str, prefect_api_url: str, turn: int
 ) -> None:
-    """After any kill, the next run completes the film: each image is kept or unknown, none is bought again."""
+    """After any kill, the next run completes the film: each image is kept or unknown, none is generated again."""
     tally = open_tally(f"a render is killed, {database_url.partition(':')[0]}, turn {turn + 1}")
     drawn = enumerate(draw_kills(turn, random.Random(SEED + turn)))
     trials = [(write_board(tmp_path, f"board-{turn}-{number}", frames=FRAMES), kills) for number, kills in drawn]
     with selling(ServerConfig(latency_s=LATENCY_S, rate_limit=0, seed=SEED)) as seller:
         audit = Audit(tally, seller, database_url)
-        told = told_by(seller, database_url, tmp_path, rate_limit=RATE_LIMIT)
-        arrived = suffer_all(trials, audit, folder=tmp_path, told=told, api=prefect_api_url)
+        environment = client_environment(seller, database_url, tmp_path, rate_limit=RATE_LIMIT)
+        arrived = suffer_all(trials, audit, folder=tmp_path, environment=environment, api=prefect_api_url)
         seller.settled_stats()
-        audit.books_cover_the_bill()
+        audit.ledger_covers_the_bill()
         for (board, _), whole in zip(trials, arrived, strict=True):
             audit.is_complete(board.folder, board.prompts, arrived=whole)
-        audit.books_cover_the_bill()
+        audit.ledger_covers_the_bill()
         audit.limit_was_kept(RATE_LIMIT)
         tally.remarks = f"{seller.stats()['images']} images billed for {FRAMES * len(trials)} frames"
 
@@ -120,7 +122,7 @@ def test_a_killed_render_is_completed_and_nothing_is_bought_twice(
 
 
 DUEL_RATE_LIMIT = 240
-# Long enough for a full minute at the limit; in short, for both to buy at the same time.
+# Long enough for a full minute at the limit; in short, for both to generate at the same time.
 DUEL_FRAMES = 300 if LONG else 40
 DUELS = 2 if LONG else 1
 
@@ -133,29 +135,29 @@ def draw_victims(duel: int, rng: random.Random) -> Iterator[Kill]:
 
 
 def duel(
-    board: Board, kills: Iterable[Kill], audit: Audit, *, clients: Sequence[Forker], told: dict[str, str]
+    board: Board, kills: Iterable[Kill], audit: Audit, *, clients: Sequence[Forker], environment: dict[str, str]
 ) -> set[int]:
     """Render with two clients at once: one goes on to the end, the other is killed, and begun anew, until then."""
     arrived: set[int] = set()
     survivor, victim = clients
     for number, (boundary, passing) in enumerate(kills):
-        victim.begin("render", str(board.path), told=told, boundary=boundary, passing=passing)
+        victim.begin("render", str(board.path), environment=environment, boundary=boundary, passing=passing)
         if number == 0:
-            # The victim first: on a slow machine the other would have bought all before it dies.
+            # The victim first: on a slow machine the other would have generated all before it dies.
             wait_until((board.folder / "takes").is_dir)
-            survivor.begin("render", str(board.path), told=told)
+            survivor.begin("render", str(board.path), environment=environment)
         end = victim.end()
         if end.killed:
             audit.count_trial()
         if not end.killed and (end.code or number == 0):
-            audit.blame("unforeseen", f"{board.path.stem}, {boundary} {passing}: ended with {end.code}: {end.said}")
+            audit.blame("unforeseen", f"{board.path.stem}, {boundary} {passing}: ended with {end.code}: {end.output}")
         arrived |= audit.open_and_arrived(board.folder)
-        audit.books_cover_the_bill()
+        audit.ledger_covers_the_bill()
         if survivor.ended(timeout_s=0):
             break
     end = survivor.end()
     if end.code:
-        audit.blame("unforeseen", f"{board.path.stem}: the survivor ended with {end.code}: {end.said}")
+        audit.blame("unforeseen", f"{board.path.stem}: the survivor ended with {end.code}: {end.output}")
     return arrived
 
 
@@ -164,7 +166,7 @@ def duel(
 def test_one_of_two_clients_is_killed_and_the_other_completes(
     open_tally: OpenTally, tmp_path: Path, database_url: str, prefect_api_url: str, turn: int
 ) -> None:
-    """On one database and one storyboard the other client takes over, within the limit, and buys nothing twice."""
+    """On one database and one storyboard the other client takes over, within the limit, and generates nothing twice."""
     tally = open_tally(f"one of two clients is killed, {database_url.partition(':')[0]}, turn {turn + 1}")
     server = ServerConfig(latency_s=LATENCY_S, rate_limit=DUEL_RATE_LIMIT, seed=SEED)
     with (
@@ -173,13 +175,13 @@ def test_one_of_two_clients_is_killed_and_the_other_completes(
         forker(tmp_path, "victim", api=prefect_api_url) as victim,
     ):
         audit = Audit(tally, seller, database_url)
-        told = told_by(seller, database_url, tmp_path, rate_limit=DUEL_RATE_LIMIT)
+        environment = client_environment(seller, database_url, tmp_path, rate_limit=DUEL_RATE_LIMIT)
         board = write_board(tmp_path, f"duel-{turn}", frames=DUEL_FRAMES)
         kills = draw_victims(turn, random.Random(SEED + turn))
-        arrived = duel(board, kills, audit, clients=(survivor, victim), told=told)
+        arrived = duel(board, kills, audit, clients=(survivor, victim), environment=environment)
         seller.settled_stats()
         audit.is_complete(board.folder, board.prompts, arrived=arrived)
-        audit.books_cover_the_bill()
+        audit.ledger_covers_the_bill()
         audit.limit_was_kept(DUEL_RATE_LIMIT)
         stats = seller.stats()
         tally.remarks = f"{stats['images']} images billed, {stats['max_requests_in_any_60s']} requests in some 60 s"
@@ -203,21 +205,23 @@ def test_the_database_server_is_killed_and_nothing_is_lost(
     ):
         database_url = database_for(tmp_path, server.port)
         audit = Audit(tally, seller, database_url)
-        told = told_by(seller, database_url, tmp_path, rate_limit=RATE_LIMIT)
+        environment = client_environment(seller, database_url, tmp_path, rate_limit=RATE_LIMIT)
         ended_well = 0
         for number in range(OUTAGES):
             board = write_board(tmp_path, f"outage-{number}", frames=4 * FRAMES, budget_usd=FRAME_USD * 99)
-            ended_well += suffer_outage(board, rng.uniform(0, 0.3), audit, server=server, client=client, told=told)
+            ended_well += suffer_outage(
+                board, rng.uniform(0, 0.3), audit, server=server, client=client, environment=environment
+            )
         tally.remarks = f"{ended_well} of {OUTAGES} runs outlived it"
 
     assert not tally.violations, "\n".join(audit.details)
 
 
 def suffer_outage(
-    board: Board, after_s: float, audit: Audit, *, server: Postgres, client: Forker, told: dict[str, str]
+    board: Board, after_s: float, audit: Audit, *, server: Postgres, client: Forker, environment: dict[str, str]
 ) -> bool:
     """Kill the database server in the middle of a render, then complete it; return whether the render outlived it."""
-    client.begin("render", str(board.path), told=told)
+    client.begin("render", str(board.path), environment=environment)
     wait_until(lambda: any(board.folder.glob("takes/*.png")))
     time.sleep(after_s)
     server.kill()
@@ -225,12 +229,12 @@ def suffer_outage(
     end = client.end()
     audit.count_trial()
     if end.code not in (0, 4):
-        audit.blame("unforeseen", f"{board.path.stem}: ended with {end.code}: {end.said}")
+        audit.blame("unforeseen", f"{board.path.stem}: ended with {end.code}: {end.output}")
     audit.seller.settled_stats()
-    audit.books_cover_the_bill()
+    audit.ledger_covers_the_bill()
     arrived = audit.open_and_arrived(board.folder)
-    last = client.run("render", str(board.path), told=told)
+    last = client.run("render", str(board.path), environment=environment)
     if last.code:
-        audit.blame("unforeseen", f"{board.path.stem}: the completing run ended with {last.code}: {last.said}")
+        audit.blame("unforeseen", f"{board.path.stem}: the completing run ended with {last.code}: {last.output}")
     audit.is_complete(board.folder, board.prompts, arrived=arrived)
     return end.code == 0

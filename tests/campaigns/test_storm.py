@@ -1,4 +1,4 @@
-"""Eight processes buy from one endpoint with one limit: all of it is used, never more, and each gets its share."""
+"""Eight processes ask one endpoint with one limit: all of it is used, never more, and each gets its share."""
 
 import contextlib
 import json
@@ -19,7 +19,7 @@ from pipelines.ledger.schema import attempts
 from pipelines.server.config import ServerConfig
 from tests.campaigns.audit import Audit
 from tests.campaigns.boards import FRAME_USD, Board, write_board
-from tests.campaigns.seller import selling, told_by
+from tests.campaigns.seller import client_environment, selling
 from tests.campaigns.tally import LONG, SEED, Tally
 from tests.conftest import clean_environment
 
@@ -28,13 +28,13 @@ pytestmark = pytest.mark.slow
 PROCESSES = 8
 RATE_LIMIT = 720 if LONG else 1200
 SECONDS = 100 if LONG else 12
-# All together may buy so many, and each asks for more than its share: the budget of the day is what ends them.
+# The day's budget pays for so many takes in all, and each process asks for more than its share: so it ends them.
 AFFORDABLE = RATE_LIMIT * SECONDS // 60
 ASKED = AFFORDABLE // PROCESSES + 8
 LATENCY_S = (0.05, 0.3)
 LEAST_SHARE_OF_LIMIT = 0.96
 LEAST_FAIRNESS = 0.9
-# What the gate leaves unused, so that late arrivals make no minute too full.
+# The share of the limit that the gate aims at, so that late arrivals make no minute too full.
 PACE = 0.98
 TIMEOUT_S = 300
 ROOT = Path(__file__).parents[2]
@@ -42,53 +42,53 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """An attempt as the ledger booked it: whose, and for when."""
+    """An attempt as the ledger has it: its storyboard, and when it was to be sent."""
 
     storyboard: str
     at_s: float
 
 
 @contextlib.contextmanager
-def buying(boards: Sequence[Board], told: dict[str, str]) -> Iterator["list[subprocess.Popen[str]]"]:
-    """Start a buyer for each storyboard, all ready to begin; in the end none is left."""
+def generating(boards: Sequence[Board], environment: dict[str, str]) -> Iterator["list[subprocess.Popen[str]]"]:
+    """Start a generator for each storyboard, all ready to begin; in the end none is left."""
     with contextlib.ExitStack() as stack:
-        buyers = []
+        generators = []
         for board in boards:
-            buyer = subprocess.Popen(
-                [sys.executable, "-m", "tests.campaigns.buying", str(board.path)],
+            generator = subprocess.Popen(
+                [sys.executable, "-m", "tests.campaigns.generating", str(board.path)],
                 cwd=board.path.parent,
-                env=clean_environment(PYTHONPATH=str(ROOT), **told),
+                env=clean_environment(PYTHONPATH=str(ROOT), **environment),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
             )
-            stack.callback(buyer.communicate)
-            stack.callback(buyer.kill)
-            buyers.append(buyer)
-        for buyer in buyers:
-            assert buyer.stdout is not None
-            assert buyer.stdout.readline() == "ready\n"
-        yield buyers
+            stack.callback(generator.communicate)
+            stack.callback(generator.kill)
+            generators.append(generator)
+        for generator in generators:
+            assert generator.stdout is not None
+            assert generator.stdout.readline() == "ready\n"
+        yield generators
 
 
-def let_buy(buyers: "Sequence[subprocess.Popen[str]]", audit: Audit) -> int:
-    """Give the word to all at once; return how many frames they bought together."""
-    for buyer in buyers:
-        assert buyer.stdin is not None
-        buyer.stdin.write("buy\n")
-        buyer.stdin.flush()
-    bought = 0
-    for buyer in buyers:
-        said, complained = buyer.communicate(timeout=TIMEOUT_S)
-        if buyer.returncode:
-            audit.blame("unforeseen", f"a buyer ended with {buyer.returncode}: {complained[-4000:]}")
+def let_generate(generators: "Sequence[subprocess.Popen[str]]", audit: Audit) -> int:
+    """Let all begin at once; return how many takes they generated together."""
+    for generator in generators:
+        assert generator.stdin is not None
+        generator.stdin.write("go\n")
+        generator.stdin.flush()
+    generated = 0
+    for generator in generators:
+        output, errors = generator.communicate(timeout=TIMEOUT_S)
+        if generator.returncode:
+            audit.blame("unforeseen", f"a process ended with {generator.returncode}: {errors[-4000:]}")
         else:
-            bought += json.loads(said)["bought"]
-    return bought
+            generated += json.loads(output)["generated"]
+    return generated
 
 
-def booked(database_url: str, url: str) -> list[Sent]:
+def sent_attempts(database_url: str, url: str) -> list[Sent]:
     query = select(attempts.c.storyboard, attempts.c.sent_at).where(attempts.c.endpoint == url)
     with Ledger.open(database_url) as ledger, ledger.database.reading() as connection:
         rows = connection.execute(query.order_by(attempts.c.sent_at)).all()
@@ -101,7 +101,7 @@ def jain_index(shares: Sequence[int]) -> float:
 
 
 def active_together(sent: Sequence[Sent]) -> tuple[float, float]:
-    """Return from when to when every process was buying."""
+    """Return from when to when every process was sending."""
     times: dict[str, list[float]] = {}
     for each in sent:
         times.setdefault(each.storyboard, []).append(each.at_s)
@@ -109,14 +109,14 @@ def active_together(sent: Sequence[Sent]) -> tuple[float, float]:
 
 
 def fairness(sent: Sequence[Sent]) -> float:
-    """Return Jain's index of what each process got while all were buying."""
+    """Return Jain's index of what each process got while all were sending."""
     begin, end = active_together(sent)
     counts = Counter(each.storyboard for each in sent if begin <= each.at_s <= end)
     return jain_index([counts[storyboard] for storyboard in {each.storyboard for each in sent}])
 
 
 def share_of_limit(arrivals: Sequence[float], sent: Sequence[Sent]) -> float:
-    """Return the share of the limit that was used, from the first arrival on for as long as all were buying."""
+    """Return the share of the limit that was used, from the first arrival on for as long as all were sending."""
     _, end = active_together(sent)
     counted = [at for at in arrivals if at <= end]
     return (len(counted) - 1) / (counted[-1] - counted[0]) / (RATE_LIMIT / 60)
@@ -157,19 +157,19 @@ def test_eight_processes_share_one_limit(open_tally: Callable[[str], Tally], tmp
     boards = [write_board(tmp_path, f"storm-{number}", frames=ASKED) for number in range(PROCESSES)]
     with selling(ServerConfig(latency_s=LATENCY_S, rate_limit=RATE_LIMIT, seed=SEED)) as seller:
         audit = Audit(tally, seller, database_url)
-        told = told_by(seller, database_url, tmp_path, rate_limit=RATE_LIMIT)
-        with buying(boards, {**told, "STORYREEL_BUDGET_DAILY_USD": str(budget_usd)}) as buyers:
-            bought = let_buy(buyers, audit)
-        sent = booked(database_url, seller.url)
+        environment = client_environment(seller, database_url, tmp_path, rate_limit=RATE_LIMIT)
+        with generating(boards, {**environment, "STORYREEL_BUDGET_DAILY_USD": str(budget_usd)}) as generators:
+            generated = let_generate(generators, audit)
+        sent = sent_attempts(database_url, seller.url)
         tally.trials = len(sent)
         share = check_pace(audit, seller.arrivals, sent)
         if (index := fairness(sent)) < LEAST_FAIRNESS:
             audit.blame("unforeseen", f"Jain's index is {index:.3f}")
-        audit.books_cover_the_bill()
+        audit.ledger_covers_the_bill()
         if Decimal(seller.stats()["billed_usd"]) > budget_usd:
             audit.blame("over_budget", f"billed {seller.stats()['billed_usd']} USD of {budget_usd}")
-        if bought != AFFORDABLE:
-            audit.blame("unforeseen", f"{bought} frames bought, the budget pays for {AFFORDABLE}")
+        if generated != AFFORDABLE:
+            audit.blame("unforeseen", f"{generated} takes generated, the budget pays for {AFFORDABLE}")
         tally.remarks = f"{share:.1%} of the limit used; Jain's index {index:.3f}"
 
     assert not tally.violations, "\n".join(audit.details)

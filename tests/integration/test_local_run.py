@@ -1,8 +1,6 @@
-"""TakeInventory, re-rolls and picks from the storyboard to the film: the embedded endpoint, real ledger, a real film."""
+"""Takes, re-rolls and picks from the storyboard to the film: the embedded endpoint, a real ledger, a real film."""
 
-import asyncio
 from collections import Counter
-from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -10,93 +8,29 @@ import pytest
 
 from pipelines.common.budgets import OnExceed
 from pipelines.common.errors import BudgetError, UsageError
-from pipelines.common.settings import Settings
 from pipelines.ledger.ledger import Ledger
-from pipelines.run.local import pick, run_locally
-from pipelines.run.result import RunResult
-from pipelines.storyboard.loader import load_storyboard
-from pipelines.storyboard.model import Storyboard
-from pipelines.storyboard.plan import Plan, plan_frames
-from pipelines.storyboard.selection import ExtraTakes, select_extra_takes, select_frame
-from pipelines.takes.inventory import TakeInventory, read_inventory
 from tests.support.film_samples import pictures
-
-IMAGE_USD = Decimal("0.000322")
-BOARD = """
-output: {fps: 12, size: 64x64}
-defaults: {hold: 1s, steps: 1, aspect: "1:1"}
-scenes:
-  - id: garden
-    shots:
-      - {id: cat, prompt: a cat}
-      - {id: dog, prompt: a dog, takes: TAKES}
-"""
-
-
-class Studio:
-    """One storyboard in one output folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / "pets.yaml"
-        self.settings = Settings(output=folder / "outputs", rate_limit=60_000)
-        self.folder = folder / "outputs" / "pets"
-        self.write(BOARD.replace("TAKES", "1"))
-
-    def write(self, text: str) -> None:
-        self.path.write_text(text)
-
-    @property
-    def board(self) -> Storyboard:
-        return load_storyboard(self.path)
-
-    @property
-    def plan(self) -> Plan:
-        return plan_frames(self.board, model="sketch")
-
-    @property
-    def takes(self) -> TakeInventory:
-        return read_inventory(self.plan, self.settings)
-
-    def render(self) -> RunResult:
-        return asyncio.run(run_locally(self.board, self.settings, None))
-
-    def reroll(self, frames: str, *, count: int = 1, prompt: str | None = None) -> RunResult:
-        more = select_extra_takes(self.plan, frames, count=count, prompt=prompt)
-        return asyncio.run(run_locally(self.board, self.settings, more))
-
-    def pick(self, frame: str, take: int) -> RunResult:
-        pick(self.plan, self.settings, select_frame(self.plan, frame), take)
-        return asyncio.run(run_locally(self.board, self.settings, ExtraTakes()))
-
-    def there(self) -> list[list[int]]:
-        """Return the numbers of the takes of each frame."""
-        return [[take.spec.take for take in frame.takes] for frame in self.takes.frames]
-
-    def shown(self) -> list[int | None]:
-        return [frame.shown.spec.take if frame.shown else None for frame in self.takes.frames]
-
-    def pieces(self) -> set[str]:
-        return {path.name for path in (self.folder / "segments").iterdir()}
+from tests.support.studio import BOARD, IMAGE_USD, Studio
 
 
 @pytest.fixture
 def studio(tmp_path: Path) -> Studio:
-    """A storyboard of two frames, nothing bought."""
+    """A storyboard of two frames, nothing generated."""
     return Studio(tmp_path)
 
 
-def test_the_storyboard_says_how_many_takes_to_buy(studio: Studio) -> None:
+def test_the_storyboard_says_how_many_takes_to_generate(studio: Studio) -> None:
     """Each frame gets its own number of them, and shows the first."""
     studio.write(BOARD.replace("TAKES", "3"))
 
-    summary = studio.render()
+    result = studio.render()
 
-    assert (summary.frames, summary.generated, summary.cost_usd) == (2, 4, 4 * IMAGE_USD)
+    assert (result.frames, result.generated, result.cost_usd) == (2, 4, 4 * IMAGE_USD)
     assert studio.there() == [[1], [1, 2, 3]]
-    assert studio.shown() == [1, 1]
+    assert studio.selected() == [1, 1]
 
 
-def test_a_take_more_in_the_storyboard_buys_that_one_only(studio: Studio) -> None:
+def test_a_take_more_in_the_storyboard_generates_that_one_only(studio: Studio) -> None:
     """And one less forgets none."""
     studio.render()
     studio.write(BOARD.replace("TAKES", "2"))
@@ -108,42 +42,42 @@ def test_a_take_more_in_the_storyboard_buys_that_one_only(studio: Studio) -> Non
     assert studio.there() == [[1], [1, 2]]
 
 
-def test_a_reroll_buys_takes_of_its_frames_only(studio: Studio) -> None:
-    """Even where other frames are not bought at all; nothing that is there is touched."""
+def test_a_reroll_generates_takes_of_its_frames_only(studio: Studio) -> None:
+    """Nothing that is there is touched."""
     studio.render()
     before = {path: path.read_bytes() for path in (studio.folder / "takes").iterdir()}
 
-    summary = studio.reroll("garden/dog", count=2)
+    result = studio.reroll("garden/dog", count=2)
 
-    assert (summary.state, summary.generated, summary.reused) == ("Completed", 2, 0)
-    assert [take.spec.take for take in summary.new_takes] == [2, 3]
+    assert (result.state, result.generated, result.reused) == ("Completed", 2, 0)
+    assert [take.spec.number for take in result.new_takes] == [2, 3]
     assert studio.there() == [[1], [1, 2, 3]]
     assert {path: path.read_bytes() for path in before} == before
 
 
 def test_a_reroll_before_the_first_render_makes_no_film(studio: Studio) -> None:
-    """It buys what it was asked for, and says that there is no film yet."""
-    summary = studio.reroll("1")
+    """It generates what it was asked for, and says that there is no film yet."""
+    result = studio.reroll("1")
 
-    assert (summary.state, summary.generated, summary.video) == ("Completed", 1, None)
+    assert (result.state, result.generated, result.video) == ("Completed", 1, None)
     assert studio.there() == [[], [1]]
 
 
 def test_the_film_follows_the_pick(studio: Studio) -> None:
-    """Its frame is laid anew, its segment is cut anew, the other one's is not; picking back cuts nothing."""
+    """Its frame is published again, its segment is encoded again, the other one's is not."""
     studio.render()
     studio.reroll("1")
-    first, pieces = pictures(studio.folder / "pets.mp4"), studio.pieces()
+    first, segments = pictures(studio.folder / "pets.mp4"), studio.segments()
     frame = (studio.folder / "frames/frame_0001.png").read_bytes()
 
-    summary = studio.pick("garden/dog", 2)
+    result = studio.pick("garden/dog", 2)
 
-    assert (summary.requests, studio.shown()) == (0, [1, 2])
+    assert (result.requests, studio.selected()) == (0, [1, 2])
     assert (studio.folder / "frames/frame_0001.png").read_bytes() != frame
     second = pictures(studio.folder / "pets.mp4")
     assert np.array_equal(first[:12], second[:12])
     assert not np.array_equal(first[12:], second[12:])
-    assert len(studio.pieces() & pieces) == len(pieces) - 1
+    assert len(studio.segments() & segments) == len(segments) - 1
 
 
 def test_picks_survive_edits_that_leave_the_request_alone(studio: Studio) -> None:
@@ -155,11 +89,11 @@ def test_picks_survive_edits_that_leave_the_request_alone(studio: Studio) -> Non
     studio.write(
         BOARD.replace("{id: cat, prompt: a cat}", "{id: bird, prompt: a bird, hold: 2s}").replace("TAKES", "1")
     )
-    assert studio.shown() == [None, 2]
+    assert studio.selected() == [None, 2]
     studio.write(BOARD.replace("      - {id: cat, prompt: a cat}\n", "").replace("TAKES", "2"))
-    assert studio.shown() == [2]
+    assert studio.selected() == [2]
     studio.write(BOARD.replace("a dog", "a wolf").replace("TAKES", "1"))
-    assert studio.shown() == [1, None]
+    assert studio.selected() == [1, None]
 
 
 def test_another_prompt_makes_a_take_of_the_same_frame(studio: Studio) -> None:
@@ -169,44 +103,44 @@ def test_another_prompt_makes_a_take_of_the_same_frame(studio: Studio) -> None:
     studio.reroll("0", prompt="a lion")
     studio.pick("0", 2)
 
-    shown = studio.takes.frames[0].shown
-    assert shown is not None
-    assert (shown.prompt, shown.spec.take) == ("a lion", 2)
+    selected = studio.inventory.frames[0].selected
+    assert selected is not None
+    assert (selected.prompt, selected.spec.number) == ("a lion", 2)
     assert studio.render().generated == 0
 
 
-def test_a_picked_take_that_is_gone_is_told(studio: Studio) -> None:
-    """Another stands in for it, nothing is bought, and putting the file back mends it."""
+def test_a_picked_take_that_is_gone_is_reported(studio: Studio) -> None:
+    """Another stands in for it, nothing is generated, and putting the file back restores it."""
     studio.render()
     studio.reroll("1")
     studio.pick("1", 2)
-    take = studio.takes.frames[1].find(2)
+    take = studio.inventory.frames[1].find(2)
     assert take is not None
     lost = take.path.rename(studio.folder / "elsewhere.png")
 
-    summary = studio.render()
+    result = studio.render()
 
-    assert summary.generated == 0
-    assert summary.remarks == (
+    assert result.generated == 0
+    assert result.remarks == (
         "frame_0001 garden/dog: take 2, which was picked, is gone; take 1 stands in for it; pick another, or put its "
         "file back",
     )
-    assert studio.shown() == [1, 1]
+    assert studio.selected() == [1, 1]
     lost.rename(take.path)
-    assert studio.shown() == [1, 2]
+    assert studio.selected() == [1, 2]
 
 
-def test_a_first_take_that_is_gone_is_bought_again_and_the_pick_stays(studio: Studio) -> None:
-    """As ever: what the storyboard asks for is bought."""
+def test_a_first_take_that_is_gone_is_generated_again_and_the_pick_stays(studio: Studio) -> None:
+    """What the storyboard asks for is generated, whatever the film shows."""
     studio.render()
     studio.reroll("1")
     studio.pick("1", 2)
-    first = studio.takes.frames[1].find(1)
+    first = studio.inventory.frames[1].find(1)
     assert first is not None
     first.path.unlink()
 
     assert studio.render().generated == 1
-    assert studio.shown() == [1, 2]
+    assert studio.selected() == [1, 2]
 
 
 @pytest.mark.parametrize(
@@ -226,8 +160,8 @@ def test_what_is_not_there_cannot_be_picked(studio: Studio, frame: str, take: in
     assert str(error.value) == complaint
 
 
-def test_nothing_can_be_picked_before_anything_is_bought(studio: Studio) -> None:
-    """The cure is to render first; no ledger are made for it."""
+def test_nothing_can_be_picked_before_anything_is_generated(studio: Studio) -> None:
+    """The cure is to render first; no ledger is made for it."""
     with pytest.raises(UsageError, match="it has none yet; render the storyboard first"):
         studio.pick("0", 1)
 
@@ -244,7 +178,7 @@ def test_a_reroll_keeps_to_the_budget(studio: Studio) -> None:
 
     assert studio.there() == [[1, 2], [1, 2]]
     studio.settings = studio.settings.model_copy(update={"budget_usd": None})
-    assert [take.spec.take for take in studio.reroll("0-1", count=2).new_takes] == [3, 3, 4, 4]
+    assert [take.spec.number for take in studio.reroll("0-1", count=2).new_takes] == [3, 3, 4, 4]
 
 
 def test_first_takes_come_first(studio: Studio) -> None:
@@ -266,7 +200,7 @@ def test_frames_that_ask_for_the_same_have_takes_of_their_own(studio: Studio) ->
     studio.render()
 
     assert studio.there() == [[1], [1, 2]]
-    paths = [take.path for frame in studio.takes.frames for take in frame.takes]
+    paths = [take.path for frame in studio.inventory.frames for take in frame.takes]
     assert len(set(paths)) == 3
     with Ledger.open(studio.settings.effective_database_url) as ledger:
-        assert Counter(take.take for take in ledger.requested_takes("pets")) == {2: 1}
+        assert Counter(take.number for take in ledger.requested_takes("pets")) == {2: 1}

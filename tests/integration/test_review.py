@@ -184,11 +184,11 @@ def test_a_reroll_brings_takes_and_a_pick_brings_another_film(room: Room) -> Non
         assert room.post("picks", {"key": room.keys[1], "take": 3}).status_code == 202
         until(lambda: page.stages().count("") == 3)
 
-    assert room.shown() == [1, 3, 1]
+    assert room.selected() == [1, 3, 1]
     assert room.film() != film
-    assert ("changed", {"numbers": [1]}) in page.told
-    cutting = ["laying frames", "assembling the film", "writing the report", ""]
-    assert page.stages() == ["", "starting", "buying frames", *cutting, "starting", *cutting]
+    assert ("changed", {"numbers": [1]}) in page.events
+    cutting = ["publishing frames", "assembling the film", "writing the report", ""]
+    assert page.stages() == ["", "starting", "generating frames", *cutting, "starting", *cutting]
 
 
 def test_a_take_of_another_prompt_can_be_asked(room: Room) -> None:
@@ -196,7 +196,7 @@ def test_a_take_of_another_prompt_can_be_asked(room: Room) -> None:
     room.reroll(0, prompt="a lighthouse at night")
 
     until(lambda: room.there() == [[1, 2], [1], [1]])
-    assert room.takes.frames[0].takes[1].prompt == "a lighthouse at night"
+    assert room.inventory.frames[0].takes[1].prompt == "a lighthouse at night"
 
 
 def test_what_does_not_fit_the_budget_is_told(tmp_path: Path) -> None:
@@ -221,7 +221,7 @@ def test_two_pages_that_pick_at_once_hear_of_each_other(room: Room) -> None:
 
         for page in (one, other):
             page.wait_for("changed")
-    assert room.shown()[2] == 3
+    assert room.selected()[2] == 3
     [frame] = room.get("frames?numbers=2").json()["frames"]
     assert (frame["data"]["shown"], frame["data"]["picked"]) == (3, True)
 
@@ -268,7 +268,7 @@ def test_closing_the_room_keeps_what_is_in_flight(tmp_path: Path) -> None:
         room = Room(tmp_path, endpoint=url, model="sketch")
         with room.open(), room.listening() as page:
             room.reroll(0)
-            until(lambda: "buying frames" in page.stages())
+            until(lambda: "generating frames" in page.stages())
 
     assert room.there() == [[1], [], []]
 
@@ -278,7 +278,7 @@ def test_a_picked_take_whose_file_is_gone_is_not_shown(room: Room) -> None:
     room.reroll(0)
     until(lambda: room.there()[0] == [1, 2])
     room.post("picks", {"key": room.keys[0], "take": 2})
-    take = room.takes.frames[0].find(2)
+    take = room.inventory.frames[0].find(2)
     assert take is not None
     take.path.unlink()
 

@@ -59,7 +59,7 @@ async def test_reroll_pick_and_see_the_film_change(room: Room, tmp_path: Path) -
 
         assert "take 2 of 2" in await page.inner_text("#f1")
         assert await page.get_by_role("button", name="re-rolled 1").count() == 1
-        assert room.shown() == [1, 2, 1]
+        assert room.selected() == [1, 2, 1]
         assert visit.complaints == []
         assert {address.split("/")[2] for address in visit.requests if address.startswith("http")} == {
             room.origin.split("/")[2]
@@ -85,7 +85,7 @@ async def test_all_of_it_by_keyboard_alone(room: Room) -> None:
         await keys.press("Space")
         await visit.page.wait_for_function("() => document.querySelector('#player').currentTime >= 1")
 
-        assert room.shown() == [1, 2, 1]
+        assert room.selected() == [1, 2, 1]
         assert visit.complaints == []
 
 
@@ -158,7 +158,7 @@ async def test_two_browsers_see_each_others_picks(room: Room) -> None:
             await visit.see(f'#view-takes [data-take="{take}"] .mark')
 
         await one.see('#view-takes [data-take="3"] .mark')
-        assert room.shown()[0] == 3
+        assert room.selected()[0] == 3
 
 
 async def test_an_edit_of_the_storyboard_is_seen(room: Room) -> None:

@@ -1,11 +1,14 @@
 """Builders of the values that many tests need: whole by default, each part named when it matters."""
 
+from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from pipelines.common.budgets import Budgets
 from pipelines.common.geometry import AspectRatio, Fit
-from pipelines.ledger.models import Run
+from pipelines.ledger.models import Run, RunState
+from pipelines.run.result import RunResult
 from pipelines.storyboard.plan import FrameSpec, TakeSpec, request_key, take_of
 
 MODEL = "flux-1-schnell"
@@ -46,3 +49,28 @@ def run(
 ) -> Run:
     """Return a run as the ledger knows it."""
     return Run(run_id, storyboard, endpoint, model, simulated, Budgets(budget_usd))
+
+
+def run_result(**values: Any) -> RunResult:
+    """Return the result of a run that generated one of two frames, unless `values` say otherwise."""
+    result = RunResult(
+        storyboard="harbor",
+        run_id="1",
+        state=RunState.INCOMPLETE,
+        frames=2,
+        reused=0,
+        generated=1,
+        failed=1,
+        requests=3,
+        cost_usd=Decimal("0.000652"),
+        uncertain_usd=Decimal(0),
+        cost_thb=Decimal("0.02282"),
+        neurons=Decimal("57.6"),
+        simulated=False,
+        video=None,
+        video_seconds=None,
+        ledger=Path("outputs/harbor/ledger.csv"),
+        report=None,
+        elapsed_s=2.25,
+    )
+    return replace(result, **values)

@@ -23,11 +23,15 @@ from pipelines.run.scheduling import AdmissionQueue, StopSignal, generate_in_ord
 from pipelines.run.worker import RetryBounds, TakeGenerator, TakeOutcome
 from pipelines.storyboard.plan import TakeSpec
 from pipelines.takes.store import TakeStore
+from tests.support.builders import take_spec
 from tests.support.ledger import committed_usd
 
 Reply = httpx.Response | Exception
 Handler = Callable[[httpx.Request], Awaitable[httpx.Response]]
 NOW_S = 1_800_000_000.0
+SPEC = take_spec()
+# The columns that say what became of an attempt, and what it cost.
+ACCOUNT = ("try", "status", "http_status", "cost_usd", "reserved_usd", "file")
 
 
 @dataclass
@@ -81,6 +85,16 @@ def attempt_rows(ledger: Ledger, *columns: str) -> list[tuple[Any, ...]]:
     query = select(*(attempts.c[column] for column in columns)).order_by(attempts.c.attempt_id)
     with ledger.database.reading() as connection:
         return [tuple(row) for row in connection.execute(query)]
+
+
+def take_file(spec: TakeSpec = SPEC, suffix: str = ".png") -> str:
+    """Return where a take is kept, as the ledger names it."""
+    return f"takes/{spec.request_key}{suffix}"
+
+
+def api_error(status: int, message: str) -> httpx.Response:
+    """Return an error in the API's own words."""
+    return httpx.Response(status, json={"error": message})
 
 
 def replies(*given: Reply) -> Handler:

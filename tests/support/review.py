@@ -39,7 +39,7 @@ PATIENCE_S = 60.0
 
 
 class Room:
-    """A cutting room in a thread of its own, and a client that speaks to it as its page does."""
+    """A cutting room in a thread of its own, and a client that asks it as its page does."""
 
     def __init__(self, folder: Path, **settings: Any) -> None:
         self.path = folder / "pets.yaml"
@@ -53,7 +53,7 @@ class Room:
         return plan_frames(load_storyboard(self.path), model=self.settings.effective_model)
 
     @property
-    def takes(self) -> TakeInventory:
+    def inventory(self) -> TakeInventory:
         return read_inventory(self.plan, self.settings)
 
     @property
@@ -66,20 +66,20 @@ class Room:
 
     def there(self) -> list[list[int]]:
         """Return the numbers of the takes of each frame."""
-        return [[take.spec.number for take in frame.takes] for frame in self.takes.frames]
+        return [[take.spec.number for take in frame.takes] for frame in self.inventory.frames]
 
-    def shown(self) -> list[int | None]:
-        return [frame.selected.spec.number if frame.selected else None for frame in self.takes.frames]
+    def selected(self) -> list[int | None]:
+        return [frame.selected.spec.number if frame.selected else None for frame in self.inventory.frames]
 
     def film(self) -> bytes:
         return (self.folder / "pets.mp4").read_bytes()
 
     async def rendered(self) -> RunResult:
-        """Buy what the storyboard asks for; return what it came to."""
+        """Generate what the storyboard asks for; return what it came to."""
         return await run_locally(load_storyboard(self.path), self.settings)
 
     def render(self) -> None:
-        """Buy what the storyboard asks for."""
+        """Generate what the storyboard asks for."""
         asyncio.run(self.rendered())
 
     @contextlib.contextmanager
@@ -112,13 +112,13 @@ class Room:
 
     @contextlib.contextmanager
     def listening(self) -> Iterator["Listener"]:
-        """Listen to what the room tells, as a page does, while the block lasts."""
+        """Listen to the room's events, as a page does, while the block lasts."""
         listener = Listener()
         with httpx.stream("GET", f"{self.address}events", timeout=PATIENCE_S) as answer:
             thread = threading.Thread(target=listener.read, args=(answer,), daemon=True)
             thread.start()
             try:
-                # The room has said what is in the works: from here on it misses nothing.
+                # The room has said what it is at: from here on the listener misses nothing.
                 listener.wait_for("progress")
                 yield listener
             finally:
@@ -127,10 +127,10 @@ class Room:
 
 
 class Listener:
-    """What a page was told so far: kinds of events with their data."""
+    """The events that a page has received so far: their kinds with their data."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[str, Any]] = []
+        self.events: list[tuple[str, Any]] = []
 
     def read(self, answer: httpx.Response) -> None:
         kind = ""
@@ -140,20 +140,20 @@ class Listener:
                 if name == "event":
                     kind = value
                 elif name == "data":
-                    self.told.append((kind, json.loads(value)))
+                    self.events.append((kind, json.loads(value)))
 
     def kinds(self) -> list[str]:
-        return [kind for kind, _ in self.told]
+        return [kind for kind, _ in self.events]
 
     def stages(self) -> list[str]:
-        """Return what the room was doing, in order, each stage once; empty while it had nothing to do."""
-        told = [data["stage"] for kind, data in self.told if kind == "progress"]
-        return [stage for stage, _ in itertools.groupby(told)]
+        """Return the stages of the room's work, in order, each once; empty where it had nothing to do."""
+        stages = [data["stage"] for kind, data in self.events if kind == "progress"]
+        return [stage for stage, _ in itertools.groupby(stages)]
 
     def wait_for(self, kind: str) -> Any:
-        """Wait until this was told; return its data."""
+        """Wait until an event of this kind came; return its data."""
         until(lambda: kind in self.kinds())
-        return next(data for told, data in self.told if told == kind)
+        return next(data for received, data in self.events if received == kind)
 
 
 def until(condition: Callable[[], bool]) -> None:

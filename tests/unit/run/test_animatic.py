@@ -1,4 +1,4 @@
-"""The animatic is the whole film, smaller, with cards where frames are missing; it asks nobody and enters nothing."""
+"""The animatic is the whole film, smaller, with cards for missing frames; it sends nothing and writes no ledger."""
 
 import asyncio
 from decimal import Decimal
@@ -36,7 +36,7 @@ def animate(board: Path, scale: str = "0.5") -> Animatic:
 
 
 def test_all_frames_may_be_cards(board: Path) -> None:
-    """Nothing is bought; the film has its true timing at half its size."""
+    """Nothing is generated; the film has its true timing at half its size."""
     made = animate(board)
 
     assert (made.frames, made.cards) == (3, 3)
@@ -45,7 +45,7 @@ def test_all_frames_may_be_cards(board: Path) -> None:
     assert not Path("outputs/storyreel.db").exists()
 
 
-def test_a_bought_frame_is_shown_as_it_is(board: Path) -> None:
+def test_a_frame_that_has_a_take_is_shown_as_it_is(board: Path) -> None:
     """Cards stand only where no take is."""
     plan = plan_frames(load_storyboard(board), model="sketch")
     take = Path("outputs/film/takes") / f"{plan.frames[1].request_key}.png"
@@ -80,7 +80,7 @@ def test_sides_stay_even(scale: str, size: str) -> None:
     assert str(scaled(timeline_of([1], size=Size(100, 40)), Decimal(scale)).output.size) == size
 
 
-def test_a_sound_that_cannot_be_read_is_told_with_its_place(board: Path) -> None:
+def test_a_sound_that_cannot_be_read_is_reported_with_its_place(board: Path) -> None:
     """As when the film is rendered."""
     (board.parent / "noise.mp3").write_text("no sound")
     board.write_text(f"audio: {{track: noise.mp3}}\n{BOARD}")

@@ -1,14 +1,19 @@
-"""What a watcher is told: counts that add up, and a rate that is neither ahead of the run nor behind it."""
+"""Counts add up, and the rate is neither ahead of the run nor behind it."""
 
 from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.common.formatting import format_duration
+from pipelines.common.budgets import Budgets
+from pipelines.common.settings import Settings
 from pipelines.ledger.models import RunCounters
 from pipelines.run.progress import Progress, SceneProgress
+from pipelines.storyboard.loader import load_storyboard
+from pipelines.storyboard.plan import plan_frames
 
 
 @dataclass
@@ -48,8 +53,8 @@ def test_requests_are_counted_as_they_leave_and_end(progress: Progress) -> None:
 
 
 def test_frames_are_done_however_they_ended(progress: Progress) -> None:
-    """Reused, bought or failed: none of them needs more work."""
-    progress.reused, progress.bought, progress.failed = 3, 4, 5
+    """Reused, generated or failed: none of them needs more work."""
+    progress.reused, progress.generated, progress.failed = 3, 4, 5
 
     assert progress.done == 12
 
@@ -63,7 +68,7 @@ def test_the_rate_is_that_of_the_last_minute(progress: Progress, clock: Seconds,
 
 
 def test_the_rate_falls_while_nothing_is_sent(progress: Progress, clock: Seconds) -> None:
-    """A run that waits is not as fast as it was; after a minute it stands."""
+    """A run that waits is not as fast as it was; after a minute its rate is none."""
     send(progress, clock, 11, gap_s=1)
     rates = []
     for silence_s in (10, 20, 20, 20):
@@ -92,33 +97,33 @@ def test_the_rate_is_never_negative(gaps_s: list[float]) -> None:
 
 
 def test_the_time_left_follows_from_the_rate(progress: Progress, clock: Seconds) -> None:
-    """A hundred to buy, ten done, one a second: ninety seconds."""
-    progress.to_buy, progress.bought, progress.failed = 100, 8, 2
+    """A hundred to generate, ten done, one a second: ninety seconds."""
+    progress.to_generate, progress.generated, progress.failed = 100, 8, 2
     send(progress, clock, 10, gap_s=1)
 
     assert progress.seconds_left == pytest.approx(90)
 
 
 def test_reused_frames_take_no_time(progress: Progress, clock: Seconds) -> None:
-    """Only those to buy do."""
-    progress.frames, progress.reused, progress.to_buy, progress.bought = 50, 40, 10, 10
+    """Only those to generate do."""
+    progress.frames, progress.reused, progress.to_generate, progress.generated = 50, 40, 10, 10
     send(progress, clock, 10, gap_s=1)
 
     assert progress.seconds_left == 0
 
 
 @pytest.mark.parametrize("sent", [0, 1])
-def test_before_there_is_a_rate_nobody_knows_the_time_left(progress: Progress, clock: Seconds, sent: int) -> None:
+def test_before_there_is_a_rate_the_time_left_is_not_known(progress: Progress, clock: Seconds, sent: int) -> None:
     """One request is no pace."""
-    progress.to_buy = 10
+    progress.to_generate = 10
     send(progress, clock, sent, gap_s=1)
 
     assert progress.seconds_left is None
 
 
 def test_a_run_that_stands_still_promises_nothing(progress: Progress, clock: Seconds) -> None:
-    """No time left is told while nothing moves."""
-    progress.to_buy = 10
+    """No time left is named while nothing moves."""
+    progress.to_generate = 10
     send(progress, clock, 5, gap_s=1)
     clock.now += 120
 
@@ -126,39 +131,77 @@ def test_a_run_that_stands_still_promises_nothing(progress: Progress, clock: Sec
 
 
 def test_each_scene_counts_its_own_frames(progress: Progress) -> None:
-    """Expected, reused, bought and failed, scene by scene and in all."""
+    """Expected, reused, generated and failed, scene by scene and in all."""
     progress.expect(["arrival", "arrival", "arrival", "storm", "storm", "calm"])
     progress.reuse(["arrival", "calm"])
-    progress.settle("arrival")
-    progress.settle("storm", failed=True)
+    progress.count("arrival")
+    progress.count("storm", failed=True)
 
     assert list(progress.scenes.values()) == [
         SceneProgress("arrival", 3, done=2),
         SceneProgress("storm", 2, done=1, failed=1),
         SceneProgress("calm", 1, done=1),
     ]
-    assert (progress.frames, progress.reused, progress.to_buy, progress.bought, progress.failed) == (6, 2, 4, 1, 1)
+    assert (progress.frames, progress.reused, progress.to_generate, progress.generated, progress.failed) == (
+        6,
+        2,
+        4,
+        1,
+        1,
+    )
 
 
-def test_how_far_it_is_goes_into_the_books(progress: Progress) -> None:
-    """As it is at that moment."""
+def test_the_counters_are_those_of_this_moment(progress: Progress) -> None:
+    """The ledger keeps them."""
     progress.expect(["arrival", "storm"])
     progress.reuse(["arrival"])
-    progress.settle("storm")
-    progress.stage, progress.rate_limit, progress.pieces = "buying frames", 720, 3
+    progress.count("storm")
+    progress.stage, progress.rate_limit, progress.segments = "generating frames", 720, 3
 
-    assert progress.standing == RunCounters("buying frames", 2, 1, 1, 1, 0, 3, 0, 720, None)
+    assert progress.counters == RunCounters("generating frames", 2, 1, 1, 1, 0, 3, 0, 720, None)
 
 
-def test_listeners_are_told_of_each_stage_as_it_comes(progress: Progress) -> None:
-    """However short it is: nobody has to look at the right moment."""
+def test_counters_know_the_costs_and_the_segments(progress: Progress) -> None:
+    """What the answers cost so far, beside the quote; how many segments are encoded."""
+    progress.quote_usd, progress.cost_usd = Decimal("0.002"), Decimal("0.0005")
+    progress.segment_encoded()
+
+    counters = progress.counters
+
+    assert (counters.quote_usd, counters.cost_usd, counters.segments_done) == (Decimal("0.002"), Decimal("0.0005"), 1)
+
+
+def test_a_run_starts_with_what_is_known_of_it(progress: Progress, tmp_path: Path) -> None:
+    """Its storyboard, its frames by scene, its cap, its endpoint's limit, and whether its costs are made up."""
+    path = tmp_path / "pets.yaml"
+    path.write_text("prompts: [a cat, a dog]\n")
+    plan = plan_frames(load_storyboard(path), model="sketch")
+
+    progress.start(plan, Settings(rate_limit=90), Budgets(run_usd=Decimal("0.5")))
+
+    assert (progress.storyboard, progress.frames, progress.rate_limit) == ("pets", 2, 90)
+    assert (progress.budget_usd, progress.simulated) == (Decimal("0.5"), True)
+    assert [scene.frames for scene in progress.scenes.values()] == [2]
+
+
+def test_a_run_of_no_frame_of_a_scene_counts_it_all_the_same(progress: Progress) -> None:
+    """A take of a scene that the run is not about is no bug."""
+    progress.expect(["arrival"])
+
+    progress.count("storm", failed=True)
+
+    assert (progress.failed, list(progress.scenes)) == (1, ["arrival"])
+
+
+def test_listeners_are_called_at_each_stage_as_it_comes(progress: Progress) -> None:
+    """However short it is: no listener has to poll at the right moment."""
     progress.enter("starting")
     heard: list[str] = []
     progress.listen(lambda: heard.append(progress.stage))
-    progress.enter("buying frames")
-    progress.enter("laying frames")
+    progress.enter("generating frames")
+    progress.enter("publishing frames")
 
-    assert (heard, progress.stage) == (["buying frames", "laying frames"], "laying frames")
+    assert (heard, progress.stage) == (["generating frames", "publishing frames"], "publishing frames")
 
 
 def test_recent_rates_are_of_whole_slices_from_the_first_request_on(progress: Progress, clock: Seconds) -> None:
@@ -185,11 +228,3 @@ def test_slices_are_longer_where_the_limit_is_low(progress: Progress, clock: Sec
     send(progress, clock, 20, gap_s=6)
 
     assert progress.recent_rates() == [10] * 4
-
-
-@pytest.mark.parametrize(
-    ("seconds", "said"), [(0.4, "0 s"), (59.9, "59 s"), (61, "1 min 01 s"), (3599, "59 min 59 s"), (7500, "2 h 05 min")]
-)
-def test_times_are_spoken(seconds: float, said: str) -> None:
-    """In the two units that matter."""
-    assert format_duration(seconds) == said

@@ -1,4 +1,4 @@
-"""How a run is conducted: who steps up when, how many at once, and how it all stops."""
+"""Takes are started in their order, so many at once, until the run is stopped."""
 
 import asyncio
 import contextlib
@@ -11,31 +11,31 @@ import pytest
 
 from pipelines.common.errors import BudgetError, InterruptedRunError, StoryreelError
 from pipelines.run.scheduling import QUEUE_LENGTH, AdmissionQueue, StopSignal, generate_in_order
-from pipelines.storyboard.plan import FrameSpec
-from tests.support.builders import frame_spec
+from pipelines.storyboard.plan import TakeSpec
+from tests.support.builders import take_spec
 
-SPECS = [frame_spec(number, prompt=str(number)) for number in range(12)]
+SPECS = [take_spec(number, prompt=str(number)) for number in range(12)]
 KEYS = [spec.request_key for spec in SPECS]
 
 
 @dataclass
 class Rehearsal:
-    """Buys frames in steps that a test takes: each starts, is admitted when told, and ends when told."""
+    """Generates takes in steps that a test takes: each starts, is admitted and ends as the test says."""
 
-    line: AdmissionQueue
+    queue: AdmissionQueue
     admits_at_once: bool = True
     started: list[int] = field(default_factory=list)
     ended: list[int] = field(default_factory=list)
     gates: dict[int, asyncio.Event] = field(default_factory=dict)
 
-    async def buy(self, spec: FrameSpec) -> int:
-        self.started.append(spec.number)
-        self.gates[spec.number] = asyncio.Event()
+    async def generate(self, spec: TakeSpec) -> int:
+        self.started.append(spec.frame.number)
+        self.gates[spec.frame.number] = asyncio.Event()
         if self.admits_at_once:
-            await self.line.admitted(spec.request_key)
-        await self.gates[spec.number].wait()
-        self.ended.append(spec.number)
-        return spec.number
+            await self.queue.admitted(spec.request_key)
+        await self.gates[spec.frame.number].wait()
+        self.ended.append(spec.frame.number)
+        return spec.frame.number
 
     @property
     def running(self) -> int:
@@ -49,7 +49,7 @@ async def turns(count: int = 50) -> None:
 
 
 async def finish(rehearsal: Rehearsal, task: "asyncio.Task[list[int]]") -> list[int]:
-    """End every frame that has started until none is left."""
+    """End every take that has started until none is left."""
     while not task.done():
         for gate in rehearsal.gates.values():
             gate.set()
@@ -57,9 +57,9 @@ async def finish(rehearsal: Rehearsal, task: "asyncio.Task[list[int]]") -> list[
     return await task
 
 
-async def at_once(spec: FrameSpec) -> int:
-    """Buy a frame without any wait."""
-    return spec.number
+async def at_once(spec: TakeSpec) -> int:
+    """Generate a take without any wait."""
+    return spec.frame.number
 
 
 @contextlib.contextmanager
@@ -73,10 +73,12 @@ def loop_complaints() -> Iterator[list[dict[str, Any]]]:
     loop.set_exception_handler(None)
 
 
-async def test_frames_start_in_their_order() -> None:
-    """However they end, they step up by their number, and the outcomes come in that order too."""
+async def test_takes_start_in_their_order() -> None:
+    """However they end, they start by their number, and the outcomes come in that order too."""
     rehearsal = Rehearsal(AdmissionQueue(3))
-    task = asyncio.create_task(generate_in_order(SPECS, rehearsal.buy, line=rehearsal.line, stop_signal=StopSignal()))
+    task = asyncio.create_task(
+        generate_in_order(SPECS, rehearsal.generate, queue=rehearsal.queue, stop_signal=StopSignal())
+    )
     await turns()
     for number in (2, 0, 1):
         rehearsal.gates[number].set()
@@ -91,7 +93,9 @@ async def test_frames_start_in_their_order() -> None:
 async def test_no_more_are_in_flight_than_allowed(concurrency: int) -> None:
     """The next steps in when one is done, never before."""
     rehearsal = Rehearsal(AdmissionQueue(concurrency))
-    task = asyncio.create_task(generate_in_order(SPECS, rehearsal.buy, line=rehearsal.line, stop_signal=StopSignal()))
+    task = asyncio.create_task(
+        generate_in_order(SPECS, rehearsal.generate, queue=rehearsal.queue, stop_signal=StopSignal())
+    )
     seen = []
     while not task.done():
         await turns()
@@ -103,37 +107,41 @@ async def test_no_more_are_in_flight_than_allowed(concurrency: int) -> None:
     assert (max(seen), task.result()) == (min(concurrency, 12), list(range(12)))
 
 
-async def test_few_stand_in_line_before_the_gate() -> None:
-    """Frames that have not passed the gate hold the others back, so that they are admitted in order."""
+async def test_few_wait_in_the_queue_before_the_gate() -> None:
+    """Takes that have not passed the gate hold the others back, so that they are admitted in order."""
     rehearsal = Rehearsal(AdmissionQueue(100), admits_at_once=False)
-    task = asyncio.create_task(generate_in_order(SPECS, rehearsal.buy, line=rehearsal.line, stop_signal=StopSignal()))
+    task = asyncio.create_task(
+        generate_in_order(SPECS, rehearsal.generate, queue=rehearsal.queue, stop_signal=StopSignal())
+    )
     await turns()
     before = list(rehearsal.started)
-    await rehearsal.line.admitted(KEYS[0])
+    await rehearsal.queue.admitted(KEYS[0])
     await turns()
 
     assert (before, rehearsal.started) == (list(range(QUEUE_LENGTH)), list(range(QUEUE_LENGTH + 1)))
     await finish(rehearsal, task)
 
 
-async def test_a_frame_admitted_twice_makes_one_place() -> None:
-    """Its later attempts pass the gate too, and are no longer in the line."""
-    line = AdmissionQueue(100)
+async def test_a_take_admitted_twice_makes_one_place() -> None:
+    """Its later attempts pass the gate too, and are no longer in the queue."""
+    queue = AdmissionQueue(100)
     for number in range(QUEUE_LENGTH):
-        await line.enter(KEYS[number])
-    await line.admitted(KEYS[0])
-    await line.admitted(KEYS[0])
-    await line.enter(KEYS[4])
+        await queue.enter(KEYS[number])
+    await queue.admitted(KEYS[0])
+    await queue.admitted(KEYS[0])
+    await queue.enter(KEYS[4])
 
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.01):
-            await line.enter(KEYS[5])
+            await queue.enter(KEYS[5])
 
 
-async def test_the_brake_stops_new_starts_and_awaits_those_running() -> None:
+async def test_the_stop_signal_stops_new_starts_and_awaits_those_running() -> None:
     """What is in flight is paid for: it ends in its own time, and nothing new begins."""
     rehearsal, stop_signal = Rehearsal(AdmissionQueue(3)), StopSignal()
-    task = asyncio.create_task(generate_in_order(SPECS, rehearsal.buy, line=rehearsal.line, stop_signal=stop_signal))
+    task = asyncio.create_task(
+        generate_in_order(SPECS, rehearsal.generate, queue=rehearsal.queue, stop_signal=stop_signal)
+    )
     await turns()
     stop_signal.stop(InterruptedRunError("stop"))
     await turns()
@@ -144,29 +152,29 @@ async def test_the_brake_stops_new_starts_and_awaits_those_running() -> None:
     assert (still_running, outcomes, rehearsal.started) == ((False, 3), [0, 1, 2], [0, 1, 2])
 
 
-async def test_a_brake_pulled_before_the_start_starts_nothing() -> None:
-    """Not even the first frame."""
+async def test_a_stop_before_the_start_starts_nothing() -> None:
+    """Not even the first take."""
     stop_signal = StopSignal()
     stop_signal.stop(InterruptedRunError("stop"))
 
-    assert await generate_in_order(SPECS, at_once, line=AdmissionQueue(3), stop_signal=stop_signal) == []
+    assert await generate_in_order(SPECS, at_once, queue=AdmissionQueue(3), stop_signal=stop_signal) == []
 
 
-async def test_nothing_to_buy_is_nothing_to_wait_for() -> None:
+async def test_nothing_to_generate_is_nothing_to_wait_for() -> None:
     """An empty plan ends at once."""
-    assert await generate_in_order([], at_once, line=AdmissionQueue(1), stop_signal=StopSignal()) == []
+    assert await generate_in_order([], at_once, queue=AdmissionQueue(1), stop_signal=StopSignal()) == []
 
 
-async def test_an_exception_cancels_nobody_and_is_raised_at_the_end() -> None:
-    """A bug in one frame lets the others in flight come home, and starts no more."""
+async def test_an_exception_cancels_no_other_take_and_is_raised_at_the_end() -> None:
+    """A bug in one take lets the others in flight end, and starts no more."""
     rehearsal, stop_signal = Rehearsal(AdmissionQueue(3)), StopSignal()
 
-    async def buy(spec: FrameSpec) -> int:
-        if spec.number == 1:
+    async def generate(spec: TakeSpec) -> int:
+        if spec.frame.number == 1:
             raise ZeroDivisionError("a bug")
-        return await rehearsal.buy(spec)
+        return await rehearsal.generate(spec)
 
-    task = asyncio.create_task(generate_in_order(SPECS, buy, line=rehearsal.line, stop_signal=stop_signal))
+    task = asyncio.create_task(generate_in_order(SPECS, generate, queue=rehearsal.queue, stop_signal=stop_signal))
     await turns()
     before = (task.done(), list(rehearsal.started))
 
@@ -183,13 +191,13 @@ async def test_an_exception_cancels_nobody_and_is_raised_at_the_end() -> None:
 async def test_of_several_exceptions_the_first_is_raised_and_none_is_left_over() -> None:
     """The event loop has nothing to complain of on the terminal."""
 
-    async def buy(spec: FrameSpec) -> int:
+    async def generate(spec: TakeSpec) -> int:
         await asyncio.sleep(0)
-        raise ZeroDivisionError(spec.number)
+        raise ZeroDivisionError(spec.frame.number)
 
     with loop_complaints() as complaints:
         with pytest.raises(ZeroDivisionError, match="0") as caught:
-            await generate_in_order(SPECS[:3], buy, line=AdmissionQueue(3), stop_signal=StopSignal())
+            await generate_in_order(SPECS[:3], generate, queue=AdmissionQueue(3), stop_signal=StopSignal())
         del caught
         await turns()
 
@@ -197,7 +205,7 @@ async def test_of_several_exceptions_the_first_is_raised_and_none_is_left_over()
 
 
 async def test_the_first_error_is_the_one_that_counts() -> None:
-    """Pulling the stop_signal again changes nothing."""
+    """Stopping again changes nothing."""
     stop_signal = StopSignal()
     before = (stop_signal.stopped, stop_signal.error)
     first = BudgetError("first")
@@ -207,22 +215,22 @@ async def test_the_first_error_is_the_one_that_counts() -> None:
     assert (before, stop_signal.stopped, stop_signal.error) == ((False, None), True, first)
 
 
-@pytest.mark.parametrize("pull", [True, False])
-async def test_a_pause_ends_when_the_brake_is_pulled(pull: bool) -> None:
-    """Nobody sleeps through a stop; without one the pause takes its time."""
+@pytest.mark.parametrize("stop", [True, False])
+async def test_a_pause_ends_when_the_run_is_stopped(stop: bool) -> None:
+    """No pause outlasts a stop; without one it takes its time."""
     stop_signal = StopSignal()
-    if pull:
+    if stop:
         asyncio.get_running_loop().call_later(0.01, stop_signal.stop, InterruptedRunError("stop"))
 
     began = asyncio.get_running_loop().time()
-    await stop_signal.pause(60 if pull else 0.02)
+    await stop_signal.pause(60 if stop else 0.02)
 
     elapsed_s = asyncio.get_running_loop().time() - began
-    assert (elapsed_s < 10, pull or elapsed_s >= 0.015) == (True, True)
+    assert (elapsed_s < 10, stop or elapsed_s >= 0.015) == (True, True)
 
 
 async def test_work_that_ends_before_a_stop_hands_over_its_result() -> None:
-    """Without a pull it is as if there were no stop_signal."""
+    """Without a stop it is as if there were no stop signal."""
 
     async def work() -> str:
         await asyncio.sleep(0)
@@ -273,15 +281,15 @@ async def test_no_pause_is_no_wait(seconds: float) -> None:
     assert asyncio.get_running_loop().time() - began < 5
 
 
-async def test_frames_that_leave_without_being_admitted_make_place() -> None:
-    """A frame that was given up in the line holds nobody back."""
-    line = AdmissionQueue(100)
+async def test_takes_that_leave_without_being_admitted_make_place() -> None:
+    """A take that was given up in the queue holds no other back."""
+    queue = AdmissionQueue(100)
     for number in range(QUEUE_LENGTH):
-        await line.enter(KEYS[number])
-    entering = asyncio.create_task(line.enter(KEYS[QUEUE_LENGTH]))
+        await queue.enter(KEYS[number])
+    entering = asyncio.create_task(queue.enter(KEYS[QUEUE_LENGTH]))
     await turns()
     before = entering.done()
-    await line.leave(KEYS[2])
+    await queue.leave(KEYS[2])
 
     await entering
 
