@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any, TypeVar
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
 
 from pipelines.common.errors import StoryreelError
 from pipelines.storyboard.plan import TakeSpec
@@ -119,40 +120,47 @@ async def generate_in_order(
     Raises:
         Exception: the first bug that `generate` ran into, once everything that was in flight has ended.
     """
-
-    async def generate_one(spec: TakeSpec) -> R:
-        try:
-            return await generate(spec)
-        except BaseException:
-            # A bug of ours: the other takes must not go on spending.
-            stop_signal.stop(StoryreelError(f"{spec.label}: an unforeseen error stopped the run"))
-            raise
-        finally:
-            await queue.leave(spec.request_key)
-
-    async def generate_all() -> None:
-        for spec in specs:
-            await queue.enter(spec.request_key)
-            # Asked after the wait, in which the signal may have come.
-            if stop_signal.stopped:
-                break
-            started.append(asyncio.create_task(generate_one(spec)))
-        # gather would hand up the first exception and leave the others, paid for, running unwatched.
-        if started:
-            await asyncio.wait(started)
-
-    started: list[asyncio.Task[R]] = []
-    all_done = asyncio.create_task(generate_all())
+    batch = _Batch(generate, queue, stop_signal)
+    all_done = asyncio.create_task(batch.run(specs))
     grace_period_over = asyncio.create_task(stop_signal.grace_period_over())
     try:
         await asyncio.wait((all_done, grace_period_over), return_when=asyncio.FIRST_COMPLETED)
     finally:
-        # What is given up must have ended before the ledger and the client are closed.
-        tasks = (all_done, grace_period_over, *started)
+        # What is given up, paid for or not, must at least have ended before the ledger and the client are closed.
+        tasks = (all_done, grace_period_over, *batch.started)
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
-    return _results([task for task in started if not task.cancelled()])
+    return _results([task for task in batch.started if not task.cancelled()])
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch(Generic[R]):
+    """Some takes that are generated concurrently; `started` holds a task for each that has stepped in."""
+
+    generate: Callable[[TakeSpec], Awaitable[R]]
+    queue: AdmissionQueue
+    stop_signal: StopSignal
+    started: list["asyncio.Task[R]"] = field(default_factory=list)
+
+    async def run(self, specs: Sequence[TakeSpec]) -> None:
+        for spec in specs:
+            await self.queue.enter(spec.request_key)
+            if self.stop_signal.stopped:
+                break
+            self.started.append(asyncio.create_task(self._run_one(spec)))
+        # gather would hand up the first exception and leave the others, paid for, running unwatched.
+        if self.started:
+            await asyncio.wait(self.started)
+
+    async def _run_one(self, spec: TakeSpec) -> R:
+        try:
+            return await self.generate(spec)
+        except BaseException:
+            self.stop_signal.stop(StoryreelError(f"{spec.label}: an unforeseen error stopped the run"))
+            raise
+        finally:
+            await self.queue.leave(spec.request_key)
 
 
 def _results(ended: Sequence[asyncio.Task[R]]) -> list[R]:
