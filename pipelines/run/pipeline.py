@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.common.errors import InterruptedRunError, StoryreelError
-from pipelines.film.outputs import Films
+from pipelines.common.errors import FilmError, InterruptedRunError, StoryreelError
+from pipelines.film.outputs import Films, film_path
 from pipelines.film.probe import Film
 from pipelines.report.builder import write_report
 from pipelines.run.context import RunContext, ledger_path, recover_storyboard
@@ -35,14 +35,12 @@ async def run_pipeline(context: RunContext, record: RunRecord, generate: Generat
         StoryreelError: why the run is not whole; what was generated is kept.
     """
     try:
-        await _produce(context, record, generate)
+        await _produce_and_report(context, record, generate)
+        _require_films(context, record)
     except BaseException as error:
         record.error = error
         raise
     finally:
-        # A run that was stopped is to end at once; the next one writes the report.
-        if not isinstance(record.error, InterruptedRunError | asyncio.CancelledError):
-            record.report = await _report(context, record)
         result = await _result(context, record)
         context.observer.result = result
     return result
@@ -68,11 +66,38 @@ async def find_takes(context: RunContext) -> TakeInventory:
     return inventory
 
 
+async def _produce_and_report(context: RunContext, record: RunRecord, generate: Generate) -> None:
+    try:
+        await _produce(context, record, generate)
+    except InterruptedRunError:
+        # The person who stopped the run wants it to end; the next one writes the report.
+        raise
+    except Exception:
+        record.report = await _report(context, record)
+        raise
+    record.report = await _report(context, record)
+
+
+def _require_films(context: RunContext, record: RunRecord) -> None:
+    """Require that every film that the storyboard asks for is there; a re-roll was not asked for any.
+
+    Raises:
+        FilmError: one is not.
+    """
+    plan, folder = context.plan, context.store.folder
+    films = [film_path(folder, plan.storyboard, timeline) for timeline in plan.timelines]
+    gone = [str(path) for path in films if not record.reroll and not path.is_file()]
+    if gone:
+        record.films = [film for film in record.films if film.path.is_file()]
+        raise FilmError(f"{', '.join(gone)}: missing, though every frame is there; run again to make it")
+
+
 async def _produce(context: RunContext, record: RunRecord, generate: Generate) -> None:
     inventory = record.inventory = await find_takes(context)
     requested = record.requested = await _requested_takes(context, inventory)
     record.reroll = context.prepared.extra_takes is not None
-    record.quote = await _quote(context, requested, inventory)
+    record.quote = _quote(context, requested, inventory)
+    await _require_within_budgets(context, record.quote)
     async with _followers(context) as followers:
         record.outcomes = await _generate_missing(context, requested, inventory, generate, followers)
         # Another run may have died since this one began.
@@ -103,20 +128,24 @@ async def _requested_takes(context: RunContext, inventory: TakeInventory) -> tup
     return tuple(takes)
 
 
-async def _quote(context: RunContext, requested: tuple[TakeSpec, ...], inventory: TakeInventory) -> Quote:
-    """Return the quote for what is missing.
-
-    Raises:
-        BudgetError: the budgets cannot pay for it.
-    """
+def _quote(context: RunContext, requested: tuple[TakeSpec, ...], inventory: TakeInventory) -> Quote:
+    """Return the quote for what is missing."""
     quote = quote_takes(
         requested, frames=len(context.plan.frames), kept=inventory.found.takes, settings=context.settings
     )
     context.observer.progress.quote_usd = quote.price.usd
+    return quote
+
+
+async def _require_within_budgets(context: RunContext, quote: Quote) -> None:
+    """Require that the budgets can pay for a quote.
+
+    Raises:
+        BudgetError: they cannot.
+    """
     # What is left, not what was set: other runs may have spent from the storyboard's budget and the day's.
     remaining = await context.ledger.remaining_budgets(context.run)
     require_within_budget(quote, remaining, on_exceed=context.run.budgets.on_exceed)
-    return quote
 
 
 @dataclass(frozen=True, slots=True)
