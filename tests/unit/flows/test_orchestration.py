@@ -61,8 +61,8 @@ async def test_a_relative_output_under_a_worker_is_refused(worker: Path) -> None
     assert isinstance(ended, State)
     assert ended.name == "Failed"
     assert ended.message == (
-        "output outputs: is relative, and a worker runs flows in a temporary folder, which is deleted with all that was "
-        "paid for: set STORYREEL_ROOT for the worker, or give an absolute path; nothing was sent"
+        "output outputs: is relative, and a worker runs flows in a temporary folder, which is deleted with all that "
+        "was paid for: set STORYREEL_ROOT for the worker, or give an absolute path; nothing was sent"
     )
     assert [path.name for path in worker.iterdir()] == ["board.yaml"]
 

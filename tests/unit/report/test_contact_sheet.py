@@ -16,8 +16,9 @@ from PIL import Image
 
 from pipelines.common.errors import StorageError
 from pipelines.common.fonts import Face
-from pipelines.report.contact_sheet import SheetFrame, SheetPage, SheetScene, lay_out_pages, write_contact_sheet
+from pipelines.report.contact_sheet import write_contact_sheet
 from pipelines.report.lettering import cut_line, cut_lines, font
+from pipelines.report.sheet_layout import SheetFrame, SheetPage, SheetScene, lay_out_pages
 from tests.support.full_disk import files_of_at_most
 from tests.support.pictures import picture_bytes, write
 
@@ -338,7 +339,7 @@ def test_lines_fit_their_width(text: str, width: int) -> None:
 
 
 def test_a_caption_breaks_at_words() -> None:
-    """Its own line breaks become spaces; an ellipsis marks the cut, without the comma before it."""
+    """Line breaks of its own are spaces; the cut is told, without the comma before it."""
     letters = font(Face.REGULAR, 20)
     width = letters.getlength("a quiet harbor, ev")
 

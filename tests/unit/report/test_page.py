@@ -71,8 +71,8 @@ def test_a_take_with_an_attempt_in_each_of_two_runs_is_retried() -> None:
 
 
 def test_the_card_alone_is_the_card_of_the_page() -> None:
-    """So that one frame of the page can be replaced."""
-    card = render_card(REROLLED, alive=False).strip()
+    """So that one frame can be shown anew."""
+    card = render_card(REROLLED, interactive=False).strip()
 
     assert "\n".join(line.strip() for line in card.splitlines()) in "\n".join(
         line.strip() for line in render_report(page(REROLLED)).splitlines()
@@ -97,27 +97,27 @@ def run_of(count: int, *, every_s: float = 1.0, **more: object) -> RunView:
     return replace(RunView(START, attempts, 720, PRICE_USD * count, None), **more)  # type: ignore[arg-type]
 
 
-def test_each_plot_has_its_content_in_a_sentence() -> None:
-    """Readers who do not see the plots read the same."""
+def test_the_charts_have_an_alt_text() -> None:
+    """Whoever does not see them reads the same."""
     rate, cost, latency = charts_of(run_of(10, budget_usd=Decimal("0.25")))
 
-    assert rate.essence == "At most 10 requests in any 60 seconds; the limit is 720."
-    assert cost.essence == "0.00652 USD in all, quoted at 0.00652 USD, with a budget of 0.25 USD."
-    assert latency.essence == "Half of the answers came within 4.0 s, the last within 4.0 s; 10 ok."
+    assert rate.alt_text == "At most 10 requests in any 60 seconds; the limit is 720."
+    assert cost.alt_text == "0.00652 USD in all, quoted at 0.00652 USD, with a budget of 0.25 USD."
+    assert latency.alt_text == "Half of the answers came within 4.0 s, the last within 4.0 s; 10 ok."
 
 
 def test_the_rate_is_what_a_server_counts() -> None:
     """Requests more than 60 seconds apart never stand in one window."""
     rate, _, _ = charts_of(run_of(5, every_s=25))
 
-    assert rate.essence.startswith("At most 3 requests")
+    assert rate.alt_text.startswith("At most 3 requests")
 
 
 def test_what_is_not_known_stays_charged_in_the_plot() -> None:
     """As it does in the ledger."""
     run = replace(run_of(1), attempts=(attempt(status="unknown", cost_usd=None, latency_s=None),))
 
-    assert charts_of(run)[1].essence.startswith("0.000652 USD in all")
+    assert charts_of(run)[1].alt_text.startswith("0.000652 USD in all")
 
 
 @pytest.mark.parametrize("count", [1, 2, 600, 5000])

@@ -210,8 +210,8 @@ def test_where_asked_to_refuse_the_worst_case_must_fit(scope: BudgetScope, of: s
         require_within_budget(quote_of(takes(3)), {RUN: Decimal(1), scope: left}, on_exceed=OnExceed.REFUSE)
 
     assert str(caught.value) == (
-        f"3 frames to generate may cost, with every re-send, 0.007824 USD, more than the {left} USD that are left of {of}, "
-        "or ask for fewer frames"
+        f"3 frames to generate may cost, with every re-send, 0.007824 USD, more than the {left} USD that are left of "
+        f"{of}, or ask for fewer frames"
     )
 
 
