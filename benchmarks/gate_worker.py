@@ -12,7 +12,6 @@ from collections.abc import Callable
 from pyrate_limiter import Limiter, PostgresBucket, Rate, SQLiteBucket
 
 from pipelines.common.geometry import AspectRatio, Fit
-from pipelines.ledger.gate import Gate
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.models import AttemptRequest, Permit, Run
 from pipelines.storyboard.plan import FrameSpec
@@ -21,7 +20,7 @@ _MINUTE_MS = 60_000
 
 
 def main() -> None:
-    """Do as the command line says."""
+    """Pass the gate that the command line names; print the moments as JSON, in seconds since 1970."""
     kind, address, times, rate_limit = sys.argv[1:]
     enter = _PASSES[kind](address, int(rate_limit))
     print("ready", flush=True)
@@ -34,7 +33,7 @@ def main() -> None:
 
 
 def _gate(address: str, rate_limit: int) -> Callable[[int], None]:
-    """Return a pass through our gate that enters and reserves, and does not wait for its moment."""
+    """Return a function that passes storyreel's gate: it enters and reserves, and does not wait for its moment."""
     admit = _admission(address, rate_limit)
 
     def enter(number: int) -> None:
@@ -44,7 +43,7 @@ def _gate(address: str, rate_limit: int) -> Callable[[int], None]:
 
 
 def _paced_gate(address: str, rate_limit: int) -> Callable[[int], None]:
-    """Return a pass through our gate that waits for its moment, as a run does."""
+    """Return a function that passes storyreel's gate and waits for its moment, as a run does."""
     admit = _admission(address, rate_limit)
     return lambda number: time.sleep(admit(number).wait_s)
 
@@ -53,12 +52,13 @@ def _admission(address: str, rate_limit: int) -> Callable[[int], Permit]:
     ledger = Ledger.open(address)
     run = Run(f"run-{os.getpid()}", "bench", "http://flux.test", "flux-1-schnell", simulated=False)
     ledger.start_run(run)
-    gate = Gate(ledger, run, rate_limit=rate_limit)
+    gate = ledger.gate(run, rate_limit=rate_limit)
 
     def admit(number: int) -> Permit:
+        # A key of its own: the gate would refuse a take that another process is generating.
         key = f"{os.getpid()}-{number}"
-        spec = FrameSpec(number, "a", "b", "a harbor", (), 4, AspectRatio.SQUARE, Fit.COVER, 1, key)
-        admission = gate.admit(AttemptRequest(spec, spec.prompt, 1))
+        frame = FrameSpec(number, "a", "b", "a harbor", (), 4, AspectRatio.SQUARE, Fit.COVER, key)
+        admission = gate.admit(AttemptRequest(frame.first_take, frame.prompt, 1))
         assert isinstance(admission, Permit)
         return admission
 

@@ -1,4 +1,4 @@
-"""The gate: transactions a second beside pyrate-limiter's, the share of the limit that it reaches, its jitter."""
+"""The gate: its transactions a second beside pyrate-limiter's, the share of the limit that it reaches, its jitter."""
 
 import contextlib
 import json
@@ -21,7 +21,7 @@ _TIMEOUT_S = 300
 
 
 def rows(folder: Path) -> Iterator[Row]:
-    """Measure, in a folder of our own; without Postgres where it is not installed."""
+    """Yield the measurements, made in an empty folder; without Postgres where it is not installed."""
     with contextlib.ExitStack() as stack:
         binaries = find_binaries()
         server = stack.enter_context(serving_postgres(binaries, durable=True)) if binaries else None
@@ -67,7 +67,7 @@ def _rate(kind: str, address: str, processes: int) -> float:
 
 
 def _entered(kind: str, address: str, processes: int, times: int, rate_limit: int) -> list[float]:
-    """Let processes pass a gate at the same time; return when, in seconds since 1970, in order."""
+    """Let processes pass a gate at the same time; return the moments, in seconds since 1970, in order."""
     command = [sys.executable, "-m", "benchmarks.gate_worker", kind, address, str(times), str(rate_limit)]
     with contextlib.ExitStack() as stack:
         workers = [
@@ -81,5 +81,5 @@ def _entered(kind: str, address: str, processes: int, times: int, rate_limit: in
             assert worker.stdin is not None
             worker.stdin.write("go\n")
             worker.stdin.flush()
-        said = [worker.communicate(timeout=_TIMEOUT_S)[0] for worker in workers]
-    return sorted(moment for each in said for moment in json.loads(each))
+        printed = [worker.communicate(timeout=_TIMEOUT_S)[0] for worker in workers]
+    return sorted(moment for each in printed for moment in json.loads(each))

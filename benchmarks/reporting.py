@@ -102,10 +102,8 @@ def _frame(number: int, take: Path, thumbnail: str) -> FrameView:
         width=1344,
         height=768,
         start_s=float(number),
-        hold_s=1.0,
-        price_usd=_PRICE_USD,
         takes=(TakeView(1, take.name, thumbnail, prompt, _PRICE_USD, 4.0),),
-        shown=1,
+        selected=1,
         picked=False,
         attempts=(AttemptView(1, 1, "ok", 200, None, _PRICE_USD, _PRICE_USD, _START, 4.0),),
     )

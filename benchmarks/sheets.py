@@ -11,7 +11,8 @@ from PIL import Image
 
 from benchmarks.assembling import paint_sketches
 from benchmarks.measure import BIN, Row, run
-from pipelines.report.contact_sheet import SheetFrame, SheetScene, write_contact_sheet
+from pipelines.report.contact_sheet import write_contact_sheet
+from pipelines.report.sheet_layout import SheetFrame, SheetScene
 from pipelines.report.thumbnails import Thumbnails
 
 # Other names of a few takes: to paint a thousand would take longer than all that is measured.

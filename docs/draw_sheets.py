@@ -1,4 +1,4 @@
-"""Draw the contact sheets that the README shows, out of films that storyreel cuts: `python docs/draw_sheets.py`."""
+"""Draw the README's sheets of transitions and motions from films that storyreel cuts: `python docs/draw_sheets.py`."""
 
 import tempfile
 from collections.abc import Sequence
@@ -16,9 +16,11 @@ from pipelines.storyboard.model import Ease, Motion, MotionType, Output
 from pipelines.storyboard.timeline import Hold, Timeline
 from pipelines.storyboard.transitions import OWN, XFADE
 
+# Pixels.
 CELL = Size(224, 128)
-GAP, LABEL = 6, 18
-LENGTH = 24
+GAP, LABEL_HEIGHT = 6, 18
+# Video frames.
+HOLD = 24
 OUTPUT = Output(Fraction(24), CELL, "h264", 10, Fit.COVER)
 HERE = Path(__file__).parent
 
@@ -26,57 +28,57 @@ HERE = Path(__file__).parent
 def main() -> None:
     """Draw both sheets."""
     with tempfile.TemporaryDirectory() as folder:
-        frames = [draw(Path(folder) / f"{n}.png", prompt) for n, prompt in enumerate(PROMPTS)]
-        kinds = [*OWN, *XFADE]
-        crossings = [(kind, picture(transition(kind), frames, LENGTH - 5)) for kind in kinds]
-        sheet(crossings, columns=7).save(HERE / "transitions.jpg", quality=82)
-        moves = [
-            (f"{kind} {when}", picture(move(kind), frames, video_frame))
+        frames = [sketch(Path(folder) / f"{n}.png", prompt) for n, prompt in enumerate(PROMPTS)]
+        # A third of the way through a transition, which takes twelve video frames on either side of the cut.
+        transitions = [(kind, picture(transition(kind), frames, HOLD - 5)) for kind in (*OWN, *XFADE)]
+        sheet(transitions, columns=7).save(HERE / "transitions.jpg", quality=82)
+        motions = [
+            (f"{kind} {when}", picture(motion(kind), frames, video_frame))
             for kind in MotionType
             if kind is not MotionType.NONE
-            for when, video_frame in (("begins", 0), ("halfway", LENGTH // 2), ("ends", LENGTH - 1))
+            for when, video_frame in (("begins", 0), ("halfway", HOLD // 2), ("ends", HOLD - 1))
         ]
-        sheet(moves, columns=6).save(HERE / "motions.jpg", quality=82)
+        sheet(motions, columns=6).save(HERE / "motions.jpg", quality=82)
 
 
 PROMPTS = ("a lighthouse above the sea at sunset", "a garden with flowers and a cat, morning")
 
 
-def draw(path: Path, prompt: str) -> Path:
-    """Sketch a frame."""
-    asked = ImageRequest(prompt, 4, AspectRatio.LANDSCAPE)
-    path.write_bytes(SketchEngine(0).paint(asked, asked.aspect.size, 1))
+def sketch(path: Path, prompt: str) -> Path:
+    """Draw the sketch of a frame; return its path."""
+    request = ImageRequest(prompt, 4, AspectRatio.LANDSCAPE)
+    path.write_bytes(SketchEngine(0).paint(request, request.aspect.size, 1))
     return path
 
 
 def transition(kind: str) -> Timeline:
     """Return two holds with a transition between them."""
-    half = LENGTH // 2
-    holds = (Hold(0, 0, LENGTH, kind, half), Hold(1, LENGTH, LENGTH))
+    half = HOLD // 2
+    holds = (Hold(0, 0, HOLD, kind, half), Hold(1, HOLD, HOLD))
     return Timeline(kind, OUTPUT, holds, ())
 
 
-def move(kind: MotionType) -> Timeline:
-    """Return a hold that moves far, so that it shows in a small picture."""
-    return Timeline(kind, OUTPUT, (Hold(0, 0, LENGTH, motion=Motion(kind, Fraction(2, 5), Ease.LINEAR)),), ())
+def motion(kind: MotionType) -> Timeline:
+    """Return a hold with a motion that is large enough to show in a small picture."""
+    return Timeline(kind, OUTPUT, (Hold(0, 0, HOLD, motion=Motion(kind, Fraction(2, 5), Ease.LINEAR)),), ())
 
 
 def picture(timeline: Timeline, frames: Sequence[Path], video_frame: int) -> Image.Image:
-    """Cut a film and take one picture out of it."""
+    """Cut a film; return one of its video frames."""
     with tempfile.TemporaryDirectory() as folder:
         film = assemble_film(timeline, frames, Path(folder) / "film.mp4")
         return Image.fromarray(iio.imread(film.path, plugin="FFMPEG", index=video_frame))
 
 
 def sheet(cells: Sequence[tuple[str, Image.Image]], *, columns: int) -> Image.Image:
-    """Lay out pictures with their names."""
+    """Return a page of pictures in columns, each with its name beneath."""
     rows = -(-len(cells) // columns)
-    width, height = CELL.width + GAP, CELL.height + GAP + LABEL
+    width, height = CELL.width + GAP, CELL.height + GAP + LABEL_HEIGHT
     page = Image.new("RGB", (columns * width + GAP, rows * height + GAP), "white")
     pen, font = ImageDraw.Draw(page), ImageFont.load_default(size=13)
-    for number, (name, shown) in enumerate(cells):
+    for number, (name, cell) in enumerate(cells):
         x, y = GAP + number % columns * width, GAP + number // columns * height
-        page.paste(shown, (x, y))
+        page.paste(cell, (x, y))
         pen.text((x, y + CELL.height + 1), name, fill="black", font=font)
     return page
 

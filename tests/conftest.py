@@ -52,6 +52,29 @@ def wait_until(condition: Callable[[], bool], *, timeout_s: float = 60) -> None:
         time.sleep(0.05)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests by what they want, so that a selection of them can be run."""
+    for item in items:
+        for mark in marks_of(item):
+            item.add_marker(mark)
+
+
+def marks_of(item: pytest.Item) -> Iterator[str]:
+    """Yield the marks of a test, from its fixtures and its file."""
+    fixtures = set(getattr(item, "fixturenames", ()))
+    callspec = getattr(item, "callspec", None)
+    if fixtures & {"prefect", "prefect_api_url"}:
+        yield "prefect"
+    if fixtures & {"postgres", "postgres_binaries"} or (callspec and callspec.params.get("database") == "postgres"):
+        yield "postgres"
+    if "browser" in item.path.stem:
+        yield "browser"
+    if item.path.stem.startswith("test_film"):
+        yield "ffmpeg"
+    if item.path.parent.name == "campaigns":
+        yield "campaign"
+
+
 @pytest.fixture(scope="session")
 def prefect_api_url() -> Iterator[str]:
     """Yield the address of a Prefect API that serves the whole session."""

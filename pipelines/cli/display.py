@@ -205,7 +205,7 @@ def summary_lines(summary: RunResult) -> list[str]:
     requests = f"{counted(summary.requests, 'request')}{simulated_suffix(summary.simulated)}"
     film = f"{summary.video}, {summary.video_seconds:.1f} s" if summary.video else "not made"
     return [
-        f"{summary.storyboard}: {summary.state.lower()} in {summary.elapsed_s:.1f} s",
+        f"{summary.storyboard}: {summary.state.phrase} after {summary.elapsed_s:.1f} s",
         f"  frames  {summary.frames}: {counts}",
         f"  cost    {amounts} for {requests}",
         f"  film    {film}",

@@ -41,8 +41,8 @@ def new(path: Path, *, prompts: Path | None) -> None:
       storyreel new my-film.yaml --from prompts.txt
     """
     from pipelines.common.files import write_atomic
-    from pipelines.storyboard.importer.importing import storyboard_text
     from pipelines.storyboard.importer.starter import starter_text
+    from pipelines.storyboard.importer.storyboard_text import storyboard_text
 
     if path.suffix not in (".yaml", ".yml"):
         raise UsageError(f"{path}: a storyboard's name ends in .yaml: storyreel new {path}.yaml")

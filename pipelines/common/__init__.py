@@ -1,1 +1,1 @@
-"""Small things that every folder needs: errors, files, settings, geometry, pictures, text."""
+"""Shared by all other folders: errors, files, settings, budgets, geometry, pictures, fonts, text."""

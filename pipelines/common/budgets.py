@@ -8,19 +8,19 @@ from enum import StrEnum
 class BudgetScope(StrEnum):
     """The spending that a budget caps."""
 
+    # From the narrowest to the widest: an attempt counts in all three.
     RUN = "run"
     STORYBOARD = "storyboard"
     DAY = "day"
 
-    # These words stand in messages: "the budget of 0.25 USD ...".
     @property
     def label(self) -> str:
-        """The budget's name in a sentence."""
+        """The budget's name in a message: "the budget of 0.25 USD ..."."""
         return {"run": "the budget", "storyboard": "the storyboard's budget", "day": "the day's budget"}[self]
 
     @property
     def cure(self) -> str:
-        """The user's way out where the budget is too small."""
+        """The user's way out where the budget is too small: the end of a message."""
         return {
             "run": "raise budget.usd or --budget",
             "storyboard": "raise budget.total_usd",
@@ -63,4 +63,5 @@ class Budgets:
             BudgetScope.STORYBOARD: self.storyboard_usd,
             BudgetScope.DAY: self.daily_usd,
         }
+        # A cap of 0 is a cap: nothing may be spent.
         return {scope: cap for scope, cap in caps.items() if cap is not None}

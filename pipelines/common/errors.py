@@ -1,15 +1,15 @@
-"""The error tree: one class per thing a user can act on, one exit code per family.
+"""The error tree: a class for each problem that a user can act on, an exit code for each family.
 
-StoryreelError                  1    a bug, or something nobody foresaw
+StoryreelError                  1    a bug, or an error that none of the classes below describes
   UsageError                    2    the command line, a setting or the output folder is wrong; nothing was sent
     StoryboardError             2    the storyboard is wrong: every problem, each with its place and its cure
-    LedgerError                  2    the books cannot be opened: unreadable, or written by a newer storyreel
+    LedgerError                 2    the ledger cannot be opened: unreadable, or written by a newer storyreel
   BudgetError                   3    the budget refused the run, or stopped it
-  IncompleteError               4    something is missing; what was bought is kept, run again to complete
-    FramesMissingError           4    some frames could not be bought
+  IncompleteError               4    some frames or a film are missing; the rest is kept, run again to complete
+    FramesMissingError          4    some frames, or takes that were asked for, could not be generated
     StorageError                4    a file could not be written (disk full, folder gone)
-      DatabaseAwayError            4    the books' database server went away; nothing of the transaction was written
-        CommitUnknownError      4    it went away as it should have committed; whether it did, nobody knows
+      DatabaseAwayError         4    the ledger's database server went away; the transaction was not written
+        CommitUnknownError      4    it went away during a commit; whether that took effect is not known
     FilmError                   4    the film could not be assembled; every frame is kept
   EndpointError                 5    the endpoint is of no use to this run
     EndpointUnreachableError    5    nothing answers at its address
@@ -26,18 +26,20 @@ from dataclasses import dataclass
 class StoryreelError(Exception):
     """Base of every error that storyreel raises on purpose."""
 
+    # As Python exits after an exception that nothing caught.
     exit_code = 1
 
 
 class UsageError(StoryreelError):
     """The command line, a setting or the output folder is wrong; nothing was sent."""
 
+    # As click exits after options that it cannot parse.
     exit_code = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong in a storyboard.
+    """A mistake in a storyboard.
 
     Attributes:
         path: the file, as the user named it.
@@ -54,6 +56,7 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
+        # In the form of compilers, from which editors and terminals jump to the place.
         place = f"{self.path}:{self.line}:{self.column}: " if self.line else f"{self.path}: "
         return f"{place}{self.where}: {self.message}" if self.where else f"{place}{self.message}"
 
@@ -67,7 +70,7 @@ class StoryboardError(UsageError):
 
 
 class LedgerError(UsageError):
-    """The books cannot be opened or belong to a newer storyreel."""
+    """The ledger cannot be opened, or a newer storyreel has written it."""
 
 
 class BudgetError(StoryreelError):
@@ -77,13 +80,13 @@ class BudgetError(StoryreelError):
 
 
 class IncompleteError(StoryreelError):
-    """Something is missing; all that was bought is kept, and running again completes it."""
+    """Some frames or a film are missing; what was generated is kept, and running again completes it."""
 
     exit_code = 4
 
 
 class FramesMissingError(IncompleteError):
-    """Some frames could not be bought."""
+    """Some frames, or takes that were asked for, could not be generated."""
 
 
 class StorageError(IncompleteError):
@@ -91,11 +94,14 @@ class StorageError(IncompleteError):
 
 
 class DatabaseAwayError(StorageError):
-    """The books' database server went away; nothing of the last transaction was written."""
+    """The ledger's database server went away; the transaction was not written."""
 
 
 class CommitUnknownError(DatabaseAwayError):
-    """The books' database server went away as it should have committed; whether it did, nobody knows."""
+    """The ledger's database server went away during a commit; whether that took effect is not known.
+
+    A transaction may be repeated after it only if repeating it changes nothing.
+    """
 
 
 class FilmError(IncompleteError):
@@ -127,4 +133,5 @@ class WrongEndpointError(EndpointError):
 class InterruptedRunError(StoryreelError):
     """The user stopped the run; what was in flight was awaited and kept."""
 
+    # 128 + 2, as a shell reports a program that SIGINT ended.
     exit_code = 130

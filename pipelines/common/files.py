@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, linked and hashed; every byte that storyreel keeps goes through here."""
+"""Files that are written whole or not at all, linked and hashed; everything that storyreel keeps is written here."""
 
 import contextlib
 import hashlib
@@ -13,16 +13,17 @@ from pipelines.common.errors import StorageError
 
 @contextlib.contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; on a clean exit its file is published as `path`, else removed.
+    """Yield a temporary path beside `path`; publish its file as `path` if the block ends without an error.
 
-    The temporary name keeps the suffix, for programs that choose a format by it. Folders that are missing are made. An
-    OSError in the block is translated too.
+    Else the file is removed. The temporary name keeps the suffix, for programs that choose a format by it. Folders that
+    are missing are made. An OSError in the block is translated too.
 
     Raises:
         StorageError: the file could not be made, written or renamed; `path` is as it was.
     """
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        # In the same folder: a rename within a file system is one step, across two it is a copy.
         temporary = path.with_name(f".{secrets.token_hex(8)}{path.suffix}")
         # Not mkstemp: its files are private to their owner, and a film should follow the user's umask.
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))

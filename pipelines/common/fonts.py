@@ -1,4 +1,4 @@
-"""The font that comes along: Source Sans Pro (SIL Open Font License 1.1)."""
+"""The font that is installed with the program: Source Sans Pro (SIL Open Font License 1.1)."""
 
 import functools
 import importlib.util
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 class Face(StrEnum):
-    """A face of it, by its file's name."""
+    """A face of the font; its value is the name of its file."""
 
     REGULAR = "SourceSansPro-Regular.ttf"
     SEMIBOLD = "SourceSansPro-Semibold.ttf"
@@ -15,7 +15,8 @@ class Face(StrEnum):
 
 @functools.cache
 def font_file(face: Face) -> Path:
-    """Return where a face is, found without importing its package."""
+    """Return the file of a face."""
+    # Found without importing the package, which would list all of its files.
     package = importlib.util.find_spec("font_source_sans_pro")
     assert package is not None
     assert package.origin is not None

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 def format_decimal(value: Decimal) -> str:
     """Return an exact amount in plain digits, without exponent or trailing zeros: `0.000652`."""
+    # normalize() drops trailing zeros but writes 100 as 1E+2; the format undoes that.
     return f"{value.normalize():f}"
 
 
@@ -15,6 +16,7 @@ def format_amounts(usd: Decimal, thb: Decimal, neurons: Decimal) -> str:
 
 def format_duration(seconds: float) -> str:
     """Return a number of seconds, rounded down, in its two largest units: `4 s`, `13 min 50 s`, `2 h 05 min`."""
+    # Down: 59.6 s must not read as 60 s, nor as 1 min.
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes_of_hour = divmod(minutes, 60)
     if hours:

@@ -22,6 +22,7 @@ class Size:
         Raises:
             ValueError: the text is not two such numbers with an x between.
         """
+        # Not \d, which also matches the digits of other scripts.
         match = re.fullmatch(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})", text.strip())
         if match is None:
             raise ValueError(f"must be a width and a height in pixels, like 1344x768, got {text!r}")

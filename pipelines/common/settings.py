@@ -1,4 +1,4 @@
-"""Settings from STORYREEL_* variables and a .env file; secrets never print."""
+"""Settings from options, STORYREEL_* variables and a .env file; secrets never print."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -27,9 +27,11 @@ def _http_url(text: str) -> str:
     complaint = ValueError("must be an http:// or https:// address")
     try:
         url = urlsplit(text)
+        # Reading the port may raise, too. Port 0 is no address: a server that binds it gets any free one.
         named = url.hostname is not None and url.port != 0
     except ValueError:
         raise complaint from None
+    # urlsplit drops line breaks and tabs without a word.
     if url.scheme not in ("http", "https") or not named or any(c.isspace() for c in text):
         raise complaint
     return text
@@ -42,7 +44,7 @@ def _absolute(path: Path) -> Path:
 
 
 class Settings(BaseSettings):
-    """Everything that a run can be told besides its storyboard.
+    """The settings of a run: all that decides what it does, besides the storyboard.
 
     Attributes:
         endpoint: address of the FLUX API; None means the embedded one.
@@ -99,7 +101,7 @@ class Settings(BaseSettings):
     stop_patience_s: float = Field(25, ge=0, le=_WEEK_S)
 
     def locate(self, path: Path) -> Path:
-        """Return a path as it is found: a relative one from `root`, where there is one."""
+        """Return `path`, found from `root` if it is relative and there is a root."""
         return self.root / path if self.root else path
 
     @property
@@ -123,9 +125,10 @@ class Settings(BaseSettings):
 
     @property
     def effective_database_url(self) -> str:
-        """Where the ledger is, password and all."""
+        """The ledger's address for SQLAlchemy. It may hold a password: never print it."""
         if self.database_url is not None:
             return self.database_url.get_secret_value()
+        # Absolute, so that it stays the same file if the working folder changes.
         return f"sqlite:///{self.output.absolute() / 'storyreel.db'}"
 
 
@@ -133,9 +136,10 @@ def load_settings(overrides: Mapping[str, Any] | None = None) -> Settings:
     """Read the settings from the environment and .env; `overrides` that are not None win.
 
     Raises:
-        UsageError: a value is out of its range; the message names every variable or option and its cure. Or .env
-            is no text.
+        UsageError: values are wrong, and the message has a line for each, with its variable or option; or .env is not
+            text.
     """
+    # click passes None for an option that was not given: it must not hide a variable.
     given = {name: value for name, value in (overrides or {}).items() if value is not None}
     try:
         settings = Settings(**given)
@@ -143,11 +147,13 @@ def load_settings(overrides: Mapping[str, Any] | None = None) -> Settings:
         raise UsageError(f".env: cannot be read: {exc}; save it as UTF-8") from exc
     except ValidationError as exc:
         raise UsageError("\n".join(_complaint(error, given) for error in exc.errors())) from exc
+    # Once, here: all other code may take the path as it is.
     return settings.model_copy(update={"output": settings.locate(settings.output)})
 
 
 def _complaint(error: Any, given: Mapping[str, Any]) -> str:
     name = str(error["loc"][0])
+    # Options are named without the unit: --budget for budget_usd.
     place = f"--{name.removesuffix('_usd').replace('_', '-')}" if name in given else f"{_PREFIX}{name.upper()}"
     message = f"{place}: {error['msg'].removeprefix('Value error, ')}"
     # An address may hold a password before its @.

@@ -3,26 +3,53 @@
 import difflib
 import itertools
 from collections.abc import Iterable
+from dataclasses import dataclass
 
-_MOST_LISTED = 20
+_MAX_LISTED = 20
+# Comparing two words costs the product of their lengths: a very long word, or one held against thousands, would take
+# minutes.
+_MAX_COMPARED_CHARS = 100
+_MAX_COMPARED_WORDS = 100
 
 
-_MOST_COMPARED = 100
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """Known words that are offered in place of an unknown one.
+
+    Attributes:
+        closest: the known word most like the unknown one; None where none is alike.
+        sentence: the end of an error message, `; did you mean 'title'?` or `; choose one of title, prompts`.
+    """
+
+    closest: str | None
+    sentence: str
+
+
+def suggest(word: object, known: Iterable[str]) -> Suggestion:
+    """Return the closest of the `known` words, and the sentence that offers it or lists them."""
+    # `known` may be an iterator, and is read twice.
+    words = list(known)
+    closest = _closest(str(word), words)
+    if closest is not None:
+        return Suggestion(closest, f"; did you mean {closest!r}?")
+    more = f" and {len(words) - _MAX_LISTED:,} more" if len(words) > _MAX_LISTED else ""
+    return Suggestion(None, f"; choose one of {', '.join(words[:_MAX_LISTED])}{more}")
 
 
 def did_you_mean(word: object, known: Iterable[str]) -> str:
     """Return `; did you mean ...?` where one of the `known` words is close, else the list of them."""
-    words = list(known)
-    asked = str(word)
-    # Comparing costs the product of the lengths: a long word, or thousands of them, would take minutes.
-    alike = words if len(words) <= _MOST_COMPARED else _beginning_like(asked, words)
-    close = difflib.get_close_matches(asked, alike, n=1) if len(asked) <= _MOST_COMPARED else []
-    if close:
-        return f"; did you mean {close[0]!r}?"
-    more = f" and {len(words) - _MOST_LISTED:,} more" if len(words) > _MOST_LISTED else ""
-    return f"; choose one of {', '.join(words[:_MOST_LISTED])}{more}"
+    return suggest(word, known).sentence
 
 
-def _beginning_like(word: str, words: Iterable[str]) -> list[str]:
+def _closest(word: str, known: list[str]) -> str | None:
+    if len(word) > _MAX_COMPARED_CHARS:
+        return None
+    # Most misspellings begin right, so of very many words only those that begin alike are compared.
+    compared = known if len(known) <= _MAX_COMPARED_WORDS else _beginning_like(word, known)
+    return next(iter(difflib.get_close_matches(word, compared, n=1)), None)
+
+
+def _beginning_like(word: str, known: Iterable[str]) -> list[str]:
+    """Return the first of the words that share the word's first half, rounded up."""
     start = word[: (len(word) + 1) // 2]
-    return list(itertools.islice((other for other in words if other.startswith(start)), _MOST_LISTED))
+    return list(itertools.islice((other for other in known if other.startswith(start)), _MAX_LISTED))

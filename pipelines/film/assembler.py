@@ -1,47 +1,29 @@
-"""Timeline + frames -> film: segments are encoded as their frames come, by a bounded pool, and joined in the end."""
+"""Timeline + frames -> film: segments are encoded as their frames come, and joined in the end."""
 
 import asyncio
-import os
 import tempfile
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, suppress
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from pipelines.common.background import lower_priority
 from pipelines.common.errors import FilmError, StorageError
-from pipelines.common.files import atomic_path, storage_errors
+from pipelines.common.files import storage_errors
 from pipelines.common.geometry import Fit
-from pipelines.film.copies import Copies, encode_copies
-from pipelines.film.encoding import encoder_arguments
+from pipelines.film.capacity import capacity_for, time_limit_s
+from pipelines.film.encoding_pool import EncodingPool
 from pipelines.film.ffmpeg import require_encoder
-from pipelines.film.identity import film_identity, frame_identity, identity_mark, mark_end, read_identity
-from pipelines.film.joining import JoinInput, join_pieces
-from pipelines.film.painting import FrameCache, FrameRenderer, ReadFrame, read_frame, require_size
-from pipelines.film.pieces import EncodeContext, Piece, batches, encode_batch
-from pipelines.film.probe import Film, read_animation, read_film
-from pipelines.film.segments import Segment, cut_segments
-from pipelines.film.sound import MixedSound, mixed_sound
-from pipelines.storyboard.model import Output
-from pipelines.storyboard.presets import encoding_of
+from pipelines.film.finishing import finish_film, planned_film
+from pipelines.film.identity import film_identity, identity_mark, read_identity
+from pipelines.film.joining import JoinInput
+from pipelines.film.painting import ReadFrame, read_frame, require_size
+from pipelines.film.pieces import Piece
+from pipelines.film.probe import Film
+from pipelines.film.segment_queue import FrameArrivals, SegmentQueue
+from pipelines.film.segments import cut_segments
+from pipelines.film.sound import SoundMixer
 from pipelines.storyboard.timeline import Timeline
-
-__all__ = ["Film", "FilmAssembler", "assemble_film", "cut_film", "require_encoder"]
-
-# The picture of each frame by its number: all of them, or those that are there.
-Frames = Sequence[Path] | Mapping[int, Path]
-
-_MOST_WORKERS = 8
-# What may be in the works at once, in pixels: pictures of 33 million each must not be eight at a time.
-_PIXELS_AT_WORK = 40_000_000
-_DRAWINGS_BYTES = 128 << 20
-_MOST_DRAWINGS = 96
-# One encoder for so many segments at most: the others of the pool shall have something to do as well.
-_MOST_TOGETHER = 16
 
 
 def assemble_film(timeline: Timeline, frames: Sequence[Path], target: Path) -> Film:
@@ -62,7 +44,7 @@ async def cut_film(
     Args:
         timeline: which frame is on screen when and how, and the film's size, rate and quality.
         frames: PNG files; `frames[n]` is frame number n. Sizes and pixel formats may differ.
-        target: where the film goes; its folder is made. Cancelling leaves it as it was. A film that stands there
+        target: where the film goes; its folder is made. Cancelling leaves it as it was. A film that is there
             already and would come out the same is left as it is.
         segments: a folder that keeps encoded pieces for another time; by default none are kept.
         limit_s: seconds to give up after; by default a bound that grows with the work.
@@ -73,14 +55,17 @@ async def cut_film(
         StorageError: the film could not be written.
     """
     with storage_errors(target), tempfile.TemporaryDirectory(prefix="storyreel-") as folder:
-        async with FilmAssembler(timeline, segments or Path(folder)) as cutter:
-            return await cutter.cut(frames, target, limit_s=limit_s)
+        async with FilmAssembler(timeline, segments or Path(folder)) as assembler:
+            return await assembler.cut(frames, target, limit_s=limit_s)
 
 
 class FilmAssembler:
-    """Cuts one film. Tell it of frames as they come, and it encodes what they complete; then let it cut the film.
+    """The making of one film: frames are reported as they come, their segments encoded meanwhile, then the film is cut.
 
-    Pieces are kept in a folder under the hash of all that went into them, so that no piece is encoded twice.
+    It is a context manager: within its block segments are encoded in the background, and leaving it ends all of that.
+
+    Attributes:
+        used: the files that the film was made of, once it is cut.
     """
 
     def __init__(
@@ -88,7 +73,7 @@ class FilmAssembler:
         timeline: Timeline,
         folder: Path,
         *,
-        told: Callable[[], None] = lambda: None,
+        on_encoded: Callable[[], None] = lambda: None,
         read: ReadFrame = read_frame,
     ) -> None:
         """Prepare to cut a film.
@@ -96,68 +81,49 @@ class FilmAssembler:
         Args:
             timeline: what to cut.
             folder: where its pieces are kept.
-            told: called for each segment whose piece is there.
+            on_encoded: called once for each segment whose piece is there.
             read: reads a frame; called from several threads at once.
         """
         self._timeline = timeline
-        self._folder = folder
-        self._told = told
         self._segments = cut_segments(timeline)
-        self._ready: set[Path] = set()
-        self._workers = _workers(timeline)
-        self._room = asyncio.Semaphore(self._workers)
-        self._threads = ThreadPoolExecutor(self._workers, "painter", initializer=lower_priority)
-        self._locks: defaultdict[Path, asyncio.Lock] = defaultdict(asyncio.Lock)
-        kept = _drawings(timeline, self._workers)
-        self._drawings = FrameCache(timeline.output, kept=kept, read=read)
-        # No more than can be painted without drawing a frame twice.
-        self._most_together = max(1, min(_MOST_TOGETHER, kept // self._workers))
-        self._mixing = asyncio.Lock()
-        self._crafting = asyncio.Lock()
-        self._craft: EncodeContext | None = None
-        # What the film was made of, once it is cut.
+        self._capacity = capacity_for(timeline)
+        self._arrivals = FrameArrivals(self._segments)
+        self._complete = SegmentQueue(self._capacity)
+        self._pool = EncodingPool(timeline, folder, self._capacity, on_encoded=on_encoded, read=read)
+        self._sound = SoundMixer(timeline, folder)
+        self._background: list[asyncio.Task[None]] = []
         self.used: set[Path] = set()
-        self._present: dict[int, Path] = {}
-        self._complete: asyncio.PriorityQueue[int] = asyncio.PriorityQueue()
-        self._early: list[asyncio.Task[None]] = []
-        self._waiting = {number: set(segment.frames) for number, segment in enumerate(self._segments)}
-        self._awaited_by: defaultdict[int, list[int]] = defaultdict(list)
-        for number, frames in self._waiting.items():
-            for frame in frames:
-                self._awaited_by[frame].append(number)
 
     async def __aenter__(self) -> Self:
-        encoding = [self._encode_early() for _ in range(self._workers)]
-        self._early = [asyncio.create_task(work) for work in (*encoding, self._mix_early())]
+        encoding = [self._encode_ahead() for _ in range(self._capacity.workers)]
+        self._background = [asyncio.create_task(work) for work in (*encoding, self._mix_ahead())]
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for task in self._early:
+        # Cancelled tasks end their ffmpeg; only then can the threads that write to it come to an end.
+        for task in self._background:
             task.cancel()
-        await asyncio.gather(*self._early, return_exceptions=True)
-        self._threads.shutdown()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        self._pool.close()
 
     def __len__(self) -> int:
+        """Return how many segments the film has."""
         return len(self._segments)
 
     def arrived(self, frame: int, path: Path) -> None:
         """Take note of a frame's picture; segments that lack no other are encoded in the background.
 
-        What goes wrong there is met again, and told, when the film is cut.
+        An error there is dropped: the work is tried again when the film is cut, and raises it then.
         """
-        self._present[frame] = path
-        for number in self._awaited_by[frame]:
-            self._waiting[number].discard(frame)
-            if not self._waiting[number]:
-                self._complete.put_nowait(number)
+        self._complete.put(self._arrivals.add(frame, path))
 
     async def cut(self, frames: Sequence[Path], target: Path, *, limit_s: float | None = None) -> Film:
         """Make the film at `target`; see `cut_film`."""
-        timeline = self._timeline
-        await asyncio.to_thread(require_encoder, timeline.output.codec)
-        limit_s = limit_s or _time_limit_s(timeline)
+        # In a thread, for it runs ffmpeg and waits for the answer.
+        await asyncio.to_thread(require_encoder, self._timeline.output.codec)
+        limit_s = limit_s or time_limit_s(self._timeline)
         try:
             async with asyncio.timeout(limit_s):
                 return await self._cut(frames, target)
@@ -166,165 +132,39 @@ class FilmAssembler:
 
     async def _cut(self, frames: Sequence[Path], target: Path) -> Film:
         timeline = self._timeline
-        pieces = [self._path(segment, frames) for segment in self._segments]
-        sound = mixed_sound(timeline, self._folder)
-        self.used = {*pieces, *([sound.path] if sound else ())}
-        identity = film_identity(timeline, pieces, sound.path if sound else None)
+        pieces = [Piece(segment, self._pool.piece_path(segment, frames)) for segment in self._segments]
+        paths = [piece.path for piece in pieces]
+        sound = self._sound.find()
+        sound_path = sound.path if sound else None
+        # Before anything can fail or be found unchanged: these files are still needed then.
+        self.used = {*paths, *([sound_path] if sound_path else ())}
+        identity = film_identity(timeline, paths, sound_path)
         if await asyncio.to_thread(read_identity, target) == identity:
-            return _planned(timeline, target)
+            return planned_film(timeline, target)
         if timeline.output.fit is Fit.ERROR:
             await asyncio.to_thread(require_size, frames, timeline.output.size)
         with storage_errors(target):
             target.parent.mkdir(parents=True, exist_ok=True)
-        await self._encode_missing(pieces, frames)
+        await self._pool.encode_all(pieces, frames)
         if sound:
-            await self._mix(sound)
-        reel = JoinInput(self._segments, pieces, sound.path if sound else None)
+            await self._sound.mix(sound)
+        joined = JoinInput(self._segments, paths, sound_path)
         try:
-            return await self._join(reel, target, comment=identity_mark(identity))
+            return await finish_film(joined, timeline, target, comment=identity_mark(identity))
         except FilmError:
-            # One of them may not be what its name says: the next run makes them anew.
+            # One of these files may not hold what its name says: without them, the next run makes all of them again.
             for path in self.used:
                 path.unlink(missing_ok=True)
             raise
 
-    async def _join(self, reel: JoinInput, target: Path, *, comment: str) -> Film:
-        timeline = self._timeline
-        with atomic_path(target) as temporary, tempfile.TemporaryDirectory(prefix="storyreel-") as folder:
-            await join_pieces(reel, timeline, temporary, comment=comment, folder=Path(folder))
-            if not encoding_of(timeline.output.codec).copies:
-                mark_end(temporary, comment)
-            film = await _read_back(temporary, timeline, name=target)
-            _require_as_planned(film, timeline)
-        return film
-
-    async def _mix(self, sound: MixedSound) -> None:
-        async with self._mixing:
-            await sound.mix()
-
-    async def _mix_early(self) -> None:
-        with suppress(FilmError, StorageError):
-            if sound := mixed_sound(self._timeline, self._folder):
-                await self._mix(sound)
-
-    async def _encode_missing(self, pieces: Sequence[Path], frames: Sequence[Path]) -> None:
-        """Encode every segment whose piece is not there; the first failure ends it."""
-        for piece in filter(Path.is_file, pieces):
-            self._note(piece)
-        missing: asyncio.PriorityQueue[int] = asyncio.PriorityQueue()
-        for number, piece in enumerate(pieces):
-            if not piece.is_file():
-                missing.put_nowait(number)
-
-        async def encode() -> None:
-            while not missing.empty():
-                await self._encode(self._share_of(missing, missing.get_nowait()), frames)
-
-        try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(self._workers):
-                    group.create_task(encode())
-        except BaseExceptionGroup as errors:
-            # Not with except*, which would raise a group again.
-            raise errors.exceptions[0] from None
-
-    async def _encode_early(self) -> None:
+    async def _encode_ahead(self) -> None:
+        """Encode what frames complete, until it is cancelled."""
         while True:
-            share = self._share_of(self._complete, await self._complete.get())
+            segments = [self._segments[number] for number in await self._complete.take()]
             with suppress(FilmError, StorageError):
-                await self._encode(share, self._present)
+                await self._pool.encode(segments, self._arrivals.pictures)
 
-    def _share_of(self, ready: asyncio.PriorityQueue[int], first: int) -> list[Segment]:
-        """Return a segment that is ready, and what else of it one worker should take on now."""
-        count = min(self._most_together, (ready.qsize() + 1) // self._workers)
-        return [self._segments[number] for number in (first, *(ready.get_nowait() for _ in range(count - 1)))]
-
-    async def _encode(self, segments: Sequence[Segment], frames: Frames) -> None:
-        """Encode segments, but for those that somebody has encoded, or does at this moment."""
-        pieces = {path: Piece(segment, path) for segment in segments for path in [self._path(segment, frames)]}
-        async with AsyncExitStack() as held:
-            # In one order, so that two workers never wait for each other.
-            for path in sorted(pieces):
-                await held.enter_async_context(self._locks[path])
-            await held.enter_async_context(self._room)
-            missing = [piece for path, piece in pieces.items() if not path.is_file()]
-            if missing:
-                craft, painter = await self._crafted(), FrameRenderer(self._drawings, frames)
-                for batch in batches(missing, craft):
-                    with storage_errors(self._folder), tempfile.TemporaryDirectory(prefix="storyreel-") as folder:
-                        await encode_batch(batch, craft=craft, painter=painter, folder=Path(folder), told=self._note)
-            for path in pieces:
-                self._note(path)
-
-    def _note(self, path: Path) -> None:
-        if path not in self._ready:
-            self._ready.add(path)
-            self._told()
-
-    def _path(self, segment: Segment, frames: Frames) -> Path:
-        output, style = replace(self._timeline.output, name=""), self._timeline.captions
-        captioned = style.burn and any(text for _, text in segment.captions)
-        besides = (output, encoder_arguments(output, passing=segment.passing), style if captioned else None)
-        identities = {frame: frame_identity(frames[frame]) for frame in segment.frames}
-        return self._folder / f"{segment.key(identities, besides)}.{encoding_of(output.codec).piece}"
-
-    async def _crafted(self) -> EncodeContext:
-        async with self._crafting:
-            if self._craft is None:
-                output = self._timeline.output
-                self._craft = EncodeContext(output, self._timeline.captions, await _copies(output), self._threads)
-        return self._craft
-
-
-async def _copies(output: Output) -> Copies | None:
-    if encoding_of(output.codec).piece != "h264":
-        return None
-    with storage_errors(Path(tempfile.gettempdir())), tempfile.TemporaryDirectory(prefix="storyreel-") as folder:
-        return await encode_copies(output, folder=Path(folder))
-
-
-def _workers(timeline: Timeline) -> int:
-    size = timeline.output.size
-    return max(1, min(os.cpu_count() or 1, _MOST_WORKERS, _PIXELS_AT_WORK // (size.width * size.height)))
-
-
-def _drawings(timeline: Timeline, workers: int) -> int:
-    """Return how many drawn frames to keep: a frame is wanted again for the transitions around it."""
-    size = timeline.output.size
-    # In 12 bits a pixel; a frame that is to move is drawn at twice the size.
-    moving = any(hold.motion for hold in timeline.holds)
-    each_bytes = size.width * size.height * 3 // 2 * (4 if moving else 1)
-    # A transition needs two at a time.
-    return max(workers + 1, min(_DRAWINGS_BYTES // each_bytes, _MOST_DRAWINGS))
-
-
-def _time_limit_s(timeline: Timeline) -> float:
-    """Return a generous bound: a hundred times what a slow machine takes."""
-    size = timeline.output.size
-    megapixels = size.width * size.height / 1e6
-    return 120 + megapixels * (10 * len(timeline.holds) + 3 * timeline.video_frames)
-
-
-async def _read_back(path: Path, timeline: Timeline, *, name: Path) -> Film:
-    fps = timeline.output.fps
-    if encoding_of(timeline.output.codec).copies:
-        return await read_film(path, fps=fps, name=name)
-    return await asyncio.to_thread(read_animation, path, fps=fps, name=name)
-
-
-def _require_as_planned(film: Film, timeline: Timeline) -> None:
-    differences = list(_differences(film, timeline))
-    if differences:
-        raise FilmError(f"{film.path}: is not what was planned: {'; '.join(differences)}")
-
-
-def _planned(timeline: Timeline, path: Path) -> Film:
-    return Film(path, timeline.video_frames, timeline.duration_s, timeline.output.size, timeline.output.fps)
-
-
-def _differences(film: Film, timeline: Timeline) -> Iterator[str]:
-    planned = _planned(timeline, film.path)
-    for name in ("video_frames", "duration_s", "size", "fps"):
-        expected, found = getattr(planned, name), getattr(film, name)
-        if expected != found:
-            yield f"{name} should be {expected}, is {found}"
+    async def _mix_ahead(self) -> None:
+        with suppress(FilmError, StorageError):
+            if sound := self._sound.find():
+                await self._sound.mix(sound)

@@ -24,14 +24,14 @@ _SAFE_MARGIN = Fraction(1, 20)
 _FACE = Face.SEMIBOLD
 _FONT_NAME = "Source Sans Pro Semibold"
 _LINE_HEIGHT = 1.25
-# Lines break at words, so they are not full.
+# The share of a line that is filled on average: lines break between words.
 _FULLNESS = 0.85
 _LEAST_SIZE = 6
-# ASS: numpad places.
+# In ASS, the places of the digits on a numeric keypad.
 _ALIGNMENTS = {Position.BOTTOM: 2, Position.MIDDLE: 5, Position.TOP: 8}
 _SCRIPT = "captions.ass"
 _FONTS = "fonts"
-# Keeps a backslash from being read together with what follows it.
+# ASS has no escape for a backslash: with this invisible character behind it, it makes no code with the next letter.
 _WORD_JOINER = "\u2060"
 
 
@@ -44,11 +44,14 @@ class Caption:
     text: str
 
 
-def captions_of(told: Sequence[tuple[int, str | None]]) -> list[Caption]:
-    """Return what is to be read, given what is told for how many pictures in turn; the same text goes on."""
+def captions_of(texts: Sequence[tuple[int, str | None]]) -> list[Caption]:
+    """Return the captions of a run of pictures; where a text repeats, its caption goes on.
+
+    `texts` says for how many pictures each text is shown, in order; None where there is none.
+    """
     captions: list[Caption] = []
     start = 0
-    for length, text in told:
+    for length, text in texts:
         last = captions[-1] if captions else None
         if last and last.end == start and last.text == text:
             captions[-1] = Caption(last.start, start + length, last.text)
@@ -65,57 +68,68 @@ def caption_filters(captions: Sequence[Caption], style: CaptionStyle, size: Size
     (folder / _SCRIPT).write_text(ass_script(captions, style, size), encoding="utf-8")
     fonts = folder / _FONTS
     fonts.mkdir(exist_ok=True)
+    # A link in a folder of its own: a filter's arguments could not name a path with any character in it.
     (fonts / _FACE).symlink_to(font_file(_FACE))
+    # A picture a second, as the script counts; the encoder's own filters give the pictures their real times again.
     return ["settb=1,setpts=N", f"ass={_SCRIPT}:fontsdir={_FONTS}"]
 
 
 def ass_script(captions: Sequence[Caption], style: CaptionStyle, size: Size) -> str:
     """Return an ASS script in which a picture lasts a second (ASS, "Advanced SubStation Alpha", v4+ styles)."""
     margin_x, margin_y = (round(side * _SAFE_MARGIN) for side in (size.width, size.height))
-    font, height = style.font or _FONT_NAME, max(_LEAST_SIZE, round(size.height * style.size))
-    look = [
-        *("Caption", font.replace(",", " "), height, _ass_colour(style.color), _ass_colour(style.color)),
-        *(_ass_colour(style.outline), "&H80000000", 0, 0, 0, 0, 100, 100, 0, 0, 1, round(height / 16, 1)),
-        *(round(height / 32, 1), _ALIGNMENTS[style.position], margin_x, margin_x, margin_y, 1),
-    ]
+    height = max(_LEAST_SIZE, round(size.height * style.size))
     lines = [
         "[Script Info]",
         "ScriptType: v4.00+",
         f"PlayResX: {size.width}",
         f"PlayResY: {size.height}",
-        # Break lines evenly; leave the colours to us.
+        # Lines break evenly.
         "WrapStyle: 0",
         "ScaledBorderAndShadow: yes",
+        # As the film's own colours; where nothing is stated, it would be BT.601.
         "YCbCr Matrix: TV.709",
         "",
         "[V4+ Styles]",
         "Format: Name, Fontname, Fontsize, PrimaryColour, SecondaryColour, OutlineColour, BackColour, Bold, Italic, "
         "Underline, StrikeOut, ScaleX, ScaleY, Spacing, Angle, BorderStyle, Outline, Shadow, Alignment, MarginL, "
         "MarginR, MarginV, Encoding",
-        f"Style: {','.join(map(str, look))}",
+        f"Style: {_ass_style(style, height, margin_x, margin_y)}",
         "",
         "[Events]",
         "Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text",
     ]
-    room = Size(size.width - 2 * margin_x, size.height - 2 * margin_y)
-    for caption in captions:
-        smaller = fitting_height(caption.text, room, height)
-        fitted = f"{{\\fs{smaller}}}" if smaller < height else ""
-        start, end = _ass_time(caption.start), _ass_time(caption.end)
-        text = _ass_text(_breakable(caption.text, room.width / smaller))
-        lines.append(f"Dialogue: 0,{start},{end},Caption,,0,0,0,,{fitted}{text}")
-    return "\n".join([*lines, ""])
+    area = Size(size.width - 2 * margin_x, size.height - 2 * margin_y)
+    return "\n".join([*lines, *(_ass_event(caption, area, height) for caption in captions), ""])
 
 
-def fitting_height(text: str, room: Size, height: int) -> int:
-    """Return the largest height of letters, up to `height` pixels, at which a text fits into its room once wrapped."""
-    # Lines fit if their number times their height does; both grow with the letters.
+def _ass_style(style: CaptionStyle, height: int, margin_x: int, margin_y: int) -> str:
+    fill, outline = _ass_colour(style.color), _ass_colour(style.outline)
+    # A comma would end the field.
+    font = (style.font or _FONT_NAME).replace(",", " ")
+    # Outline and half-transparent shadow grow with the letters: they keep them legible on any picture.
+    edges = (1, round(height / 16, 1), round(height / 32, 1))
+    place = (_ALIGNMENTS[style.position], margin_x, margin_x, margin_y)
+    fields = ("Caption", font, height, fill, fill, outline, "&H80000000", 0, 0, 0, 0, 100, 100, 0, 0, *edges, *place, 1)
+    return ",".join(map(str, fields))
+
+
+def _ass_event(caption: Caption, area: Size, height: int) -> str:
+    smaller = fitting_height(caption.text, area, height)
+    fitted = f"{{\\fs{smaller}}}" if smaller < height else ""
+    text = _ass_text(_breakable(caption.text, area.width / smaller))
+    return f"Dialogue: 0,{_ass_time(caption.start)},{_ass_time(caption.end)},Caption,,0,0,0,,{fitted}{text}"
+
+
+def fitting_height(text: str, area: Size, height: int) -> int:
+    """Return the largest height of letters, up to `height` pixels, at which a text fits into an area once wrapped."""
+    # Lines fit if their number times their height does. Both grow with the letters, so the area that the text takes
+    # grows with the square of their height: its root is a good next guess.
     while height > _LEAST_SIZE:
         widths = [_width(line) * height for line in text.splitlines()]
-        lines = sum(max(1, -(-width // (room.width * _FULLNESS))) for width in widths)
-        if lines * height * _LINE_HEIGHT <= room.height:
+        lines = sum(max(1, -(-width // (area.width * _FULLNESS))) for width in widths)
+        if lines * height * _LINE_HEIGHT <= area.height:
             break
-        height = max(_LEAST_SIZE, min(height - 1, int(height * sqrt(room.height / (lines * height * _LINE_HEIGHT)))))
+        height = max(_LEAST_SIZE, min(height - 1, int(height * sqrt(area.height / (lines * height * _LINE_HEIGHT)))))
     return height
 
 
@@ -160,7 +174,7 @@ def _ass_colour(colour: str) -> str:
 
 
 def _ass_text(text: str) -> str:
-    """Return a text that says itself: no override, no control code of ASS in it counts."""
+    """Return a text that ASS shows as it is: neither overrides nor control codes in it count."""
     guarded = text.replace("\\", f"\\{_WORD_JOINER}").replace("{", "\\{").replace("}", "\\}")
     return guarded.replace("\r\n", "\n").replace("\r", "\n").replace("\n", "\\N")
 
@@ -170,6 +184,7 @@ def _width(line: str) -> float:
     return _measure().getlength(line) / _measure().size
 
 
+# Read once: a film may have thousands of captions.
 @functools.cache
 def _measure() -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(font_file(_FACE), 100)

@@ -21,19 +21,25 @@ from pipelines.storyboard.model import Output
 # An access unit delimiter (H.264, 7.3.2.4) opens each picture, and emulation prevention keeps these bytes out of it.
 _DELIMITER = b"\0\0\0\1\x09"
 _START_CODE = b"\0\0\1"
+# Types of sequence and picture parameter sets (H.264, table 7-1); the type is in a unit's lowest five bits.
 _PARAMETER_SETS = (7, 8)
 _CHUNK_BYTES = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
 class Copies:
-    """Pictures that repeat the one before them, in order; `headers` are the parameter sets they were encoded with."""
+    """Pictures that repeat the one before them.
+
+    Attributes:
+        headers: the parameter sets that they were encoded with.
+        pictures: as access units, in order.
+    """
 
     headers: tuple[bytes, ...]
     pictures: tuple[bytes, ...]
 
     def hold(self, still: bytes, length: int) -> Iterator[bytes]:
-        """Yield the stream of `still` held for `length` video frames, a keyframe's stretch at a time."""
+        """Yield the stream of `still` held for `length` video frames, from one keyframe to the next at a time."""
         stretch = len(self.pictures) + 1
         for start in range(0, length, stretch):
             yield b"".join((still, *self.pictures[: min(stretch, length - start) - 1]))
@@ -42,7 +48,7 @@ class Copies:
         """Check that copies can follow a still.
 
         Raises:
-            FilmError: it was encoded with other parameter sets.
+            FilmError: the still was encoded with other parameter sets.
         """
         if parameter_sets(still) != self.headers:
             raise FilmError("this ffmpeg's x264 gives each piece headers of its own; reinstall imageio-ffmpeg")
@@ -58,12 +64,14 @@ async def encode_copies(output: Output, *, folder: Path) -> Copies:
     arguments = ["-f", "lavfi", "-i", source, "-frames:v", str(KEYFRAME_EVERY), "-vf", blank_filter()]
     async with running_ffmpeg([*arguments, *encoder_arguments(output), "-"], folder=folder, stdout=PIPE) as encoder:
         assert encoder.stdout is not None
+        # The first is the gray still itself; the others repeat it, and would repeat any other picture as well.
         first, *copies = [unit async for unit in access_units(encoder.stdout)]
     return Copies(parameter_sets(first), tuple(copies))
 
 
 def parameter_sets(unit: bytes) -> tuple[bytes, ...]:
     """Return the sequence and picture parameter sets in an access unit."""
+    # Zeros at a unit's end belong to the next start code, which has three bytes or four.
     units = (unit.rstrip(b"\0") for unit in unit.split(_START_CODE)[1:])
     return tuple(unit for unit in units if unit[0] & 0x1F in _PARAMETER_SETS)
 

@@ -1,13 +1,13 @@
-"""What ffmpeg is told: how pictures come to it, and what each codec makes of them."""
+"""ffmpeg's arguments: how it reads pictures, and how it encodes them in each codec."""
 
 from fractions import Fraction
 
 from pipelines.storyboard.model import Output
 from pipelines.storyboard.presets import Encoding, encoding_of
 
-# Players can seek to one of these; a still costs its own bytes again.
+# In video frames. Players can seek to a keyframe; a still costs its own bytes again at each.
 KEYFRAME_EVERY = 120
-# Limited-range BT.709, and it says so: players that must guess, guess wrong for small sizes.
+# Limited-range BT.709, stated in the file: players that have to guess do so by the size, and wrongly for small ones.
 _TAGS = "setparams=range=tv:color_primaries=bt709:color_trc=bt709:colorspace=bt709"
 
 
@@ -19,7 +19,7 @@ def rate(fps: Fraction) -> str:
 def raw_input(output: Output, *, fps: Fraction | None = None, stacked: bool = False) -> list[str]:
     """Return the arguments that read the film's pictures from stdin, at the film's rate unless `fps` says another.
 
-    Stacked ones come in pairs, as one picture of double height.
+    `stacked` pictures come in pairs, each pair as one picture of double height.
     """
     height = output.size.height * (2 if stacked else 1)
     size = f"{output.size.width}x{height}"
@@ -28,7 +28,7 @@ def raw_input(output: Output, *, fps: Fraction | None = None, stacked: bool = Fa
 
 
 def on_time(output: Output) -> str:
-    """Return the filters that give every picture its own video frame, and its colours their names."""
+    """Return the filters that give every picture its own video frame, and state its shape and colours."""
     return f"settb=1/({rate(output.fps)}),setpts=N,setsar=1,{_TAGS}"
 
 
@@ -40,26 +40,27 @@ def blank_filter() -> str:
     return f"setsar=1,format=yuv420p,lutyuv=y=128:u=128:v=128,{_TAGS}"
 
 
-def encoder_arguments(output: Output, *, passing: bool = False) -> list[str]:
+def encoder_arguments(output: Output, *, transition_quality: bool = False) -> list[str]:
     """Return the ffmpeg arguments that encode pictures of the film's size as a piece of it.
 
-    `passing` ones, which nobody sees for longer than a transition, may be coarser. One thread: other pieces keep the
-    other processors busy.
+    At `transition_quality` they may be coarser: none of them is on screen for longer than a moment.
     """
     encoding = encoding_of(output.codec)
-    quality = ["-crf", str(_crf(output, encoding, passing=passing))] if encoding.crf is not None else []
-    further = encoding.passing if passing else ()
+    crf = str(_crf(output, encoding, transition_quality=transition_quality))
+    quality = ["-crf", crf] if encoding.crf is not None else []
+    further = encoding.passing if transition_quality else ()
+    # One thread: other pieces keep the other processors busy.
     return [
         *("-fps_mode", "cfr", "-r", rate(output.fps), "-pix_fmt", encoding.pixel_format, "-threads", "1"),
         *("-c:v", encoding.encoder, *encoding.arguments, *quality, *further, "-f", encoding.piece),
     ]
 
 
-def _crf(output: Output, encoding: Encoding, *, passing: bool) -> int:
-    # x264 betters a still video frame by video frame; ours must be as good as it gets from its first. With 3 less it is
-    # as like its frame as in the middle of a hold that x264 encodes in full (SSIM of grainy slopes, here and there:
-    # 0.977 and 0.976, 0.981 and 0.975), in 0.75 to 1.0 of the bytes. Moves need as much (grainy slopes: 0.971, and
-    # 0.963 without), and grain must not come and go where a still begins to move.
-    # 0 would be lossless, in a profile that browsers don't play; the eye cannot tell 1 from it.
-    finer = 3 if encoding.piece == "h264" and not passing else 0
+def _crf(output: Output, encoding: Encoding, *, transition_quality: bool) -> int:
+    # x264 improves a still video frame by video frame. Here its first picture is held by copies, and must be as good as
+    # it gets: with 3 less it is as like its frame as in the middle of a hold that x264 encodes in full (SSIM of grainy
+    # slopes: 0.977 instead of 0.976, 0.981 instead of 0.975), in 0.75 to 1.0 of the bytes. Moves need as much (grainy
+    # slopes: 0.971, and 0.963 without), and grain must not come and go where a still begins to move.
+    # At least 1: 0 would be lossless, in a profile that browsers don't play, and looks the same.
+    finer = 3 if encoding.piece == "h264" and not transition_quality else 0
     return max(1, output.crf - finer)

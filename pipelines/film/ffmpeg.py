@@ -1,4 +1,4 @@
-"""Run ffmpeg ourselves: no shell, stderr drained, the exit code checked, the child reaped whatever happens."""
+"""Runs of ffmpeg: no shell, stderr drained, the exit code checked, the child reaped whatever happens."""
 
 import asyncio
 import contextlib
@@ -23,9 +23,9 @@ _GRACE_S = 5.0
 _QUERY_TIMEOUT_S = 60.0
 _TAIL_BYTES = 4096
 _CHUNK_BYTES = 1 << 18
-# Linux lets anybody have pipes of a mebibyte: most pictures then pass in two writes.
+# Linux allows pipes of a mebibyte without privileges: most pictures then pass in two writes.
 _PIPE_BYTES = 1 << 20
-# ffmpeg tells a full disk only in words, and these are the system's own.
+# ffmpeg reports a full disk only in words, and these are the system's own.
 _STORAGE_FAULTS = tuple(os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS))
 
 
@@ -33,7 +33,7 @@ def ffmpeg_binary() -> str:
     """Return the path of the ffmpeg to run.
 
     Raises:
-        FilmError: there is none.
+        FilmError: none was found.
     """
     try:
         return str(imageio_ffmpeg.get_ffmpeg_exe())
@@ -45,12 +45,12 @@ def require_encoder(codec: str) -> None:
     """Check that films can be encoded as `codec` (a storyboard's `output.codec`) on this machine.
 
     Raises:
-        FilmError: ffmpeg is missing or does not run, or it cannot encode this.
+        FilmError: the codec is unknown, ffmpeg is missing or does not run, or has no encoder for it.
     """
     if codec not in codec_names():
         raise FilmError(f"output.codec: cannot encode {codec!r}; choose one of {', '.join(codec_names())}")
     binary, encoding = ffmpeg_binary(), encoding_of(codec)
-    # A row reads ` V....D libx264    what it is`.
+    # A row reads ` V....D libx264    its description`.
     known = {row.split()[1] for row in _list_encoders(binary).splitlines() if len(row.split()) > 1}
     for encoder in (encoding.encoder, *encoding.needs):
         if encoder not in known:
@@ -66,22 +66,29 @@ def file_url(path: Path) -> str:
 async def running_ffmpeg(
     arguments: Sequence[str], *, folder: Path, stdin: int = DEVNULL, stdout: int = DEVNULL, niceness: int = 0
 ) -> AsyncIterator[Process]:
-    """Run ffmpeg in `folder` while the block feeds or reads it; on leaving the block it has ended, and well.
-
-    With a `niceness` above 0 it yields the processor to others.
+    """Run ffmpeg in `folder` while the block writes to it or reads from it; leaving the block waits for its end.
 
     When the block fails or is cancelled, the child is terminated, then killed. A child that stops reading its stdin
     ends the block early, and its own complaint is raised.
 
+    Args:
+        arguments: for ffmpeg, without the program's name.
+        folder: the working folder, from which relative names are found.
+        stdin: as for `asyncio.create_subprocess_exec`.
+        stdout: as for `asyncio.create_subprocess_exec`.
+        niceness: above 0, ffmpeg gives way to other processes (see `nice`).
+
     Raises:
-        FilmError: it does not start, or fails; the message holds the end of its stderr.
-        StorageError: it fails because the disk is full or read-only.
+        FilmError: ffmpeg does not start, or fails; the message holds the end of its stderr.
+        StorageError: ffmpeg fails because the disk is full or read-only.
     """
     process = await _start(arguments, folder=folder, stdin=stdin, stdout=stdout)
     assert process.stderr is not None
     with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, process.pid, niceness)
+    # Read all the time: a child whose stderr is full waits for it to be read.
     complaint = asyncio.create_task(_read_tail(process.stderr))
+    # Only of its own pipe: where there is none, such an error is of something else in the block.
     stopped_reading = (BrokenPipeError, ConnectionResetError) if process.stdin else ()
     try:
         with contextlib.suppress(*stopped_reading):
@@ -104,28 +111,32 @@ async def fed_ffmpeg(
     niceness: int = 0,
     threads: Executor | None = None,
 ) -> AsyncIterator[Process]:
-    """Run ffmpeg as `running_ffmpeg` does, with `chunks` on its stdin: made and written in a thread of `threads`.
+    """Run ffmpeg as `running_ffmpeg` does, with `chunks` on its stdin.
+
+    A thread of `threads` (by default of the event loop's own) iterates over the chunks and writes them.
 
     Raises:
         FilmError: see `running_ffmpeg`.
         StorageError: see `running_ffmpeg`.
-        Exception: what `chunks` raised.
+        Exception: whatever iterating over `chunks` raised.
     """
     reading, writing = _pipe()
-    feeding = None
+    writer = None
     try:
         async with running_ffmpeg(arguments, folder=folder, stdin=reading, stdout=stdout, niceness=niceness) as child:
+            # The child has its own copy. With this one open, its death would not break the pipe for the writer.
             reading = _closed(reading)
-            feeding = asyncio.get_running_loop().run_in_executor(threads, _write, chunks, writing)
+            writer = asyncio.get_running_loop().run_in_executor(threads, _write, chunks, writing)
             yield child
-            await asyncio.shield(feeding)
+            # Not cancelled with the block: a thread cannot be ended, and closes the pipe when it is done.
+            await asyncio.shield(writer)
     finally:
         _closed(reading)
-        if feeding is None:
+        if writer is None:
             _closed(writing)
         else:
-            # The child is gone: a writer that still writes meets a broken pipe. What it says then counts no more.
-            await asyncio.gather(feeding, return_exceptions=True)
+            # The child is gone: a thread that still writes meets a broken pipe, and its error no longer counts.
+            await asyncio.gather(writer, return_exceptions=True)
 
 
 def _pipe() -> tuple[int, int]:
@@ -137,13 +148,14 @@ def _pipe() -> tuple[int, int]:
 
 
 def _closed(descriptor: int) -> int:
+    """Close a descriptor, and return one that counts as closed; its number may soon be another file's."""
     if descriptor >= 0:
         os.close(descriptor)
     return -1
 
 
 def _write(chunks: Iterable[memoryview], descriptor: int) -> None:
-    """Write until all is written or nobody reads any more, whose own complaint then counts."""
+    """Write until all is written or ffmpeg reads no more; the reason for that is in its own complaint."""
     with contextlib.suppress(BrokenPipeError), open(descriptor, "wb", buffering=0) as pipe:
         for chunk in chunks:
             rest = chunk
@@ -163,7 +175,7 @@ async def _start(arguments: Sequence[str], *, folder: Path, stdin: int, stdout: 
             stderr=PIPE,
             cwd=folder,
             limit=_CHUNK_BYTES,
-            # A Ctrl-C in the terminal goes to the whole group, and is ours to answer.
+            # Ctrl-C in a terminal goes to the whole process group: the run answers it, and ends its children.
             start_new_session=True,
         )
     except OSError as exc:
@@ -178,7 +190,7 @@ async def _read_tail(stream: StreamReader) -> str:
 
 
 async def _ended(process: Process) -> None:
-    """Wait for the child's end; what it still has to say on stdout is dropped, or it might block on that."""
+    """Wait for the child's end. The rest of its stdout is read and dropped, or the child might block on it."""
     if process.stdin is not None:
         process.stdin.close()
     while process.stdout is not None and await process.stdout.read(_CHUNK_BYTES):
@@ -187,7 +199,7 @@ async def _ended(process: Process) -> None:
 
 
 async def _reap(process: Process) -> None:
-    """Leave no child behind: terminate it, and kill it when it does not go."""
+    """End a child that still runs: terminate it, and kill it if that does not help."""
     if process.returncode is not None:
         return
     try:
@@ -196,17 +208,17 @@ async def _reap(process: Process) -> None:
             async with asyncio.timeout(_GRACE_S):
                 await _ended(process)
     finally:
+        # Also where the wait itself was cancelled: no child outlives the program.
         if process.returncode is None:
             process.kill()
             await _ended(process)
 
 
 def _failure(code: int, tail: str) -> FilmError | StorageError:
-    said = tail or "and gave no reason"
     if any(fault in tail for fault in _STORAGE_FAULTS):
-        return StorageError(f"the film cannot be written; free space or choose another --output: {said}")
+        return StorageError(f"the film cannot be written; free space or choose another --output: {tail}")
     ended = f"was ended by signal {-code}" if code < 0 else f"failed with exit code {code}"
-    return FilmError(f"ffmpeg {ended}: {said}")
+    return FilmError(f"ffmpeg {ended}: {tail}" if tail else f"ffmpeg {ended} and gave no reason")
 
 
 def _list_encoders(binary: str) -> str:

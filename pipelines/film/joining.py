@@ -13,7 +13,7 @@ from pipelines.film.segments import Segment
 from pipelines.storyboard.presets import encoding_of
 from pipelines.storyboard.timeline import Timeline
 
-# Players round what they show to the file's own clock: make it fine, and a whole multiple of the video frame.
+# Players round times to the file's own clock: it is made fine, and a video frame a whole multiple of its tick.
 _CLOCK_MIN_HZ = 10_000
 _METADATA = "metadata.txt"
 _PIECES = "pieces.ffconcat"
@@ -23,22 +23,28 @@ _CHUNK_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class JoinInput:
-    """What is joined: each segment's piece, in order, and the film's sound, if it has any."""
+    """The parts of one film.
+
+    Attributes:
+        segments: in order.
+        pieces: the encoded file of each.
+        sound: the mixed sound; None where the film has none.
+    """
 
     segments: Sequence[Segment]
     pieces: Sequence[Path]
     sound: Path | None = None
 
 
-async def join_pieces(reel: JoinInput, timeline: Timeline, target: Path, *, comment: str, folder: Path) -> None:
+async def join_pieces(joined: JoinInput, timeline: Timeline, target: Path, *, comment: str, folder: Path) -> None:
     """Write the film to `target`.
 
     Args:
-        reel: what it is made of.
+        joined: its pieces and its sound.
         timeline: its rate, its codec, its title, chapters and captions.
         target: where it goes.
         comment: a mark for its metadata.
-        folder: an empty folder of ours to work in.
+        folder: an empty folder to work in.
 
     Raises:
         FilmError: ffmpeg failed.
@@ -46,20 +52,21 @@ async def join_pieces(reel: JoinInput, timeline: Timeline, target: Path, *, comm
     """
     encoding = encoding_of(timeline.output.codec)
     (folder / _METADATA).write_text(film_metadata(timeline, comment=comment), encoding="utf-8")
-    inputs = [*_pieces_input(reel, timeline, folder), *("-f", "ffmetadata", "-i", _METADATA)]
+    inputs = [*_pieces_input(joined, timeline, folder), *("-f", "ffmetadata", "-i", _METADATA)]
+    # Inputs by number: 0 the pieces, 1 the metadata, then the sound and the captions where there are any.
     streams = ["-map", "0:v", "-map_metadata", "1", "-map_chapters", "1"]
-    if reel.sound and encoding.audio:
-        inputs += ["-i", file_url(reel.sound)]
+    if joined.sound and encoding.audio:
+        inputs += ["-i", file_url(joined.sound)]
         streams += ["-map", "2:a", "-c:a", "copy"]
     if (captions := srt_text(timeline.holds, timeline.output.fps)) and encoding.subtitles:
         (folder / _SUBTITLES).write_text(captions, encoding="utf-8")
-        place = 3 if reel.sound and encoding.audio else 2
+        place = 3 if joined.sound and encoding.audio else 2
         inputs += ["-f", "srt", "-i", _SUBTITLES]
-        # There for who wants it: burned captions need no second showing.
+        # Not shown unless a viewer turns them on: captions may be drawn into the picture already.
         streams += ["-map", f"{place}:s", "-c:s", encoding.subtitles, "-disposition:s:0", "0"]
     arguments = [*inputs, *streams, *_video(timeline), file_url(target)]
     if encoding.piece == "h264":
-        async with fed_ffmpeg(arguments, _bytes_of(reel.pieces), folder=folder):
+        async with fed_ffmpeg(arguments, _bytes_of(joined.pieces), folder=folder):
             pass
     else:
         async with running_ffmpeg(arguments, folder=folder):
@@ -70,24 +77,24 @@ def _video(timeline: Timeline) -> list[str]:
     encoding, fps = encoding_of(timeline.output.codec), timeline.output.fps
     if not encoding.copies:
         return [*encoding.join, "-r", rate(fps), "-f", encoding.extension]
+    # Pieces carry no times, or their own: every picture gets the time of its number, exact to the clock's tick.
     pace = f"({rate(fps)})*TB"
     filters = [f"setts=ts=round(N/({pace})):duration=round(1/({pace}))"]
     if encoding.piece == "h264":
-        # Delimiters, x264's notes and repeated headers go: an MP4 keeps the headers once, on its own.
+        # Drop delimiters, x264's notes and repeated headers (H.264, table 7-1): an MP4 keeps the headers apart, once.
         filters.insert(0, "filter_units=remove_types=6-9")
+    # WebM has no such options: its clock has milliseconds.
     clock_hz = str(fps.numerator * -(-_CLOCK_MIN_HZ // fps.numerator))
     clock = ["-video_track_timescale", clock_hz, "-movie_timescale", clock_hz] if encoding.extension != "webm" else []
     return [*encoding.join, "-bsf:v", ",".join(filters), *clock, "-f", encoding.extension]
 
 
-def _pieces_input(reel: JoinInput, timeline: Timeline, folder: Path) -> list[str]:
-    """Return the arguments that read the pieces.
-
-    Raw streams are one when they are put one behind the other; ffmpeg would probe each of them for long.
-    """
+def _pieces_input(joined: JoinInput, timeline: Timeline, folder: Path) -> list[str]:
+    """Return the arguments that read the pieces."""
     if encoding_of(timeline.output.codec).piece == "h264":
+        # Raw streams become one by being written one after another; from a list, ffmpeg would probe each for long.
         return ["-r", rate(timeline.output.fps), "-f", "h264", "-i", "pipe:0"]
-    (folder / _PIECES).write_text("".join(_list_lines(reel, timeline, folder)), encoding="utf-8")
+    (folder / _PIECES).write_text("".join(_list_lines(joined, timeline, folder)), encoding="utf-8")
     return ["-f", "concat", "-safe", "0", "-i", _PIECES]
 
 
@@ -98,16 +105,17 @@ def _bytes_of(pieces: Sequence[Path]) -> Iterator[memoryview]:
                 yield memoryview(chunk)
 
 
-def _list_lines(reel: JoinInput, timeline: Timeline, folder: Path) -> Iterator[str]:
-    """Yield the list of pieces; by links with plain names, for quotes and newlines in the user's."""
+def _list_lines(joined: JoinInput, timeline: Timeline, folder: Path) -> Iterator[str]:
+    """Yield the lines of ffmpeg's list of the pieces (ffmpeg-formats, "concat")."""
     encoding, fps = encoding_of(timeline.output.codec), timeline.output.fps
+    # By links with plain names: those of the user's folders may hold quotes and newlines.
     links = folder / "pieces"
     links.mkdir()
     yield "ffconcat version 1.0\n"
     # The list counts in whole microseconds: cutting at rounded times keeps the error from adding up.
-    ends = [segment.start + segment.length for segment in reel.segments]
+    ends = [segment.start + segment.length for segment in joined.segments]
     cuts_us = pairwise(round(video_frame * 1_000_000 / fps) for video_frame in [0, *ends])
-    for number, (piece, (start_us, end_us)) in enumerate(zip(reel.pieces, cuts_us, strict=True)):
+    for number, (piece, (start_us, end_us)) in enumerate(zip(joined.pieces, cuts_us, strict=True)):
         name = f"pieces/{number}.{encoding.piece}"
         (folder / name).symlink_to(piece.absolute())
         yield f"file {name}\nduration {end_us - start_us}us\n"

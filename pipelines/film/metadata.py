@@ -8,10 +8,7 @@ from pipelines.storyboard.timeline import Chapter, Timeline
 
 
 def film_metadata(timeline: Timeline, *, comment: str = "") -> str:
-    """Return the ffmetadata text of a film: its title, its storyboard's digest, a comment, and chapters.
-
-    Chapter times are in whole video frames.
-    """
+    """Return the ffmetadata text of a film: its title, its storyboard's digest, a comment, and chapters."""
     lines = [";FFMETADATA1", f"title={_escaped(timeline.title)}", f"comment={_escaped(comment)}"]
     if timeline.digest:
         lines.append(f"description=storyboard sha256:{timeline.digest}")
@@ -21,6 +18,7 @@ def film_metadata(timeline: Timeline, *, comment: str = "") -> str:
 
 
 def _chapter_lines(chapter: Chapter, fps: Fraction) -> Iterator[str]:
+    # Counted in video frames, so that no rounding moves a chapter off its cut.
     yield "[CHAPTER]"
     yield f"TIMEBASE={fps.denominator}/{fps.numerator}"
     yield f"START={chapter.start}"

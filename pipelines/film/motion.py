@@ -7,7 +7,12 @@ from pipelines.storyboard.model import Ease, Motion, MotionType
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A part of a picture, in shares of its width and height; it has the picture's own shape."""
+    """A part of a picture, of the picture's own shape.
+
+    Attributes:
+        left, top: the upper left corner, in shares of the picture's width and height.
+        side: its width and height, in shares of the picture's.
+    """
 
     left: float
     top: float
@@ -18,7 +23,7 @@ WHOLE = Window(0.0, 0.0, 1.0)
 
 
 def window(motion: Motion | None, progress: float) -> Window:
-    """Return what a move shows at `progress`, from 0 where the frame appears to 1 where it is gone.
+    """Return the part that a move shows at `progress`, from 0 where the frame appears to 1 where it is gone.
 
     A push goes from the whole picture to 1 / (1 + amount) of its sides around the middle, a pull the other way round: a
     point that stood r from the middle stands r * (1 + amount * progress) from it, so its speed is constant. A pan
@@ -28,20 +33,20 @@ def window(motion: Motion | None, progress: float) -> Window:
         return WHOLE
     done, amount = _eased(motion.ease, progress), float(motion.amount)
     side = 1 / (1 + amount)
-    middle, room = (1 - side) / 2, 1 - side
+    middle, travel = (1 - side) / 2, 1 - side
     match motion.type:
         case MotionType.PUSH_IN:
             return _around_the_middle(1 + amount * done)
         case MotionType.PULL_OUT:
             return _around_the_middle(1 + amount * (1 - done))
         case MotionType.PAN_LEFT:
-            return Window(room * (1 - done), middle, side)
+            return Window(travel * (1 - done), middle, side)
         case MotionType.PAN_RIGHT:
-            return Window(room * done, middle, side)
+            return Window(travel * done, middle, side)
         case MotionType.PAN_UP:
-            return Window(middle, room * (1 - done), side)
+            return Window(middle, travel * (1 - done), side)
         case MotionType.PAN_DOWN:
-            return Window(middle, room * done, side)
+            return Window(middle, travel * done, side)
         case _:
             return WHOLE
 

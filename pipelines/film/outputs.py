@@ -1,20 +1,21 @@
-"""The films of one storyboard: one for each output, cut while frames come, and what lies beside them."""
+"""The films of one storyboard: one for each output, cut while frames come, and the files beside them."""
 
 import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 from pipelines.common.files import write_atomic
-from pipelines.film.assembler import Film, FilmAssembler
+from pipelines.film.assembler import FilmAssembler
 from pipelines.film.captions import srt_text
 from pipelines.film.painting import ReadFrame, read_frame
+from pipelines.film.probe import Film
 from pipelines.storyboard.plan import Plan
 from pipelines.storyboard.presets import encoding_of
 from pipelines.storyboard.timeline import Timeline
 
 
 class Films:
-    """Cuts the films of a plan into its folder. Enter it, tell it of frames as they come, and let it cut."""
+    """The films of a plan: frames are reported as they come, then all films are cut into the plan's folder."""
 
     def __init__(
         self,
@@ -24,51 +25,65 @@ class Films:
         on_encoded: Callable[[], None] = lambda: None,
         read: ReadFrame = read_frame,
     ) -> None:
+        """Prepare to cut the films.
+
+        Args:
+            plan: the storyboard's frames, and a timeline for each film.
+            folder: where the films go, and their pieces in a folder there.
+            on_encoded: called once for each piece that is there.
+            read: reads a frame; called from several threads at once.
+        """
         self._plan = plan
         self._folder = folder
         self._segments = folder / "segments"
-        self._cutters = [
-            FilmAssembler(timeline, self._segments, told=on_encoded, read=read) for timeline in plan.timelines
+        self._assemblers = [
+            FilmAssembler(timeline, self._segments, on_encoded=on_encoded, read=read) for timeline in plan.timelines
         ]
 
     def __len__(self) -> int:
         """Return how many pieces the films have."""
-        return sum(map(len, self._cutters))
+        return sum(map(len, self._assemblers))
 
     @contextlib.asynccontextmanager
     async def working(self) -> AsyncIterator["Films"]:
         """Encode in the background what frames complete, for as long as the block lasts."""
         async with contextlib.AsyncExitStack() as stack:
-            for cutter in self._cutters:
-                await stack.enter_async_context(cutter)
+            for assembler in self._assemblers:
+                await stack.enter_async_context(assembler)
             yield self
 
     def arrived(self, frame: int, picture: Path) -> None:
         """Take note of a frame's picture."""
-        for cutter in self._cutters:
-            cutter.arrived(frame, picture)
+        for assembler in self._assemblers:
+            assembler.arrived(frame, picture)
 
     async def cut(self, pictures: Sequence[Path]) -> list[Film]:
-        """Cut every film, write the captions beside the first, and drop the pieces that no film uses any more.
+        """Cut every film, write the captions beside the first, and delete the pieces that no film uses any more.
 
-        For one run at a time.
+        Only one run at a time may do this in a folder: the pieces of another would be deleted.
 
         Raises:
             FilmError: a film could not be cut; see `cut_film`.
             StorageError: a file could not be written.
         """
         targets = [film_path(self._folder, self._plan.storyboard, timeline) for timeline in self._plan.timelines]
-        films = [await cutter.cut(pictures, target) for cutter, target in zip(self._cutters, targets, strict=True)]
+        # One after another: each already uses all processors.
+        films = [
+            await assembler.cut(pictures, target) for assembler, target in zip(self._assemblers, targets, strict=True)
+        ]
         self._write_captions()
-        self._drop_unused({piece for cutter in self._cutters for piece in cutter.used})
+        self._drop_unused({piece for assembler in self._assemblers for piece in assembler.used})
         return films
 
     def write_otio(self, frames: Sequence[Path]) -> Path:
-        """Write the first film's timeline as OpenTimelineIO, with its numbered frames.
+        """Write the first film's timeline as OpenTimelineIO; return the file.
+
+        `frames[n]` is the picture of frame number n.
 
         Raises:
             StorageError: it could not be written.
         """
+        # Only here: the package takes long to import, and few runs need it.
         from pipelines.film.interchange import otio_text
 
         path = self._folder / f"{self._plan.storyboard}.otio"
@@ -83,6 +98,7 @@ class Films:
             path.unlink(missing_ok=True)
 
     def _drop_unused(self, used: set[Path]) -> None:
+        # Not those that begin with a dot: they are temporary, and being written.
         for piece in self._segments.glob("[!.]*"):
             if piece.is_file() and piece not in used:
                 with contextlib.suppress(OSError):
@@ -90,7 +106,7 @@ class Films:
 
 
 def film_path(folder: Path, storyboard: str, timeline: Timeline) -> Path:
-    """Return where a film goes: the first output's bears the storyboard's name alone."""
+    """Return where a film goes: `<id>.mp4` for the first output, `<id>-<output>.mp4` for others, by its format."""
     output = timeline.output
     name = f"{storyboard}-{output.name}" if output.name else storyboard
     return folder / f"{name}.{encoding_of(output.codec).extension}"

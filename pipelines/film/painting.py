@@ -1,4 +1,4 @@
-"""Frames become the film's pictures: fitted, converted to BT.709 video, seen through a moving window, mixed.
+"""Frames become the film's pictures: fitted, converted to BT.709 video, seen through a moving window.
 
 A still picture is resampled once, from the frame's own pixels. For a move, the frame is drawn once at twice the film's
 size; each picture is then taken from there at fractions of a pixel, so that a slow move neither shakes nor drifts.
@@ -8,7 +8,7 @@ small as that between bicubic and Lanczos). Neither keeps other threads waiting.
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,57 +22,50 @@ from pipelines.common.errors import FilmError
 from pipelines.common.geometry import Fit, Size
 from pipelines.common.imaging import DECODE_ERRORS
 from pipelines.film.motion import Window, window
-from pipelines.film.segments import Shown
+from pipelines.film.picture import Picture, Plane
+from pipelines.film.segments import FramePaths, Shown
 from pipelines.storyboard.model import Background, Output
 
-Plane = npt.NDArray[np.uint8]
+# Left, top, right and bottom, in pixels; fractions count.
 Box = tuple[float, float, float, float]
 # Reads a frame, to its end, as RGB; see `read_frame`.
 ReadFrame = Callable[[Path], Image.Image]
 
-# ITU-R BT.709: red's, green's and blue's share of the light.
+# Red's, green's and blue's share of the light (ITU-R BT.709-6, 3.2).
 _LIGHT = (0.2126, 0.7152, 0.0722)
 _BICUBIC = Image.Resampling.BICUBIC
-# How much larger than the film a frame is drawn that is to move.
+# A frame that is to move is drawn so many times as wide and as high as the film.
 _OVERSAMPLING = 2
+# The radius of a blurred background's blur, as a share of the film's longer side.
 _BLUR = 0.04
 
-# Segments are painted side by side; each by one thread.
+# Segments are rendered side by side, each by one thread: OpenCV's own would only take their processors.
 cv2.setNumThreads(1)
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """A picture of the film in planar 4:2:0: brightness at full size, two planes of colour at half of it."""
-
-    planes: tuple[Plane, Plane, Plane]
-
-    def chunks(self) -> Iterator[memoryview]:
-        """Yield it as ffmpeg's yuv420p."""
-        return (np.ascontiguousarray(plane).data.cast("B") for plane in self.planes)
-
-    def mixed(self, other: "Picture", mix: Callable[[Plane, Plane], Plane]) -> "Picture":
-        """Return what `mix` makes of each plane of this picture and the other."""
-        first, second, third = (mix(*pair) for pair in zip(self.planes, other.planes, strict=True))
-        return Picture((first, second, third))
-
-
-@dataclass(frozen=True, slots=True)
 class _Canvas:
-    """A frame in video colours, and the box of its pixels that fills the film."""
+    """A frame in video colours, and the box of its pixels that fills the film.
+
+    Attributes:
+        light: brightness, at the frame's own size.
+        blue, red: colour differences, at half of it.
+        box: in pixels of `light`.
+    """
 
     light: Image.Image
     blue: Image.Image
     red: Image.Image
     box: Box
 
-    def drawn(self, size: Size, *, times: int = 1) -> Picture:
-        """Return what is in the box at `times` the film's size."""
+    def draw(self, size: Size, *, times: int = 1) -> Picture:
+        """Return the part in the box at `times` the film's size."""
         full = (size.width * times, size.height * times)
         half = (full[0] // 2, full[1] // 2)
         halved = tuple(side / 2 for side in self.box)
         return Picture(
             (
+                # Straight from the frame's pixels: a picture that is resampled twice is less sharp.
                 _resized(self.light, full, self.box),
                 _resized(self.blue, half, halved),  # type: ignore[arg-type]
                 _resized(self.red, half, halved),  # type: ignore[arg-type]
@@ -81,17 +74,20 @@ class _Canvas:
 
 
 class FrameCache:
-    """Frames drawn for one film, the latest few kept at hand: a hold and the transitions around it share one."""
+    """Frames as they were drawn for one film; the last few are kept, for a hold and its transitions share one.
+
+    Any thread may use it. A frame that one thread is drawing is drawn once: other threads that need it wait.
+    """
 
     def __init__(self, output: Output, *, kept: int, read: ReadFrame) -> None:
         self._output = output
         self._read = read
-        self._most = kept
+        self._max_kept = kept
         self._kept: OrderedDict[tuple[Path, bool], Future[Picture]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def drawn(self, frame: Path, *, moving: bool) -> Picture:
-        """Return a frame at the film's size, or larger where it is to move. For any thread.
+    def draw(self, frame: Path, *, moving: bool) -> Picture:
+        """Return a frame at the film's size, or larger where it is to move.
 
         Raises:
             FilmError: it cannot be read.
@@ -99,18 +95,20 @@ class FrameCache:
         key = (frame, moving)
         with self._lock:
             drawing = self._kept.get(key)
-            ours = drawing is None
+            is_new = drawing is None
             if drawing is None:
                 drawing = self._kept[key] = Future()
             self._kept.move_to_end(key)
-            if len(self._kept) > self._most:
+            # A drawing that falls out lives on in the threads that wait for it.
+            if len(self._kept) > self._max_kept:
                 self._kept.popitem(last=False)
-        if ours:
+        # Outside of the lock: other threads draw other frames meanwhile.
+        if is_new:
             try:
-                canvas = _stretched(self._read(frame), self._output)
-                drawing.set_result(canvas.drawn(self._output.size, times=_OVERSAMPLING if moving else 1))
-            except Exception as exc:  # noqa: BLE001 - handed on to all who wait for it
-                # Whoever asks next shall look again: the frame may have been mended.
+                canvas = _canvas_of(self._read(frame), self._output)
+                drawing.set_result(canvas.draw(self._output.size, times=_OVERSAMPLING if moving else 1))
+            except Exception as exc:  # noqa: BLE001 - handed on to all threads that wait for it
+                # The next call reads the file again: it may have been replaced.
                 with self._lock:
                     self._kept.pop(key, None)
                 drawing.set_exception(exc)
@@ -118,23 +116,23 @@ class FrameCache:
 
 
 class FrameRenderer:
-    """Paints the frames of one segment as the film shows them."""
+    """Renders frames, given their files, as the film shows them."""
 
-    def __init__(self, drawings: FrameCache, frames: Sequence[Path] | Mapping[int, Path]) -> None:
-        self._drawings = drawings
+    def __init__(self, cache: FrameCache, frames: FramePaths) -> None:
+        self._cache = cache
         self._frames = frames
 
     def picture(self, shown: Shown, video_frame: int = 0) -> Picture:
-        """Return the picture of a frame at a video frame of its part of the film.
+        """Return the picture of a frame at a video frame, counted from where its part of the film begins.
 
         Raises:
             FilmError: it cannot be read.
         """
-        drawn = self._drawings.drawn(self._frames[shown.frame], moving=shown.motion is not None)
+        drawn = self._cache.draw(self._frames[shown.frame], moving=shown.motion is not None)
         if shown.motion is None:
             return drawn
         through = window(shown.motion, shown.progress(video_frame))
-        first, second, third = (_seen(plane, through) for plane in drawn.planes)
+        first, second, third = (_through_window(plane, through) for plane in drawn.planes)
         return Picture((first, second, third))
 
 
@@ -142,12 +140,12 @@ def read_frame(path: Path) -> Image.Image:
     """Read a PNG, to its end, as RGB.
 
     Raises:
-        FilmError: it is missing, broken, or no PNG.
+        FilmError: it is missing, broken, or not a PNG file.
     """
     try:
         with Image.open(path, formats=["PNG"]) as picture:
             picture.load()
-            # Pillow would cut grays of 16 bits off at 255.
+            # Pillow's own conversion cuts grays of 16 bits off at 255; 257 brings 65,535 to it.
             narrow = picture.point(lambda gray: gray / 257, "L") if picture.mode.startswith("I") else picture
             return narrow.convert("RGB")
     except DECODE_ERRORS as exc:
@@ -155,7 +153,7 @@ def read_frame(path: Path) -> Image.Image:
 
 
 def require_size(frames: Iterable[Path], size: Size) -> None:
-    """Check that all frames are of the film's size, where the storyboard says that others are an error.
+    """Check that all frames are of the film's size, for a storyboard that says `fit: error`.
 
     Raises:
         FilmError: one is not, or cannot be read.
@@ -176,28 +174,14 @@ def require_size(frames: Iterable[Path], size: Size) -> None:
 def _unreadable(frame: Path, cause: BaseException) -> FilmError:
     reason: object = cause
     if isinstance(cause, UnidentifiedImageError):
-        reason = "is no PNG"
+        reason = "not a PNG file"
     elif isinstance(cause, OSError) and cause.strerror:
         reason = cause.strerror
-    return FilmError(f"{frame}: cannot be read: {reason}; render again to lay it anew")
+    return FilmError(f"{frame}: cannot be read: {reason}; render again to recreate it")
 
 
-def stacked(above: Picture, below: Picture) -> Iterator[memoryview]:
-    """Yield two pictures as one of double height, in ffmpeg's yuv420p."""
-    for chunks in zip(above.chunks(), below.chunks(), strict=True):
-        yield from chunks
-
-
-def flat(like: Picture, light: int) -> Picture:
-    """Return a gray picture of the same size: `light` is 16 for black, 235 for white."""
-    first, second, third = (
-        np.full_like(plane, gray) for plane, gray in zip(like.planes, (light, 128, 128), strict=True)
-    )
-    return Picture((first, second, third))
-
-
-def _stretched(picture: Image.Image, output: Output) -> _Canvas:
-    """Lay a frame so that the box fills the film."""
+def _canvas_of(picture: Image.Image, output: Output) -> _Canvas:
+    """Convert a frame to video colours, and choose the box that fills the film."""
     size = output.size
     if output.fit is Fit.CONTAIN:
         picture = _contained(picture, size, output.background)
@@ -208,7 +192,7 @@ def _stretched(picture: Image.Image, output: Output) -> _Canvas:
         scale = max(size.width / width, size.height / height)
         side, top = (width - size.width / scale) / 2, (height - size.height / scale) / 2
         box = (side, top, width - side, height - top)
-    video = cv2.transform(np.asarray(picture), _VIDEO)
+    video = cv2.transform(np.asarray(picture), _RGB_TO_VIDEO)
     light = Image.fromarray(cv2.extractChannel(video, 0))
     # Colour is halved from whole pairs: the last pixel of an odd side stands for two.
     video = cv2.copyMakeBorder(video, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
@@ -218,6 +202,7 @@ def _stretched(picture: Image.Image, output: Output) -> _Canvas:
 
 
 def _contained(picture: Image.Image, size: Size, background: Background) -> Image.Image:
+    """Return the whole picture on a background of the film's shape."""
     film = (size.width, size.height)
     whole = ImageOps.contain(picture, film, _BICUBIC)
     if whole.size == film:
@@ -236,8 +221,8 @@ def _resized(plane: Image.Image, size: tuple[int, int], box: Box) -> Plane:
     return np.asarray(plane.resize(size, _BICUBIC, inside))
 
 
-def _seen(drawn: Plane, through: Window) -> Plane:
-    """Take what a window shows from a plane that is drawn larger than the film."""
+def _through_window(drawn: Plane, through: Window) -> Plane:
+    """Return the part in a window, at the film's size, of a plane that is drawn larger than the film."""
     height, width = drawn.shape
     film = (width // _OVERSAMPLING, height // _OVERSAMPLING)
     scale = _OVERSAMPLING * through.side
@@ -246,17 +231,21 @@ def _seen(drawn: Plane, through: Window) -> Plane:
     place = np.array([[scale, 0, through.left * width + inner], [0, scale, through.top * height + inner]])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     hint = cv2.ALGO_HINT_APPROX
-    seen = cv2.warpAffine(drawn, place, film, flags=flags, borderMode=cv2.BORDER_REPLICATE, hint=hint)
-    return np.asarray(seen, np.uint8)
+    shown = cv2.warpAffine(drawn, place, film, flags=flags, borderMode=cv2.BORDER_REPLICATE, hint=hint)
+    return np.asarray(shown, np.uint8)
 
 
 def _video_matrix() -> npt.NDArray[np.float64]:
-    """Return what makes of RGB limited-range BT.709 (ITU-R BT.709-6, 3.2 and 3.4), with blue and red differences."""
+    """Return the matrix from RGB to limited-range BT.709 (ITU-R BT.709-6, 3.2 to 3.4).
+
+    Its rows give brightness and the differences of blue and red, its columns take red, green, blue and one.
+    """
     red, green, blue = _LIGHT
     light = [219 / 255 * share for share in _LIGHT]
+    # A colour difference is divided by the most that it can be, so that it lies between -1/2 and 1/2.
     to_blue = [224 / 255 * share / (2 * (1 - blue)) for share in (-red, -green, 1 - blue)]
     to_red = [224 / 255 * share / (2 * (1 - red)) for share in (1 - red, -green, -blue)]
     return np.array([[*light, 16], [*to_blue, 128], [*to_red, 128]])
 
 
-_VIDEO = _video_matrix()
+_RGB_TO_VIDEO = _video_matrix()

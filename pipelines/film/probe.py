@@ -1,4 +1,4 @@
-"""What a film file really holds: its packets counted and timed, not what its header says."""
+"""A finished film read back: its packets counted and timed, whatever its header says."""
 
 import asyncio
 from asyncio.subprocess import PIPE
@@ -20,11 +20,11 @@ class Film:
     """A finished film.
 
     Attributes:
-        path: the MP4.
-        video_frames: pictures in it.
+        path: its file.
+        video_frames: the number of its pictures.
         duration_s: exact time on screen, in seconds.
         size: in pixels.
-        fps: exact; every picture stands for 1/fps seconds.
+        fps: exact; every picture is shown for 1/fps seconds.
     """
 
     path: Path
@@ -35,26 +35,27 @@ class Film:
 
 
 def probe_film(path: Path) -> Film:
-    """Read what the film at `path` holds; for callers without an event loop, else see `read_film`.
+    """Read back the film at `path`; for callers without an event loop, else see `read_film`.
 
     Raises:
-        FilmError: it is no film, or its pictures don't follow one another at a constant rate.
+        FilmError: it is not a film, or its pictures don't follow one another at a constant rate.
     """
     return asyncio.run(read_film(path))
 
 
 async def read_film(path: Path, *, fps: Fraction | None = None, name: Path | None = None) -> Film:
-    """Read what the film at `path` holds: every packet's time and length, in presentation.
+    """Read back the film at `path`: the time at which every packet is shown, and for how long.
 
     Args:
         path: the film.
-        fps: its rate; where its format keeps time too coarsely to tell, pictures stand within a tick of their time.
-        name: what the record and the messages call it, where its present name is not its last.
+        fps: its rate; where the clock of its format is too coarse for it, pictures may be a tick off their time.
+        name: for the record and the messages, where the file has a temporary name.
 
     Raises:
-        FilmError: it is no film, or its pictures don't follow one another at a constant rate.
+        FilmError: it is not a film, or its pictures don't follow one another at a constant rate.
     """
-    # framecrc prints one line a packet, after edit lists are applied.
+    # framecrc prints a few lines on the track, then one a packet, after edit lists are applied:
+    # `#tb 0: 1/12000`, `#dimensions 0: 1344x768`, `0, <dts>, <pts>, <duration>, <size>, <checksum>`.
     arguments = ["-i", file_url(path), "-map", "0:v:0", "-c", "copy", "-f", "framecrc", "-"]
     async with running_ffmpeg(arguments, folder=Path.cwd(), stdout=PIPE) as process:
         assert process.stdout is not None
@@ -67,15 +68,23 @@ async def read_film(path: Path, *, fps: Fraction | None = None, name: Path | Non
 
 @dataclass(slots=True)
 class _Track:
-    """What was read so far: `length` is each video frame's, in ticks; a fraction where ticks are coarse."""
+    """A film's video track, as far as it was read.
+
+    Attributes:
+        size: in pixels.
+        tick_s: the unit of the file's clock, in seconds.
+        length: of each video frame, in ticks; a fraction where the clock is too coarse for the film's rate.
+        video_frames: packets so far.
+    """
 
     size: Size
     tick_s: Fraction
     length: Fraction = Fraction(0)
     video_frames: int = 0
 
-    def stands(self, start: int, duration: int) -> bool:
-        """Say whether the next packet stands at its time, for its time."""
+    def is_on_time(self, start: int, duration: int) -> bool:
+        """Say whether a packet, in ticks, is the next one at a constant rate."""
+        # Rounding to a coarse clock takes a packet a tick off at most; a fine clock allows nothing.
         coarse = self.length.denominator > 1
         late, long = start - self.video_frames * self.length, duration - self.length
         return abs(late) <= coarse and abs(long) <= coarse
@@ -92,8 +101,9 @@ async def _read_track(lines: AsyncIterable[bytes], name: Path, fps: Fraction | N
             case ["#dimensions", _, text]:
                 track.size = Size.parse(text)
             case ["0,", _, pts, duration, *_]:
+                # Where the clock is fine, the first packet says how long each has to be.
                 track.length = track.length or Fraction(_ticks(duration))
-                if not track.stands(_ticks(pts), _ticks(duration)):
+                if not track.is_on_time(_ticks(pts), _ticks(duration)):
                     raise FilmError(
                         f"{name}: video frame {track.video_frames} does not stand at its time; render again"
                     )
@@ -106,10 +116,12 @@ def _ticks(column: str) -> int:
 
 
 def read_animation(path: Path, *, fps: Fraction, name: Path) -> Film:
-    """Read what an animated GIF or WebP holds; equal pictures in a row are one there, shown for longer.
+    """Read back an animated GIF or WebP.
+
+    Equal pictures in a row are one there, shown for longer; so video frames are counted by the time.
 
     Raises:
-        FilmError: it is none.
+        FilmError: it is not an animation, or damaged.
     """
     try:
         with Image.open(path) as animation:

@@ -8,18 +8,30 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from pathlib import Path
 
 from pipelines.storyboard.model import Motion, Smooth
 from pipelines.storyboard.timeline import Hold, Timeline
 
+# The picture of each frame by the frame's number: of all frames, or of those that are there.
+FramePaths = Sequence[Path] | Mapping[int, Path]
+
 # Goes into every key: raise it when pieces of the same key come out otherwise than before.
 _VERSION = 1
+# An encoder takes as long to start as to encode half a dozen pictures: with this much in a group, it does not show.
 _GROUP_S = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A frame on screen. Its move takes `span` video frames in all, transitions included; `age` of them are past."""
+    """A frame on screen, at a place in its move.
+
+    Attributes:
+        frame: its number.
+        motion: the move; None where the frame stands still.
+        age: the video frames of the move that are past.
+        span: the video frames that the move takes in all, transitions included.
+    """
 
     frame: int
     motion: Motion | None = None
@@ -27,13 +39,22 @@ class Shown:
     span: int = 1
 
     def progress(self, video_frame: int) -> float:
-        """Return how far its move is in the middle of a video frame, counted from where this part begins."""
+        """Return how far its move is, from 0 to 1, in the middle of a video frame.
+
+        Video frames are counted from where this part of the film begins.
+        """
         return (2 * (self.age + video_frame) + 1) / (2 * self.span)
 
 
 @dataclass(frozen=True, slots=True)
 class Stay:
-    """A frame alone on screen."""
+    """A frame alone on screen.
+
+    Attributes:
+        length: in video frames.
+        shown: the frame, and where its move begins.
+        caption: its text; None where there is none.
+    """
 
     length: int
     shown: Shown
@@ -47,7 +68,14 @@ class Stay:
 
 @dataclass(frozen=True, slots=True)
 class Crossing:
-    """A transition from one frame to the next; the caption changes in its middle."""
+    """A transition from one frame to the next.
+
+    Attributes:
+        length: in video frames; always even.
+        type: its name in a storyboard, such as `dissolve`.
+        leaving, coming: the two frames; both go on with their moves.
+        captions: of the two frames; one gives way to the other in the middle.
+    """
 
     length: int
     type: str
@@ -58,7 +86,14 @@ class Crossing:
 
 @dataclass(frozen=True, slots=True)
 class Morph:
-    """In-betweens. `keys` are frames and the video frames at which they stand as they are, the first one at 0."""
+    """In-betweens of a run of frames.
+
+    Attributes:
+        length: in video frames.
+        smooth: how they are made.
+        keys: each frame of the run, and the video frame at which it is shown as it is; the first one at 0.
+        captions: for how many video frames, and the text.
+    """
 
     length: int
     smooth: Smooth
@@ -76,7 +111,12 @@ Part = Stay | Crossing | Morph
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A piece of film that is encoded on its own, from video frame `start`."""
+    """A piece of film that is encoded on its own.
+
+    Attributes:
+        start: its first video frame.
+        parts: in order; only holds share a segment with others.
+    """
 
     start: int
     parts: tuple[Part, ...]
@@ -88,33 +128,39 @@ class Segment:
 
     @property
     def still(self) -> bool:
-        """Whether nothing in it moves but by cuts."""
+        """Whether nothing in it changes but by cuts."""
         return all(isinstance(part, Stay) and part.still for part in self.parts)
 
     @property
-    def passing(self) -> bool:
-        """Whether it is a transition."""
+    def is_transition(self) -> bool:
+        """Whether it is a transition, and so may be encoded at less than the film's quality."""
         return any(isinstance(part, Crossing) for part in self.parts)
 
     @property
     def frames(self) -> tuple[int, ...]:
         """The frames that it shows, each once, in their order."""
+        # A set that keeps its order.
         return tuple(dict.fromkeys(frame for part in self.parts for frame in _frames_of(part)))
 
     @property
     def captions(self) -> list[tuple[int, str | None]]:
-        """What is to be read, and for how many video frames."""
-        return [told for part in self.parts for told in _captions_of(part)]
+        """Its captions in order, None where there is none: for how many video frames, and the text."""
+        return [caption for part in self.parts for caption in _captions_of(part)]
 
-    def key(self, identities: Mapping[int, str], besides: object) -> str:
-        """Return the hex sha-256 of all that goes into the piece: its frames, not their numbers, and `besides`.
+    def key(self, identities: Mapping[int, str], settings: object) -> str:
+        """Return the hex sha-256 of all that goes into the piece.
 
-        Where it stands in the film does not count: a frame more at the beginning changes no later piece.
+        Its place in the film does not count: a frame more at the beginning changes no later piece.
+
+        Args:
+            identities: what tells the picture of each frame from any other; it counts, the frame's number does not.
+            settings: whatever else counts, by its `repr`.
         """
         places = {frame: place for place, frame in enumerate(self.frames)}
         parts = [_renumbered(part, places) for part in self.parts]
         shown = [identities[frame] for frame in self.frames]
-        return hashlib.sha256(repr((_VERSION, besides, parts, shown)).encode()).hexdigest()
+        # By repr: a dataclass or a field of another name would give every piece another key.
+        return hashlib.sha256(repr((_VERSION, settings, parts, shown)).encode()).hexdigest()
 
 
 def cut_segments(timeline: Timeline) -> list[Segment]:
@@ -129,12 +175,14 @@ def cut_segments(timeline: Timeline) -> list[Segment]:
 
 
 def parts_of(holds: Sequence[Hold]) -> Iterator[Part]:
-    """Yield what is on screen, one thing after another."""
+    """Yield the parts of a film in order: frames alone on screen, transitions and in-betweens."""
     run: list[Hold] = []
     for before, hold, after in zip((None, *holds), holds, (*holds[1:], None), strict=False):
         half_in, middle = (before.half if before else 0), hold.length // 2
         led_in = before is not None and before.smooth is not None
+        # A move goes on for as long as any of its frame is on screen, transitions included.
         shown = Shown(hold.frame, hold.motion, 0, hold.length + half_in + hold.half)
+        # In-betweens reach into the middle of a hold, transitions as far as their half.
         first = middle if led_in else half_in
         last = middle if hold.smooth else hold.length - hold.half
         if led_in or hold.smooth:
@@ -151,13 +199,14 @@ def parts_of(holds: Sequence[Hold]) -> Iterator[Part]:
 
 
 def _aged(shown: Shown, age: int) -> Shown:
-    # What does not move has no age: its pieces are the same wherever they begin.
+    # A frame without a move has no age: its pieces are the same wherever they begin.
     return replace(shown, age=age) if shown.motion else replace(shown, span=1)
 
 
 def _morph(run: Sequence[Hold]) -> Morph:
     smooth = run[0].smooth
     assert smooth is not None
+    # Each frame is shown as it is in the middle of its hold; captions change at the cuts, as everywhere.
     middles = [hold.start + hold.length // 2 for hold in run]
     ends = [middles[0], *(hold.start for hold in run[1:]), middles[-1]]
     captions = [(end - start, hold.caption) for hold, (start, end) in zip(run, pairwise(ends), strict=True)]
@@ -166,9 +215,11 @@ def _morph(run: Sequence[Hold]) -> Morph:
 
 
 def _grouped(parts: Iterable[Part], *, few: int) -> Iterator[tuple[Part, ...]]:
+    """Yield the parts of each segment: neighbouring holds of less than `few` video frames together, others alone."""
     group: list[Part] = []
     for part in parts:
         alone = not isinstance(part, Stay) or part.length >= few
+        # A group that is long enough ends: a change of one of its frames encodes all of it again.
         if group and (alone or sum(other.length for other in group) >= few):
             yield tuple(group)
             group = []
@@ -201,6 +252,8 @@ def _captions_of(part: Part) -> Iterator[tuple[int, str | None]]:
 
 
 def _renumbered(part: Part, places: Mapping[int, int]) -> Part:
+    """Return a part whose frames are numbered by their places in the segment."""
+
     def renumbered(shown: Shown) -> Shown:
         return replace(shown, frame=places[shown.frame])
 

@@ -6,7 +6,7 @@ from pipelines.film.encoding import rate
 from pipelines.film.segments import Morph
 from pipelines.storyboard.model import Output, SmoothMethod
 
-# minterpolate looks this many pictures ahead, and ends as many early.
+# minterpolate looks this many pictures ahead, and ends as many early: the last picture is repeated to make up for it.
 _LOOK_AHEAD = 3
 _METHODS = {
     SmoothMethod.MOTION: "mi_mode=mci:mc_mode=aobmc:me_mode=bidir:vsbmc=1",
@@ -20,7 +20,10 @@ def key_rate(morph: Morph, fps: Fraction) -> Fraction:
 
 
 def smoothing_filters(morph: Morph, output: Output) -> list[str]:
-    """Return the ffmpeg filters that make the morph's video frames of its keys."""
+    """Return the ffmpeg filters that make a morph's video frames of its key pictures.
+
+    See ffmpeg-filters, "minterpolate".
+    """
     between = morph.smooth.fps or output.fps
     return [
         f"tpad=stop={_LOOK_AHEAD}:stop_mode=clone",

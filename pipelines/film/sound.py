@@ -27,28 +27,34 @@ _FORMAT = (
 _LOUDNESS_LUFS = -16.0
 _PEAK = 0.841
 # The first sets the gain, the others make good what the limiter takes off the peaks.
-_LEVELLINGS = 3
-_LEVEL_LU = 0.1
+_MAX_LEVELLINGS = 3
+_LEVEL_TOLERANCE_LU = 0.1
 # The loudness so far, gated (EBU R 128); its last figure is the whole mix's.
-_MEASURED = "lavfi.r128.I"
-# To measure how long a sound is, little of it is enough.
+_LOUDNESS_KEY = "lavfi.r128.I"
+# The absolute gate of EBU R 128: below it is silence.
+_SILENT_LUFS = -70.0
+# Only the samples' number counts: at a low rate there are fewer to read.
 _PROBE_HZ = 8000
 _PROBE_TIMEOUT_S = 300
-_SILENT_LUFS = -70.0
 _SOUNDLESS = "holds no sound"
-# What is wrong with a file, by ffmpeg's words for it.
+# By ffmpeg's words for it.
 _FAULTS = {"matches no streams": _SOUNDLESS, "Decode error rate": "is damaged"}
 
 
 @dataclass(frozen=True, slots=True)
 class MixedSound:
-    """A film's sound: where it is kept, under the hash of all that goes into it."""
+    """A film's sound.
+
+    Attributes:
+        timeline: the film.
+        path: where the mixed sound is kept, under a hash of all that goes into it.
+    """
 
     timeline: Timeline
     path: Path
 
     async def mix(self) -> None:
-        """Make it, if it is not there.
+        """Mix it, if its file is not there.
 
         Raises:
             FilmError: a sound cannot be read, or ffmpeg failed.
@@ -68,26 +74,29 @@ class MixedSound:
                 pass
 
     async def _normalizing(self, graph: str) -> str:
-        """Return the filters that bring the mix to its loudness; none for silence."""
+        """Return the filters that bring the mix to its loudness; an empty text for silence."""
         filters, gain_db = "", 0.0
-        for _ in range(_LEVELLINGS):
+        for _ in range(_MAX_LEVELLINGS):
             loudness_lufs = await self._measure_loudness(graph + filters)
             if loudness_lufs <= _SILENT_LUFS:
                 return ""
-            if abs(_LOUDNESS_LUFS - loudness_lufs) < _LEVEL_LU:
+            if abs(_LOUDNESS_LUFS - loudness_lufs) < _LEVEL_TOLERANCE_LU:
                 break
             gain_db += _LOUDNESS_LUFS - loudness_lufs
+            # Without level=false, the limiter would raise everything to the limit; latency makes up for its look-ahead.
             filters = f",volume={gain_db:.2f}dB,alimiter=limit={_PEAK}:level=false:latency=true"
         return filters
 
     async def _measure_loudness(self, graph: str) -> float:
-        told = f"ebur128=metadata=1,ametadata=mode=print:key={_MEASURED}:file=-"
-        arguments = [*self._inputs, "-filter_complex", f"{graph},{told}[film]", "-map", "[film]", "-f", "null", "-"]
+        meter_filter = f"ebur128=metadata=1,ametadata=mode=print:key={_LOUDNESS_KEY}:file=-"
+        measured = ["-filter_complex", f"{graph},{meter_filter}[film]", "-map", "[film]"]
         loudness_lufs = _SILENT_LUFS
+        arguments = [*self._inputs, *measured, "-f", "null", "-"]
         async with running_ffmpeg(arguments, folder=Path.cwd(), stdout=PIPE) as meter:
             assert meter.stdout is not None
+            # A line for every tenth of a second; only the last one counts.
             async for line in meter.stdout:
-                if line.startswith(f"{_MEASURED}=".encode()):
+                if line.startswith(f"{_LOUDNESS_KEY}=".encode()):
                     loudness_lufs = float(line.split(b"=")[1])
         return loudness_lufs
 
@@ -100,8 +109,26 @@ class MixedSound:
         ]
 
 
+class SoundMixer:
+    """Mixes one film's sound. Calls at the same time mix it once: the later one waits, and finds it done."""
+
+    def __init__(self, timeline: Timeline, folder: Path) -> None:
+        self._timeline = timeline
+        self._folder = folder
+        self._lock = asyncio.Lock()
+
+    def find(self) -> MixedSound | None:
+        """Return the sound as its files are now; see `mixed_sound`."""
+        return mixed_sound(self._timeline, self._folder)
+
+    async def mix(self, sound: MixedSound) -> None:
+        """Mix a sound, if its file is not there; see `MixedSound.mix`."""
+        async with self._lock:
+            await sound.mix()
+
+
 def mixed_sound(timeline: Timeline, folder: Path) -> MixedSound | None:
-    """Return a film's sound, kept in `folder`; None where nothing is heard, or the format has no room for it.
+    """Return a film's sound, kept in `folder`; None where nothing is heard, or the film's format has no sound.
 
     Raises:
         FilmError: a sound file is gone.
@@ -109,16 +136,18 @@ def mixed_sound(timeline: Timeline, folder: Path) -> MixedSound | None:
     encoding = encoding_of(timeline.output.codec)
     if not timeline.sound.sounds or not encoding.audio:
         return None
+    # By name and time, not by folder: the sounds may move with the storyboard.
     files = [_identity(sound) for sound in timeline.sound.sounds]
     starts_s = [_start_s(sound, timeline) for sound in timeline.sound.sounds]
+    # The line of the storyboard that names a sound does not count either.
     placeless = [replace(sound, place=None) for sound in timeline.sound.sounds]  # type: ignore[arg-type]
-    made_of = (files, starts_s, placeless, timeline.sound.normalize, timeline.duration_s, encoding.audio)
-    key = hashlib.sha256(repr(made_of).encode()).hexdigest()
+    ingredients = (files, starts_s, placeless, timeline.sound.normalize, timeline.duration_s, encoding.audio)
+    key = hashlib.sha256(repr(ingredients).encode()).hexdigest()
     return MixedSound(timeline, folder / f"{key}.{encoding.extension}")
 
 
 def mixing_graph(timeline: Timeline, lengths_s: Mapping[Path, Fraction]) -> str:
-    """Return the ffmpeg graph that mixes a film's sounds; `lengths_s` is how long each file is."""
+    """Return the ffmpeg graph that mixes a film's sounds, given the length of each file in seconds."""
     end_s = timeline.duration_s
     chains, names = [], []
     for number, sound in enumerate(timeline.sound.sounds):
@@ -128,13 +157,14 @@ def mixing_graph(timeline: Timeline, lengths_s: Mapping[Path, Fraction]) -> str:
         heard_s = left_s if sound.loop else min(lengths_s[sound.file] - sound.offset_s, left_s)
         names.append(f"[s{number}]")
         chains.append(f"[{number}:a:0]{','.join(_filters(sound, max(heard_s, Fraction(0)), start_s))}{names[-1]}")
+    # Summed as they are: amix would make each sound quieter for every other, and louder again as others end.
     mix = f"{''.join(names)}amix=inputs={len(names)}:normalize=0:duration=longest"
     return ";".join([*chains, f"{mix},apad,atrim=end_sample={_samples(end_s)}"])
 
 
 def _filters(sound: Sound, heard_s: Fraction, start_s: Fraction) -> list[str]:
     offset = _samples(sound.offset_s)
-    # Counted in samples, and the time set anew: where a file repeats, its own time has gaps.
+    # Counted in samples, and timed by their number: where a file repeats, its own times have gaps.
     filters = [_FORMAT, f"atrim=start_sample={offset}:end_sample={offset + _samples(heard_s)}", "asetpts=N/SR/TB"]
     filters.append(f"volume={_decimal(sound.volume)}")
     if sound.fade_in_s:
@@ -167,13 +197,14 @@ def _identity(sound: Sound) -> str:
 
 
 async def measure_sound(file: Path) -> Fraction:
-    """Decode a sound file to its end; return how long it is, in seconds.
+    """Decode a sound file to its end; return its length in seconds.
 
     Raises:
-        FilmError: it cannot be read, or nothing in it is heard.
+        FilmError: it cannot be read, or holds no sound.
     """
     # Not -xerror, which refuses a WAV that was written to a pipe, where its header cannot tell its length.
     strict = ["-max_error_rate", "0"]
+    # One channel of one byte a sample: bytes are samples.
     arguments = [*strict, "-i", file_url(file), "-map", "0:a:0", "-ac", "1", "-ar", str(_PROBE_HZ), "-f", "u8", "-"]
     samples = 0
     try:
@@ -192,9 +223,11 @@ async def measure_sound(file: Path) -> Fraction:
 
 
 def _reason(complaint: str) -> str:
+    """Return what is wrong with a file, given what ffmpeg says of it."""
     for words, fault in _FAULTS.items():
         if words in complaint:
             return fault
+    # Its last line is the plainest; in front of it stands the part of ffmpeg that writes it.
     last = re.sub(r"^(\[[^]]*\] *)+", "", complaint.strip().splitlines()[-1])
     return f"is no sound that ffmpeg reads: {last}"
 
@@ -203,9 +236,10 @@ async def require_sounds(board: Storyboard) -> None:
     """Check that every sound file of a storyboard can be read to its end.
 
     Raises:
-        StoryboardError: those that cannot, each with its place.
+        StoryboardError: some cannot; each is named with its place in the storyboard.
     """
     lengths_s: dict[Path, Fraction | FilmError] = {}
+    # Each file once, though many shots may have it.
     for file in {sound.file for sound in board.sound.sounds}:
         try:
             lengths_s[file] = await measure_sound(file)
@@ -220,7 +254,7 @@ async def require_sounds(board: Storyboard) -> None:
 
 
 def _wrong(sound: Sound, length_s: Fraction | FilmError) -> str:
-    """Return what is wrong with a sound, and the cure; nothing where nothing is."""
+    """Return what is wrong with a sound, and the cure; an empty text where nothing is."""
     if isinstance(length_s, FilmError):
         return f"{length_s}; use WAV, MP3, FLAC, OGG or M4A"
     if length_s <= sound.offset_s:

@@ -1,1 +1,1 @@
-"""Prefect, and only here: the flows, their tasks, their artifacts, and an API of our own for a run."""
+"""The only part that imports Prefect: flows, tasks, artifacts, and a Prefect API for the time of one run."""

@@ -24,13 +24,13 @@ from pipelines.storyboard.plan import FrameSpec, Plan
 from pipelines.takes.models import Take
 
 _EVERY_S = 2.0
-# An artifact travels in one request.
+# An artifact is sent in one request, which must not grow with the storyboard.
 _MAX_ROWS = 1000
 
 
 @contextlib.asynccontextmanager
 async def publishing_progress(progress: Progress) -> AsyncIterator[None]:
-    """Keep a progress artifact in step with the run."""
+    """Update a progress artifact every two seconds for as long as the block lasts, and once more at its end."""
     artifact: UUID | None = None
     with _best_effort():
         artifact = await acreate_progress_artifact(progress=0, key="storyreel-progress", description=progress.stage)
@@ -51,7 +51,7 @@ async def publishing_progress(progress: Progress) -> AsyncIterator[None]:
 
 
 async def publish_cost(result: RunResult, *, reason: str | None) -> None:
-    """Show what the run came to, as a table in Markdown."""
+    """Publish a run's result as a table, and a link to its report; `reason` says why it is not whole."""
     simulated = " (simulated)" if result.simulated else ""
     lines = {
         "State": result.state,
@@ -62,6 +62,7 @@ async def publish_cost(result: RunResult, *, reason: str | None) -> None:
         "Ledger": f"`{result.ledger}`",
         **({"Report": f"`{result.report}`"} if result.report else {}),
     }
+    # Markdown knows no table without a head, so it is empty.
     table = "\n".join(["| | |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in lines.items())])
     text = f"# {result.storyboard}\n\n{table}\n" + (f"\n{reason}\n" if reason else "")
     with _best_effort():
@@ -74,7 +75,13 @@ async def publish_cost(result: RunResult, *, reason: str | None) -> None:
 
 
 async def publish_frames(plan: Plan, selected: Mapping[int, Take], requests: Mapping[str, int]) -> None:
-    """Show a table of the frames, the first thousand of them, with how many requests were sent for the take of each."""
+    """Publish a table of the first thousand frames.
+
+    Args:
+        plan: the frames.
+        selected: the take that each frame shows, by the frame's number.
+        requests: how many were sent for a take, by its request key.
+    """
     rows = [_row(frame, selected.get(frame.number), requests) for frame in plan.frames[:_MAX_ROWS]]
     description = (
         f"The first {_MAX_ROWS} of {len(plan.frames)} frames" if len(plan.frames) > _MAX_ROWS else "The frames"
@@ -109,7 +116,7 @@ async def _update(artifact: UUID | None, progress: Progress) -> None:
 
 @contextlib.contextmanager
 def _best_effort() -> Iterator[None]:
-    """Go on without the artifact where Prefect's API does not take it: a page is not worth a paid run."""
+    """Log an error of Prefect's API and go on: a run that was paid for must not fail for an artifact."""
     try:
         yield
     except (httpx.HTTPError, PrefectException) as exc:

@@ -1,4 +1,4 @@
-"""The handover from a command to a flow in its own process: objects that no parameter of a flow can be."""
+"""The handover from a command to a flow in the same process: objects that cannot be parameters of a flow."""
 
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from pipelines.storyboard.model import Storyboard
 
 @dataclass(frozen=True, slots=True)
 class Handover:
-    """Everything that a command has read already, so that the flow does not read it a second time.
+    """What a command has read already, so that the flow runs exactly that and does not read it again.
 
     Attributes:
         board: the storyboard.
         settings: from the command line, the environment and .env.
-        observer: sees the run while it goes on.
+        observer: receives the run's progress, and its result.
     """
 
     board: Storyboard

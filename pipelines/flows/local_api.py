@@ -1,8 +1,8 @@
 """A Prefect API for one run from a terminal, where none is configured: silent, and ended when its parent ends.
 
-Prefect would start one itself, but writes its log and its tracebacks to the terminal, dies of a Ctrl-C that was meant
-for the run, and outlives a killed run. This one runs Prefect's own server application in a process of its own session,
-writes nothing to the terminal, and ends when the pipe that its parent holds is closed, by hand or by death.
+Prefect would start one itself, but that one writes its log and tracebacks to the terminal, ends at a Ctrl-C that was
+meant for the run, and outlives a killed run. This one runs Prefect's own server application in a process and a session
+of its own, writes nothing to the terminal, and ends when its parent closes the pipe between them, or dies.
 """
 
 import contextlib
@@ -22,6 +22,7 @@ from typing import IO
 
 from pipelines.common.errors import StoryreelError
 
+# A first start makes Prefect's database: about half a minute, and more on a slow machine.
 _START_TIMEOUT_S = 180
 _STOP_TIMEOUT_S = 15
 _HEALTH_TIMEOUT_S = 5
@@ -39,7 +40,7 @@ _SERVER_SETTINGS = {
     "PREFECT__SERVER_EPHEMERAL": "1",
     "PREFECT__SERVER_FINAL": "1",
 }
-# The run's own account of itself goes to the API, where it can be read later, and not to the terminal.
+# Prefect's log of the run goes to the API, where it can be read later, and not to the terminal.
 _CLIENT_SETTINGS = {
     "DO_NOT_TRACK": "1",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -67,6 +68,7 @@ def prefect_api() -> Iterator[Callable[[], None]]:
         port = listener.getsockname()[1]
         process = _start(listener, log)
         try:
+            # The port is known before the server listens on it, so that Prefect can be imported meanwhile.
             os.environ["PREFECT_API_URL"] = f"http://127.0.0.1:{port}/api"
             yield functools.partial(_wait_until_healthy, port, process, log)
         finally:
@@ -75,7 +77,7 @@ def prefect_api() -> Iterator[Callable[[], None]]:
 
 
 def is_first_start() -> bool:
-    """Return whether Prefect has to make its database first, which takes longer than all the rest."""
+    """Return whether Prefect will have to make its database first, which takes about half a minute."""
     return not _is_configured() and not (_prefect_home() / "prefect.db").exists()
 
 
@@ -90,7 +92,7 @@ def drain_prefect() -> None:
 
 @contextlib.contextmanager
 def _home() -> Iterator[None]:
-    """Lend Prefect a folder for its state where the user has no home, as in many a container."""
+    """Give Prefect a temporary folder for its state where the home folder is not writable, as in many containers."""
     if "PREFECT_HOME" in os.environ or os.access(Path.home(), os.W_OK):
         yield
         return
@@ -109,6 +111,7 @@ def _prefect_home() -> Path:
 def _is_configured() -> bool:
     if os.environ.get("PREFECT_API_URL"):
         return True
+    # Prefect's own reading of its profiles would need its import, which takes seconds and reads the settings for good.
     path = Path(os.environ.get("PREFECT_PROFILES_PATH", _prefect_home() / "profiles.toml"))
     try:
         profiles = tomllib.loads(path.read_text())
@@ -143,7 +146,7 @@ def _wait_until_healthy(port: int, process: "subprocess.Popen[bytes]", log: IO[b
 
 def _is_healthy(port: int) -> bool:
     try:
-        # Bound but not yet accepting, the socket keeps us waiting, not refused.
+        # The socket is bound, so before the server accepts, a connection waits and is not refused.
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/health", timeout=_HEALTH_TIMEOUT_S) as answer:
             return bool(answer.status == 200)
     except OSError:
@@ -152,6 +155,7 @@ def _is_healthy(port: int) -> bool:
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:
     assert process.stdin is not None
+    # The signal to end; see `main`.
     process.stdin.close()
     try:
         process.wait(_STOP_TIMEOUT_S)

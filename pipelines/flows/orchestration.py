@@ -1,4 +1,4 @@
-"""The body that all flows share: prepare, open, run, publish; every end becomes a state with a name of its own."""
+"""The body that all flows share: prepare, open, run, publish; every way to end has a state with its own name."""
 
 import contextlib
 import os
@@ -32,7 +32,7 @@ _UNDER_WORKER = "PREFECT__FLOW_RUN_ID"
 
 @dataclass(frozen=True, slots=True)
 class FlowRequest:
-    """A run as a flow's parameters ask for it.
+    """A run, as a flow's parameters describe it.
 
     Attributes:
         storyboard: path of the YAML file.
@@ -48,10 +48,10 @@ class FlowRequest:
 
 
 async def orchestrate(request: FlowRequest) -> "RunResult | State[RunResult]":
-    """Run a request under Prefect; return its result, or the state that says why there is none.
+    """Run a request under Prefect; return its result, or the state that says why the run is not whole.
 
-    The state's name tells what a caller can do about it: `Incomplete`, `OverBudget`, `EndpointUnavailable`,
-    `Cancelled`, `Failed`. An exception would always be called Failed.
+    The state's name tells a caller what to do: `Incomplete`, `OverBudget`, `EndpointUnavailable`, `Cancelled`,
+    `Failed`. Of an exception Prefect would always make a state named Failed.
     """
     try:
         return await _run(request)
@@ -60,13 +60,15 @@ async def orchestrate(request: FlowRequest) -> "RunResult | State[RunResult]":
 
 
 def final_state(error: StoryreelError) -> State[Any]:
-    """Return the state of a flow run that ended with this error; it carries the error to whoever called the flow."""
+    """Return the state of a flow run that ended with this error; it carries the error to the flow's caller."""
+    # Prefect knows only a few types of states; automations and `flow-run retry` go by them, people by the name.
     state = state_after(error)
     kind = StateType.CANCELLED if state is RunState.CANCELLED else StateType.FAILED
     return State(type=kind, name=state.value, message=str(error), data=error)
 
 
 async def _run(request: FlowRequest) -> RunResult:
+    # From a command, the flow gets what was checked and quoted; under a worker it reads everything itself.
     given = handover.get() or _read(request)
     prepared = await prepare_run(given.board, given.settings, select=request.select, otio=request.otio)
     record = RunRecord()
@@ -82,10 +84,10 @@ def _read(request: FlowRequest) -> Handover:
 
 
 def _require_lasting_folder(settings: Settings, storyboard: str) -> None:
-    """Refuse relative paths in a worker's process.
+    """Refuse relative paths in a worker's process without STORYREEL_ROOT.
 
     Raises:
-        UsageError: its working folder is temporary, and takes that are paid for would be deleted with it.
+        UsageError: its working folder is temporary, and takes that were paid for would be deleted with it.
     """
     if _UNDER_WORKER not in os.environ or settings.root:
         return
@@ -102,16 +104,18 @@ async def _generate_as_task(generator: TakeGenerator, spec: TakeSpec) -> TakeOut
     try:
         return await generate_take(spec.label, spec, generator)
     except TakeFailedError as error:
+        # It has marked the task run as failed; for the run it is an outcome like others.
         return error.outcome
 
 
 @contextlib.asynccontextmanager
 async def _published(context: RunContext, record: RunRecord) -> AsyncIterator[None]:
-    """Show the run's progress on Prefect's page while it goes on, and in the end what it came to."""
+    """Publish the run's progress while the block lasts, and in the end, however it ends, its frames and its cost."""
     try:
         async with publishing_progress(context.observer.progress):
             yield
     finally:
+        # A run that was refused at once has no inventory yet, and its frames are published all the same.
         inventory = record.inventory or await find_takes(context)
         requests = await context.ledger.requests_by_take(context.plan.storyboard)
         selected = {take.frame.number: take for take in inventory.selected}

@@ -1,4 +1,4 @@
-"""The flow `render-storyboard`: a storyboard becomes a film, and an account of every cent."""
+"""The flow `render-storyboard`: from a storyboard to its film and ledger."""
 
 from decimal import Decimal
 
@@ -8,6 +8,7 @@ from pipelines.flows.orchestration import FlowRequest, orchestrate
 from pipelines.run.result import RunResult
 
 
+# Not retried by Prefect: a run has sent again what its bounds allow. Running it again is the user's decision.
 @flow(name="render-storyboard", flow_run_name="{storyboard}", retries=0, persist_result=False)
 async def render_storyboard(
     storyboard: str,

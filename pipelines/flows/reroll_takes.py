@@ -1,4 +1,4 @@
-"""The flow `reroll-takes`: more takes of some frames, and nothing else."""
+"""The flow `reroll-takes`: more takes of some frames, and a film if every frame has a take."""
 
 from decimal import Decimal
 from functools import partial
@@ -10,10 +10,12 @@ from pipelines.run.result import RunResult
 from pipelines.storyboard.selection import select_extra_takes
 
 
+# Not retried by Prefect: a second run would ask for other takes, and pay for them.
 @flow(name="reroll-takes", flow_run_name="{storyboard}: {frames}", retries=0, persist_result=False)
 async def reroll_takes(
     storyboard: str,
-    frames: str,
+    # `--param frames=3` is a number to Prefect's command line, which reads values as JSON.
+    frames: str | int,
     takes: int = 1,
     prompt: str | None = None,
     output: str | None = None,
@@ -23,11 +25,11 @@ async def reroll_takes(
     rate_limit: int | None = None,
     concurrency: int | None = None,
 ) -> "RunResult | State[RunResult]":
-    """Generate more takes of some frames; each goes on to show the take that it showed until another is picked.
+    """Generate more takes of some frames; each frame shows the same take as before until another is picked.
 
     Args:
         storyboard: path of the YAML file; a relative one is found from STORYREEL_ROOT.
-        frames: numbers and ranges, shots or scenes: `3,7-9`, `arrival/wide`, `arrival`.
+        frames: numbers, ranges, shots and scenes, with commas between: `3,7-9`, `arrival/wide`, `arrival`.
         takes: how many more of each.
         prompt: what to ask instead of the frames' own prompts.
         output: folder for everything that is made; default `outputs`, found likewise.
@@ -45,5 +47,5 @@ async def reroll_takes(
         "rate_limit": rate_limit,
         "concurrency": concurrency,
     }
-    select = partial(select_extra_takes, text=frames, count=takes, prompt=prompt)
+    select = partial(select_extra_takes, text=str(frames), count=takes, prompt=prompt)
     return await orchestrate(FlowRequest(storyboard, options, select=select))

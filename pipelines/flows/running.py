@@ -1,4 +1,4 @@
-"""Flows run from a command: their state becomes the error that a command reports."""
+"""Flows run by a command, in its own process: a state that is not Completed becomes the error that it reports."""
 
 import asyncio
 from collections.abc import Mapping
@@ -25,9 +25,9 @@ def run_flow(
     Args:
         name: of one of this folder's flows.
         parameters: plain values; they are shown on Prefect's page, so none of them may be a secret.
-        board: the storyboard, read already.
-        settings: read already.
-        observer: sees the run, and has its result in the end.
+        board: the storyboard; the flow does not read it again.
+        settings: the flow does not read them again either.
+        observer: receives the run's progress, and its result.
 
     Raises:
         StoryreelError: why the run is not whole.
@@ -35,6 +35,7 @@ def run_flow(
     token = handover.set(Handover(board, settings, observer))
     try:
         asyncio.run(_FLOWS[name](**parameters))
+    # A state raises the error that it carries, and CancelledRun if it carries none: then Prefect has cancelled the run.
     except CancelledRun as exc:
         raise InterruptedRunError(str(exc)) from exc
     finally:

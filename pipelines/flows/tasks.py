@@ -1,4 +1,4 @@
-"""The Prefect tasks: a task run for each take that is generated."""
+"""The Prefect task `generate-take`: a task run for each take that is generated."""
 
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
@@ -8,14 +8,14 @@ from pipelines.storyboard.plan import TakeSpec
 
 
 class TakeFailedError(Exception):
-    """Marks the task run of a take as failed; carries the outcome."""
+    """The take could not be generated: marks its task run as failed, and carries the outcome."""
 
     def __init__(self, outcome: Failed) -> None:
         super().__init__(outcome.reason)
         self.outcome = outcome
 
 
-# Retry belongs to the attempt loop, which knows what could have been billed.
+# No retries by Prefect: only the attempt loop knows what could have been billed. No cache: that is the store of takes.
 @task(name="generate-take", task_run_name="{label}", retries=0, cache_policy=NO_CACHE, persist_result=False)
 async def generate_take(label: str, spec: TakeSpec, generator: TakeGenerator) -> TakeOutcome:
     """Generate one take; the task run's log says what happened.

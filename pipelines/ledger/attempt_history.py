@@ -1,4 +1,4 @@
-"""The history of a storyboard: every attempt that was ever made for it."""
+"""The history of a storyboard: every attempt that was ever made for it, whichever run made it."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,20 +11,26 @@ from pipelines.ledger.models import AttemptStatus
 from pipelines.ledger.schema import attempts, runs
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_COLUMNS = (
+    "run_id", "request_key", "try", "status", "http_status", "error", "cost_usd", "reserved_usd", "sent_at",
+    "finished_at",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class PastAttempt:
-    """One attempt, as the ledger has it now.
+    """One attempt, as it is in the ledger now.
 
     Attributes:
-        run_id: of the run that made it.
+        run_id: the run that made it.
         request_key: the take that it was for.
-        number: of the tries for this take in its run, from 1.
+        number: of the attempts for this take in its run, from 1.
         status: the way it ended; unknown while it is open.
+        http_status: None where no status line came.
+        error: the reason, in words; None where there is none.
         cost_usd: None where that is not known; then `reserved_usd` stays charged.
         sent_at: UTC.
-        latency_s: None where no answer came.
+        latency_s: seconds until it was closed; None while it is open.
     """
 
     run_id: str
@@ -51,12 +57,14 @@ class AttemptHistory(LedgerPart):
                 PastAttempt(
                     run_id=row.run_id,
                     request_key=row.request_key,
+                    # `try` is a keyword: its column is reached by its place.
                     number=row[2],
                     status=AttemptStatus(row.status or AttemptStatus.UNKNOWN),
                     http_status=row.http_status,
                     error=row.error,
                     cost_usd=row.cost_usd,
                     reserved_usd=row.reserved_usd,
+                    # Exact to the microsecond, which a float of seconds since 1970 is not.
                     sent_at=_EPOCH + timedelta(microseconds=row.sent_at),
                     latency_s=None if row.finished_at is None else (row.finished_at - row.sent_at) / 1_000_000,
                 )
@@ -64,12 +72,6 @@ class AttemptHistory(LedgerPart):
             ]
 
     def run_budget_usd(self, run_id: str) -> Decimal | None:
-        """Return the hard cap that a run had in US dollars, if it had one."""
+        """Return the budget of a run in US dollars; None where it had none, or there is no such run."""
         with self.database.reading() as connection:
             return connection.scalar(select(runs.c.budget_usd).where(runs.c.run_id == run_id))
-
-
-_COLUMNS = (
-    "run_id", "request_key", "try", "status", "http_status", "error", "cost_usd", "reserved_usd", "sent_at",
-    "finished_at",
-)  # fmt: skip

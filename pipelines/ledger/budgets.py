@@ -1,7 +1,7 @@
-"""The budgets: what is spent or reserved, added up for each run, storyboard and day, in step with the attempts.
+"""The budgets: what is spent or reserved, added up for each run, storyboard and day in the attempts' own transactions.
 
-Simulated costs and real ones have sums of their own. An attempt counts on the day, UTC, on which it was sent: that is
-when the endpoint's own allocation starts anew.
+Simulated costs and real ones have sums of their own. An attempt counts on the day, UTC, on which it was sent: at
+midnight UTC the endpoint's own daily allocation starts anew.
 """
 
 from collections.abc import Collection, Iterable
@@ -19,6 +19,7 @@ from pipelines.ledger.schema import Upsert, spending
 def reserve(connection: Connection, run: Run, amount_usd: Decimal, *, sent_at: int) -> OverBudget | None:
     """Reserve an amount for an attempt of `run`, sent at `sent_at`; return the first budget that it would pass."""
     scopes = _scopes(run.run_id, run.storyboard, simulated=run.simulated, sent_at=sent_at)
+    # Added first, and taken back where it was too much: the row locks of the first statement keep other runs out.
     committed = _add(connection, scopes.values(), amount_usd)
     for scope, budget_usd in run.budgets.caps.items():
         total = committed[scopes[scope]]
@@ -34,7 +35,7 @@ def charged_usd(attempt: RowMapping) -> Decimal:
 
 
 def charge(connection: Connection, attempt: RowMapping, difference_usd: Decimal) -> None:
-    """Add to the sums what an attempt costs more, or less, than it was charged at before."""
+    """Add to an attempt's sums the difference between its new cost and what it was charged at before."""
     if difference_usd:
         _add(connection, scopes_of(attempt).values(), difference_usd)
 
@@ -53,12 +54,13 @@ def scopes_of(attempt: RowMapping) -> dict[BudgetScope, str]:
 
 
 def add_up(connection: Connection, rows: Iterable[RowMapping]) -> None:
-    """Fill the sums from attempts that were entered before there were sums."""
+    """Fill the sums from attempts that are older than the table of sums."""
     for row in rows:
         charge(connection, row, charged_usd(row))
 
 
 def _scopes(run_id: str, storyboard: str, *, simulated: bool, sent_at: int) -> dict[BudgetScope, str]:
+    """Return the names of the three sums: `run 0a1b`, `storyboard real harbor`, `day real 2026-11-23`."""
     kind = "simulated" if simulated else "real"
     day = datetime.fromtimestamp(sent_at // 1_000_000, UTC).date().isoformat()
     return {
@@ -69,9 +71,10 @@ def _scopes(run_id: str, storyboard: str, *, simulated: bool, sent_at: int) -> d
 
 
 def _added(insert: sqlite.Insert | postgresql.Insert) -> Executable:
-    """Return the statement that adds to three sums at once; a SELECT, for VALUES of several rows are never cached."""
+    """Return the statement that adds an amount to three sums at once, made of SELECTs."""
     amount: BindParameter[Decimal] = bindparam("amount", type_=spending.c.committed_usd.type)
-    # SQLite takes an ON CONFLICT after a bare SELECT for a join's condition.
+    # SQLAlchemy caches no compiled VALUES of several rows; and SQLite takes an ON CONFLICT after a SELECT without a
+    # WHERE for a join's condition: https://www.sqlite.org/lang_upsert.html, "Parsing Ambiguity".
     rows = union_all(*(select(bindparam(name, type_=String), amount).where(true()) for name in _THREE))
     added = insert.from_select(["scope", "committed_usd"], rows)
     total = spending.c.committed_usd + added.excluded.committed_usd
@@ -83,8 +86,8 @@ _ADD = Upsert.of(spending, _added)
 
 
 def _add(connection: Connection, scopes: Collection[str], amount_usd: Decimal) -> dict[str, Decimal]:
-    """Add an amount to three sums, each made on first use; return what they came to."""
-    # In order, so that of two transactions that lock the same rows none waits for a row while the other waits for it.
+    """Add an amount to three sums, each made on first use; return the new sums by name."""
+    # Sorted: two transactions that lock the same rows in the same order cannot deadlock.
     given = dict(zip(_THREE, sorted(scopes), strict=True))
     added = connection.execute(_ADD.for_use_on(connection), {**given, "amount": amount_usd})
     return {row.scope: row.committed_usd for row in added}

@@ -1,11 +1,11 @@
-"""The ledger's database: opened whole and versioned, and the short transactions that write in it."""
+"""The ledger's database: opening it, its schema's version, and the short transactions that read and write it."""
 
 import contextlib
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import sqlalchemy
 from sqlalchemy import Connection, Engine, event, insert, select, update
@@ -16,14 +16,15 @@ from pipelines.ledger.schema import SCHEMA_VERSION, meta, metadata
 
 M = TypeVar("M", bound=Callable[..., Any])
 
+# Seconds that SQLite waits for another connection's lock.
 _BUSY_TIMEOUT_S = 30
 _SWITCH_PAUSE_S = 0.01
-# The server ends what a suspended machine left open, so that nobody waits for its lock for ever.
+# The server ends the transaction of a machine that was suspended half-way: no other waits for its lock for ever.
 _SERVER_BOUNDS = {
     "connect_timeout": 10,
     "options": "-c lock_timeout=30s -c statement_timeout=60s -c idle_in_transaction_session_timeout=30s",
 }
-# Any number will do, as long as it is always the same one.
+# The key of an advisory lock on Postgres: any number, as long as every storyreel uses the same one.
 _PREPARING = 8_273_105
 
 
@@ -32,8 +33,8 @@ class LedgerDatabase:
 
     Args:
         url: an SQLAlchemy URL, `sqlite:///path` or `postgresql+psycopg://...`.
-        clock: seconds since 1970, in the place of the clock that otherwise decides: a database server's own, or this
-            machine's for SQLite.
+        clock: returns seconds since 1970, in place of the usual clock: a database server's own, or this machine's for
+            SQLite.
         read_only: open it for `reading` alone: nothing is written, created or migrated, no lock is taken.
 
     Raises:
@@ -56,7 +57,7 @@ class LedgerDatabase:
         """Close every connection."""
         self._engine.dispose()
 
-    def __enter__(self) -> "LedgerDatabase":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -68,7 +69,7 @@ class LedgerDatabase:
 
         Raises:
             DatabaseAwayError: the database server went away; nothing of the transaction was written.
-            CommitUnknownError: it went away at the very end; perhaps the transaction was written, perhaps not.
+            CommitUnknownError: it went away during the commit; the transaction may have been written or not.
             StorageError: the database refused; nothing of the transaction was written.
         """
         committing = False
@@ -84,6 +85,7 @@ class LedgerDatabase:
             raise kind(f"the ledger cannot be written: {_words(exc.orig)}; what was generated is kept") from exc
 
     def _is_away(self, exc: sqlalchemy.exc.DBAPIError) -> bool:
+        # psycopg raises OperationalError for lost connections, shutdowns and timeouts; all of these may pass.
         gone = exc.connection_invalidated or isinstance(exc, sqlalchemy.exc.OperationalError)
         return gone and self._engine.name != "sqlite"
 
@@ -92,13 +94,15 @@ class LedgerDatabase:
         """Yield a connection that only reads, and waits for no writer.
 
         Raises:
+            DatabaseAwayError: the database server went away, perhaps only for a moment.
             StorageError: the database refused.
         """
         try:
             with self._engine.connect().execution_options(storyreel_read_only=True) as connection:
                 yield connection
         except sqlalchemy.exc.DBAPIError as exc:
-            raise StorageError(f"the ledger cannot be read: {_words(exc.orig)}; what was generated is kept") from exc
+            kind = DatabaseAwayError if self._is_away(exc) else StorageError
+            raise kind(f"the ledger cannot be read: {_words(exc.orig)}; what was generated is kept") from exc
 
     def now(self, connection: Connection) -> int:
         """Return microseconds since 1970 by the clock that all users of this database share."""
@@ -111,7 +115,7 @@ class LedgerDatabase:
 
 
 class LedgerPart:
-    """A part of the ledger's methods, on an open database.
+    """One part of the ledger's methods, on an open database.
 
     Attributes:
         database: where they read and write.
@@ -122,16 +126,17 @@ class LedgerPart:
 
 
 def repeat_until_committed(method: M) -> M:
-    """Mark a method that changes nothing when it is done twice.
+    """Mark a method that changes nothing more when it is called twice.
 
-    Where its commit is not known to have succeeded, `AsyncLedger` calls it again until it is.
+    Where its commit is not known to have succeeded, `AsyncLedger` calls it again until it has.
     """
+    # On the method itself, so that no caller has to know which ones may be repeated.
     method.repeat_until_committed = True  # type: ignore[attr-defined]
     return method
 
 
 def ledger_exists(url: str) -> bool:
-    """Return whether opening `url` would find a ledger; for SQLite, without making the file.
+    """Return whether there may be a ledger at `url`: for SQLite whether its file exists, for a server always.
 
     Raises:
         LedgerError: `url` is no database address.
@@ -142,10 +147,14 @@ def ledger_exists(url: str) -> bool:
 
 
 def require_ledger(url: str, *, output: Path) -> str:
-    """Return the address of a ledger that is there.
+    """Return `url` if there is a ledger.
+
+    Args:
+        url: the ledger's address.
+        output: the output folder, for the message.
 
     Raises:
-        UsageError: there are none yet.
+        UsageError: there is none yet.
     """
     if not ledger_exists(url):
         raise UsageError(f"{output}: there is no ledger here yet; render a storyboard first, or choose its --output")
@@ -157,8 +166,9 @@ def _open_engine(url: str) -> Engine:
     if parsed.get_backend_name() != "sqlite":
         return sqlalchemy.create_engine(parsed, connect_args=_SERVER_BOUNDS)
     if parsed.database in (None, "", ":memory:"):
+        # Every thread has a connection of its own, and so would have a database of its own.
         raise ValueError("a ledger in memory would end with the thread that opened it; name a file")
-    # A `file:` URI says itself how the database is opened; where it does not exist, it is not for us to make.
+    # A `file:` URI says itself how the database is opened, perhaps only for reading: its folder is not made here.
     if not parsed.database.startswith("file:"):
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
     engine = sqlalchemy.create_engine(parsed, connect_args={"timeout": _BUSY_TIMEOUT_S})
@@ -168,6 +178,7 @@ def _open_engine(url: str) -> Engine:
 
 
 def _open_engine_to_read(url: str) -> Engine:
+    """Open an engine that cannot write: the database itself refuses."""
     parsed = sqlalchemy.make_url(url)
     if parsed.get_backend_name() != "sqlite":
         bounds = {**_SERVER_BOUNDS, "options": f"{_SERVER_BOUNDS['options']} -c default_transaction_read_only=on"}
@@ -176,7 +187,7 @@ def _open_engine_to_read(url: str) -> Engine:
     uri = database if database.startswith("file:") else f"{Path(database).absolute().as_uri()}?mode=ro"
 
     def connect() -> sqlite3.Connection:
-        # Threads of a pool may close what another opened.
+        # Checked off: a pool may close a connection in another thread than the one that opened it.
         connection = sqlite3.connect(uri, uri=True, timeout=_BUSY_TIMEOUT_S, check_same_thread=False)
         connection.isolation_level = None
         connection.execute("PRAGMA query_only=ON")
@@ -188,7 +199,7 @@ def _open_engine_to_read(url: str) -> Engine:
 
 
 def _set_up_sqlite(dbapi_connection: sqlite3.Connection, _: object) -> None:
-    # We say BEGIN ourselves: sqlite3 would start transactions late, and take the write lock later still.
+    # BEGIN is sent by `_begin_sqlite`: sqlite3 itself would start transactions at the first write, too late for a lock.
     dbapi_connection.isolation_level = None
     _switch_to_wal(dbapi_connection)
     # FULL: a commit that returned survives a power cut; WAL's usual NORMAL may lose the last ones.
@@ -196,8 +207,8 @@ def _set_up_sqlite(dbapi_connection: sqlite3.Connection, _: object) -> None:
 
 
 def _switch_to_wal(dbapi_connection: sqlite3.Connection) -> None:
-    # Where another just makes the same switch in a new file, SQLite says at once that it is locked, whatever timeout
-    # the connection has: https://www.sqlite.org/c3ref/busy_handler.html
+    # While another connection makes the same switch in a new file, SQLite reports a lock at once, whatever timeout this
+    # connection has: https://www.sqlite.org/c3ref/busy_handler.html
     deadline = time.monotonic() + _BUSY_TIMEOUT_S
     while True:
         try:
@@ -216,8 +227,9 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def _prepare(connection: Connection, url: str) -> None:
+    """Make the tables that are missing, and bring older ones up to date; all in one transaction."""
     if connection.dialect.name == "postgresql":
-        # Of two that make the tables at once, one would fail.
+        # Of two processes that make the same tables at once, one would fail. SQLite's write lock does the same there.
         connection.execute(select(sqlalchemy.func.pg_advisory_xact_lock(_PREPARING)))
     metadata.create_all(connection)
     version = connection.scalar(select(meta.c.schema_version))
@@ -231,6 +243,7 @@ def _prepare(connection: Connection, url: str) -> None:
 
 
 def _require_current(connection: Connection, url: str) -> None:
+    """Refuse a database that a reader cannot use as it is: bringing it up to date would be writing."""
     if not sqlalchemy.inspect(connection).has_table(meta.name):
         raise LedgerError(f"{_without_password(url)}: holds no ledger yet; render a storyboard first")
     version = connection.scalar(select(meta.c.schema_version)) or 0
@@ -252,10 +265,11 @@ def _refuse_newer(version: int, url: str) -> None:
 
 @contextlib.contextmanager
 def _ledger_errors(url: str) -> Iterator[None]:
+    """Translate everything that opening can raise into a LedgerError that names the database and the cure."""
     try:
         yield
     except (sqlalchemy.exc.SQLAlchemyError, OSError, ImportError, ValueError, StorageError) as exc:
-        # The driver's own words; SQLAlchemy's would add the statement and a link.
+        # The driver's own message; SQLAlchemy's adds the statement and a link.
         reason = getattr(exc.__cause__ or exc, "orig", None) or exc
         raise LedgerError(
             f"{_without_password(url)}: the ledger cannot be opened: {_words(reason)}; check the output folder "
@@ -264,15 +278,16 @@ def _ledger_errors(url: str) -> Iterator[None]:
 
 
 def _words(reason: BaseException | None) -> str:
-    """Return what a driver says in one line; Postgres's goes on with details and hints."""
+    """Return the first line of a driver's message; Postgres's go on with details and hints."""
     return next(iter(str(reason).splitlines()), "")
 
 
 def _without_password(url: str) -> str:
+    """Return an address as it may be shown; the variable's name where it cannot be parsed."""
     try:
         parsed = sqlalchemy.make_url(url)
     except (sqlalchemy.exc.ArgumentError, ValueError):
         return "STORYREEL_DATABASE_URL"
-    # Passwords hide in the query too, and what follows an unescaped @ in one is taken for the host.
+    # The query may hold a password too, and the part of one after an unescaped @ is parsed as the host.
     host = parsed.host.rpartition("@")[2] if parsed.host else None
     return parsed.set(query={}, host=host).render_as_string(hide_password=True)

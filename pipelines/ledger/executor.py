@@ -1,16 +1,17 @@
-"""The ledger for asynchronous code: its blocking transactions, run in a thread of their own, in order."""
+"""The ledger for asynchronous code: the same methods, run one after another in a thread of their own."""
 
 import asyncio
 import functools
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from pipelines.common.errors import CommitUnknownError, DatabaseAwayError
 from pipelines.ledger.gate import Gate
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.models import Run
 
+# A restart of a database server takes seconds; half a minute is waited for it.
 _RETRY_AFTER_S = 1.0
 _MAX_RETRIES = 30
 
@@ -20,24 +21,32 @@ S = TypeVar("S")
 
 
 class LedgerExecutor:
-    """Runs blocking calls in one thread, in order; again while the database server is away."""
+    """Runs blocking calls in one thread, in order; repeats a call while the database server is away.
+
+    Args:
+        pause: sleeps before the next try.
+    """
 
     def __init__(self, *, pause: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         self._pause = pause
-        # One thread: transactions on SQLite would only wait for each other's write lock, and order is kept for free.
+        # One thread keeps their order. More would gain nothing: transactions on SQLite wait for one write lock anyway.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
 
     async def run(self, call: Callable[[], R], *, until_committed: bool = False) -> R:
-        """Run `call` to its end, even if the caller is cancelled meanwhile; again while the server is away.
+        """Run `call` to its end, even if the caller is cancelled meanwhile; repeat it while the server is away.
 
         Args:
             call: a short transaction.
-            until_committed: run it again, too, where its commit is not known to have succeeded. Only for a call that
-                changes nothing when it is made twice.
+            until_committed: repeat it also where its commit is not known to have succeeded. Only for a call that
+                changes nothing more when it is made twice.
+
+        Returns:
+            The result of `call`.
 
         Raises:
             DatabaseAwayError: the server stayed away for about half a minute.
-            CommitUnknownError: it went away as it should have committed, and the call may not be repeated.
+            CommitUnknownError: the server went away during the commit, and the call may not be repeated.
+            Exception: any other error of `call`, as it is.
         """
         for _ in range(_MAX_RETRIES):
             try:
@@ -52,6 +61,7 @@ class LedgerExecutor:
             try:
                 return await self._run_once(call)
             except CommitUnknownError:
+                # It is a DatabaseAwayError too, but it may have been committed: only `run` may decide to repeat it.
                 raise
             except DatabaseAwayError:
                 await self._pause(_RETRY_AFTER_S)
@@ -59,15 +69,15 @@ class LedgerExecutor:
 
     async def _run_once(self, call: Callable[[], R]) -> R:
         running = asyncio.get_running_loop().run_in_executor(self._thread, call)
-        # A cancelled caller never asks for the error, and asyncio would complain of it. What stays open, the next run
-        # closes.
+        # A cancelled caller never asks for the error, and asyncio would log it as never retrieved. An attempt that it
+        # leaves open is closed by the next run.
         running.add_done_callback(lambda done: done.cancelled() or done.exception())
-        # Not awaited itself: cancelling the caller must not cancel a transaction half-way through.
+        # `wait` does not cancel what it waits for: cancelling the caller must not cancel a transaction that is queued.
         await asyncio.wait([running])
         return running.result()
 
     def close(self) -> None:
-        """Wait for the calls that were made, then end the thread."""
+        """Wait for every call that was made, then end the thread."""
         self._thread.shutdown()
 
 
@@ -76,7 +86,8 @@ def _in_executor(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate
     until_committed = getattr(method, "repeat_until_committed", False)
 
     async def call(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        blocking = functools.partial(method, self.blocking, *args, **kwargs)
+        # By name, as every call of a method: a subclass may have another one.
+        blocking = functools.partial(getattr(self.blocking, method.__name__), *args, **kwargs)
         result: R = await self.executor.run(blocking, until_committed=until_committed)
         return result
 
@@ -84,7 +95,7 @@ def _in_executor(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate
 
 
 class AsyncGate:
-    """The gate of one run, for asynchronous code; see `Gate` for what its methods do."""
+    """The gate of one run, for asynchronous code; see `Gate` for its methods."""
 
     def __init__(self, gate: Gate, executor: LedgerExecutor) -> None:
         self.blocking = gate
@@ -97,10 +108,11 @@ class AsyncGate:
 
 
 class AsyncLedger:
-    """The ledger for asynchronous code; see `Ledger` for what its methods do.
+    """The ledger for asynchronous code; see `Ledger` for its methods.
 
     Attributes:
         blocking: the same ledger, for code in threads of its own; it is safe to use from several at once.
+        executor: runs its calls.
     """
 
     def __init__(self, ledger: Ledger, *, pause: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
@@ -118,19 +130,24 @@ class AsyncLedger:
         return AsyncGate(self.blocking.gate(run, rate_limit=rate_limit), self.executor)
 
     async def call(self, function: Callable[Concatenate[Ledger, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Call a function of the blocking ledger in the ledger's thread; it may be run again from its start.
+        """Call a function of the blocking ledger in the ledger's thread; it is repeated while the server is away.
+
+        Args:
+            function: takes the ledger first. Each repetition starts it from the beginning.
+            *args: passed on.
+            **kwargs: passed on.
 
         Raises:
             DatabaseAwayError: the server stayed away for about half a minute.
-            CommitUnknownError: it went away as it should have committed.
+            CommitUnknownError: the server went away during a commit.
         """
         return await self.executor.run(functools.partial(function, self.blocking, *args, **kwargs))
 
     def close(self) -> None:
-        """Wait for the calls that were made, then end the thread."""
+        """Wait for every call that was made, then end the thread; the ledger stays open."""
         self.executor.close()
 
-    def __enter__(self) -> "AsyncLedger":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -151,7 +168,7 @@ class AsyncLedger:
     # Takes and picks: see ledger/takes.py.
     register_takes = _in_executor(Ledger.register_takes)
     request_more_takes = _in_executor(Ledger.request_more_takes)
-    # What it came to: see ledger/queries.py.
+    # Sums, budgets and the CSV: see ledger/queries.py.
     run_totals = _in_executor(Ledger.run_totals)
     requests_by_take = _in_executor(Ledger.requests_by_take)
     remaining_budgets = _in_executor(Ledger.remaining_budgets)

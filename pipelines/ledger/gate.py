@@ -1,12 +1,12 @@
-"""The gate: the one door to the API. It grants an attempt its place in the rate limit and its share of the budgets.
+"""The gate: admission control. It grants an attempt its place in the rate limit and its share of the budgets.
 
 One short transaction does it all: it writes the attempt down, reserves its worst case against the budgets, claims the
 take so that no other run generates it too, and books a place by virtual scheduling (GCRA, ITU-T I.371):
-`send_at = max(tat, now); tat = send_at + interval`. Nobody polls and nobody can burst; any number of processes on one
-database share one limit.
+`send_at = max(tat, now); tat = send_at + interval`. No process polls and none can burst; any number of processes on
+one database share one limit.
 
-The pace adapts as TCP's does (additive increase, multiplicative decrease; Chiu and Jain, 1989): where somebody else
-draws on the same limit, an endpoint's "too much" lowers the pace of all processes at once, and each image that is paid
+The pace adapts as TCP's does (additive increase, multiplicative decrease; Chiu and Jain, 1989): where other programs
+draw on the same limit, an endpoint's "too much" lowers the pace of all processes at once, and each image that is paid
 for raises it a little, up to the limit that was configured.
 """
 
@@ -34,15 +34,17 @@ from pipelines.ledger.models import Admission, AlreadyKept, AttemptRequest, Held
 from pipelines.ledger.runs import is_alive
 from pipelines.ledger.schema import FULL_PACE, Upsert, attempts, gates, leases
 
-# The server counts arrivals: at exactly the limit, jitter puts one too many into some minute.
+# The share of the limit that is ever aimed at. The server counts arrivals: at exactly the limit, jitter would put one
+# too many into some minute.
 PACE = 0.98
 _MINUTE_US = 60_000_000
 # 0.7, as CUBIC lowers its window (RFC 9438, 4.6); a thousandth an image is back from there in under a minute at 12/s.
 _LOWERED = 0.7
 _RAISED_BY = FULL_PACE // 1000
+# Never zero: without any request the gate would not notice that the endpoint takes more again.
 _LEAST_PACE = FULL_PACE // 20
 
-# Built once: building a statement takes longer than running it.
+# Built once: to build a statement takes longer than to run it on SQLite.
 _OF: BindParameter[str] = bindparam("of")
 _LOCK_GATE = select(gates).where(gates.c.endpoint == _OF).with_for_update()
 _MAKE_GATE = Upsert.of(gates, lambda insert: insert.on_conflict_do_nothing())
@@ -51,6 +53,7 @@ _BOOK = (
     .where(gates.c.endpoint == _OF)
     .values({name: bindparam(name) for name in ("tat", "cool_until", "booked_at", "pace", "slowed_at")})
 )
+# Everything that may stand against an attempt at a take, in one round trip: kept takes, open attempts, the lease.
 _CONCERNED = union_all(
     select(func.coalesce(attempts.c.status, "open").label("how"), attempts.c.run_id, attempts.c.storyboard).where(
         attempts.c.request_key == _OF,
@@ -69,7 +72,13 @@ _ENTER = insert(attempts).returning(attempts.c.attempt_id)
 
 
 class Gate:
-    """Admits the attempts of one run to its endpoint, `rate_limit` a minute for all runs on this ledger together."""
+    """Admits the attempts of one run to its endpoint.
+
+    Args:
+        database: all runs on it share the limit.
+        run: already entered in the ledger.
+        rate_limit: requests a minute.
+    """
 
     def __init__(self, database: LedgerDatabase, run: Run, *, rate_limit: int) -> None:
         self._database = database
@@ -77,9 +86,14 @@ class Gate:
         self._interval_us = _MINUTE_US / (rate_limit * PACE)
 
     def admit(self, request: AttemptRequest) -> Admission:
-        """Enter an attempt in the ledger as sent, or return why it must not be sent."""
+        """Enter an attempt in the ledger as sent, or return why it must not be sent.
+
+        Raises:
+            StorageError: the ledger could not be written; the attempt must not be sent.
+        """
         request_key = request.take.request_key
         with self._database.transaction() as connection:
+            # First of all: every admission for this endpoint waits here, so that none of them sees half of another.
             gate = self._lock(connection)
             if refusal := self._is_taken(connection, request_key, now=gate["booked_at"]):
                 return refusal
@@ -93,10 +107,12 @@ class Gate:
         return Permit(attempt_id, send_at, (send_at - gate["booked_at"]) / 1_000_000, gate["pace"] / FULL_PACE)
 
     def slow_down(self, *, sent_at: int, cool_down_s: float = 0) -> None:
-        """Lower everyone's pace after the endpoint said that an attempt sent at `sent_at` was too much.
+        """Lower the pace of all runs after the endpoint answered that an attempt was too much.
 
-        What was in flight when the pace was lowered says nothing new, and lowers it no further. Nobody sends for
-        `cool_down_s` seconds from now.
+        Args:
+            sent_at: when the attempt was sent, in microseconds since 1970. One that was in flight when the pace was
+                last lowered says nothing new, and lowers it no further.
+            cool_down_s: seconds from now in which no run sends.
         """
         with self._database.transaction() as connection:
             gate = self._lock(connection)
@@ -108,7 +124,7 @@ class Gate:
             self._book(connection, gate)
 
     def withdraw(self, permit: Permit) -> None:
-        """Strike out an attempt that was admitted and never sent; nothing was asked, so nothing is owed."""
+        """Delete an attempt that was admitted and never sent, and free its reservation. Twice is as good as once."""
         entry = attempts.c.attempt_id == permit.attempt_id
         with self._database.transaction() as connection:
             attempt = connection.execute(select(attempts).where(entry).with_for_update()).mappings().first()
@@ -117,16 +133,17 @@ class Gate:
                 charge(connection, attempt, -attempt["reserved_usd"])
 
     def release(self, request_key: str) -> None:
-        """Let go of a take that this run will not generate after all."""
+        """Give up the lease on a take that this run will not generate after all."""
         with self._database.transaction() as connection:
             ours = (leases.c.request_key == request_key) & (leases.c.run_id == self._run.run_id)
             connection.execute(delete(leases).where(ours))
 
     def _lock(self, connection: Connection) -> dict[str, int]:
-        """Lock this endpoint's row, made on first use; return it as of now: its `booked_at` is the time."""
+        """Lock this endpoint's row, made on first use; return it with the present time as `booked_at`."""
         row = self._row(connection) or self._make_row(connection)
         now = self._database.now(connection)
-        # A clock that was set back takes the bookings along: what was a second away still is, no minute gets overfull.
+        # A clock that was set back moves the bookings too: a place that was a second away still is, and no minute holds
+        # more than its share.
         set_back = max(row["booked_at"] - now, 0)
         moved = {name: row[name] - set_back for name in ("tat", "cool_until", "slowed_at")}
         return {**moved, "booked_at": now, "pace": row["pace"]}
@@ -147,13 +164,14 @@ class Gate:
     def _is_taken(self, connection: Connection, request_key: str, *, now: int) -> AlreadyKept | HeldElsewhere | None:
         """Return why a take is not to be generated: it is kept, or another run is generating it, or died over it.
 
-        A dead run may have left the image, paid for; somebody has to look first.
+        A dead run may have left an image that was paid for: its open attempts have to be recovered first.
         """
         found = connection.execute(_CONCERNED, {"of": request_key}).all()
         if any(each.how == "ok" for each in found):
             return AlreadyKept()
         for each in found:
-            # An open attempt stops us whoever lives; a lease only while its holder does.
+            # An open attempt always stands against it; a lease only while the run that holds it lives. Of another
+            # storyboard only the lease counts: what its runs left open is recovered in its own folder.
             theirs = each.run_id != self._run.run_id and each.storyboard in (None, self._run.storyboard)
             if theirs and (each.how == "open" or is_alive(connection, each.run_id, now=now)):
                 return HeldElsewhere(each.run_id)
@@ -191,7 +209,7 @@ class Gate:
 
 
 def raise_pace(connection: Connection, endpoint: str) -> None:
-    """Raise the pace a little after an image came, unless it is the full one."""
+    """Raise an endpoint's pace by a thousandth of the full one, up to that, after it has made an image."""
     raised = gates.c.pace + _RAISED_BY
     lowered = (gates.c.endpoint == endpoint) & (gates.c.pace < FULL_PACE)
     connection.execute(update(gates).where(lowered).values(pace=case((raised > FULL_PACE, FULL_PACE), else_=raised)))

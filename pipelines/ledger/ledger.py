@@ -1,4 +1,4 @@
-"""The ledger: one object for all that is written down about runs, attempts, takes and money."""
+"""The ledger: one object for everything that is recorded about runs, attempts, takes and money."""
 
 from collections.abc import Callable
 from typing import Self
@@ -18,8 +18,10 @@ from pipelines.ledger.verification import Verification
 class Ledger(RunRegistry, Settlement, TakeRegistry, Queries, Verification, RunStatusQueries, AttemptHistory):
     """An open ledger; blocking, and safe to use from several threads and processes at once.
 
-    Each method is one short transaction. `AsyncLedger` has the same methods for asynchronous code.
+    Each method is one short transaction, or one reading. `AsyncLedger` has those that asynchronous code needs.
     """
+
+    # Each part holds the methods of one idea, in a module of its own; no two parts have a name in common.
 
     def __init__(self, database: LedgerDatabase) -> None:
         """Use an open database; closing the ledger closes it."""
@@ -27,14 +29,14 @@ class Ledger(RunRegistry, Settlement, TakeRegistry, Queries, Verification, RunSt
 
     @classmethod
     def open(cls, url: str, *, clock: Callable[[], float] | None = None, read_only: bool = False) -> Self:
-        """Open the ledger at an address; see `LedgerDatabase` for the arguments and what is raised."""
+        """Open the ledger at an address; see `LedgerDatabase` for the arguments and the errors raised."""
         return cls(LedgerDatabase(url, clock=clock, read_only=read_only))
 
     def gate(self, run: Run, *, rate_limit: int) -> Gate:
         """Return the gate through which the attempts of `run` pass.
 
         Args:
-            run: already started.
+            run: already entered by `start_run`.
             rate_limit: requests a minute that its endpoint allows.
         """
         return Gate(self.database, run, rate_limit=rate_limit)

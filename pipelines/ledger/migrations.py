@@ -7,27 +7,37 @@ from pipelines.ledger.schema import FULL_PACE, attempts
 
 
 def migrate(connection: Connection, version: int) -> None:
-    """Bring a ledger of an older version up to date; tables that are new have been made already."""
+    """Bring a ledger up to date, in the caller's transaction; whole tables that are new have been made already.
+
+    Args:
+        connection: in a write transaction; both databases roll back changes of the schema with it.
+        version: the schema version that the ledger has.
+    """
     for newer, step in _STEPS.items():
         if version < newer:
             step(connection)
 
 
 def _to_2(connection: Connection) -> None:
+    """Add what tells that a clock was set back."""
     connection.exec_driver_sql("ALTER TABLE gates ADD COLUMN booked_at BIGINT NOT NULL DEFAULT 0")
 
 
 def _to_3(connection: Connection) -> None:
+    """Add the pace and the fencing tokens; move what is committed from the runs to the table of sums."""
     connection.exec_driver_sql(f"ALTER TABLE gates ADD COLUMN pace INTEGER NOT NULL DEFAULT {FULL_PACE}")
     connection.exec_driver_sql("ALTER TABLE gates ADD COLUMN slowed_at BIGINT NOT NULL DEFAULT 0")
     connection.exec_driver_sql("ALTER TABLE leases ADD COLUMN attempt_id INTEGER NOT NULL DEFAULT 0")
     connection.exec_driver_sql("ALTER TABLE runs DROP COLUMN committed_usd")
     connection.exec_driver_sql("CREATE INDEX IF NOT EXISTS attempts_by_status ON attempts (status)")
+    # Run by run was all that was summed before; storyboards and days are added up from the attempts.
     add_up(connection, connection.execute(select(attempts)).mappings().all())
 
 
 def _to_4(connection: Connection) -> None:
+    """Add the counters of runs."""
     connection.exec_driver_sql("ALTER TABLE runs ADD COLUMN stage VARCHAR(64)")
+    # The names that the counters had then; columns keep them.
     counts = ("frames", "reused", "to_buy", "bought", "failed", "pieces", "pieces_done", "rate_limit")
     for count in counts:
         connection.exec_driver_sql(f"ALTER TABLE runs ADD COLUMN {count} INTEGER")

@@ -1,4 +1,4 @@
-"""The ledger's models: what goes in, what comes out."""
+"""The ledger's models: the frozen values that go in and come out."""
 
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -10,7 +10,7 @@ from pipelines.storyboard.plan import TakeSpec
 
 
 class AttemptStatus(StrEnum):
-    """The ways in which an attempt ends."""
+    """The ways in which an attempt can end."""
 
     OK = "ok"
     RATE_LIMITED = "rate_limited"
@@ -35,16 +35,16 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class RunCounters:
-    """How far a run has come.
+    """The progress of a run in numbers.
 
     Attributes:
         stage: the step that it is at, in words.
-        frames, reused, to_generate: what the run is about, the part that was there before, and the rest.
+        frames, reused, to_generate: the frames that the run is about, those that had a take before, and the rest.
         generated, failed: how much of the rest is done.
         segments, segments_done: the films' segments, and those of them that are encoded.
         rate_limit: requests a minute that its endpoint allows.
         quote_usd: the quote for what was to be generated; None before there is one.
-        cost_usd: what its answers have cost so far; not written down with the others, for the attempts tell it.
+        cost_usd: the cost of its answers so far; added up from the attempts, and not stored with the rest.
     """
 
     stage: str = ""
@@ -66,10 +66,11 @@ class RunCounters:
 
 
 class RunState(StrEnum):
-    """The state of a run; those of ended runs are the names of Prefect's states, too."""
+    """The state of a run; the states of ended runs are the names of Prefect's states too."""
 
     RUNNING = "running"
     RUNNING_ELSEWHERE = "running_elsewhere"
+    # Not running, and never ended in order: its process was killed, or its machine went down.
     DIED = "died"
     # Every frame has its take, and every film that was asked for exists.
     COMPLETED = "Completed"
@@ -79,14 +80,44 @@ class RunState(StrEnum):
     CANCELLED = "Cancelled"
     FAILED = "Failed"
 
+    @property
+    def phrase(self) -> str:
+        """An ended run's state in a sentence: `stopped by the budget`."""
+        return _PHRASES.get(self, self.value.lower())
+
+
+_PHRASES = {
+    RunState.OVER_BUDGET: "stopped by the budget",
+    RunState.ENDPOINT_UNAVAILABLE: "stopped by the endpoint",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """The sums of some attempts.
+
+    Attributes:
+        requests: the number of attempts, each one HTTP request.
+        open: those of them that are not closed yet.
+        by_status: the number of attempts that ended in each way; open ones count as unknown.
+        cost: the sum of the costs that are known.
+        uncertain_usd: the sum of what attempts of unknown cost have reserved.
+    """
+
+    requests: int
+    open: int
+    by_status: dict[AttemptStatus, int]
+    cost: Price
+    uncertain_usd: Decimal
+
 
 @dataclass(frozen=True, slots=True)
 class RequestRates:
-    """Requests and takes a minute, in the last minute.
+    """The rates of a run over the last minute.
 
     Attributes:
-        sent: attempts that were sent.
-        kept: takes that were kept.
+        sent: attempts that were sent, a minute.
+        kept: takes that were kept, a minute.
         pace: the share of the rate limit that is aimed at, from 0 to 1.
     """
 
@@ -97,18 +128,18 @@ class RequestRates:
 
 @dataclass(frozen=True, slots=True)
 class RunSnapshot:
-    """A run as its entry and its attempts tell it; times in microseconds since 1970.
+    """A run at a moment, read from its entry and its attempts; times in microseconds since 1970.
 
     Attributes:
-        run: what was entered when it began.
+        run: its entry.
         state: its state now.
         host, pid: the machine and the process that it runs in.
         here: whether that is this machine.
         started_at, seen_at: when it began, and when its last heartbeat came.
         finished_at: None as long as it has not ended in order.
-        counters: how far it has come; None before its first report.
-        totals: what its attempts came to.
-        rates: how fast it is now.
+        counters: its progress; None before its first report.
+        totals: the sums of its attempts.
+        rates: its speed now.
     """
 
     run: Run
@@ -120,16 +151,16 @@ class RunSnapshot:
     seen_at: int
     finished_at: int | None
     counters: RunCounters | None
-    totals: "Totals"
+    totals: Totals
     rates: RequestRates
 
 
 @dataclass(frozen=True, slots=True)
 class AttemptRequest:
-    """An attempt that asks to be admitted.
+    """A request to the gate to admit an attempt.
 
     Attributes:
-        take: what is to be generated.
+        take: the take to be generated.
         prompt: the take's own, or one of its fallbacks.
         number: of the attempts for this take in this run, from 1.
     """
@@ -146,12 +177,13 @@ class AttemptRequest:
 
 @dataclass(frozen=True, slots=True)
 class Permit:
-    """Leave to send: the attempt stands in the ledger and may be sent at `send_at`.
+    """The permission to send an attempt, which is in the ledger now.
 
     Attributes:
-        send_at: in microseconds since 1970.
-        wait_s: seconds from now until then.
-        pace: the share of the rate limit that is aimed at: below 1 after the endpoint said that it was too much.
+        attempt_id: its number in the ledger.
+        send_at: the earliest moment to send it, in microseconds since 1970.
+        wait_s: seconds until then, from the moment of its admission.
+        pace: the share of the rate limit that is aimed at: below 1 after the endpoint answered that it was too much.
     """
 
     attempt_id: int
@@ -162,19 +194,29 @@ class Permit:
 
 @dataclass(frozen=True, slots=True)
 class AlreadyKept:
-    """Another run has just kept this take: nothing is to be generated."""
+    """The take is there already, perhaps only just: nothing is to be generated."""
 
 
 @dataclass(frozen=True, slots=True)
 class HeldElsewhere:
-    """Another run is generating this take, or died over it, and what it left has to be looked at first."""
+    """Another run is generating this take, or died over it and has not been recovered yet.
+
+    Attributes:
+        run_id: that run.
+    """
 
     run_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class OverBudget:
-    """The reservation would pass a budget."""
+    """The reservation would pass a budget.
+
+    Attributes:
+        scope: the budget: of the run, the storyboard or the day.
+        budget_usd: its cap.
+        committed_usd: spent or reserved of it so far.
+    """
 
     scope: BudgetScope
     budget_usd: Decimal
@@ -186,7 +228,7 @@ Admission = Permit | AlreadyKept | HeldElsewhere | OverBudget
 
 @dataclass(frozen=True, slots=True)
 class Billed:
-    """The bill in the headers of a 200; a figure that they did not give is None."""
+    """The bill in the headers of a 200; a figure that they do not state is None."""
 
     cost_usd: Decimal | None
     neurons: Decimal | None = None
@@ -198,11 +240,11 @@ class Outcome:
     """The end of an attempt that left no take.
 
     Attributes:
-        status: which way.
-        error: in words.
+        status: the way it ended.
+        error: the reason, in words.
         http_status: None where no status line came.
-        cost_usd: what it cost, where that is known: 0 for an answer that is never billed. None leaves what the bill
-            said, or else the reservation, standing.
+        cost_usd: its cost where that is known; 0 for an answer that is never billed. None changes nothing: the bill's
+            cost stays, or else the reservation.
     """
 
     status: AttemptStatus
@@ -217,6 +259,9 @@ class NewTake:
 
     Attributes:
         file: relative to the storyboard's folder.
+        bytes: its size.
+        sha256: of its bytes, in hex.
+        width, height: in pixels.
         remark: anything unusual about it, in words.
     """
 
@@ -230,7 +275,13 @@ class NewTake:
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """The cost of an attempt of unknown outcome, as a person found it out; None where it cannot be found out."""
+    """The settlement of an attempt of unknown outcome by hand.
+
+    Attributes:
+        cost_usd: None where it cannot be found out.
+        corrected_by: the person.
+        reason: how the cost was found out, in words.
+    """
 
     cost_usd: Decimal | None
     corrected_by: str
@@ -256,11 +307,11 @@ class RequestedTake:
     """A take that was requested besides a frame's first.
 
     Attributes:
-        frame_key: the request key of the frame's first take, which tells the frame from all others.
+        frame_key: the request key of the frame's first take; it identifies the frame.
         number: of the frame's takes, from 1.
-        prompt: what was asked instead of the frame's own prompt; None for that.
-        request_key: under which it is kept.
-        run_id: the run that asked for it.
+        request_key: the one under which it is kept.
+        prompt: a re-roll's own; None for the frame's.
+        run_id: the run that requested it last.
     """
 
     frame_key: str
@@ -275,28 +326,9 @@ class AbandonedAttempt:
     """An attempt that an ended run left open.
 
     Attributes:
-        holds_lease: no other run has begun to generate its take since.
+        holds_lease: whether no other run has begun to generate its take since.
     """
 
     attempt_id: int
     request_key: str
     holds_lease: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """The sums of some attempts.
-
-    Attributes:
-        requests: attempts, each one HTTP request.
-        open: those of them that have had no answer yet.
-        by_status: how many ended in which way; open ones count as unknown.
-        cost: the sum of what is known.
-        uncertain_usd: reserved by attempts whose cost is not known.
-    """
-
-    requests: int
-    open: int
-    by_status: dict[AttemptStatus, int]
-    cost: Price
-    uncertain_usd: Decimal

@@ -1,4 +1,4 @@
-"""Queries of the ledger: the takes that are kept, the sums of attempts, the ledger as CSV."""
+"""The queries of the ledger: kept takes, sums of attempts, remaining budgets, the ledger as CSV."""
 
 import csv
 import io
@@ -28,16 +28,17 @@ COLUMNS = (
     "settled_by", "settled_at", "settled_why",
 )  # fmt: skip
 
-# SQLite takes 32,766 variables in a statement, older builds 999.
+# SQLite takes 32,766 variables in a statement, older builds 999: https://www.sqlite.org/limits.html
 _KEYS_A_QUERY = 500
+# What a spreadsheet takes for the beginning of a formula: https://owasp.org/www-community/attacks/CSV_Injection
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 class Queries(LedgerPart):
-    """Reads the ledger: what is kept, what it came to, the ledger as CSV."""
+    """Reads the ledger: kept takes, sums of attempts, remaining budgets, the ledger as CSV."""
 
     def kept_takes(self, request_keys: Iterable[str]) -> list[KeptTake]:
-        """Return every take that the ledger says is kept for these requests, oldest first."""
+        """Return every take that is kept for these request keys according to the ledger, oldest first."""
         takes: list[KeptTake] = []
         keys = iter(request_keys)
         with self.database.reading() as connection:
@@ -48,23 +49,23 @@ class Queries(LedgerPart):
         return takes
 
     def run_totals(self, run_id: str) -> Totals:
-        """Add up one run."""
+        """Return the sums of one run's attempts."""
         with self.database.reading() as connection:
             return add_up(connection, attempts.c.run_id == run_id)
 
     def storyboard_totals(self, storyboard: str, *, simulated: bool) -> Totals:
-        """Add up everything ever asked for a storyboard; simulated costs and real ones are never added together."""
+        """Return the sums of a storyboard's attempts, either the real or the simulated ones; never both together."""
         with self.database.reading() as connection:
             return add_up(connection, (attempts.c.storyboard == storyboard) & (attempts.c.simulated == simulated))
 
     def requests_by_take(self, storyboard: str) -> dict[str, int]:
-        """Return how many attempts were ever made for each take of a storyboard, by its request key."""
+        """Return the number of attempts ever made for each take of a storyboard, by request key."""
         counted = select(attempts.c.request_key, func.count().label("made")).where(attempts.c.storyboard == storyboard)
         with self.database.reading() as connection:
             return {row.request_key: row.made for row in connection.execute(counted.group_by(attempts.c.request_key))}
 
     def paces(self, storyboard: str) -> dict[str, float]:
-        """Return the share of the rate limit that is aimed at, 0 to 1, of each endpoint that a storyboard asked."""
+        """Return the pace of each endpoint that a storyboard's attempts were sent to: a share of its limit, 0 to 1."""
         endpoints = select(attempts.c.endpoint).where(attempts.c.storyboard == storyboard).distinct()
         with self.database.reading() as connection:
             return {name: current_pace(connection, name) for name in sorted(connection.scalars(endpoints))}
@@ -75,7 +76,7 @@ class Queries(LedgerPart):
             return remaining(connection, run, now=self.database.now(connection))
 
     def write_csv(self, storyboard: str, path: Path) -> None:
-        """Write the ledger of a storyboard, one row an attempt, whole or not at all.
+        """Write the ledger of a storyboard as CSV, whole or not at all; see `ledger_csv`.
 
         Raises:
             StorageError: the file could not be written.
@@ -84,7 +85,7 @@ class Queries(LedgerPart):
 
 
 def ledger_csv(database: LedgerDatabase, storyboard: str) -> str:
-    """Return the ledger of a storyboard as CSV, one row an attempt, oldest first."""
+    """Return the ledger of a storyboard as CSV (RFC 4180): a row for each attempt, oldest first."""
     text = io.StringIO(newline="")
     # CRLF, as RFC 4180 has it: before 3.13 the writer quotes a cell's CR only if it is part of the line's end.
     writer = csv.writer(text, lineterminator="\r\n")
@@ -113,7 +114,7 @@ def _corrections(database: LedgerDatabase, storyboard: str) -> dict[int, RowMapp
 
 
 def add_up(connection: Connection, which: ColumnElement[bool]) -> Totals:
-    """Add up some attempts, in SQL: the one place that says what they cost."""
+    """Return the sums of some attempts, added up by the database: exact, since amounts are whole numbers there."""
     unknown = attempts.c.cost_usd.is_(None)
     sums = (
         select(
@@ -130,7 +131,7 @@ def add_up(connection: Connection, which: ColumnElement[bool]) -> Totals:
     rows = connection.execute(sums).all()
     by_status: Counter[AttemptStatus] = Counter()
     for row in rows:
-        # No status yet: no answer yet.
+        # NULL: the attempt is open; it may have been billed or not.
         by_status[AttemptStatus(row.status or AttemptStatus.UNKNOWN)] += row.requests
     usd = _sum(row.cost_usd for row in rows)
     return Totals(
@@ -147,7 +148,7 @@ def _sum(amounts: Iterable[Decimal | None]) -> Decimal:
 
 
 def _status(row: RowMapping) -> AttemptStatus:
-    """Return how the attempt ended; one that is still open has had no answer yet."""
+    """Return the way in which an attempt ended; unknown while it is open."""
     return AttemptStatus(row["status"] or AttemptStatus.UNKNOWN)
 
 
@@ -187,7 +188,7 @@ def _cell(value: object) -> str:
         case Decimal():
             return format_decimal(value)
         case str() if value.startswith(_FORMULA_STARTS):
-            # A leading apostrophe makes a spreadsheet show the text instead of running it (OWASP, CSV injection).
+            # A leading apostrophe makes a spreadsheet show the text instead of running it.
             return f"'{value}"
         case _:
             return str(value)

@@ -1,4 +1,4 @@
-"""The status of a storyboard's runs: those that matter now, how far, how fast and how dear they are."""
+"""The status of a storyboard's runs that matter now: their progress, speed and cost."""
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, func, select
 
@@ -35,11 +35,12 @@ def _candidates(connection: Connection, storyboard: str) -> list[RowMapping]:
     )
     last = connection.execute(of_storyboard.limit(1)).mappings().all()
     unfinished = connection.execute(of_storyboard.where(runs.c.finished_at.is_(None))).mappings().all()
-    # The last one first, so that it ends up at the end.
+    # Both are newest first; reversed, the last run stands at the end, where `current_runs` expects it.
     return list(reversed([*last, *(row for row in unfinished if row not in last)]))
 
 
 def _matters(entry: RunSnapshot) -> bool:
+    """Return whether a run goes on, or left attempts open that the next run has to recover."""
     return entry.state in (RunState.RUNNING, RunState.RUNNING_ELSEWHERE) or (
         entry.state is RunState.DIED and entry.totals.open > 0
     )
@@ -82,10 +83,10 @@ def _rates(connection: Connection, ours: ColumnElement[bool], *, endpoint: str, 
 
 
 def _a_minute(connection: Connection, when: ColumnElement[int], which: ColumnElement[bool], *, now: int) -> float:
-    """Return how many came a minute in the last one; since the first of them, where that is less."""
+    """Return the rate of some attempts over the last minute, or since the first of them if that is less."""
     of_late = which & (when > now - _MINUTE_US) & (when <= now)
     count, first = connection.execute(select(func.count(), func.min(when)).where(of_late)).one()
-    # n of them span n - 1 gaps; one alone is no rate.
+    # n events span n - 1 gaps; one alone has no rate. At least a millisecond: two may have come at the same moment.
     return _MINUTE_US * (count - 1) / max(now - first, 1000) if count > 1 else 0.0
 
 

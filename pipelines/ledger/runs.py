@@ -1,4 +1,4 @@
-"""The runs in the ledger: which are alive, and what ended ones left open."""
+"""The runs in the ledger: their entries, whether they are alive, and what ended ones left open."""
 
 import functools
 import os
@@ -14,10 +14,10 @@ from pipelines.ledger.models import AbandonedAttempt, Run, RunCounters, RunState
 from pipelines.ledger.schema import attempts, leases, runs
 
 HEARTBEAT_S = 2
-# Thirty missed beats: a machine may be slow, but not that slow.
+# Thirty heartbeats may be missed: a machine may be slow, but not that slow.
 ALIVE_S = 60
 
-# The columns that hold a run's counters; some are older than today's words.
+# The columns that hold a run's counters. Some keep an older name: ledgers of earlier versions have them so.
 COUNTER_COLUMNS = {
     "stage": "stage",
     "frames": "frames",
@@ -39,6 +39,9 @@ class RunRegistry(LedgerPart):
         """Enter a run of this process.
 
         On this machine it counts as alive while the process lives; on others as long as its heartbeat comes.
+
+        Raises:
+            StorageError: the ledger could not be written, or has a run of this id.
         """
         process = psutil.Process()
         with self.database.transaction() as connection:
@@ -53,6 +56,7 @@ class RunRegistry(LedgerPart):
                     budget_usd=run.budgets.run_usd,
                     host=this_host(),
                     pid=os.getpid(),
+                    # Process numbers are given out again; a number and its start are not.
                     pid_started=int(process.create_time() * 1_000_000),
                     alive_until=now + ALIVE_S * 1_000_000,
                     started_at=now,
@@ -60,7 +64,7 @@ class RunRegistry(LedgerPart):
             )
 
     def record_heartbeat(self, run_id: str, counters: RunCounters | None = None) -> None:
-        """Write down that the run is alive, and how far it has come."""
+        """Record that a run is alive, and its progress if `counters` are given."""
         with self.database.transaction() as connection:
             alive_until = self.database.now(connection) + ALIVE_S * 1_000_000
             values = {"alive_until": alive_until, **_counter_columns(counters)}
@@ -68,7 +72,7 @@ class RunRegistry(LedgerPart):
 
     @repeat_until_committed
     def finish_run(self, run_id: str, *, state: RunState, counters: RunCounters | None = None) -> None:
-        """Close the run and let go of every take that it was still generating."""
+        """Close a run and give up its leases on takes."""
         with self.database.transaction() as connection:
             connection.execute(delete(leases).where(leases.c.run_id == run_id))
             finished = {
@@ -79,7 +83,7 @@ class RunRegistry(LedgerPart):
             connection.execute(update(runs).where(runs.c.run_id == run_id).values(finished))
 
     def storyboards_to_recover(self) -> list[str]:
-        """Return the storyboards of which some attempt is open, by a dead run or a living one."""
+        """Return the ids of the storyboards that have open attempts, of dead runs or living ones, in order."""
         with self.database.reading() as connection:
             still_open = select(attempts.c.storyboard).where(attempts.c.status.is_(None)).distinct()
             return sorted(connection.scalars(still_open))
@@ -120,8 +124,8 @@ def is_alive(connection: Connection, run_id: str, *, now: int) -> bool:
 def is_run_alive(row: RowMapping, *, now: int) -> bool:
     """Return whether the run of this entry may still be sending.
 
-    On this machine its process is asked, so that a killed run is known dead at once and a suspended one is not; of
-    a run on another machine only the heartbeat is known.
+    On this machine its process is looked up: a killed run counts as dead at once, a suspended one does not. Of a run on
+    another machine only the heartbeat is known.
     """
     if row["finished_at"] is not None:
         return False
@@ -132,7 +136,8 @@ def is_run_alive(row: RowMapping, *, now: int) -> bool:
 
 @functools.cache
 def this_host() -> str:
-    """Name what process numbers are unique in: this machine since it was started, and this container on it."""
+    """Return a name for the space in which process numbers are unique: machine, boot and container."""
+    # After a reboot, and in another container, the same number is another process.
     boot_id, processes = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")
     if not boot_id.is_file():
         return platform.node()
@@ -147,13 +152,15 @@ def _counter_columns(counters: RunCounters | None) -> dict[str, object]:
 def _process_lives(row: RowMapping) -> bool:
     try:
         process = psutil.Process(row["pid"])
-        # Dead, and kept in the table only until its parent asks for its exit status.
+        # A zombie is dead, and in the table only until its parent asks for its exit status.
         if process.status() == psutil.STATUS_ZOMBIE:
             return False
         started = process.create_time()
     except psutil.NoSuchProcess:
         return False
     except psutil.AccessDenied:
+        # Another user's. Waiting for a run that may be dead costs less than generating its takes twice.
         return True
-    # The number may have been given to another process since; its start cannot.
+    # The number may have been given to another process since. Within a second it is the same start: psutil derives it
+    # from the boot time, which shifts as the clock is corrected.
     return abs(started * 1_000_000 - int(row["pid_started"])) < 1_000_000

@@ -23,14 +23,14 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 # 2: gates.booked_at. 3: gates.pace, gates.slowed_at, leases.attempt_id, corrections; spending for runs.committed_usd.
-# 4: takes, picks; what runs say of themselves.
+# 4: takes, picks; the counters of runs. See migrations.py.
 SCHEMA_VERSION = 4
 # A gate's pace is a share of the rate limit, in millionths.
 FULL_PACE = 1_000_000
 
 
 class Exact(TypeDecorator[Decimal]):
-    """A Decimal stored as a whole number of 10^-places; SQLite has no decimal type, and sums must be exact in SQL."""
+    """A Decimal stored as a whole number of 10^-places: SQLite has no decimal type, and sums must be exact in SQL."""
 
     impl = BigInteger
     cache_ok = True
@@ -55,7 +55,7 @@ class Exact(TypeDecorator[Decimal]):
         return exact if exact.as_tuple().exponent <= 0 else exact.quantize(Decimal(1))  # type: ignore[operator]
 
 
-# Room for 9 million of each in 63 bits.
+# 63 bits hold 9.2 million dollars, and 9.2 trillion neurons.
 Usd = Exact(12)
 Neurons = Exact(6)
 # Times are whole microseconds since 1970, UTC: exact, sortable, the same in every database.
@@ -72,9 +72,9 @@ gates = Table(
     # GCRA's theoretical arrival time: the earliest moment at which the next attempt may be sent.
     Column("tat", Microseconds, nullable=False),
     Column("cool_until", Microseconds, nullable=False),
-    # When these two were written: a clock that shows less has been set back.
+    # When these two were written. A clock that shows less has been set back; see `Gate._lock`.
     Column("booked_at", Microseconds, nullable=False, server_default="0"),
-    # The share of the rate limit that is aimed at, and when the endpoint last had it lowered.
+    # The share of the rate limit that is aimed at, and when it was last lowered.
     Column("pace", Integer, nullable=False, server_default=str(FULL_PACE)),
     Column("slowed_at", Microseconds, nullable=False, server_default="0"),
 )
@@ -88,14 +88,16 @@ runs = Table(
     Column("model", String(255), nullable=False),
     Column("simulated", Boolean, nullable=False),
     Column("budget_usd", Usd),
+    # The process, and until when it counts as alive if it runs on another machine; see `is_run_alive`.
     Column("host", String(255), nullable=False),
     Column("pid", Integer, nullable=False),
     Column("pid_started", Microseconds, nullable=False),
     Column("alive_until", Microseconds, nullable=False),
     Column("started_at", Microseconds, nullable=False),
+    # NULL until the run has ended in order; a killed one leaves both so.
     Column("finished_at", Microseconds),
     Column("state", String(32)),
-    # How far it has come, as it said last; see `RunCounters`.
+    # Its counters as last reported, under their names of version 4; see `COUNTER_COLUMNS`.
     Column("stage", String(64)),
     Column("frames", Integer),
     Column("reused", Integer),
@@ -131,15 +133,17 @@ attempts = Table(
     Column("http_status", Integer),
     Column("error", Text),
     Column("reserved_usd", Usd, nullable=False),
-    # NULL: not known. The attempt is charged at what was reserved until someone knows better.
+    # NULL: not known. The attempt stays charged at what was reserved.
     Column("cost_usd", Usd),
     Column("neurons", Neurons),
     Column("width", Integer),
     Column("height", Integer),
     Column("tiles", Integer),
+    # When it may be sent, as the gate granted it; when its bill came; when it was closed.
     Column("sent_at", Microseconds, nullable=False),
     Column("billed_at", Microseconds),
     Column("finished_at", Microseconds),
+    # Of a kept take, relative to the storyboard's folder. NULL again once the file is found to be gone.
     Column("file", String(255)),
     Column("bytes", BigInteger),
     Column("sha256", String(64)),
@@ -150,7 +154,7 @@ attempts = Table(
     sqlite_autoincrement=True,
 )
 
-# What attempts cost, or may cost while that is not known, added up for each run, storyboard and day; see budgets.py.
+# The sums that budgets are held against: what attempts cost, or may cost while that is not known; see budgets.py.
 spending = Table(
     "spending",
     metadata,
@@ -168,13 +172,13 @@ leases = Table(
     Column("attempt_id", Integer, nullable=False, server_default="0"),
 )
 
-# What a person found out of an attempt that nobody had answered.
+# What was found out later about attempts that got no answer. Rows are only added: the last one of an attempt counts.
 corrections = Table(
     "corrections",
     metadata,
     Column("correction_id", Integer, primary_key=True, autoincrement=True),
     Column("attempt_id", Integer, nullable=False),
-    # NULL: nobody can find out; the attempt stays charged at what was reserved.
+    # NULL: it cannot be found out; the attempt stays charged at what was reserved.
     Column("cost_usd", Usd),
     Column("corrected_by", String(255), nullable=False),
     Column("corrected_at", Microseconds, nullable=False),
@@ -182,7 +186,7 @@ corrections = Table(
     Index("corrections_by_attempt", "attempt_id"),
 )
 
-# Takes that frames have or were to have besides their first; a frame is known by the request key of its first take.
+# Takes that were requested besides frames' first ones. A frame is identified by the request key of its first take.
 takes = Table(
     "takes",
     metadata,
@@ -190,13 +194,13 @@ takes = Table(
     Column("frame_key", String(64), primary_key=True),
     Column("take", Integer, primary_key=True),
     Column("request_key", String(64), nullable=False),
-    # What was asked instead of the frame's own prompt.
+    # A re-roll's own prompt; NULL for the frame's.
     Column("prompt", Text),
-    # Whose number it is, until the take is kept.
+    # The run that holds this number until the take is kept.
     Column("run_id", String(64), nullable=False),
 )
 
-# Which take a frame shows, where somebody chose.
+# The takes that were picked. A frame without a pick shows the first of its takes.
 picks = Table(
     "picks",
     metadata,
@@ -209,7 +213,7 @@ picks = Table(
 
 @dataclass(frozen=True, slots=True)
 class Upsert:
-    """A statement that each database has its own INSERT for, built once; both say it in the same words."""
+    """An INSERT ... ON CONFLICT, built once for each kind of database: SQLAlchemy has no INSERT that does both."""
 
     on_sqlite: Executable
     on_postgres: Executable

@@ -1,6 +1,7 @@
 """The steps of an admitted attempt: sent -> billed -> kept, or another end. Each step is committed alone.
 
-Each may be repeated where its commit is not known to have succeeded: doing it twice changes nothing.
+The marked ones may be repeated where their commit is not known to have succeeded: costs and states are set, never
+added to. All that a second time changes is the pace, by another thousandth.
 """
 
 from collections.abc import Iterable
@@ -16,6 +17,7 @@ from pipelines.ledger.gate import raise_pace
 from pipelines.ledger.models import AttemptStatus, Billed, Correction, NewTake, Outcome
 from pipelines.ledger.schema import Usd, attempts, corrections, leases
 
+# An endpoint may answer with a whole page.
 _MAX_ERROR_CHARS = 1000
 
 
@@ -24,7 +26,7 @@ class Settlement(LedgerPart):
 
     @repeat_until_committed
     def settle_bill(self, attempt_id: int, billed: Billed) -> None:
-        """Write down what a 200's headers say, before its body is read: from here on the money is accounted for."""
+        """Settle the cost that a 200's headers state, before its body is read; the attempt stays open."""
         bill = {"http_status": 200, "neurons": billed.neurons, "tiles": billed.tiles}
         with self.database.transaction() as connection:
             attempt = _lock(connection, attempt_id)
@@ -34,7 +36,7 @@ class Settlement(LedgerPart):
 
     @repeat_until_committed
     def keep_take(self, attempt_id: int, take: NewTake) -> None:
-        """Close an attempt whose image is safe on disk, and let go of the lease on its take if it is still its own."""
+        """Close an attempt whose image is safe on disk, and give up the lease on its take."""
         kept = {
             "status": AttemptStatus.OK.value,
             "http_status": 200,
@@ -47,11 +49,12 @@ class Settlement(LedgerPart):
         }
         with self.database.transaction() as connection:
             _write(connection, attempt_id, {**kept, "finished_at": self.database.now(connection)})
+            # By the fencing token: where another run has taken the lease over, it stays.
             connection.execute(delete(leases).where(leases.c.attempt_id == attempt_id))
 
     @repeat_until_committed
     def close_attempt(self, attempt_id: int, outcome: Outcome) -> None:
-        """Close an attempt that left no take."""
+        """Close an attempt that left no take. Its run keeps the lease, for the next try."""
         closed: dict[str, Any] = {"status": outcome.status.value, "error": outcome.error[:_MAX_ERROR_CHARS]}
         if outcome.http_status is not None:
             closed["http_status"] = outcome.http_status
@@ -60,13 +63,13 @@ class Settlement(LedgerPart):
             _write(connection, attempt_id, {**closed, **cost, "finished_at": self.database.now(connection)})
 
     def forget_lost_takes(self, attempt_ids: Iterable[int]) -> None:
-        """Note that the files of kept takes are gone, so that they can be generated again; what they cost stays."""
+        """Note that the files of kept takes are gone, so that they can be generated again; their cost stays."""
         with self.database.transaction() as connection:
             for attempt_id in attempt_ids:
                 _write(connection, attempt_id, {"file": None, "error": "the take's file is gone"})
 
     def correct_attempt(self, attempt_id: int, correction: Correction, *, storyboard: str) -> None:
-        """Close an attempt of unknown outcome by hand: with its cost, or with the word that it cannot be found out.
+        """Settle an attempt of unknown outcome by hand: with its cost, or with the note that it cannot be found out.
 
         Raises:
             UsageError: the storyboard has no such attempt, or its outcome is known.
@@ -99,7 +102,7 @@ def _lock(connection: Connection, attempt_id: int) -> RowMapping:
 
 
 def _charge(connection: Connection, attempt: RowMapping, cost_usd: Decimal | None) -> dict[str, Decimal]:
-    """Put a known cost in the place of what was charged, in the budgets; return what is left to write of it."""
+    """Replace what an attempt was charged at by its known cost, in the budgets; return the columns to write."""
     if cost_usd is None:
         return {}
     # As it will be stored: a cost with more digits than the database holds must not be rounded twice, and differently.

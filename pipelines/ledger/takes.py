@@ -1,4 +1,4 @@
-"""The takes that frames have besides their first, and the one that each shows, as it was picked."""
+"""The takes that were requested besides frames' first ones, and the picks."""
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ from pipelines.ledger.runs import is_alive
 from pipelines.ledger.schema import Upsert, picks, takes
 from pipelines.storyboard.plan import FrameSpec, TakeSpec, take_of
 
+# A limit, so that a mistyped number does not ask for a million takes.
 MOST_TAKES = 999
 
 _ENTER = Upsert.of(
@@ -32,15 +33,15 @@ _PICK = Upsert.of(
 
 
 class TakeRegistry(LedgerPart):
-    """The takes that frames have besides their first, and the picks."""
+    """Records the takes that are requested besides frames' first ones, and the picks."""
 
     def requested_takes(self, storyboard: str) -> list[RequestedTake]:
-        """Return every take that was ever requested besides first ones, whether it came or not."""
+        """Return every take that was ever requested besides first ones, whether it is kept or not, by number."""
         with self.database.reading() as connection:
             return _requested(connection, storyboard)
 
     def register_takes(self, run: Run, new: Sequence[TakeSpec]) -> None:
-        """Enter takes that the storyboard asks for: they stay their frames' when it asks for them no more."""
+        """Enter takes that the storyboard asks for; they stay their frames' takes when it asks for fewer again."""
         if not new:
             return
         with self.database.transaction() as connection:
@@ -49,16 +50,19 @@ class TakeRegistry(LedgerPart):
     def request_more_takes(
         self, run: Run, frames: Sequence[FrameSpec], *, count: int, prompt: str | None, kept: Collection[str]
     ) -> list[TakeSpec]:
-        """Give each of `frames` more takes; return them, to be generated: one of each frame first, then the next ones.
+        """Enter more takes of each of `frames`.
 
-        Numbers that a run requested and did not get before it ended are given out again.
+        Numbers that an ended run requested and did not get are given out again.
 
         Args:
-            run: whose takes they will be.
+            run: the run that will generate them.
             frames: some of its plan's.
-            count: how many for each.
-            prompt: what to ask instead of the frames' own prompts.
+            count: the number of takes for each frame.
+            prompt: asked instead of the frames' own prompts; None for those.
             kept: request keys of the takes that are there.
+
+        Returns:
+            The new takes, in the order to generate them: the next one of each frame, then the one after it.
 
         Raises:
             UsageError: a frame would have more than 999 takes.
@@ -66,6 +70,8 @@ class TakeRegistry(LedgerPart):
         with self.database.transaction() as connection:
             requested = _requested(connection, run.storyboard)
             numbers = _FreeNumbers.read(connection, requested, run=run, kept=kept, now=self.database.now(connection))
+            # One list for the next take of each frame, one for the take after it: a run that ends early has served
+            # every frame.
             rounds: list[list[TakeSpec]] = [[] for _ in range(count)]
             for frame in frames:
                 free = list(islice(numbers.of(frame, run.model, prompt), count))
@@ -77,13 +83,13 @@ class TakeRegistry(LedgerPart):
         return [take for round_ in rounds for take in round_]
 
     def picked_takes(self, storyboard: str) -> dict[str, int]:
-        """Return the number of the take that was picked, for each frame with a pick, by the frame's key."""
+        """Return the picked take's number for each frame with a pick, by the request key of the frame's first take."""
         query = select(picks.c.frame_key, picks.c.take).where(picks.c.storyboard == storyboard)
         with self.database.reading() as connection:
             return {row.frame_key: row.take for row in connection.execute(query)}
 
     def pick_take(self, storyboard: str, frame_key: str, number: int) -> None:
-        """Write down which take a frame shows from now on; of several picks the last one counts."""
+        """Record the take that a frame shows from now on; of several picks the last one counts."""
         with self.database.transaction() as connection:
             values = {"storyboard": storyboard, "frame_key": frame_key, "take": number}
             now = self.database.now(connection)
@@ -92,10 +98,10 @@ class TakeRegistry(LedgerPart):
 
 @dataclass(frozen=True, slots=True)
 class _FreeNumbers:
-    """The numbers that takes may have: not those of takes that are kept, or that a living run is about to generate.
+    """The numbers that are free for new takes.
 
     Attributes:
-        taken: frames' keys with the numbers of such takes.
+        taken: pairs of a frame's key and a number: of takes that are kept, or that a living run is about to generate.
         kept: request keys of the takes that are there.
     """
 
@@ -114,7 +120,8 @@ class _FreeNumbers:
         return cls(frozenset(taken), kept)
 
     def of(self, frame: FrameSpec, model: str, prompt: str | None) -> Iterator[TakeSpec]:
-        """Yield a frame's takes under free numbers. The numbers that the storyboard asks for keep its own prompt."""
+        """Yield a frame's takes under free numbers, the lowest first."""
+        # The numbers that the storyboard itself asks for keep its own prompt.
         for number in range(1 if prompt is None else frame.takes + 1, MOST_TAKES + 1):
             take = take_of(frame, number, model=model, prompt=prompt)
             if (frame.request_key, number) not in self.taken and take.request_key not in self.kept:

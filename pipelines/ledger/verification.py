@@ -1,4 +1,4 @@
-"""Verification: the ledger against the takes on disk, the price list, its own sums, and ledger.csv."""
+"""The verification of the ledger: against the takes on disk, the price list, its own sums, and ledger.csv."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -19,14 +19,14 @@ from pipelines.ledger.schema import attempts, corrections, spending
 
 
 class Verification(LedgerPart):
-    """Compares the ledger with everything that should agree with it."""
+    """Compares the ledger with everything that has to agree with it."""
 
     def verify(self, storyboard: str, *, folder: Path) -> list[str]:
         """Return every difference found, each naming its attempt or file; an empty list if all agrees.
 
         Args:
             storyboard: the storyboard's id.
-            folder: where its takes and its ledger are.
+            folder: the folder of its takes and its ledger.csv.
         """
         query = select(attempts).where(attempts.c.storyboard == storyboard).order_by(attempts.c.attempt_id)
         with self.database.reading() as connection:
@@ -56,6 +56,7 @@ def _verify_price(row: RowMapping) -> Iterator[str]:
     name = f"attempt {row['attempt_id']}"
     size = AspectRatio(row["aspect_ratio"]).size
     price = PRICE_LIST.image(size, steps=row["steps"])
+    # Zero: an answer that is never billed. None: not known. Everything else must be the list price, to the last digit.
     if row["cost_usd"] not in (None, Decimal(0), price.usd):
         yield f"{name}: cost {format_decimal(row['cost_usd'])} USD, the price list says {format_decimal(price.usd)}"
     if row["neurons"] not in (None, price.neurons):
@@ -70,6 +71,7 @@ def _verify_kept(rows: Sequence[RowMapping], folder: Path) -> Iterator[str]:
         if row["status"] == "ok":
             kept[row["request_key"]].append(row)
     for same in kept.values():
+        # Without a file: the take was lost. That is no difference where a later attempt has replaced it.
         there = [row for row in same if row["file"] is not None]
         if not there:
             yield f"attempt {same[-1]['attempt_id']}: its take is gone; render again to generate another"
@@ -89,7 +91,8 @@ def _verify_file(row: RowMapping, folder: Path) -> Iterator[str]:
 
 
 def _verify_takes(database: LedgerDatabase, folder: Path) -> Iterator[str]:
-    """Look for takes without an attempt; one that was generated for another storyboard may serve this one too."""
+    """Yield the takes on disk that no attempt of any storyboard has generated: storyboards share takes."""
+    # Names that begin with a dot are bodies that are just arriving.
     found = sorted(path for path in (folder / "takes").glob("[!.]*.*") if path.is_file())
     with database.reading() as connection:
         known = set(connection.scalars(select(attempts.c.request_key).where(attempts.c.status == "ok").distinct()))
@@ -99,7 +102,8 @@ def _verify_takes(database: LedgerDatabase, folder: Path) -> Iterator[str]:
 
 
 def _verify_sums(database: LedgerDatabase, rows: Sequence[RowMapping]) -> Iterator[str]:
-    """Compare what the budgets of runs and of the storyboard go by with the attempts themselves."""
+    """Compare the sums that budgets are held against with the attempts that they are the sums of."""
+    # Not those of days: they add up several storyboards.
     sums: defaultdict[str, Decimal] = defaultdict(Decimal)
     last: dict[str, int] = {}
     for row in rows:
@@ -121,5 +125,6 @@ def _verify_csv(database: LedgerDatabase, storyboard: str, folder: Path) -> Iter
     path = folder / "ledger.csv"
     if not path.is_file():
         yield f"{path}: is gone; render again, or write it with --csv"
+    # Bytes, so that changed line ends and broken text are found too.
     elif path.read_bytes() != ledger_csv(database, storyboard).encode():
         yield f"{path}: is not what the ledger says; render again, or write it with --csv"

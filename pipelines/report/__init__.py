@@ -1,1 +1,1 @@
-"""What a render leaves for people to look at: thumbnails, the contact sheet, the report page."""
+"""The report: thumbnails, contact sheet and page, and what the ledger says of runs, takes and costs."""

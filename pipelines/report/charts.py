@@ -1,9 +1,9 @@
-"""The report's plots as plain SVG: no library to load, no network, colours that follow the page's."""
+"""The report's charts as plain SVG: no library to load, no network, colours that follow the page's."""
 
 import math
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -13,10 +13,12 @@ from typing import TypeVar
 from pipelines.common.formatting import format_decimal
 from pipelines.report.models import RunView
 
+# SVG units.
 WIDTH, HEIGHT = 560, 220
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 12, 14, 30
 _WINDOW_S = 60.0
-_MOST_POINTS = 600
+# About as many as the chart is wide: more would fall on the same pixels.
+_MAX_POINTS = 600
 _TICKS = 4
 
 T = TypeVar("T")
@@ -24,24 +26,29 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """A mark on an axis: where, in SVG units, and what it says."""
+    """A mark on an axis: its position along the axis in SVG units, and its label."""
 
-    at: float
+    position: float
     label: str
 
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """A horizontal line with a name: a limit, a quote, a budget, a median."""
+    """A horizontal line with a label: a limit, a quote, a budget, a median.
 
-    at: float
+    Attributes:
+        y: in SVG units.
+        kind: `limit` or `quote`; the style sheet has a colour for each.
+    """
+
+    y: float
     label: str
     kind: str
 
 
 @dataclass(frozen=True, slots=True)
 class Dot:
-    """One attempt: where it stands, and how it ended."""
+    """One attempt: its position in SVG units, and its status."""
 
     x: float
     y: float
@@ -50,19 +57,19 @@ class Dot:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A plot, ready to be drawn in a box of `WIDTH` by `HEIGHT`.
+    """A chart, ready to be drawn in a box of `WIDTH` by `HEIGHT`.
 
     Attributes:
         title: what it shows, with its unit.
-        essence: the same in one sentence, for who does not see it.
-        line: an SVG path; empty for a plot of dots.
+        alt_text: what it says, in a sentence, for readers who cannot see it.
+        line: an SVG path; empty for a chart of dots.
         dots: at most 600.
         levels: horizontal lines.
         x_ticks, y_ticks: marks on the axes.
     """
 
     title: str
-    essence: str
+    alt_text: str
     line: str
     dots: tuple[Dot, ...]
     levels: tuple[Level, ...]
@@ -71,79 +78,80 @@ class Chart:
 
 
 def charts_of(run: RunView) -> tuple[Chart, ...]:
-    """Return the plots of a run: its rate against the limit, its cost against quote and budget, its latency."""
-    return (_rate(run), _cost(run), _latency(run))
+    """Return the charts of a run: its rate with the limit, its cost with quote and budget, its latency."""
+    return (_rate_chart(run), _cost_chart(run), _latency_chart(run))
 
 
-def _rate(run: RunView) -> Chart:
+def _rate_chart(run: RunView) -> Chart:
     sent = sorted(_seconds(run, attempt.sent_at) for attempt in run.attempts)
-    # What a server counts: the requests of the last 60 seconds, each time one is sent.
+    # A server counts in the same way: at each request, those of the last 60 seconds.
     points = [(at, bisect_right(sent, at) - bisect_right(sent, at - _WINDOW_S)) for at in sent]
     peak = max(count for _, count in points)
-    box = _Box(_longest(run), max(run.rate_limit, peak) * 1.08)
+    scale = _Scale(_end_s(run), max(run.rate_limit, peak) * 1.08)
     return Chart(
         title="Requests in the last 60 seconds",
-        essence=f"At most {peak} requests in any 60 seconds; the limit is {run.rate_limit}.",
-        line=box.path(_thinned(points)),
+        alt_text=f"At most {peak} requests in any 60 seconds; the limit is {run.rate_limit}.",
+        line=scale.path(_thin_out(points)),
         dots=(),
-        levels=(box.level(run.rate_limit, f"limit {run.rate_limit}", "limit"),),
-        x_ticks=box.x_ticks(),
-        y_ticks=box.y_ticks(),
+        levels=(scale.level(run.rate_limit, f"limit {run.rate_limit}", "limit"),),
+        x_ticks=scale.x_ticks(),
+        y_ticks=scale.y_ticks(),
     )
 
 
-def _cost(run: RunView) -> Chart:
+def _cost_chart(run: RunView) -> Chart:
     spent_usd, points = Decimal(0), [(0.0, 0.0)]
     for end, cost_usd in sorted(_costs(run)):
+        # Two points for each cost make the line a staircase.
         points += [(end, float(spent_usd)), (end, float(spent_usd + cost_usd))]
         spent_usd += cost_usd
-    total = float(spent_usd)
-    levels = [(float(run.quote_usd), f"quote {format_decimal(run.quote_usd)}", "quote")]
-    if run.budget_usd is not None:
-        levels.append((float(run.budget_usd), f"budget {format_decimal(run.budget_usd)}", "limit"))
-    # A budget far above would press the rest flat: it is named in words then.
-    near = [level for level in levels if level[0] <= 4 * max(total, float(run.quote_usd))]
-    box = _Box(_longest(run), max([total, *(level[0] for level in near)]) * 1.15)
-    budget = "no budget" if run.budget_usd is None else f"a budget of {format_decimal(run.budget_usd)} USD"
+    quote_usd, budget_usd = run.quote_usd, run.budget_usd
+    levels = [(float(quote_usd), f"quote {format_decimal(quote_usd)}", "quote")]
+    if budget_usd is not None:
+        levels.append((float(budget_usd), f"budget {format_decimal(budget_usd)}", "limit"))
+    # A budget far above the cost would press the line flat; then only the text names it.
+    levels = [level for level in levels if level[0] <= 4 * float(max(spent_usd, quote_usd))]
+    scale = _Scale(_end_s(run), max([float(spent_usd), *(value for value, _, _ in levels)]) * 1.15)
+    budget = "no budget" if budget_usd is None else f"a budget of {format_decimal(budget_usd)} USD"
     return Chart(
         title="Cost so far, USD",
-        essence=(
-            f"{format_decimal(spent_usd)} USD in all, quoted at {format_decimal(run.quote_usd)} USD, with {budget}."
-        ),
-        line=box.path(_thinned(points)),
+        alt_text=f"{format_decimal(spent_usd)} USD in all, quoted at {format_decimal(quote_usd)} USD, with {budget}.",
+        line=scale.path(_thin_out(points)),
         dots=(),
-        levels=tuple(box.level(*level) for level in near),
-        x_ticks=box.x_ticks(),
-        y_ticks=box.y_ticks(),
+        levels=tuple(scale.level(*level) for level in levels),
+        x_ticks=scale.x_ticks(),
+        y_ticks=scale.y_ticks(),
     )
 
 
-def _latency(run: RunView) -> Chart:
-    answered = [attempt for attempt in run.attempts if attempt.latency_s is not None]
-    latencies = [attempt.latency_s or 0.0 for attempt in answered]
-    middle = median(latencies) if latencies else 0.0
-    box = _Box(_longest(run), max([*latencies, 0.1]) * 1.1)
-    dots = [
-        Dot(*box.point(_seconds(run, attempt.sent_at), attempt.latency_s or 0.0), attempt.status)
-        for attempt in _thinned(answered)
+def _latency_chart(run: RunView) -> Chart:
+    answers = [
+        (_seconds(run, attempt.sent_at), attempt.latency_s, attempt.status)
+        for attempt in run.attempts
+        if attempt.latency_s is not None
     ]
-    statuses = ", ".join(f"{count} {status}" for status, count in Counter(a.status for a in run.attempts).items())
+    latencies_s = [latency_s for _, latency_s, _ in answers]
+    middle_s, longest_s = (median(latencies_s), max(latencies_s)) if latencies_s else (0.0, 0.0)
+    scale = _Scale(_end_s(run), max(longest_s, 0.1) * 1.1)
+    dots = [Dot(*scale.point(sent_s, latency_s), status) for sent_s, latency_s, status in _thin_out(answers)]
+    by_status = Counter(attempt.status for attempt in run.attempts)
+    statuses = ", ".join(f"{count} {status}" for status, count in by_status.items())
     return Chart(
         title="Seconds until the answer",
-        essence=f"Half of the answers came within {middle:.1f} s, the last within {max([*latencies, 0.0]):.1f} s; "
-        f"{statuses}.",
+        alt_text=f"Half of the answers came within {middle_s:.1f} s, the last within {longest_s:.1f} s; {statuses}.",
         line="",
         dots=tuple(dots),
-        levels=(box.level(middle, f"median {middle:.1f} s", "quote"),) if latencies else (),
-        x_ticks=box.x_ticks(),
-        y_ticks=box.y_ticks(),
+        levels=(scale.level(middle_s, f"median {middle_s:.1f} s", "quote"),) if answers else (),
+        x_ticks=scale.x_ticks(),
+        y_ticks=scale.y_ticks(),
     )
 
 
-class _Box:
-    """Maps seconds and values into the plot's box."""
+class _Scale:
+    """Turns seconds and values into positions in the chart's box."""
 
     def __init__(self, seconds: float, top: float) -> None:
+        # At least something: nothing is divided by zero, and a run of one request gets an axis.
         self._seconds = max(seconds, 1.0)
         self._top = top or 1.0
 
@@ -170,27 +178,29 @@ def _round_values(top: float) -> list[float]:
     rough = top / _TICKS
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough)
-    # Rounded, as a sum of tenths is no tenth.
+    # Rounded, because 3 * 0.1 is not 0.3 in binary.
     return [round(step * number, 12) for number in range(int(top / step) + 1)]
 
 
-def _thinned(points: Sequence[T]) -> list[T]:
-    """Return at most 600 of the points, evenly chosen, the last among them."""
-    step = max(1, -(-len(points) // _MOST_POINTS))
+def _thin_out(points: Sequence[T]) -> list[T]:
+    """Return about 600 of the points at most, evenly chosen, the last one among them."""
+    step = max(1, -(-len(points) // _MAX_POINTS))
     return [*points[:-1:step], *points[-1:]]
 
 
-def _costs(run: RunView) -> Iterable[tuple[float, Decimal]]:
+def _costs(run: RunView) -> Iterator[tuple[float, Decimal]]:
+    """Yield the end of each attempt in seconds, with what it is charged at."""
     for attempt in run.attempts:
-        # What is not known stays charged as it was reserved.
-        cost = attempt.reserved_usd if attempt.cost_usd is None else attempt.cost_usd
-        if cost > Decimal(0):
-            yield _seconds(run, attempt.sent_at) + (attempt.latency_s or 0.0), cost
+        # An unknown cost stays charged at what was reserved.
+        cost_usd = attempt.reserved_usd if attempt.cost_usd is None else attempt.cost_usd
+        if cost_usd > Decimal(0):
+            yield _seconds(run, attempt.sent_at) + (attempt.latency_s or 0.0), cost_usd
 
 
-def _longest(run: RunView) -> float:
+def _end_s(run: RunView) -> float:
+    """Return when the last answer came, in seconds since the run's first request."""
     return max(_seconds(run, attempt.sent_at) + (attempt.latency_s or 0.0) for attempt in run.attempts)
 
 
-def _seconds(run: RunView, at: datetime) -> float:
-    return (at - run.started_at).total_seconds()
+def _seconds(run: RunView, moment: datetime) -> float:
+    return (moment - run.started_at).total_seconds()

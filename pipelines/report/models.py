@@ -1,4 +1,4 @@
-"""What the page shows, as plain nouns: filled in by whoever knows the books, the plan and the films."""
+"""The views that the templates of the page are filled with: plain values, gathered by `views`."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,10 +12,10 @@ class TakeView:
     Attributes:
         number: from 1, as `storyreel pick` takes it.
         picture: address of the whole picture, relative to the page.
-        thumbnail: address of a small JPEG, relative to the page, or a data URI.
-        prompt: what made it.
-        cost_usd: what it cost; None where that is not known.
-        latency_s: from its request to its end; None where no attempt is in the books.
+        thumbnail: address of a small JPEG, relative to the page, or a data URI; empty where there is none.
+        prompt: the prompt that made it.
+        cost_usd: its cost; None where that is not known.
+        latency_s: seconds from its request to the end of its answer; None where the ledger has no attempt for it.
     """
 
     number: int
@@ -32,8 +32,9 @@ class AttemptView:
 
     Attributes:
         take: the number of the take that was asked for.
-        number: of the tries for this take, from 1.
+        number: of the attempts for this take in its run, from 1.
         status: as in ledger.csv: ok, rate_limited, rejected, refused, failed, unusable, unknown.
+        http_status: None where no status line came.
         error: in words; None where it went well.
         cost_usd: None where that is not known; then `reserved_usd` stays charged.
         sent_at: UTC.
@@ -58,16 +59,15 @@ class FrameView:
     Attributes:
         number: from 0.
         name: `frame_0007`.
-        key: tells the frame from all others, wherever it stands.
+        key: the request key of its first take, which tells the frame from all others wherever it is moved.
         scene, shot: ids.
-        prompt: what the storyboard asks for.
+        prompt: the storyboard's own.
         caption: shown with it; None where there is none.
         width, height: of the picture, in pixels.
-        start_s, hold_s: when the film shows it, and for how long.
-        price_usd: what one more take costs.
+        start_s: seconds from the film's start until the frame is shown.
         takes: those that are there, by number; may be none.
-        shown: the number of the take that the film shows; None where there is none.
-        picked: whether somebody chose it.
+        selected: the number of the take that the film shows; None where there is none.
+        picked: whether that take was picked, rather than being the first.
         attempts: oldest first.
     """
 
@@ -81,17 +81,20 @@ class FrameView:
     width: int
     height: int
     start_s: float
-    hold_s: float
-    price_usd: Decimal
     takes: tuple[TakeView, ...]
-    shown: int | None
+    selected: int | None
     picked: bool
     attempts: tuple[AttemptView, ...]
+
+    @property
+    def selected_take(self) -> TakeView | None:
+        """The take that the film shows."""
+        return next((take for take in self.takes if take.number == self.selected), None)
 
 
 @dataclass(frozen=True, slots=True)
 class SceneView:
-    """A scene, which is a chapter of the film; `start_s` is when the film comes to it."""
+    """A scene, which is a chapter of the film; `start_s` is the chapter's start in seconds."""
 
     id: str
     title: str
@@ -101,7 +104,7 @@ class SceneView:
 
 @dataclass(frozen=True, slots=True)
 class FilmView:
-    """A film: its address relative to the page, its MIME type, its length and size in words (`1344x768`)."""
+    """A film: its address relative to the page, its MIME type, its length, and its size in words (`1344x768`)."""
 
     url: str
     mime: str
@@ -111,13 +114,13 @@ class FilmView:
 
 @dataclass(frozen=True, slots=True)
 class CostView:
-    """What the storyboard came to in all its runs; simulated costs and real ones are never in one of these together.
+    """The cost of all runs of the storyboard; simulated costs and real ones are never added up.
 
     Attributes:
         requests: attempts.
         cost_usd, cost_thb, neurons: the sum of what is known.
         uncertain_usd: reserved by attempts whose cost is not known.
-        simulated: the costs are made up: sketches are free.
+        simulated: whether the costs are made up: sketches are free.
     """
 
     requests: int
@@ -130,13 +133,13 @@ class CostView:
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """The last run that sent anything, for the plots.
+    """The last run that sent anything, for the charts.
 
     Attributes:
-        started_at: UTC.
-        attempts: every request it sent, oldest first.
+        started_at: when its first request was sent, UTC.
+        attempts: every request that it sent, oldest first; one at least.
         rate_limit: requests a minute that the endpoint allows.
-        quote_usd: what it was to cost, without re-sends.
+        quote_usd: the price of its takes, without re-sends.
         budget_usd: its hard cap; None where it had none.
     """
 
@@ -149,7 +152,7 @@ class RunView:
 
 @dataclass(frozen=True, slots=True)
 class PageView:
-    """All that the page says.
+    """Everything that the page says.
 
     Attributes:
         title: the film's.
@@ -157,8 +160,8 @@ class PageView:
         made_at: when the page was made, UTC.
         scenes: in storyboard order.
         films: the first output first; none while frames are missing.
-        accounts: one, or one of real and one of simulated costs; none before the first request.
-        run: None before the first request.
+        costs: one, or one of real and one of simulated costs; none before the first request.
+        last_run: None before the first request.
         sheets: addresses of the contact sheet's pages, relative to the page.
         ledger: address of ledger.csv, relative to the page.
     """
@@ -168,7 +171,12 @@ class PageView:
     made_at: datetime
     scenes: tuple[SceneView, ...]
     films: tuple[FilmView, ...]
-    accounts: tuple[CostView, ...]
-    run: RunView | None
+    costs: tuple[CostView, ...]
+    last_run: RunView | None
     sheets: tuple[str, ...]
     ledger: str
+
+    @property
+    def frames(self) -> tuple[FrameView, ...]:
+        """The frames of all scenes, in storyboard order."""
+        return tuple(frame for scene in self.scenes for frame in scene.frames)

@@ -1,4 +1,4 @@
-"""The page: the report as one file that opens from disk, and the same page alive in the cutting room."""
+"""The page as HTML: the report, one file that opens from disk, and the review page, which the review app serves."""
 
 import base64
 import functools
@@ -14,32 +14,39 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from pipelines.common.formatting import format_decimal
+from pipelines.common.formatting import counted, format_decimal
 from pipelines.report.charts import HEIGHT, WIDTH, charts_of
 from pipelines.report.models import AttemptView, FrameView, PageView, TakeView
 
-_PARTS_AT_ONCE = 200
-# What would end a script element, or a line in old JavaScript.
+# The kinds of frames that the page can be filtered by, with the labels of their buttons, in order.
+_KINDS = {"failed": "failed", "missing": "missing", "retried": "retried", "rerolled": "re-rolled"}
+
+# Parts of a template that are yielded as one string: each is short, and a write for each would be slow.
+_BUFFERED_PARTS = 200
+# Characters that could end a script element, and those that end a line in JavaScript before ES2019.
 _UNSAFE_IN_SCRIPT = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 
+Embed = Callable[[str], str]
+"""Returns what the page has in place of a thumbnail's address: a data URI, or the address itself."""
 
-def render_report(page: PageView, *, embed: Callable[[str], str] = str, mark: str = "") -> Iterator[str]:
-    """Yield the report in parts: one HTML file with style and script in it; films and pictures lie beside it.
+
+def render_report(page: PageView, *, embed: Embed = str, fingerprint: str = "") -> Iterator[str]:
+    """Yield the report in parts: one HTML file with its style and script; films and pictures lie beside it.
 
     Args:
         page: what it says.
-        embed: makes what stands for a thumbnail's address in the file: a data URI of it, or the address itself.
-        mark: for whoever wants to tell later what the report was made of.
+        embed: called with the address of each thumbnail.
+        fingerprint: written into the head, so that a later run can tell what the report was made of.
     """
     style, script = read_asset("page.css"), read_asset("page.js")
-    yield from _rendered(
+    yield from _render(
         "report.html.j2",
         page,
         embed,
-        mark=mark,
+        fingerprint=fingerprint,
         style=Markup(style),  # noqa: S704 - our own
         script=Markup(script),  # noqa: S704 - our own
-        # The page's own style and script, and nobody else's (Content Security Policy, "hash-source").
+        # The hashes allow the page's own style and script, and no others (Content Security Policy, "hash-source").
         policy=(
             f"default-src 'none'; style-src '{_source_hash(style)}'; script-src '{_source_hash(script)}'; "
             "img-src data: 'self' file:; media-src 'self' file:; base-uri 'none'; form-action 'none'"
@@ -48,87 +55,80 @@ def render_report(page: PageView, *, embed: Callable[[str], str] = str, mark: st
 
 
 def render_review(page: PageView) -> str:
-    """Return the cutting room's page; its style and scripts are served beside it."""
-    return "".join(_rendered("room.html.j2", page, str))
+    """Return the review page; its style sheets and scripts are served beside it."""
+    return "".join(_render("review.html.j2", page, str))
 
 
-def render_card(frame: FrameView, *, alive: bool = True) -> str:
-    """Return one frame's card."""
-    return str(_macros().card(frame, alive, str))
+def render_card(frame: FrameView, *, interactive: bool = True) -> str:
+    """Return the card of one frame; an `interactive` one, of the review page, can be marked."""
+    return str(_macros().card(frame, interactive, str))
 
 
 def read_asset(name: str) -> str:
-    """Return a style sheet or a script of the page."""
+    """Return the text of a style sheet or a script of the page."""
     return files("pipelines.report").joinpath("assets", name).read_text(encoding="utf-8")
 
 
-def frame_json(frame: FrameView, embed: Callable[[str], str] = str) -> dict[str, Any]:
-    """Return a frame as the page's script wants it."""
+def frame_json(frame: FrameView, embed: Embed = str) -> dict[str, Any]:
+    """Return a frame as the page's script reads it."""
     return {
         "number": frame.number,
         "name": frame.name,
         "key": frame.key,
-        "place": f"{frame.scene}/{frame.shot}",
+        "label": f"{frame.scene}/{frame.shot}",
         "prompt": frame.prompt,
         "caption": frame.caption,
         "width": frame.width,
         "height": frame.height,
-        "start": frame.start_s,
-        "shown": frame.shown,
+        "start_s": frame.start_s,
+        "selected": frame.selected,
         "picked": frame.picked,
-        "takes": [_take_json(take, embed, shown=take.number == frame.shown) for take in frame.takes],
+        "takes": [_take_json(take, embed, selected=take.number == frame.selected) for take in frame.takes],
         "attempts": [_attempt_json(attempt) for attempt in frame.attempts],
     }
 
 
-def head_json(page: PageView) -> dict[str, Any]:
-    """Return what stands above the frames as the page's script wants it."""
+def header_json(page: PageView) -> dict[str, Any]:
+    """Return the summary and the film, which stand above the frames, as the page's script reads them."""
     film = page.films[0] if page.films else None
-    return {
-        "storyboard": page.storyboard,
-        "film": {"url": film.url, "mime": film.mime} if film else None,
-        "head": str(_macros().account(page)),
-    }
+    return {"summary": str(_macros().summary(page)), "film": {"url": film.url} if film else None}
 
 
 def kinds_of(frame: FrameView) -> list[str]:
-    """Return which filters let a frame through."""
+    """Return the kinds that a frame belongs to, of those that the page can be filtered by."""
     attempts = Counter(attempt.take for attempt in frame.attempts)
-    named = {
-        "failed": frame.shown is None and bool(frame.attempts),
-        "missing": frame.shown is None,
+    # A take that several runs tried counts as retried too, though each run numbers its attempts from 1.
+    conditions = {
+        "failed": frame.selected is None and bool(frame.attempts),
+        "missing": frame.selected is None,
         "retried": any(count > 1 for count in attempts.values()),
         "rerolled": len(frame.takes) > 1,
     }
-    return [kind for kind, is_so in named.items() if is_so]
+    return [kind for kind in _KINDS if conditions[kind]]
 
 
-def _rendered(template: str, page: PageView, embed: Callable[[str], str], **more: Any) -> Iterator[str]:
-    frames = [frame for scene in page.scenes for frame in scene.frames]
+def _render(template: str, page: PageView, embed: Embed, **values: Any) -> Iterator[str]:
+    counts = Counter(kind for frame in page.frames for kind in kinds_of(frame))
     stream = (
         _environment()
         .get_template(template)
         .stream(
             page=page,
-            frames=frames,
             embed=embed,
-            charts=charts_of(page.run) if page.run else (),
+            charts=charts_of(page.last_run) if page.last_run else (),
             width=WIDTH,
             height=HEIGHT,
-            counts={
-                kind: sum(kind in kinds_of(frame) for frame in frames)
-                for kind in ("failed", "missing", "retried", "rerolled")
-            },
-            data=_data(frames, embed),
-            **more,
+            kinds=[(kind, label, counts[kind]) for kind, label in _KINDS.items()],
+            frames_json=_frames_json(page.frames, embed),
+            **values,
         )
     )
-    stream.enable_buffering(_PARTS_AT_ONCE)
+    stream.enable_buffering(_BUFFERED_PARTS)
     yield from stream
 
 
-def _data(frames: Iterable[FrameView], embed: Callable[[str], str]) -> Iterator[Markup]:
-    """Yield the frames as a JSON array, one at a time."""
+def _frames_json(frames: Iterable[FrameView], embed: Embed) -> Iterator[Markup]:
+    """Yield the frames as a JSON array, one at a time: all of them at once would double the page's memory."""
     yield Markup("[")
     for index, frame in enumerate(frames):
         text = json.dumps(frame_json(frame, embed), ensure_ascii=False, separators=(",", ":"))
@@ -141,12 +141,13 @@ def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("pipelines.report"),
         autoescape=True,
+        # A misspelt name in a template is an error, not an empty text.
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(usd=_usd, clock=_clock, when=_when, plural=_plural)
-    environment.globals.update(kinds_of=kinds_of, shown_take=_shown_take, cost_of=_cost_of)
+    environment.filters.update(usd=_format_usd, clock=_format_clock, time=_format_time, counted=counted)
+    environment.globals.update(kinds_of=kinds_of, cost_of=_known_cost_usd)
     return environment
 
 
@@ -154,15 +155,14 @@ def _macros() -> Any:
     return _environment().get_template("macros.html.j2").module
 
 
-def _take_json(take: TakeView, embed: Callable[[str], str], *, shown: bool) -> dict[str, Any]:
+def _take_json(take: TakeView, embed: Embed, *, selected: bool) -> dict[str, Any]:
     return {
         "number": take.number,
         "picture": take.picture,
-        # The frame's card bears that of the one that is shown: data URIs are long.
-        "thumbnail": embed(take.thumbnail) if take.thumbnail and not shown else "",
+        # Data URIs are long: that of the selected take is in the frame's card, and the script reads it there.
+        "thumbnail": embed(take.thumbnail) if take.thumbnail and not selected else "",
         "prompt": take.prompt,
-        "cost": _usd(take.cost_usd),
-        "latency": take.latency_s,
+        "cost": _format_usd(take.cost_usd),
     }
 
 
@@ -171,11 +171,11 @@ def _attempt_json(attempt: AttemptView) -> dict[str, Any]:
         "take": attempt.take,
         "number": attempt.number,
         "status": attempt.status,
-        "http": attempt.http_status,
+        "http_status": attempt.http_status,
         "error": attempt.error,
-        "cost": _usd(attempt.cost_usd),
-        "latency": attempt.latency_s,
-        "sent": _when(attempt.sent_at),
+        "cost": _format_usd(attempt.cost_usd),
+        "latency_s": attempt.latency_s,
+        "sent_at": _format_time(attempt.sent_at),
     }
 
 
@@ -189,26 +189,19 @@ def _source_hash(text: str) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
-def _shown_take(frame: FrameView) -> TakeView | None:
-    return next((take for take in frame.takes if take.number == frame.shown), None)
-
-
-def _cost_of(attempts: Iterable[AttemptView]) -> Decimal:
+def _known_cost_usd(attempts: Iterable[AttemptView]) -> Decimal:
     return sum((attempt.cost_usd or Decimal(0) for attempt in attempts), Decimal(0))
 
 
-def _usd(amount: Decimal | None) -> str:
+def _format_usd(amount: Decimal | None) -> str:
     return "unknown" if amount is None else format_decimal(amount)
 
 
-def _clock(seconds: float) -> str:
+def _format_clock(seconds: float) -> str:
+    """Return a position in the film in minutes and seconds: `1:05`."""
     minutes, rest = divmod(int(seconds), 60)
     return f"{minutes}:{rest:02d}"
 
 
-def _when(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M:%S} UTC"
-
-
-def _plural(count: int, word: str) -> str:
-    return f"{count} {word}{'' if count == 1 else 's'}"
+def _format_time(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"

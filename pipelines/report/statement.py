@@ -12,6 +12,7 @@ from pipelines.ledger.database import require_ledger
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.models import Correction, Totals
 
+# More than any image costs, and little enough for the ledger's 63 bits.
 _MAX_USD = 1_000_000
 
 
@@ -20,10 +21,10 @@ class Statement:
     """The statement of a storyboard.
 
     Attributes:
-        totals: the sums of its attempts, `real` and `simulated` ones apart.
-        unsettled: attempts of unknown outcome that have not been settled.
+        totals: the sums of its attempts, under `real` and `simulated`.
+        unsettled: numbers of the attempts of unknown outcome that have not been settled by hand.
         paces: the share of the rate limit, from 0 to 1, that is aimed at, by endpoint.
-        differences: what does not agree; None where it was not verified.
+        differences: see `Verification.verify`; None where nothing was verified.
     """
 
     storyboard: str
@@ -55,13 +56,20 @@ class Statement:
 
 
 def statement_of(settings: Settings, storyboard: str, *, verify: bool, csv_path: Path | None) -> Statement:
-    """Return the statement of a storyboard; write its ledger to `csv_path` if that is given.
+    """Return the statement of a storyboard.
+
+    Args:
+        settings: where the ledger is.
+        storyboard: its id.
+        verify: compare the ledger with everything that has to agree with it.
+        csv_path: where to write the ledger as CSV; None for nowhere.
 
     Raises:
         UsageError: there is no ledger yet.
         StorageError: the ledger could not be written.
     """
     with Ledger.open(require_ledger(settings.effective_database_url, output=settings.output)) as ledger:
+        # Written first, so that verifying sees it.
         if csv_path:
             ledger.write_csv(storyboard, csv_path)
         folder = settings.output / storyboard
@@ -78,14 +86,14 @@ def statement_of(settings: Settings, storyboard: str, *, verify: bool, csv_path:
 
 
 def settle_attempt(settings: Settings, storyboard: str, attempt_id: int, *, cost: str, why: str) -> None:
-    """Close an attempt of unknown outcome by hand, and write the storyboard's ledger anew.
+    """Settle an attempt of unknown outcome by hand, and write the storyboard's ledger.csv again.
 
     Args:
         settings: where the ledger is.
-        storyboard: whose attempt it is.
-        attempt_id: which.
+        storyboard: the id of the attempt's storyboard.
+        attempt_id: the attempt's number.
         cost: an amount in US dollars; `none` where it cannot be found out.
-        why: how the person at the terminal knows.
+        why: the reason, in words.
 
     Raises:
         UsageError: there is no such attempt, its outcome is known, or `cost` is no amount.
@@ -102,6 +110,7 @@ def _cost(text: str) -> Decimal | None:
     try:
         cost_usd = Decimal(text)
     except InvalidOperation:
+        # Refused below, with the same message as an amount that is out of bounds.
         cost_usd = Decimal("NaN")
     if not cost_usd.is_finite() or not 0 <= cost_usd <= _MAX_USD:
         raise UsageError(f"--cost {text}: must be an amount in US dollars like 0.000652, or none")

@@ -12,7 +12,7 @@ from pipelines.ledger.database import require_ledger
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.models import RunCounters, RunSnapshot, RunState
 
-# The keys of a run's counters in JSON; some are older than today's words.
+# The keys of a run's counters in JSON. Some keep an older name: programs read them.
 _COUNTER_KEYS = {
     "stage": "stage",
     "frames": "frames",
@@ -24,22 +24,14 @@ _COUNTER_KEYS = {
     "segments_done": "pieces_done",
     "rate_limit": "rate_limit",
 }
-_STATE_WORDS = {
-    RunState.COMPLETED: "completed",
-    RunState.INCOMPLETE: "ended incomplete",
-    RunState.OVER_BUDGET: "stopped by the budget",
-    RunState.ENDPOINT_UNAVAILABLE: "stopped: the endpoint was unavailable",
-    RunState.CANCELLED: "cancelled",
-    RunState.FAILED: "failed",
-}
 
 
 @dataclass(frozen=True, slots=True)
 class RunStatus:
-    """One run, as it is at a moment.
+    """One run at a moment.
 
     Attributes:
-        snapshot: what the ledger says of it.
+        snapshot: its entry and its attempts, as read from the ledger.
         now: the moment, in microseconds since 1970.
     """
 
@@ -48,41 +40,42 @@ class RunStatus:
 
     @property
     def _counters(self) -> RunCounters:
-        """How far it has come; nothing at all before its first report."""
+        """Its progress; all zero before its first report."""
         return self.snapshot.counters or RunCounters()
 
     @property
     def running(self) -> bool:
-        """Whether it goes on, here or elsewhere."""
+        """Whether it is running, on this machine or another."""
         return self.snapshot.state in (RunState.RUNNING, RunState.RUNNING_ELSEWHERE)
 
     @property
     def spent_usd(self) -> Decimal:
-        """Its cost, with the most that uncertain attempts may have cost."""
+        """Its cost, including the most that attempts of unknown cost may have cost."""
         return self.snapshot.totals.cost.usd + self.snapshot.totals.uncertain_usd
 
     @property
     def elapsed_s(self) -> float:
-        """Seconds that it went on: until now, until its end, or until its last heartbeat."""
+        """Seconds from its start until now, until its end, or, if it died, until its last heartbeat."""
         entry = self.snapshot
         end = self.now if self.running else entry.finished_at or entry.seen_at
         return max(end - entry.started_at, 0) / 1_000_000
 
     @property
     def done(self) -> int:
-        """Frames that are there."""
+        """The number of frames that have a take."""
         return self._counters.reused + self._counters.generated
 
     @property
     def seconds_left(self) -> float | None:
-        """Seconds that the remaining frames will take at the rate at which takes are kept; None where there is none."""
+        """Seconds that the remaining frames will take at the present rate; None where that cannot be said."""
+        # At less than one take a minute, any figure would be a guess.
         counters, kept = self._counters, self.snapshot.rates.kept
         left = counters.to_generate - counters.generated - counters.failed
         return 60 * left / kept if self.running and left > 0 and kept >= 1 else None
 
     @property
     def ends_at(self) -> int | None:
-        """When that will be, in microseconds since 1970."""
+        """The time at which `seconds_left` will be over, in microseconds since 1970."""
         left = self.seconds_left
         return None if left is None else self.now + round(left * 1_000_000)
 
@@ -90,6 +83,7 @@ class RunStatus:
         """Return the run as plain JSON values: amounts as decimal strings, times as ISO 8601 in UTC."""
         entry, run, totals = self.snapshot, self.snapshot.run, self.snapshot.totals
         reported = entry.counters
+        # Null, not zero, before the first report: nothing is known yet.
         counters = {key: getattr(reported, name) if reported else None for name, key in _COUNTER_KEYS.items()}
         return {
             "run_id": run.run_id,
@@ -115,7 +109,7 @@ class RunStatus:
         }
 
     def lines(self, zone: tzinfo | None = None) -> list[str]:
-        """Return the run as lines of text; times in `zone`, by default that of this machine."""
+        """Return the run as lines of text; times in `zone`, by default the time zone of this machine."""
         rows = self._running_rows(zone) if self.running else self._ended_rows()
         return [
             f"{self.snapshot.run.storyboard}: {self._headline(zone)}",
@@ -136,7 +130,7 @@ class RunStatus:
                 return f"died: {stage}; {gone}, last seen at {self._clock(entry.seen_at, zone)}"
             case _:
                 ended = self._clock(entry.finished_at or self.now, zone)
-                return f"{_STATE_WORDS[entry.state]} at {ended}, after {format_duration(self.elapsed_s)}"
+                return f"{entry.state.phrase} at {ended}, after {format_duration(self.elapsed_s)}"
 
     def _running_rows(self, zone: tzinfo | None) -> Iterator[tuple[str, str]]:
         yield "frames", self._frames()
@@ -181,7 +175,7 @@ class RunStatus:
         return f"{format_decimal(self.spent_usd)}{of_budget} USD for {requests}{uncertain}{simulated}"
 
     def _clock(self, when: int, zone: tzinfo | None) -> str:
-        """Return a time of day; with its date where that is not today's."""
+        """Return a time of day, with its date where that is not today."""
         then, today = (datetime.fromtimestamp(us // 1_000_000, UTC).astimezone(zone) for us in (when, self.now))
         return f"{then:%H:%M:%S}" if then.date() == today.date() else f"{then:%H:%M:%S on %Y-%m-%d}"
 
@@ -209,7 +203,7 @@ def status_of(settings: Settings, storyboard: str, *, clock: Callable[[], float]
     Args:
         settings: where the ledger is.
         storyboard: its id.
-        clock: in the place of the ledger's own; see `LedgerDatabase`.
+        clock: in place of the ledger's own; see `LedgerDatabase`.
 
     Raises:
         UsageError: there is no ledger yet, or it knows no run of this storyboard.
@@ -223,6 +217,7 @@ def status_of(settings: Settings, storyboard: str, *, clock: Callable[[], float]
 
 
 def _machine(entry: RunSnapshot) -> str:
+    # The host's name; what follows tells boots and containers apart, see `this_host`.
     return entry.host.split(" ")[0] or "another machine"
 
 

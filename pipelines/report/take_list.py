@@ -5,11 +5,12 @@ from collections.abc import Iterable, Iterator
 from pipelines.common.formatting import format_decimal
 from pipelines.takes.models import FrameTakes, Take
 
-_SHOWN_PROMPT = 60
+# Longer ones are cut: a line has a path in it already.
+_MAX_PROMPT_CHARS = 60
 
 
 def take_lines(frames: Iterable[FrameTakes]) -> Iterator[str]:
-    """Yield a line for each frame and each of its takes; an arrow marks the one that is shown."""
+    """Yield a line for each frame and each of its takes; an arrow marks the take that the film shows."""
     for frame in frames:
         yield frame.frame.label
         for take in frame.takes:
@@ -23,7 +24,13 @@ def take_lines(frames: Iterable[FrameTakes]) -> Iterator[str]:
 
 
 def takes_json(storyboard: str, frames: Iterable[FrameTakes], *, simulated: bool) -> dict[str, object]:
-    """Return the same as plain JSON values, amounts as decimal strings; a cost that is not known is null."""
+    """Return the takes as plain JSON values, amounts as decimal strings; a cost that is not known is null.
+
+    Args:
+        storyboard: its id.
+        frames: the takes of each frame.
+        simulated: whether the takes are sketches, which cost nothing.
+    """
     return {
         "storyboard": storyboard,
         "simulated": simulated,
@@ -55,7 +62,8 @@ def _cost(take: Take) -> str:
 
 
 def _other_prompt(frame: FrameTakes, take: Take) -> str:
+    """Return the prompt that made a take, where it is not the frame's own: a re-roll's, or a fallback."""
     if take.prompt == frame.frame.prompt:
         return ""
-    cut = take.prompt if len(take.prompt) <= _SHOWN_PROMPT else f"{take.prompt[: _SHOWN_PROMPT - 1]}…"
+    cut = take.prompt if len(take.prompt) <= _MAX_PROMPT_CHARS else f"{take.prompt[: _MAX_PROMPT_CHARS - 1]}…"
     return f"  asked: {cut!r}"

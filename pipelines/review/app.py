@@ -1,4 +1,4 @@
-"""The cutting room over HTTP: the page, pictures and films, what it asks, and what it is told as it happens."""
+"""The review app over HTTP: the page, its pictures and films, its requests, and the stream of events."""
 
 import asyncio
 import contextlib
@@ -17,56 +17,64 @@ from pydantic import BaseModel, ConfigDict, Field
 from pipelines.common.errors import StoryreelError, UsageError
 from pipelines.common.formatting import format_decimal
 from pipelines.ledger.models import RunCounters
-from pipelines.report.builder import Addresses
-from pipelines.report.page import frame_json, head_json, read_asset, render_card, render_review
+from pipelines.report.page import frame_json, header_json, read_asset, render_card, render_review
 from pipelines.report.thumbnails import Thumbnails
+from pipelines.report.views import Addresses
 from pipelines.review.events import Changed, Event, Failure, Progressed, Reloaded
-from pipelines.review.service import OutOfDateError, RerollRequest, ReviewService
+from pipelines.review.service import ReviewService
+from pipelines.review.storyboard import OutOfDateError, RerollRequest
 
-_ASSETS = {"page.css": "text/css", "page.js": "text/javascript", "room.css": "text/css", "room.js": "text/javascript"}
-_SERVED = {".png", ".jpg", ".webp", ".gif", ".mp4", ".webm", ".mov", ".csv", ".srt"}
-_MOST_AT_ONCE = 10_000
-_FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}
-_NEVER = {"Cache-Control": "no-store"}
+_ASSETS = {
+    "page.css": "text/css",
+    "page.js": "text/javascript",
+    "review.css": "text/css",
+    "review.js": "text/javascript",
+}
+# Nothing else in the output folder leaves it: not the database, for instance.
+_SERVED_SUFFIXES = {".png", ".jpg", ".webp", ".gif", ".mp4", ".webm", ".mov", ".csv", ".srt"}
+_MAX_FRAMES_AT_ONCE = 10_000
+_CACHE_FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}
+_NEVER_CACHE = {"Cache-Control": "no-store"}
 
 
-class _Asked(BaseModel):
+class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-class RerollQuery(_Asked):
-    """More takes of frames, as the page asks for them."""
+class QuoteBody(_Body):
+    """A re-roll to be priced: more takes of frames, as the page asks for them."""
 
-    keys: Annotated[list[str], Field(min_length=1, max_length=_MOST_AT_ONCE)]
+    keys: Annotated[list[str], Field(min_length=1, max_length=_MAX_FRAMES_AT_ONCE)]
     count: int = 1
     prompt: str | None = None
 
     @property
-    def wish(self) -> RerollRequest:
-        """What is wished for."""
+    def reroll(self) -> RerollRequest:
+        """The re-roll that is asked for."""
         return RerollRequest(tuple(self.keys), self.count, self.prompt)
 
 
-class RerollOrder(RerollQuery):
-    """The same, confirmed at a price in US dollars."""
+class RerollBody(QuoteBody):
+    """A re-roll, confirmed at a price in US dollars."""
 
     confirmed_usd: str
 
 
-class PickOrder(_Asked):
-    """A frame's take, chosen."""
+class PickBody(_Body):
+    """A frame, by its request key, and the number of the take that it is to show."""
 
     key: str
     take: int
 
 
-def addresses_in(output: Path) -> Addresses:
-    """Return how the live page names the files of an output folder; a film that changes gets another address."""
+def served_addresses(output: Path) -> Addresses:
+    """Return the addresses under which the app serves the files of an output folder."""
 
     def under(prefix: str, path: Path) -> str:
         return f"{prefix}/{quote(path.resolve().relative_to(output.resolve()).as_posix())}"
 
     def file(path: Path) -> str:
+        # A film that is cut again gets another address: browsers cache the one before for good.
         with contextlib.suppress(OSError):
             return f"{under('files', path)}?v={path.stat().st_mtime_ns}"
         return under("files", path)
@@ -76,112 +84,114 @@ def addresses_in(output: Path) -> Addresses:
     )
 
 
-def build_app(room: ReviewService, output: Path) -> FastAPI:
-    """Return the application that serves a cutting room.
+def build_app(service: ReviewService, output: Path) -> FastAPI:
+    """Return the application that serves the review page.
 
     Args:
-        room: entered as the application starts, left as it ends.
-        output: the folder whose pictures and films it shows.
+        service: entered when the application starts, left when it ends.
+        output: the folder whose pictures and films it serves.
     """
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with room:
+        async with service:
             yield
 
     app = FastAPI(lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None)
     app.add_exception_handler(StoryreelError, _refuse)
-    _serve_page(app, room)
+    _serve_page(app, service)
     _serve_files(app, output)
-    _serve_wishes(app, room)
+    _serve_actions(app, service)
     return app
 
 
-def _serve_page(app: FastAPI, room: ReviewService) -> None:
+def _serve_page(app: FastAPI, service: ReviewService) -> None:
     @app.get("/")
     async def page() -> Response:
-        shown = await room.page()
-        html = await asyncio.to_thread(render_review, shown)
-        return HTMLResponse(html, headers=_NEVER)
+        view = await service.page()
+        html = await asyncio.to_thread(render_review, view)
+        return HTMLResponse(html, headers=_NEVER_CACHE)
 
     @app.get("/frames")
     async def frames(numbers: Annotated[str, Query(max_length=100_000)] = "") -> Response:
         """Return frames as data and as cards, and what stands above them."""
-        asked = {int(number) for number in numbers.split(",") if number.isascii() and number.isdecimal()}
-        found = room.frames(asked)
+        requested = {int(number) for number in numbers.split(",") if number.isascii() and number.isdecimal()}
+        found = service.frames(requested)
         answer = {
-            "head": head_json(room.last_page or await room.page()),
-            "frames": [{"data": frame_json(frame), "card": render_card(frame)} for frame in found],
+            "header": header_json(service.last_page or await service.page()),
+            "frames": [{"frame": frame_json(frame), "card": render_card(frame)} for frame in found],
         }
-        return JSONResponse(answer, headers=_NEVER)
+        return JSONResponse(answer, headers=_NEVER_CACHE)
 
     @app.get("/assets/{name}")
     async def asset(name: str) -> Response:
         if name not in _ASSETS:
             return Response(status_code=404)
-        return Response(read_asset(name), media_type=_ASSETS[name], headers=_NEVER)
+        return Response(read_asset(name), media_type=_ASSETS[name], headers=_NEVER_CACHE)
 
     @app.get("/events", response_class=EventSourceResponse)
     async def events() -> AsyncIterator[ServerSentEvent]:
-        async for event in room.events():
+        async for event in service.events():
             yield _server_sent(event)
 
 
 def _serve_files(app: FastAPI, output: Path) -> None:
     root = output.resolve()
 
-    def served(path: str) -> Path | None:
-        """Return a file of the output folder that may be shown."""
-        found = (root / path).resolve()
-        return found if found.is_relative_to(root) and found.suffix in _SERVED and found.is_file() else None
+    def find(path: str) -> Path | None:
+        """Return a file of the output folder if it may be served."""
+        # Resolved first: `..` and links must not lead out of the folder.
+        file = (root / path).resolve()
+        return file if file.is_relative_to(root) and file.suffix in _SERVED_SUFFIXES and file.is_file() else None
 
     @app.get("/files/{path:path}")
     async def file(path: str) -> Response:
-        found = await asyncio.to_thread(served, path)
-        # A take never changes under its name; a film that does has another address.
-        return FileResponse(found, headers=_FOREVER) if found else Response(status_code=404)
+        found = await asyncio.to_thread(find, path)
+        # A take never changes under its name, and a film that does has another address.
+        return FileResponse(found, headers=_CACHE_FOREVER) if found else Response(status_code=404)
 
     @app.get("/thumbnails/{path:path}")
     async def thumbnail(path: str) -> Response:
-        found = await asyncio.to_thread(served, path)
-        if found is None:
+        take = await asyncio.to_thread(find, path)
+        if take is None:
             return Response(status_code=404)
-        small = await asyncio.to_thread(_thumbnail, found)
-        return FileResponse(small, headers=_FOREVER) if small else Response(status_code=404)
+        small = await asyncio.to_thread(_make_thumbnail, take)
+        return FileResponse(small, headers=_CACHE_FOREVER) if small else Response(status_code=404)
 
 
-def _thumbnail(take: Path) -> Path | None:
+def _make_thumbnail(take: Path) -> Path | None:
+    # A take is in the folder `takes` of its storyboard's folder.
     return Thumbnails(take.parent.parent / "thumbnails").make([take])[take]
 
 
-def _serve_wishes(app: FastAPI, room: ReviewService) -> None:
+def _serve_actions(app: FastAPI, service: ReviewService) -> None:
     @app.post("/quotes")
-    async def quotes(asked: RerollQuery) -> dict[str, Any]:
-        quote = room.quote(asked.wish)
+    async def quotes(body: QuoteBody) -> dict[str, Any]:
+        quote = service.quote(body.reroll)
         return {
             "images": quote.generate,
             "cost_usd": format_decimal(quote.price.usd),
             "cost_thb": format_decimal(quote.price.thb),
             "worst_case_usd": format_decimal(quote.worst_case_usd),
-            "simulated": room.simulated,
+            "simulated": service.simulated,
         }
 
     @app.post("/rerolls", status_code=202)
-    async def rerolls(asked: RerollOrder) -> dict[str, Any]:
-        room.reroll(asked.wish, confirmed_usd=_usd(asked.confirmed_usd))
+    async def rerolls(body: RerollBody) -> dict[str, Any]:
+        service.reroll(body.reroll, confirmed_usd=_parse_usd(body.confirmed_usd))
         return {}
 
     @app.post("/picks", status_code=202)
-    async def picks(asked: PickOrder) -> dict[str, Any]:
-        await room.pick(asked.key, asked.take)
+    async def picks(body: PickBody) -> dict[str, Any]:
+        await service.pick(body.key, body.take)
         return {}
 
 
-def _usd(text: str) -> Decimal:
+def _parse_usd(text: str) -> Decimal:
     try:
         return Decimal(text)
     except InvalidOperation:
-        raise UsageError(f"confirmed_usd: {text!r} is no amount") from None
+        raise UsageError(f"confirmed_usd: {text!r} is not an amount") from None
 
 
 async def _refuse(_: Request, error: Exception) -> Response:
@@ -198,12 +208,12 @@ def _server_sent(event: Event) -> ServerSentEvent:
         case Reloaded():
             return ServerSentEvent(event="reloaded", data={})
         case Failure(message):
-            return ServerSentEvent(event="trouble", data={"message": message})
+            return ServerSentEvent(event="failure", data={"message": message})
         case _:
             assert_never(event)
 
 
 def _counters_json(counters: RunCounters | None) -> dict[str, Any]:
-    """Return how far the run at work is; its stage is empty where none is at work."""
+    """Return the counters of the run at work under their own names; an empty stage means that none is at work."""
     values = asdict(counters or RunCounters())
     return {name: format_decimal(value) if isinstance(value, Decimal) else value for name, value in values.items()}

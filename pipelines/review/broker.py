@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator, Iterator
 
 from pipelines.review.events import Event
 
-# A page that has gone without a word reads no more; what it does not read must not pile up.
+# A page whose connection is silently lost reads no more; what it does not read must not pile up.
 _MAX_UNREAD = 1000
 
+# None ends a subscription.
 _Queue = asyncio.Queue[Event | None]
 
 
@@ -24,13 +25,13 @@ class EventBroker:
         self._put(event)
 
     def close(self) -> None:
-        """End every subscription."""
+        """End every subscription, also those of subscribers that come later."""
         self._closed = True
         self._put(None)
 
     @contextlib.contextmanager
     def subscription(self) -> Iterator[AsyncIterator[Event]]:
-        """Yield an iterator over what is published from now on; it ends as the broker is closed."""
+        """Yield an iterator over everything that is published from now on; it ends when the broker is closed."""
         queue: _Queue = asyncio.Queue(_MAX_UNREAD)
         self._queues.add(queue)
         try:
@@ -39,6 +40,7 @@ class EventBroker:
             self._queues.discard(queue)
 
     async def _read(self, queue: _Queue) -> AsyncIterator[Event]:
+        # The flag is needed besides the None, which a full queue would have dropped.
         while not self._closed and (event := await queue.get()) is not None:
             yield event
 

@@ -1,4 +1,4 @@
-"""The events that the review page is told of as they happen."""
+"""The events that the review page receives as they happen."""
 
 from dataclasses import dataclass
 
@@ -7,26 +7,26 @@ from pipelines.ledger.models import RunCounters
 
 @dataclass(frozen=True, slots=True)
 class Progressed:
-    """The run at work has come further; None where no run is at work."""
+    """The progress of the run at work; None where no run is at work."""
 
     counters: RunCounters | None
 
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """The frames of these numbers have changed; with none of them, something else on the page: the film perhaps."""
+    """Frames that have changed, by their numbers; none where only the film or the costs have changed."""
 
     numbers: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Reloaded:
-    """The storyboard has other frames now: the page has to be loaded again."""
+    """The storyboard has other frames now, so that the page has to be loaded again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Something went wrong; what, and the cure."""
+    """An error for the person at the page: the problem, and the cure."""
 
     message: str
 

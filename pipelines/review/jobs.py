@@ -13,11 +13,11 @@ from pipelines.run.progress import Progress
 from pipelines.storyboard.model import Storyboard
 from pipelines.storyboard.selection import ExtraTakes
 
-_TICK_S = 0.25
+_POLL_INTERVAL_S = 0.25
 
 
 class Jobs:
-    """Does one run at a time, and publishes how each goes on. For one event loop."""
+    """A queue of runs that are made one at a time. For one event loop."""
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class Jobs:
         Args:
             settings: of every run.
             read_board: returns the storyboard as it is when a run starts.
-            publish: receives the events.
+            publish: called with the progress and the failures of the runs.
             on_change: called when a run has changed something that the page shows.
         """
         self._settings = settings
@@ -41,11 +41,11 @@ class Jobs:
         self._on_change = on_change
         self._queue: asyncio.Queue[ExtraTakes] = asyncio.Queue()
         self._observer: RunObserver | None = None
-        self._closing = False
+        self._stopping = False
 
     @property
     def progressed(self) -> Progressed:
-        """How far the run at work is, if any is at work."""
+        """The progress of the run at work, if any is at work."""
         return Progressed(self._observer.progress.counters if self._observer else None)
 
     def submit(self, takes: ExtraTakes) -> None:
@@ -58,50 +58,53 @@ class Jobs:
             self._queue.put_nowait(ExtraTakes())
 
     async def work(self) -> None:
-        """Do what is submitted, until `stop`."""
-        while not self._closing:
+        """Make the queued runs, until `stop`."""
+        while not self._stopping:
             takes = await self._queue.get()
-            running = asyncio.create_task(self._run(takes))
-            # Not awaited itself: whatever goes wrong in one run, the next one is still to come.
+            # Set before the run's task exists: from here on, `stop` stops the run instead of cancelling its task.
+            observer = self._observer = RunObserver()
+            running = asyncio.create_task(self._run(takes, observer))
+            # Waited for, but not awaited: an error of one run must not end the loop that makes the next ones.
             await asyncio.wait([running])
+            self._observer = None
             if error := running.exception():
-                known = isinstance(error, StoryreelError)
-                self._publish(
-                    Failure(str(error) if known else f"this is a bug in storyreel: {error!r}; please report it")
-                )
+                self._publish(_failure(error))
             await self._on_change()
             self._publish(self.progressed)
 
     async def stop(self, working: "asyncio.Task[None]") -> None:
         """Stop the run at work, await what it has in flight, and end `work`, which runs as the task `working`."""
-        self._closing = True
+        self._stopping = True
         if self._observer is None:
+            # No run is at work: the loop only waits for the next one.
             working.cancel()
         else:
-            # What is in flight is paid for, and awaited.
+            # Requests in flight are paid for: their answers are awaited for a while.
             closed = InterruptedRunError("the review was closed")
             self._observer.stop_signal.stop(closed, grace_period_s=self._settings.stop_patience_s)
         with contextlib.suppress(asyncio.CancelledError):
             await working
 
-    async def _run(self, takes: ExtraTakes) -> None:
-        observer = self._observer = RunObserver()
-        progress = observer.progress
+    async def _run(self, takes: ExtraTakes, observer: RunObserver) -> None:
         self._publish(self.progressed)
-        progress.listen(lambda: self._publish(self.progressed))
-        ticking = asyncio.create_task(self._tick(progress))
+        observer.progress.listen(lambda: self._publish(self.progressed))
+        polling = asyncio.create_task(self._poll(observer.progress))
         try:
             await run_locally(self._read_board(), self._settings, takes, observer=observer, handle_signals=False)
         finally:
-            ticking.cancel()
-            self._observer = None
+            polling.cancel()
 
-    async def _tick(self, progress: Progress) -> None:
-        """Publish the counters now and then: not every one of them has a listener."""
+    async def _poll(self, progress: Progress) -> None:
+        """Publish the counters at intervals, because listeners are only called at a new stage."""
         generated = 0
         while True:
-            await asyncio.sleep(_TICK_S)
+            await asyncio.sleep(_POLL_INTERVAL_S)
             self._publish(self.progressed)
             if progress.generated != generated:
                 generated = progress.generated
                 await self._on_change()
+
+
+def _failure(error: BaseException) -> Failure:
+    known = isinstance(error, StoryreelError)
+    return Failure(str(error) if known else f"this is a bug in storyreel: {error!r}; please report it")

@@ -1,4 +1,4 @@
-"""Runs the cutting room for a person until Ctrl-C: a loopback port, a token of this start, a browser."""
+"""Serves the review app until Ctrl-C: on a loopback port, under an address with a token of this start."""
 
 import contextlib
 import logging
@@ -12,58 +12,60 @@ import uvicorn
 
 from pipelines.common.errors import UsageError
 from pipelines.common.settings import Settings
-from pipelines.review.app import addresses_in, build_app
+from pipelines.review.app import build_app, served_addresses
 from pipelines.review.security import OriginGuard
 from pipelines.review.service import ReviewService
 
 _HOST = "127.0.0.1"
 _TOKEN_BYTES = 24
-_DRAIN_S = 2
+# Open pages listen for events without end; they are not waited for longer than that.
+_SHUTDOWN_TIMEOUT_S = 2
 
 
 @dataclass(frozen=True, slots=True)
 class ReviewServer:
-    """A cutting room, ready to be served; `address` is its page's, token and all."""
+    """The review app of one storyboard, ready to be served; `address` is the URL of its page, with the token."""
 
     server: uvicorn.Server
     listener: socket.socket
     address: str
 
     def serve(self) -> None:
-        """Serve until Ctrl-C or SIGTERM, or until the server is told to exit."""
+        """Serve until Ctrl-C or SIGTERM, or until the server's `should_exit` is set."""
         with contextlib.suppress(KeyboardInterrupt):
             self.server.run(sockets=[self.listener])
 
 
 @contextlib.contextmanager
 def open_review(board: Path, settings: Settings, *, port: int) -> Iterator[ReviewServer]:
-    """Lay a storyboard on the table, and listen for its page.
+    """Open a storyboard for review, and listen on its port for as long as the block lasts.
 
     Args:
         board: the storyboard's file.
-        settings: where everything is, and of whom to buy.
+        settings: where everything is, and which endpoint is asked.
         port: on loopback; 0 for a free one.
 
     Raises:
-        UsageError: the storyboard is wrong, the books cannot be opened, or the port is taken.
+        UsageError: the storyboard is wrong, the ledger cannot be opened, or the port is taken.
     """
-    room = ReviewService(board, settings, addresses_in(settings.output))
+    service = ReviewService(board, settings, served_addresses(settings.output))
     with _listen(port) as listener:
-        number = listener.getsockname()[1]
+        listening_port = listener.getsockname()[1]
         token = secrets.token_urlsafe(_TOKEN_BYTES)
-        hosts = {f"{name}:{number}" for name in (_HOST, "localhost")}
-        # A client that goes away in the middle of a film is no error worth a traceback.
+        hosts = {f"{name}:{listening_port}" for name in (_HOST, "localhost")}
+        # A player that drops its connection in the middle of a film is no error worth a traceback.
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL + 1)
         server = uvicorn.Server(
             uvicorn.Config(
-                OriginGuard(build_app(room, settings.output), token=token, hosts=hosts),
+                OriginGuard(build_app(service, settings.output), token=token, hosts=hosts),
                 log_config=None,
                 access_log=False,
-                timeout_graceful_shutdown=_DRAIN_S,
+                timeout_graceful_shutdown=_SHUTDOWN_TIMEOUT_S,
+                # With "auto", an error of the service at its start would be ignored.
                 lifespan="on",
             )
         )
-        yield ReviewServer(server, listener, f"http://{_HOST}:{number}/{token}/")
+        yield ReviewServer(server, listener, f"http://{_HOST}:{listening_port}/{token}/")
 
 
 def _listen(port: int) -> socket.socket:

@@ -1,46 +1,28 @@
-"""The review app's work: one storyboard's page, quotes, re-rolls and picks, and the events that tell of changes."""
+"""The review app's service: one storyboard's page, quotes, re-rolls and picks, and the events that report changes."""
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Collection, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Collection
 from decimal import Decimal
 from pathlib import Path
 from typing import Self
 
-from pipelines.common.errors import StoryboardError, StoryreelError, UsageError
+from pipelines.common.errors import StoryboardError, StoryreelError
 from pipelines.common.settings import Settings
-from pipelines.film.outputs import film_path
 from pipelines.ledger.ledger import Ledger
-from pipelines.report.builder import Addresses, build_page
 from pipelines.report.models import FrameView, PageView
+from pipelines.report.views import Addresses, build_page
 from pipelines.review.broker import EventBroker
-from pipelines.review.events import Changed, Event, Failure, Reloaded
+from pipelines.review.changes import page_changes
+from pipelines.review.events import Event, Failure
 from pipelines.review.jobs import Jobs
+from pipelines.review.storyboard import OutOfDateError, RerollRequest, ReviewedStoryboard
 from pipelines.run.local import pick_take
-from pipelines.storyboard.loader import load_storyboard
-from pipelines.storyboard.plan import FrameSpec, plan_frames
-from pipelines.storyboard.quote import Quote, quote_takes
-from pipelines.storyboard.selection import ExtraTakes, require_prompt
+from pipelines.storyboard.quote import Quote
 from pipelines.takes.inventory import take_inventory
 from pipelines.takes.store import TakeStore
 
-_LOOK_EVERY_S = 1.0
-# The page's keys 1 to 9 pick takes; more at once is the command's business.
-_MAX_TAKES_AT_ONCE = 9
-
-
-class OutOfDateError(UsageError):
-    """The page is out of date: the storyboard or the price has changed since it was loaded."""
-
-
-@dataclass(frozen=True, slots=True)
-class RerollRequest:
-    """More takes of some frames, by their keys: `count` each, of `prompt` instead of their own if given."""
-
-    keys: tuple[str, ...]
-    count: int
-    prompt: str | None
+_WATCH_INTERVAL_S = 1.0
 
 
 class ReviewService:
@@ -61,18 +43,16 @@ class ReviewService:
             StoryboardError: it is wrong.
             LedgerError: the ledger cannot be opened.
         """
-        self._path = path
         self._settings = settings
         self._addresses = addresses
-        self._board = load_storyboard(path)
-        self._plan = plan_frames(self._board, model=settings.effective_model)
+        self._storyboard = ReviewedStoryboard(path, settings)
         self._ledger = Ledger.open(settings.effective_database_url)
         self._page: PageView | None = None
         self._comparing = asyncio.Lock()
         self._broker = EventBroker()
         self._jobs = Jobs(
             settings,
-            read_board=lambda: self._board,
+            read_board=lambda: self._storyboard.board,
             publish=self._broker.publish,
             on_change=self._publish_changes,
         )
@@ -83,6 +63,7 @@ class ReviewService:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        # Pages first: their open streams of events would keep the server from ending.
         self._broker.close()
         working, watching = self._tasks
         watching.cancel()
@@ -106,31 +87,30 @@ class ReviewService:
         return self._page
 
     def frames(self, numbers: Collection[int]) -> list[FrameView]:
-        """Return frames of the last page; those that there are."""
-        scenes = self._page.scenes if self._page else ()
-        return [frame for scene in scenes for frame in scene.frames if frame.number in numbers]
+        """Return the frames of the last page that have these numbers."""
+        return [frame for frame in self._page.frames if frame.number in numbers] if self._page else []
 
     def quote(self, request: RerollRequest) -> Quote:
         """Price a re-roll.
 
         Raises:
-            UsageError: it cannot be asked for.
+            UsageError: the count or the prompt is not allowed.
             OutOfDateError: the storyboard has no such frame any more.
         """
-        takes = self._extra_takes(request)
-        return quote_takes(takes.to_quote, frames=len(self._plan.frames), settings=self._settings)
+        return self._storyboard.quote(request)
 
     def reroll(self, request: RerollRequest, *, confirmed_usd: Decimal) -> None:
         """Generate more takes, in the background, at the price that was shown and confirmed.
 
         Raises:
-            UsageError: it cannot be asked for.
+            UsageError: the count or the prompt is not allowed.
             OutOfDateError: the storyboard has no such frame any more, or the price is another now.
         """
+        # Quoted again, because the storyboard may have changed since the page was loaded.
         price_usd = self.quote(request).price.usd
         if price_usd != confirmed_usd:
             raise OutOfDateError(f"the price is {price_usd} USD now, not {confirmed_usd}; look at it again")
-        self._jobs.submit(self._extra_takes(request))
+        self._jobs.submit(self._storyboard.extra_takes(request))
 
     async def pick(self, key: str, take: int) -> None:
         """Let a frame show another take from now on, and the film follow in the background.
@@ -139,91 +119,52 @@ class ReviewService:
             UsageError: it has no such take.
             OutOfDateError: the storyboard has no such frame any more.
         """
-        [frame] = self._frames((key,))
-        await asyncio.to_thread(pick_take, self._plan, self._settings, frame, take)
+        [frame] = self._storyboard.find_frames((key,))
+        await asyncio.to_thread(pick_take, self._storyboard.plan, self._settings, frame, take)
+        # The page shows the pick at once, however long the film takes.
         await self._publish_changes()
         self._jobs.submit_cut()
 
     async def events(self) -> AsyncIterator[Event]:
-        """Yield how far the run at work is, then what happens from now on; ends as the service is left."""
-        # Subscribed before the first answer: nothing falls between the two.
-        with self._broker.subscription() as coming:
+        """Yield the progress of the run at work, then every event from now on; end when the service is left."""
+        # Subscribed before the first event is yielded, so that none is lost in between.
+        with self._broker.subscription() as events:
             yield self._jobs.progressed
-            async for event in coming:
+            async for event in events:
                 yield event
 
     def _build(self) -> PageView:
-        plan, settings = self._plan, self._settings
+        plan, settings = self._storyboard.plan, self._settings
         store = TakeStore(settings.output / plan.storyboard)
         inventory = take_inventory(self._ledger, plan, store=store, output=settings.output)
         return build_page(plan, inventory, self._ledger, settings, self._addresses)
 
-    def _extra_takes(self, request: RerollRequest) -> ExtraTakes:
-        if not 1 <= request.count <= _MAX_TAKES_AT_ONCE:
-            raise UsageError(f"{request.count} takes at once: ask for 1 to {_MAX_TAKES_AT_ONCE}")
-        prompt = None if request.prompt is None else require_prompt(request.prompt)
-        return ExtraTakes(self._frames(request.keys), request.count, prompt)
-
-    def _frames(self, keys: tuple[str, ...]) -> tuple[FrameSpec, ...]:
-        by_key = {frame.request_key: frame for frame in self._plan.frames}
-        if not keys or any(key not in by_key for key in keys):
-            raise OutOfDateError("the storyboard has changed: this frame is not what it was; look at it again")
-        return tuple(by_key[key] for key in keys)
-
     async def _watch_files(self) -> None:
-        """Notice what is done elsewhere: an edited storyboard, a run or a pick in a terminal."""
-        before = self._file_marks()
+        """Notice changes from outside: an edited storyboard, a run or a pick in a terminal."""
+        # Polled: there are only a few files, and file events do not cross network file systems.
+        before = self._storyboard.file_versions()
         while True:
-            await asyncio.sleep(_LOOK_EVERY_S)
-            now = self._file_marks()
+            await asyncio.sleep(_WATCH_INTERVAL_S)
+            now = self._storyboard.file_versions()
             if now[0] != before[0]:
-                self._read_storyboard()
+                self._reload_storyboard()
             if now != before:
                 before = now
                 await self._publish_changes()
 
-    def _read_storyboard(self) -> None:
+    def _reload_storyboard(self) -> None:
         try:
-            self._board = load_storyboard(self._path)
-            self._plan = plan_frames(self._board, model=self._settings.effective_model)
+            self._storyboard.reload()
         except StoryboardError as error:
             self._broker.publish(Failure(f"the storyboard has mistakes now; the page is as it was before\n{error}"))
 
-    def _file_marks(self) -> tuple[object, ...]:
-        folder = self._settings.output / self._board.id
-        films = [film_path(folder, self._board.id, timeline) for timeline in self._plan.timelines]
-        return tuple(_mark(path) for path in (self._path, folder / "frames", folder / "ledger.csv", *films))
-
     async def _publish_changes(self) -> None:
-        """Build the page, and publish which frames have changed; all of it, where they are other frames."""
+        """Build the page, and publish what has changed since it was last built."""
         # One at a time: two comparisons with the same page before would publish a change twice.
         async with self._comparing:
             before = self._page
+            # A page that cannot be built, because the database is away for instance, is built at the next change.
             with contextlib.suppress(StoryreelError):
                 after = await self.page()
-                for event in _changes(before, after) if before else ():
+                for event in page_changes(before, after) if before else ():
                     self._broker.publish(event)
-
-
-def _changes(before: PageView, after: PageView) -> Iterator[Event]:
-    old = [frame for scene in before.scenes for frame in scene.frames]
-    new = [frame for scene in after.scenes for frame in scene.frames]
-    if [_place(frame) for frame in old] != [_place(frame) for frame in new]:
-        yield Reloaded()
-        return
-    numbers = tuple(frame.number for frame, other in zip(new, old, strict=True) if frame != other)
-    if numbers or replace(before, made_at=after.made_at, scenes=after.scenes) != after:
-        yield Changed(numbers)
-
-
-def _place(frame: FrameView) -> tuple[object, ...]:
-    return frame.key, frame.number, frame.scene, frame.start_s
-
-
-def _mark(path: Path) -> tuple[int, int] | None:
-    """Return what changes whenever a file is replaced; None where there is none."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_ino

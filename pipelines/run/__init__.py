@@ -1,1 +1,1 @@
-"""One run: its context, its steps, one take and one request at a time."""
+"""One run: its context, its steps, the generation of its takes, its progress and its result."""

@@ -8,7 +8,9 @@ from pipelines.common.files import storage_errors, write_atomic
 from pipelines.common.geometry import Size
 from pipelines.common.settings import Settings
 from pipelines.endpoints.dialects.flux import ImageRequest
-from pipelines.film.assembler import Film, cut_film, require_encoder
+from pipelines.film.assembler import cut_film
+from pipelines.film.ffmpeg import require_encoder
+from pipelines.film.probe import Film
 from pipelines.film.sound import require_sounds
 from pipelines.server.engines.sketch import SketchEngine
 from pipelines.storyboard.model import Output, Storyboard
@@ -20,12 +22,19 @@ from pipelines.takes.inventory import read_inventory
 from pipelines.takes.models import FrameTakes
 from pipelines.takes.store import TakeStore
 
+# Pictures are yuv420p, in which two pixels share a colour.
 _LEAST_SIDE = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Animatic:
-    """An animatic, and how many of its frames are cards."""
+    """An animatic that was cut.
+
+    Attributes:
+        film: its file, size and length.
+        frames: frames in the storyboard.
+        cards: those of them that are shown as sketch cards.
+    """
 
     film: Film
     frames: int
@@ -37,8 +46,8 @@ async def make_animatic(board: Storyboard, settings: Settings, *, scale: Decimal
 
     Args:
         board: the storyboard.
-        settings: whose takes count as bought: those of its model, in its output folder.
-        scale: of the film's width and height.
+        settings: takes of its model in its output folder are shown.
+        scale: a factor of the film's width and height, above 0 and up to 1.
 
     Raises:
         StoryboardError: a sound cannot be read.
@@ -74,6 +83,7 @@ def scaled(timeline: Timeline, scale: Decimal) -> Timeline:
         output.fps,
         Size(side(output.size.width), side(output.size.height)),
         DEFAULT_CODEC,
+        # x264's own default: a preview need not be finer.
         23,
         output.fit,
         output.background,
@@ -82,12 +92,13 @@ def scaled(timeline: Timeline, scale: Decimal) -> Timeline:
 
 
 def _picture(frame: FrameTakes) -> Path | None:
-    """Return the take that a frame shows, if it can be shown as it is."""
+    """Return the file of the take that a frame shows; None if it has none, or one that must be fitted first."""
     return frame.selected.path if frame.selected and is_as_requested(frame.selected) else None
 
 
 def _card(frame: FrameSpec, folder: Path) -> Path:
-    """Return the card of a frame, drawn if it is not there."""
+    """Return the file of a frame's card; draw it if it is not there."""
+    # Named by what it shows, and drawn with a fixed seed: its segments are found again by the next animatic.
     path = folder / f"{frame.request_key}.png"
     if not path.is_file():
         request = ImageRequest(frame.prompt, frame.steps, frame.aspect)

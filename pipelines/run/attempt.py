@@ -1,4 +1,4 @@
-"""One attempt from its first byte to its end in the ledger: sent -> billed -> checked -> kept. Plain asyncio."""
+"""One attempt from its first byte to its end in the ledger: sent -> billed -> checked -> kept."""
 
 import asyncio
 import functools
@@ -21,17 +21,21 @@ from pipelines.run.progress import Progress
 from pipelines.run.scheduling import StopSignal
 from pipelines.takes.store import TakeStore, check_and_store
 
-# Receives what happens to a take, in words.
+# Called with each event of a take, in words.
 Log = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """The image is safe among the takes, and the ledger says so."""
+    """The image is durable among the takes, and the ledger says so."""
 
 
 class AttemptRunner:
-    """Runs the attempts of one run that have passed the gate, each to its end."""
+    """Runs attempts of one run that the gate has admitted, each to its end.
+
+    It closes each attempt in the ledger, whatever comes back. One that is cancelled, or whose process is killed, stays
+    open there, and is closed by the recovery.
+    """
 
     def __init__(
         self,
@@ -53,10 +57,16 @@ class AttemptRunner:
         self._progress = progress
 
     async def run(self, request: AttemptRequest, permit: Permit, retries: RetryState, log: Log) -> RetryDecision | Kept:
-        """Send what was admitted, and see it through; return what to do next if no take came of it.
+        """Send an admitted request, and return Kept, or what to do next where no take came of it.
+
+        Args:
+            request: what is asked.
+            permit: the gate's.
+            retries: counts the outcome, and decides.
+            log: called with what happens, in words.
 
         Raises:
-            StorageError: the ledger or the disk.
+            StorageError: the ledger or the disk cannot be written to.
         """
         attempt_id, frame = permit.attempt_id, request.take.frame
         part = self._store.part_path(attempt_id)
@@ -94,12 +104,13 @@ class AttemptRunner:
         try:
             await self._ledger.settle_bill(attempt_id, billed)
         except StorageError as error:
-            # The image is paid for: it is still received, and the next run enters it in the ledger.
+            # Not raised: the image is paid for. It is still received, and the next run enters it in the ledger.
             self._stop_signal.stop(error)
+        # A cost that is not known adds nothing here; the ledger reports it as uncertain.
         self._progress.cost_usd += bill.cost_usd or 0
 
     async def _slow_down(self, answer: Refused, permit: Permit, decision: RetryDecision) -> None:
-        """Lower the pace of all runs where the endpoint says that it is too much."""
+        """Lower the pace of all runs after a 429 or a lack of capacity."""
         if answer.refusal in (Refusal.RATE_LIMITED, Refusal.CAPACITY):
             cool_down_s = decision.delay_s if isinstance(decision, Resend) and decision.cool_down else 0
             await self._gate.slow_down(sent_at=permit.send_at, cool_down_s=cool_down_s)
@@ -108,11 +119,13 @@ class AttemptRunner:
         self, request: AttemptRequest, attempt_id: int, bill: Bill, retries: RetryState, log: Log
     ) -> RetryDecision | Kept:
         frame = request.take.frame
+        # An endpoint that does not name its model is believed.
         if bill.model not in (None, self._model):
             await self._unusable(attempt_id, f"made by model {bill.model}", retries)
             return StopRun(_wrong_model(asked=self._model, answered=str(bill.model)))
         try:
             required = frame.aspect.size if frame.fit is Fit.ERROR else None
+            # Decoding and fsync block, and other attempts' answers arrive meanwhile.
             take = await asyncio.to_thread(
                 check_and_store, self._store, attempt_id, request.take.request_key, required=required
             )
@@ -126,7 +139,7 @@ class AttemptRunner:
         return Kept()
 
     async def _unusable(self, attempt_id: int, reason: str, retries: RetryState) -> RetryDecision:
-        """Quarantine a paid body that is no usable image, and decide."""
+        """Quarantine a body that was paid for and is no usable image; return what to do next."""
         quarantined = await asyncio.to_thread(self._store.quarantine, attempt_id)
         kept = f"; kept as {quarantined.relative_to(self._store.folder)}" if quarantined else ""
         await self._close(attempt_id, Outcome(AttemptStatus.UNUSABLE, f"{reason}{kept}", http_status=200))
@@ -136,6 +149,7 @@ class AttemptRunner:
         await self._ledger.close_attempt(attempt_id, outcome)
 
 
+# Of refusals whose status does not follow from the HTTP status.
 _STATUS_OF = {
     Refusal.RATE_LIMITED: AttemptStatus.RATE_LIMITED,
     Refusal.CREDENTIALS: AttemptStatus.REFUSED,
@@ -153,6 +167,7 @@ def _refused_outcome(answer: Refused) -> Outcome:
 
 def _unanswered_outcome(error: NoAnswerError) -> Outcome:
     if error.sent:
+        # It may have been billed: without a cost here, it stays charged at what was reserved.
         return Outcome(AttemptStatus.UNKNOWN, str(error))
     return Outcome(AttemptStatus.FAILED, f"never sent: {error}", cost_usd=Decimal(0))
 

@@ -1,4 +1,4 @@
-"""The context of a run: the resources that it holds open, from its entry in the ledger to its end there."""
+"""The context of a run: the resources that it holds open, from its first entry in the ledger to its last."""
 
 import asyncio
 import contextlib
@@ -31,9 +31,10 @@ class RunContext:
     Attributes:
         run: its entry in the ledger.
         prepared: what it is to do.
-        ledger: where everything is written down.
-        store, frames: where takes and numbered frames lie.
-        observer: its progress, its stop signal, in the end its result.
+        ledger: open until the run has ended.
+        store: the storyboard's takes.
+        frames: the storyboard's numbered frames.
+        observer: has its progress, its stop signal, and in the end its result.
     """
 
     run: Run
@@ -50,7 +51,7 @@ class RunContext:
 
     @property
     def settings(self) -> Settings:
-        """Where everything is, and which endpoint is asked."""
+        """Its settings: folders, ledger, endpoint and bounds."""
         return self.prepared.settings
 
     @property
@@ -63,12 +64,12 @@ class RunContext:
 async def open_run(
     prepared: PreparedRun, observer: RunObserver, *, handle_signals: bool = True
 ) -> AsyncIterator[RunContext]:
-    """Open a run: recover what killed ones left, enter it, keep its heartbeat; in the end write its ledger.csv.
+    """Open a run: recover what killed ones left, enter it, keep up its heartbeat; in the end write its ledger.csv.
 
     Args:
         prepared: what it is to do.
         observer: receives its progress; its stop signal stops the run.
-        handle_signals: stop on Ctrl-C and SIGTERM; a server that makes runs handles them itself.
+        handle_signals: stop on Ctrl-C and SIGTERM; a server that starts runs handles them itself.
 
     Raises:
         UsageError: the output folder or the ledger cannot be opened.
@@ -89,6 +90,7 @@ async def open_run(
     with blocking, AsyncLedger(blocking) as ledger:
         observer.progress.start(plan, settings, prepared.budgets)
         context = RunContext(run, prepared, ledger, store, FrameFolder(store.folder), observer)
+        # First, so that images which killed runs have paid for are found, and not generated again.
         await recover_all(context)
         await ledger.start_run(run)
         async with _entered(context), _heartbeat(context):
@@ -98,8 +100,9 @@ async def open_run(
 
 
 async def recover_all(context: RunContext) -> None:
-    """Close what ended runs left open, of every storyboard in this output folder: what they paid for can be used."""
+    """Close what ended runs left open, of every storyboard in this output folder: their images can serve this run."""
     for storyboard in await context.ledger.storyboards_to_recover():
+        # The ledger may hold storyboards of other output folders too: their images cannot be looked at from here.
         if (context.settings.output / storyboard).is_dir():
             await recover_storyboard(context, storyboard)
 
@@ -110,6 +113,7 @@ async def recover_storyboard(context: RunContext, storyboard: str) -> None:
     Raises:
         StorageError: another run has held the storyboard's folder for too long, or a take could not be made durable.
     """
+    # Almost always there is nothing to do, and then nothing to wait for.
     if not await context.ledger.abandoned_attempts(storyboard):
         return
     store = TakeStore(context.settings.output / storyboard)
@@ -118,7 +122,7 @@ async def recover_storyboard(context: RunContext, storyboard: str) -> None:
 
 
 def ledger_path(settings: Settings, storyboard: str) -> Path:
-    """Return where the ledger of a storyboard is written as CSV."""
+    """Return the path of a storyboard's ledger.csv."""
     return settings.output / storyboard / "ledger.csv"
 
 
@@ -128,23 +132,25 @@ async def _entered(context: RunContext) -> AsyncIterator[None]:
     error: BaseException | None = None
     try:
         yield
+    # A cancellation is none of Exception's kind, and must be entered as well.
     except BaseException as exc:
         error = exc
         raise
     finally:
         ledger, run, counters = context.ledger, context.run, context.observer.progress.counters
         await ledger.finish_run(run.run_id, state=state_after(error), counters=counters)
+        # Only now does what it gave up in flight count as abandoned; the CSV is to show it closed.
         await recover_storyboard(context, run.storyboard)
         await ledger.write_csv(run.storyboard, ledger_path(context.settings, run.storyboard))
 
 
 @contextlib.asynccontextmanager
 async def _heartbeat(context: RunContext) -> AsyncIterator[None]:
-    """Write down, every few seconds, that the run is alive, and how far it has come."""
+    """Enter in the ledger, every `HEARTBEAT_S` seconds, that the run is alive, and its counters."""
 
     async def beat() -> None:
         while True:
-            # One that is missed is no matter: a run counts as dead only after thirty of them.
+            # A missed one does no harm: a run counts as dead only after thirty of them.
             with contextlib.suppress(StorageError):
                 await context.ledger.record_heartbeat(context.run.run_id, context.observer.progress.counters)
             await asyncio.sleep(HEARTBEAT_S)

@@ -12,12 +12,14 @@ from pipelines.common.errors import StorageError
 
 @contextlib.asynccontextmanager
 async def exclusive(folder: Path, *, timeout_s: float) -> AsyncIterator[None]:
-    """Hold a storyboard's folder for as long as the block lasts.
+    """Lock a storyboard's folder for as long as the block lasts.
+
+    The system releases the lock of a process that dies.
 
     Raises:
         StorageError: another run has held it for longer than `timeout_s`.
     """
-    # Not thread-local: it is acquired in another thread than it is released in.
+    # Not thread-local: it is acquired in a worker thread, so as not to block the loop, and released in this one.
     lock = filelock.FileLock(folder / ".lock", thread_local=False)
     try:
         await asyncio.to_thread(lock.acquire, timeout=timeout_s)

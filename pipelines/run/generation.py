@@ -1,4 +1,4 @@
-"""The generation of a run's missing takes: the endpoint is opened, and takes go through it in order, in rounds."""
+"""The generation of a run's missing takes: in order, in rounds, through one endpoint."""
 
 import contextlib
 import time
@@ -15,9 +15,10 @@ from pipelines.server.config import ServerConfig
 from pipelines.storyboard.plan import TakeSpec
 from pipelines.storyboard.quote import run_retry_quota
 
+# How often to look, in seconds, whether another run has finished a take that this one needs too.
 _POLL_OTHER_RUNS_S = 1.0
 
-# Generates one take with a run's generator; a flow makes a task run of it.
+# Generates one take with a run's generator; under Prefect, as a task run.
 Generate = Callable[[TakeGenerator, TakeSpec], Awaitable[TakeOutcome]]
 
 
@@ -28,7 +29,7 @@ async def generate_missing(
     *,
     on_outcome: Callable[[TakeOutcome], None],
 ) -> list[TakeOutcome]:
-    """Generate takes; those that another run is generating are waited for.
+    """Generate takes, and return their outcomes; wait for those that another run is generating.
 
     Args:
         context: the run.
@@ -59,9 +60,11 @@ async def _generate_in_rounds(
     done: list[TakeOutcome] = []
     while missing and not stop_signal.stopped:
         keys = [spec.request_key for spec in missing]
+        # Left out of this round, so that they hold no place in the queue while another run generates them.
         held = await context.ledger.keys_held_elsewhere(keys, run_id=context.run.run_id)
         turn = [spec for spec in missing if spec.request_key not in held]
         outcomes = await generate_in_order(turn, generate, queue=queue, stop_signal=stop_signal)
+        # The gate finds others that are held: they come again in the next round.
         done += [outcome for outcome in outcomes if not isinstance(outcome, Postponed)]
         ended = {outcome.spec.request_key for outcome in done}
         missing = tuple(spec for spec in missing if spec.request_key not in ended)
@@ -69,7 +72,7 @@ async def _generate_in_rounds(
             return [*done, *(Failed(spec, "another run has been generating it for too long") for spec in missing)]
         if missing:
             await stop_signal.pause(_POLL_OTHER_RUNS_S)
-            # The other run may have died meanwhile, and left images that are paid for.
+            # The other run may have died meanwhile, and left images that were paid for.
             await recover_storyboard(context, context.plan.storyboard)
     return done
 
@@ -78,11 +81,11 @@ async def _generate_in_rounds(
 async def open_generator(
     context: RunContext, queue: AdmissionQueue, *, retry_quota: int
 ) -> AsyncIterator[TakeGenerator]:
-    """Open the run's endpoint for as long as the block lasts; yield a generator that asks it.
+    """Open the run's endpoint for as long as the block lasts; yield a generator that uses it.
 
     Args:
         context: the run.
-        queue: the takes' queue before the gate.
+        queue: the queue of takes before the gate.
         retry_quota: re-sends that the whole run may make.
     """
     settings, observer = context.settings, context.observer
@@ -124,7 +127,7 @@ def _endpoint(settings: Settings, *, seed: int) -> Iterator[Endpoint]:
         token = settings.api_token
         yield Endpoint(settings.endpoint, token.get_secret_value() if token else None)
         return
-    # Here and not above: a web framework, which most runs do without.
+    # Not at the top of the file: it imports a web framework, which runs with a real endpoint do without.
     from pipelines.server.running import serve_in_thread
 
     with serve_in_thread(ServerConfig(rate_limit=settings.rate_limit, seed=seed)) as url:

@@ -1,4 +1,4 @@
-"""A run without Prefect: for what has to be quick, a re-roll in the review app or a film cut again after a pick."""
+"""A run without Prefect, which takes seconds to start: for re-rolls in the review app, and films after a pick."""
 
 import logging
 
@@ -27,25 +27,26 @@ async def run_locally(
     observer: RunObserver | None = None,
     handle_signals: bool = True,
 ) -> RunResult:
-    """Generate, publish the frames, and cut the film if every frame has a take.
+    """Generate takes, publish the frames, and cut the film if every frame has a take.
 
     Args:
         board: the storyboard.
-        settings: where everything is, and which endpoint is asked.
-        extra_takes: what to generate, perhaps nothing; None for what the storyboard asks for.
-        observer: sees the run, and can stop it.
+        settings: folders, ledger, endpoint and bounds.
+        extra_takes: the takes to generate, perhaps of no frames; None for those that the storyboard asks for.
+        observer: receives the progress and the result, and can stop the run.
         handle_signals: see `open_run`.
 
     Raises:
         StoryreelError: why the run is not whole; what was generated is kept.
     """
+    # An empty ExtraTakes is not None: it generates nothing, and the film is cut again.
     prepared = await prepare_run(board, settings, select=(lambda _: extra_takes) if extra_takes is not None else None)
     async with open_run(prepared, observer or RunObserver(), handle_signals=handle_signals) as context:
         return await run_pipeline(context, RunRecord(), _generate)
 
 
 def pick_take(plan: Plan, settings: Settings, frame: FrameSpec, number: int) -> None:
-    """Write down which take a frame shows from now on.
+    """Enter in the ledger which take a frame shows from now on.
 
     Args:
         plan: the storyboard's frames.

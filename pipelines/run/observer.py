@@ -1,4 +1,4 @@
-"""The observer of a run: what a display, the review app or a test holds while the run goes on."""
+"""The observer of a run: a display, the review app or a test holds it while the run goes on."""
 
 from dataclasses import dataclass, field
 
@@ -9,12 +9,12 @@ from pipelines.run.scheduling import StopSignal
 
 @dataclass(slots=True)
 class RunObserver:
-    """One run, seen from outside; in the same process, and the same event loop for the stop signal.
+    """One run as seen, and stopped, from outside. In the same process; the stop signal, in the same event loop.
 
     Attributes:
-        progress: counts while the run goes on.
-        stop_signal: stops it.
-        result: what it came to; None until it has ended, or where it ended before there was anything to sum up.
+        progress: counts while the run goes on; any thread may read it.
+        stop_signal: stops the run.
+        result: None until the run has ended, and for one that ended before its entry in the ledger.
     """
 
     progress: Progress = field(default_factory=Progress)

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.common.errors import InterruptedRunError, StoryreelError
-from pipelines.film.outputs import Films
+from pipelines.common.errors import FilmError, InterruptedRunError, StoryreelError
+from pipelines.film.outputs import Films, film_path
 from pipelines.film.probe import Film
 from pipelines.report.builder import write_report
 from pipelines.run.context import RunContext, ledger_path, recover_storyboard
@@ -24,32 +24,34 @@ from pipelines.takes.models import Take
 
 
 async def run_pipeline(context: RunContext, record: RunRecord, generate: Generate) -> RunResult:
-    """Do everything that a run does; the observer has its result, however it ends.
+    """Carry out the steps of a run, and return its result; the observer gets the result however the run ends.
 
     Args:
         context: the run, open.
-        record: filled in step by step.
+        record: is filled in step by step.
         generate: generates one take.
 
     Raises:
         StoryreelError: why the run is not whole; what was generated is kept.
     """
     try:
-        await _produce(context, record, generate)
+        await _produce_and_report(context, record, generate)
+        _require_films(context, record)
     except BaseException as error:
         record.error = error
         raise
     finally:
-        # Someone who stopped a run wants it to end; the next one writes the report.
-        if not isinstance(record.error, InterruptedRunError | asyncio.CancelledError):
-            record.report = await _report(context, record)
         result = await _result(context, record)
         context.observer.result = result
     return result
 
 
 async def find_takes(context: RunContext) -> TakeInventory:
-    """Find every take of the plan; those whose files are gone are noted, so that they can be generated again."""
+    """Find every take of the plan.
+
+    Those whose files are gone are forgotten in the ledger, and damaged ones are moved away, so that they can be
+    generated again.
+    """
     inventory = await asyncio.to_thread(
         take_inventory,
         context.ledger.blocking,
@@ -64,20 +66,50 @@ async def find_takes(context: RunContext) -> TakeInventory:
     return inventory
 
 
+async def _produce_and_report(context: RunContext, record: RunRecord, generate: Generate) -> None:
+    try:
+        await _produce(context, record, generate)
+    except InterruptedRunError:
+        # The person who stopped the run wants it to end; the next one writes the report.
+        raise
+    except Exception:
+        record.report = await _report(context, record)
+        raise
+    record.report = await _report(context, record)
+
+
+def _require_films(context: RunContext, record: RunRecord) -> None:
+    """Require that every film that the storyboard asks for is there; a re-roll was not asked for any.
+
+    Raises:
+        FilmError: one is not.
+    """
+    plan, folder = context.plan, context.store.folder
+    films = [film_path(folder, plan.storyboard, timeline) for timeline in plan.timelines]
+    gone = [str(path) for path in films if not record.reroll and not path.is_file()]
+    if gone:
+        record.films = [film for film in record.films if film.path.is_file()]
+        raise FilmError(f"{', '.join(gone)}: missing, though every frame is there; run again to make it")
+
+
 async def _produce(context: RunContext, record: RunRecord, generate: Generate) -> None:
     inventory = record.inventory = await find_takes(context)
     requested = record.requested = await _requested_takes(context, inventory)
     record.reroll = context.prepared.extra_takes is not None
-    record.quote = await _quote(context, requested, inventory)
+    record.quote = _quote(context, requested, inventory)
+    await _require_within_budgets(context, record.quote)
     async with _followers(context) as followers:
         record.outcomes = await _generate_missing(context, requested, inventory, generate, followers)
         # Another run may have died since this one began.
         await recover_storyboard(context, context.plan.storyboard)
+        # Until here runs of one storyboard go on side by side; frames and films are written by one at a time.
         async with context.folder_lock:
             if record.quote.generate:
+                # On disk once more: other runs have generated takes too, and files may have gone.
                 record.inventory = await find_takes(context)
             pictures = await _publish_frames(context, record)
             error = incomplete_error(context.plan, record, stopped_by=context.observer.stop_signal.error)
+            # Where only further takes are missing, every frame has one, and the film is cut all the same.
             if len(pictures) == len(context.plan.frames) and not isinstance(error, InterruptedRunError):
                 record.films = await _cut_films(context, followers.films, pictures)
     if error:
@@ -85,36 +117,47 @@ async def _produce(context: RunContext, record: RunRecord, generate: Generate) -
 
 
 async def _requested_takes(context: RunContext, inventory: TakeInventory) -> tuple[TakeSpec, ...]:
-    """Return the takes that this run is about: the storyboard's, or the extra ones, entered in the ledger."""
+    """Return the takes that this run is about: the storyboard's, or extra ones, which it enters in the ledger."""
     extra = context.prepared.extra_takes
     if extra is None:
         return inventory.requested
+    # The ledger numbers them, in one transaction: two re-rolls at once get different takes.
     takes = await context.ledger.request_more_takes(
         context.run, extra.frames, count=extra.count, prompt=extra.prompt, kept=inventory.found.takes.keys()
     )
     return tuple(takes)
 
 
-async def _quote(context: RunContext, requested: tuple[TakeSpec, ...], inventory: TakeInventory) -> Quote:
-    """Price what is missing, and refuse to go on where the budgets cannot pay for it."""
+def _quote(context: RunContext, requested: tuple[TakeSpec, ...], inventory: TakeInventory) -> Quote:
+    """Return the quote for what is missing."""
     quote = quote_takes(
         requested, frames=len(context.plan.frames), kept=inventory.found.takes, settings=context.settings
     )
     context.observer.progress.quote_usd = quote.price.usd
+    return quote
+
+
+async def _require_within_budgets(context: RunContext, quote: Quote) -> None:
+    """Require that the budgets can pay for a quote.
+
+    Raises:
+        BudgetError: they cannot.
+    """
+    # What is left, not what was set: other runs may have spent from the storyboard's budget and the day's.
     remaining = await context.ledger.remaining_budgets(context.run)
     require_within_budget(quote, remaining, on_exceed=context.run.budgets.on_exceed)
-    return quote
 
 
 @dataclass(frozen=True, slots=True)
 class _Followers:
-    """The work that follows takes as they come: the films, and the thumbnails."""
+    """The work that takes start as they arrive: encoding segments, and making thumbnails."""
 
     films: Films
     thumbnails: ThumbnailPrefetcher
 
     def arrived(self, take: Take) -> None:
-        """Hand on a take that the film will show, unless it has to be redrawn first, when frames are published."""
+        """Hand a take that the film will show to the films, unless it must be fitted first, as frames are published."""
+        # A file that cannot be read is no error yet: the films get every picture again when they are cut.
         with contextlib.suppress(OSError):
             if is_as_requested(take):
                 self.films.arrived(take.frame.number, take.path)
@@ -122,7 +165,7 @@ class _Followers:
 
 @contextlib.asynccontextmanager
 async def _followers(context: RunContext) -> AsyncIterator[_Followers]:
-    """Encode and shrink in the background, for as long as the block lasts."""
+    """Encode segments and make thumbnails in the background for as long as the block lasts."""
     progress = context.observer.progress
     with ThumbnailPrefetcher(context.store) as thumbnails:
         films = Films(
@@ -143,7 +186,7 @@ async def _generate_missing(
     generate: Generate,
     followers: _Followers,
 ) -> list[TakeOutcome]:
-    """Generate every requested take that is not there; whatever the film will show goes on to the films at once."""
+    """Generate every requested take that is missing; the films get each take that they will show at once."""
     for take in inventory.selected:
         followers.arrived(take)
     _expect(context.observer.progress, requested, inventory)
@@ -157,6 +200,7 @@ async def _generate_missing(
     def follow(outcome: TakeOutcome) -> None:
         spec = outcome.spec
         path = context.store.find(spec.request_key) if isinstance(outcome, Generated | Reused) else None
+        # A further take changes nothing of the film: its frame already shows one, or will show its first.
         if path and spec.number == 1 and spec.frame.number not in settled:
             followers.arrived(Take(spec, path, spec.prompt, cost_usd=None))
         elif path:
@@ -166,20 +210,20 @@ async def _generate_missing(
 
 
 def _expect(progress: Progress, requested: tuple[TakeSpec, ...], inventory: TakeInventory) -> None:
-    """Count what this run is about: the requested takes; where there are none, the frames as they are."""
+    """Set the progress to what this run is about: the requested takes; without any, the frames that have a take."""
     specs = requested or tuple(take.spec for take in inventory.selected)
     progress.expect(spec.frame.scene for spec in specs)
     progress.reuse(spec.frame.scene for spec in specs if spec.request_key in inventory.found.takes)
 
 
 async def _publish_frames(context: RunContext, record: RunRecord) -> list[Path]:
-    """Publish the numbered frame of every frame that has a take; return where the films find their pictures."""
+    """Publish the numbered frame of every frame that has a take; return the picture of each for the films."""
     context.observer.progress.enter("publishing frames")
     assert record.inventory is not None
     selected = record.inventory.selected
 
     def publish() -> list[Path]:
-        # A file may have gone since it was looked for, and then its frame is missing, not the run broken.
+        # A file may have gone since it was found: then its frame is missing, and the run goes on.
         takes = [context.store.import_take(take) for take in selected if take.path.is_file()]
         record.published = frozenset(take.frame.number for take in takes)
         context.frames.publish(takes)
@@ -189,10 +233,11 @@ async def _publish_frames(context: RunContext, record: RunRecord) -> list[Path]:
 
 
 async def _cut_films(context: RunContext, films: Films, pictures: list[Path]) -> list[Film]:
-    """Cut the films; give up at once when the run is stopped, for nothing is paid for here."""
+    """Cut the films; give up at once when the run is stopped, for nothing that was paid for is lost here."""
     stop_signal = context.observer.stop_signal
     context.observer.progress.enter("assembling the film")
     cutting = films.cut(pictures)
+    # A run that was stopped before, by its budget say, still cuts its films: only a later stop interrupts it.
     made = await (cutting if stop_signal.stopped else stop_signal.run_until_stopped(cutting))
     if context.prepared.otio:
         films.write_otio([context.frames.path(frame) for frame in context.plan.frames])
@@ -200,7 +245,7 @@ async def _cut_films(context: RunContext, films: Films, pictures: list[Path]) ->
 
 
 async def _report(context: RunContext, record: RunRecord) -> Path | None:
-    """Write what people look at; a run that has come to its end is not undone by a report that cannot be written."""
+    """Write the report and the contact sheet; one that cannot be written becomes a remark, not the run's error."""
     context.observer.progress.enter("writing the report")
     try:
         inventory = record.inventory or await find_takes(context)

@@ -1,4 +1,4 @@
-"""The preparation of a run: everything that is known, and can be wrong, before its first request."""
+"""The preparation of a run: everything that can be checked before its first request."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -14,14 +14,14 @@ from pipelines.storyboard.selection import ExtraTakes
 
 @dataclass(frozen=True, slots=True)
 class PreparedRun:
-    """A run, ready to be opened: what was shown before money was asked for is what will be generated.
+    """A run, ready to be opened.
 
     Attributes:
         plan: the storyboard's frames and films, for the settings' model.
-        settings: where everything is, and which endpoint is asked.
-        budgets: what may be spent.
+        settings: folders, ledger, endpoint and bounds.
+        budgets: the caps that hold.
         extra_takes: more takes of some frames, to be generated instead of what the storyboard asks for; perhaps of
-            none, for a film that is only cut again. None for what the storyboard asks for.
+            no frames, for a film that is only cut again. None for what the storyboard asks for.
         otio: write the timeline as OpenTimelineIO too.
     """
 
@@ -42,8 +42,8 @@ async def prepare_run(
     """Check all that a run needs, and plan it; send nothing.
 
     Args:
-        board: the storyboard, read once.
-        settings: where everything is, and which endpoint is asked.
+        board: the storyboard.
+        settings: folders, ledger, endpoint and bounds.
         select: chooses the extra takes from the plan, for a re-roll.
         otio: write the timeline as OpenTimelineIO too.
 
@@ -52,6 +52,7 @@ async def prepare_run(
         FilmError: this ffmpeg lacks an encoder that an output needs.
         UsageError: there are no such frames to select.
     """
+    # Both would be noticed only when the film is cut, and its frames are paid for by then.
     for output in board.outputs:
         require_encoder(output.codec)
     await require_sounds(board)
@@ -61,7 +62,7 @@ async def prepare_run(
 
 
 def effective_budgets(board: Storyboard, settings: Settings) -> Budgets:
-    """Return the caps of the storyboard and of the settings together: the narrower of two for the same thing."""
+    """Return the caps of the storyboard and of the settings together: the smaller of two on the run."""
     run_usd = [usd for usd in (board.budgets.run_usd, settings.budget_usd) if usd is not None]
     return replace(
         board.budgets,

@@ -1,4 +1,4 @@
-"""The progress of a run, counted as it goes on: for the terminal, for Prefect's page, for the ledger."""
+"""The progress of a run, counted while it goes on: for the terminal, Prefect's page and the ledger."""
 
 import time
 from collections import Counter, deque
@@ -11,13 +11,22 @@ from pipelines.common.settings import Settings
 from pipelines.ledger.models import RunCounters
 from pipelines.storyboard.plan import Plan
 
+# The rate limit counts requests a minute: so does the rate that is shown beside it.
 _WINDOW_S = 60.0
+# The bars of the display's small chart.
 _SLICE_S = 2.0
 
 
 @dataclass(slots=True)
 class SceneProgress:
-    """A scene's frames, how many of them need no more work, and how many of those failed."""
+    """The progress of one scene.
+
+    Attributes:
+        name: its id.
+        frames: its frames, or takes, that the run is about.
+        done: those that need no more work.
+        failed: those of them that could not be generated.
+    """
 
     name: str
     frames: int
@@ -27,19 +36,21 @@ class SceneProgress:
 
 @dataclass(slots=True)
 class Progress:
-    """Counters that a run keeps and an observer reads; both live in one process.
+    """Counters that a run keeps and an observer in the same process reads.
 
-    Counters are polled; a stage may be over before the next poll, so listeners are called at each.
+    Counters are polled; a stage may be over before the next poll, so listeners are called at each stage.
 
     Attributes:
         stage: the step that the run is at, in words.
-        frames, reused, to_generate: what the run is about, the part that was there before, and the rest.
-        generated, failed: how much of the rest is done.
-        requests, resends: attempts sent, and how many of them were second or later ones for a frame.
-        cost_usd: what this run's answers cost so far.
-        budget_usd: its hard cap, if any.
+        storyboard: its id.
+        frames, reused, to_generate: frames, or takes, that the run is about; those that were there before; the rest.
+        generated, failed: the part of the rest that is done.
+        requests, resends: attempts that were sent, and those of them that were not the first for their take.
+        in_flight: attempts without an answer yet.
+        cost_usd: the cost of this run's answers so far, as far as it is known.
+        budget_usd: the run's hard cap; None without one.
         rate_limit: requests a minute that the endpoint allows.
-        pace: the share of it that the gate aims at: below 1 after the endpoint said that it was too much.
+        pace: the share of it that the gate aims at: below 1 after a 429 or a lack of capacity.
         quote_usd: the quote for what is to be generated.
         segments, segments_done: the films' segments, and those of them that are encoded.
         scenes: by name, in the order of the storyboard.
@@ -71,7 +82,7 @@ class Progress:
     _listeners: list[Callable[[], None]] = field(default_factory=list)
 
     def start(self, plan: Plan, settings: Settings, budgets: Budgets) -> None:
-        """Fill in what is known of a run before it starts."""
+        """Fill in what is known before the run's first step."""
         self.storyboard = plan.storyboard
         self.expect(frame.scene for frame in plan.frames)
         self.budget_usd = budgets.run_usd
@@ -79,11 +90,11 @@ class Progress:
         self.simulated = settings.simulated
 
     def listen(self, listener: Callable[[], None]) -> None:
-        """Call a listener at each stage that the run comes to, in the run's thread: it must not block."""
+        """Call `listener` at the beginning of each stage, in the run's thread: it must not block."""
         self._listeners.append(listener)
 
     def enter(self, stage: str) -> None:
-        """Come to another stage, and call the listeners."""
+        """Begin another stage, and call the listeners."""
         self.stage = stage
         for listener in self._listeners:
             listener()
@@ -116,7 +127,7 @@ class Progress:
         self.segments_done += 1
 
     def sent(self, *, again: bool, pace: float = 1.0) -> None:
-        """Count a request that leaves now, and at what pace."""
+        """Count a request that is sent now, and note the gate's pace."""
         self.pace = pace
         self.requests += 1
         self.resends += again
@@ -124,12 +135,12 @@ class Progress:
         self._sent.append(self.clock())
 
     def answered(self) -> None:
-        """Count a request that came to an end, whichever it was."""
+        """Count a request that has ended, with an answer or without."""
         self.in_flight -= 1
 
     @property
     def counters(self) -> RunCounters:
-        """How far the run has come, at this moment."""
+        """The counters that the ledger keeps, as they are now."""
         return RunCounters(
             stage=self.stage,
             frames=self.frames,
@@ -175,7 +186,8 @@ class Progress:
 
     @property
     def seconds_left(self) -> float | None:
-        """Seconds that the frames that are left will take at the present rate; None before there is one."""
+        """Seconds until the last frame is generated at the present rate; None before there is a rate."""
+        # Re-sends count in the rate and bring no frame: a guess for people, which a bad endpoint makes too small.
         left = self.to_generate - self.generated - self.failed
         rate = self.requests_per_minute
         return 60 * left / rate if rate >= 1 and self.requests > 1 else None

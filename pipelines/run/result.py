@@ -1,4 +1,4 @@
-"""The result of a run, for programs and people: the record that it keeps as it goes, and what it came to."""
+"""The result of a run, for programs and people, and the record of its steps from which the result is made."""
 
 import asyncio
 import time
@@ -24,10 +24,12 @@ from pipelines.storyboard.quote import Quote
 from pipelines.takes.inventory import TakeInventory
 from pipelines.takes.models import Take
 
+# Enough to see what is wrong: the ledger has a row for each.
 _MAX_NAMED = 3
+# These fields do not enter the JSON as they are.
 _FOR_PEOPLE = ("more_videos", "new_takes", "remarks")
 
-# The state that a run ends in, by its error; the first that fits.
+# The state that a run ends in, by its error; the first that fits. asyncio's error comes from a second Ctrl-C.
 _STATES = (
     (InterruptedRunError, RunState.CANCELLED),
     (asyncio.CancelledError, RunState.CANCELLED),
@@ -39,19 +41,19 @@ _STATES = (
 
 @dataclass(slots=True)
 class RunRecord:
-    """The record of a run, filled in step by step.
+    """The record of a run, filled in step by step: fields keep their defaults until their step is done.
 
     Attributes:
-        quote: of what it set out to generate.
+        quote: the price of the takes that were missing when it began.
         requested: the takes that it is about.
-        reroll: whether these were asked for besides what the storyboard asks for.
-        inventory: the takes that are there, as last looked for.
-        outcomes: of each take that it set out to generate.
-        published: the numbers of the frames that were published; None as long as none were.
+        reroll: whether these are extra ones, and not what the storyboard asks for.
+        inventory: the takes that are there, as last looked up.
+        outcomes: of each take that was started and has ended.
+        published: the numbers of the frames that were published; None before that step.
         films: those that were cut.
-        report: the page about it.
-        remarks: what people should know besides.
-        error: why it ended early.
+        report: the path of report.html.
+        remarks: sentences for people, of what else is not as it should be.
+        error: the exception that ended the run.
         started: by the monotonic clock, in seconds.
     """
 
@@ -68,7 +70,7 @@ class RunRecord:
     started: float = field(default_factory=time.monotonic)
 
     def count(self, kind: type[TakeOutcome]) -> int:
-        """Return how many takes came out as `kind`."""
+        """Return how many takes have an outcome of this kind."""
         return sum(isinstance(outcome, kind) for outcome in self.outcomes)
 
 
@@ -77,15 +79,24 @@ class RunResult:
     """The result of a run. Money and neurons are exact; costs are made up where `simulated` says so.
 
     Attributes:
-        cost_usd: the sum of what is known.
-        uncertain_usd: what attempts whose cost is not known may have cost at most.
-        video: the film, the first where there are several; None if this run did not get as far.
+        storyboard: its id.
+        run_id: 32 hexadecimal digits.
+        state: the state that the run ended in.
+        frames: frames in the storyboard.
+        reused, generated, failed: takes that were there before, that this run generated, and that it could not.
+        requests: attempts that this run sent.
+        cost_usd: the sum of the costs that are known.
+        uncertain_usd: the most that attempts of unknown cost may have cost.
+        cost_thb, neurons: as `cost_usd`, in the API's other units.
+        simulated: whether sketches were generated, which are free.
+        video: the film, the first where there are several; None if this run made none.
         video_seconds: its length.
-        ledger: the storyboard's ledger as CSV.
-        report: the storyboard's page; None where the run ended before it could be written.
+        ledger: path of the storyboard's ledger.csv.
+        report: path of report.html; None if this run could not write it.
+        elapsed_s: seconds from the first step to the last.
         more_videos: the other outputs' films; for people only.
-        new_takes: the takes that a re-roll asked for, as far as they came.
-        remarks: what people should know besides.
+        new_takes: those of a re-roll's takes that are there.
+        remarks: sentences for people, of what else is not as it should be.
     """
 
     storyboard: str
@@ -128,7 +139,17 @@ def state_after(error: BaseException | None) -> RunState:
 
 
 def sum_up(plan: Plan, record: RunRecord, totals: Totals, *, run_id: str, simulated: bool, ledger: Path) -> RunResult:
-    """Return a run's result from its plan, its record and the sums of its attempts."""
+    """Return a run's result.
+
+    Args:
+        plan: its frames.
+        record: as far as it was filled in.
+        totals: of the run's attempts in the ledger, the only source for requests and money.
+        run_id: its id.
+        simulated: whether its costs are made up.
+        ledger: path of the storyboard's ledger.csv.
+    """
+    # Those that were there at the start; others may have been generated elsewhere since.
     reused = record.quote.reuse if record.quote else 0
     return RunResult(
         storyboard=plan.storyboard,
@@ -156,11 +177,12 @@ def sum_up(plan: Plan, record: RunRecord, totals: Totals, *, run_id: str, simula
 
 
 def incomplete_error(plan: Plan, record: RunRecord, *, stopped_by: StoryreelError | None) -> StoryreelError | None:
-    """Return why the run is not whole, in one paragraph; None if it is.
+    """Return why takes or frames are missing, in one paragraph; None if none are.
 
-    A run is whole where each take that it is about is there, and each of those frames was published. So a re-roll is
-    judged by the takes that it was asked for, and not by holes elsewhere.
+    A run is whole if each take that it is about is there and the frames of those takes were published. So a re-roll is
+    judged by the takes that it was asked for, and not by frames that are missing elsewhere.
     """
+    # The reason for which the run was stopped explains whatever is missing.
     if stopped_by is not None:
         return stopped_by
     missing = dict(_missing_takes(record))
@@ -175,10 +197,12 @@ def incomplete_error(plan: Plan, record: RunRecord, *, stopped_by: StoryreelErro
 
 
 def _missing_takes(record: RunRecord) -> Iterator[tuple[TakeSpec, str]]:
-    """Yield each take that this run is about and that is not there in the end, and why."""
+    """Yield each take that this run is about and that is missing in the end, and why."""
+    # Judged by what is there, not by outcomes: a take that failed here may have been generated by another run.
     reasons = {outcome.spec: outcome.reason for outcome in record.outcomes if isinstance(outcome, Failed)}
     there = record.inventory.found.takes if record.inventory else {}
     for spec in record.requested:
+        # Its file may have gone between the last look and the publishing of frames.
         gone = record.published is not None and spec.number == 1 and spec.frame.number not in record.published
         if spec.request_key not in there or gone:
             yield spec, reasons.get(spec, "its file is gone")
@@ -203,7 +227,7 @@ def _remarks(record: RunRecord) -> Iterator[str]:
 
 
 def _counted(plan: Plan, record: RunRecord) -> str:
-    """Return what the run was about: frames, or takes where they are not one for each."""
+    """Return how many takes the run was about; called frames where each frame has one."""
     count = len(record.requested)
     return counted(count, "frame" if count == len(plan.frames) and not record.reroll else "take")
 

@@ -3,19 +3,22 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any, TypeVar
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
 
 from pipelines.common.errors import StoryreelError
 from pipelines.storyboard.plan import TakeSpec
 
 R = TypeVar("R")
 
-# Takes that wait before the gate: enough that it never waits for one, few enough to keep their order.
+# Takes that wait before the gate: enough that it never waits for one, few enough that they stay in order.
 QUEUE_LENGTH = 4
 
 
 class StopSignal:
-    """Stops a run: once it is given, nothing new is sent, and what is in flight is awaited.
+    """The signal that stops a run: nothing new is sent after it, and what is in flight is awaited.
+
+    It cannot be taken back. For use in one event loop.
 
     Attributes:
         error: why the run was stopped; None as long as it was not.
@@ -42,7 +45,7 @@ class StopSignal:
         return self._stopped.is_set()
 
     async def grace_period_over(self) -> None:
-        """Wait until what is in flight need no longer be awaited."""
+        """Wait until the grace period is over; forever if the run is not stopped with one."""
         await self._grace_period_over.wait()
 
     async def run_until_stopped(self, work: Coroutine[Any, Any, R]) -> R:
@@ -55,6 +58,7 @@ class StopSignal:
         stopped = asyncio.create_task(self._stopped.wait())
         try:
             await asyncio.wait((working, stopped), return_when=asyncio.FIRST_COMPLETED)
+            # Work that ends in the same moment as the signal comes is done, not given up.
             if working.done():
                 return working.result()
             assert self.error is not None
@@ -62,6 +66,7 @@ class StopSignal:
         finally:
             for task in (working, stopped):
                 task.cancel()
+            # A cancelled task still cleans up after itself: it must not do so beside what the caller does next.
             await asyncio.wait((working, stopped))
 
     async def pause(self, seconds: float) -> None:
@@ -72,7 +77,7 @@ class StopSignal:
 
 
 class AdmissionQueue:
-    """The queue before the gate: takes step in, a few at a time, and no more than may be in flight."""
+    """The queue before the gate: takes enter in order, a few at a time, and no more than may be in flight."""
 
     def __init__(self, concurrency: int) -> None:
         self._concurrency = concurrency
@@ -81,7 +86,7 @@ class AdmissionQueue:
         self._moved = asyncio.Condition()
 
     async def enter(self, key: str) -> None:
-        """Wait until the take of this request key may step in."""
+        """Wait until the take of this request key may enter, and enter it."""
         async with self._moved:
             await self._moved.wait_for(
                 lambda: len(self._waiting) < QUEUE_LENGTH and len(self._active) < self._concurrency
@@ -90,13 +95,13 @@ class AdmissionQueue:
             self._active.add(key)
 
     async def admitted(self, key: str) -> None:
-        """Note that the take's first attempt has passed the gate."""
+        """Record that the take's first attempt has passed the gate, or needs not pass it."""
         async with self._moved:
             self._waiting.discard(key)
             self._moved.notify_all()
 
     async def leave(self, key: str) -> None:
-        """Note that the take is done."""
+        """Record that the take is done."""
         async with self._moved:
             self._waiting.discard(key)
             self._active.discard(key)
@@ -115,38 +120,47 @@ async def generate_in_order(
     Raises:
         Exception: the first bug that `generate` ran into, once everything that was in flight has ended.
     """
-
-    async def generate_one(spec: TakeSpec) -> R:
-        try:
-            return await generate(spec)
-        except BaseException:
-            stop_signal.stop(StoryreelError(f"{spec.label}: an unforeseen error stopped the run"))
-            raise
-        finally:
-            await queue.leave(spec.request_key)
-
-    async def generate_all() -> None:
-        for spec in specs:
-            await queue.enter(spec.request_key)
-            if stop_signal.stopped:
-                break
-            started.append(asyncio.create_task(generate_one(spec)))
-        # gather would hand up the first exception and leave the others, paid for, running unwatched.
-        if started:
-            await asyncio.wait(started)
-
-    started: list[asyncio.Task[R]] = []
-    all_done = asyncio.create_task(generate_all())
+    batch = _Batch(generate, queue, stop_signal)
+    all_done = asyncio.create_task(batch.run(specs))
     grace_period_over = asyncio.create_task(stop_signal.grace_period_over())
     try:
         await asyncio.wait((all_done, grace_period_over), return_when=asyncio.FIRST_COMPLETED)
     finally:
         # What is given up, paid for or not, must at least have ended before the ledger and the client are closed.
-        tasks = (all_done, grace_period_over, *started)
+        tasks = (all_done, grace_period_over, *batch.started)
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
-    return _results([task for task in started if not task.cancelled()])
+    return _results([task for task in batch.started if not task.cancelled()])
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch(Generic[R]):
+    """Some takes that are generated concurrently; `started` holds a task for each that has stepped in."""
+
+    generate: Callable[[TakeSpec], Awaitable[R]]
+    queue: AdmissionQueue
+    stop_signal: StopSignal
+    started: list["asyncio.Task[R]"] = field(default_factory=list)
+
+    async def run(self, specs: Sequence[TakeSpec]) -> None:
+        for spec in specs:
+            await self.queue.enter(spec.request_key)
+            if self.stop_signal.stopped:
+                break
+            self.started.append(asyncio.create_task(self._run_one(spec)))
+        # gather would hand up the first exception and leave the others, paid for, running unwatched.
+        if self.started:
+            await asyncio.wait(self.started)
+
+    async def _run_one(self, spec: TakeSpec) -> R:
+        try:
+            return await self.generate(spec)
+        except BaseException:
+            self.stop_signal.stop(StoryreelError(f"{spec.label}: an unforeseen error stopped the run"))
+            raise
+        finally:
+            await self.queue.leave(spec.request_key)
 
 
 def _results(ended: Sequence[asyncio.Task[R]]) -> list[R]:

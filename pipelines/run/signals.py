@@ -14,10 +14,11 @@ from pipelines.run.scheduling import StopSignal
 
 @contextlib.contextmanager
 def stopping_on_signals(stop_signal: StopSignal, *, grace_period_s: float) -> Iterator[None]:
-    """On the first Ctrl-C or SIGTERM give the stop signal; on the second cancel the run as it is.
+    """Give the stop signal at the first Ctrl-C or SIGTERM, and cancel the current task at the second.
 
     A Prefect cancellation comes as SIGTERM too. Outside the main thread signals cannot be handled, and are not.
     """
+    # asyncio has no signal handlers on Windows: there Ctrl-C raises KeyboardInterrupt.
     if threading.current_thread() is not threading.main_thread() or sys.platform == "win32":
         yield
         return
@@ -40,6 +41,7 @@ def stopping_on_signals(stop_signal: StopSignal, *, grace_period_s: float) -> It
 @contextlib.contextmanager
 def _handling(number: signal.Signals, handler: Callable[[], None]) -> Iterator[None]:
     loop = asyncio.get_running_loop()
+    # asyncio does not restore the handler that was there before its own.
     before = signal.getsignal(number)
     loop.add_signal_handler(number, handler)
     try:

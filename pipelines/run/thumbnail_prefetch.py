@@ -1,4 +1,4 @@
-"""Thumbnails made while takes are still being generated, of pictures that the film reads anyway where it does."""
+"""Thumbnails made while takes are still being generated: where the film reads a picture anyway, of that one reading."""
 
 import contextlib
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +17,7 @@ from pipelines.takes.store import TakeStore
 class ThumbnailPrefetcher:
     """Makes thumbnails while takes are still being generated, in a thread of its own.
 
-    What is not made by the end of the block, or cannot be, is left to the report.
+    The report makes those that are still missing at the end of the block, or could not be made.
     """
 
     def __init__(self, store: TakeStore) -> None:
@@ -29,6 +29,7 @@ class ThumbnailPrefetcher:
         return self
 
     def __exit__(self, *_: object) -> None:
+        # No thumbnail is worth a wait at the end of a run.
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     def arrived(self, take: Path) -> None:
@@ -36,7 +37,7 @@ class ThumbnailPrefetcher:
         self._thread.submit(self._thumbnails.make_one, take)
 
     def read_frame(self, path: Path) -> Image.Image:
-        """Read a frame for the film; if it is a take, its thumbnail is made on the way. For any thread.
+        """Read a frame for the film; if it is a take, make its thumbnail as well. For any thread.
 
         Raises:
             FilmError: it cannot be read.

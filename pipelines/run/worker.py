@@ -1,4 +1,4 @@
-"""One take from its spec to the store: past the gate, attempt by attempt, prompt by prompt, as the policy says."""
+"""One take from its spec to the store: through the gate, attempt by attempt and prompt by prompt."""
 
 import asyncio
 import random
@@ -28,7 +28,7 @@ from pipelines.storyboard.plan import TakeSpec
 
 @dataclass(frozen=True, slots=True)
 class Generated:
-    """The take was generated in this run."""
+    """The take was generated in this run, with so many requests."""
 
     spec: TakeSpec
     requests: int
@@ -36,7 +36,7 @@ class Generated:
 
 @dataclass(frozen=True, slots=True)
 class Reused:
-    """The take turned out to be there already."""
+    """The take was there already: another run has kept it since the inventory was read."""
 
     spec: TakeSpec
 
@@ -51,7 +51,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Postponed:
-    """Another run is generating this take."""
+    """Another run is generating this take, which is to be looked for again later."""
 
     spec: TakeSpec
 
@@ -68,14 +68,14 @@ TakeOutcome = Generated | Reused | Failed | Postponed | Unsent
 
 @dataclass(frozen=True, slots=True)
 class RetryBounds:
-    """How often to try: the policy for one prompt, and what is left for the whole run."""
+    """Bounds on re-sends: the policy for each prompt, and the quota that the whole run shares."""
 
     policy: RetryPolicy
     quota: RetryQuota
 
 
 class TakeGenerator:
-    """Generates takes for one run. One per run; every `generate` is a coroutine of the same event loop."""
+    """Generates the takes of one run. There is one for a run; all its coroutines share one event loop."""
 
     def __init__(
         self,
@@ -94,12 +94,12 @@ class TakeGenerator:
         Args:
             attempts: runs the attempts that were admitted.
             gate: admits them.
-            bounds: how often to try.
-            queue: told when a take's first attempt has passed the gate.
-            stop_signal: stops the run where going on would not help.
-            progress: counts.
-            rng: draws the back-off's jitter.
-            pause: sleeps; by default no longer than until the run is stopped.
+            bounds: on re-sends.
+            queue: learns when a take's first attempt has passed the gate.
+            stop_signal: is given where no further request would help.
+            progress: is kept up to date.
+            rng: the source of the back-off's jitter.
+            pause: sleeps for seconds; by default no longer than until the run is stopped.
         """
         self._attempts = attempts
         self._gate = gate
@@ -118,6 +118,7 @@ class TakeGenerator:
         try:
             outcome = await self._try_prompts(spec, log)
             if not isinstance(outcome, Generated):
+                # Another run need not wait for this one's end to try the take.
                 await self._gate.release(spec.request_key)
         except StoryreelError as error:
             # The ledger or the disk: the next take would fare no better.
@@ -141,6 +142,7 @@ class TakeGenerator:
         requests = 0
         refusal = ""
         for prompt in (spec.prompt, *spec.fallback_prompts):
+            # Each prompt has bounds of its own; only the quota is shared.
             retries = RetryState(self._bounds.policy, self._bounds.quota, self._rng)
             decision: RetryDecision | Kept | None = None
             # Bounded: every Resend is counted by the retry state against one of the policy's bounds.
@@ -170,7 +172,7 @@ class TakeGenerator:
         """Log a decision, and wait where it says so."""
         match decision:
             case Resend(delay_s, cool_down=True):
-                # The gate sees to it that this one waits too.
+                # No pause here: the gate delays every request, this one's next attempt as well.
                 log(f"rate limited: no run sends for {delay_s:.1f} s")
             case Resend(delay_s):
                 log(f"sending again in {delay_s:.1f} s")
@@ -187,13 +189,14 @@ class TakeGenerator:
                 assert_never(decision)
 
     async def _admit(self, request: AttemptRequest) -> Permit | TakeOutcome:
-        """Wait for this attempt's turn, its place in the rate limit and its moment; or return why it gets none."""
+        """Return this attempt's permit, once its moment to be sent has come; or the outcome of a take without one."""
         spec = request.take
         async with self._turn:
             admission = await self._ask_gate(request)
             if isinstance(admission, Permit):
                 await self._pause(admission.wait_s)
                 if self._stop_signal.stopped:
+                    # Nothing was asked, so nothing stays reserved.
                     await self._gate.withdraw(admission)
                     return Unsent(spec)
                 self._progress.sent(again=request.number > 1, pace=admission.pace)
@@ -213,6 +216,7 @@ class TakeGenerator:
 
     async def _ask_gate(self, request: AttemptRequest) -> Admission:
         while True:
+            # Cleared before the gate is asked: an attempt that ends meanwhile must not be missed.
             self._attempt_ended.clear()
             in_flight = self._progress.in_flight
             admission = await self._gate.admit(request)
@@ -228,6 +232,7 @@ class TakeGenerator:
             return await self._attempts.run(request, permit, retries, log)
         finally:
             self._progress.answered()
+            # It may have cost less than was reserved: an attempt that was over budget can ask again.
             self._attempt_ended.set()
 
 

@@ -1,4 +1,10 @@
-"""The storyboard as the rest of the house sees it: every default, template and matrix resolved."""
+"""The storyboard resolved, as all other folders use it: every default, template and matrix worked out.
+
+Units: `..._s` is exact seconds, `fps` exact video frames a second, a `Size` pixels.
+
+Encoded segments and sound mixes are cached by hashes of the `repr` of these classes, and films carry such a hash. To
+rename a class or a field, or to add one, makes every film be encoded again.
+"""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -10,7 +16,7 @@ from pipelines.common.geometry import AspectRatio, Fit, Size
 
 
 class MotionType(StrEnum):
-    """What the camera does over a frame."""
+    """A camera's move over a frame."""
 
     NONE = "none"
     PUSH_IN = "push_in"
@@ -22,21 +28,21 @@ class MotionType(StrEnum):
 
 
 class Ease(StrEnum):
-    """How a move is spread over its time."""
+    """The speed of a move: the same throughout, or slow at both ends."""
 
     LINEAR = "linear"
     IN_OUT = "in_out"
 
 
 class SmoothMethod(StrEnum):
-    """How in-betweens are made."""
+    """A way to make in-betweens: follow what moves, or only mix the two frames."""
 
     MOTION = "motion"
     BLEND = "blend"
 
 
 class Position(StrEnum):
-    """Where captions stand."""
+    """The place of captions in the picture."""
 
     TOP = "top"
     MIDDLE = "middle"
@@ -44,7 +50,7 @@ class Position(StrEnum):
 
 
 class Background(StrEnum):
-    """What stands beside a picture that does not fill the film."""
+    """The area beside a picture that does not fill the film: black, or a blurred copy of the picture."""
 
     BLACK = "black"
     BLUR = "blur"
@@ -52,7 +58,12 @@ class Background(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """How the next frame follows, other than by a cut: `type` is one of `transitions.TYPES`."""
+    """A way from a frame to the next other than a cut.
+
+    Attributes:
+        type: one of `transitions.TYPES`.
+        duration_s: exact seconds; half of them lie in each of the two holds.
+    """
 
     type: str
     duration_s: Fraction
@@ -60,7 +71,13 @@ class Transition:
 
 @dataclass(frozen=True, slots=True)
 class Motion:
-    """A move over a frame. `amount` is a share of the picture: 0.1 zooms by a tenth, or pans over a tenth."""
+    """A slow move over a frame, as long as its hold.
+
+    Attributes:
+        type: the camera's move.
+        amount: a share of the picture, above 0 and up to 1: 0.1 zooms by a tenth, or pans over a tenth.
+        ease: the speed over time.
+    """
 
     type: MotionType
     amount: Fraction
@@ -69,7 +86,12 @@ class Motion:
 
 @dataclass(frozen=True, slots=True)
 class Smooth:
-    """In-betweens for a shot: `fps` pictures a second; None for the film's own rate."""
+    """In-betweens from each frame of a shot to its next.
+
+    Attributes:
+        fps: pictures a second, in-betweens included; None for the film's own rate.
+        method: the way to make them.
+    """
 
     fps: Fraction | None
     method: SmoothMethod
@@ -86,13 +108,14 @@ class BoardFrame:
         fallback_prompts: rendered prompts to try in order when the API refuses `prompt`.
         steps: generation steps, 1 to 8.
         aspect: the aspect ratio to ask for.
-        hold_s: exact time on screen, in seconds; at least one video frame.
-        fit: what to do with an answer that is not of the size asked for.
+        hold_s: exact seconds on screen; at least one video frame of every output. None for an equal share of the
+            length of its shot's speech, which planning is given.
+        fit: the treatment of an image that is not of the size asked for.
         transition: into the next frame; None for a cut. It fits into the holds on both sides.
         motion: over this frame; None for a still one.
-        caption: shown while the frame is.
-        smooth: in-betweens from this frame to the next of its shot.
-        takes: how many takes to buy of it.
+        caption: the text shown with the frame, 1 to 10,000 characters; None for none.
+        smooth: in-betweens from this frame to the next of its shot; None for none.
+        takes: how many takes to generate of it, from 1.
     """
 
     scene: str
@@ -101,7 +124,7 @@ class BoardFrame:
     fallback_prompts: tuple[str, ...]
     steps: int
     aspect: AspectRatio
-    hold_s: Fraction
+    hold_s: Fraction | None
     fit: Fit
     transition: Transition | None = None
     motion: Motion | None = None
@@ -112,7 +135,12 @@ class BoardFrame:
 
 @dataclass(frozen=True, slots=True)
 class BoardScene:
-    """A scene: a chapter of the film."""
+    """A scene: a chapter of the film.
+
+    Attributes:
+        id: unique in the storyboard.
+        title: the chapter's title.
+    """
 
     id: str
     title: str
@@ -123,12 +151,12 @@ class Output:
     """A film to make.
 
     Attributes:
-        fps: exact: 23.976 is 24000/1001.
+        fps: video frames a second, exact: 23.976 is 24000/1001.
         size: in pixels, even in both directions.
-        codec: a name in `configs/presets` that says how to encode.
-        crf: constant rate factor, lower is finer.
-        fit: how frames of another shape are laid into the film.
-        background: what stands beside them where `fit` is contain.
+        codec: the name of a preset with an encoding, see `presets.encoding_of`.
+        crf: constant rate factor, lower is finer; 0 where the codec has none.
+        fit: the treatment of frames of another shape than the film's.
+        background: the area beside them where `fit` is contain.
         name: ends the file's name; empty for the first output.
     """
 
@@ -143,7 +171,16 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class CaptionStyle:
-    """How captions look: `size` is a line's height as a share of the film's; colours are `#rrggbb`."""
+    """Looks of the captions.
+
+    Attributes:
+        burn: they are drawn into the picture, besides standing in the subtitle track and the .srt.
+        position: their place in the picture.
+        size: height of a line as a share of the film's height, above 0 and up to 1/2.
+        color: of the letters, `#rrggbb` in lower case.
+        outline: of the letters' outline, `#rrggbb` in lower case.
+        font: the name of one of this machine's fonts; None for the one that storyreel brings.
+    """
 
     burn: bool = True
     position: Position = Position.BOTTOM
@@ -155,7 +192,13 @@ class CaptionStyle:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where in the storyboard's file something stands, for errors that only show later."""
+    """A place in the storyboard's file, for errors that only show later.
+
+    Attributes:
+        line: counted from 1; 0 for a storyboard that comes from no file.
+        column: counted from 1; 0 with line 0.
+        where: the place in the storyboard's own words, `scenes.arrival.shots.wide.steps`; may be empty.
+    """
 
     line: int
     column: int
@@ -167,12 +210,14 @@ class Sound:
     """A sound file that plays in the film.
 
     Attributes:
-        file: where it is.
-        place: where the storyboard names it.
-        volume: a factor; 1 leaves it as loud as it came.
-        fade_in_s, fade_out_s, offset_s: seconds; `offset_s` into the file is where it begins.
-        frame: it starts with this frame, or with the film.
-        loop: it begins again where it ends before the film does.
+        file: its path.
+        place: the place in the storyboard that names it.
+        volume: a factor from 0 to 10; 1 leaves it as loud as the file is.
+        fade_in_s: exact seconds in which it grows to its volume.
+        fade_out_s: exact seconds in which it falls silent, at its end.
+        offset_s: exact seconds of the file that are skipped at its beginning.
+        frame: the number of the frame that it starts with, from 0.
+        loop: it begins again if it ends before the film does.
     """
 
     file: Path
@@ -187,7 +232,12 @@ class Sound:
 
 @dataclass(frozen=True, slots=True)
 class SoundMix:
-    """All that is heard; `normalize` brings the whole to -16 LUFS."""
+    """All sounds of the film.
+
+    Attributes:
+        sounds: in the order in which they are written; they are mixed.
+        normalize: the mix is brought to -16 LUFS (EBU R 128's measure).
+    """
 
     sounds: tuple[Sound, ...] = ()
     normalize: bool = False
@@ -195,7 +245,19 @@ class SoundMix:
 
 @dataclass(frozen=True, slots=True)
 class Storyboard:
-    """A whole storyboard, resolved: frames in the order in which the film shows them."""
+    """A whole storyboard, resolved.
+
+    Attributes:
+        id: names the output folder and the films.
+        title: of the film.
+        path: the storyboard's file, as the user named it.
+        outputs: the films to make, at least one.
+        budgets: caps on what it may cost, in US dollars.
+        scenes: in storyboard order.
+        frames: in storyboard order, which is the order in which the film shows them; a frame's number is its index.
+        captions: their looks.
+        sound: all sounds.
+    """
 
     id: str
     title: str

@@ -1,4 +1,4 @@
-"""Storyboard -> Plan: the frames to show, each with its request key, and the timeline in whole video frames."""
+"""Storyboard -> Plan: the frames, each with its request key, and a timeline for each output."""
 
 import hashlib
 import json
@@ -10,18 +10,24 @@ from pipelines.common.geometry import AspectRatio, Fit
 from pipelines.endpoints.prices import PRICE_LIST, Price
 from pipelines.storyboard.model import BoardFrame, Storyboard
 from pipelines.storyboard.timeline import Timeline, build_timeline
+from pipelines.storyboard.timing import NO_SPEECH, SpeechLengths
 
 
 @dataclass(frozen=True, slots=True)
 class FrameSpec:
-    """One picture of the film's material: where it stands, and what the storyboard asks for it.
+    """One picture of the film's material: its place, and what the storyboard asks for it.
 
     Attributes:
         number: the frame's place in storyboard order, from 0.
+        scene, shot: their ids.
+        prompt: rendered, as the endpoint is asked.
         fallback_prompts: tried in order where the endpoint refuses the prompt.
-        request_key: of its first take; tells the frame from all others, wherever it stands. See `request_key`.
-        copy: which of the frames that ask for the very same thing, from 1: each gets pictures of its own, in
-            storyboard order, so that reordering them costs nothing.
+        steps: generation steps, 1 to 8.
+        aspect: the aspect ratio; the size in pixels follows from it.
+        fit: what becomes of an image of another size.
+        request_key: of its first take; identifies the frame, wherever in the storyboard it is. See `request_key`.
+        copy: its number, from 1, among the frames that ask for the same: each gets pictures of its own, in storyboard
+            order, so that reordering them costs nothing.
         takes: how many takes the storyboard asks for.
     """
 
@@ -39,7 +45,7 @@ class FrameSpec:
 
     @property
     def name(self) -> str:
-        """The frame's name: `frame_0007`, more digits past 9,999."""
+        """The frame's name, and its file's without the suffix: `frame_0007`, with more digits past 9,999."""
         return f"frame_{self.number:04d}"
 
     @property
@@ -54,7 +60,7 @@ class FrameSpec:
 
     @property
     def first_take(self) -> "TakeSpec":
-        """The take that every frame has."""
+        """The take that every frame asks for; its request key is the frame's."""
         return TakeSpec(self, 1, self.prompt, self.fallback_prompts, self.request_key)
 
 
@@ -63,8 +69,8 @@ class TakeSpec:
     """One take of one frame, as it is asked for.
 
     Attributes:
-        frame: whose take it is.
-        number: of the frame's takes, from 1.
+        frame: the frame that it is a take of.
+        number: its number among the frame's takes, from 1.
         prompt: the frame's own, unless a re-roll asked for another.
         fallback_prompts: tried in order where the endpoint refuses the prompt.
         request_key: hex sha-256 of what is asked and the take's number; see `request_key`.
@@ -89,10 +95,14 @@ class TakeSpec:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All that a run has to do, and no more than the storyboard and the model say; one timeline for each output.
+    """The frames and the films of a storyboard, for one model.
 
     Attributes:
-        frames: in storyboard order.
+        storyboard: its id, which also names its folder.
+        title: the film's.
+        model: the one that is asked for the frames.
+        frames: in storyboard order; at least one.
+        timelines: one for each output; at least one.
     """
 
     storyboard: str
@@ -103,18 +113,29 @@ class Plan:
 
     @property
     def timeline(self) -> Timeline:
-        """The first output's, and often the only one."""
+        """The timeline of the first output, often the only one."""
         return self.timelines[0]
 
 
-def plan_frames(board: Storyboard, *, model: str) -> Plan:
-    """Lay out every frame of `board` for `model`."""
+def plan_frames(board: Storyboard, *, model: str, speech_s: SpeechLengths = NO_SPEECH) -> Plan:
+    """Plan the frames and the films of a storyboard. Pure: lengths of speech are an argument, no file is read.
+
+    Args:
+        board: the storyboard.
+        model: the one that is asked for the frames; it is part of every request key.
+        speech_s: the length in seconds of the speech over each shot, by the ids of its scene and its own.
+
+    Raises:
+        KeyError: a frame is held as long as its shot's speech, and `speech_s` lacks that shot.
+    """
     frames = tuple(_frame_specs(board.frames, model=model))
-    return Plan(board.id, board.title, model, frames, tuple(build_timeline(board, output) for output in board.outputs))
+    timelines = tuple(build_timeline(board, output, speech_s) for output in board.outputs)
+    return Plan(board.id, board.title, model, frames, timelines)
 
 
 def take_of(frame: FrameSpec, number: int, *, model: str, prompt: str | None = None) -> TakeSpec:
-    """Return the spec of a frame's take of this number; with a prompt of its own, which then has no fallbacks."""
+    """Return the spec of a frame's take of this number; a `prompt` of its own has no fallbacks."""
+    # A re-roll's prompt is exactly what is wanted: the frame's fallbacks would generate something else.
     own = frame.prompt if prompt is None else prompt
     key = request_key(model=model, prompt=own, steps=frame.steps, aspect=frame.aspect, take=number, copy=frame.copy)
     return TakeSpec(frame, number, own, frame.fallback_prompts if prompt is None else (), key)
@@ -124,13 +145,16 @@ def request_key(*, model: str, prompt: str, steps: int, aspect: AspectRatio, tak
     """Return the hex sha-256 of what is asked, plus the take's number.
 
     Only what the API is asked enters, never timing or the endpoint's address: changing those costs nothing. Of the
-    frames that ask for the very same thing each has a `copy` number, so that each has takes of its own.
+    frames that ask for the same, each has a `copy` number, so that each has takes of its own.
     """
+    # Frozen: with another order, type or spelling every key would change, and every take be generated and paid again.
+    # A first take adds no number, as keys had none before frames had several takes.
     asked = [model, prompt, steps, aspect.value, copy, *([take] if take > 1 else [])]
     return hashlib.sha256(json.dumps(asked, ensure_ascii=False).encode()).hexdigest()
 
 
 def _frame_specs(frames: Iterable[BoardFrame], *, model: str) -> Iterator[FrameSpec]:
+    # Counted by what is asked, not by place: a frame that is moved keeps its key.
     seen: Counter[tuple[str, int, AspectRatio]] = Counter()
     for number, frame in enumerate(frames):
         asked = (frame.prompt, frame.steps, frame.aspect)

@@ -1,4 +1,4 @@
-"""The presets: what an output's `preset` or `codec` stands for, as data that users can edit (configs/presets)."""
+"""Presets of outputs, the values of `preset` and `codec`: data that users can edit, in configs/presets."""
 
 import functools
 from importlib.resources import files
@@ -18,19 +18,21 @@ DEFAULT_CODEC = "h264"
 
 
 class Encoding(FormatModel):
-    """How pictures become a film: in pieces that are then joined.
+    """An encoding of films: pieces are encoded one by one and then joined.
 
     Attributes:
-        encoder: ffmpeg's name of what encodes a piece.
-        needs: further encoders, for `join`.
-        extension: of the film's file.
-        crf, max_crf: the quality that is taken by default, and the coarsest; None where the encoder has no such knob.
-        pixel_format: what the encoder is given.
-        arguments: further ones, to encode a piece.
-        passing: still further ones, for a piece that nobody sees for longer than a transition.
-        piece: ffmpeg's name of the format in which a piece is kept.
-        join: arguments that make the film of its pieces; `-c:v copy` where they need no second encoding.
-        audio, subtitles: arguments and codec for these; None where the format has no room for them.
+        encoder: ffmpeg's name of the encoder of the pieces.
+        needs: further encoders, which `join` uses.
+        extension: of the film's file, without the dot.
+        crf, max_crf: the default constant rate factor and the coarsest; None where the encoder has none.
+        pixel_format: ffmpeg's name of the pixel format that the encoder is given.
+        arguments: further ffmpeg arguments, to encode a piece.
+        passing: ffmpeg arguments besides, for pieces that are on screen only as long as a transition; they may trade
+            quality that is not visible there for speed.
+        piece: ffmpeg's name of the format of a piece's file.
+        join: ffmpeg arguments that make the film of its pieces; `-c:v copy` where they need no second encoding.
+        audio: ffmpeg arguments for sound; None where the format holds none.
+        subtitles: ffmpeg's name of the subtitle codec; None where the format holds no subtitles.
     """
 
     encoder: Text
@@ -48,12 +50,22 @@ class Encoding(FormatModel):
 
     @property
     def copies(self) -> bool:
-        """Whether the pieces go into the film as they are."""
+        """Whether the pieces go into the film without a second encoding."""
         return "copy" in self.join
 
 
 class Preset(FormatModel):
-    """A preset: what an output takes from it where it says nothing itself."""
+    """Values for the keys that an output does not set itself.
+
+    Attributes:
+        description: one line for people.
+        codec: the name of a preset with an `encoding`.
+        size: of the film, in pixels.
+        fps: video frames a second, exact.
+        fit: of frames of another shape than the film's.
+        background: beside a frame that does not fill the film.
+        encoding: makes the preset's own name a codec.
+    """
 
     description: Text
     codec: Text | None = None
@@ -66,23 +78,25 @@ class Preset(FormatModel):
 
 @functools.cache
 def presets() -> dict[str, Preset]:
-    """Return every preset by its name.
+    """Return every preset by its name, read once.
 
     Raises:
         UsageError: one of them is wrong.
     """
+    # A link to configs/presets, so that the installed package holds them too.
     return read_presets(files("pipelines.storyboard").joinpath("presets"))
 
 
 def read_presets(folder: Traversable) -> dict[str, Preset]:
-    """Read the presets in a folder.
+    """Return the presets in a folder by their names, which are the stems of the .yaml files.
 
     Raises:
-        UsageError: one of them is wrong; users edit them.
+        UsageError: one of them is wrong.
     """
     found = sorted((path for path in folder.iterdir() if path.name.endswith(".yaml")), key=lambda path: path.name)
     read = {path.name.removesuffix(".yaml"): _read(path) for path in found}
     codecs = [name for name, preset in read.items() if preset.encoding]
+    # Only now: the codec that a preset names may be in a file that is read after it.
     for name, preset in read.items():
         if preset.codec is not None and preset.codec not in codecs:
             known = did_you_mean(preset.codec, codecs)
@@ -96,13 +110,14 @@ def _read(path: Traversable) -> Preset:
     except YamlError as exc:
         raise UsageError(f"{path}:{exc.mark.line}:{exc.mark.column}: {exc}") from exc
     except ValidationError as exc:
+        # One mistake at a time is enough for a file of few keys, which hardly ever changes.
         first = exc.errors()[0]
         place = ".".join(map(str, first["loc"]))
-        raise UsageError(f"{path}: {place}: {first['msg']}; mend the preset, or take it away") from exc
+        raise UsageError(f"{path}: {place}: {first['msg']}; fix the preset, or remove it") from exc
 
 
 def encoding_of(codec: str) -> Encoding:
-    """Return how `codec` is made; a codec is a preset that says how to encode.
+    """Return the encoding of `codec`, which is the name of a preset with an `encoding`.
 
     Raises:
         KeyError: there is no such codec.
@@ -119,5 +134,5 @@ def preset_names() -> tuple[str, ...]:
 
 
 def codec_names() -> tuple[str, ...]:
-    """Return the names of those presets that say how to encode."""
+    """Return the names of the presets with an `encoding`."""
     return tuple(name for name, preset in presets().items() if preset.encoding)

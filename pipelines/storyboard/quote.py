@@ -1,4 +1,4 @@
-"""Takes + those that are there -> Quote: the exact price before any request is sent, and the worst case. Pure."""
+"""Requested takes, less those that are there -> Quote: the exact price before any request, and the worst case."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,12 +12,13 @@ from pipelines.common.settings import Settings
 from pipelines.endpoints.prices import Price, total
 from pipelines.storyboard.plan import TakeSpec
 
+# One re-send a take would leave a run of a single take no second one.
 LEAST_RETRY_QUOTA = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """The price of what a run would generate.
+    """The price of the takes that a run would generate.
 
     Attributes:
         frames: frames in the storyboard.
@@ -45,6 +46,7 @@ def quote_takes(requested: Sequence[TakeSpec], *, frames: int, settings: Setting
         settings: the rate limit, and how often a request may be sent again.
         kept: request keys of the takes that are there.
     """
+    # One request and one image for each: the API makes no batches.
     missing = [spec for spec in requested if spec.request_key not in kept]
     price = total(spec.price for spec in missing)
     quota = run_retry_quota(len(missing), configured=settings.retry_quota)
@@ -66,7 +68,7 @@ def run_retry_quota(to_generate: int, *, configured: int | None) -> int:
 def require_within_budget(
     quote: Quote, remaining: Mapping[BudgetScope, Decimal], *, on_exceed: OnExceed | None
 ) -> None:
-    """Refuse a run that its budgets cannot pay for; see `Budgets.on_exceed`.
+    """Refuse a run whose budgets are too small; see `Budgets.on_exceed`.
 
     Args:
         quote: of what it would generate.
@@ -74,13 +76,15 @@ def require_within_budget(
         on_exceed: what to do where that is too little.
 
     Raises:
-        BudgetError: it is too little, and nothing shall be sent.
+        BudgetError: it is too little; nothing was sent.
     """
+    # With STOP the gate ends the run at the cap, attempt by attempt.
     if on_exceed is OnExceed.STOP or not quote.generate:
         return
     if on_exceed is OnExceed.REFUSE:
         limits, usd, cost = remaining, quote.worst_case_usd, "may cost, with every re-send,"
     else:
+        # Nothing was chosen: only a run that its own cap could not complete even without a retry is refused.
         limits, usd, cost = {s: left for s, left in remaining.items() if s is BudgetScope.RUN}, quote.price.usd, "cost"
     for scope, left in limits.items():
         if usd > left:
@@ -91,9 +95,9 @@ def require_within_budget(
 
 
 def _worst_resends_usd(missing: Iterable[TakeSpec], *, max_resends: int, quota: int) -> Decimal:
-    """Spend the run's quota on the dearest frames first, each up to its own bound.
+    """Return the most that re-sends can cost: the run's quota is spent on the dearest takes, each up to its own bound.
 
-    A frame may be asked 1 + max_resends times with its prompt and as often with each fallback.
+    A take may be asked 1 + max_resends times with its prompt and as often with each fallback.
     """
     worst = Decimal(0)
     for spec in sorted(missing, key=lambda spec: spec.price.usd, reverse=True):

@@ -1,4 +1,4 @@
-"""Frames as people name them at a terminal, `3,7-9`, `arrival/wide`, `arrival`; and more takes of them."""
+"""The selection of frames by a text, `3,7-9`, `arrival/wide`, `arrival`; and of more takes of them."""
 
 import re
 from collections.abc import Iterator
@@ -6,17 +6,24 @@ from dataclasses import dataclass, replace
 
 from pipelines.common.errors import UsageError
 from pipelines.common.suggestions import did_you_mean
-from pipelines.storyboard.expansion import prompt_issue
+from pipelines.storyboard.frame_texts import prompt_issue
 from pipelines.storyboard.plan import FrameSpec, Plan, TakeSpec
 
+# A key that is held too long must not cost a thousand images.
 MOST_AT_ONCE = 99
-# Also as the files are called: frame_0007.
+# Also by the names of the files, frame_0007. Seven digits are more than a storyboard can have frames.
 _RANGE = re.compile(r"(?:frame_)?(\d{1,7})(?:\s*-\s*(?:frame_)?(\d{1,7}))?")
 
 
 @dataclass(frozen=True, slots=True)
 class ExtraTakes:
-    """More takes of some frames, and of nothing else: `count` for each, of `prompt` instead of their own if given."""
+    """More takes of some frames.
+
+    Attributes:
+        frames: none for a film that is only cut again.
+        count: how many more of each.
+        prompt: what to ask instead of the frames' own prompts; None for those.
+    """
 
     frames: tuple[FrameSpec, ...] = ()
     count: int = 1
@@ -24,20 +31,21 @@ class ExtraTakes:
 
     @property
     def to_quote(self) -> tuple[TakeSpec, ...]:
-        """A spec for each image that this will take, to be priced; the takes' own numbers come with the ledger."""
+        """A spec for each image, for its price only: the ledger gives the takes their numbers, and thus their keys."""
         return tuple(self._priced(frame) for frame in self.frames) * self.count
 
     def _priced(self, frame: FrameSpec) -> TakeSpec:
         if self.prompt is None:
             return frame.first_take
+        # Without fallbacks, as the take will be: they count in the worst case.
         return replace(frame.first_take, prompt=self.prompt, fallback_prompts=())
 
 
 def select_extra_takes(plan: Plan, text: str, *, count: int, prompt: str | None) -> ExtraTakes:
-    """Return what is asked for: `count` more takes of each frame that `text` names.
+    """Return `count` more takes of each frame that `text` names; see `select_frames`.
 
     Raises:
-        UsageError: there are no such frames, or the count or the prompt is none.
+        UsageError: there are no such frames, or the count or the prompt is not allowed.
     """
     if not 1 <= count <= MOST_AT_ONCE:
         raise UsageError(f"--takes {count}: must be 1 to {MOST_AT_ONCE}")
@@ -45,10 +53,10 @@ def select_extra_takes(plan: Plan, text: str, *, count: int, prompt: str | None)
 
 
 def require_prompt(text: str) -> str:
-    """Return a prompt as it can be asked.
+    """Return a prompt without the spaces around it.
 
     Raises:
-        UsageError: it cannot.
+        UsageError: it is no prompt: empty, too long, or with control characters.
     """
     prompt = text.strip()
     if issue := prompt_issue(prompt):

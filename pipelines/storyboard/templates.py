@@ -1,4 +1,4 @@
-"""Prompt templates: Jinja2, sandboxed, strict about names, and bounded by what they may contain."""
+"""Templates of prompts and captions: Jinja2, sandboxed, strict about names, and bounded in what they may contain."""
 
 import functools
 import re
@@ -10,38 +10,41 @@ from jinja2.sandbox import SandboxedEnvironment
 from pipelines.common.suggestions import did_you_mean
 
 MAX_TEMPLATE_CHARS = 8192
-# Nothing that repeats or multiplies text: a template's result is then never much longer than what goes in.
+# None of them repeats or multiplies text, so a template's result is never much longer than what goes in.
 FILTERS = (
     "abs", "capitalize", "d", "default", "first", "float", "int", "last", "length", "lower", "round", "string",
     "title", "trim", "upper",
 )  # fmt: skip
+# No calls, loops, macros, and no multiplication: `{{ 'x' * 10**9 }}` would take all memory.
 _ALLOWED = (
     nodes.Template, nodes.Output, nodes.TemplateData, nodes.Name, nodes.Const, nodes.Getattr, nodes.Getitem,
     nodes.Filter, nodes.Test, nodes.Compare, nodes.Operand, nodes.And, nodes.Or, nodes.Not, nodes.CondExpr, nodes.If,
     nodes.Concat, nodes.Add, nodes.Sub, nodes.Neg, nodes.Pos, nodes.Tuple, nodes.List, nodes.Keyword,
 )  # fmt: skip
-# Jinja's own words are left to Jinja.
+# `{{ name }}`; Jinja's constants and operators are not names and are left to Jinja.
 _NAME_ONLY = re.compile(r"\{\{ *(?!(?:true|false|none|True|False|None|not)\b)([A-Za-z_][A-Za-z0-9_]*) *\}\}")
 _UNDEFINED = re.compile(r"'([^']+)' is undefined")
 
 
 class PromptTemplateError(ValueError):
-    """The template is wrong; the message says how, and the cure."""
+    """The template is wrong; the message says why, and the cure."""
 
 
 class Templates:
-    """Compiles each template once and renders it with names and their values."""
+    """Renders templates with names and their values; each is compiled once."""
 
     def __init__(self) -> None:
         self._environment = SandboxedEnvironment(undefined=StrictUndefined, cache_size=0)
+        # `range`, `lipsum` and the like, which make text out of nothing.
         self._environment.globals.clear()
-        self._compile = functools.lru_cache(maxsize=None)(self._compile_anew)
+        # By instance, so that it lives as long as the storyboard is being resolved.
+        self._compile = functools.lru_cache(maxsize=None)(self._compile_uncached)
 
     def render(self, source: str, names: Mapping[str, str]) -> str:
-        """Return the text of `source` with `names` filled in.
+        """Return the text of `source` with the values of `names` filled in.
 
         Raises:
-            PromptTemplateError: it does not parse, uses what is not allowed, or names what is not there.
+            PromptTemplateError: it does not parse, uses what is not allowed, or a name that is not in `names`.
         """
         self.check(source)
         if _holds_names_only(source):
@@ -50,23 +53,25 @@ class Templates:
         try:
             return template.render(names)
         except UndefinedError as exc:
+            # Jinja has the name only in its message.
             match = _UNDEFINED.search(str(exc))
             raise PromptTemplateError(_undefined(match[1], names) if match else str(exc)) from exc
         except (TemplateError, TypeError, ValueError, ArithmeticError) as exc:
             raise PromptTemplateError(f"cannot be filled in: {exc}") from exc
 
     def check(self, source: str) -> None:
-        """Require that `source` is a template, whatever names it may be given.
+        """Require that `source` is a valid template, without looking at the names that it uses.
 
         Raises:
             PromptTemplateError: it does not parse, is too long, or uses what is not allowed.
         """
+        # Plain text may be longer: it is checked as the prompt or caption that it is.
         if "{" in source and len(source) > MAX_TEMPLATE_CHARS:
             raise PromptTemplateError(f"is a template of more than {MAX_TEMPLATE_CHARS} characters; shorten it")
         if not _holds_names_only(source):
             self._compile(source)
 
-    def _compile_anew(self, source: str) -> Template:
+    def _compile_uncached(self, source: str) -> Template:
         try:
             tree = self._environment.parse(source)
             _require_allowed(tree)
@@ -83,7 +88,7 @@ def _require_allowed(tree: nodes.Template) -> None:
         if isinstance(node, nodes.Filter) and node.name not in FILTERS:
             raise PromptTemplateError(f"uses the filter {node.name!r}{did_you_mean(node.name, FILTERS)}")
         if isinstance(node, nodes.Getattr) and node.attr.startswith("_"):
-            raise PromptTemplateError(f"reaches for {node.attr!r}, which is none of a prompt's business; remove it")
+            raise PromptTemplateError(f"reads the attribute {node.attr!r}, which templates may not; remove it")
         if isinstance(node, nodes.Getitem) and not isinstance(node.arg, nodes.Const):
             raise PromptTemplateError("indexes with something other than a number or a word; write it out")
         if not isinstance(node, _ALLOWED):
@@ -94,11 +99,12 @@ def _require_allowed(tree: nodes.Template) -> None:
 
 
 def _holds_names_only(source: str) -> bool:
+    """Return whether `source` has no other syntax than `{{ name }}`."""
     return "{" not in source or "{" not in _NAME_ONLY.sub("", source)
 
 
 def _fill_in(source: str, names: Mapping[str, str]) -> str:
-    """Fill in a template that holds nothing but names, as most do: a thousand times faster than compiling each."""
+    """Return the text of a template that holds only names, as most do: a thousand times faster than compiling it."""
 
     def value(match: re.Match[str]) -> str:
         if match[1] not in names:

@@ -9,7 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from pipelines.storyboard.model import BoardFrame, CaptionStyle, Motion, Output, Place, Smooth, SoundMix, Storyboard
-from pipelines.storyboard.timing import cut_points, half_transition
+from pipelines.storyboard.timing import NO_SPEECH, SpeechLengths, cut_points, half_transition, hold_lengths
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +19,8 @@ class Hold:
     Attributes:
         frame: its number.
         start, length: from the middle of the transition into it to the middle of the one out of it.
-        transition: the type of the one out of it; None for a cut.
-        half: the video frames that this transition takes of this hold, and as many of the next one.
+        transition: the type of the transition out of it; None for a cut.
+        half: the video frames that this transition takes of this hold, and also of the next one.
         motion: over the frame, as long as any of it is on screen.
         caption: shown from `start` to the next hold's.
         smooth: in-betweens lead from the middle of this hold to the middle of the next.
@@ -53,9 +53,9 @@ class Timeline:
         title: the film's.
         output: what to make.
         holds, chapters: what is on screen.
-        captions: how captions look.
-        sound: what is heard.
-        digest: hex sha-256 of the whole storyboard, resolved; where the file is does not count.
+        captions: their font, size, place and colours.
+        sound: the film's sounds, and how they are mixed.
+        digest: hex sha-256 of the whole storyboard, resolved; the file's own place does not count.
     """
 
     title: str
@@ -68,7 +68,8 @@ class Timeline:
 
     @property
     def video_frames(self) -> int:
-        """Video frames in the whole film."""
+        """The length of the film in video frames."""
+        # Holds have no gaps, so the last one ends where the film does.
         last = self.holds[-1]
         return last.start + last.length
 
@@ -78,10 +79,16 @@ class Timeline:
         return self.video_frames / self.output.fps
 
 
-def build_timeline(board: Storyboard, output: Output | None = None) -> Timeline:
-    """Lay out the film that `output`, by default the first, asks for."""
+def build_timeline(board: Storyboard, output: Output | None = None, speech_s: SpeechLengths = NO_SPEECH) -> Timeline:
+    """Return the timeline of the film that `output`, by default the first, asks for.
+
+    Args:
+        board: the storyboard.
+        output: one of its outputs.
+        speech_s: see `timing.hold_lengths`.
+    """
     output = output or board.output
-    cuts = cut_points((frame.hold_s for frame in board.frames), output.fps)
+    cuts = cut_points(hold_lengths(board.frames, speech_s), output.fps)
     holds = tuple(_holds(board.frames, cuts, output.fps))
     return Timeline(
         board.title, output, holds, tuple(_chapters(board, cuts)), board.captions, board.sound, _digest(board)
@@ -89,15 +96,19 @@ def build_timeline(board: Storyboard, output: Output | None = None) -> Timeline:
 
 
 def _digest(board: Storyboard) -> str:
+    # Without folders and line numbers: moving the storyboard, or a comment in it, makes no other film.
     sounds = [replace(sound, file=Path(sound.file.name), place=Place(0, 0, "")) for sound in board.sound.sounds]
-    told = replace(board, path=Path(), sound=replace(board.sound, sounds=tuple(sounds)))
-    return hashlib.sha256(repr(told).encode()).hexdigest()
+    hashed = replace(board, path=Path(), sound=replace(board.sound, sounds=tuple(sounds)))
+    # A dataclass's repr names every field, so none can be forgotten here.
+    return hashlib.sha256(repr(hashed).encode()).hexdigest()
 
 
 def _holds(frames: Sequence[BoardFrame], cuts: Sequence[int], fps: Fraction) -> Iterator[Hold]:
     for number, (frame, (start, end)) in enumerate(zip(frames, pairwise(cuts), strict=True)):
         following = frames[number + 1] if number + 1 < len(frames) else None
+        # The last frame's transition has nowhere to lead.
         transition = frame.transition if following else None
+        # In-betweens lead from frame to frame within a shot, never into the next one.
         goes_on = following is not None and (frame.scene, frame.shot) == (following.scene, following.shot)
         yield Hold(
             frame=number,
@@ -113,6 +124,7 @@ def _holds(frames: Sequence[BoardFrame], cuts: Sequence[int], fps: Fraction) -> 
 
 def _chapters(board: Storyboard, cuts: list[int]) -> Iterator[Chapter]:
     frames_of = Counter(frame.scene for frame in board.frames)
+    # Frames are in the order of their scenes, so a scene's first frame follows the last one of the scene before.
     first = 0
     for scene in board.scenes:
         last = first + frames_of[scene.id]

@@ -1,1 +1,1 @@
-"""The takes: where they lie, which are there, what killed runs left, and the numbered frames made of them."""
+"""The takes: their store, those that are there, the recovery after killed runs, and the numbered frames."""

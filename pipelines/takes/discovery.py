@@ -1,4 +1,4 @@
-"""Discovery of the takes that need not be generated: in the ledger and on disk, of this storyboard or another."""
+"""The search for takes that need not be generated: in the ledger and on disk, of this storyboard or another."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from pipelines.takes.store import TakeStore
 
 @dataclass(frozen=True, slots=True)
 class FoundTakes:
-    """The takes that are there, and what is not as it should be.
+    """The takes that are there, and those that are lost or damaged.
 
     Attributes:
         takes: by request key.
@@ -30,7 +30,7 @@ def discover_takes(ledger: Ledger | None, specs: Iterable[TakeSpec], *, store: T
     """Find those of some takes that need not be generated.
 
     Args:
-        ledger: where they are written down; None where there is no ledger yet.
+        ledger: None where there is none yet.
         specs: the takes.
         store: the storyboard's own takes; one that the ledger does not know counts too, for it was paid for.
         output: the folder that holds the storyboards' folders: a take of another storyboard serves as well.
@@ -40,8 +40,10 @@ def discover_takes(ledger: Ledger | None, specs: Iterable[TakeSpec], *, store: T
     lost: list[int] = []
     for kept in ledger.kept_takes(by_key) if ledger else ():
         path = output / kept.storyboard / kept.file
+        # The size finds a file that was cut short. Hashing all takes before each run would take long: --verify does it.
         if not path.is_file() or path.stat().st_size != kept.bytes:
             lost.append(kept.attempt_id)
+        # The ledger lists them oldest first: of two takes of one request the first one counts.
         elif kept.request_key not in takes:
             takes[kept.request_key] = Take(by_key[kept.request_key], path, kept.prompt, kept.cost_usd)
     on_disk = store.find_all()
@@ -49,6 +51,7 @@ def discover_takes(ledger: Ledger | None, specs: Iterable[TakeSpec], *, store: T
     for key in (by_key.keys() - takes.keys()) & on_disk.keys():
         # No ledger vouches for it: it may be the damaged rest of one that the ledger calls lost.
         if _is_whole(on_disk[key]):
+            # Perhaps a fallback made it, and its cost is lost with its ledger: nothing here knows.
             takes[key] = Take(by_key[key], on_disk[key], by_key[key].prompt, cost_usd=None)
         else:
             damaged.append(on_disk[key])

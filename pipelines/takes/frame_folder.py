@@ -20,7 +20,7 @@ from pipelines.takes.png_metadata import IEND, IHDR_END, PNG_SIGNATURE, metadata
 
 
 class FrameFolder:
-    """The folder `frames/` of one storyboard, made anew by every run.
+    """The folder `frames/` of one storyboard; every run replaces it as a whole.
 
     Attributes:
         folder: the storyboard's.
@@ -36,7 +36,7 @@ class FrameFolder:
         return self.frames / f"{frame.name}.png"
 
     def picture(self, take: Take) -> Path:
-        """Return where a take's picture can be read as its frame shows it: the take itself, else the frame."""
+        """Return the file that shows a take as its frame shows it: the take itself, else the numbered frame."""
         return take.path if is_as_requested(take) else self.path(take.frame)
 
     def publish(self, takes: Sequence[Take]) -> list[Path]:
@@ -49,6 +49,7 @@ class FrameFolder:
             IncompleteError: a take is of another size than asked for, and the storyboard says that this is an error.
         """
         self._remove_leftovers()
+        # Before the swap: the frames that are there may be linked into the new folder.
         earlier = _frames_by_metadata(self.frames)
         new = self.folder / f".frames-{secrets.token_hex(4)}"
         try:
@@ -64,12 +65,14 @@ class FrameFolder:
         return [self.path(take.frame) for take in takes]
 
     def _swap_in(self, new: Path) -> None:
+        # Two steps, for no folder can be renamed over one that holds files; between them there is no `frames/`.
         old = self.folder / f".frames-{secrets.token_hex(4)}"
         if self.frames.exists():
             self.frames.rename(old)
         try:
             new.rename(self.frames)
         except OSError:
+            # Rather the frames of the run before than none.
             if old.exists():
                 old.rename(self.frames)
             raise
@@ -87,11 +90,12 @@ class FrameFolder:
 
 
 def is_as_requested(take: Take) -> bool:
-    """Return whether a take is a whole PNG of the size asked for, so that its frame shows it as it came.
+    """Return whether a take is a PNG of the size asked for, so that its frame shows it as it came.
 
     Raises:
         OSError: its file cannot be read.
     """
+    # Only its two ends are read: takes are megabytes long, and were checked as they arrived.
     with take.path.open("rb") as file:
         head = file.read(IHDR_END)
         file.seek(-min(len(IEND), take.path.stat().st_size), os.SEEK_END)
@@ -117,6 +121,7 @@ def _write_frame(take: Take, metadata: bytes, target: Path) -> None:
     data = take.path.read_bytes()
     if not _is_whole_png(take, data[:IHDR_END], data[IHDR_END:]):
         data = _fitted_png(take)
+    # Between the header and the picture, where readers of metadata look first. The pixels stay the same bytes.
     with target.open("wb") as file:
         file.write(data[:IHDR_END] + metadata + data[IHDR_END:])
 
@@ -141,4 +146,5 @@ def _fitted_png(take: Take) -> bytes:
 
 def _frames_by_metadata(folder: Path) -> dict[bytes, Path]:
     """Return the whole frames of an earlier run by their metadata."""
+    # It holds the request key, the size and the fit: all that a frame's pixels depend on.
     return {metadata: path for path in folder.glob("frame_*.png") if (metadata := read_metadata(path))}

@@ -1,4 +1,4 @@
-"""The inventory of a plan's takes: those that are requested, those that are there, and the ones that the film shows."""
+"""The inventory of a plan's takes: requested ones, those that are there, and those that the film shows."""
 
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,8 +23,8 @@ class TakeInventory:
         frames: the takes of each frame, in storyboard order.
         requested: every take that the storyboard asks for: first all first ones, so that a run that ends early leaves
             a film.
-        known: these, and every take that was ever requested besides.
-        found: those that are there, by request key; and what is not as it should be.
+        known: these, and every other take that was ever requested.
+        found: those that are there, by request key; and those that are lost or damaged.
         unregistered: takes beyond first ones that the storyboard asks for and the ledger does not list yet.
     """
 
@@ -36,7 +36,7 @@ class TakeInventory:
 
     @property
     def missing(self) -> tuple[TakeSpec, ...]:
-        """Those that the storyboard asks for and that are still to be generated."""
+        """The takes that the storyboard asks for and that are still to be generated."""
         return tuple(spec for spec in self.requested if spec.request_key not in self.found.takes)
 
     @property
@@ -51,11 +51,12 @@ class TakeInventory:
 
 
 def read_inventory(plan: Plan, settings: Settings) -> TakeInventory:
-    """Read the inventory of a plan, whether there is a ledger yet or not; change nothing.
+    """Return the inventory of a plan, whether there is a ledger yet or not; change nothing.
 
     Raises:
         LedgerError: the ledger cannot be opened.
     """
+    # A command that only looks must not leave an empty ledger behind.
     url, store = settings.effective_database_url, TakeStore(settings.output / plan.storyboard)
     with contextlib.ExitStack() as stack:
         ledger = stack.enter_context(Ledger.open(url)) if ledger_exists(url) else None
@@ -66,7 +67,7 @@ def take_inventory(ledger: Ledger | None, plan: Plan, *, store: TakeStore, outpu
     """Find every take of a plan's frames.
 
     Args:
-        ledger: where they are written down; None where there is no ledger yet.
+        ledger: None where there is none yet.
         plan: the frames.
         store: the storyboard's own takes.
         output: the folder that holds the storyboards' folders.
@@ -82,6 +83,7 @@ def take_inventory(ledger: Ledger | None, plan: Plan, *, store: TakeStore, outpu
         requested=tuple(_requested(specs)),
         known=known,
         found=found,
+        # First takes are not registered: every frame has one.
         unregistered=tuple(
             spec for spec in known if spec.number > 1 and (spec.frame.request_key, spec.number) not in registered
         ),
@@ -95,6 +97,7 @@ def _specs(plan: Plan, requested: Iterable[RequestedTake]) -> list[dict[int, Tak
         by_frame.setdefault(take.frame_key, []).append(take)
     specs = []
     for frame in plan.frames:
+        # What a re-roll requested comes last and wins: it may have a prompt of its own.
         of_frame = {1: frame.first_take}
         for number in range(2, frame.takes + 1):
             of_frame[number] = take_of(frame, number, model=plan.model)
@@ -105,6 +108,7 @@ def _specs(plan: Plan, requested: Iterable[RequestedTake]) -> list[dict[int, Tak
 
 
 def _requested(specs: Sequence[Mapping[int, TakeSpec]]) -> Iterator[TakeSpec]:
+    """Yield the takes that the storyboard asks for: the first of every frame, then the second of every frame ..."""
     most = max(of_frame[1].frame.takes for of_frame in specs)
     for number in range(1, most + 1):
         yield from (of_frame[number] for of_frame in specs if number <= of_frame[1].frame.takes)
@@ -112,5 +116,6 @@ def _requested(specs: Sequence[Mapping[int, TakeSpec]]) -> Iterator[TakeSpec]:
 
 def _frame_takes(specs: Mapping[int, TakeSpec], found: FoundTakes, picks: Mapping[str, int]) -> FrameTakes:
     frame = specs[1].frame
+    # `specs` is sorted by number, and so are they.
     takes = tuple(found.takes[spec.request_key] for spec in specs.values() if spec.request_key in found.takes)
     return FrameTakes(frame, takes, picks.get(frame.request_key))

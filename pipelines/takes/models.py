@@ -1,4 +1,4 @@
-"""The takes as data: one generation of a frame, and all those of one frame."""
+"""Takes as data: one generation of a frame, and all takes of one frame."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -9,13 +9,13 @@ from pipelines.storyboard.plan import FrameSpec, TakeSpec
 
 @dataclass(frozen=True, slots=True)
 class Take:
-    """One generation of a frame, as it lies on disk.
+    """One generation of a frame, as a file.
 
     Attributes:
-        spec: what was asked for.
+        spec: the take that was asked for.
         path: its file.
-        prompt: the one that made it; a fallback where the take's own was refused.
-        cost_usd: None where that is not known.
+        prompt: the one that it was generated from; a fallback where the take's own was refused.
+        cost_usd: None where it is not known.
     """
 
     spec: TakeSpec
@@ -25,7 +25,7 @@ class Take:
 
     @property
     def frame(self) -> FrameSpec:
-        """The frame whose take it is."""
+        """The frame that it is a take of."""
         return self.spec.frame
 
 
@@ -50,7 +50,7 @@ class FrameTakes:
 
     @property
     def lost_pick(self) -> bool:
-        """Whether the take that was picked is not there any more."""
+        """Whether the picked take is no longer there."""
         return self.picked is not None and self.find(self.picked) is None
 
     def find(self, number: int | None) -> Take | None:

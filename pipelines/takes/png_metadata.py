@@ -1,6 +1,6 @@
 """A frame's metadata in its PNG text chunks: the prompt, the steps, the cost, the request key.
 
-Written as raw bytes: encoding a whole picture anew only to add a text would cost more than anything else that a run
+Written as raw bytes: encoding a whole picture again only to add a text would cost more than anything else that a run
 does for a frame.
 """
 

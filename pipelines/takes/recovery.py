@@ -1,4 +1,4 @@
-"""Recovery of what killed runs left open: whole images become takes, the rest stays charged as unknown."""
+"""Recovery of the attempts that killed runs left open: whole images become takes, the rest stays charged as unknown."""
 
 from pipelines.endpoints.image_check import UnusablePictureError
 from pipelines.ledger.ledger import Ledger
@@ -21,8 +21,9 @@ def recover(ledger: Ledger, storyboard: str, *, store: TakeStore) -> None:
 
 
 def _recover_take(ledger: Ledger, attempt: AbandonedAttempt, store: TakeStore) -> NewTake | None:
-    """Keep the image of an attempt that was cut off, if it arrived whole."""
+    """Return the take that an attempt that was cut off becomes, if its image arrived whole."""
     part = store.part_path(attempt.attempt_id)
+    # Without the lease, a take of that name is another attempt's.
     named = store.find(attempt.request_key) if attempt.holds_lease else None
     if named is not None and not ledger.kept_takes([attempt.request_key]):
         # Its run was killed after the file got its name and before the ledger said so: one step back, and again.

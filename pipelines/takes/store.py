@@ -11,6 +11,7 @@ from pipelines.endpoints.image_check import UnusablePictureError, inspect_pictur
 from pipelines.ledger.models import NewTake
 from pipelines.takes.models import Take
 
+# Of the formats that `image_check` accepts.
 _SUFFIXES = (".png", ".jpg", ".webp")
 
 
@@ -43,6 +44,7 @@ class TakeStore:
 
     def part_path(self, attempt_id: int) -> Path:
         """Return where the body of an attempt is written while it arrives."""
+        # Hidden, so that it never counts as a take; by attempt, so that two runs never write one file.
         return self.takes / f".{attempt_id}.part"
 
     def find(self, request_key: str) -> Path | None:
@@ -51,7 +53,7 @@ class TakeStore:
         return next((path for path in candidates if path.is_file()), None)
 
     def find_all(self) -> dict[str, Path]:
-        """Return every take in the folder by its request key; one look is quicker than asking for each."""
+        """Return every take in the folder by its request key: quicker than `find` for each."""
         paths = self.takes.glob("[!.]*") if self.takes.is_dir() else ()
         return {path.stem: path for path in paths if path.suffix in _SUFFIXES}
 
@@ -72,6 +74,7 @@ class TakeStore:
             try:
                 publish_new_file(part, path)
             except FileExistsError:
+                # Another run has generated the same take; both are paid for, so both are kept.
                 spare = self.takes / "spare" / f"{attempt_id}{suffix}"
                 spare.parent.mkdir(exist_ok=True)
                 publish_file(part, spare)
@@ -79,7 +82,7 @@ class TakeStore:
         return path, False
 
     def quarantine(self, attempt_id: int) -> Path | None:
-        """Keep a paid body that is no usable image, for its owner to look at; an empty one is dropped.
+        """Keep a body that was paid for and is no usable image, and return its path; delete an empty one.
 
         Raises:
             StorageError: it could not be moved.
@@ -94,7 +97,7 @@ class TakeStore:
         return path
 
     def quarantine_damaged(self, path: Path) -> None:
-        """Move a take that is no longer whole out of the way of the one that will be generated in its place.
+        """Move a damaged take out of the way of the one that will be generated in its place.
 
         Raises:
             StorageError: it could not be moved.
@@ -102,7 +105,7 @@ class TakeStore:
         _move(path, self.takes / "unusable" / path.name)
 
     def import_take(self, take: Take) -> Take:
-        """Make a take of another storyboard one of this one's too, so that this folder stands on its own.
+        """Make a take of another storyboard one of this one's too, so that this folder is complete in itself.
 
         Raises:
             StorageError: it could neither be linked nor copied.
@@ -121,9 +124,9 @@ def check_and_store(store: TakeStore, attempt_id: int, request_key: str, *, requ
 
     Args:
         store: the storyboard's takes.
-        attempt_id: whose body.
-        request_key: what was asked.
-        required: the only size that will do; None where any can be fitted.
+        attempt_id: the attempt.
+        request_key: identifies what was asked.
+        required: the only size, in pixels, that is usable; None where any can be fitted.
 
     Raises:
         UnusablePictureError: it is no usable image; it stays where it is.
@@ -133,6 +136,7 @@ def check_and_store(store: TakeStore, attempt_id: int, request_key: str, *, requ
     picture = inspect_picture(part)
     if required not in (None, picture.size):
         raise UnusablePictureError(f"{picture.size} pixels where {required} were asked for, and fit is error")
+    # Read back from the file: the ledger vouches for what the disk has kept, not for what was received.
     sha256, size = hash_file(part), part.stat().st_size
     path, spare = store.store(attempt_id, request_key=request_key, suffix=f".{picture.format}")
     file = path.relative_to(store.folder).as_posix()

@@ -19,7 +19,7 @@ from typing import Any
 import httpx
 from sqlalchemy import Engine, event
 
-from pipelines.film import assembler
+from pipelines.film import assembler, encoding_pool, finishing
 from pipelines.ledger.gate import Gate
 from pipelines.ledger.runs import RunRegistry
 from pipelines.ledger.settlement import Settlement
@@ -172,10 +172,10 @@ BOUNDARIES: dict[str, Boundary] = {
     "named": after(TakeStore, "store"),
     "keeping": before_commit(Settlement, "keep_take"),
     "kept": after(Settlement, "keep_take"),
-    "encoding": before(assembler, "encode_batch"),
+    "encoding": before(encoding_pool, "encode_batch"),
     "publishing": while_publishing,
     "published": after(FrameFolder, "publish"),
-    "cutting": before(assembler, "read_film"),
+    "cutting": before(finishing, "read_film"),
     "cut": after(assembler.FilmAssembler, "cut"),
     "finishing": before_commit(RunRegistry, "finish_run"),
     "finished": after(RunRegistry, "finish_run"),

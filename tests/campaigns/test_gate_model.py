@@ -12,13 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    invariant,
-    precondition,
-    rule,
-    run_state_machine_as_test,
-)
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from sqlalchemy import select
 
 from pipelines.common.budgets import Budgets, BudgetScope
@@ -50,7 +44,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("database")]
 
 @dataclass
 class Sent:
-    """An attempt as the model knows it; `due_s` by a clock that is never set back."""
+    """An attempt as the model has it; `due_s` by a clock that is never set."""
 
     number: int
     run: str
@@ -97,7 +91,7 @@ class GateModel(RuleBasedStateMachine):
     @precondition(lambda self: any(self.living.values()))
     @rule(data=st.data(), key=st.integers(0, 7))
     def admit(self, data: st.DataObject, key: int) -> None:
-        """A living run asks for a take; the model says what must come of it."""
+        """A living run asks for a take; the model says with which result."""
         run = data.draw(st.sampled_from([name for name, lives in self.living.items() if lives]))
         admission = self.gates[run].admit(nth_request(key))
         day = self._day()
@@ -105,7 +99,7 @@ class GateModel(RuleBasedStateMachine):
             assert admission == AlreadyKept()
         elif self._held(run, key):
             assert isinstance(admission, HeldElsewhere)
-        elif scope := self._exceeded_cap(run, day):
+        elif scope := self._over_budget(run, day):
             assert isinstance(admission, OverBudget), scope
         else:
             assert isinstance(admission, Permit)
@@ -152,7 +146,7 @@ class GateModel(RuleBasedStateMachine):
 
     @rule()
     def recover(self) -> None:
-        """The next start closes exactly what the dead left open."""
+        """The next run closes exactly what dead ones left open."""
         left = self.ledger.abandoned_attempts("harbor")
         theirs = {sent.number for sent in self.sent if sent.status is None and not self.living[sent.run]}
         assert {attempt.attempt_id for attempt in left} == theirs
@@ -214,7 +208,7 @@ class GateModel(RuleBasedStateMachine):
         left_open = any(sent.key == key and sent.status is None and sent.run != run for sent in self.sent)
         return left_open or (holder != run and self.living[holder])
 
-    def _exceeded_cap(self, run: str, day: int) -> BudgetScope | None:
+    def _over_budget(self, run: str, day: int) -> BudgetScope | None:
         spent: Callable[[Callable[[Sent], bool]], Decimal] = lambda counts: sum(  # noqa: E731
             (sent.charged_usd for sent in self.sent if counts(sent)), PRICE_USD
         )

@@ -1,9 +1,12 @@
-"""The deployments of prefect.yaml, run by a real Prefect server and a real process worker."""
+"""The deployments of prefect.yaml and the README's "Schedule it", line by line, on a real server and a real worker."""
 
+import contextlib
 import csv
 import json
 import os
 import re
+import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -11,10 +14,10 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import imageio_ffmpeg
 import psutil
 import pytest
 
@@ -50,6 +53,31 @@ def reap(process: "subprocess.Popen[bytes]") -> None:
         process.wait()
 
 
+@dataclass(frozen=True, slots=True)
+class Team:
+    """A Prefect server, and a worker on what stands for another machine.
+
+    Attributes:
+        environment: of every command.
+        root: the worker's STORYREEL_ROOT.
+        last_line: the README's last line, which runs a deployment.
+    """
+
+    environment: dict[str, str]
+    root: Path
+    last_line: str
+
+    def __getitem__(self, name: str) -> str:
+        return self.environment[name]
+
+
+def schedule_it() -> list[str]:
+    """Return the lines of the README's "Schedule it"."""
+    section = (REPOSITORY / "README.md").read_text().split("## Schedule it")[1]
+    block = section.split("```sh\n")[1].split("```")[0]
+    return [line.split(" #")[0].strip() for line in block.splitlines() if line.strip()]
+
+
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     port = free_port()
@@ -59,76 +87,155 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
         "PREFECT_HOME": str(tmp_path_factory.mktemp("prefect")),
         "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
+        "PREFECT_SERVER_API_PORT": str(port),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
-        "FREE_PORT": str(port),
     }
 
 
 @pytest.fixture(scope="module")
-def prefect(environment: dict[str, str]) -> Iterator[dict[str, str]]:
-    """A server that knows the deployments, and a worker of their pool."""
-    serve = ["prefect", "server", "start", "--no-ui", "--host", "127.0.0.1", "--port", environment["FREE_PORT"]]
-    server = subprocess.Popen(serve, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
+def prefect(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
+    """Carry out the README's lines: all but the worker in a checkout that is gone before anything runs."""
+    serve, create_pool, deploy, work, run = schedule_it()
+    checkout, elsewhere = tmp_path_factory.mktemp("checkout"), tmp_path_factory.mktemp("elsewhere")
+    shutil.copy(REPOSITORY / "prefect.yaml", checkout)
+    for folder in (checkout, elsewhere):
+        shutil.copytree(REPOSITORY / "configs", folder / "configs")
+    with in_background(serve, cwd=checkout, environment=environment) as server:
         wait_for_server(environment["PREFECT_API_URL"], server)
-        call(environment, "prefect", "work-pool", "create", "storyreel", "--type", "process")
-        call(environment, "prefect", "--no-prompt", "deploy", "--all")
-        work = ["prefect", "worker", "start", "--pool", "storyreel"]
-        worker = subprocess.Popen(work, cwd="/", env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        try:
-            yield environment
-        finally:
-            reap(worker)
-    finally:
-        reap(server)
+        call(environment, create_pool, cwd=checkout)
+        call(environment, f"{deploy.replace('prefect', 'prefect --no-prompt', 1)}", cwd=checkout)
+        shutil.rmtree(checkout)
+        with in_background(work, cwd=elsewhere, environment=environment):
+            yield Team(environment, elsewhere, run)
 
 
-def call(environment: dict[str, str], *command: str) -> str:
-    done = subprocess.run(
-        command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+@contextlib.contextmanager
+def in_background(line: str, *, cwd: Path, environment: dict[str, str]) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run a line that ends with & for as long as the block lasts."""
+    assert line.endswith("&")
+    # The shell gives way to the command, which is then the one that is ended.
+    command = line.removesuffix("&").replace("prefect ", "exec prefect ", 1)
+    process = subprocess.Popen(
+        ["bash", "-c", command], cwd=cwd, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
+    try:
+        yield process
+    finally:
+        reap(process)
+
+
+def call(environment: dict[str, str], line: str, *, cwd: Path | None = None) -> str:
+    """Run a line to its end; return what it printed."""
+    done = subprocess.run(
+        ["bash", "-c", line],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+    assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
     return done.stdout
 
 
 @pytest.mark.slow
-def test_a_deployment_run_leaves_the_film_and_the_ledger(prefect: dict[str, str], tmp_path: Path) -> None:
-    """`prefect deployment run` on the on-demand deployment renders a storyboard of the repository."""
-    call(
-        prefect,
-        "prefect",
-        "deployment",
-        "run",
-        "render-storyboard/on-demand",
-        "--param",
-        f"output={tmp_path}",
-        "--watch",
-    )
+def test_a_deployment_run_leaves_the_film_and_the_ledger(prefect: Team) -> None:
+    """The README's last line renders a storyboard from the worker's own folder; the deployer's is gone."""
+    call(prefect.environment, f"{prefect.last_line} --watch")
 
-    folder = tmp_path / "cat-in-a-garden"
+    folder = prefect.root / "outputs/harbor-at-dawn"
     with (folder / "ledger.csv").open(newline="") as ledger:
-        assert [row["status"] for row in csv.DictReader(ledger)] == ["ok"] * 3
-    assert imageio_ffmpeg.count_frames_and_secs(str(folder / "cat-in-a-garden.mp4")) == (288, 12.0)
+        assert {row["status"] for row in csv.DictReader(ledger)} == {"ok"}
+    assert (folder / "harbor-at-dawn.mp4").is_file()
 
 
 @pytest.mark.slow
-def test_the_nightly_deployment_has_its_schedule(prefect: dict[str, str]) -> None:
-    """Deploying prefect.yaml sets the nightly cron schedule with its time zone."""
-    shown = call(prefect, "prefect", "deployment", "inspect", "render-storyboard/nightly")
+def test_a_schedule_yields_runs_that_a_worker_carries_out(prefect: Team) -> None:
+    """The nightly deployment has a run scheduled for each night; one that is due is carried out by itself."""
+    nightly = "render-storyboard/nightly"
+    scheduled = wait_for(lambda: runs(prefect, deployment="nightly", state="SCHEDULED"))
+    assert {run["expected_start_time"][11:16] for run in scheduled} == {"02:15"}
+    assert {run["state_name"] for run in scheduled} == {"Scheduled"}
+    assert all(run["auto_scheduled"] for run in scheduled)
 
-    assert "15 2 * * *" in shown
-    assert "UTC" in shown
+    call(prefect.environment, f"prefect deployment schedule create {nightly} --interval 30")
+    try:
+        [done, *_] = wait_for(lambda: runs(prefect, deployment="nightly", state="COMPLETED"))
+    finally:
+        call(prefect.environment, f"prefect deployment schedule clear {nightly} --accept-yes")
+
+    assert done["auto_scheduled"]
+    assert done["expected_start_time"][11:16] != "02:15"
+    assert (prefect.root / "outputs/harbor-at-dawn/harbor-at-dawn.mp4").is_file()
 
 
-def begin(prefect: dict[str, str], board: Path, **parameters: object) -> str:
+@pytest.mark.slow
+def test_more_takes_are_a_deployment_of_their_own(prefect: Team, board: Callable[..., Path], tmp_path: Path) -> None:
+    """`reroll-takes/on-demand` generates what it was asked for, and nothing else."""
+    call(
+        prefect.environment,
+        f"prefect deployment run reroll-takes/on-demand --param storyboard={board()} --param frames=1 --param takes=2 "
+        f"--param output={tmp_path} --watch",
+    )
+
+    assert [(row["frame"], row["take"], row["status"]) for row in ledger_of(tmp_path)] == [
+        ("1", "1", "ok"), ("1", "2", "ok"),
+    ]  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_run_that_is_not_whole_has_a_state_of_its_own(
+    prefect: Team, board: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Over budget, incomplete, without an endpoint: each has a name, all count as failed."""
+    path = board()
+    with serving("refused=1") as url:
+        begun = {
+            "OverBudget": begin(prefect, path, budget_usd=0.0001, output=str(tmp_path / "a")),
+            "Incomplete": begin(prefect, path, endpoint=url, model="sketch", output=str(tmp_path / "b")),
+            "EndpointUnavailable": begin(prefect, path, endpoint=f"{url}/nothing-here", output=str(tmp_path / "c")),
+            "Failed": begin(prefect, tmp_path / "missing.yaml", output=str(tmp_path / "d")),
+        }
+        for name, run_id in begun.items():
+            wait_until(lambda run_id=run_id: is_over(prefect, run_id), timeout_s=TIMEOUT_S)  # type: ignore[misc]
+            assert state_of(prefect, run_id) == name
+            assert get(f"{prefect['PREFECT_API_URL']}/flow_runs/{run_id}")["state_type"] == "FAILED"
+
+
+def wait_for(found: Callable[[], list[Any]]) -> list[Any]:
+    """Wait until something is found; return it."""
+    wait_until(lambda: bool(found()), timeout_s=TIMEOUT_S)
+    return found()
+
+
+def runs(prefect: Team, *, deployment: str, state: str) -> list[Any]:
+    """Return the runs of a deployment that are in a state of this type."""
+    wanted = {"deployments": {"name": {"any_": [deployment]}}, "flow_runs": {"state": {"type": {"any_": [state]}}}}
+    request = urllib.request.Request(
+        f"{prefect['PREFECT_API_URL']}/flow_runs/filter",
+        data=json.dumps(wanted).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return list(json.load(answer))
+
+
+def is_over(prefect: Team, run_id: str) -> bool:
+    run = get(f"{prefect['PREFECT_API_URL']}/flow_runs/{run_id}")
+    return run["state_type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
+
+
+def begin(prefect: Team, board: Path, **parameters: object) -> str:
     """Schedule a run of a storyboard; return its id."""
     given = [f"--param={name}={json.dumps(value)}" for name, value in {"storyboard": str(board), **parameters}.items()]
     return str(re.findall(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", run_deployment(prefect, given))[0])
 
 
-def run_deployment(prefect: dict[str, str], parameters: list[str]) -> str:
-    return call(prefect, "prefect", "deployment", "run", "render-storyboard/on-demand", *parameters)
+def run_deployment(prefect: Team, parameters: list[str]) -> str:
+    given = shlex.join(parameters)
+    return call(prefect.environment, f"prefect deployment run render-storyboard/on-demand {given}")
 
 
 def get(url: str) -> Any:
@@ -136,15 +243,15 @@ def get(url: str) -> Any:
         return json.load(answer)
 
 
-def state_of(prefect: dict[str, str], run_id: str) -> str:
+def state_of(prefect: Team, run_id: str) -> str:
     return str(get(f"{prefect['PREFECT_API_URL']}/flow_runs/{run_id}")["state_name"])
 
 
-def has_completed(prefect: dict[str, str], run_id: str) -> bool:
+def has_completed(prefect: Team, run_id: str) -> bool:
     """Run it again if it has crashed: the worker may report the crash once more, after it was scheduled anew."""
     state = state_of(prefect, run_id)
     if state == "Crashed":
-        call(prefect, "prefect", "flow-run", "retry", run_id)
+        call(prefect.environment, f"prefect flow-run retry {run_id}")
     return state == "Completed"
 
 
@@ -154,14 +261,12 @@ def ledger_of(output: Path) -> list[dict[str, str]]:
 
 
 @pytest.mark.slow
-def test_a_cancelled_run_keeps_what_is_in_flight(
-    prefect: dict[str, str], board: Callable[..., Path], tmp_path: Path
-) -> None:
+def test_a_cancelled_run_keeps_what_is_in_flight(prefect: Team, board: Callable[..., Path], tmp_path: Path) -> None:
     """After `prefect flow-run cancel` nothing new is sent, all that was asked is kept, and the state says Cancelled."""
     with serving(latency_s=(2, 3)) as url:
         run_id = begin(prefect, board(frames=200), endpoint=url, model="sketch", output=str(tmp_path))
         wait_until(lambda: get(f"{url}/_stats")["requests"] > 5, timeout_s=TIMEOUT_S)
-        call(prefect, "prefect", "flow-run", "cancel", run_id)
+        call(prefect.environment, f"prefect flow-run cancel {run_id}")
         wait_until(lambda: state_of(prefect, run_id) == "Cancelled", timeout_s=TIMEOUT_S)
         wait_until((tmp_path / "film/ledger.csv").exists, timeout_s=TIMEOUT_S)
         account = get(f"{url}/_stats")
@@ -173,7 +278,7 @@ def test_a_cancelled_run_keeps_what_is_in_flight(
 
 @pytest.mark.slow
 def test_a_crashed_run_goes_on_where_it_was_when_prefect_runs_it_again(
-    prefect: dict[str, str], board: Callable[..., Path], tmp_path: Path
+    prefect: Team, board: Callable[..., Path], tmp_path: Path
 ) -> None:
     """Its process is killed; `prefect flow-run retry` resumes from the ledger."""
     takes = tmp_path / "film/takes"

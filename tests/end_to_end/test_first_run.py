@@ -47,7 +47,7 @@ def test_a_first_run_says_nothing_that_a_friend_should_not_see(tmp_path: Path) -
     assert all(
         line.split(",")[0] in ("starting Prefect", "starting") or line.startswith("harbor: ") for line in said[:-7]
     )
-    assert closing[0].startswith("harbor: completed in ")
+    assert closing[0].startswith("harbor: completed after ")
     assert closing[1:] == [
         "  frames  2: 2 generated, 0 reused, 0 failed",
         "  cost    0.001304 USD, 0.04564 THB for 2 requests, simulated: sketches are free",

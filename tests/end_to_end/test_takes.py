@@ -85,7 +85,7 @@ def test_a_dry_run_quotes_and_sends_nothing(storyreel: Storyreel, board: Board, 
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (("reroll", "9"), "9: there is no such frame; film has frames 0 to 2"),
         (("reroll", "0", "--takes", "0"), "--takes 0: must be 1 to 99"),
@@ -94,8 +94,8 @@ def test_a_dry_run_quotes_and_sends_nothing(storyreel: Storyreel, board: Board, 
         (("pick", "main", "1"), "main: names 3 frames"),
     ],
 )
-def test_what_cannot_be_asked_is_told(
-    storyreel: Storyreel, board: Board, arguments: tuple[str, ...], told: str
+def test_what_cannot_be_asked_for_is_an_error(
+    storyreel: Storyreel, board: Board, arguments: tuple[str, ...], message: str
 ) -> None:
     """Nothing is sent."""
     verb, *rest = arguments
@@ -103,7 +103,7 @@ def test_what_cannot_be_asked_is_told(
     ended = storyreel(verb, str(board()), *rest)
 
     assert ended.exit_code == 2
-    assert told in ended.stderr
+    assert message in ended.stderr
 
 
 def test_a_reroll_beyond_the_budget_is_refused(storyreel: Storyreel, board: Board, tmp_path: Path) -> None:

@@ -1,9 +1,6 @@
 """A film shows each frame for exactly its video frames, in its true colours, whatever the frames are like."""
 
-import asyncio
 import gc
-import os
-import tempfile
 from fractions import Fraction
 from itertools import cycle, islice
 from pathlib import Path
@@ -13,16 +10,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipelines.common.errors import FilmError, StorageError
+from pipelines.common.errors import FilmError
 from pipelines.common.geometry import Fit, Size
-from pipelines.film.assembler import Film, assemble_film, cut_film
+from pipelines.film.assembler import assemble_film
+from pipelines.film.probe import Film
 from tests.support.film_samples import (
     COLOURS,
     SMALL,
     ask_ffmpeg,
     colour_of,
     colour_runs,
-    fake_ffmpeg,
     flat_frames,
     noisy_gradient,
     pictures,
@@ -36,7 +33,7 @@ RATES = [Fraction(12), Fraction(24), Fraction(25), Fraction(24000, 1001), Fracti
 
 @pytest.mark.parametrize("fps", RATES, ids=str)
 def test_each_frame_is_shown_for_its_video_frames(tmp_path: Path, fps: Fraction) -> None:
-    """Every colour starts at its own video frame, and the record tells the exact length and rate."""
+    """Every colour starts at its own video frame, and the record has the exact length and rate."""
     lengths = [3, 1, 7, 2, 1, 1, 12, 5]
     frames = flat_frames(tmp_path, NAMES)
 
@@ -59,7 +56,7 @@ def test_a_film_of_one_frame(tmp_path: Path, length: int, fps: Fraction) -> None
 
 
 def test_five_hundred_short_holds_keep_their_times(tmp_path: Path) -> None:
-    """Rounding does not add up: the last of many cuts stands as exactly as the first."""
+    """Rounding does not add up: the last of many cuts is as exact as the first."""
     names = list(islice(cycle(NAMES), 500))
     lengths = [1 + number % 3 for number in range(500)]
     frames = flat_frames(tmp_path, names)
@@ -174,7 +171,7 @@ def test_fit_error_names_a_frame_that_is_no_picture(tmp_path: Path) -> None:
     """A frame whose size cannot be read is named."""
     (tmp_path / "frame_0000.png").write_text("not a picture")
 
-    with pytest.raises(FilmError, match=r"frame_0000\.png: cannot be read: is no PNG"):
+    with pytest.raises(FilmError, match=r"frame_0000\.png: cannot be read: not a PNG file"):
         assemble_film(timeline_of([1], fit=Fit.ERROR), [tmp_path / "frame_0000.png"], tmp_path / "film.mp4")
 
 
@@ -223,7 +220,7 @@ def test_the_index_stands_before_the_pictures(tmp_path: Path) -> None:
 # imageio leaves its own pipes to the garbage collector.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
 def test_imageio_reads_the_film_back(tmp_path: Path) -> None:
-    """Whoever reads films with imageio meets the same pictures and figures."""
+    """A program that reads films with imageio finds the same pictures and figures."""
     names = ["red", "green", "blue"]
     film = assemble_film(timeline_of([3, 2, 4]), flat_frames(tmp_path, names), tmp_path / "film.mp4")
 
@@ -290,142 +287,6 @@ def test_a_new_film_replaces_the_old_one(tmp_path: Path) -> None:
     assert film.path.stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
-@pytest.mark.parametrize(
-    ("damage", "reason"),
-    [
-        (lambda frame: frame.unlink(), "No such file or directory"),
-        (lambda frame: (frame.unlink(), frame.mkdir()), "Is a directory"),
-        (lambda frame: frame.write_bytes(frame.read_bytes()[:2000]), "image file is truncated"),
-        (lambda frame: frame.write_bytes(flipped(frame.read_bytes(), 3000)), "broken data stream"),
-        (lambda frame: frame.write_bytes(b""), "is no PNG"),
-        (lambda frame: Image.new("RGB", (64, 48)).save(frame, "JPEG"), "is no PNG"),
-    ],
-    ids=["missing", "folder", "truncated", "corrupt", "empty", "JPEG"],
-)
-def test_a_broken_frame_is_named(tmp_path: Path, damage, reason: str) -> None:  # type: ignore[no-untyped-def]
-    """A frame that cannot be read ends the film with its name; the old film stands, and no other file is left."""
-    frames = flat_frames(tmp_path, NAMES)
-    noise = np.random.default_rng(5).integers(0, 256, (48, 64, 3), dtype=np.uint8)
-    Image.fromarray(noise).save(frames[5])
-    damage(frames[5])
-    (tmp_path / "film.mp4").write_text("the old film")
-    before = set(tmp_path.iterdir())
-
-    with pytest.raises(FilmError) as caught:
-        assemble_film(timeline_of([2] * 8), frames, tmp_path / "film.mp4")
-
-    assert str(caught.value).startswith(f"{frames[5]}: cannot be read: {reason}")
-    assert set(tmp_path.iterdir()) == before
-    assert (tmp_path / "film.mp4").read_text() == "the old film"
-
-
-def test_an_unknown_codec_is_refused(tmp_path: Path) -> None:
-    """Nothing is made for a codec that storyreel does not write."""
-    with pytest.raises(FilmError, match=r"output\.codec: cannot encode 'theora'; choose one of av1, gif, h264"):
-        assemble_film(timeline_of([1], codec="theora"), flat_frames(tmp_path, ["red"]), tmp_path / "film.mp4")
-
-
-def test_a_full_disk_is_a_storage_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A film that cannot be written whole is not written at all."""
-    frame = tmp_path / "frame_0000.png"
-    Image.effect_noise((640, 480), 80).convert("RGB").save(frame)
-    fake_ffmpeg(tmp_path / "ffmpeg", monkeypatch, "trap '' XFSZ; ulimit -f 8")
-
-    with pytest.raises(StorageError, match=r"free space or choose another --output: .*File too large"):
-        assemble_film(timeline_of([2], size=Size(640, 480), crf=1), [frame], tmp_path / "film.mp4")
-
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["ffmpeg", "ffmpeg.pids", "frame_0000.png"]
-
-
-def test_a_target_that_cannot_be_made_is_a_storage_error(tmp_path: Path) -> None:
-    """A file where a folder should be is told as such."""
-    (tmp_path / "file").touch()
-
-    with pytest.raises(StorageError, match=r"film\.mp4: cannot be written"):
-        assemble_film(timeline_of([1]), flat_frames(tmp_path, ["red"]), tmp_path / "file" / "film.mp4")
-
-
-def test_a_film_that_differs_from_its_plan_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The finished file is read back: a rate that ffmpeg got wrong does not pass."""
-    frames = flat_frames(tmp_path / "frames", ["red"])
-    slower = 'case "$*" in *metadata.txt*) set -- "${@//24\\/1/12/1}"; set -- "${@//1\\/24/1/12}" ;; esac'
-    fake_ffmpeg(tmp_path / "ffmpeg", monkeypatch, slower)
-
-    with pytest.raises(FilmError) as caught:
-        assemble_film(timeline_of([6]), frames, tmp_path / "out" / "film.mp4")
-
-    assert str(caught.value) == (
-        f"{tmp_path}/out/film.mp4: is not what was planned: duration_s should be 1/4, is 1/2; fps should be 24, is 12"
-    )
-    assert list((tmp_path / "out").iterdir()) == []
-
-
-def test_too_few_pictures_are_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An ffmpeg that leaves out frames without a word does not pass."""
-    frames = flat_frames(tmp_path / "frames", ["red", "blue", "green"])
-    fake_ffmpeg(
-        tmp_path / "ffmpeg", monkeypatch, 'case "$*" in *rawvideo*) exec "$REAL" "${@:1:$#-1}" -t 0.05 - ;; esac'
-    )
-
-    with pytest.raises(FilmError, match="ffmpeg stopped after 0 of 1 pieces and gave no reason"):
-        assemble_film(timeline_of([6, 6, 6]), frames, tmp_path / "out" / "film.mp4")
-
-
-def test_headers_that_cannot_be_spliced_are_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Copies are never put behind a still that was encoded otherwise."""
-    frames = flat_frames(tmp_path / "frames", ["red"])
-    fake_ffmpeg(tmp_path / "ffmpeg", monkeypatch, 'case "$*" in *rawvideo*) set -- "${@//ref=1/ref=4}" ;; esac')
-
-    with pytest.raises(FilmError, match="headers of its own"):
-        assemble_film(timeline_of([6]), frames, tmp_path / "out" / "film.mp4")
-
-
-def test_an_endless_encoding_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A hanging ffmpeg is ended, and the film is told to be late."""
-    frames = flat_frames(tmp_path / "frames", ["red"])
-    pids = fake_ffmpeg(tmp_path / "ffmpeg", monkeypatch, 'case "$*" in *rawvideo*) exec sleep 60 ;; esac')
-
-    with pytest.raises(FilmError, match=r"film\.mp4: not finished after 1 s; is the machine overloaded\?"):
-        asyncio.run(cut_film(timeline_of([6]), frames, tmp_path / "out" / "film.mp4", limit_s=0.7))
-
-    assert_gone(pids)
-    assert list((tmp_path / "out").iterdir()) == []
-
-
-def test_a_cancelled_film_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Cancelling ends every child and removes every temporary file."""
-    frames = flat_frames(tmp_path / "frames", ["red"])
-    (tmp_path / "tmp").mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
-    pids = fake_ffmpeg(tmp_path / "ffmpeg", monkeypatch, 'case "$*" in *rawvideo*) exec sleep 60 ;; esac')
-
-    async def cancel_midway() -> None:
-        cutting = asyncio.create_task(cut_film(timeline_of([6]), frames, tmp_path / "out" / "film.mp4"))
-        while not (pids.exists() and len(pids.read_text().split()) > 1 and running(pids)):
-            await asyncio.sleep(0.01)
-        cutting.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await cutting
-
-    asyncio.run(cancel_midway())
-
-    assert_gone(pids)
-    assert list((tmp_path / "out").iterdir()) == list((tmp_path / "tmp").iterdir()) == []
-
-
-@pytest.mark.parametrize("victim", ["rawvideo", "metadata.txt"], ids=["encoder", "muxer"])
-def test_a_killed_ffmpeg_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, victim: str) -> None:
-    """Whichever ffmpeg is killed in mid-work, the film is not made and the message says so."""
-    frames = flat_frames(tmp_path / "frames", NAMES)
-    pids = fake_ffmpeg(tmp_path / "ffmpeg", monkeypatch, f'case "$*" in *{victim}*) kill -KILL $$ ;; esac')
-
-    with pytest.raises(FilmError, match="ffmpeg was ended by signal 9: and gave no reason"):
-        assemble_film(timeline_of([6] * 8), frames, tmp_path / "out" / "film.mp4")
-
-    assert_gone(pids)
-    assert list((tmp_path / "out").iterdir()) == []
-
-
 def striped(folder: Path) -> Path:
     """Write a picture of 192x48: a red, a green and a blue square of 64, side by side."""
     picture = Image.new("RGB", (192, 48))
@@ -456,24 +317,5 @@ def chapter_times(metadata: str) -> list[tuple[Fraction, Fraction]]:
 
 
 def described(film: Path) -> str:
-    """Return what ffmpeg says about a film."""
+    """Return ffmpeg's description of a film."""
     return ask_ffmpeg("-loglevel", "info", "-i", str(film), "-c", "copy", "-f", "null", "-", stream="stderr").decode()
-
-
-def flipped(data: bytes, place: int) -> bytes:
-    """Turn every bit of one byte."""
-    return data[:place] + bytes([data[place] ^ 0xFF]) + data[place + 1 :]
-
-
-def running(pids: Path) -> list[int]:
-    """Return the children that a fake ffmpeg wrote down and that still run."""
-    written = [int(line) for line in pids.read_text().splitlines()] if pids.exists() else []
-    return [pid for pid in written if Path(f"/proc/{pid}").exists()]
-
-
-def assert_gone(pids: Path) -> None:
-    """Check that no child is left, not even a dead one."""
-    assert pids.read_text()
-    for line in pids.read_text().splitlines():
-        with pytest.raises(ProcessLookupError):
-            os.kill(int(line), 0)

@@ -1,4 +1,4 @@
-"""Every codec and preset shows the same film: each picture at its time, in its colours, with what belongs to it."""
+"""Every codec and preset shows the same film: each picture at its time, in its colours, with title and chapters."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -54,7 +54,7 @@ def cut(tmp_path: Path, timeline: Timeline) -> Path:
 
 
 def require_the_film(shown: Sequence[Picture], *, tolerance: int) -> None:
-    """Check every picture of `language`: what stands alone is flat in its colour, what is between lies between."""
+    """Check every picture of `language`: a frame alone is flat in its colour, a mix lies between its two."""
     colours = [np.array(COLOURS[name]) for name in NAMES]
     # In-betweens lead from the middle of the fifth hold to the middle of the sixth.
     spans = [(HOLD - 4, HOLD + 4), (3 * HOLD - 3, 3 * HOLD + 3), (4 * HOLD + HOLD // 2, 5 * HOLD + HOLD // 2)]
@@ -84,7 +84,7 @@ def test_every_picture_of_every_animation_is_right(tmp_path: Path, codec: str) -
 
 @pytest.mark.parametrize("codec", codec_names())
 def test_an_unchanged_film_is_left_as_it_is(tmp_path: Path, codec: str) -> None:
-    """Whatever its format, it bears the mark of what it was made of."""
+    """In every format it has the mark of all that went into it."""
     before = cut(tmp_path, language(codec)).stat().st_mtime_ns
 
     assert cut(tmp_path, language(codec)).stat().st_mtime_ns == before
@@ -111,19 +111,19 @@ def test_title_chapters_captions_and_colours_belong_to_it(tmp_path: Path, codec:
     timeline = language(codec)
     holds = (replace(timeline.holds[0], caption="Six in the morning"), *timeline.holds[1:])
 
-    told = described(cut(tmp_path, replace(timeline, holds=holds, digest="abc123")))
+    description = described(cut(tmp_path, replace(timeline, holds=holds, digest="abc123")))
 
-    assert "All of it" in told
-    assert told.count("Chapter #") == 2
-    assert f"Subtitle: {encoding_of(codec).subtitles}" in told
-    assert "storyboard sha256:abc123" in told
-    assert "bt709" in told
+    assert "All of it" in description
+    assert description.count("Chapter #") == 2
+    assert f"Subtitle: {encoding_of(codec).subtitles}" in description
+    assert "storyboard sha256:abc123" in description
+    assert "bt709" in description
     if codec == "h265":
-        assert "hvc1" in told
+        assert "hvc1" in description
 
 
 def test_the_social_presets_set_what_is_not_set(tmp_path: Path) -> None:
-    """Size, rate and codec; what stands beside them wins, and each film has a name."""
+    """Size, rate and codec; values set beside the preset win, and each film has a name."""
     board = tmp_path / "board.yaml"
     board.write_text(
         "output: [{preset: youtube}, {preset: reel, fps: 25}, {preset: square, name: feed}]\nprompts: [x]\n"
@@ -139,7 +139,7 @@ def test_the_social_presets_set_what_is_not_set(tmp_path: Path) -> None:
     assert (outputs[1].fit, outputs[1].background) == (Fit.CONTAIN, Background.BLUR)
 
 
-def test_every_preset_can_be_laid_out(tmp_path: Path) -> None:
+def test_every_preset_makes_a_timeline(tmp_path: Path) -> None:
     """As a preset, and the codecs among them as a codec."""
     board = tmp_path / "board.yaml"
     for name, preset in presets().items():
@@ -175,7 +175,7 @@ def test_contain_leaves_black_or_a_blurred_copy(tmp_path: Path, background: Back
 def test_an_encoder_that_ffmpeg_lacks_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, codec: str, encoder: str
 ) -> None:
-    """Before anything is bought."""
+    """Before anything is generated."""
     fake_ffmpeg(tmp_path / "ffmpeg", monkeypatch)
     script = (
         (tmp_path / "ffmpeg")
@@ -189,7 +189,7 @@ def test_an_encoder_that_ffmpeg_lacks_is_named(
 
 
 def animation(path: Path, fps: Fraction) -> list[Picture]:
-    """Return what an animation shows in the middle of each video frame."""
+    """Return the picture of an animation in the middle of each video frame."""
     shown: list[Picture] = []
     elapsed_ms = 0
     with Image.open(path) as film:
@@ -203,6 +203,6 @@ def animation(path: Path, fps: Fraction) -> list[Picture]:
 
 
 def described(film: Path) -> str:
-    """Return what ffmpeg says about a film as it reads it."""
+    """Return ffmpeg's description of a film."""
     said = ask_ffmpeg("-loglevel", "info", "-i", str(film), "-c", "copy", "-f", "null", "-", stream="stderr")
     return said.decode().split("Output #0")[0]

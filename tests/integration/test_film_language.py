@@ -1,4 +1,4 @@
-"""Transitions, moves and captions are where and what the timeline says, picture by picture, read back from the film."""
+"""Transitions, moves and captions are as the timeline says, picture by picture, read back from the film."""
 
 import math
 from collections.abc import Sequence
@@ -162,7 +162,7 @@ def test_transitions_may_meet_in_the_middle_of_a_hold(tmp_path: Path) -> None:
 
 @st.composite
 def timelines(draw: st.DrawFn) -> Timeline:
-    """Draw holds, each with room for its transitions, some of them with in-betweens."""
+    """Draw holds, each long enough for its transitions, some of them with in-betweens."""
     lengths = draw(st.lists(st.integers(1, 60), min_size=1, max_size=12))
     timeline = timeline_of(lengths, fps=draw(st.sampled_from(RATES)))
     holds: list[Hold] = []
@@ -170,9 +170,9 @@ def timelines(draw: st.DrawFn) -> Timeline:
         most = min(lengths[n], lengths[n + 1]) // 2 if n + 1 < len(lengths) else 0
         smooth = Smooth(None, SmoothMethod.BLEND) if most and draw(st.booleans()) else None
         led_in = bool(holds and holds[-1].smooth)
-        room = 0 if smooth else min(most, (lengths[n] - 1) // 2 if led_in else most)
+        longest = 0 if smooth else min(most, (lengths[n] - 1) // 2 if led_in else most)
         # The next hold may be led out of by in-betweens from its middle.
-        half = draw(st.integers(0, min(room, (lengths[n + 1] - 1) // 2) if room else 0))
+        half = draw(st.integers(0, min(longest, (lengths[n + 1] - 1) // 2) if longest else 0))
         motion = (
             Motion(MotionType.PUSH_IN, Fraction(1, 10)) if not smooth and not led_in and draw(st.booleans()) else None
         )
@@ -181,7 +181,7 @@ def timelines(draw: st.DrawFn) -> Timeline:
 
 
 def shown_in(part: Part) -> list[Shown]:
-    """Return what moves in a part."""
+    """Return the frames of a part that may move."""
     match part:
         case Stay(shown=shown):
             return [shown]
@@ -215,7 +215,7 @@ def test_segments_are_the_film(timeline: Timeline) -> None:
 @given(timelines())
 @settings(max_examples=100, deadline=None)
 def test_only_short_holds_share_a_segment(timeline: Timeline) -> None:
-    """A transition or a run of in-betweens stands alone, and so does a hold of two seconds or more."""
+    """A transition or a run of in-betweens is alone, and so is a hold of two seconds or more."""
     few = 2 * timeline.output.fps
     for segment in cut_segments(timeline):
         if len(segment.parts) > 1:
@@ -281,10 +281,10 @@ def test_a_move_neither_shakes_nor_drifts(tmp_path: Path, kind: MotionType, ease
     # The first and the last are mixed with gray so much that the disc is too faint to measure.
     measured = range(3, span - 3)
     found = np.array([middle_of_disc(shown[n]) for n in measured])
-    wanted = np.array([commanded(motion, (n + 0.5) / span, place) for n in measured])
-    rms = math.sqrt(((found - wanted) ** 2).sum(axis=1).mean())
+    expected = np.array([commanded(motion, (n + 0.5) / span, place) for n in measured])
+    rms = math.sqrt(((found - expected) ** 2).sum(axis=1).mean())
     # Where it is all there, its place is known to a few hundredths of a pixel.
-    steps = np.diff(found[half:-half], axis=0) * np.sign(wanted[-1] - wanted[0])
+    steps = np.diff(found[half:-half], axis=0) * np.sign(expected[-1] - expected[0])
     assert rms <= 0.15
     assert steps.min() >= -0.03
 
@@ -300,7 +300,7 @@ def test_a_still_hold_beside_moves_is_still(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("method", list(SmoothMethod))
 def test_in_betweens_lead_from_middle_to_middle(tmp_path: Path, method: SmoothMethod) -> None:
-    """Each frame stands as it is in the middle of its hold; between two of them the disc is on its way."""
+    """Each frame is shown as it is in the middle of its hold; between two of them the disc is on its way."""
     places = [(60.0 + 12 * n, 90.0) for n in range(4)]
     frames = [disc_frame(tmp_path / f"{n}.png", place) for n, place in enumerate(places)]
     timeline = timeline_of([12, 12, 12, 12], size=DISC)
@@ -355,7 +355,7 @@ def test_captions_change_in_the_middle_of_a_transition(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("motion", [None, Motion(MotionType.PUSH_IN, Fraction(1, 10))], ids=["still", "moving"])
 def test_the_film_is_like_its_frames_whether_they_move_or_not(tmp_path: Path, motion: Motion | None) -> None:
-    """At the default quality, the middle of a hold has an SSIM of 0.97 or more with what is to be seen of its frame."""
+    """At the default quality, the middle of a hold has an SSIM of 0.97 or more with the visible part of its frame."""
     size, length = Size(384, 216), 33
     frame = noisy_gradient(size)
     frames = [tmp_path / f"{n}.png" for n in range(3)]

@@ -75,13 +75,13 @@ def test_a_frame_more_at_the_start_encodes_nothing_further_on(tmp_path: Path) ->
 
     cut(plan_of(dissolved([60] * 4)), tmp_path, frames)
 
-    # What was the first hold gives way to a transition now.
+    # The first hold of before is shorter by a transition now.
     assert len(before.keys() & pieces(tmp_path).keys()) == len(before) - 1
     assert len(pieces(tmp_path)) == len(before) + 2
 
 
 def test_frames_that_come_are_encoded_before_the_last_is_there(tmp_path: Path) -> None:
-    """Whatever they complete, and nothing else; the film then finds it done."""
+    """All that they complete, and nothing else; cutting the film then finds it done."""
     plan, frames = plan_of(dissolved([60] * 4)), flat_frames(tmp_path / "frames", NAMES[:4])
     encoded: list[int] = []
 
@@ -103,8 +103,8 @@ def test_frames_that_come_are_encoded_before_the_last_is_there(tmp_path: Path) -
     assert len(pieces(tmp_path)) == 7
 
 
-def test_what_fails_early_is_told_when_the_film_is_cut(tmp_path: Path) -> None:
-    """A frame that cannot be read stops nobody from buying others."""
+def test_an_early_failure_is_raised_when_the_film_is_cut(tmp_path: Path) -> None:
+    """A frame that cannot be read does not stop the generation of others."""
     plan, frames = plan_of(timeline_of([60, 60])), flat_frames(tmp_path / "frames", NAMES[:2])
     frames[1].write_text("no picture")
 
@@ -127,9 +127,9 @@ def test_leaving_early_ends_every_encoder(tmp_path: Path, monkeypatch: pytest.Mo
     frames = flat_frames(tmp_path / "frames", NAMES[:2])
 
     async def work() -> None:
-        async with FilmAssembler(timeline_of([60, 60]), tmp_path / "segments") as cutter:
-            cutter.arrived(0, frames[0])
-            cutter.arrived(1, frames[1])
+        async with FilmAssembler(timeline_of([60, 60]), tmp_path / "segments") as assembler:
+            assembler.arrived(0, frames[0])
+            assembler.arrived(1, frames[1])
             async with asyncio.timeout(30):
                 while not pids.exists() or len(pids.read_text().split()) < 2:
                     await asyncio.sleep(0.01)
@@ -168,7 +168,7 @@ def test_captions_lie_beside_the_film_and_go_with_the_last(tmp_path: Path) -> No
 
 
 def test_an_editor_reads_the_timeline(tmp_path: Path) -> None:
-    """Clips keep their lengths, transitions reach half into each, sounds and chapters stand at their time."""
+    """Clips keep their lengths, transitions reach half into each, sounds and chapters are at their time."""
     frames = flat_frames(tmp_path / "frames", ["red", "blue", "green"])
     timeline = dissolved([48, 24, 36], half=6)
     moving = replace(timeline.holds[1], motion=Motion(MotionType.PAN_UP, Fraction(1, 5)), caption="Up")

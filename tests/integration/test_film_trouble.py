@@ -40,8 +40,9 @@ timeline = timeline_of([2], size=Size(7680, 4320))
 motion = Motion(MotionType.PUSH_IN, Fraction(1, 10))
 timeline = replace(timeline, holds=(replace(timeline.holds[0], motion=motion),))
 film = assemble_film(timeline, [Path(sys.argv[1])], Path(sys.argv[2]))
-peaks = [resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-print(json.dumps({"size": str(film.size), "video_frames": film.video_frames, "peaks_mib": peaks}))
+own, children = (resource.getrusage(of).ru_maxrss for of in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+peaks_mib = [own / 1024, children / 1024]
+print(json.dumps({"size": str(film.size), "video_frames": film.video_frames, "peaks_mib": peaks_mib}))
 """
 
 
@@ -86,9 +87,9 @@ def test_the_largest_film_stays_in_memory(tmp_path: Path) -> None:
     command = [sys.executable, "-c", PEAK, str(tmp_path / "frame.png"), str(tmp_path / "film.mp4")]
     said = subprocess.run(command, capture_output=True, check=True, text=True, timeout=300)
 
-    told = json.loads(said.stdout)
-    assert (told["size"], told["video_frames"]) == ("7680x4320", 2)
-    assert sum(told["peaks_mib"]) < 2048
+    report = json.loads(said.stdout)
+    assert (report["size"], report["video_frames"]) == ("7680x4320", 2)
+    assert sum(report["peaks_mib"]) < 2048
 
 
 @pytest.mark.slow
@@ -107,7 +108,7 @@ def test_five_thousand_frames_are_few_segments(tmp_path: Path, monkeypatch: pyte
 
 @pytest.mark.slow
 def test_hundreds_of_dissolves_keep_their_times(tmp_path: Path) -> None:
-    """The last hold stands as exactly as the first."""
+    """The time of the last hold is as exact as that of the first."""
     five = flat_frames(tmp_path / "frames", NAMES, size=Size(32, 32))
     frames, names = list(islice(cycle(five), 400)), list(islice(cycle(NAMES), 400))
 
@@ -144,12 +145,12 @@ def test_the_longest_caption_stays_inside_the_safe_area(tmp_path: Path, text: st
 
 def test_five_thousand_characters_fit_into_the_picture() -> None:
     """By our own measure, with letters that are still letters."""
-    room = Size(1210, 690)
+    area = Size(1210, 690)
 
-    height = fitting_height("word " * 1000, room, 38)
+    height = fitting_height("word " * 1000, area, 38)
 
     assert 10 <= height < 38
-    assert fitting_height("Six in the morning", room, 38) == 38
+    assert fitting_height("Six in the morning", area, 38) == 38
 
 
 @pytest.mark.parametrize(
@@ -216,8 +217,8 @@ def test_what_was_encoded_before_a_kill_is_not_encoded_again(tmp_path: Path, mon
     assert len(kept(tmp_path / "segments")) == 9
 
 
-def test_a_broken_piece_is_noticed_and_made_anew(tmp_path: Path) -> None:
-    """Told once; the next run mends it."""
+def test_a_broken_piece_is_noticed_and_made_again(tmp_path: Path) -> None:
+    """The run that finds it fails; the next one makes it again."""
     frames, timeline = flat_frames(tmp_path / "frames", NAMES[:2]), timeline_of([60, 60])
     segments, target = tmp_path / "segments", tmp_path / "film.mp4"
     asyncio.run(cut_film(timeline, frames, target, segments=segments))
@@ -235,7 +236,7 @@ def test_a_broken_piece_is_noticed_and_made_anew(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("length", [30, 130], ids=["cut out of a stream", "written by ffmpeg"])
 def test_a_full_disk_leaves_no_half_piece(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, length: int) -> None:
-    """It is a storage error with its cure, whoever met it."""
+    """It is a storage error with its cure, in ffmpeg and in the program itself."""
     noise = tmp_path / "frame.png"
     Image.effect_noise((640, 480), 80).convert("RGB").save(noise)
     fake_ffmpeg(tmp_path / "ffmpeg", monkeypatch, "trap '' XFSZ; ulimit -f 8")

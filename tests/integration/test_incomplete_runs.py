@@ -11,6 +11,7 @@ from pipelines.common.budgets import OnExceed
 from pipelines.common.errors import (
     BudgetError,
     CredentialsRefusedError,
+    FilmError,
     FramesMissingError,
     InterruptedRunError,
     UsageError,
@@ -20,7 +21,7 @@ from pipelines.run.observer import RunObserver
 from tests.conftest import serving
 from tests.support.studio import BOARD, IMAGE_USD, Studio
 
-GENERATING, PUBLISHING = "generating frames", "publishing frames"
+GENERATING, PUBLISHING, REPORTING = "generating frames", "publishing frames", "writing the report"
 FRAME = "frame_0001 garden/dog"
 BIRD = "      - {id: bird, prompt: a bird}\n"
 
@@ -118,6 +119,36 @@ def test_a_removed_take_is_missing_where_nothing_is_to_be_generated(studio: Stud
         studio.render(observer)
 
     assert (result_of(observer)["state"], result_of(observer)["video"]) == ("Incomplete", None)
+
+
+def test_a_film_that_is_removed_at_the_end_is_missing(studio: Studio) -> None:
+    """Completed means that it exists when the run ends; the next run makes it again, and generates nothing."""
+    film = studio.folder / "pets.mp4"
+    observer = acting(REPORTING, film.unlink)
+
+    with pytest.raises(
+        FilmError, match=r"pets\.mp4: missing, though every frame is there; run again to make it"
+    ) as caught:
+        studio.render(observer)
+
+    assert caught.value.exit_code == 4
+    assert (result_of(observer)["state"], result_of(observer)["video"]) == ("Incomplete", None)
+    again = studio.render()
+    assert (again.state, again.generated, again.video) == (RunState.COMPLETED, 0, film)
+
+
+def test_a_quote_that_is_refused_says_what_would_be_reused(studio: Studio) -> None:
+    """The counts of a run that sends nothing are those of its quote."""
+    studio.render()
+    studio.write(BOARD.replace("TAKES", "1") + BIRD)
+    studio.settings = studio.settings.model_copy(update={"budget_usd": IMAGE_USD / 2})
+    observer = RunObserver()
+
+    with pytest.raises(BudgetError):
+        studio.render(observer)
+
+    result = result_of(observer)
+    assert (result["state"], result["frames"], result["reused"], result["requests"]) == ("OverBudget", 3, 2, 0)
 
 
 # --- a re-roll is judged by its own takes

@@ -1,4 +1,4 @@
-"""The README tells the truth: its commands exist, its storyboards load, its links lead somewhere."""
+"""The README and the docs agree with the code: its commands, storyboards, links, exit codes and settings."""
 
 import re
 import shlex
@@ -8,12 +8,22 @@ import click
 import pytest
 
 from pipelines.cli.main import storyreel
+from pipelines.common.errors import (
+    BudgetError,
+    EndpointError,
+    IncompleteError,
+    InterruptedRunError,
+    StoryreelError,
+    UsageError,
+)
 from pipelines.common.settings import Settings
+from pipelines.run.result import state_after
 from pipelines.storyboard.loader import load_storyboard
 
 REPOSITORY = Path(__file__).parents[2]
 README = (REPOSITORY / "README.md").read_text()
 SETTINGS_PAGE = (REPOSITORY / "docs/settings.md").read_text()
+PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 
 
 def blocks(language: str) -> list[str]:
@@ -22,13 +32,14 @@ def blocks(language: str) -> list[str]:
 
 def commands(program: str) -> list[list[str]]:
     """Return the arguments of each call of a program in the README's shell blocks."""
+    # A line's comment begins after a space: a # inside an argument is none.
     lines = [line.split(" #")[0].rstrip(" &") for block in blocks("sh") for line in block.splitlines()]
     return [shlex.split(line)[1:] for line in lines if line.split(" ")[0] == program]
 
 
 @pytest.mark.parametrize("arguments", commands("storyreel"), ids=" ".join)
 def test_every_storyreel_command_is_one(arguments: list[str]) -> None:
-    """The verb exists and takes these options."""
+    """It is a command of storyreel, and takes these options."""
     verb, *rest = arguments
     command = storyreel.commands[verb]
 
@@ -43,21 +54,24 @@ def test_every_make_target_is_one(arguments: list[str]) -> None:
 
 @pytest.mark.parametrize("text", blocks("yaml"))
 def test_every_storyboard_loads(tmp_path: Path, text: str) -> None:
-    """As it stands there."""
+    """As it stands in the README."""
     path = tmp_path / "board.yaml"
     path.write_text(text)
 
     assert load_storyboard(path).frames
 
 
-@pytest.mark.parametrize("target", re.findall(r"\]\((?!http)([^)]+)\)", README))
-def test_every_link_leads_somewhere(target: str) -> None:
-    """To a file of the repository."""
-    assert (REPOSITORY / target).exists()
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_relative_link_points_at_a_file(page: Path) -> None:
+    """Images too; a link is relative to the page that it is on."""
+    # An address has a scheme, and a link within the page begins with #: neither names a file.
+    targets = re.findall(r"\]\((?![a-z]+:|#)([^)#\s]+)", page.read_text())
+
+    assert [target for target in targets if not (page.parent / target).exists()] == []
 
 
 def test_the_settings_page_lists_every_setting_and_no_other() -> None:
-    """With the default that the code has."""
+    """Numbers have the default that the code has."""
     listed = dict(re.findall(r"^\| `STORYREEL_([A-Z_]+)` \| ([^|]+) \|", SETTINGS_PAGE, re.MULTILINE))
 
     assert set(listed) == {name.upper() for name in Settings.model_fields}
@@ -66,9 +80,17 @@ def test_the_settings_page_lists_every_setting_and_no_other() -> None:
             assert listed[name.upper()].strip() == f"`{field.default:g}`"
 
 
-def test_every_verb_is_shown() -> None:
-    """Whoever reads the README has met every verb."""
-    shown = {arguments[0] for arguments in commands("storyreel")}
+def test_exit_codes_and_states_are_those_of_the_code() -> None:
+    """The README's table has a row for each exit code, with the state that a run then ends in."""
+    rows = re.findall(r"^\| `(\d+)` \| `(\w+)`", README, re.MULTILINE)
+    errors = [UsageError, BudgetError, IncompleteError, EndpointError, InterruptedRunError, StoryreelError]
 
-    assert shown | {"schema"} == set(storyreel.commands)
+    assert rows == [("0", "Completed"), *((str(error.exit_code), state_after(error()).value) for error in errors)]
+
+
+def test_every_verb_is_in_the_readme() -> None:
+    """Its shell blocks call each command of storyreel but `schema`, which stands in the text."""
+    called = {arguments[0] for arguments in commands("storyreel")}
+
+    assert called | {"schema"} == set(storyreel.commands)
     assert isinstance(storyreel, click.Group)

@@ -1,6 +1,5 @@
 """The report of a storyboard as it really is: rendered, failed, re-rolled, reworded, with films of every kind."""
 
-import asyncio
 import re
 from decimal import Decimal
 from pathlib import Path
@@ -10,10 +9,12 @@ from PIL import Image
 
 from pipelines.common.errors import FramesMissingError
 from pipelines.ledger.ledger import Ledger
-from pipelines.report.builder import Addresses, build_page, write_report
+from pipelines.report.builder import write_report
 from pipelines.report.models import FrameView, PageView
-from tests.conftest import serving
-from tests.support.review import BOARD, Room, until
+from pipelines.report.views import Addresses, build_page
+from tests.conftest import serving, wait_until
+from tests.support.review import BOARD
+from tests.support.review import ReviewSession as Room
 
 IMAGE_USD = Decimal("0.000428")
 PLAIN = Addresses(picture=lambda path: path.name, thumbnail=lambda path: path.name, file=lambda path: path.name)
@@ -48,14 +49,14 @@ def test_a_render_leaves_a_report_and_a_contact_sheet(room: Room) -> None:
     assert [(film.url, film.mime, film.seconds, film.size) for film in page.films] == [
         ("pets.mp4", "video/mp4", 3.0, "160x96")
     ]
-    [account] = page.accounts
+    [account] = page.costs
     assert (account.requests, account.cost_usd, account.simulated) == (3, 3 * IMAGE_USD, True)
-    assert page.run is not None
-    assert (len(page.run.attempts), page.run.quote_usd) == (3, 3 * IMAGE_USD)
+    assert page.last_run is not None
+    assert (len(page.last_run.attempts), page.last_run.quote_usd) == (3, 3 * IMAGE_USD)
     assert page.sheets == ("contact-sheet.jpg",)
     for scene in page.scenes:
         for frame in scene.frames:
-            assert (frame.shown, frame.picked, [take.cost_usd for take in frame.takes]) == (1, False, [IMAGE_USD])
+            assert (frame.selected, frame.picked, [take.cost_usd for take in frame.takes]) == (1, False, [IMAGE_USD])
             assert [attempt.status for attempt in frame.attempts] == ["ok"]
             assert frame.takes[0].latency_s is not None
     report = (room.folder / "report.html").read_text(encoding="utf-8")
@@ -75,7 +76,7 @@ def test_a_failed_render_is_reported_too(room: Room) -> None:
 
     assert page.films == ()
     for frame in frames(room):
-        assert (frame.shown, frame.takes) == (None, ())
+        assert (frame.selected, frame.takes) == (None, ())
         assert {(attempt.status, attempt.error) for attempt in frame.attempts} == {
             ("failed", "Failed to generate image")
         }
@@ -90,7 +91,7 @@ def test_attempts_for_what_a_frame_no_longer_asks_are_in_the_costs_only(room: Ro
     page = page_of(room)
 
     assert [len(frame.attempts) for frame in frames(room)] == [1, 1, 0]
-    assert page.accounts[0].requests == 3
+    assert page.costs[0].requests == 3
 
 
 def test_every_take_is_listed_with_its_number(room: Room) -> None:
@@ -98,7 +99,7 @@ def test_every_take_is_listed_with_its_number(room: Room) -> None:
     room.render()
     with room.open():
         assert room.reroll(1, count=2).status_code == 202
-        until(lambda: room.there()[1] == [1, 2, 3])
+        wait_until(lambda: room.take_numbers()[1] == [1, 2, 3])
 
     [_, frame, _] = frames(room)
 
@@ -127,7 +128,7 @@ def test_very_many_thumbnails_lie_beside_the_report(room: Room) -> None:
     """In it they would make it too large to open."""
     room.render()
     with Ledger.open(room.settings.effective_database_url) as ledger:
-        path = write_report(room.plan, room.inventory, ledger, room.settings, most_embedded=2)
+        path = write_report(room.plan, room.inventory, ledger, room.settings, max_embedded=2)
 
     sources = re.findall(r'<img src="([^"]+)"', path.read_text(encoding="utf-8"))
 
@@ -145,9 +146,9 @@ def test_a_report_that_would_say_the_same_is_left(room: Room) -> None:
     assert report.stat().st_ino == before
     with room.open():
         room.reroll(0)
-        # A room that is closed before stops the run, and the next one writes the report.
-        until(lambda: report.stat().st_ino != before)
-    assert room.there()[0] == [1, 2]
+        # A review that is closed before stops the run, and the next one writes the report.
+        wait_until(lambda: report.stat().st_ino != before)
+    assert room.take_numbers()[0] == [1, 2]
 
 
 def test_thumbnails_of_takes_that_are_no_longer_shown_go(room: Room) -> None:
@@ -175,7 +176,7 @@ def test_a_report_that_cannot_be_written_undoes_nothing(room: Room) -> None:
     room.folder.mkdir(parents=True)
     (room.folder / "report.html").mkdir()
 
-    result = asyncio.run(room.rendered())
+    result = room.render()
 
     assert (result.state, result.report) == ("Completed", None)
     assert result.video is not None

@@ -1,4 +1,4 @@
-"""The report in a real browser, opened from disk: looked at, filtered, leafed through, by mouse and by keyboard."""
+"""The report in a real browser, opened from disk: read, filtered and browsed by mouse and by keyboard."""
 
 from pathlib import Path
 
@@ -17,12 +17,12 @@ from tests.unit.report.test_page import HOSTILE
 pytestmark = [needs_chromium, pytest.mark.slow]
 
 
-def written(folder: Path, shown: PageView) -> str:
+def write_page(folder: Path, view: PageView) -> str:
     """Write a report with pictures beside it; return its address."""
     (folder / "takes").mkdir(exist_ok=True)
     for number, colour in enumerate(["teal", "olive", "purple"], 1):
         Image.new("RGB", (1344, 768), colour).save(folder / f"takes/{number}.png")
-    (folder / "report.html").write_text("".join(render_report(shown)), encoding="utf-8")
+    (folder / "report.html").write_text("".join(render_report(view)), encoding="utf-8")
     return (folder / "report.html").as_uri()
 
 
@@ -38,92 +38,92 @@ async def film_time(visit: Visit) -> float:
     return float(await visit.page.evaluate("document.querySelector('#player').currentTime"))
 
 
-async def test_it_opens_from_disk_without_a_word(tmp_path: Path) -> None:
-    """No complaint on the console, nothing asked of any network; thumbnails and plots are there."""
-    async with visiting(written(tmp_path, await with_film(tmp_path))) as visit:
-        await visit.see(".card img")
-        await visit.keep("report", tmp_path)
+async def test_it_opens_from_disk_without_errors_or_network(tmp_path: Path) -> None:
+    """The console stays empty, only files and data URIs are requested; thumbnails and charts are there."""
+    async with visiting(write_page(tmp_path, await with_film(tmp_path))) as visit:
+        await visit.wait_visible(".card img")
+        await visit.save_screenshot("report", tmp_path)
         widths = await visit.page.eval_on_selector_all(".card img", "pictures => pictures.map(p => p.naturalWidth)")
 
         assert widths == [320, 320, 320]
         assert await visit.page.locator("svg[role=img]").count() == 3
-        assert visit.complaints == []
+        assert visit.errors == []
         assert {address.split(":")[0] for address in visit.requests} <= {"file", "data"}
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_it_is_accessible(tmp_path: Path, scheme: str) -> None:
     """As a page and with the big view open, in both colour schemes."""
-    async with visiting(written(tmp_path, await with_film(tmp_path)), color_scheme=scheme) as visit:
-        assert await visit.faults() == []
+    async with visiting(write_page(tmp_path, await with_film(tmp_path)), color_scheme=scheme) as visit:
+        assert await visit.accessibility_violations() == []
         await visit.page.click("#f3 .open")
         await visit.page.click("summary")
-        await visit.keep(f"report-view-{scheme}", tmp_path)
-        assert await visit.faults() == []
+        await visit.save_screenshot(f"report-view-{scheme}", tmp_path)
+        assert await visit.accessibility_violations() == []
 
 
 async def test_it_fits_a_phone(tmp_path: Path) -> None:
-    """Nothing hangs over, on the page and in the big view."""
+    """Nothing is wider than the screen, on the page and in the big view."""
     long = frame(0, prompt="x" * 2048, shot="an-id-without-end" * 10)
-    async with visiting(written(tmp_path, page(long)), viewport={"width": 360, "height": 740}) as visit:
+    async with visiting(write_page(tmp_path, page(long)), viewport={"width": 360, "height": 740}) as visit:
         fits = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
         assert await visit.page.evaluate(fits)
         await visit.page.click(".open")
-        await visit.see("#big")
-        await visit.keep("report-phone", tmp_path)
+        await visit.wait_visible("#big")
+        await visit.save_screenshot("report-phone", tmp_path)
         assert await visit.page.evaluate("document.querySelector('#view').scrollWidth <= innerWidth")
 
 
-async def test_filters_and_search_show_what_they_say(tmp_path: Path) -> None:
-    """Scenes without a match go; the address keeps the choice through a reload."""
-    async with visiting(written(tmp_path, page(scenes=2))) as visit:
-        for word, numbers in (
+async def test_filters_and_search_leave_the_frames_that_match(tmp_path: Path) -> None:
+    """Scenes without a match are hidden; a reload keeps filter and search."""
+    async with visiting(write_page(tmp_path, page(scenes=2))) as visit:
+        for label, numbers in (
             ("failed", [2]),
             ("missing", [2]),
             ("retried", [1, 2]),
             ("re-rolled", [3]),
             ("all", [0, 1, 2, 3]),
         ):
-            button = visit.page.get_by_role("button", name=f"{word} {len(numbers)}")
+            button = visit.page.get_by_role("button", name=f"{label} {len(numbers)}")
             await button.click()
-            assert await visit.numbers() == numbers
+            assert await visit.visible_frames() == numbers
             assert await button.get_attribute("aria-pressed") == "true"
 
         await visit.page.fill("#search", "VIEW 3")
-        assert await visit.numbers() == [3]
+        assert await visit.visible_frames() == [3]
         assert await visit.page.locator(".scene:not([hidden])").count() == 1
         await visit.page.reload()
-        assert await visit.numbers() == [3]
+        assert await visit.visible_frames() == [3]
         await visit.page.fill("#search", "nothing like it")
-        await visit.see("#nothing")
+        await visit.wait_visible("#nothing")
 
 
-async def test_frames_are_leafed_through_by_keyboard_alone(tmp_path: Path) -> None:
+async def test_frames_are_browsed_by_keyboard_alone(tmp_path: Path) -> None:
     """Open, next, another take, back, close: the focus comes back to the card."""
-    async with visiting(written(tmp_path, page())) as visit:
+    async with visiting(write_page(tmp_path, page())) as visit:
         keys = visit.page.keyboard
         await visit.page.focus("#f1 .open")
         await keys.press("ArrowRight")
         await keys.press("ArrowRight")
         await keys.press("Enter")
-        await visit.see("#view")
+        await visit.wait_visible("#view")
         assert await visit.page.inner_text("#view-title") == "frame_0003 · scene-1/wide"
         assert await visit.page.inner_text("#view-caption") == "Six in the morning"
         await keys.press("3")
-        await visit.see('#view-takes [data-take="3"][aria-pressed=true]')
+        await visit.wait_visible('#view-takes [data-take="3"][aria-pressed=true]')
         await visit.page.wait_for_function("() => document.querySelector('#big').src.endsWith('takes/3.png')")
         await keys.press("ArrowLeft")
         assert "frame_0002" in await visit.page.inner_text("#view-title")
-        await visit.see("#no-picture")
+        await visit.wait_visible("#no-picture")
         await keys.press("Escape")
 
         assert not await visit.page.is_visible("#view")
         assert await visit.page.evaluate("document.activeElement.closest('.card').id") == "f2"
 
 
-async def test_attempts_are_told_one_by_one(tmp_path: Path) -> None:
-    """How each ended, what it cost, and when."""
-    async with visiting(written(tmp_path, page())) as visit:
+async def test_attempts_are_listed_one_by_one(tmp_path: Path) -> None:
+    """Each with its outcome, its cost and its time."""
+    async with visiting(write_page(tmp_path, page())) as visit:
         await visit.page.click("#f2 .open")
         await visit.page.click("summary")
 
@@ -136,10 +136,10 @@ async def test_attempts_are_told_one_by_one(tmp_path: Path) -> None:
 
 async def test_the_film_plays_from_a_chapter_and_from_a_frame(tmp_path: Path) -> None:
     """By a click on the chapter, and with space in the big view and on a card."""
-    async with visiting(written(tmp_path, await with_film(tmp_path))) as visit:
+    async with visiting(write_page(tmp_path, await with_film(tmp_path))) as visit:
         await visit.page.get_by_role("button", name="Scene 2").click()
         assert await film_time(visit) >= 2
-        await visit.see('.chapters button[aria-current="true"]')
+        await visit.wait_visible('.chapters button[aria-current="true"]')
         await visit.page.click("#f1 .open")
         await visit.page.keyboard.press("Space")
         await visit.page.wait_for_function("() => document.querySelector('#player').currentTime < 2")
@@ -148,46 +148,46 @@ async def test_the_film_plays_from_a_chapter_and_from_a_frame(tmp_path: Path) ->
         await visit.page.focus("#f3 .open")
         await visit.page.keyboard.press("Space")
         await visit.page.wait_for_function("() => document.querySelector('#player').currentTime >= 3")
-        assert visit.complaints == []
+        assert visit.errors == []
 
 
-async def test_a_film_that_is_not_there_is_told(tmp_path: Path) -> None:
+async def test_a_missing_film_is_reported(tmp_path: Path) -> None:
     """The page may have been sent without it."""
-    shown = page(films=(FilmView("film.mp4", "video/mp4", 4.0, "320x192"),))
-    async with visiting(written(tmp_path, shown)) as visit:
-        await visit.see("#no-film")
+    view = page(films=(FilmView("film.mp4", "video/mp4", 4.0, "320x192"),))
+    async with visiting(write_page(tmp_path, view)) as visit:
+        await visit.wait_visible("#no-film")
 
 
 async def test_hostile_text_stays_text(tmp_path: Path) -> None:
-    """On cards, in the big view, in titles: it is read, not run."""
+    """On cards, in the big view and in titles it is shown, not run."""
     frames = [frame(n, prompt=text, caption=text, shot=text) for n, text in enumerate(HOSTILE)]
-    async with visiting(written(tmp_path, page(*frames, title=HOSTILE[0]))) as visit:
+    async with visiting(write_page(tmp_path, page(*frames, title=HOSTILE[0]))) as visit:
         for number, text in enumerate(HOSTILE):
             await visit.page.click(f"#f{number} .open")
             assert await visit.page.text_content("#view-prompt") == text
             await visit.page.keyboard.press("Escape")
 
         assert await visit.page.text_content("h1") == HOSTILE[0]
-        assert visit.complaints == []
+        assert visit.errors == []
 
 
 async def test_five_thousand_frames_do_not_freeze_the_page(tmp_path: Path) -> None:
-    """What is out of sight is not laid out, and one search goes through all of them."""
+    """The page opens, and one search goes through all of them."""
     frames = [frame(n) for n in range(5000)]
-    async with visiting(written(tmp_path, page(*frames, scenes=10))) as visit:
+    async with visiting(write_page(tmp_path, page(*frames, scenes=10))) as visit:
         await visit.page.fill("#search", "view 4999")
-        assert await visit.numbers() == [4999]
+        assert await visit.visible_frames() == [4999]
         await visit.page.click("#f4999 .open")
-        await visit.see("#view")
-        assert visit.complaints == []
+        await visit.wait_visible("#view")
+        assert visit.errors == []
 
 
 async def test_it_prints(tmp_path: Path) -> None:
-    """On paper there are frames and figures; what can only be clicked is not."""
-    async with visiting(written(tmp_path, await with_film(tmp_path))) as visit:
+    """Frames and figures are printed; players, filters and dialogs are not."""
+    async with visiting(write_page(tmp_path, await with_film(tmp_path))) as visit:
         await visit.page.emulate_media(media="print")
 
         assert await visit.page.is_visible("#f3 img")
-        assert await visit.page.is_visible(".account")
+        assert await visit.page.is_visible(".summary")
         for selector in ("#film", ".tools", "#view"):
             assert not await visit.page.is_visible(selector)

@@ -1,4 +1,4 @@
-"""The cutting room over real sockets: who may come in, what it costs, what becomes of it, who hears of it."""
+"""The review app over real sockets: access, prices, re-rolls and picks, and the events that pages receive."""
 
 import socket
 from collections.abc import Iterator
@@ -10,8 +10,8 @@ import pytest
 
 from pipelines.common.errors import StoryboardError, UsageError
 from pipelines.review.server import open_review
-from tests.conftest import serving
-from tests.support.review import BOARD, Room, until
+from tests.conftest import serving, wait_until
+from tests.support.review import BOARD, ReviewSession
 
 pytestmark = pytest.mark.slow
 
@@ -19,35 +19,39 @@ IMAGE_USD = "0.000428"
 
 
 @pytest.fixture
-def room(tmp_path: Path) -> Iterator[Room]:
-    """An open cutting room of three frames, all bought."""
-    room = Room(tmp_path)
-    room.render()
-    with room.open():
-        yield room
+def review(tmp_path: Path) -> Iterator[ReviewSession]:
+    """Yield an open review of three frames, all generated."""
+    session = ReviewSession(tmp_path)
+    session.render()
+    with session.open():
+        yield session
 
 
-# Who may come in
+# Access
 
 
-def test_the_page_is_shown_to_who_knows_its_address(room: Room) -> None:
-    """With its own style and scripts, and nothing from elsewhere."""
-    page = room.get()
+def test_the_page_is_served_under_its_address(review: ReviewSession) -> None:
+    """With its own style and scripts; its policy allows none from elsewhere."""
+    page = review.get()
 
     assert page.status_code == 200
     assert "Cutting room" in page.text
     assert "default-src 'none'" in page.headers["content-security-policy"]
     assert page.headers["referrer-policy"] == "no-referrer"
     assert page.headers["cache-control"] == "no-store"
-    for name in ("page.css", "page.js", "room.css", "room.js"):
-        assert room.get(f"assets/{name}").status_code == 200
+    for name in ("page.css", "page.js", "review.css", "review.js"):
+        assert review.get(f"assets/{name}").status_code == 200
 
 
-def test_a_stale_token_is_told(room: Room) -> None:
-    """A page of an earlier start may neither look nor ask."""
-    stale = room.origin + "/" + "x" * 32 + "/"
+def test_a_stale_token_is_refused(review: ReviewSession) -> None:
+    """A page of an earlier start can neither read nor change anything."""
+    stale = review.origin + "/" + "x" * 32 + "/"
 
-    answers = [httpx.get(stale), httpx.get(room.origin), httpx.post(f"{stale}picks", headers={"Origin": room.origin})]
+    answers = [
+        httpx.get(stale),
+        httpx.get(review.origin),
+        httpx.post(f"{stale}picks", headers={"Origin": review.origin}),
+    ]
 
     assert [answer.status_code for answer in answers] == [403, 403, 403]
     assert "take the one that `storyreel review` has printed" in answers[0].text
@@ -64,19 +68,19 @@ def test_a_stale_token_is_told(room: Room) -> None:
     ],
     ids=str,
 )
-def test_no_other_page_can_spend_money(room: Room, headers: dict[str, str], status: int) -> None:
-    """Not even one that knows the token: nothing is asked, nothing is sent."""
-    asked = {"keys": room.keys, "count": 9, "prompt": None, "confirmed_usd": IMAGE_USD}
+def test_no_other_page_can_spend_money(review: ReviewSession, headers: dict[str, str], status: int) -> None:
+    """Not even one that knows the token: nothing is generated."""
+    body = {"keys": review.keys, "count": 9, "prompt": None, "confirmed_usd": IMAGE_USD}
 
-    answer = room.post("rerolls", asked, **headers)
+    answer = review.post("rerolls", body, **headers)
 
     assert answer.status_code == status
-    assert room.there() == [[1], [1], [1]]
+    assert review.take_numbers() == [[1], [1], [1]]
 
 
-def test_a_request_without_an_origin_changes_nothing(room: Room) -> None:
-    """A browser always sends one along with what changes something."""
-    answer = httpx.post(f"{room.address}picks", json={"key": room.keys[0], "take": 1})
+def test_a_request_without_an_origin_changes_nothing(review: ReviewSession) -> None:
+    """A browser sends one with every request that changes something."""
+    answer = httpx.post(f"{review.address}picks", json={"key": review.keys[0], "take": 1})
 
     assert answer.status_code == 403
 
@@ -84,9 +88,9 @@ def test_a_request_without_an_origin_changes_nothing(room: Room) -> None:
 @pytest.mark.parametrize(
     "path", ["../../pets.yaml", "..%2f..%2fpets.yaml", "/etc/passwd", "storyreel.db", "pets/.lock"]
 )
-def test_only_pictures_and_films_of_the_output_are_served(room: Room, path: str) -> None:
-    """Nothing beside it, and not the ledger."""
-    request = httpx.Request("GET", f"{room.address}files/x")
+def test_only_pictures_and_films_of_the_output_are_served(review: ReviewSession, path: str) -> None:
+    """Not the files beside the folder, and not the database in it."""
+    request = httpx.Request("GET", f"{review.address}files/x")
     target = request.url.raw_path[:-1] + path.encode()
 
     with httpx.Client() as client:
@@ -96,41 +100,41 @@ def test_only_pictures_and_films_of_the_output_are_served(room: Room, path: str)
     assert answer.status_code in (403, 404)
 
 
-def test_a_film_can_be_read_from_anywhere(room: Room) -> None:
-    """A player that jumps asks for a part of it."""
-    answer = room.get("files/pets/pets.mp4", Range="bytes=4-7")
+def test_a_film_can_be_read_from_anywhere(review: ReviewSession) -> None:
+    """A player that jumps requests a part of it."""
+    answer = review.get("files/pets/pets.mp4", Range="bytes=4-7")
 
     assert (answer.status_code, answer.content) == (206, b"ftyp")
 
 
-def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
-    """With the cure."""
-    room = Room(tmp_path)
+def test_a_taken_port_is_an_error(tmp_path: Path) -> None:
+    """The message says what to do."""
+    review = ReviewSession(tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
 
         with (
             pytest.raises(UsageError, match=f"^--port {port}: cannot be listened on: .*; choose another, or 0$"),
-            open_review(room.path, room.settings, port=port),
+            open_review(review.path, review.settings, port=port),
         ):
             pass
 
 
-def test_a_wrong_storyboard_opens_no_room(tmp_path: Path) -> None:
-    """Its mistakes are told instead."""
-    room = Room(tmp_path)
-    room.path.write_text("prompts: []")
+def test_a_wrong_storyboard_cannot_be_reviewed(tmp_path: Path) -> None:
+    """Opening it raises its mistakes."""
+    review = ReviewSession(tmp_path)
+    review.path.write_text("prompts: []")
 
-    with pytest.raises(StoryboardError), open_review(room.path, room.settings, port=0):
+    with pytest.raises(StoryboardError), open_review(review.path, review.settings, port=0):
         pass
 
 
-# What it costs
+# Prices
 
 
-def test_the_price_is_told_before_anything_is_asked(room: Room) -> None:
-    """For each take of each frame; nothing is sent for it."""
-    answer = room.post("quotes", {"keys": room.keys[:2], "count": 3})
+def test_a_quote_generates_nothing(review: ReviewSession) -> None:
+    """It prices each take of each frame."""
+    answer = review.post("quotes", {"keys": review.keys[:2], "count": 3})
 
     assert answer.json() == {
         "images": 6,
@@ -139,7 +143,7 @@ def test_the_price_is_told_before_anything_is_asked(room: Room) -> None:
         "worst_case_usd": str(24 * Decimal(IMAGE_USD)),
         "simulated": True,
     }
-    assert room.there() == [[1], [1], [1]]
+    assert review.take_numbers() == [[1], [1], [1]]
 
 
 @pytest.mark.parametrize(
@@ -150,85 +154,87 @@ def test_the_price_is_told_before_anything_is_asked(room: Room) -> None:
         ({"keys": "first", "prompt": "  "}, 422, "the prompt is 0 characters once filled in; prompts have 1 to 2,048"),
     ],
 )
-def test_what_cannot_be_asked_is_told(room: Room, body: dict[str, object], status: int, detail: str) -> None:
-    """In words that the page can show."""
-    answer = room.post("quotes", {**body, "keys": room.keys[:1]} if body["keys"] == "first" else body)
+def test_an_impossible_reroll_is_refused(
+    review: ReviewSession, body: dict[str, object], status: int, detail: str
+) -> None:
+    """The reason is in words that the page can show."""
+    answer = review.post("quotes", {**body, "keys": review.keys[:1]} if body["keys"] == "first" else body)
 
     assert (answer.status_code, answer.json()) == (status, {"detail": detail})
 
 
-def test_another_price_than_the_confirmed_one_is_not_paid(room: Room) -> None:
-    """Whoever confirmed something else is asked again."""
-    asked = {"keys": room.keys[:1], "count": 1, "prompt": None}
+def test_another_price_than_the_confirmed_one_is_not_paid(review: ReviewSession) -> None:
+    """The answer is the new price, for the person to confirm."""
+    body = {"keys": review.keys[:1], "count": 1, "prompt": None}
 
-    answer = room.post("rerolls", {**asked, "confirmed_usd": "0.0001"})
+    answer = review.post("rerolls", {**body, "confirmed_usd": "0.0001"})
 
     assert (answer.status_code, answer.json()["detail"]) == (
         409,
         f"the price is {IMAGE_USD} USD now, not 0.0001; look at it again",
     )
-    assert room.there() == [[1], [1], [1]]
+    assert review.take_numbers() == [[1], [1], [1]]
 
 
-# What becomes of it
+# Re-rolls, picks and events
 
 
-def test_a_reroll_brings_takes_and_a_pick_brings_another_film(room: Room) -> None:
-    """Whoever watches is told of each step; the first take stays."""
-    with room.listening() as page:
-        assert room.reroll(1, count=2).status_code == 202
-        until(lambda: page.stages().count("") == 2)
-        assert room.there() == [[1], [1, 2, 3], [1]]
-        film = room.film()
+def test_a_reroll_brings_takes_and_a_pick_brings_another_film(review: ReviewSession) -> None:
+    """An open page receives each step; the first take stays."""
+    with review.listening() as page:
+        assert review.reroll(1, count=2).status_code == 202
+        wait_until(lambda: page.stages().count("") == 2)
+        assert review.take_numbers() == [[1], [1, 2, 3], [1]]
+        film = review.film()
 
-        assert room.post("picks", {"key": room.keys[1], "take": 3}).status_code == 202
-        until(lambda: page.stages().count("") == 3)
+        assert review.post("picks", {"key": review.keys[1], "take": 3}).status_code == 202
+        wait_until(lambda: page.stages().count("") == 3)
 
-    assert room.selected() == [1, 3, 1]
-    assert room.film() != film
-    assert ("changed", {"numbers": [1]}) in page.events
+    assert review.selected_numbers() == [1, 3, 1]
+    assert review.film() != film
+    assert ("changed", {"numbers": [1]}) in page.received
     cutting = ["publishing frames", "assembling the film", "writing the report", ""]
     assert page.stages() == ["", "starting", "generating frames", *cutting, "starting", *cutting]
 
 
-def test_a_take_of_another_prompt_can_be_asked(room: Room) -> None:
-    """It is the same frame's."""
-    room.reroll(0, prompt="a lighthouse at night")
+def test_a_take_of_another_prompt_belongs_to_the_same_frame(review: ReviewSession) -> None:
+    """The frame has both takes."""
+    review.reroll(0, prompt="a lighthouse at night")
 
-    until(lambda: room.there() == [[1, 2], [1], [1]])
-    assert room.inventory.frames[0].takes[1].prompt == "a lighthouse at night"
-
-
-def test_what_does_not_fit_the_budget_is_told(tmp_path: Path) -> None:
-    """Nothing is sent for it."""
-    room = Room(tmp_path)
-    room.render()
-    room.settings = room.settings.model_copy(update={"budget_usd": Decimal(IMAGE_USD)})
-    with room.open(), room.listening() as page:
-        room.reroll(0, count=2)
-
-        assert "more than the 0.000428 USD that are left of" in page.wait_for("trouble")["message"]
-        assert room.there() == [[1], [1], [1]]
+    wait_until(lambda: review.take_numbers() == [[1, 2], [1], [1]])
+    assert review.inventory.frames[0].takes[1].prompt == "a lighthouse at night"
 
 
-def test_two_pages_that_pick_at_once_hear_of_each_other(room: Room) -> None:
-    """The last pick counts, and both see it."""
-    room.reroll(2, count=2)
-    until(lambda: room.there()[2] == [1, 2, 3])
-    with room.listening() as one, room.listening() as other:
+def test_a_reroll_over_the_budget_is_refused(tmp_path: Path) -> None:
+    """The page receives the reason, and nothing is generated."""
+    review = ReviewSession(tmp_path)
+    review.render()
+    review.settings = review.settings.model_copy(update={"budget_usd": Decimal(IMAGE_USD)})
+    with review.open(), review.listening() as page:
+        review.reroll(0, count=2)
+
+        assert "more than the 0.000428 USD that are left of" in page.wait_for_event("failure")["message"]
+        assert review.take_numbers() == [[1], [1], [1]]
+
+
+def test_two_pages_that_pick_at_once_see_each_others_picks(review: ReviewSession) -> None:
+    """The last pick counts, and both pages receive it."""
+    review.reroll(2, count=2)
+    wait_until(lambda: review.take_numbers()[2] == [1, 2, 3])
+    with review.listening() as one, review.listening() as other:
         for take in (2, 3):
-            assert room.post("picks", {"key": room.keys[2], "take": take}).status_code == 202
+            assert review.post("picks", {"key": review.keys[2], "take": take}).status_code == 202
 
         for page in (one, other):
-            page.wait_for("changed")
-    assert room.selected()[2] == 3
-    [frame] = room.get("frames?numbers=2").json()["frames"]
-    assert (frame["data"]["shown"], frame["data"]["picked"]) == (3, True)
+            page.wait_for_event("changed")
+    assert review.selected_numbers()[2] == 3
+    [frame] = review.get("frames?numbers=2").json()["frames"]
+    assert (frame["frame"]["selected"], frame["frame"]["picked"]) == (3, True)
 
 
-def test_a_take_that_is_not_there_cannot_be_picked(room: Room) -> None:
-    """The page is told which there are."""
-    answer = room.post("picks", {"key": room.keys[0], "take": 2})
+def test_a_take_that_is_not_there_cannot_be_picked(review: ReviewSession) -> None:
+    """The answer lists those that there are."""
+    answer = review.post("picks", {"key": review.keys[0], "take": 2})
 
     assert (answer.status_code, answer.json()) == (
         422,
@@ -236,53 +242,53 @@ def test_a_take_that_is_not_there_cannot_be_picked(room: Room) -> None:
     )
 
 
-def test_an_edited_storyboard_is_taken_up(room: Room) -> None:
-    """Other frames load the page anew; what was clicked on and is gone is told; a mistake changes nothing."""
-    old = room.keys[0]
-    room.get()
-    with room.listening() as page:
-        room.path.write_text(BOARD.replace("a cat in a garden", "a cat on a roof"))
-        page.wait_for("reloaded")
-        assert room.post("picks", {"key": old, "take": 1}).status_code == 409
+def test_an_edited_storyboard_reloads_the_page(review: ReviewSession) -> None:
+    """A frame that is gone can no longer be picked for; a mistake in the storyboard changes nothing."""
+    old = review.keys[0]
+    review.get()
+    with review.listening() as page:
+        review.path.write_text(BOARD.replace("a cat in a garden", "a cat on a roof"))
+        page.wait_for_event("reloaded")
+        assert review.post("picks", {"key": old, "take": 1}).status_code == 409
 
-        room.path.write_text("title: [broken")
-        assert "the storyboard has mistakes now" in page.wait_for("trouble")["message"]
+        review.path.write_text("title: [broken")
+        assert "the storyboard has mistakes now" in page.wait_for_event("failure")["message"]
 
-    assert "a cat on a roof" in room.get().text
-
-
-def test_a_render_elsewhere_is_noticed(room: Room) -> None:
-    """Frames that another run buys or picks appear by themselves."""
-    room.path.write_text(BOARD.replace("birds over the sea", "ships at sea"))
-    until(lambda: "ships at sea" in room.get().text)
-    with room.listening() as page:
-        room.render()
-
-        page.wait_for("changed")
-    assert room.get("frames?numbers=2").json()["frames"][0]["data"]["shown"] == 1
+    assert "a cat on a roof" in review.get().text
 
 
-def test_closing_the_room_keeps_what_is_in_flight(tmp_path: Path) -> None:
+def test_a_render_elsewhere_is_noticed(review: ReviewSession) -> None:
+    """Frames that another run generates appear by themselves."""
+    review.path.write_text(BOARD.replace("birds over the sea", "ships at sea"))
+    wait_until(lambda: "ships at sea" in review.get().text)
+    with review.listening() as page:
+        review.render()
+
+        page.wait_for_event("changed")
+    assert review.get("frames?numbers=2").json()["frames"][0]["frame"]["selected"] == 1
+
+
+def test_closing_the_review_keeps_what_is_in_flight(tmp_path: Path) -> None:
     """It is paid for: it is awaited, and there the next time."""
     with serving(latency_s=(1.5, 1.5)) as url:
-        room = Room(tmp_path, endpoint=url, model="sketch")
-        with room.open(), room.listening() as page:
-            room.reroll(0)
-            until(lambda: "generating frames" in page.stages())
+        review = ReviewSession(tmp_path, endpoint=url, model="sketch")
+        with review.open(), review.listening() as page:
+            review.reroll(0)
+            wait_until(lambda: "generating frames" in page.stages())
 
-    assert room.there() == [[1], [], []]
+    assert review.take_numbers() == [[1], [], []]
 
 
-def test_a_picked_take_whose_file_is_gone_is_not_shown(room: Room) -> None:
-    """Another stands in for it, and the page does not call it picked."""
-    room.reroll(0)
-    until(lambda: room.there()[0] == [1, 2])
-    room.post("picks", {"key": room.keys[0], "take": 2})
-    take = room.inventory.frames[0].find(2)
+def test_a_picked_take_whose_file_is_gone_is_not_shown(review: ReviewSession) -> None:
+    """The frame shows another one, which the page does not call picked."""
+    review.reroll(0)
+    wait_until(lambda: review.take_numbers()[0] == [1, 2])
+    review.post("picks", {"key": review.keys[0], "take": 2})
+    take = review.inventory.frames[0].find(2)
     assert take is not None
     take.path.unlink()
 
-    room.get()
-    [frame] = room.get("frames?numbers=0").json()["frames"]
+    review.get()
+    [frame] = review.get("frames?numbers=0").json()["frames"]
 
-    assert (frame["data"]["shown"], frame["data"]["picked"]) == (1, False)
+    assert (frame["frame"]["selected"], frame["frame"]["picked"]) == (1, False)

@@ -1,13 +1,17 @@
-"""The cutting room in a real browser: from a first look to another film, by mouse and by keyboard alone."""
+"""The review page in a real browser: from the first look to another film, by mouse and by keyboard alone."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
+from dataclasses import asdict
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
+from pipelines.ledger.models import RunCounters
 from tests.support.browser import Visit, needs_chromium, visiting
-from tests.support.review import BOARD, Room
+from tests.support.review import BOARD, ReviewSession
 
 pytestmark = [needs_chromium, pytest.mark.slow]
 
@@ -15,207 +19,224 @@ HOSTILE = "<script>alert(1)</script> “מלכת הים” <img src=x onerror=al
 
 
 @pytest.fixture
-async def room(tmp_path: Path) -> AsyncIterator[Room]:
-    """An open cutting room of three frames, all bought."""
-    room = Room(tmp_path)
-    await asyncio.to_thread(room.render)
-    with room.open():
-        yield room
+async def review(tmp_path: Path) -> AsyncIterator[ReviewSession]:
+    """Yield an open review of three frames, all generated."""
+    session = ReviewSession(tmp_path)
+    await asyncio.to_thread(session.render)
+    with session.open():
+        yield session
 
 
-async def film_source(visit: Visit) -> str:
+async def film_address(visit: Visit) -> str:
     return str(await visit.page.get_attribute("#player", "src"))
 
 
-async def another_film(visit: Visit, before: str) -> None:
+async def wait_for_another_film(visit: Visit, before: str) -> None:
     """Wait until the player has been given another film."""
     await visit.page.wait_for_function(
         "before => document.querySelector('#player').getAttribute('src') !== before", arg=before
     )
 
 
-async def test_reroll_pick_and_see_the_film_change(room: Room, tmp_path: Path) -> None:
+async def test_reroll_pick_and_see_the_film_change(review: ReviewSession, tmp_path: Path) -> None:
     """With the mouse: the price is shown and confirmed, the take appears, it is used, the film follows."""
-    async with visiting(room.address) as visit:
+    async with visiting(review.address) as visit:
         page = visit.page
-        film = await film_source(visit)
-        await visit.keep("room", tmp_path)
+        film = await film_address(visit)
+        await visit.save_screenshot("review", tmp_path)
         await page.click("#f1 .open")
         await page.click("[data-reroll]")
-        await page.get_by_role("button", name="Buy 1 take for 0.000428 USD").wait_for()
-        assert "Simulated: sketches are free." in await page.inner_text("#ask-price")
-        await visit.keep("room-price", tmp_path)
-        assert room.there() == [[1], [1], [1]]
+        await page.get_by_role("button", name="Generate 1 take for 0.000428 USD").wait_for()
+        assert "Simulated: sketches are free." in await page.inner_text("#reroll-price")
+        await visit.save_screenshot("review-price", tmp_path)
+        assert review.take_numbers() == [[1], [1], [1]]
 
-        await page.get_by_role("button", name="Buy 1 take for 0.000428 USD").click()
+        await page.get_by_role("button", name="Generate 1 take for 0.000428 USD").click()
         await page.click('#view-takes [data-take="2"]')
         await page.wait_for_function("() => document.querySelector('#big').src.includes('/files/')")
         await page.click("[data-pick]")
-        await another_film(visit, film)
-        await visit.see('#view-takes [data-take="2"] .mark')
+        await wait_for_another_film(visit, film)
+        await visit.wait_visible('#view-takes [data-take="2"] .selected')
         await page.click("[data-close]")
-        await visit.see("#f1 .badge")
-        await visit.keep("room-picked", tmp_path)
+        await visit.wait_visible("#f1 .badge")
+        await visit.save_screenshot("review-picked", tmp_path)
 
         assert "take 2 of 2" in await page.inner_text("#f1")
         assert await page.get_by_role("button", name="re-rolled 1").count() == 1
-        assert room.selected() == [1, 2, 1]
-        assert visit.complaints == []
+        assert review.selected_numbers() == [1, 2, 1]
+        assert visit.errors == []
         assert {address.split("/")[2] for address in visit.requests if address.startswith("http")} == {
-            room.origin.split("/")[2]
+            review.origin.split("/")[2]
         }
 
 
-async def test_all_of_it_by_keyboard_alone(room: Room) -> None:
+async def test_all_of_it_by_keyboard_alone(review: ReviewSession) -> None:
     """Arrows, Enter, r, Enter, 2, and space plays from here."""
-    async with visiting(room.address) as visit:
+    async with visiting(review.address) as visit:
         keys = visit.page.keyboard
-        film = await film_source(visit)
+        film = await film_address(visit)
         await keys.press("Tab")
         await visit.page.focus("#f0 .open")
         await keys.press("ArrowRight")
         await keys.press("Enter")
         await keys.press("r")
-        await visit.see("#ask-confirm:focus:not([disabled])")
+        await visit.wait_visible("#reroll-confirm:focus:not([disabled])")
         await keys.press("Enter")
-        await visit.see('#view-takes [data-take="2"]')
+        await visit.wait_visible('#view-takes [data-take="2"]')
         await keys.press("2")
-        await another_film(visit, film)
+        await wait_for_another_film(visit, film)
         await visit.page.wait_for_function("() => document.querySelector('#player').readyState > 0")
         await keys.press("Space")
         await visit.page.wait_for_function("() => document.querySelector('#player').currentTime >= 1")
 
-        assert room.selected() == [1, 2, 1]
-        assert visit.complaints == []
+        assert review.selected_numbers() == [1, 2, 1]
+        assert visit.errors == []
 
 
-async def test_a_prompt_is_reworded(room: Room) -> None:
-    """`p` edits it for the re-roll; the price follows; whatever it says is text."""
-    async with visiting(room.address) as visit:
+async def test_a_prompt_is_reworded(review: ReviewSession) -> None:
+    """`p` edits it for the re-roll, the price follows, and markup in it stays text."""
+    async with visiting(review.address) as visit:
         keys = visit.page.keyboard
         await visit.page.focus("#f2 .open")
         await keys.press("p")
-        await visit.see("#ask-prompt:focus")
-        assert await visit.page.input_value("#ask-prompt") == "birds over the sea"
-        await visit.page.fill("#ask-prompt", "  ")
+        await visit.wait_visible("#reroll-prompt:focus")
+        assert await visit.page.input_value("#reroll-prompt") == "birds over the sea"
+        await visit.page.fill("#reroll-prompt", "  ")
         await visit.page.wait_for_function(
-            "() => document.querySelector('#ask-price').textContent.includes('Say what to ask for')"
+            "() => document.querySelector('#reroll-price').textContent.includes('Write a prompt')"
         )
-        assert await visit.page.is_disabled("#ask-confirm")
-        await visit.page.fill("#ask-prompt", HOSTILE)
-        await visit.page.fill("#ask-count", "2")
-        await visit.page.get_by_role("button", name="Buy 2 takes for 0.000856 USD").click()
+        assert await visit.page.is_disabled("#reroll-confirm")
+        await visit.page.fill("#reroll-prompt", HOSTILE)
+        await visit.page.fill("#reroll-count", "2")
+        await visit.page.get_by_role("button", name="Generate 2 takes for 0.000856 USD").click()
         await visit.page.wait_for_function("() => document.querySelector('#f2').textContent.includes('of 3')")
         await visit.page.click("#f2 .open")
         await keys.press("3")
 
         assert await visit.page.text_content("#view-prompt") == HOSTILE
-        assert room.there()[2] == [1, 2, 3]
-        assert visit.complaints == []
+        assert review.take_numbers()[2] == [1, 2, 3]
+        assert visit.errors == []
 
 
-async def test_nothing_is_bought_that_is_not_confirmed(room: Room) -> None:
+async def test_nothing_is_generated_that_is_not_confirmed(review: ReviewSession) -> None:
     """Escape and Cancel leave everything as it is."""
-    async with visiting(room.address) as visit:
+    async with visiting(review.address) as visit:
         for leave in ("Escape", "Cancel"):
             await visit.page.focus("#f0 .open")
             await visit.page.keyboard.press("r")
-            await visit.see("#ask-confirm:not([disabled])")
+            await visit.wait_visible("#reroll-confirm:not([disabled])")
             if leave == "Escape":
                 await visit.page.keyboard.press("Escape")
             else:
                 await visit.page.click("[data-cancel]")
-            await visit.see("#ask", 0)
+            await visit.wait_visible("#reroll", 0)
 
-        assert room.there() == [[1], [1], [1]]
+        assert review.take_numbers() == [[1], [1], [1]]
 
 
-async def test_marked_frames_are_rerolled_together(room: Room) -> None:
-    """Marked with x or by a click; their price is one."""
-    async with visiting(room.address) as visit:
+async def test_progress_is_shown_in_words(review: ReviewSession) -> None:
+    """The stage, the takes generated so far, their cost, and those that failed."""
+    counters = RunCounters(
+        stage="generating frames", to_generate=4, generated=2, failed=1, cost_usd=Decimal("0.000856")
+    )
+    values = {name: str(value) if name == "cost_usd" else value for name, value in asdict(counters).items()}
+    event = f"event: progress\ndata: {json.dumps(values)}\n\n"
+    async with visiting(review.address) as visit:
+        await visit.page.route("**/events", lambda route: route.fulfill(content_type="text/event-stream", body=event))
+        await visit.page.reload()
+        await visit.wait_visible("#progress")
+
+        text = await visit.page.inner_text("#progress-text")
+        assert text == "generating frames · 2 of 4 takes · 0.000856 USD · 1 failed"
+        assert await visit.page.eval_on_selector("#progress-bar", "bar => bar.value") == 0.75
+
+
+async def test_marked_frames_are_rerolled_together(review: ReviewSession) -> None:
+    """Frames are marked with x or by a click, and quoted as one."""
+    async with visiting(review.address) as visit:
         await visit.page.focus("#f0 .open")
         await visit.page.keyboard.press("x")
         await visit.page.click("#f2 .marker")
         assert await visit.page.inner_text("#marked-count") == "2 marked"
         await visit.page.click("[data-reroll-marked]")
-        await visit.page.get_by_role("button", name="Buy 2 takes for 0.000856 USD").click()
+        await visit.page.get_by_role("button", name="Generate 2 takes for 0.000856 USD").click()
         await visit.page.wait_for_function(
             "() => document.querySelectorAll('.card[data-kinds~=rerolled]').length === 2"
         )
 
-        assert room.there() == [[1, 2], [1], [1, 2]]
+        assert review.take_numbers() == [[1, 2], [1], [1, 2]]
         assert not await visit.page.is_visible(".marked")
 
 
-async def test_two_browsers_see_each_others_picks(room: Room) -> None:
-    """The one that picks last is right, and both show it."""
-    room.reroll(0, count=2)
-    async with visiting(room.address) as one, visiting(room.address) as other:
+async def test_two_browsers_see_each_others_picks(review: ReviewSession) -> None:
+    """The last pick counts, and both show it."""
+    review.reroll(0, count=2)
+    async with visiting(review.address) as one, visiting(review.address) as other:
         for visit, take in ((one, 2), (other, 3)):
             await visit.page.click("#f0 .open")
-            await visit.see('#view-takes [data-take="3"]')
+            await visit.wait_visible('#view-takes [data-take="3"]')
             await visit.page.keyboard.press(str(take))
-            await visit.see(f'#view-takes [data-take="{take}"] .mark')
+            await visit.wait_visible(f'#view-takes [data-take="{take}"] .selected')
 
-        await one.see('#view-takes [data-take="3"] .mark')
-        assert room.selected()[0] == 3
+        await one.wait_visible('#view-takes [data-take="3"] .selected')
+        assert review.selected_numbers()[0] == 3
 
 
-async def test_an_edit_of_the_storyboard_is_seen(room: Room) -> None:
-    """Other frames appear by themselves; a mistake is told and can be dismissed."""
-    async with visiting(room.address) as visit:
-        room.path.write_text(BOARD.replace("birds over the sea", "ships at sea"))
+async def test_an_edit_of_the_storyboard_is_seen(review: ReviewSession) -> None:
+    """Other frames appear by themselves; a mistake is reported and can be dismissed."""
+    async with visiting(review.address) as visit:
+        review.path.write_text(BOARD.replace("birds over the sea", "ships at sea"))
         await visit.page.wait_for_function("() => document.querySelector('#f2').textContent.includes('ships at sea')")
-        await visit.see("#f2 .empty")
+        await visit.wait_visible("#f2 .empty")
 
-        room.path.write_text("title: [broken")
-        await visit.see("#trouble")
-        assert "the storyboard has mistakes now" in await visit.page.inner_text("#trouble-text")
+        review.path.write_text("title: [broken")
+        await visit.wait_visible("#failure")
+        assert "the storyboard has mistakes now" in await visit.page.inner_text("#failure-text")
         await visit.page.click("[data-dismiss]")
-        assert not await visit.page.is_visible("#trouble")
+        assert not await visit.page.is_visible("#failure")
 
 
-async def test_a_closed_room_is_told(tmp_path: Path) -> None:
+async def test_a_closed_review_is_reported(tmp_path: Path) -> None:
     """The page that stays open says what to do."""
-    room = Room(tmp_path)
-    await asyncio.to_thread(room.render)
-    opened = room.open()
+    review = ReviewSession(tmp_path)
+    await asyncio.to_thread(review.render)
+    opened = review.open()
     await asyncio.to_thread(opened.__enter__)
-    async with visiting(room.address) as visit:
-        await visit.see("#f0")
+    async with visiting(review.address) as visit:
+        await visit.wait_visible("#f0")
         await asyncio.to_thread(opened.__exit__, None, None, None)
 
         await visit.page.focus("#f0 .open")
         await visit.page.keyboard.press("r")
-        await visit.page.wait_for_function("() => document.querySelector('#ask-price').textContent.length > 0")
-        assert "run storyreel review again" in await visit.page.inner_text("#ask-price")
+        await visit.page.wait_for_function("() => document.querySelector('#reroll-price').textContent.length > 0")
+        assert "run storyreel review again" in await visit.page.inner_text("#reroll-price")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_it_is_accessible(room: Room, scheme: str) -> None:
-    """The page, the big view, the question of the price."""
-    async with visiting(room.address, color_scheme=scheme) as visit:
-        assert await visit.faults() == []
+async def test_it_is_accessible(review: ReviewSession, scheme: str) -> None:
+    """The page, the big view, and the dialog that shows the price."""
+    async with visiting(review.address, color_scheme=scheme) as visit:
+        assert await visit.accessibility_violations() == []
         await visit.page.click("#f0 .open")
-        assert await visit.faults() == []
+        assert await visit.accessibility_violations() == []
         await visit.page.click("[data-reword]")
-        await visit.see("#ask-confirm:not([disabled])")
-        assert await visit.faults() == []
+        await visit.wait_visible("#reroll-confirm:not([disabled])")
+        assert await visit.accessibility_violations() == []
 
 
-async def test_five_thousand_frames_are_on_the_table(tmp_path: Path) -> None:
-    """None bought yet: the page opens, filters, and asks for one of them."""
-    room = Room(tmp_path)
-    room.path.write_text("title: Many\nprompts:\n" + "".join(f"  - view {n} of the sea\n" for n in range(5000)))
-    with room.open():
-        async with visiting(room.address) as visit:
+async def test_five_thousand_frames_can_be_reviewed(tmp_path: Path) -> None:
+    """None is generated yet: the page opens, filters, and generates one of them."""
+    review = ReviewSession(tmp_path)
+    review.path.write_text("title: Many\nprompts:\n" + "".join(f"  - view {n} of the sea\n" for n in range(5000)))
+    with review.open():
+        async with visiting(review.address) as visit:
             await visit.page.fill("#search", "view 4321 ")
-            assert await visit.numbers() == [4321]
+            assert await visit.visible_frames() == [4321]
             await visit.page.focus("#f4321 .open")
             await visit.page.keyboard.press("r")
-            await visit.see("#ask-confirm:not([disabled])")
+            await visit.wait_visible("#reroll-confirm:not([disabled])")
             await visit.page.keyboard.press("Enter")
-            await visit.see("#f4321 img")
+            await visit.wait_visible("#f4321 img")
 
-            assert visit.complaints == []
-    assert room.there()[4321] == [1]
+            assert visit.errors == []
+    assert review.take_numbers()[4321] == [1]

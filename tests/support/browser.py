@@ -1,4 +1,4 @@
-"""A real browser that notes what a page says on its console and asks of the network."""
+"""A real browser that records a page's console messages and its requests."""
 
 import contextlib
 import os
@@ -13,58 +13,61 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, async_playwright
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
+needs_chromium = pytest.mark.skipif(
+    CHROMIUM is None, reason="there is no Chromium here (Debian: apt-get install chromium)"
+)
 
 _SERIOUS = ("serious", "critical")
 
 
 @dataclass
 class Visit:
-    """A page in the browser, what it complained of and what it asked for."""
+    """A page in the browser, the errors and warnings on its console, and the addresses that it requested."""
 
     page: Page
-    complaints: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
 
-    async def faults(self) -> list[str]:
-        """Return what axe-core finds seriously or critically inaccessible, in words."""
-        found = await Axe().run(self.page)
+    async def accessibility_violations(self) -> list[str]:
+        """Return the serious and critical violations that axe-core finds, in words."""
+        results = await Axe().run(self.page)
         return [
             f"{violation['id']}: {violation['help']}: {node['html']}"
-            for violation in found.response["violations"]
+            for violation in results.response["violations"]
             if violation["impact"] in _SERIOUS
             for node in violation["nodes"]
         ]
 
-    async def keep(self, name: str, folder: Path) -> None:
-        """Keep a screenshot: in `folder`, or where STORYREEL_SCREENSHOTS says."""
-        kept = Path(os.environ.get("STORYREEL_SCREENSHOTS", folder))
-        kept.mkdir(parents=True, exist_ok=True)
-        await self.page.screenshot(path=kept / f"{name}.png")
+    async def save_screenshot(self, name: str, folder: Path) -> None:
+        """Save a screenshot in `folder`, or in the folder that STORYREEL_SCREENSHOTS names."""
+        target = Path(os.environ.get("STORYREEL_SCREENSHOTS", folder))
+        target.mkdir(parents=True, exist_ok=True)
+        await self.page.screenshot(path=target / f"{name}.png")
 
-    async def see(self, selector: str, count: int | None = None) -> None:
-        """Wait until so many of these are seen; one at least, where no count is given."""
+    async def wait_visible(self, selector: str, count: int | None = None) -> None:
+        """Wait until exactly `count` of these elements are visible; at least one, where no count is given."""
         visible = f"() => [...document.querySelectorAll({selector!r})].filter(e => e.checkVisibility()).length"
         await self.page.wait_for_function(f"{visible} > 0" if count is None else f"{visible} === {count}")
 
-    async def numbers(self) -> list[int]:
-        """Return the frames whose cards are to be seen."""
+    async def visible_frames(self) -> list[int]:
+        """Return the numbers of the frames whose cards are not filtered out."""
         cards = await self.page.eval_on_selector_all(".card:not([hidden])", "cards => cards.map(c => c.dataset.number)")
         return [int(number) for number in cards]
 
 
 @contextlib.asynccontextmanager
 async def visiting(address: str, **options: Any) -> AsyncIterator[Visit]:
-    """Open a page; options are those of a Playwright context."""
+    """Open an address in Chromium while the block lasts; options are those of a Playwright context."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = await browser.new_page(**{"viewport": {"width": 1280, "height": 800}, **options})
         visit = Visit(page)
         page.on(
-            "console", lambda said: visit.complaints.append(said.text) if said.type in ("error", "warning") else None
+            "console", lambda entry: visit.errors.append(entry.text) if entry.type in ("error", "warning") else None
         )
-        page.on("pageerror", lambda error: visit.complaints.append(str(error)))
-        page.on("dialog", lambda dialog: visit.complaints.append(f"a dialog: {dialog.message}"))
+        page.on("pageerror", lambda error: visit.errors.append(str(error)))
+        # A script of a hostile text that came to life would open one.
+        page.on("dialog", lambda dialog: visit.errors.append(f"a dialog: {dialog.message}"))
         page.on("request", lambda request: visit.requests.append(request.url))
         page.set_default_timeout(30_000)
         await page.goto(address)

@@ -57,7 +57,7 @@ def timeline_of(
     title: str = "Harbor",
     scenes: Mapping[str, int] | None = None,
 ) -> Timeline:
-    """Lay out one hold a length; `scenes` says how many frames each chapter title has."""
+    """Return a timeline of one hold a length; `scenes` says how many frames each chapter has, by its title."""
     cuts = [0, *accumulate(lengths)]
     holds = tuple(Hold(number, start, end - start) for number, (start, end) in enumerate(pairwise(cuts)))
     scenes = {"All": len(lengths)} if scenes is None else scenes
@@ -75,7 +75,7 @@ def pictures(path: Path, size: Size = SMALL) -> list[Picture]:
 
 
 def ask_ffmpeg(*arguments: str, stream: Literal["stdout", "stderr"] = "stdout") -> bytes:
-    """Run ffmpeg for a test's own purposes and return what it said."""
+    """Run ffmpeg for a test's own purposes; return its output."""
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-nostdin", "-hide_banner", "-loglevel", "error", *arguments]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=True)
     return done.stdout if stream == "stdout" else done.stderr
@@ -130,4 +130,4 @@ def colour_of(picture: Picture) -> str:
     for name, colour in COLOURS.items():
         if np.abs(picture.astype(int) - colour).max() <= TOLERANCE:
             return name
-    return f"none of ours: {mean.round()}"
+    return f"unknown: {mean.round()}"

@@ -21,10 +21,6 @@ NOW_US = 1_800_000_000_000_000
 SECOND_US = 1_000_000
 # Above any process number that Linux gives.
 NO_SUCH_PID = 2**22 + 1
-# Columns of `runs` that a ledger of version 3 lacks.
-NEW_IN_4 = (
-    "stage", "frames", "reused", "to_buy", "bought", "failed", "pieces", "pieces_done", "rate_limit", "quote_usd",
-)  # fmt: skip
 
 
 @dataclass

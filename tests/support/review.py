@@ -1,14 +1,13 @@
-"""A cutting room that really listens, on a storyboard that is really rendered."""
+"""The review app on a real socket, for a storyboard that is really rendered."""
 
 import asyncio
 import contextlib
 import itertools
 import json
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx
 
@@ -19,6 +18,7 @@ from pipelines.run.result import RunResult
 from pipelines.storyboard.loader import load_storyboard
 from pipelines.storyboard.plan import Plan, plan_frames
 from pipelines.takes.inventory import TakeInventory, read_inventory
+from tests.conftest import wait_until
 
 BOARD = """
 title: Pets
@@ -35,11 +35,11 @@ scenes:
     shots:
       - {id: bird, prompt: birds over the sea}
 """
-PATIENCE_S = 60.0
+TIMEOUT_S = 60.0
 
 
-class Room:
-    """A cutting room in a thread of its own, and a client that asks it as its page does."""
+class ReviewSession:
+    """A storyboard of three frames, its review app in a thread, and a client that sends what the page would send."""
 
     def __init__(self, folder: Path, **settings: Any) -> None:
         self.path = folder / "pets.yaml"
@@ -64,62 +64,59 @@ class Room:
     def origin(self) -> str:
         return "/".join(self.address.split("/")[:3])
 
-    def there(self) -> list[list[int]]:
+    def take_numbers(self) -> list[list[int]]:
         """Return the numbers of the takes of each frame."""
         return [[take.spec.number for take in frame.takes] for frame in self.inventory.frames]
 
-    def selected(self) -> list[int | None]:
+    def selected_numbers(self) -> list[int | None]:
+        """Return the number of the take that each frame shows."""
         return [frame.selected.spec.number if frame.selected else None for frame in self.inventory.frames]
 
     def film(self) -> bytes:
         return (self.folder / "pets.mp4").read_bytes()
 
-    async def rendered(self) -> RunResult:
-        """Generate what the storyboard asks for; return what it came to."""
-        return await run_locally(load_storyboard(self.path), self.settings)
-
-    def render(self) -> None:
-        """Generate what the storyboard asks for."""
-        asyncio.run(self.rendered())
+    def render(self) -> RunResult:
+        """Generate what the storyboard asks for; return the run's result."""
+        return asyncio.run(run_locally(load_storyboard(self.path), self.settings))
 
     @contextlib.contextmanager
-    def open(self) -> Iterator["Room"]:
-        """Serve it while the block lasts."""
-        with open_review(self.path, self.settings, port=0) as room:
-            thread = threading.Thread(target=room.serve, name="cutting-room")
+    def open(self) -> Iterator[Self]:
+        """Serve the review page while the block lasts."""
+        with open_review(self.path, self.settings, port=0) as review:
+            thread = threading.Thread(target=review.serve, name="review")
             thread.start()
-            self.address = room.address
+            self.address = review.address
             try:
-                until(lambda: room.server.started)
+                wait_until(lambda: review.server.started)
                 yield self
             finally:
-                room.server.should_exit = True
-                thread.join(PATIENCE_S)
+                review.server.should_exit = True
+                thread.join(TIMEOUT_S)
                 assert not thread.is_alive()
 
     def get(self, path: str = "", **headers: str) -> httpx.Response:
-        return httpx.get(f"{self.address}{path}", headers=headers, timeout=PATIENCE_S)
+        return httpx.get(f"{self.address}{path}", headers=headers, timeout=TIMEOUT_S)
 
     def post(self, path: str, body: object, **headers: str) -> httpx.Response:
         origin = {"Origin": self.origin} if "Origin" not in headers else {}
-        return httpx.post(f"{self.address}{path}", json=body, headers={**origin, **headers}, timeout=PATIENCE_S)
+        return httpx.post(f"{self.address}{path}", json=body, headers={**origin, **headers}, timeout=TIMEOUT_S)
 
     def reroll(self, *numbers: int, count: int = 1, prompt: str | None = None) -> httpx.Response:
-        """Ask what more takes would cost, and confirm it."""
-        asked = {"keys": [self.keys[number] for number in numbers], "count": count, "prompt": prompt}
-        price = self.post("quotes", asked).json()["cost_usd"]
-        return self.post("rerolls", {**asked, "confirmed_usd": price})
+        """Quote more takes of some frames, and confirm the price."""
+        request = {"keys": [self.keys[number] for number in numbers], "count": count, "prompt": prompt}
+        price = self.post("quotes", request).json()["cost_usd"]
+        return self.post("rerolls", {**request, "confirmed_usd": price})
 
     @contextlib.contextmanager
     def listening(self) -> Iterator["Listener"]:
-        """Listen to the room's events, as a page does, while the block lasts."""
+        """Receive the app's events, as a page does, while the block lasts."""
         listener = Listener()
-        with httpx.stream("GET", f"{self.address}events", timeout=PATIENCE_S) as answer:
+        with httpx.stream("GET", f"{self.address}events", timeout=TIMEOUT_S) as answer:
             thread = threading.Thread(target=listener.read, args=(answer,), daemon=True)
             thread.start()
             try:
-                # The room has said what it is at: from here on the listener misses nothing.
-                listener.wait_for("progress")
+                # The first event says what is at work; from here on, none is missed.
+                listener.wait_for_event("progress")
                 yield listener
             finally:
                 with contextlib.suppress(httpx.HTTPError):
@@ -127,10 +124,10 @@ class Room:
 
 
 class Listener:
-    """The events that a page has received so far: their kinds with their data."""
+    """The events that a page has received: their kinds, with their data."""
 
     def __init__(self) -> None:
-        self.events: list[tuple[str, Any]] = []
+        self.received: list[tuple[str, Any]] = []
 
     def read(self, answer: httpx.Response) -> None:
         kind = ""
@@ -140,25 +137,17 @@ class Listener:
                 if name == "event":
                     kind = value
                 elif name == "data":
-                    self.events.append((kind, json.loads(value)))
+                    self.received.append((kind, json.loads(value)))
 
     def kinds(self) -> list[str]:
-        return [kind for kind, _ in self.events]
+        return [kind for kind, _ in self.received]
 
     def stages(self) -> list[str]:
-        """Return the stages of the room's work, in order, each once; empty where it had nothing to do."""
-        stages = [data["stage"] for kind, data in self.events if kind == "progress"]
+        """Return the stages of the runs in order, repeated ones once; an empty one where no run was at work."""
+        stages = [data["stage"] for kind, data in self.received if kind == "progress"]
         return [stage for stage, _ in itertools.groupby(stages)]
 
-    def wait_for(self, kind: str) -> Any:
-        """Wait until an event of this kind came; return its data."""
-        until(lambda: kind in self.kinds())
-        return next(data for received, data in self.events if received == kind)
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Wait until something is so."""
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline, "waited for too long"
-        time.sleep(0.02)
+    def wait_for_event(self, kind: str) -> Any:
+        """Wait until an event of this kind has come; return the data of the first."""
+        wait_until(lambda: kind in self.kinds())
+        return next(data for received, data in self.received if received == kind)

@@ -1,4 +1,4 @@
-// The page: filters, the film and its chapters, the big view. The cutting room's script builds on what it exports.
+// The page: filters, the film and its chapters, the big view. The review page's script imports what is exported here.
 
 const one = (selector) => document.querySelector(selector);
 const all = (selector) => [...document.querySelectorAll(selector)];
@@ -6,15 +6,15 @@ const all = (selector) => [...document.querySelectorAll(selector)];
 export const frames = new Map(JSON.parse(one("#data").textContent).map((frame) => [frame.number, frame]));
 export const view = one("#view");
 
-// The frame and the take that the big view shows; no frame while it is closed.
-let current = null;
-let taken = null;
-export const shown = () => (current === null ? null : { frame: frames.get(current), take: taken });
+// The numbers of the frame and of the take that the big view shows; null while it is closed.
+let currentFrame = null;
+let currentTake = null;
+export const viewed = () => (currentFrame === null ? null : { frame: frames.get(currentFrame), take: currentTake });
 
 export function element(name, properties = {}, ...children) {
-  const made = Object.assign(document.createElement(name), properties);
-  made.append(...children);
-  return made;
+  const created = Object.assign(document.createElement(name), properties);
+  created.append(...children);
+  return created;
 }
 
 // Filters
@@ -24,28 +24,29 @@ const filter = { kind: "", words: "" };
 function matches(frame, card) {
   if (filter.kind && !card.dataset.kinds.split(" ").includes(filter.kind)) return false;
   if (!filter.words) return true;
-  const text = [frame.number, frame.name, frame.place, frame.prompt, frame.caption, ...frame.takes.map((take) => take.prompt)];
+  const text = [frame.number, frame.name, frame.label, frame.prompt, frame.caption, ...frame.takes.map((take) => take.prompt)];
   return text.join(" ").toLowerCase().includes(filter.words);
 }
 
 export function applyFilter() {
-  let found = 0;
+  let visible = 0;
   for (const scene of all(".scene")) {
-    let here = 0;
+    let visibleInScene = 0;
     for (const card of scene.querySelectorAll(".card")) {
       card.hidden = !matches(frames.get(Number(card.dataset.number)), card);
-      here += card.hidden ? 0 : 1;
+      visibleInScene += card.hidden ? 0 : 1;
     }
-    scene.hidden = !here;
-    found += here;
+    scene.hidden = !visibleInScene;
+    visible += visibleInScene;
   }
-  one("#nothing").hidden = found > 0;
+  one("#nothing").hidden = visible > 0;
 }
 
 function chooseFilter(kind, words) {
   filter.kind = kind;
   filter.words = words.trim().toLowerCase();
   for (const button of all("[data-filter]")) button.ariaPressed = String(button.dataset.filter === kind);
+  // In the address, so that a filtered page can be reloaded and sent.
   const state = new URLSearchParams();
   if (kind) state.set("show", kind);
   if (words.trim()) state.set("find", words.trim());
@@ -78,9 +79,10 @@ function playFrom(seconds) {
 
 function markChapter() {
   const buttons = all("[data-seek]");
-  const past = buttons.filter((button) => Number(button.dataset.seek) <= player().currentTime + 0.01);
+  // A player that jumps may stop a little before the chapter's start.
+  const started = buttons.filter((button) => Number(button.dataset.seek) <= player().currentTime + 0.01);
   for (const button of buttons) {
-    if (button === past.at(-1)) button.ariaCurrent = "true";
+    if (button === started.at(-1)) button.ariaCurrent = "true";
     else button.removeAttribute("aria-current");
   }
 }
@@ -96,9 +98,9 @@ function watchFilm() {
 const visibleCards = () => all(".card:not([hidden])");
 
 function openFrame(number) {
-  current = number;
-  taken = frames.get(number).shown;
-  draw();
+  currentFrame = number;
+  currentTake = frames.get(number).selected;
+  drawView();
   if (!view.open) view.showModal();
 }
 
@@ -108,22 +110,22 @@ function closeView() {
 
 function turn(by) {
   const numbers = visibleCards().map((card) => Number(card.dataset.number));
-  const place = numbers.indexOf(current) + by;
-  if (place >= 0 && place < numbers.length) openFrame(numbers[place]);
+  const index = numbers.indexOf(currentFrame) + by;
+  if (index >= 0 && index < numbers.length) openFrame(numbers[index]);
 }
 
 function showTake(number) {
-  const frame = frames.get(current);
+  const frame = frames.get(currentFrame);
   if (!frame?.takes.some((take) => take.number === number)) return false;
-  taken = number;
-  draw();
+  currentTake = number;
+  drawView();
   return true;
 }
 
-function draw() {
-  const frame = frames.get(current);
-  const take = frame.takes.find((each) => each.number === taken);
-  one("#view-title").textContent = `${frame.name} · ${frame.place}`;
+function drawView() {
+  const frame = frames.get(currentFrame);
+  const take = frame.takes.find((each) => each.number === currentTake);
+  one("#view-title").textContent = `${frame.name} · ${frame.label}`;
   one("#view-prompt").textContent = take ? take.prompt : frame.prompt;
   one("#view-caption").textContent = frame.caption ?? "";
   one("#view-caption").hidden = !frame.caption;
@@ -142,8 +144,8 @@ function drawPicture(frame, take) {
   picture.alt = `Take ${take.number} of frame ${frame.number}`;
   picture.width = frame.width;
   picture.height = frame.height;
-  // The small picture stands in until the whole one has come, and where it never comes.
-  picture.src = small(frame, take);
+  // The thumbnail is shown until the whole picture is loaded, and instead of one that cannot be loaded.
+  picture.src = thumbnail(frame, take);
   const whole = new Image();
   whole.onload = () => {
     if (picture.dataset.source === take.picture) picture.src = take.picture;
@@ -151,28 +153,30 @@ function drawPicture(frame, take) {
   whole.src = take.picture;
 }
 
-// The card bears the thumbnail of the take that is shown; it is not said twice.
-const small = (frame, take) =>
-  take.thumbnail || (take.number === frame.shown && one(`#f${frame.number} img`)?.src) || take.picture;
+// The thumbnail of the selected take is only in the card: a data URI is too long to be in the page twice.
+const thumbnail = (frame, take) =>
+  take.thumbnail || (take.number === frame.selected && one(`#f${frame.number} img`)?.src) || take.picture;
 
 function takeButton(frame, take) {
-  const mark = take.number === frame.shown ? [element("span", { className: "mark", textContent: " ✓ shown" })] : [];
-  const label = element("span", {}, `${take.number} · ${take.cost} USD`, ...mark);
-  const picture = element("img", { src: small(frame, take), alt: "", loading: "lazy" });
-  const button = element("button", { type: "button", ariaPressed: String(take.number === taken) }, picture, label);
+  const selected = take.number === frame.selected;
+  const note = selected ? [element("span", { className: "selected", textContent: " ✓ shown" })] : [];
+  const label = element("span", {}, `${take.number} · ${take.cost} USD`, ...note);
+  const picture = element("img", { src: thumbnail(frame, take), alt: "", loading: "lazy" });
+  const button = element("button", { type: "button", ariaPressed: String(take.number === currentTake) }, picture, label);
   button.dataset.take = take.number;
   return button;
 }
 
 function attemptRow(attempt) {
-  const ended = element("td", { textContent: [attempt.status, attempt.http, attempt.error].filter(Boolean).join(" · ") });
-  ended.classList.toggle("bad", attempt.status !== "ok");
-  const latency = attempt.latency === null ? "–" : attempt.latency.toFixed(1);
-  const cells = [attempt.take, attempt.number, ended, latency, attempt.cost, attempt.sent];
+  const words = [attempt.status, attempt.http_status, attempt.error].filter(Boolean).join(" · ");
+  const outcome = element("td", { textContent: words });
+  outcome.classList.toggle("bad", attempt.status !== "ok");
+  const latency = attempt.latency_s === null ? "–" : attempt.latency_s.toFixed(1);
+  const cells = [attempt.take, attempt.number, outcome, latency, attempt.cost, attempt.sent_at];
   return element("tr", {}, ...cells.map((cell) => (cell instanceof Node ? cell : element("td", { textContent: cell }))));
 }
 
-// A frame that has changed: its data, its card, and the big view if that shows it.
+// Replace a frame that has changed: its data, its card, and the big view if that shows it.
 export function updateFrame(frame, html) {
   frames.set(frame.number, frame);
   const parsed = new DOMParser().parseFromString(html, "text/html");
@@ -181,22 +185,23 @@ export function updateFrame(frame, html) {
   const hadFocus = old.contains(document.activeElement);
   old.replaceWith(card);
   if (hadFocus) card.querySelector(".open").focus();
-  if (current === frame.number) {
-    if (!frame.takes.some((take) => take.number === taken)) taken = frame.shown;
-    draw();
+  if (currentFrame === frame.number) {
+    if (!frame.takes.some((take) => take.number === currentTake)) currentTake = frame.selected;
+    drawView();
   }
 }
 
-// Keys and clicks. A key that means something in a field keeps its meaning there.
+// Keys and clicks. Where text is typed, keys are left alone.
 
 const typing = (target) => target.closest("input:not([type=checkbox]), textarea, select");
 
 function moveFocus(by) {
   const cards = visibleCards();
-  const place = cards.findIndex((card) => card.contains(document.activeElement));
-  cards[Math.max(0, Math.min(cards.length - 1, place + by))]?.querySelector(".open").focus();
+  const index = cards.findIndex((card) => card.contains(document.activeElement));
+  cards[Math.max(0, Math.min(cards.length - 1, index + by))]?.querySelector(".open").focus();
 }
 
+// The grid has as many columns as fit: those cards that are as high up as the first one.
 const columns = () => {
   const cards = visibleCards();
   const top = cards[0]?.offsetTop;
@@ -206,14 +211,14 @@ const columns = () => {
 const viewKeys = {
   ArrowLeft: () => turn(-1),
   ArrowRight: () => turn(1),
-  " ": () => playFrom(frames.get(current).start),
+  " ": () => playFrom(frames.get(currentFrame).start_s),
 };
 const cardKeys = {
   ArrowLeft: () => moveFocus(-1),
   ArrowRight: () => moveFocus(1),
   ArrowUp: () => moveFocus(-Math.max(1, columns())),
   ArrowDown: () => moveFocus(Math.max(1, columns())),
-  " ": (card) => playFrom(frames.get(Number(card.dataset.number)).start),
+  " ": (card) => playFrom(frames.get(Number(card.dataset.number)).start_s),
 };
 
 function onKey(event) {
@@ -221,6 +226,7 @@ function onKey(event) {
   const card = event.target.closest(".card");
   if (view.open) {
     const button = event.target.closest("button, summary");
+    // A space on a button presses the button.
     if (event.key === " " && button) return;
     const digit = /^[1-9]$/.test(event.key);
     if (digit) chooseTake(Number(event.key));
@@ -233,7 +239,7 @@ function onKey(event) {
 }
 
 function chooseTake(number) {
-  if (showTake(number)) document.dispatchEvent(new CustomEvent("take-chosen", { detail: { frame: frames.get(current), number } }));
+  if (showTake(number)) document.dispatchEvent(new CustomEvent("take-chosen", { detail: { frame: frames.get(currentFrame), number } }));
 }
 
 function onClick(event) {
@@ -245,13 +251,13 @@ function onClick(event) {
   else if (seek !== undefined) playFrom(Number(seek));
   else if (by !== undefined) turn(Number(by));
   else if (take !== undefined) showTake(Number(take));
-  else if ("play" in button.dataset) playFrom(frames.get(current).start);
+  else if ("play" in button.dataset) playFrom(frames.get(currentFrame).start_s);
   else if ("close" in button.dataset) closeView();
 }
 
 function onClosed() {
-  const card = one(`#f${current} .open`);
-  current = taken = null;
+  const card = one(`#f${currentFrame} .open`);
+  currentFrame = currentTake = null;
   card?.focus();
 }
 

@@ -1,1 +1,1 @@
-"""The YAML's own form: its keys and values as pydantic models, and where each stands in the file."""
+"""The YAML's own form: its keys and values as pydantic models, and the place of each in the file."""

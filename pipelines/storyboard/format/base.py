@@ -1,10 +1,14 @@
-"""What every noun of the storyboard has in common."""
+"""Common ground of the format's models: paths in the data, the base class, and errors at a key."""
+
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 from pydantic_core import PydanticCustomError
 
-# Where something stands in the storyboard's data: keys and positions from its root.
+# The keys and list positions that lead from the root of a storyboard's data to a value in it.
 YamlPath = tuple[str | int, ...]
+# The type of the errors that `require` raises, told apart from pydantic's own.
+LOCATED_ERROR = "storyboard"
 
 
 class FormatModel(BaseModel):
@@ -14,6 +18,22 @@ class FormatModel(BaseModel):
 
 
 def require(condition: bool, key: str, message: str) -> None:
-    """Raise an error at `key` of the noun that is being checked, or at the noun itself."""
+    """Require `condition` of the model that is being checked.
+
+    Args:
+        condition: what must be true.
+        key: the key of the model that is wrong otherwise; empty for the model as a whole.
+        message: what is wrong and the cure, for the user.
+
+    Raises:
+        PydanticCustomError: it is not; pydantic collects it with all other errors.
+    """
     if not condition:
-        raise PydanticCustomError("storyboard", "{message}", {"message": message, "key": key})
+        raise PydanticCustomError(LOCATED_ERROR, "{message}", {"message": message, "key": key})
+
+
+def has_step(data: Any, step: str | int) -> bool:
+    """Return whether `step` leads from `data` to a value: a key of a mapping, or a position in a list."""
+    if isinstance(data, list):
+        return isinstance(step, int) and step < len(data)
+    return isinstance(data, dict) and step in data

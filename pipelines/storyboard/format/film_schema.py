@@ -1,4 +1,4 @@
-"""The nouns of the film language: transitions, motion, captions, sound, outputs."""
+"""Models of the film language: transitions, motion, captions, sound, outputs."""
 
 from collections.abc import Callable
 from decimal import Decimal
@@ -8,12 +8,11 @@ from typing import Annotated, Self
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from pipelines.common.geometry import Fit, Size
-from pipelines.common.suggestions import did_you_mean
 from pipelines.storyboard.format.base import FormatModel, require
 from pipelines.storyboard.format.fields import (
     Amount,
-    Colour,
-    Duration,
+    Color,
+    Crf,
     FilmFit,
     FilmSize,
     Fps,
@@ -23,60 +22,46 @@ from pipelines.storyboard.format.fields import (
     Time,
     TimeOnScreen,
     Volume,
-    shown,
-    whole_numbers,
 )
+from pipelines.storyboard.format.parsers import Duration, describe, known_word
 from pipelines.storyboard.model import Background, Ease, MotionType, Output, Position, SmoothMethod
 from pipelines.storyboard.presets import DEFAULT_CODEC, Preset, codec_names, encoding_of, preset_names, presets
 from pipelines.storyboard.transitions import CUT, TYPES
 
+DEFAULT_FPS = Fraction(24)
+# ffmpeg's xfade, which draws most of the transitions, takes no longer duration (ffmpeg-filters, "xfade").
+_MAX_TRANSITION_S = 60
 
-def _by_its(key: str) -> Callable[[object], object]:
-    """Let a word alone stand for the mapping that has it as its `key`."""
 
-    def spread(value: object) -> object:
+def _short_form_of(key: str) -> Callable[[object], object]:
+    """Return a validator that takes plain text for a mapping with this text as its `key`."""
+
+    def to_mapping(value: object) -> object:
         if not isinstance(value, str | dict):
-            raise ValueError(f"must be a {key}, or a mapping with a {key}, got {shown(value)}")
+            raise ValueError(f"must be a {key}, or a mapping with a {key}, got {describe(value)}")
         return {key: value} if isinstance(value, str) else value
 
-    return spread
-
-
-def _one_of(names: tuple[str, ...]) -> Callable[[object], str]:
-    def parse(value: object) -> str:
-        if value not in names:
-            raise ValueError(f"is none that storyreel knows: {shown(value)}{did_you_mean(value, names)}")
-        return str(value)
-
-    return parse
-
-
-def _crf(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ValueError(f"must be a whole number like 18, got {shown(value)}")
-    return value
+    return to_mapping
 
 
 def _as_list(value: object) -> object:
     return value if isinstance(value, list) else [value]
 
 
-DEFAULT_FPS = Fraction(24)
-_MAX_TRANSITION_S = 60
-
+# The names are enumerated in the JSON Schema, so that editors complete them.
 TransitionType = Annotated[
-    str, BeforeValidator(_one_of(TYPES)), WithJsonSchema({"type": "string", "enum": list(TYPES)})
+    str, BeforeValidator(known_word(TYPES)), WithJsonSchema({"type": "string", "enum": list(TYPES)})
 ]
 PresetName = Annotated[
-    str, BeforeValidator(_one_of(preset_names())), WithJsonSchema({"type": "string", "enum": list(preset_names())})
+    str, BeforeValidator(known_word(preset_names())), WithJsonSchema({"type": "string", "enum": list(preset_names())})
 ]
 CodecName = Annotated[
-    str, BeforeValidator(_one_of(codec_names())), WithJsonSchema({"type": "string", "enum": list(codec_names())})
+    str, BeforeValidator(known_word(codec_names())), WithJsonSchema({"type": "string", "enum": list(codec_names())})
 ]
 
 
 class TransitionModel(FormatModel):
-    """How the next frame or shot follows."""
+    """The way from a frame or shot to the next."""
 
     type: TransitionType = Field(description="cut, dissolve, fade_black, wipe_left ..., or one of ffmpeg's xfade.")
     duration: TimeOnScreen = Field(
@@ -95,11 +80,11 @@ class TransitionModel(FormatModel):
 class MotionModel(FormatModel):
     """A slow move over a frame."""
 
-    type: Annotated[MotionType, BeforeValidator(_one_of(tuple(MotionType)))] = Field(
+    type: Annotated[MotionType, BeforeValidator(known_word(tuple(MotionType)))] = Field(
         description="What the camera does, or none."
     )
     amount: Amount = Field(Decimal("0.1"), description="How far, as a share of the picture. Default 0.1.")
-    ease: Annotated[Ease, BeforeValidator(_one_of(tuple(Ease)))] = Field(
+    ease: Annotated[Ease, BeforeValidator(known_word(tuple(Ease)))] = Field(
         Ease.LINEAR, description="At one speed, or slow at both ends. Default linear."
     )
 
@@ -108,32 +93,32 @@ class SmoothModel(FormatModel):
     """In-between pictures for a shot that is a sequence of frames."""
 
     fps: Fps | None = Field(None, description="Pictures a second, in-betweens included. Default the film's own.")
-    method: Annotated[SmoothMethod, BeforeValidator(_one_of(tuple(SmoothMethod)))] = Field(
+    method: Annotated[SmoothMethod, BeforeValidator(known_word(tuple(SmoothMethod)))] = Field(
         SmoothMethod.MOTION, description="motion follows what moves; blend only mixes. Default motion."
     )
 
 
 class CaptionsModel(FormatModel):
-    """How captions look."""
+    """Looks of the captions."""
 
     burn: bool = Field(True, description="Draw them into the picture. They are always in the subtitle track and .srt.")
-    position: Annotated[Position, BeforeValidator(_one_of(tuple(Position)))] = Field(
+    position: Annotated[Position, BeforeValidator(known_word(tuple(Position)))] = Field(
         Position.BOTTOM, description="Where they stand. Default bottom."
     )
     size: Percent = Field(Decimal(5), description="Height of a line in percent of the film's height. Default 5.")
-    color: Colour = Field("#ffffff", description='Default "#ffffff".')
-    outline: Colour = Field("#000000", description='Default "#000000".')
+    color: Color = Field("#ffffff", description='Default "#ffffff".')
+    outline: Color = Field("#000000", description='Default "#000000".')
     font: Text | None = Field(None, description="A font of this machine. Default one that storyreel brings.")
 
 
-class _Playing(FormatModel):
+class _SoundSettings(FormatModel):
     volume: Volume = Field(Decimal(1), description="1 is as loud as it came, 0.5 half of that. Default 1.")
     fade_in: Time = Field(Duration(Fraction(0)), description="Time to grow to its volume.")
     fade_out: Time = Field(Duration(Fraction(0)), description="Time to fall silent, at its end.")
     offset: Time = Field(Duration(Fraction(0)), description="Where in the file to begin.")
 
 
-class AudioModel(_Playing):
+class AudioModel(_SoundSettings):
     """Sound under the whole film."""
 
     track: Text | None = Field(None, description="A sound file, from the storyboard's folder.")
@@ -141,7 +126,7 @@ class AudioModel(_Playing):
     normalize: bool = Field(False, description="Bring the whole mix to -16 LUFS.")
 
 
-class SoundModel(_Playing):
+class SoundModel(_SoundSettings):
     """A sound that starts with its shot."""
 
     file: Text = Field(description="A sound file, from the storyboard's folder.")
@@ -155,16 +140,17 @@ class OutputModel(FormatModel):
     fps: Fps | None = Field(None, description="Video frames a second: 24, 23.976, 30000/1001. Default 24.")
     size: FilmSize | None = Field(None, description="Pixels, 1344x768. Default the aspect ratio's own.")
     codec: CodecName | None = Field(None, description="Video codec, or gif or webp. Default h264.")
-    crf: Annotated[int, BeforeValidator(_crf), WithJsonSchema(whole_numbers(0, 63))] | None = Field(
+    crf: Crf | None = Field(
         None, description="Constant rate factor: lower is finer and larger. Default the codec's own; 18 for h264."
     )
     fit: FilmFit | None = Field(None, description="How a frame of another shape is laid into the film. Default cover.")
-    background: Annotated[Background, BeforeValidator(_one_of(tuple(Background)))] | None = Field(
+    background: Annotated[Background, BeforeValidator(known_word(tuple(Background)))] | None = Field(
         None, description="What fit: contain leaves free: black, or a blurred copy. Default black."
     )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        # Not in the parser of `crf`: its bound depends on the codec, which may come from the preset.
         encoding = encoding_of(self.codec_name)
         if self.crf is not None:
             most = encoding.max_crf
@@ -201,14 +187,17 @@ class OutputModel(FormatModel):
 
     @property
     def _preset(self) -> Preset:
+        # An empty preset in place of none, so that every key can be looked up in it.
         return presets()[self.preset] if self.preset else Preset(description="none")
 
 
 TransitionValue = Annotated[
-    TransitionModel, BeforeValidator(_by_its("type"), json_schema_input_type=TransitionType | TransitionModel)
+    TransitionModel, BeforeValidator(_short_form_of("type"), json_schema_input_type=TransitionType | TransitionModel)
 ]
-MotionValue = Annotated[MotionModel, BeforeValidator(_by_its("type"), json_schema_input_type=MotionType | MotionModel)]
-SoundValue = Annotated[SoundModel, BeforeValidator(_by_its("file"), json_schema_input_type=Text | SoundModel)]
+MotionValue = Annotated[
+    MotionModel, BeforeValidator(_short_form_of("type"), json_schema_input_type=MotionType | MotionModel)
+]
+SoundValue = Annotated[SoundModel, BeforeValidator(_short_form_of("file"), json_schema_input_type=Text | SoundModel)]
 Outputs = Annotated[
     list[OutputModel],
     BeforeValidator(_as_list, json_schema_input_type=OutputModel | list[OutputModel]),

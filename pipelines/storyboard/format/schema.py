@@ -1,14 +1,15 @@
-"""The storyboard file's nouns, as people write them. What they come to is worked out in expansion.py."""
+"""Models of the storyboard as it is written, and its JSON Schema; `expansion` resolves them."""
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from pipelines.common.budgets import OnExceed
 from pipelines.storyboard.format.base import FormatModel, require
 from pipelines.storyboard.format.fields import (
     Aspect,
     CaptionText,
+    FrameCount,
     FrameFit,
     Id,
     Matrix,
@@ -16,13 +17,11 @@ from pipelines.storyboard.format.fields import (
     Prompts,
     ScalarText,
     Steps,
-    TakeInventory,
+    TakeCount,
     Text,
     TimeOnScreen,
     Usd,
     Version,
-    whole,
-    whole_numbers,
 )
 from pipelines.storyboard.format.film_schema import (
     AudioModel,
@@ -35,9 +34,10 @@ from pipelines.storyboard.format.film_schema import (
     TransitionValue,
 )
 
+# The default of `max_frames`. More frames are rather a mistake, in a matrix for instance, than a film.
 MAX_FRAMES = 10_000
 MAX_FALLBACKS = 10
-# Every frame's template sees them all.
+# Every frame's template is given all of them, and there may be ten thousand frames.
 MAX_VARS = 1000
 
 
@@ -49,8 +49,8 @@ class Cascading(FormatModel):
     hold: TimeOnScreen | None = Field(None, description="Time on screen per frame: 4, 4s, 500ms, 96f. Default 4s.")
     transition: TransitionValue | None = Field(None, description="How the next frame or shot follows. Default cut.")
     motion: MotionValue | None = Field(None, description="A slow move over the frame: push_in, pan_left ...")
-    takes: TakeInventory | None = Field(
-        None, description="How many takes to buy of each frame, to choose from. Default 1."
+    takes: TakeCount | None = Field(
+        None, description="How many takes to generate of each frame, to choose from. Default 1."
     )
     caption: CaptionText | None = Field(None, description="Shown with each of its frames; a Jinja2 template.")
     style: Text | None = Field(None, description="Name of an entry in `styles`, a template around the prompt.")
@@ -65,9 +65,7 @@ class ShotModel(Cascading):
     id: Id | None = Field(None, description="Unique in its scene. Default shot-1, shot-2 ...")
     prompt: Text | None = Field(None, description="What to draw; a Jinja2 template over vars and matrix keys.")
     prompts: Prompts | None = Field(None, description="A list of prompts, or keyframes that hold until the next.")
-    frames: Annotated[int, BeforeValidator(whole(1, 1_000_000)), WithJsonSchema(whole_numbers(1, 1_000_000))] | None = (
-        Field(None, description="How many frames, with `prompt` or keyframes.")
-    )
+    frames: FrameCount | None = Field(None, description="How many frames, with `prompt` or keyframes.")
     matrix: Matrix | None = Field(
         None, description="A frame for each combination of values, the last key turning fastest."
     )
@@ -100,7 +98,7 @@ class ShotModel(Cascading):
         if not isinstance(self.prompts, dict):
             return
         require(0 in self.prompts, "prompts", "must have a prompt at 0, where the shot begins")
-        last = max(self.prompts, default=0)
+        last = max(self.prompts)
         require(
             self.frames is None or self.frames > last,
             "frames",
@@ -126,8 +124,9 @@ class SceneModel(Cascading):
 
 
 class BudgetModel(FormatModel):
-    """What the storyboard may cost."""
+    """Caps on the cost of the storyboard."""
 
+    # For editors, as in `json_schema`; the check itself is below.
     model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": ["usd"]}, {"required": ["total_usd"]}]})
 
     usd: Usd | None = Field(None, description="A hard cap in US dollars for each run of this storyboard.")
@@ -150,10 +149,8 @@ class StoryboardModel(FormatModel):
     title: Text | None = Field(None, description="The film's title. Default the id.")
     output: Outputs = Field([OutputModel()], description="The film to make, or a list of several.")
     budget: BudgetModel | None = Field(None, description="What it may cost.")
-    max_frames: Annotated[int, BeforeValidator(whole(1, 1_000_000)), WithJsonSchema(whole_numbers(1, 1_000_000))] = (
-        Field(MAX_FRAMES, description="More frames than this are refused as a mistake.")
-    )
-    captions: CaptionsModel = Field(CaptionsModel(), description="How captions look.")
+    max_frames: FrameCount = Field(MAX_FRAMES, description="More frames than this are refused as a mistake.")
+    captions: CaptionsModel = Field(CaptionsModel(), description="Looks of the captions.")
     audio: AudioModel = Field(AudioModel(), description="Sound under the whole film.")
     defaults: Cascading = Field(Cascading(), description="What scenes and shots inherit.")
     vars: Annotated[dict[Name, ScalarText], Field(max_length=MAX_VARS)] = Field({}, description="Names for templates.")
@@ -181,13 +178,17 @@ def json_schema() -> dict[str, Any]:
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         **_without_defaults(schema),
+        # Said again for editors: pydantic does not translate what a model's validator checks.
         "oneOf": [{"required": ["scenes"]}, {"required": ["prompts"]}],
         "definitions": _without_defaults(definitions),
     }
 
 
 def _without_defaults(node: Any) -> Any:
-    """Drop what Python's side adds: defaults are told in words, and null is nothing that people write."""
+    """Return a schema without what pydantic adds to it: titles, and defaults and null in place of an absent key.
+
+    The descriptions name the defaults in words.
+    """
     if isinstance(node, list):
         return [_without_defaults(item) for item in node if item != {"type": "null"}]
     if not isinstance(node, dict):
@@ -197,15 +198,15 @@ def _without_defaults(node: Any) -> Any:
 
 
 def _properties(properties: dict[str, Any]) -> dict[str, Any]:
-    # A property may itself be called title.
+    # Their names are kept: a property may itself be called title or default.
     return {name: _without_defaults(value) for name, value in properties.items()}
 
 
 def _flattened(node: dict[str, Any]) -> dict[str, Any]:
-    """Take a choice of one thing for the thing."""
+    """Return a choice of one schema as that schema."""
     choices = node.get("anyOf")
     if isinstance(choices, list) and len(choices) == 1:
         rest = {key: value for key, value in node.items() if key != "anyOf"}
-        # Draft 7 ignores whatever stands beside a $ref.
+        # Draft 7 ignores every key beside a $ref, the description too.
         return {**rest, "allOf": choices} if "$ref" in choices[0] else {**choices[0], **rest}
     return node

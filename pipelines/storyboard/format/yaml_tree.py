@@ -1,7 +1,7 @@
-"""YAML text -> plain data and the place of every key and value in it. YAML 1.2's habits, and bounds on everything.
+"""YAML text -> plain data and the place of every key and value in it, by YAML 1.2 and with bounds on everything.
 
-PyYAML reads YAML 1.1: `16:9` is 969, `no` is False, a second key of one name wins in silence. So only its events are
-used, and what they mean is decided here, by the core schema of YAML 1.2 (section 10.3).
+PyYAML reads YAML 1.1: `16:9` is 969, `no` is False, and of two keys of one name the second wins in silence. So only its
+events are used; their meaning is decided here, by the core schema of YAML 1.2 (section 10.3).
 """
 
 import re
@@ -12,13 +12,14 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from pipelines.storyboard.format.base import YamlPath
+
 MAX_DEPTH = 50
-# With its aliases expanded, and as written: what is written costs far more to read than to repeat.
+# Values with all aliases expanded, and values as written: to read one costs far more than to repeat it.
 MAX_NODES = 500_000
 MAX_WRITTEN = 150_000
 
-Path = tuple[str | int, ...]
-
+# libyaml's parser in C is many times as fast, but PyYAML may be installed without it.
 _Loader: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _INT = re.compile(r"[-+]?[0-9]{1,18}")
 _OCTAL = re.compile(r"0o[0-7]{1,18}")
@@ -30,19 +31,24 @@ _WORDS: dict[str, bool | None] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
 }
 _STRING_TAGS = ("!", "tag:yaml.org,2002:str")
-# What YAML 1.2 takes for printable (section 5.1), turned round. Searched for here: each parser tells it its own way.
+# Characters that are not printable by YAML 1.2 (section 5.1). Looked for here, because PyYAML's two parsers report them
+# in different words and at different places.
 _UNPRINTABLE = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 class Mark(NamedTuple):
-    """A place in the text, counted from 1."""
+    """A place in the text: line and column, each counted from 1."""
 
     line: int
     column: int
 
 
 class YamlError(ValueError):
-    """The text is not YAML, or not YAML that a storyboard can hold."""
+    """The text is not YAML, or not YAML that a storyboard can hold.
+
+    Attributes:
+        mark: the place of the mistake.
+    """
 
     def __init__(self, mark: Mark, message: str) -> None:
         super().__init__(message)
@@ -51,31 +57,41 @@ class YamlError(ValueError):
 
 @dataclass(slots=True)
 class YamlTree:
-    """Plain data (dict, list, str, int, Decimal, bool, None), and where each value and each key of it stands.
+    """Plain data (dict, list, str, int, Decimal, bool, None), and the place of each value and each key of it.
 
     Attributes:
         data: the document's value; of a key that is there twice, the first counts.
         values: the place of each value.
         keys: the place of each key.
         sources: numbers as they were written, where Python would write them otherwise: 007, 1e3.
-        repeated: the mapping and the key of each key that is there twice, by the place of the second.
+        repeated: by the place of each key that its mapping has already: the mapping's path, and the key.
     """
 
     data: Any
-    values: dict[Path, Mark] = field(default_factory=dict)
-    keys: dict[Path, Mark] = field(default_factory=dict)
-    sources: dict[Path, str] = field(default_factory=dict)
-    repeated: dict[Mark, tuple[Path, str | int]] = field(default_factory=dict)
+    values: dict[YamlPath, Mark] = field(default_factory=dict)
+    keys: dict[YamlPath, Mark] = field(default_factory=dict)
+    sources: dict[YamlPath, str] = field(default_factory=dict)
+    repeated: dict[Mark, tuple[YamlPath, str | int]] = field(default_factory=dict)
 
-    def mark(self, path: Path, *, of_key: bool = False) -> Mark:
-        """Return the place of a value, or of its key; for a path that is not there, that of the nearest part above."""
+    def mark(self, path: YamlPath, *, of_key: bool = False) -> Mark:
+        """Return the place of a value, or of its key; for a path that is not there, of the nearest path above it."""
         places = self.keys if of_key else self.values
         return places[path] if path in places else self.mark(path[:-1]) if path else Mark(1, 1)
 
 
 @dataclass(slots=True)
 class _Node:
-    """A node as composed: aliases share one, so its size is counted, not walked."""
+    """A node of the document; all aliases of an anchor share one.
+
+    Attributes:
+        kind: `scalar`, `sequence` or `mapping`.
+        value, source: of a scalar: its meaning, and its text as written.
+        items: of a sequence.
+        entries: of a mapping: key and value.
+        repeated: keys that the mapping has already.
+        size: values in it with aliases expanded. Counted as it is composed: walking a few lines of nested aliases
+            would take forever.
+    """
 
     mark: Mark
     kind: str
@@ -127,6 +143,8 @@ def _compose(text: str) -> _Node:
 
 
 class _Composer:
+    """Composes nodes from PyYAML's events, and refuses too many or too deep ones as they come."""
+
     def __init__(self, events: Iterator[yaml.Event]) -> None:
         self._events = events
         self._anchors: dict[str, _Node] = {}
@@ -146,7 +164,7 @@ class _Composer:
             node = self._mapping(event, depth)
         if node.size > MAX_NODES:
             raise YamlError(_mark(event), f"holds more than {MAX_NODES:,} values once its aliases are expanded")
-        # Only now: an alias inside its own anchor finds nothing, and so nothing can contain itself.
+        # Only now, so that an alias inside its own anchor finds nothing, and no node can contain itself.
         if event.anchor is not None:
             self._anchors[event.anchor] = node
         return node
@@ -154,7 +172,7 @@ class _Composer:
     def _admit(self, event: Any, depth: int) -> None:
         if depth > MAX_DEPTH:
             raise YamlError(_mark(event), f"is nested more than {MAX_DEPTH} levels deep")
-        # Counted on the way: a file of nothing but commas is refused long before its end.
+        # Counted as they come: a file of nothing but commas is refused long before its end.
         self._written += 1
         if self._written > MAX_WRITTEN:
             raise YamlError(_mark(event), f"is more than {MAX_WRITTEN:,} values; split it into several storyboards")
@@ -205,18 +223,18 @@ def _scalar(event: Any) -> Any:
 
 
 def core_schema(text: str) -> Any:
-    """Return what plain text, without quotes, means: a number, true, nothing, or itself."""
+    """Return the meaning of text without quotes: a number, a truth value, None, or the text itself."""
     if text in _WORDS:
         return _WORDS[text]
     if _INT.fullmatch(text):
         return int(text)
     if _OCTAL.fullmatch(text) or _HEX.fullmatch(text):
         return int(text, 0)
-    # Decimal, not float: 0.1 is to stay 0.1.
+    # Decimal, not float, so that amounts and times stay exact: 0.1 is a tenth.
     return Decimal(text) if _FLOAT.fullmatch(text) else text
 
 
-def _construct(node: _Node, path: Path, tree: YamlTree) -> Any:
+def _construct(node: _Node, path: YamlPath, tree: YamlTree) -> Any:
     tree.values[path] = node.mark
     if node.kind == "sequence":
         return [_construct(item, (*path, index), tree) for index, item in enumerate(node.items)]

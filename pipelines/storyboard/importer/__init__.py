@@ -1,1 +1,1 @@
-"""Storyboards from lists of prompts, and the one that a newcomer starts from."""
+"""Storyboards to start from: the commented starter, and those made of a list of prompts."""

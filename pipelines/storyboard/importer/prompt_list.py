@@ -1,4 +1,4 @@
-"""A list of prompts, as people keep it, -> its rows: a .txt has a line a shot, a .csv a row a shot under a header."""
+"""A list of prompts -> its rows: a .txt has a line for each shot, a .csv a row for each shot under a header."""
 
 import codecs
 import csv
@@ -12,27 +12,27 @@ from typing import Any
 
 from pipelines.common.errors import UsageError
 from pipelines.common.suggestions import did_you_mean
-from pipelines.storyboard.format.fields import shown
+from pipelines.storyboard.format.parsers import describe
 from pipelines.storyboard.format.schema import ShotModel
-from pipelines.storyboard.loader import MAX_BYTES
+from pipelines.storyboard.reading import MAX_BYTES
 
 SCENE = "scene"
 _PROMPT = "prompt"
-# `id` is the storyboard's own word; beside a column of scenes, people write `shot`.
-_OTHER_NAMES = {"shot": "id"}
-# It says how a matrix is read, and a table has none.
-_NOT_FLAT = frozenset({"match"})
+# The storyboard's own key is `id`; beside a column `scene`, people write `shot`.
+_ALIASES = {"shot": "id"}
+# A cell could hold it, but it is about a matrix, which no cell can.
+_NOT_COLUMNS = frozenset({"match"})
 _LINE_END = re.compile(r"\r\n|\n|\r")
 _WHOLE_NUMBER = re.compile(r"[0-9]{1,9}")
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What a list says of one shot.
+    """The row of one shot.
 
     Attributes:
-        line: where it begins, counted from 1.
-        cells: its values by the storyboard's own keys, and `scene`; what was left empty is not there.
+        line: its first line in the list, counted from 1.
+        cells: its values by the storyboard's own keys, and by `scene`; without the empty ones.
     """
 
     line: int
@@ -40,22 +40,22 @@ class Row:
 
 
 def read_rows(path: Path) -> list[Row]:
-    """Read a list of prompts.
+    """Return the rows of a list of prompts.
 
     Raises:
-        UsageError: it is no list that storyreel understands, or holds no prompt; every problem with its line.
+        UsageError: it is neither kind of list, or holds no prompt; every problem with its line.
     """
-    kinds = {".txt": _rows_of_lines, ".csv": _rows_of_table}
-    kind = kinds.get(path.suffix.lower())
-    if kind is None:
+    readers = {".txt": _rows_of_lines, ".csv": _rows_of_table}
+    reader = readers.get(path.suffix.lower())
+    if reader is None:
         raise UsageError(f"{path}: is no list of prompts; give a .txt with a line a shot, or a .csv with a row a shot")
-    rows = kind(_text(path), path)
+    rows = reader(_read_text(path), path)
     if not rows:
         raise UsageError(f"{path}: has no prompt in it; write a line for each shot")
     return rows
 
 
-def _text(path: Path) -> str:
+def _read_text(path: Path) -> str:
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
@@ -64,7 +64,7 @@ def _text(path: Path) -> str:
         raise UsageError(f"{path}: cannot be read: {reason}; name a list of prompts") from exc
     if len(data) > MAX_BYTES:
         raise UsageError(f"{path}: is larger than {MAX_BYTES >> 20} MiB; split it into several lists")
-    # Windows' Notepad calls it Unicode.
+    # UTF-16 too: Notepad saves as it when asked for "Unicode".
     encoding = "utf-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
     try:
         return data.decode(encoding)
@@ -73,7 +73,7 @@ def _text(path: Path) -> str:
 
 
 def _rows_of_lines(text: str, _: Path) -> list[Row]:
-    # Not splitlines: to it a form feed ends a line, to an editor it does not.
+    # Not splitlines, to which a form feed ends a line: the numbers must be those of an editor.
     lines = [line.strip() for line in _LINE_END.split(text)]
     return [
         Row(number, {_PROMPT: line}) for number, line in enumerate(lines, start=1) if line and not line.startswith("#")
@@ -92,17 +92,19 @@ def _rows_of_table(text: str, path: Path) -> list[Row]:
                 f"{path}:{line}: has {len(cells)} cells under {len(columns)} columns; put text that holds a "
                 f"{_delimiter(text)!r} in double quotes"
             )
-        given = zip(columns, cells, strict=False)
-        rows.append(Row(line, {column: _value(column, cell) for column, cell in given if cell}))
+        # A record may be shorter than the header: spreadsheets leave out empty cells at the end.
+        pairs = zip(columns, cells, strict=False)
+        rows.append(Row(line, {column: _value(column, cell) for column, cell in pairs if cell}))
     if problems:
         raise UsageError("\n".join(problems))
     return rows
 
 
 def _records(text: str, path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Yield the line and the cells of each record that is not empty."""
+    """Yield each record that is not empty: its first line, and its cells."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), skipinitialspace=True, strict=True)
     while True:
+        # A record may take several lines; the reader counts those that it has read.
         line = reader.line_num + 1
         try:
             cells = [_LINE_END.sub("\n", cell).strip() for cell in next(reader)]
@@ -115,23 +117,28 @@ def _records(text: str, path: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 def _delimiter(text: str) -> str:
-    """Return what stands most often in the header, whose own words hold none of them."""
+    """Return the delimiter that is most frequent in the header; no column's name holds one."""
     header = _LINE_END.split(text.lstrip(), maxsplit=1)[0]
     return max(",;\t", key=header.count)
 
 
 def _columns_of(header: Sequence[str], place: str) -> list[str]:
-    """Return the storyboard's key for each column."""
+    """Return the storyboard's key for each column.
+
+    Raises:
+        UsageError: a column has no name or an unknown one, is there twice, or there is none of prompts.
+    """
+    # Spreadsheets add empty columns at the end.
     while not header[-1]:
         header = header[:-1]
     columns: list[str] = []
     for position, written in enumerate(header, start=1):
-        column = _OTHER_NAMES.get(written.lower(), written.lower())
+        column = _ALIASES.get(written.lower(), written.lower())
         if not column:
             raise UsageError(f"{place}: column {position} has no name; name it, or remove it")
-        if column not in (SCENE, *_flat_keys()):
-            known = did_you_mean(column, [SCENE, *_OTHER_NAMES, *_flat_keys()])
-            raise UsageError(f"{place}: {shown(written)} is no column here{known}")
+        if column not in (SCENE, *_column_types()):
+            known = did_you_mean(column, [SCENE, *_ALIASES, *_column_types()])
+            raise UsageError(f"{place}: {describe(written)} is no column here{known}")
         if column in columns:
             raise UsageError(f"{place}: the column {column!r} is there twice; remove one of them")
         columns.append(column)
@@ -141,23 +148,26 @@ def _columns_of(header: Sequence[str], place: str) -> list[str]:
 
 
 def _value(column: str, cell: str) -> str | int:
-    """Return a whole number where the key takes one: text, in a list, is all there is."""
-    takes_numbers = _flat_keys().get(column, frozenset()) & {"integer", "number"}
+    """Return a cell's value: a number where its key takes numbers and it is one; a list holds only text."""
+    takes_numbers = _column_types().get(column, frozenset()) & {"integer", "number"}
     return int(cell) if takes_numbers and _WHOLE_NUMBER.fullmatch(cell) else cell
 
 
 @functools.cache
-def _flat_keys() -> dict[str, frozenset[str]]:
-    """Return the keys of a shot that one cell can hold, each with the types of value that it takes."""
+def _column_types() -> dict[str, frozenset[str]]:
+    """Return the keys of a shot that one cell can hold, each with the JSON types that it takes.
+
+    They come from the JSON Schema, so that a new key of shots is a new column without a change here.
+    """
     schema = ShotModel.model_json_schema()
-    kinds = {key: frozenset(_kinds(node, schema["$defs"])) for key, node in schema["properties"].items()}
-    return {key: kind for key, kind in kinds.items() if kind & {"string", "integer"} and key not in _NOT_FLAT}
+    types = {key: frozenset(_types(node, schema["$defs"])) for key, node in schema["properties"].items()}
+    return {key: found for key, found in types.items() if found & {"string", "integer"} and key not in _NOT_COLUMNS}
 
 
-def _kinds(node: Mapping[str, Any], definitions: Mapping[str, Any]) -> Iterator[str]:
+def _types(node: Mapping[str, Any], definitions: Mapping[str, Any]) -> Iterator[str]:
     if "$ref" in node:
-        yield from _kinds(definitions[node["$ref"].rpartition("/")[2]], definitions)
+        yield from _types(definitions[node["$ref"].rpartition("/")[2]], definitions)
     for choice in (*node.get("anyOf", ()), *node.get("oneOf", ())):
-        yield from _kinds(choice, definitions)
+        yield from _types(choice, definitions)
     if isinstance(node.get("type"), str):
         yield node["type"]

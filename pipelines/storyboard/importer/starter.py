@@ -1,4 +1,4 @@
-"""The commented storyboard that `storyreel new` writes."""
+"""The commented starter storyboard that `storyreel new` writes."""
 
 from importlib.resources import files
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from pipelines.cli import main as cli
-from pipelines.ledger.gate import Gate
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.models import AttemptRequest, Billed, NewTake, Permit
 from pipelines.storyboard.loader import load_storyboard

@@ -18,8 +18,8 @@ from pipelines.cli.display import (
     sparkline,
     summary_lines,
 )
-from pipelines.run.progress import Progress, SceneProgress
 from pipelines.ledger.models import RunState
+from pipelines.run.progress import Progress, SceneProgress
 from pipelines.run.result import RunResult
 
 
@@ -267,7 +267,7 @@ def test_the_closing_lines_name_everything_that_was_made() -> None:
     )
 
     assert summary_lines(summary) == [
-        "harbor: completed in 2.2 s",
+        "harbor: completed after 2.2 s",
         "  frames  3: 2 generated, 1 reused, 0 failed",
         "  cost    0.001304 USD, 0.04564 THB for 2 requests, simulated: sketches are free",
         "  film    outputs/harbor/harbor.mp4, 6.0 s",

@@ -65,7 +65,7 @@ def test_check_prints_every_problem_of_every_storyboard(invoke: Callable[..., En
 
     problems = [
         'bad.yaml:1:11: prompts[0]: must be text, got 1; put it in quotes: "1"',
-        "bad.yaml:2:1: titel: is no key here; did you mean 'title'?",
+        "bad.yaml:2:1: titel: unknown key; did you mean 'title'?",
     ]
     assert ended.exit_code == 2
     assert ended.json == {

@@ -1,4 +1,4 @@
-"""Files are written whole or not at all, whatever fails on the way."""
+"""Files are written whole or not at all, whichever step fails."""
 
 import errno
 import os

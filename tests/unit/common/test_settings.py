@@ -1,4 +1,4 @@
-"""Settings come from where they are said to, complain by name, and keep their secrets."""
+"""Settings come from options, variables and .env, in that order; errors name them, and secrets never print."""
 
 from decimal import Decimal
 from pathlib import Path
@@ -15,6 +15,7 @@ DEFAULTS = {
     "endpoint": None,
     "model": None,
     "output": Path("outputs"),
+    "root": None,
     "budget_usd": None,
     "budget_daily_usd": None,
     "on_exceed": None,
@@ -68,13 +69,13 @@ def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_without_any_setting_there_are_defaults() -> None:
-    """All of them, as documented."""
+    """Every setting has the default that is documented."""
     assert load_settings().model_dump() == DEFAULTS
 
 
 @pytest.mark.parametrize("name", GOOD_AND_BAD)
 def test_a_variable_sets_what_it_names(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """STORYREEL_ and the name; nothing else changes."""
+    """It is called STORYREEL_ and the setting's name; no other setting changes."""
     text, value, _ = GOOD_AND_BAD[name]
     monkeypatch.setenv(f"STORYREEL_{name.upper()}", text)
 
@@ -83,7 +84,7 @@ def test_a_variable_sets_what_it_names(monkeypatch: pytest.MonkeyPatch, name: st
 
 @pytest.mark.parametrize("name", GOOD_AND_BAD)
 def test_a_bad_variable_is_named_with_its_value(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """As it is written in the environment."""
+    """With the name that it has in the environment."""
     bad = GOOD_AND_BAD[name][2]
     monkeypatch.setenv(f"STORYREEL_{name.upper()}", bad)
 
@@ -96,7 +97,7 @@ def test_a_bad_variable_is_named_with_its_value(monkeypatch: pytest.MonkeyPatch,
 
 @pytest.mark.parametrize("name", GOOD_AND_BAD)
 def test_a_bad_option_is_named_with_its_value(name: str) -> None:
-    """As it is written on the command line."""
+    """With the name that it has on the command line."""
     bad = GOOD_AND_BAD[name][2]
 
     with pytest.raises(UsageError) as caught:
@@ -108,7 +109,7 @@ def test_a_bad_option_is_named_with_its_value(name: str) -> None:
 
 
 def test_every_bad_value_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody mends a file line by line, run by run; an option hides the variable it wins over."""
+    """All errors of a file are reported in one run; an option hides the variable that it wins over."""
     monkeypatch.setenv("STORYREEL_RATE_LIMIT", "many")
     monkeypatch.setenv("STORYREEL_CONCURRENCY", "few")
 
@@ -123,7 +124,7 @@ def test_every_bad_value_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.parametrize("budget", ["NaN", "Infinity", "1000000.01", "1e30", "a lot", ""])
-def test_a_budget_is_an_amount_that_the_books_can_hold(budget: str) -> None:
+def test_a_budget_is_an_amount_that_the_ledger_can_hold(budget: str) -> None:
     """No infinity, and nothing beyond 63 bits of picodollars."""
     with pytest.raises(UsageError, match=r"^--budget: .*, got "):
         load_settings({"budget_usd": budget})
@@ -150,7 +151,7 @@ def test_a_budget_is_an_amount_that_the_books_can_hold(budget: str) -> None:
     ],
 )
 def test_an_endpoint_is_an_address_of_http(endpoint: str) -> None:
-    """A scheme, a host, a port that exists; found out before anything is sent."""
+    """It has a scheme, a host and a possible port; anything else is refused before a request is sent."""
     with pytest.raises(UsageError) as caught:
         load_settings({"endpoint": endpoint})
 
@@ -172,11 +173,11 @@ def test_an_endpoint_is_used_as_it_was_given(endpoint: str) -> None:
     assert load_settings({"endpoint": endpoint}).endpoint == endpoint
 
 
-# Where they come from
+# Sources
 
 
 def test_a_dotenv_file_is_read(tmp_path: Path) -> None:
-    """Comments, quotes, and variables of others in it do no harm."""
+    """Comments, quotes, and the variables of other programs in it do no harm."""
     (tmp_path / ".env").write_text(
         "# ours\nSTORYREEL_RATE_LIMIT=60\nSTORYREEL_MODEL='other'\nHOME=/nowhere\nSTORYREEL_UNKNOWN=1\n"
     )
@@ -185,7 +186,7 @@ def test_a_dotenv_file_is_read(tmp_path: Path) -> None:
 
 
 def test_a_bad_value_in_a_dotenv_file_is_named(tmp_path: Path) -> None:
-    """As one in the environment is."""
+    """In the words that a variable of the environment gets."""
     (tmp_path / ".env").write_text("STORYREEL_RATE_LIMIT=0\n")
 
     with pytest.raises(
@@ -196,7 +197,7 @@ def test_a_bad_value_in_a_dotenv_file_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"STORYREEL_MODEL=\xff\xfe\n", b"\xff\xfeS\0T\0"])
 def test_a_dotenv_file_that_is_no_text_is_named(tmp_path: Path, content: bytes) -> None:
-    """Some editors save UTF-16; that is no bug of ours."""
+    """Some editors save UTF-16: the message says so, and how to fix it."""
     (tmp_path / ".env").write_bytes(content)
 
     with pytest.raises(UsageError, match=r"^\.env: cannot be read: .*; save it as UTF-8$"):
@@ -206,7 +207,7 @@ def test_a_dotenv_file_that_is_no_text_is_named(tmp_path: Path, content: bytes) 
 def test_options_win_over_variables_and_variables_over_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The nearer to the moment, the stronger."""
+    """A setting that is made for one run wins over one that is made for all."""
     (tmp_path / ".env").write_text("STORYREEL_RATE_LIMIT=1\nSTORYREEL_CONCURRENCY=1\nSTORYREEL_MAX_RESENDS=1\n")
     monkeypatch.setenv("STORYREEL_RATE_LIMIT", "2")
     monkeypatch.setenv("STORYREEL_CONCURRENCY", "2")
@@ -233,7 +234,7 @@ def test_an_option_may_be_zero(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_settings_do_not_change() -> None:
-    """What a run was started with is what it goes by."""
+    """A run keeps to the settings with which it was started."""
     settings = load_settings()
 
     with pytest.raises(ValidationError, match="frozen"):
@@ -244,7 +245,7 @@ def test_settings_do_not_change() -> None:
 
 
 def test_secrets_never_print(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither as a whole nor each alone; whoever needs one asks for it."""
+    """Neither as a whole nor each alone; only `get_secret_value` returns one."""
     monkeypatch.setenv("STORYREEL_API_TOKEN", "hunter2")
     monkeypatch.setenv("STORYREEL_DATABASE_URL", "postgresql://amy:hunter2@ledger.test/reel")
 
@@ -263,7 +264,7 @@ def test_secrets_never_print(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("name", ["api_token", "database_url"])
 def test_a_secret_that_is_wrong_is_not_quoted(name: str) -> None:
-    """The complaint names the option and keeps what was given to itself."""
+    """The message names the option, and not its value."""
     with pytest.raises(UsageError) as caught:
         load_settings({name: ["hunter2"]})
 
@@ -271,14 +272,14 @@ def test_a_secret_that_is_wrong_is_not_quoted(name: str) -> None:
 
 
 def test_a_password_in_an_endpoint_that_is_wrong_is_not_quoted() -> None:
-    """Nothing with an @ in it is, for what stands before it may be a password."""
+    """An address with an @ in it is not repeated: before the @ there may be a password."""
     with pytest.raises(UsageError) as caught:
         load_settings({"endpoint": "http://amy:hunter2@flux.test:port"})
 
     assert str(caught.value) == "--endpoint: must be an http:// or https:// address"
 
 
-# What follows from them
+# Derived values
 
 
 @pytest.mark.parametrize(
@@ -295,7 +296,7 @@ def test_a_password_in_an_endpoint_that_is_wrong_is_not_quoted() -> None:
 def test_costs_are_simulated_where_they_are_made_up(
     endpoint: str | None, model: str | None, asked: str, simulated: bool
 ) -> None:
-    """The embedded endpoint's always, whatever it is asked for; and those of sketches anywhere."""
+    """Always at the embedded endpoint, whatever the model; anywhere else for sketches only."""
     settings = load_settings({"endpoint": endpoint, "model": model})
 
     assert (settings.effective_model, settings.simulated) == (asked, simulated)
@@ -310,17 +311,35 @@ def test_costs_are_simulated_where_they_are_made_up(
         ("https://amy:hunter2@flux.test:8443/v1/?key=hunter2#top", "https://flux.test:8443/v1"),
     ],
 )
-def test_the_books_name_an_endpoint_without_secrets(endpoint: str | None, name: str) -> None:
+def test_the_ledger_names_an_endpoint_without_secrets(endpoint: str | None, name: str) -> None:
     """One name for one server, or it would be granted its limit twice."""
     assert load_settings({"endpoint": endpoint}).endpoint_name == name
 
 
-def test_the_books_are_in_the_output_folder_unless_told_otherwise(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_ledger_is_in_the_output_folder_by_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As an absolute path: a run may change its working folder."""
     beside = load_settings({"output": "films"}).effective_database_url
     monkeypatch.setenv("STORYREEL_DATABASE_URL", "postgresql://amy:hunter2@ledger.test/reel")
 
     assert beside == f"sqlite:///{tmp_path}/films/storyreel.db"
     assert load_settings().effective_database_url == "postgresql://amy:hunter2@ledger.test/reel"
+
+
+def test_relative_paths_are_found_from_the_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker's own folder is temporary; absolute paths stay what they are."""
+    monkeypatch.setenv("STORYREEL_ROOT", str(tmp_path / "reels"))
+
+    settings = load_settings({"output": "films"})
+
+    assert settings.output == tmp_path / "reels/films"
+    assert settings.locate(Path("boards/harbor.yaml")) == tmp_path / "reels/boards/harbor.yaml"
+    assert settings.locate(Path("/boards/harbor.yaml")) == Path("/boards/harbor.yaml")
+    assert load_settings({"output": "/films"}).output == Path("/films")
+
+
+def test_a_relative_root_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would be found from the very folder that it is to replace."""
+    monkeypatch.setenv("STORYREEL_ROOT", "reels")
+
+    with pytest.raises(UsageError, match=r"^STORYREEL_ROOT: must be an absolute path, got 'reels'$"):
+        load_settings()

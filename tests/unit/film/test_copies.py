@@ -13,19 +13,19 @@ AUD = b"\0\0\0\1\x09\xf0"
 
 
 async def units_of(data: bytes, cuts: list[int]) -> list[bytes]:
-    """Feed `data` in pieces, cut at the given places, and return the pictures found."""
+    """Write `data` to a stream in pieces, cut at the given places, and return the pictures found."""
     stream = asyncio.StreamReader()
 
-    async def feed() -> None:
+    async def write() -> None:
         for start, end in pairwise([0, *sorted(cuts), len(data)]):
             if start < end:
                 stream.feed_data(data[start:end])
             await asyncio.sleep(0)
         stream.feed_eof()
 
-    feeding = asyncio.create_task(feed())
+    writing = asyncio.create_task(write())
     found = [unit async for unit in access_units(stream)]
-    await feeding
+    await writing
     return found
 
 

@@ -1,4 +1,4 @@
-"""ffmpeg is run without a shell, its complaints are kept, and it never outlives us."""
+"""ffmpeg is run without a shell, its complaints are kept, and it never outlives the program."""
 
 import asyncio
 import os
@@ -25,12 +25,12 @@ def script(path: Path, monkeypatch: pytest.MonkeyPatch, *lines: str) -> Path:
 
 
 def test_this_machine_encodes_h264() -> None:
-    """The ffmpeg that comes with imageio-ffmpeg has what we need."""
+    """The ffmpeg that comes with imageio-ffmpeg has what is needed."""
     require_encoder("h264")
 
 
-def test_an_unknown_codec_is_told_with_the_known_ones() -> None:
-    """The cure for a codec we don't write is one that we do."""
+def test_an_unknown_codec_is_reported_with_the_known_ones() -> None:
+    """The cure for an unknown codec is a known one."""
     with pytest.raises(FilmError) as caught:
         require_encoder("theora")
 
@@ -40,8 +40,8 @@ def test_an_unknown_codec_is_told_with_the_known_ones() -> None:
     )
 
 
-def test_a_missing_encoder_is_told_with_its_cure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An ffmpeg built without x264 is named before anything is bought."""
+def test_a_missing_encoder_is_reported_with_its_cure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An ffmpeg built without x264 is named before anything is generated."""
     binary = script(tmp_path / "ffmpeg", monkeypatch, "echo ' V....D mpeg4   not libx264'")
 
     with pytest.raises(FilmError) as caught:
@@ -50,8 +50,8 @@ def test_a_missing_encoder_is_told_with_its_cure(tmp_path: Path, monkeypatch: py
     assert str(caught.value) == f"{binary}: this ffmpeg has no libx264 to encode h264 with; {CURE}"
 
 
-def test_a_missing_ffmpeg_is_told_with_its_cure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A wrong IMAGEIO_FFMPEG_EXE is named, whether ffmpeg is asked or run."""
+def test_a_missing_ffmpeg_is_reported_with_its_cure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wrong IMAGEIO_FFMPEG_EXE is named, whether ffmpeg is to list its encoders or to encode."""
     monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(tmp_path / "nothing"))
 
     with pytest.raises(FilmError, match=f"nothing: does not run: .*No such file.*; {CURE}"):
@@ -60,7 +60,7 @@ def test_a_missing_ffmpeg_is_told_with_its_cure(tmp_path: Path, monkeypatch: pyt
         asyncio.run(run_to_end("-version", folder=tmp_path))
 
 
-def test_an_ffmpeg_that_fails_to_answer_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_ffmpeg_that_fails_to_answer_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A binary for another machine exits at once."""
     script(tmp_path / "ffmpeg", monkeypatch, "exit 126")
 
@@ -68,7 +68,7 @@ def test_an_ffmpeg_that_fails_to_answer_is_told(tmp_path: Path, monkeypatch: pyt
         require_encoder("h264")
 
 
-def test_no_ffmpeg_at_all_is_told_with_its_cure(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_ffmpeg_at_all_is_reported_with_its_cure(monkeypatch: pytest.MonkeyPatch) -> None:
     """A platform for which imageio-ffmpeg brings none."""
 
     def find_none() -> str:
@@ -83,7 +83,7 @@ def test_no_ffmpeg_at_all_is_told_with_its_cure(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_complaint_is_kept_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However much ffmpeg complains, it is drained, and the last 4 KB are told."""
+    """However much ffmpeg complains, it is drained, and the message has the last 4 KB."""
     script(tmp_path / "ffmpeg", monkeypatch, "head -c 3000000 /dev/zero | tr '\\0' x >&2; echo the end >&2; exit 9")
 
     with pytest.raises(FilmError) as caught:
@@ -95,7 +95,7 @@ def test_a_complaint_is_kept_to_its_end(tmp_path: Path, monkeypatch: pytest.Monk
     assert 4000 < len(message) < 4200
 
 
-def test_what_nobody_reads_does_not_block_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_output_that_is_not_read_does_not_block_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A block that has read enough can leave."""
     script(tmp_path / "ffmpeg", monkeypatch, "head -c 3000000 /dev/zero")
 
@@ -108,10 +108,10 @@ def test_what_nobody_reads_does_not_block_the_end(tmp_path: Path, monkeypatch: p
 
 
 def test_a_child_that_stops_reading_ends_the_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its own complaint is told, not the broken pipe."""
+    """Its own complaint is raised, not the broken pipe."""
     script(tmp_path / "ffmpeg", monkeypatch, "echo enough >&2; exit 3")
 
-    async def feed_without_end() -> None:
+    async def write_without_end() -> None:
         async with running_ffmpeg([], folder=tmp_path, stdin=PIPE) as process:
             assert process.stdin is not None
             while True:
@@ -119,7 +119,7 @@ def test_a_child_that_stops_reading_ends_the_block(tmp_path: Path, monkeypatch: 
                 await process.stdin.drain()
 
     with pytest.raises(FilmError, match="ffmpeg failed with exit code 3: enough"):
-        asyncio.run(feed_without_end())
+        asyncio.run(write_without_end())
 
 
 @pytest.mark.parametrize("deaf", ["", "trap '' TERM;"], ids=["obedient", "deaf to SIGTERM"])
@@ -153,7 +153,7 @@ def test_a_cancelled_block_leaves_no_child(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_ctrl_c_in_a_terminal_does_not_reach_the_child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The child has a session of its own: we end it, so that an interrupted run is told as such."""
+    """The child has a session of its own: the run ends it, and reports that it was interrupted."""
     script(tmp_path / "ffmpeg", monkeypatch, "sleep 0.2")
 
     async def session_of_the_child() -> int:

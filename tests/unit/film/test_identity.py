@@ -2,10 +2,13 @@
 
 import dataclasses
 import os
+from fractions import Fraction
 from pathlib import Path
 
 from pipelines.film.assembler import assemble_film
-from pipelines.film.identity import read_identity
+from pipelines.film.identity import piece_name, read_identity
+from pipelines.film.segments import cut_segments
+from pipelines.storyboard.model import Motion, MotionType, Smooth, SmoothMethod
 from tests.support.film_samples import colour_runs, flat_frames, timeline_of
 
 
@@ -21,7 +24,7 @@ def test_an_unchanged_film_is_left_as_it_is(tmp_path: Path) -> None:
     assert second.path.stat().st_mtime_ns == before
 
 
-def test_a_changed_frame_a_changed_time_and_a_changed_quality_make_it_anew(tmp_path: Path) -> None:
+def test_a_changed_frame_time_or_quality_makes_it_again(tmp_path: Path) -> None:
     """Whatever goes into the film goes into its identity."""
     frames = flat_frames(tmp_path / "frames", ["red", "blue"])
     target = tmp_path / "film.mp4"
@@ -37,8 +40,8 @@ def test_a_changed_frame_a_changed_time_and_a_changed_quality_make_it_anew(tmp_p
     assert colour_runs(film.path) == [("green", 4), ("blue", 3)]
 
 
-def test_a_retitled_film_is_made_anew(tmp_path: Path) -> None:
-    """The title stands in the file."""
+def test_a_retitled_film_is_made_again(tmp_path: Path) -> None:
+    """The title is in the file."""
     frames = flat_frames(tmp_path / "frames", ["red"])
     assemble_film(timeline_of([3], title="Before"), frames, tmp_path / "film.mp4")
 
@@ -48,7 +51,37 @@ def test_a_retitled_film_is_made_anew(tmp_path: Path) -> None:
 
 
 def test_a_file_without_identity_is_no_film_of_ours(tmp_path: Path) -> None:
-    """Neither a missing file nor somebody else's passes for the film."""
+    """Neither a missing file nor another program's is taken for the film."""
     (tmp_path / "other.mp4").write_bytes(b"storyreel:nonsense")
 
     assert (read_identity(tmp_path / "other.mp4"), read_identity(tmp_path / "none.mp4")) == (None, None)
+
+
+def test_pieces_of_earlier_versions_are_found_again(tmp_path: Path) -> None:
+    """The name of a piece never changes, for every kind of segment: else all films would be encoded again."""
+    frames = [tmp_path / f"frame_{number:04d}.png" for number in range(4)]
+    for frame in frames:
+        frame.write_bytes(b"12345")
+        os.utime(frame, ns=(0, 1_700_000_000_000_000_000))
+    timeline = timeline_of([60, 60, 60, 60])
+    changes: tuple[dict[str, object], ...] = (
+        {"caption": "one", "transition": "dissolve", "half": 4},
+        {"motion": Motion(MotionType.PUSH_IN, Fraction(1, 10))},
+        {"smooth": Smooth(None, SmoothMethod.BLEND)},
+        {},
+    )
+    holds = tuple(dataclasses.replace(hold, **change) for hold, change in zip(timeline.holds, changes, strict=True))  # type: ignore[arg-type]
+    timeline = dataclasses.replace(timeline, holds=holds)
+
+    names = [piece_name(segment, timeline, frames) for segment in cut_segments(timeline)]
+
+    # As version 0.1 named them; they may only change where the pieces themselves come out otherwise than before.
+    assert [name[:16] for name in names] == [
+        "0fb2503e966fde79",
+        "5d8875ac4c681744",
+        "dc65811e3462ca92",
+        "61769c6b710bd36f",
+        "fd8f541e322cd1b2",
+        "748053961f14a310",
+    ]
+    assert {name[64:] for name in names} == {".h264"}

@@ -14,7 +14,7 @@ from PIL import Image
 
 from pipelines.common.errors import FilmError
 from pipelines.common.geometry import Size
-from pipelines.film import assembler
+from pipelines.film import capacity
 from pipelines.film.assembler import cut_film
 from pipelines.storyboard.model import Motion, MotionType, Smooth, SmoothMethod
 from pipelines.storyboard.timeline import Timeline
@@ -27,7 +27,7 @@ PAN = Motion(MotionType.PAN_LEFT, Fraction(1, 5))
 
 @pytest.fixture
 def one_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let nothing be done side by side: one worker takes all that is ready, in its order."""
+    """Have one worker, which takes all segments that are ready, in their order."""
     monkeypatch.setattr(os, "cpu_count", lambda: 1)
 
 
@@ -73,7 +73,7 @@ def test_pieces_made_together_are_as_if_made_alone(tmp_path: Path, monkeypatch: 
     pids = fake_ffmpeg(tmp_path / "ffmpeg", monkeypatch)
     together = cut(timeline, frames, tmp_path / "together")
     starts = len(pids.read_text().split())
-    monkeypatch.setattr(assembler, "_MOST_TOGETHER", 1)
+    monkeypatch.setattr(capacity, "_MAX_BATCH", 1)
     pids.unlink()
     alone = cut(timeline, frames, tmp_path / "alone")
 

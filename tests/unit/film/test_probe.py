@@ -18,7 +18,7 @@ def encode(path: Path, *arguments: str) -> Path:
 
 
 @pytest.mark.parametrize("fps", ["25", "24000/1001", "60000/1001"])
-def test_a_film_tells_its_exact_figures(tmp_path: Path, fps: str) -> None:
+def test_a_film_has_its_exact_figures(tmp_path: Path, fps: str) -> None:
     """Count, length, size and rate are exact, whatever clock the file keeps."""
     path = encode(tmp_path / "film.mp4", "-r", fps, "-bf", "0", "-frames:v", "33")
 
@@ -26,7 +26,7 @@ def test_a_film_tells_its_exact_figures(tmp_path: Path, fps: str) -> None:
 
 
 def test_an_uneven_film_is_refused(tmp_path: Path) -> None:
-    """A picture that stands elsewhere than a constant rate puts it is found."""
+    """A picture that is not where a constant rate puts it is found."""
     path = encode(
         tmp_path / "film.mp4", "-vf", "setpts=PTS+gte(N\\,3)*3/25/TB", "-fps_mode", "vfr", "-bf", "0", "-frames:v", "9"
     )
@@ -48,7 +48,7 @@ def test_a_film_without_pictures_is_refused(tmp_path: Path) -> None:
 
 
 def test_what_is_no_film_is_refused(tmp_path: Path) -> None:
-    """Any other file is told as such, in ffmpeg's words."""
+    """Any other file is reported, in ffmpeg's words."""
     (tmp_path / "film.mp4").write_text("not a film")
 
     with pytest.raises(FilmError, match=r"ffmpeg failed with exit code [0-9]+: [^$]*Invalid data found"):

@@ -1,10 +1,6 @@
-"""The ledger open whole or not at all, say what is wrong with them, and lose nothing that was committed."""
+"""The database loses nothing that was committed, keeps nothing that was not, and rounds no amount that it can hold."""
 
-import os
 import sqlite3
-import subprocess
-import sys
-import threading
 from collections.abc import Callable
 from contextlib import closing
 from decimal import Decimal
@@ -16,396 +12,11 @@ from hypothesis import strategies as st
 from sqlalchemy import insert, select
 from sqlalchemy.dialects import sqlite
 
-from pipelines.common.errors import LedgerError, StorageError
-from pipelines.ledger import database as books_module
-from pipelines.ledger.database import ledger_exists
+from pipelines.common.errors import StorageError
 from pipelines.ledger.ledger import Ledger
-from pipelines.ledger.models import RunCounters
-from pipelines.ledger.schema import SCHEMA_VERSION, Exact, attempts, gates, meta, metadata, runs
-from tests.support.builders import frame_spec, run
-from tests.support.ledger import (
-    NEW_IN_4,
-    NOW_US,
-    admit,
-    alter,
-    committed_usd,
-    gate_of,
-    new_take,
-    nth_request,
-    opened,
-    table_rows,
-    url_of,
-)
-
-CURE = "check the output folder and STORYREEL_DATABASE_URL"
-
-
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait for no lock."""
-    monkeypatch.setattr(books_module, "_BUSY_TIMEOUT_S", 0)
-
-
-# Opening
-
-
-def test_new_books_hold_every_table_and_their_version(ledger: Ledger, tmp_path: Path) -> None:
-    """One file, made with its folder; its version stands in it once."""
-    with closing(sqlite3.connect(tmp_path / "storyreel.db")) as database:
-        tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-
-    assert tables - {"sqlite_sequence"} == set(metadata.tables)
-    assert table_rows(ledger, meta, "schema_version") == [(SCHEMA_VERSION,)]
-
-
-def test_a_missing_folder_is_made(tmp_path: Path) -> None:
-    """The first run finds no output folder, and needs none."""
-    with opened(tmp_path / "new" / "folder"):
-        pass
-
-    assert (tmp_path / "new" / "folder" / "storyreel.db").is_file()
-
-
-def test_books_opened_again_are_as_they_were(tmp_path: Path) -> None:
-    """What was committed survives, and nothing is entered twice."""
-    with opened(tmp_path) as ledger:
-        admit(gate_of(ledger, run()))
-
-    with opened(tmp_path) as ledger:
-        assert table_rows(ledger, attempts, "run_id") == [("run-1",)]
-        assert table_rows(ledger, meta, "schema_version") == [(SCHEMA_VERSION,)]
-
-
-def test_commits_survive_a_power_cut(ledger: Ledger) -> None:
-    """Every connection, to read or to write, works with a write-ahead log that is synced at each commit."""
-    with ledger.database.transaction() as writer, ledger.database.reading() as reader:
-        found = [
-            connection.exec_driver_sql(f"PRAGMA {pragma}").scalar()
-            for connection in (writer, reader)
-            for pragma in ("journal_mode", "synchronous")
-        ]
-
-    full = 2
-    assert found == ["wal", full, "wal", full]
-
-
-_TO_VERSION_3 = (
-    "".join(f"ALTER TABLE runs DROP COLUMN {name};\n" for name in NEW_IN_4)
-    + """
-UPDATE storyreel SET schema_version = 3;
-"""
-)
-_TO_VERSION_2 = """
-ALTER TABLE gates DROP COLUMN pace;
-ALTER TABLE gates DROP COLUMN slowed_at;
-ALTER TABLE leases DROP COLUMN attempt_id;
-ALTER TABLE runs ADD COLUMN committed_usd BIGINT NOT NULL DEFAULT 0;
-DROP TABLE spending;
-DROP TABLE corrections;
-UPDATE storyreel SET schema_version = 2;
-"""
-_TO_VERSION_1 = """
-ALTER TABLE gates DROP COLUMN booked_at;
-UPDATE storyreel SET schema_version = 1;
-"""
-
-
-@pytest.mark.parametrize(
-    "older",
-    [_TO_VERSION_3, _TO_VERSION_3 + _TO_VERSION_2, _TO_VERSION_3 + _TO_VERSION_2 + _TO_VERSION_1],
-    ids=["3", "2", "1"],
-)
-def test_books_of_an_older_version_are_brought_up_to_date(tmp_path: Path, older: str) -> None:
-    """Attempts, gates and what is committed are kept; sums that there were not are made."""
-    with opened(tmp_path) as ledger:
-        gate = gate_of(ledger, run())
-        admit(gate, nth_request(1))
-        gate.slow_down(sent_at=0, cool_down_s=30)
-    with closing(sqlite3.connect(tmp_path / "storyreel.db")) as database:
-        database.executescript(older)
-
-    with opened(tmp_path) as ledger:
-        assert table_rows(ledger, meta, "schema_version") == [(SCHEMA_VERSION,)]
-        assert admit(gate_of(ledger, run("run-2")), nth_request(2)).wait_s == 30
-        assert len(table_rows(ledger, attempts, "attempt_id")) == 2
-        assert committed_usd(ledger) == committed_usd(ledger, "run-2") == frame_spec().price.usd
-        ledger.record_heartbeat("run-2", RunCounters("buying frames", quote_usd=Decimal("0.000652")))
-        assert table_rows(ledger, runs, "stage", "quote_usd") == [
-            (None, None),
-            ("buying frames", Decimal("0.000652")),
-        ]
-
-
-# Opening to read
-
-
-def test_books_opened_to_read_are_not_touched(tmp_path: Path) -> None:
-    """Not a byte of them, and whoever tries is refused."""
-    with opened(tmp_path) as ledger:
-        admit(gate_of(ledger, run()))
-    before = (tmp_path / "storyreel.db").read_bytes()
-
-    with Ledger.open(url_of(tmp_path), read_only=True) as ledger:
-        found = table_rows(ledger, attempts, "run_id")
-        with pytest.raises(StorageError, match="readonly database"):
-            ledger.record_heartbeat("run-1")
-
-    assert (found, (tmp_path / "storyreel.db").read_bytes()) == ([("run-1",)], before)
-
-
-def test_books_are_read_while_somebody_writes(ledger: Ledger, tmp_path: Path) -> None:
-    """Neither waits for the other; what is not committed is not seen."""
-    with ledger.database.transaction() as writer:
-        writer.execute(insert(gates).values(endpoint="http://flux.test", tat=0, cool_until=0))
-        with Ledger.open(url_of(tmp_path), read_only=True) as reader:
-            seen = table_rows(reader, gates, "endpoint")
-
-    assert seen == []
-
-
-@pytest.mark.parametrize(
-    ("version", "told"),
-    [
-        (SCHEMA_VERSION + 1, f"this storyreel knows {SCHEMA_VERSION}: upgrade storyreel"),
-        (
-            SCHEMA_VERSION - 1,
-            f"this storyreel reads {SCHEMA_VERSION}: any command that writes, like `storyreel ledger`, "
-            "brings them up to date",
-        ),
-    ],
-)
-def test_books_of_another_version_are_not_read(tmp_path: Path, version: int, told: str) -> None:
-    """To bring them up to date would be to write."""
-    with opened(tmp_path) as ledger:
-        alter(ledger, meta, {"schema_version": version})
-
-    with pytest.raises(LedgerError) as caught:
-        Ledger.open(url_of(tmp_path), read_only=True)
-
-    assert str(caught.value) == f"{url_of(tmp_path)}: the ledger have schema version {version}, {told}"
-
-
-def test_a_database_without_books_is_not_read(tmp_path: Path) -> None:
-    """Nor are any made in it."""
-    (tmp_path / "storyreel.db").touch()
-
-    with pytest.raises(LedgerError, match="holds no ledger yet; render a storyboard first"):
-        Ledger.open(url_of(tmp_path), read_only=True)
-
-    assert (tmp_path / "storyreel.db").read_bytes() == b""
-
-
-def test_books_with_an_odd_name_are_read(tmp_path: Path) -> None:
-    """No character of a folder's name means anything to SQLite."""
-    folder = tmp_path / "50% of #1?"
-    with opened(folder):
-        pass
-
-    with Ledger.open(url_of(folder), read_only=True) as ledger:
-        assert table_rows(ledger, meta, "schema_version") == [(SCHEMA_VERSION,)]
-
-
-def test_books_of_a_newer_storyreel_are_left_alone(tmp_path: Path) -> None:
-    """The message says which versions meet and what to do; nothing is written."""
-    with opened(tmp_path) as ledger:
-        alter(ledger, meta, {"schema_version": SCHEMA_VERSION + 1})
-    before = (tmp_path / "storyreel.db").read_bytes()
-
-    with pytest.raises(LedgerError) as caught, opened(tmp_path):
-        pass
-
-    assert str(caught.value) == (
-        f"{url_of(tmp_path)}: the ledger have schema version {SCHEMA_VERSION + 1}, "
-        f"this storyreel knows {SCHEMA_VERSION}: upgrade storyreel"
-    )
-    assert (tmp_path / "storyreel.db").read_bytes() == before
-
-
-def test_a_file_that_is_no_database_is_not_touched(tmp_path: Path) -> None:
-    """A damaged file is named, with the cure, and kept for whoever can mend it."""
-    (tmp_path / "storyreel.db").write_bytes(b"this is not a database" * 100)
-
-    with pytest.raises(LedgerError) as caught, opened(tmp_path):
-        pass
-
-    assert str(caught.value) == f"{url_of(tmp_path)}: the ledger cannot be opened: file is not a database; {CURE}"
-    assert (tmp_path / "storyreel.db").read_bytes() == b"this is not a database" * 100
-
-
-def test_a_folder_is_no_database(tmp_path: Path) -> None:
-    """A folder in the database's place is named, with the cure."""
-    (tmp_path / "storyreel.db").mkdir()
-
-    with pytest.raises(LedgerError) as caught, opened(tmp_path):
-        pass
-
-    assert str(caught.value) == f"{url_of(tmp_path)}: the ledger cannot be opened: unable to open database file; {CURE}"
-
-
-def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
-    """A file stands where the output folder should be; root meets this as anybody does."""
-    (tmp_path / "outputs").write_text("in the way")
-
-    with pytest.raises(LedgerError) as caught, opened(tmp_path / "outputs"):
-        pass
-
-    assert str(caught.value).startswith(f"{url_of(tmp_path / 'outputs')}: the ledger cannot be opened: [Errno 17]")
-    assert str(caught.value).endswith(CURE)
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_that_may_not_be_written_to_is_named(tmp_path: Path) -> None:
-    """Somebody else's output folder is named, with the cure."""
-    tmp_path.chmod(0o555)
-
-    with pytest.raises(LedgerError) as caught, opened(tmp_path):
-        pass
-
-    assert str(caught.value) == f"{url_of(tmp_path)}: the ledger cannot be opened: unable to open database file; {CURE}"
-
-
-def test_a_database_that_may_only_be_read_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An archived one can be accounted for; what would write in it is a storage error."""
-    with opened(tmp_path) as ledger:
-        gate_of(ledger, run())
-
-    monkeypatch.chdir(tmp_path)
-    with Ledger.open(f"sqlite:///file:{tmp_path / 'storyreel.db'}?mode=ro&uri=true") as ledger:
-        assert table_rows(ledger, runs, "run_id") == [("run-1",)]
-        with pytest.raises(StorageError, match="cannot be written: attempt to write a readonly database; what was"):
-            ledger.start_run(run("run-2"))
-    assert not (tmp_path / "file:").exists()
-
-
-def test_a_locked_database_cannot_be_opened(tmp_path: Path, impatient: None) -> None:
-    """Whoever holds it too long is the reason given."""
-    with (
-        opened(tmp_path) as ledger,
-        ledger.database.transaction(),
-        pytest.raises(LedgerError, match="database is locked; check"),
-    ):
-        Ledger.open(url_of(tmp_path))
-
-
-@pytest.mark.parametrize(
-    ("url", "shown"),
-    [
-        ("", "STORYREEL_DATABASE_URL"),
-        ("harbor hunter2", "STORYREEL_DATABASE_URL"),
-        ("postgresql://amy:hunter2@ledger.test:port/reel", "STORYREEL_DATABASE_URL"),
-        ("oracular://amy:hunter2@ledger.test/reel", "oracular://amy:***@ledger.test/reel"),
-        ("postgresql+nothing://amy:hunter2@ledger.test/reel", "postgresql+nothing://amy:***@ledger.test/reel"),
-        ("oracular://ledger.test/reel?password=hunter2", "oracular://ledger.test/reel"),
-        ("oracular://amy:pass@hunter2@ledger.test/reel", "oracular://amy:***@ledger.test/reel"),
-    ],
-)
-def test_an_address_that_leads_nowhere_is_named_without_its_password(url: str, shown: str) -> None:
-    """However the address is wrong, the message says whose it is and the cure, and never a password."""
-    with pytest.raises(LedgerError) as caught:
-        Ledger.open(url)
-
-    assert str(caught.value).startswith(f"{shown}: the ledger cannot be opened: ")
-    assert str(caught.value).endswith(CURE)
-    assert "hunter2" not in str(caught.value)
-
-
-@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///", "sqlite:///:memory:"])
-def test_books_are_not_kept_in_memory(url: str) -> None:
-    """Each thread would find ledger of its own there, and they would be gone with the run."""
-    with pytest.raises(LedgerError, match=f": ledger in memory would end with the thread .*; name a file; {CURE}$"):
-        Ledger.open(url)
-
-
-def test_processes_that_open_new_books_at_once_all_succeed(tmp_path: Path) -> None:
-    """The first run on a farm finds no file, in many places at the same moment."""
-    program = f"from pipelines.ledger.ledger import Ledger; Ledger.open({url_of(tmp_path)!r}).close()"
-
-    processes = [subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True) for _ in range(4)]
-    errors = [process.communicate()[1] for process in processes]
-
-    assert errors == [""] * 4
-
-
-def test_threads_that_open_new_books_at_once_all_succeed(tmp_path: Path) -> None:
-    """Making the tables is one transaction; whoever comes second finds them made."""
-    start, failures = threading.Barrier(8), list[BaseException]()
-
-    def open_books() -> None:
-        start.wait()
-        try:
-            with opened(tmp_path):
-                pass
-        except LedgerError as exc:
-            failures.append(exc)
-
-    threads = [threading.Thread(target=open_books) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert failures == []
-    with opened(tmp_path) as ledger:
-        assert table_rows(ledger, meta, "schema_version") == [(SCHEMA_VERSION,)]
-
-
-def test_books_that_another_is_just_making_are_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """SQLite refuses the switch to its write-ahead log at once there, whatever its timeout."""
-    with closing(_being_made(tmp_path)) as other:
-        pauses = []
-
-        def pause(seconds: float) -> None:
-            pauses.append(seconds)
-            other.execute("COMMIT")
-
-        monkeypatch.setattr("time.sleep", pause)
-        with opened(tmp_path) as ledger:
-            assert table_rows(ledger, meta, "schema_version") == [(SCHEMA_VERSION,)]
-
-    assert len(pauses) == 1
-
-
-@pytest.mark.usefixtures("impatient")
-def test_books_that_another_never_gets_made_are_an_error(tmp_path: Path) -> None:
-    """The wait has an end."""
-    with closing(_being_made(tmp_path)), pytest.raises(LedgerError, match=f"database is locked; {CURE}$"):
-        Ledger.open(url_of(tmp_path))
-
-
-def _being_made(folder: Path) -> sqlite3.Connection:
-    """Return a connection that is in the middle of making ledger."""
-    connection = sqlite3.connect(folder / "storyreel.db", isolation_level=None)
-    connection.execute("CREATE TABLE begun (x)")
-    connection.execute("BEGIN IMMEDIATE")
-    return connection
-
-
-# Whether there are any
-
-
-def test_asking_whether_books_exist_makes_none(tmp_path: Path) -> None:
-    """A quote must leave no file behind."""
-    before = ledger_exists(url_of(tmp_path))
-    with opened(tmp_path):
-        pass
-
-    assert (before, ledger_exists(url_of(tmp_path))) == (False, True)
-
-
-@pytest.mark.parametrize(("url", "exist"), [("sqlite://", False), ("postgresql://ledger.test/reel", True)])
-def test_books_elsewhere_are_taken_to_exist(url: str, exist: bool) -> None:
-    """A database server is asked by opening it; memory holds no ledger from before."""
-    assert ledger_exists(url) is exist
-
-
-@pytest.mark.parametrize("url", ["harbor", "postgresql://amy:hunter2@ledger.test:port/reel"])
-def test_asking_at_an_address_that_is_none_is_a_usage_error(url: str) -> None:
-    """`plan` complains of a wrong address as `render` does."""
-    with pytest.raises(LedgerError, match=r"^STORYREEL_DATABASE_URL: the ledger cannot be opened: ") as caught:
-        ledger_exists(url)
-
-    assert "hunter2" not in str(caught.value)
-
+from pipelines.ledger.schema import Exact, attempts, gates
+from tests.support.builders import run
+from tests.support.ledger import NOW_US, attempt_request, gate_of, new_take, opened, table_rows
 
 # Transactions
 
@@ -425,14 +36,14 @@ def test_a_transaction_that_fails_leaves_nothing(ledger: Ledger) -> None:
 
 
 def test_a_locked_database_is_a_storage_error(tmp_path: Path, impatient: None) -> None:
-    """A writer that never ends lets us write nothing, and says so in words a person can use."""
+    """Where another transaction never ends, nothing can be written; the message says so, and what is kept."""
     with opened(tmp_path) as ours, opened(tmp_path) as theirs:
         gate = gate_of(ours, run())
 
-        with theirs.transaction(), pytest.raises(StorageError) as caught:
+        with theirs.database.transaction(), pytest.raises(StorageError) as caught:
             gate.admit(attempt_request())
 
-    assert str(caught.value) == "the ledger cannot be written: database is locked; what was bought is kept"
+    assert str(caught.value) == "the ledger cannot be written: database is locked; what was generated is kept"
 
 
 def test_a_full_disk_is_a_storage_error(ledger: Ledger) -> None:
@@ -445,17 +56,19 @@ def test_a_full_disk_is_a_storage_error(ledger: Ledger) -> None:
     with pytest.raises(StorageError) as caught:
         gate.admit(attempt_request(prompt="a harbor " * 2000))
 
-    assert str(caught.value) == "the ledger cannot be written: database or disk is full; what was bought is kept"
+    assert str(caught.value) == "the ledger cannot be written: database or disk is full; what was generated is kept"
     assert table_rows(ledger, attempts, "attempt_id") == []
     assert table_rows(ledger, gates, "endpoint") == []
 
 
-def test_books_that_cannot_be_read_are_a_storage_error(ledger: Ledger, tmp_path: Path) -> None:
-    """A table that somebody dropped is no bug of ours."""
+def test_a_ledger_that_cannot_be_read_is_a_storage_error(ledger: Ledger, tmp_path: Path) -> None:
+    """A table that was dropped by hand is no bug of storyreel."""
     with closing(sqlite3.connect(tmp_path / "storyreel.db")) as database:
         database.execute("DROP TABLE gates")
 
-    with pytest.raises(StorageError, match="the ledger cannot be read: no such table: gates; what was bought is kept"):
+    with pytest.raises(
+        StorageError, match="the ledger cannot be read: no such table: gates; what was generated is kept"
+    ):
         table_rows(ledger, gates, "endpoint")
 
 
@@ -469,8 +82,8 @@ def test_a_reader_waits_for_no_writer(ledger: Ledger, impatient: None) -> None:
     assert (seen, table_rows(ledger, gates, "endpoint")) == ([], [("http://flux.test",)])
 
 
-def test_a_reader_cannot_be_surprised_by_a_writer(ledger: Ledger) -> None:
-    """All that one reading finds is of one moment, whatever is committed meanwhile."""
+def test_one_reading_is_of_one_moment(ledger: Ledger) -> None:
+    """Whatever is committed meanwhile."""
     with ledger.database.reading() as reader:
         before = reader.scalars(select(gates.c.endpoint)).all()
         with ledger.database.transaction() as writer:
@@ -481,7 +94,7 @@ def test_a_reader_cannot_be_surprised_by_a_writer(ledger: Ledger) -> None:
 
 
 def test_the_clock_counts_whole_microseconds(ledger: Ledger) -> None:
-    """SQLite has no clock of its own: ours counts."""
+    """SQLite has no clock of its own: this machine's counts, or the one that was given."""
     with ledger.database.reading() as connection:
         assert ledger.database.now(connection) == NOW_US
 
@@ -521,7 +134,7 @@ def test_an_unknown_amount_stays_unknown(none: Callable[..., object]) -> None:
         ("0E-18", "0"),
     ],
 )
-def test_digits_that_the_books_cannot_hold_are_rounded(ledger: Ledger, given_usd: str, stored: str) -> None:
+def test_digits_that_the_ledger_cannot_hold_are_rounded(ledger: Ledger, given_usd: str, stored: str) -> None:
     """The noise of a float, as some servers put into their headers, is not money."""
     usd, dialect = Exact(12), sqlite.dialect()
 

@@ -1,9 +1,10 @@
-"""The adaptive pace: lowered for everyone by "too much", raised by images, kept in the ledger."""
+"""The adaptive pace: lowered for all runs by "too much", raised by images, kept in the ledger."""
 
 from pathlib import Path
 
 import pytest
 
+from pipelines.ledger.gate import current_pace
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.models import Billed
 from tests.support.builders import run
@@ -16,8 +17,14 @@ ENDPOINT = run().endpoint
 INTERVAL_S = 60 / (60 * 0.98)
 
 
+def pace_of(ledger: Ledger, endpoint: str) -> float:
+    """Return the share of the rate limit that is aimed at for an endpoint."""
+    with ledger.database.reading() as connection:
+        return current_pace(connection, endpoint)
+
+
 def test_too_much_lowers_the_pace_of_all_runs(ledger: Ledger) -> None:
-    """The next places are further apart, for whoever asks."""
+    """The next places are further apart, whichever run asks."""
     ours, theirs = (gate_of(ledger, run(name), rate_limit=60) for name in ("run-1", "run-2"))
     first = admit(ours, nth_request(1))
 
@@ -69,7 +76,7 @@ def test_the_pace_never_falls_to_a_standstill(ledger: Ledger, clock: Clock) -> N
 
 
 def test_the_pace_outlives_the_process(tmp_path: Path) -> None:
-    """It stands in the ledger, and in those of this endpoint only."""
+    """It is in the ledger, for this endpoint only."""
     with opened(tmp_path) as ledger:
         gate_of(ledger, run()).slow_down(sent_at=2**62)
 

@@ -1,4 +1,4 @@
-"""The account: exact, honest about what is not known, and safe to open in a spreadsheet."""
+"""Sums and CSV: exact, honest about what is not known, and safe to open in a spreadsheet."""
 
 import csv
 import io
@@ -16,12 +16,9 @@ from pipelines.endpoints.prices import Price
 from pipelines.ledger.gate import Gate
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.models import AttemptStatus, Billed, Correction, KeptTake, Outcome, Totals
-from pipelines.ledger.queries import (
-    COLUMNS,
-    ledger_csv,
-)
+from pipelines.ledger.queries import COLUMNS, ledger_csv
 from pipelines.ledger.schema import attempts
-from tests.support.builders import frame_spec, run
+from tests.support.builders import frame_spec, run, take_spec
 from tests.support.ledger import (
     Clock,
     admit,
@@ -35,8 +32,8 @@ from tests.support.ledger import (
 )
 
 PRICE = frame_spec().price
-SETTLED = ("settled_by", "settled_at", "settled_why")
-DESIGN_COLUMNS = (
+SETTLED_COLUMNS = ("settled_by", "settled_at", "settled_why")
+FIRST_COLUMNS = (
     "attempt_id, run_id, storyboard, frame, scene, shot, take, try, request_key, endpoint, prompt, steps, "
     "aspect_ratio, status, http_status, error, reserved_usd, cost_usd, cost_thb, neurons, width, height, tiles, "
     "latency_s, sent_at, finished_at, file, sha256"
@@ -45,8 +42,10 @@ DESIGN_COLUMNS = (
 pytestmark = pytest.mark.usefixtures("database")
 
 
-def buy(ledger: Ledger, gate: Gate, n: int, *, cost_usd: Decimal | None = PRICE.usd, file: str | None = None) -> int:
-    """Buy a take from first to last and return its attempt."""
+def generate(
+    ledger: Ledger, gate: Gate, n: int, *, cost_usd: Decimal | None = PRICE.usd, file: str | None = None
+) -> int:
+    """Generate a take from first to last and return its attempt."""
     attempt_id = admit(gate, nth_request(n)).attempt_id
     ledger.settle_bill(attempt_id, Billed(cost_usd, neurons=PRICE.neurons, tiles=4))
     ledger.keep_take(attempt_id, new_take(file or f"takes/{n}.png"))
@@ -61,16 +60,16 @@ def rows_of(text: str) -> list[dict[str, str]]:
 # What is kept
 
 
-def test_kept_takes_are_those_that_are_asked_for(ledger: Ledger) -> None:
-    """Whole, oldest first, whoever bought them; not open ones, failed ones, forgotten ones."""
+def test_kept_takes_are_those_that_were_asked_about(ledger: Ledger) -> None:
+    """Whole, oldest first, whichever run generated them; not open ones, failed ones, forgotten ones."""
     gate = gate_of(ledger, run("run-1"))
     theirs = gate_of(ledger, run("run-2", storyboard="forest"))
-    keys = [nth_request(n).spec.request_key for n in range(6)]
-    first, second = buy(ledger, gate, 0), buy(ledger, theirs, 1, cost_usd=None)
-    ledger.forget_lost_takes([buy(ledger, gate, 2)])
+    keys = [nth_request(n).take.request_key for n in range(6)]
+    first, second = generate(ledger, gate, 0), generate(ledger, theirs, 1, cost_usd=None)
+    ledger.forget_lost_takes([generate(ledger, gate, 2)])
     ledger.close_attempt(admit(gate, nth_request(3)).attempt_id, Outcome(AttemptStatus.FAILED, "500", 500))
     admit(gate, nth_request(4))
-    buy(ledger, gate, 5)
+    generate(ledger, gate, 5)
 
     assert ledger.kept_takes(reversed(keys[:5])) == [
         KeptTake(first, keys[0], "harbor", "takes/0.png", 3, "0" * 64, "harbor 0", PRICE.usd),
@@ -79,9 +78,9 @@ def test_kept_takes_are_those_that_are_asked_for(ledger: Ledger) -> None:
 
 
 def test_kept_takes_of_a_long_storyboard_are_all_found(ledger: Ledger) -> None:
-    """More request keys than a statement may have variables, the wanted one among the last."""
-    buy(ledger, gate_of(ledger, run()), 7)
-    keys = [f"{n:064}" for n in range(40_000)] + [nth_request(7).spec.request_key]
+    """More request keys than a statement may have variables, the kept one last."""
+    generate(ledger, gate_of(ledger, run()), 7)
+    keys = [f"{n:064}" for n in range(40_000)] + [nth_request(7).take.request_key]
 
     assert [take.file for take in ledger.kept_takes(iter(keys))] == ["takes/7.png"]
 
@@ -97,35 +96,35 @@ def test_asking_for_nothing_finds_nothing(ledger: Ledger) -> None:
 def test_a_run_is_added_up_by_what_is_known(ledger: Ledger) -> None:
     """Known costs are summed; reservations of the rest stand apart; open attempts count as unknown."""
     gate = gate_of(ledger, run("run-1"))
-    buy(ledger, gate, 0)
-    buy(ledger, gate, 1, cost_usd=None)
+    generate(ledger, gate, 0)
+    generate(ledger, gate, 1, cost_usd=None)
     ledger.close_attempt(
         admit(gate, nth_request(2)).attempt_id, Outcome(AttemptStatus.RATE_LIMITED, "", 429, Decimal(0))
     )
     ledger.close_attempt(admit(gate, nth_request(3)).attempt_id, Outcome(AttemptStatus.UNKNOWN, "no answer"))
     admit(gate, nth_request(4))
-    buy(ledger, gate_of(ledger, run("run-2")), 9)
+    generate(ledger, gate_of(ledger, run("run-2")), 9)
 
-    account = ledger.run_totals("run-1")
+    totals = ledger.run_totals("run-1")
 
     statuses = {AttemptStatus.OK: 2, AttemptStatus.RATE_LIMITED: 1, AttemptStatus.UNKNOWN: 2}
-    assert account == Totals(5, statuses, PRICE, uncertain_usd=3 * PRICE.usd)
+    assert totals == Totals(5, 1, statuses, PRICE, uncertain_usd=3 * PRICE.usd)
 
 
 def test_a_storyboard_is_added_up_over_all_its_runs(ledger: Ledger) -> None:
-    """Other storyboards are not in it."""
+    """Other storyboards are not in the sum."""
     for n, storyboard in enumerate(("harbor", "harbor", "forest")):
-        buy(ledger, gate_of(ledger, run(f"run-{n}", storyboard=storyboard)), n)
+        generate(ledger, gate_of(ledger, run(f"run-{n}", storyboard=storyboard)), n)
 
-    account = ledger.storyboard_totals("harbor", simulated=False)
+    totals = ledger.storyboard_totals("harbor", simulated=False)
 
-    assert account == Totals(2, {AttemptStatus.OK: 2}, PRICE * 2, Decimal(0))
+    assert totals == Totals(2, 0, {AttemptStatus.OK: 2}, PRICE * 2, Decimal(0))
 
 
 def test_simulated_costs_are_never_added_to_real_ones(ledger: Ledger) -> None:
-    """Two accounts, whatever the storyboard."""
-    buy(ledger, gate_of(ledger, run("real")), 0, cost_usd=Decimal("0.1"))
-    buy(ledger, gate_of(ledger, run("rehearsal", simulated=True)), 1, cost_usd=Decimal("0.2"))
+    """Two sums, whatever the storyboard."""
+    generate(ledger, gate_of(ledger, run("real")), 0, cost_usd=Decimal("0.1"))
+    generate(ledger, gate_of(ledger, run("rehearsal", simulated=True)), 1, cost_usd=Decimal("0.2"))
 
     costs = [ledger.storyboard_totals("harbor", simulated=simulated).cost.usd for simulated in (False, True)]
 
@@ -134,31 +133,31 @@ def test_simulated_costs_are_never_added_to_real_ones(ledger: Ledger) -> None:
 
 def test_nothing_comes_to_nothing(ledger: Ledger) -> None:
     """A run or storyboard without attempts costs an exact zero."""
-    nothing = Totals(0, {}, Price(), Decimal(0))
+    nothing = Totals(0, 0, {}, Price(), Decimal(0))
 
-    assert ledger.run_totals("nobody") == nothing
+    assert ledger.run_totals("run-9") == nothing
     assert ledger.storyboard_totals("nowhere", simulated=True) == nothing
 
 
 # CSV
 
 
-def test_the_columns_are_those_of_the_design_in_its_order() -> None:
-    """Then the model, and whether costs are simulated."""
-    assert [*COLUMNS] == [*DESIGN_COLUMNS.split(", "), "model", "simulated", *SETTLED]
+def test_the_columns_never_change_their_order() -> None:
+    """New ones were added at the end: the model, whether costs are simulated, the settlement by hand."""
+    assert [*COLUMNS] == [*FIRST_COLUMNS.split(", "), "model", "simulated", *SETTLED_COLUMNS]
 
 
 def test_a_kept_attempt_fills_its_whole_row(ledger: Ledger, clock: Clock) -> None:
     """Decimals exact and without exponent, times ISO 8601 in UTC, latency in seconds."""
     gate = gate_of(ledger, run())
-    spec = frame_spec(12, steps=4)
+    spec = take_spec(12, steps=4)
     clock.turn(0.5)
     attempt_id = admit(gate, attempt_request(spec, number=2)).attempt_id
     ledger.settle_bill(attempt_id, Billed(PRICE.usd, neurons=PRICE.neurons, tiles=4))
     clock.turn(3.25)
     ledger.keep_take(attempt_id, new_take("takes/a.png", sha256="ab" * 32))
 
-    assert rows_of(ledger_csv(ledger, "harbor")) == [
+    assert rows_of(ledger_csv(ledger.database, "harbor")) == [
         {
             "attempt_id": str(attempt_id),
             "run_id": "run-1",
@@ -190,16 +189,16 @@ def test_a_kept_attempt_fills_its_whole_row(ledger: Ledger, clock: Clock) -> Non
             "sha256": "ab" * 32,
             "model": "flux-1-schnell",
             "simulated": "false",
-            **dict.fromkeys(SETTLED, ""),
+            **dict.fromkeys(SETTLED_COLUMNS, ""),
         }
     ]
 
 
-def test_an_open_attempt_is_shown_as_unknown(ledger: Ledger) -> None:
+def test_an_open_attempt_is_listed_as_unknown(ledger: Ledger) -> None:
     """It has had no answer; what is not known is an empty cell, never zero."""
     admit(gate_of(ledger, run(simulated=True)))
 
-    (row,) = rows_of(ledger_csv(ledger, "harbor"))
+    (row,) = rows_of(ledger_csv(ledger.database, "harbor"))
 
     unknown = ("http_status", "error", "cost_usd", "cost_thb", "neurons", "latency_s", "finished_at", "file", "sha256")
     assert (row["status"], row["reserved_usd"], row["simulated"]) == ("unknown", "0.000652", "true")
@@ -218,9 +217,9 @@ def test_an_open_attempt_is_shown_as_unknown(ledger: Ledger) -> None:
 )
 def test_money_is_written_in_plain_digits(ledger: Ledger, cost: str, usd: str, thb: str) -> None:
     """No exponent, no trailing zeros, no digit lost."""
-    buy(ledger, gate_of(ledger, run()), 0, cost_usd=Decimal(cost))
+    generate(ledger, gate_of(ledger, run()), 0, cost_usd=Decimal(cost))
 
-    (row,) = rows_of(ledger_csv(ledger, "harbor"))
+    (row,) = rows_of(ledger_csv(ledger.database, "harbor"))
 
     assert (row["cost_usd"], row["cost_thb"]) == (usd, thb)
 
@@ -238,7 +237,7 @@ def test_times_are_cut_to_the_millisecond(ledger: Ledger, microseconds: int, iso
     admit(gate_of(ledger, run()))
     alter(ledger, attempts, {"sent_at": microseconds})
 
-    (row,) = rows_of(ledger_csv(ledger, "harbor"))
+    (row,) = rows_of(ledger_csv(ledger.database, "harbor"))
 
     assert row["sent_at"] == iso
 
@@ -253,7 +252,7 @@ def test_a_cell_that_a_spreadsheet_would_run_is_defused(ledger: Ledger, start: s
     admit(gate_of(ledger, run()))
     alter(ledger, attempts, dict.fromkeys(columns, formula))
 
-    (row,) = rows_of(ledger_csv(ledger, "harbor"))
+    (row,) = rows_of(ledger_csv(ledger.database, "harbor"))
 
     assert [row[column] for column in columns] == [f"'{formula}"] * len(columns)
 
@@ -265,7 +264,7 @@ def test_a_cell_that_is_harmless_is_left_alone(ledger: Ledger) -> None:
     for prompt in harmless:
         admit(gate, attempt_request(prompt=prompt))
 
-    assert [row["prompt"] for row in rows_of(ledger_csv(ledger, "harbor"))] == harmless
+    assert [row["prompt"] for row in rows_of(ledger_csv(ledger.database, "harbor"))] == harmless
 
 
 # No prompt holds a NUL (the loader refuses it), and Postgres keeps none.
@@ -278,7 +277,7 @@ def test_any_prompt_survives_the_way_through_csv(prompts: list[str]) -> None:
         for prompt in prompts:
             admit(gate, attempt_request(prompt=f"a{prompt}"))
 
-        text = ledger_csv(ledger, "harbor")
+        text = ledger_csv(ledger.database, "harbor")
 
     assert [row["prompt"] for row in rows_of(text)] == [f"a{prompt}" for prompt in prompts]
 
@@ -290,30 +289,30 @@ def test_a_prompt_stays_in_its_cell(ledger: Ledger) -> None:
     for prompt in prompts:
         admit(gate, attempt_request(prompt=prompt))
 
-    assert [row["prompt"] for row in rows_of(ledger_csv(ledger, "harbor"))] == prompts
+    assert [row["prompt"] for row in rows_of(ledger_csv(ledger.database, "harbor"))] == prompts
 
 
-def test_the_ledger_of_a_storyboard_is_its_own_and_in_order(ledger: Ledger) -> None:
+def test_the_csv_of_a_storyboard_is_its_own_and_in_order(ledger: Ledger) -> None:
     """One row an attempt, oldest first; without any, the columns alone."""
     for n, storyboard in enumerate(("harbor", "forest", "harbor")):
         admit(gate_of(ledger, run(f"run-{n}", storyboard=storyboard)), nth_request(n, aspect=AspectRatio.PORTRAIT))
 
-    assert [row["run_id"] for row in rows_of(ledger_csv(ledger, "harbor"))] == ["run-0", "run-2"]
-    assert ledger_csv(ledger, "nowhere") == ",".join(COLUMNS) + "\r\n"
+    assert [row["run_id"] for row in rows_of(ledger_csv(ledger.database, "harbor"))] == ["run-0", "run-2"]
+    assert ledger_csv(ledger.database, "nowhere") == ",".join(COLUMNS) + "\r\n"
 
 
-def test_the_ledger_is_written_as_utf_8(ledger: Ledger, tmp_path: Path) -> None:
-    """Byte for byte what the ledger say, in a folder that is made for it."""
+def test_the_csv_is_written_as_utf_8(ledger: Ledger, tmp_path: Path) -> None:
+    """Byte for byte what the ledger says, in a folder that is made for it."""
     admit(gate_of(ledger, run()), attempt_request(prompt="ein Häfen\r\nim Morgenlicht 🌅"))
     path = tmp_path / "new" / "ledger.csv"
 
     ledger.write_csv("harbor", path)
 
-    assert path.read_bytes() == ledger_csv(ledger, "harbor").encode()
+    assert path.read_bytes() == ledger_csv(ledger.database, "harbor").encode()
 
 
-def test_a_ledger_that_cannot_be_written_is_named(ledger: Ledger, tmp_path: Path) -> None:
-    """The ledger are not hurt by it."""
+def test_a_csv_that_cannot_be_written_is_named(ledger: Ledger, tmp_path: Path) -> None:
+    """With the reason."""
     (tmp_path / "ledger.csv").mkdir()
 
     with pytest.raises(StorageError) as caught:
@@ -323,16 +322,16 @@ def test_a_ledger_that_cannot_be_written_is_named(ledger: Ledger, tmp_path: Path
 
 
 def test_what_was_settled_by_hand_says_by_whom_when_and_why(ledger: Ledger) -> None:
-    """In its row, with the cost that was found out; the last word counts."""
+    """In its row, with the cost that was found out; the last settlement counts."""
     attempt_id = admit(gate_of(ledger, run())).attempt_id
     ledger.close_attempt(attempt_id, Outcome(AttemptStatus.UNKNOWN, "no answer"))
     for cost_usd, reason in ((None, "the invoice is not here yet"), (Decimal("0.000652"), "=the invoice")):
         ledger.correct_attempt(attempt_id, Correction(cost_usd, "amy", reason), storyboard="harbor")
 
-    (row,) = csv.DictReader(io.StringIO(ledger_csv(ledger, "harbor")))
+    (row,) = csv.DictReader(io.StringIO(ledger_csv(ledger.database, "harbor")))
 
-    told = [row[column] for column in ("status", "cost_usd", "settled_by", "settled_at", "settled_why")]
-    assert told == ["unknown", "0.000652", "amy", "2027-01-15T08:00:00.000Z", "'=the invoice"]
+    settled = [row[column] for column in ("status", "cost_usd", *SETTLED_COLUMNS)]
+    assert settled == ["unknown", "0.000652", "amy", "2027-01-15T08:00:00.000Z", "'=the invoice"]
     assert committed_usd(ledger) == Decimal("0.000652")
 
 
@@ -348,7 +347,7 @@ def test_what_was_settled_by_hand_says_by_whom_when_and_why(ledger: Ledger) -> N
 def test_only_an_unknown_attempt_can_be_settled(
     ledger: Ledger, attempt_id: int, storyboard: str, complaint: str
 ) -> None:
-    """What is known, or belongs to another storyboard, is left as it is."""
+    """One whose outcome is known, or of another storyboard, is left as it is."""
     gate = gate_of(ledger, run())
     first, second = (admit(gate, nth_request(n)).attempt_id for n in range(2))
     ledger.close_attempt(second, Outcome(AttemptStatus.FAILED, "500", 500, Decimal(0)))
@@ -365,5 +364,5 @@ def test_requests_are_counted_for_each_take(ledger: Ledger, gate: Gate) -> None:
         admit(gate, nth_request(n))
     admit(gate_of(ledger, run("run-2", storyboard="forest")), nth_request(3))
 
-    keys = [nth_request(n).spec.request_key for n in (1, 2)]
+    keys = [nth_request(n).take.request_key for n in (1, 2)]
     assert ledger.requests_by_take("harbor") == {keys[0]: 2, keys[1]: 1}

@@ -1,10 +1,10 @@
-"""Who is alive: this machine's processes are asked, other machines' runs must record_heartbeat."""
+"""Which runs are alive: this machine's processes are looked up, other machines' runs need a heartbeat."""
 
 import os
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, astuple, replace
+from dataclasses import fields, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,17 @@ import pytest
 from sqlalchemy import update
 
 from pipelines.common.errors import StorageError
-from pipelines.ledger.gate import Gate
 from pipelines.ledger.ledger import Ledger
-from pipelines.ledger.models import AbandonedAttempt, AttemptStatus, Billed, Outcome, RunCounters
-from pipelines.ledger.runs import is_alive, this_host
+from pipelines.ledger.models import (
+    AbandonedAttempt,
+    AttemptStatus,
+    Billed,
+    HeldElsewhere,
+    Outcome,
+    RunCounters,
+    RunState,
+)
+from pipelines.ledger.runs import COUNTER_COLUMNS, is_alive, this_host
 from pipelines.ledger.schema import attempts, leases, runs
 from tests.support.builders import run
 from tests.support.ledger import (
@@ -26,6 +33,7 @@ from tests.support.ledger import (
     SECOND_US,
     Clock,
     admit,
+    attempt_request,
     gate_of,
     kill,
     new_take,
@@ -40,13 +48,13 @@ ELSEWHERE = "another-machine"
 
 
 def alive(ledger: Ledger, run_id: str = "run-1") -> bool:
-    """Ask whether a run is alive now."""
+    """Return whether a run is alive now."""
     with ledger.database.reading() as connection:
         return is_alive(connection, run_id, now=ledger.database.now(connection))
 
 
 def rewrite(ledger: Ledger, values: Mapping[str, Any], run_id: str = "run-1") -> None:
-    """Let a run's entry say something else."""
+    """Change a run's entry."""
     with ledger.database.transaction() as connection:
         connection.execute(update(runs).where(runs.c.run_id == run_id).values(values))
 
@@ -55,7 +63,7 @@ def rewrite(ledger: Ledger, values: Mapping[str, Any], run_id: str = "run-1") ->
 
 
 def test_a_run_is_entered_whole(ledger: Ledger) -> None:
-    """What it is, whose process it is, since when; nothing spent yet."""
+    """The run, its process, since when; no counters yet."""
     ledger.start_run(run(simulated=True, budget_usd=Decimal("0.25")))
 
     entry = {
@@ -72,7 +80,7 @@ def test_a_run_is_entered_whole(ledger: Ledger) -> None:
         "started_at": NOW_US,
         "finished_at": None,
         "state": None,
-        **dict.fromkeys(asdict(RunCounters())),
+        **dict.fromkeys(COUNTER_COLUMNS.values()),
     }
     assert table_rows(ledger, runs, *entry) == [tuple(entry.values())]
     assert list(entry) == runs.c.keys()
@@ -92,46 +100,51 @@ def test_a_run_is_closed_with_its_state(ledger: Ledger, clock: Clock) -> None:
     ledger.start_run(run("run-2"))
     clock.turn(5)
 
-    ledger.finish_run("run-1", state="Cancelled")
+    ledger.finish_run("run-1", state=RunState.CANCELLED)
 
     closed = ("run-1", "Cancelled", NOW_US + 5 * SECOND_US)
     assert table_rows(ledger, runs, "run_id", "state", "finished_at") == [closed, ("run-2", None, None)]
 
 
-def test_a_run_says_how_far_it_is(ledger: Ledger) -> None:
-    """With a record_heartbeat, and once more as it ends; a record_heartbeat that says nothing leaves what was said."""
-    buying = RunCounters("buying frames", 20, 4, 16, 5, 1, 3, 2, 720, Decimal("0.010432"))
+def test_a_run_reports_its_progress(ledger: Ledger) -> None:
+    """With a heartbeat, and once more as it ends; a heartbeat without counters leaves the last ones."""
+    counters = RunCounters("generating frames", 20, 4, 16, 5, 1, 3, 2, 720, Decimal("0.010432"))
     ledger.start_run(run())
-    ledger.record_heartbeat("run-1", buying)
+    ledger.record_heartbeat("run-1", counters)
     ledger.record_heartbeat("run-1")
-    said = table_rows(ledger, runs, *asdict(buying))
+    reported = table_rows(ledger, runs, *COUNTER_COLUMNS.values())
 
-    ledger.finish_run("run-1", state="Completed", standing=replace(buying, bought=15))
+    ledger.finish_run("run-1", state=RunState.COMPLETED, counters=replace(counters, generated=15))
 
-    assert said == [astuple(buying)]
-    assert table_rows(ledger, runs, "stage", "bought", "state") == [("buying frames", 15, "Completed")]
+    assert reported == [("generating frames", 20, 4, 16, 5, 1, 3, 2, 720, Decimal("0.010432"))]
+    assert table_rows(ledger, runs, "stage", "bought", "state") == [("generating frames", 15, "Completed")]
+
+
+def test_every_counter_but_the_cost_has_a_column() -> None:
+    """The cost is added up from the attempts."""
+    assert {*COUNTER_COLUMNS, "cost_usd"} == {each.name for each in fields(RunCounters)}
 
 
 # Liveness
 
 
 def test_the_run_of_this_process_is_alive(ledger: Ledger, clock: Clock) -> None:
-    """It is, even when it has missed every record_heartbeat: a suspended process is not a dead one."""
+    """Even when it has missed every heartbeat: a suspended process is not a dead one."""
     ledger.start_run(run())
     clock.turn(3600)
 
     assert alive(ledger)
 
 
-def test_a_run_that_the_books_do_not_know_is_dead(ledger: Ledger) -> None:
-    """Nobody entered it."""
-    assert not alive(ledger, "nobody")
+def test_a_run_that_is_not_in_the_ledger_is_dead(ledger: Ledger) -> None:
+    """It was never entered."""
+    assert not alive(ledger, "run-9")
 
 
 def test_a_finished_run_is_dead_though_its_process_lives(ledger: Ledger) -> None:
     """It sends no more."""
     ledger.start_run(run())
-    ledger.finish_run("run-1", state="Completed")
+    ledger.finish_run("run-1", state=RunState.COMPLETED)
 
     assert not alive(ledger)
 
@@ -146,7 +159,7 @@ def test_a_run_whose_process_is_gone_is_dead_at_once(ledger: Ledger) -> None:
 
 @pytest.mark.parametrize("seconds", [-1, 1, 3600])
 def test_a_process_number_given_to_another_process_is_not_the_run(ledger: Ledger, seconds: int) -> None:
-    """The same number with another start is somebody else."""
+    """The same number with another start is another process."""
     ledger.start_run(run())
     started = int(psutil.Process().create_time() * SECOND_US)
     rewrite(ledger, {"pid_started": started + seconds * SECOND_US})
@@ -154,7 +167,7 @@ def test_a_process_number_given_to_another_process_is_not_the_run(ledger: Ledger
     assert not alive(ledger)
 
 
-def test_a_killed_process_that_nobody_has_reaped_is_dead(ledger: Ledger) -> None:
+def test_a_killed_process_that_was_not_reaped_is_dead(ledger: Ledger) -> None:
     """In a container whose first process reaps no children, a killed run stays in the process table for ever."""
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     try:
@@ -170,8 +183,8 @@ def test_a_killed_process_that_nobody_has_reaped_is_dead(ledger: Ledger) -> None
         process.communicate()
 
 
-def test_a_process_that_may_not_be_asked_is_taken_to_live(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    """To wait for another user's run is cheaper than to buy its frames twice."""
+def test_a_process_that_may_not_be_looked_up_counts_as_alive(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To wait for another user's run is cheaper than to generate its frames twice."""
 
     def refuse(_: psutil.Process) -> str:
         raise psutil.AccessDenied
@@ -183,10 +196,10 @@ def test_a_process_that_may_not_be_asked_is_taken_to_live(ledger: Ledger, monkey
 
 
 @pytest.mark.parametrize(("seconds", "lives"), [(0, True), (59.5, True), (60, False), (3600, False)])
-def test_a_run_on_another_machine_lives_while_it_beats(
+def test_a_run_on_another_machine_lives_while_its_heartbeat_comes(
     ledger: Ledger, clock: Clock, seconds: float, lives: bool
 ) -> None:
-    """Its process number means nothing here: six missed beats do."""
+    """Its process number means nothing here: a minute without a heartbeat does."""
     ledger.start_run(run())
     rewrite(ledger, {"host": ELSEWHERE})
     clock.turn(seconds)
@@ -194,8 +207,8 @@ def test_a_run_on_another_machine_lives_while_it_beats(
     assert alive(ledger) is lives
 
 
-def test_each_beat_gives_a_run_another_minute(ledger: Ledger, clock: Clock) -> None:
-    """And gives none to the others."""
+def test_each_heartbeat_gives_a_run_another_minute(ledger: Ledger, clock: Clock) -> None:
+    """And no other run."""
     for run_id in ("run-1", "run-2"):
         ledger.start_run(run(run_id))
         rewrite(ledger, {"host": ELSEWHERE}, run_id)
@@ -211,7 +224,7 @@ def test_each_beat_gives_a_run_another_minute(ledger: Ledger, clock: Clock) -> N
 
 
 def test_only_dead_runs_leave_attempts_open(ledger: Ledger) -> None:
-    """What a live run has in flight is its own business."""
+    """What a live run has in flight is not abandoned."""
     alive_gate, dead_gate = gate_of(ledger, run("alive")), gate_of(ledger, run("dead"))
     admit(alive_gate, nth_request(1))
     left = admit(dead_gate, nth_request(2))
@@ -221,12 +234,12 @@ def test_only_dead_runs_leave_attempts_open(ledger: Ledger) -> None:
 
     assert before == []
     assert ledger.abandoned_attempts("harbor") == [
-        AbandonedAttempt(left.attempt_id, nth_request(2).spec.request_key, holds_lease=True)
+        AbandonedAttempt(left.attempt_id, nth_request(2).take.request_key, holds_lease=True)
     ]
 
 
-def test_a_run_killed_at_each_step_leaves_what_can_be_told_apart(ledger: Ledger) -> None:
-    """Sent, billed, kept and closed: the first two are open, and say whether they were billed."""
+def test_a_run_killed_at_each_step_leaves_open_what_was_not_closed(ledger: Ledger) -> None:
+    """Sent, billed, kept and closed: the first two are open."""
     gate = gate_of(ledger, run())
     sent, billed, kept, closed = (admit(gate, nth_request(n)).attempt_id for n in range(4))
     for attempt_id in (billed, kept):
@@ -237,16 +250,16 @@ def test_a_run_killed_at_each_step_leaves_what_can_be_told_apart(ledger: Ledger)
     kill(ledger, "run-1")
 
     assert ledger.abandoned_attempts("harbor") == [
-        AbandonedAttempt(sent, nth_request(0).spec.request_key, holds_lease=True),
-        AbandonedAttempt(billed, nth_request(1).spec.request_key, holds_lease=True),
+        AbandonedAttempt(sent, nth_request(0).take.request_key, holds_lease=True),
+        AbandonedAttempt(billed, nth_request(1).take.request_key, holds_lease=True),
     ]
 
 
 def test_a_finished_run_that_left_attempts_open_counts_as_dead(ledger: Ledger) -> None:
-    """A run that was cancelled twice ends in order, its attempts may not."""
+    """A run that was cancelled twice ends in order; its attempts may not."""
     gate = gate_of(ledger, run())
     left = admit(gate)
-    ledger.finish_run("run-1", state="Cancelled")
+    ledger.finish_run("run-1", state=RunState.CANCELLED)
 
     assert [attempt.attempt_id for attempt in ledger.abandoned_attempts("harbor")] == [left.attempt_id]
 
@@ -258,11 +271,11 @@ def test_open_attempts_are_those_of_one_storyboard(ledger: Ledger) -> None:
     kill(ledger, "run-1")
     kill(ledger, "run-2")
 
-    assert [attempt.request_key for attempt in ledger.abandoned_attempts("forest")] == [nth_request(2).spec.request_key]
+    assert [attempt.request_key for attempt in ledger.abandoned_attempts("forest")] == [nth_request(2).take.request_key]
 
 
 def test_a_killed_process_leaves_its_attempts_to_the_next(tmp_path: Path) -> None:
-    """A real one: admitted, killed with SIGKILL, reaped; what it held is found open and taken over."""
+    """A real one: admitted, killed with SIGKILL, reaped; its attempt is found open, and its take taken over."""
     program = (
         "from pipelines.ledger.ledger import Ledger\n"
         "from tests.support.builders import run\n"
@@ -279,14 +292,13 @@ def test_a_killed_process_leaves_its_attempts_to_the_next(tmp_path: Path) -> Non
         assert killed.stdout is not None
         attempt_id = int(killed.stdout.readline())
         ledger.start_run(run("next"))
-        gate = Gate(ledger, run("next"), rate_limit=720)
-        while_it_lives = gate.admit(nth_request(1)), ledger.abandoned_attempts("harbor")
+        gate = ledger.gate(run("next"), rate_limit=720)
+        admission, abandoned = gate.admit(nth_request(1)), ledger.abandoned_attempts("harbor")
 
         killed.kill()
         killed.wait()
 
-        assert [type(each).__name__ for each in while_it_lives] == ["HeldElsewhere", "list"]
-        assert while_it_lives[1] == []
+        assert (admission, abandoned) == (HeldElsewhere("killed"), [])
         assert [attempt.attempt_id for attempt in ledger.abandoned_attempts("harbor")] == [attempt_id]
         ledger.close_attempt(attempt_id, Outcome(AttemptStatus.UNKNOWN, "killed"))
         assert admit(gate, nth_request(1)).attempt_id == attempt_id + 1
@@ -295,10 +307,10 @@ def test_a_killed_process_leaves_its_attempts_to_the_next(tmp_path: Path) -> Non
 # What others hold
 
 
-def test_what_other_live_runs_are_buying_is_held(ledger: Ledger) -> None:
-    """Not our own, not a dead run's, not what we did not ask about."""
+def test_takes_that_other_live_runs_are_generating_are_held(ledger: Ledger) -> None:
+    """Not the run's own, not a dead run's, not what was not asked about."""
     ours, theirs, dead = (gate_of(ledger, run(run_id)) for run_id in ("ours", "theirs", "dead"))
-    keys = [nth_request(n).spec.request_key for n in range(5)]
+    keys = [nth_request(n).take.request_key for n in range(5)]
     for gate, n in ((ours, 0), (theirs, 1), (theirs, 2), (dead, 3)):
         admit(gate, nth_request(n))
     kill(ledger, "dead")
@@ -308,11 +320,11 @@ def test_what_other_live_runs_are_buying_is_held(ledger: Ledger) -> None:
     assert held == {keys[1]}
 
 
-def test_leases_name_the_take_and_its_buyer(ledger: Ledger) -> None:
+def test_leases_name_the_take_and_its_run(ledger: Ledger) -> None:
     """One row for each take, however often it was tried."""
     gate = gate_of(ledger, run())
     admit(gate, attempt_request(number=1))
     admit(gate, attempt_request(number=2))
 
-    assert table_rows(ledger, leases, "request_key", "run_id") == [(attempt_request().spec.request_key, "run-1")]
+    assert table_rows(ledger, leases, "request_key", "run_id") == [(attempt_request().take.request_key, "run-1")]
     assert len(table_rows(ledger, attempts, "attempt_id")) == 2

@@ -1,4 +1,4 @@
-"""Each step of an attempt is committed alone, and the run's total is at every moment the sum of its attempts."""
+"""Each step of an attempt is committed alone, and the run's total is the sum of its attempts at every moment."""
 
 from decimal import Decimal
 
@@ -10,16 +10,7 @@ from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.models import AttemptStatus, Billed, Outcome
 from pipelines.ledger.schema import attempts, leases
 from tests.support.builders import frame_spec
-from tests.support.ledger import (
-    NOW_US,
-    SECOND_US,
-    Clock,
-    admit,
-    committed_usd,
-    new_take,
-    nth_request,
-    table_rows,
-)
+from tests.support.ledger import NOW_US, SECOND_US, Clock, admit, committed_usd, new_take, nth_request, table_rows
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -55,18 +46,18 @@ def test_a_kept_take_closes_its_attempt(ledger: Ledger, gate: Gate, clock: Clock
 
 
 def test_keeping_one_take_lets_go_of_no_other(ledger: Ledger, gate: Gate) -> None:
-    """What else the run is buying stays its own."""
+    """The run still holds what else it is generating."""
     first = admit(gate, nth_request(1))
     admit(gate, nth_request(2))
 
     ledger.keep_take(first.attempt_id, new_take())
 
-    assert table_rows(ledger, leases, "request_key") == [(nth_request(2).spec.request_key,)]
+    assert table_rows(ledger, leases, "request_key") == [(nth_request(2).take.request_key,)]
 
 
 @pytest.mark.parametrize("cost", ["0", "0.000001", "0.000652", "0.0007", "1"])
 def test_what_an_answer_cost_takes_the_place_of_what_was_reserved(ledger: Ledger, gate: Gate, cost: str) -> None:
-    """Cheaper, dearer or free: the run is charged with it, beside what else is in flight."""
+    """Cheaper, more expensive or free: the run is charged with it, beside what else is in flight."""
     first = admit(gate, nth_request(1))
     admit(gate, nth_request(2))
 
@@ -97,10 +88,10 @@ def test_a_second_bill_replaces_the_first(ledger: Ledger, gate: Gate) -> None:
 
 @pytest.mark.parametrize("cost", ["0.00065200000000000003", "0.0000000000005", "0.0000000000015", "0.0000000000025"])
 @pytest.mark.parametrize("first_cost", ["0.000000000001", "0.000000000002"])
-def test_more_digits_than_the_books_hold_never_part_the_total_from_its_sum(
+def test_more_digits_than_the_ledger_holds_never_part_the_total_from_its_sum(
     ledger: Ledger, gate: Gate, first_cost: str, cost: str
 ) -> None:
-    """A half picodollar is rounded once, in the attempt, and the run is charged with what stands there."""
+    """Half a picodollar is rounded once, in the attempt, and the run is charged with the rounded cost."""
     attempt_id = admit(gate).attempt_id
 
     ledger.settle_bill(attempt_id, Billed(Decimal(first_cost)))
@@ -123,7 +114,7 @@ def test_an_answer_that_is_never_billed_gives_its_reservation_back(ledger: Ledge
 
 
 def test_an_unusable_answer_costs_what_its_bill_said(ledger: Ledger, gate: Gate) -> None:
-    """An ending that knows no cost and no status leaves those of the bill standing."""
+    """An outcome without a cost and a status leaves those of the bill as they are."""
     attempt_id = admit(gate).attempt_id
     ledger.settle_bill(attempt_id, Billed(Decimal("0.0005")))
 
@@ -143,7 +134,7 @@ def test_a_closed_attempt_still_holds_its_take_for_the_next_try(ledger: Ledger, 
 
 
 def test_an_endless_error_is_cut(ledger: Ledger, gate: Gate) -> None:
-    """The ledger are no log: a thousand characters say enough."""
+    """The ledger is no log: a thousand characters are enough."""
     attempt_id = admit(gate).attempt_id
 
     ledger.close_attempt(attempt_id, Outcome(AttemptStatus.FAILED, "é" * 5000, 500))
@@ -152,7 +143,7 @@ def test_an_endless_error_is_cut(ledger: Ledger, gate: Gate) -> None:
 
 
 def test_a_take_that_is_gone_is_forgotten_and_its_cost_is_not(ledger: Ledger, gate: Gate) -> None:
-    """Only those that are named; what was paid stays paid."""
+    """Only those that are named; their cost stays."""
     for n in range(3):
         attempt_id = admit(gate, nth_request(n)).attempt_id
         ledger.settle_bill(attempt_id, BILL)
@@ -169,13 +160,13 @@ def test_a_take_that_is_gone_is_forgotten_and_its_cost_is_not(ledger: Ledger, ga
 
 
 def test_a_step_that_cannot_be_written_leaves_the_one_before(ledger: Ledger, gate: Gate) -> None:
-    """A charge and its bill are one transaction: neither stands without the other."""
+    """A charge and its bill are one transaction: neither is written without the other."""
     first, second = (admit(gate, nth_request(n)).attempt_id for n in range(2))
     with ledger.database.transaction() as connection:
         connection.exec_driver_sql("CREATE UNIQUE INDEX no_two_at_once ON attempts (billed_at)")
     ledger.settle_bill(first, Billed(PRICE_USD))
 
-    with pytest.raises(StorageError, match=r"the ledger cannot be written: .*; what was bought is kept"):
+    with pytest.raises(StorageError, match=r"the ledger cannot be written: .*; what was generated is kept"):
         ledger.settle_bill(second, Billed(Decimal(0)))
 
     assert table_rows(ledger, attempts, "cost_usd", "http_status") == [(PRICE_USD, 200), (None, None)]

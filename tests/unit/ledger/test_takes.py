@@ -1,17 +1,14 @@
-"""TakeInventory besides the first, and picks: each number is given once, to one run; the last pick counts."""
+"""Takes besides the first, and picks: each number is given once, to one run; the last pick counts."""
 
 from collections.abc import Collection, Sequence
-from functools import partial
 
 import pytest
 
 from pipelines.common.errors import UsageError
 from pipelines.ledger.ledger import Ledger
-from pipelines.ledger.models import RequestedTake, Run
-from pipelines.ledger.takes import (
-    MOST_TAKES,
-)
-from pipelines.storyboard.plan import FrameSpec, another_take
+from pipelines.ledger.models import RequestedTake, Run, RunState
+from pipelines.ledger.takes import MOST_TAKES
+from pipelines.storyboard.plan import FrameSpec, TakeSpec, take_of
 from tests.support.builders import MODEL, frame_spec, run
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -28,15 +25,14 @@ def ask(
     count: int = 1,
     prompt: str | None = None,
     kept: Collection[str] = (),
-) -> list[FrameSpec]:
-    """Ask for more takes of `frames`, where those of the keys `kept` are there."""
-    spec_of = partial(another_take, model=MODEL, prompt=prompt)
-    return ledger.request_more_takes(which, frames, count=count, prompt=prompt, kept=kept, spec_of=spec_of)
+) -> list[TakeSpec]:
+    """Request more takes of `frames`, where those of the keys `kept` are there."""
+    return ledger.request_more_takes(which, frames, count=count, prompt=prompt, kept=kept)
 
 
-def numbers(specs: Sequence[FrameSpec]) -> list[tuple[int, int]]:
-    """Return frame and take of each spec."""
-    return [(spec.number, spec.take) for spec in specs]
+def numbers(specs: Sequence[TakeSpec]) -> list[tuple[int, int]]:
+    """Return the numbers of frame and take of each spec."""
+    return [(spec.frame.number, spec.number) for spec in specs]
 
 
 def started(ledger: Ledger, run_id: str) -> Run:
@@ -47,33 +43,33 @@ def started(ledger: Ledger, run_id: str) -> Run:
 
 def test_more_takes_follow_those_that_are_there(ledger: Ledger) -> None:
     """All first ones come before all second ones."""
-    kept = {HARBOR.request_key, STORM.request_key, another_take(STORM, 2, model=MODEL).request_key}
+    kept = {HARBOR.request_key, STORM.request_key, take_of(STORM, 2, model=MODEL).request_key}
 
     asked = ask(ledger, started(ledger, "run-1"), [HARBOR, STORM], count=2, kept=kept)
 
     assert numbers(asked) == [(0, 2), (1, 3), (0, 3), (1, 4)]
-    assert asked[0] == another_take(HARBOR, 2, model=MODEL)
+    assert asked[0] == take_of(HARBOR, 2, model=MODEL)
 
 
 def test_a_frame_that_has_none_gets_its_first(ledger: Ledger) -> None:
-    """Nobody asks for a second take before there is a first."""
+    """There is no second take before there is a first."""
     assert numbers(ask(ledger, started(ledger, "run-1"), [HARBOR], count=2)) == [(0, 1), (0, 2)]
 
 
-def test_a_prompt_of_its_own_never_takes_the_place_of_what_the_storyboard_asks(ledger: Ledger) -> None:
-    """Its numbers begin after those that the storyboard wants, bought or not."""
-    wanted_thrice = frame_spec(0, takes=3)
+def test_a_prompt_of_its_own_never_replaces_a_take_that_the_storyboard_asks_for(ledger: Ledger) -> None:
+    """Its numbers begin after those that the storyboard asks for, generated or not."""
+    of_three_takes = frame_spec(0, takes=3)
 
-    [asked] = ask(ledger, started(ledger, "run-1"), [wanted_thrice], prompt="fog", kept={HARBOR.request_key})
+    [asked] = ask(ledger, started(ledger, "run-1"), [of_three_takes], prompt="fog", kept={HARBOR.request_key})
 
-    assert (asked.take, asked.prompt, asked.fallback_prompts) == (4, "fog", ())
+    assert (asked.number, asked.prompt, asked.fallback_prompts) == (4, "fog", ())
     assert ledger.requested_takes("harbor") == [
         RequestedTake(HARBOR.request_key, 4, asked.request_key, "fog", "run-1"),
     ]
 
 
 def test_two_runs_at_once_get_different_numbers(ledger: Ledger) -> None:
-    """Whoever comes second goes on where the first one stopped."""
+    """The second one goes on where the first one stopped."""
     kept = {HARBOR.request_key}
 
     first = ask(ledger, started(ledger, "run-1"), [HARBOR], count=2, kept=kept)
@@ -87,12 +83,12 @@ def test_numbers_that_came_to_nothing_are_given_again(ledger: Ledger) -> None:
     """A run that ended without its second take leaves that number to the next; its first take stays."""
     kept = {HARBOR.request_key}
     first = ask(ledger, started(ledger, "run-1"), [HARBOR], count=2, kept=kept)
-    ledger.finish_run("run-1", state="Failed")
+    ledger.finish_run("run-1", state=RunState.FAILED)
 
     second = ask(ledger, started(ledger, "run-2"), [HARBOR], count=2, prompt="fog", kept={*kept, first[0].request_key})
 
     assert numbers(second) == [(0, 3), (0, 4)]
-    assert [(take.take, take.prompt) for take in ledger.requested_takes("harbor")] == [
+    assert [(take.number, take.prompt) for take in ledger.requested_takes("harbor")] == [
         (2, None),
         (3, "fog"),
         (4, "fog"),
@@ -110,15 +106,15 @@ def test_no_frame_has_endless_takes(ledger: Ledger) -> None:
 
 
 def test_takes_are_a_storyboards_own(ledger: Ledger) -> None:
-    """Another storyboard with the same frame has its own."""
-    ledger.register_takes(started(ledger, "run-1"), [(HARBOR, another_take(HARBOR, 2, model=MODEL))])
+    """Another storyboard with the same frame has takes of its own."""
+    ledger.register_takes(started(ledger, "run-1"), [take_of(HARBOR, 2, model=MODEL)])
 
     assert len(ledger.requested_takes("harbor")) == 1
     assert ledger.requested_takes("other") == []
 
 
 def test_the_last_pick_counts(ledger: Ledger) -> None:
-    """Two who pick at once do not fail; one of them is right."""
+    """Two picks at once do not fail; one of them wins."""
     for take in (2, 3):
         ledger.pick_take("harbor", HARBOR.request_key, take)
     ledger.pick_take("harbor", STORM.request_key, 1)

@@ -14,18 +14,18 @@ from pipelines.ledger.gate import Gate
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.models import AttemptStatus, Billed, Correction, NewTake, Outcome
 from pipelines.ledger.schema import attempts
-from tests.support.builders import frame_spec
+from tests.support.builders import take_spec
 from tests.support.ledger import admit, attempt_request, nth_request
 
 pytestmark = pytest.mark.usefixtures("database")
 
-SPEC = frame_spec()
+SPEC = take_spec()
 TAKE = f"takes/{SPEC.request_key}.png"
 
 
 @pytest.fixture
 def folder(ledger: Ledger, gate: Gate, tmp_path: Path) -> Path:
-    """A folder with one take that was bought, and its ledger; all agrees."""
+    """A folder with one take that was generated, and its ledger.csv; all agrees."""
     folder = tmp_path / "harbor"
     (folder / "takes").mkdir(parents=True)
     (folder / TAKE).write_bytes(b"an image")
@@ -37,29 +37,32 @@ def folder(ledger: Ledger, gate: Gate, tmp_path: Path) -> Path:
 
 
 def differences(ledger: Ledger, folder: Path) -> list[str]:
-    """Verify with a ledger that is up to date."""
+    """Verify with a ledger.csv that is up to date."""
     ledger.write_csv("harbor", folder / "ledger.csv")
     return ledger.verify("harbor", folder=folder)
 
 
 def rewrite(ledger: Ledger, **values: object) -> None:
-    """Let the ledger say something else of the only attempt."""
+    """Change the entry of the first attempt."""
     with ledger.database.transaction() as connection:
         connection.execute(update(attempts).where(attempts.c.attempt_id == 1).values(values))
 
 
-def test_books_and_disk_that_agree_differ_in_nothing(ledger: Ledger, folder: Path) -> None:
-    """Silence is the good news."""
+def test_a_ledger_and_a_disk_that_agree_differ_in_nothing(ledger: Ledger, folder: Path) -> None:
+    """An empty list is the good news."""
     assert ledger.verify("harbor", folder=folder) == []
 
 
 def test_attempts_without_a_take_are_no_difference(ledger: Ledger, gate: Gate, folder: Path) -> None:
     """Free ones, unbilled ones, open ones, and ones whose cost is not known."""
-    specs = [frame_spec(n, prompt=f"harbor {n}") for n in range(3)]
-    endings = [Outcome(AttemptStatus.RATE_LIMITED, "429", 429, Decimal(0)), Outcome(AttemptStatus.UNKNOWN, "no answer")]
-    for spec, ending in zip(specs, endings, strict=False):
-        ledger.close_attempt(admit(gate, attempt_request(spec)).attempt_id, ending)
-    admit(gate, attempt_request(specs[2]))
+    requests = [nth_request(n) for n in range(3)]
+    outcomes = [
+        Outcome(AttemptStatus.RATE_LIMITED, "429", 429, Decimal(0)),
+        Outcome(AttemptStatus.UNKNOWN, "no answer"),
+    ]
+    for request, outcome in zip(requests, outcomes, strict=False):
+        ledger.close_attempt(admit(gate, request).attempt_id, outcome)
+    admit(gate, requests[2])
 
     assert differences(ledger, folder) == []
 
@@ -67,7 +70,7 @@ def test_attempts_without_a_take_are_no_difference(ledger: Ledger, gate: Gate, f
 def test_every_list_price_is_accepted(ledger: Ledger, gate: Gate, folder: Path) -> None:
     """The price of what was asked, for each aspect ratio and number of steps."""
     for number, (aspect, steps) in enumerate(product(AspectRatio, (1, 4, 8)), start=1):
-        spec = frame_spec(number, prompt="another", aspect=aspect, steps=steps)
+        spec = take_spec(number, prompt="another", aspect=aspect, steps=steps)
         ledger.settle_bill(
             admit(gate, attempt_request(spec)).attempt_id,
             Billed(spec.price.usd, spec.price.neurons, tiles_of(aspect.size)),
@@ -77,8 +80,8 @@ def test_every_list_price_is_accepted(ledger: Ledger, gate: Gate, folder: Path) 
 
 
 def test_a_cost_that_is_not_the_list_price_is_found(ledger: Ledger, folder: Path) -> None:
-    """To the last digit that the ledger hold; the ledger' sums no longer fit either."""
-    sums = "attempt 1 and those before it come to 0.000652000001 USD, the ledger' sum for"
+    """To the last digit that the ledger holds; its sums no longer fit either."""
+    sums = "attempt 1 and those before it come to 0.000652000001 USD, the ledger's sum for"
     rewrite(ledger, cost_usd=Decimal("0.000652000001"))
 
     assert differences(ledger, folder) == [
@@ -89,25 +92,25 @@ def test_a_cost_that_is_not_the_list_price_is_found(ledger: Ledger, folder: Path
 
 
 def test_neurons_that_are_not_on_the_list_are_found(ledger: Ledger, folder: Path) -> None:
-    """They are billed in parallel, and must agree as well."""
+    """They are billed beside the dollars, and must agree as well."""
     rewrite(ledger, neurons=Decimal("57.5"))
 
     assert differences(ledger, folder) == ["attempt 1: 57.5 neurons, the price list says 57.6"]
 
 
 def test_a_take_whose_file_is_gone_is_found(ledger: Ledger, folder: Path) -> None:
-    """Somebody tidied up."""
+    """Deleted by hand, perhaps."""
     (folder / TAKE).unlink()
 
-    assert differences(ledger, folder) == [f"attempt 1: its take {TAKE} is gone; render again to buy it anew"]
+    assert differences(ledger, folder) == [f"attempt 1: its take {TAKE} is gone; render again to generate another"]
 
 
 def test_a_take_that_was_forgotten_is_found(ledger: Ledger, folder: Path) -> None:
-    """The ledger know that it was lost; its file, should it come back, belongs to no attempt of theirs."""
+    """The ledger has noted that its file was lost."""
     (folder / TAKE).unlink()
     ledger.forget_lost_takes([1])
 
-    assert differences(ledger, folder) == ["attempt 1: its take is gone; render again to buy it anew"]
+    assert differences(ledger, folder) == ["attempt 1: its take is gone; render again to generate another"]
 
 
 def test_a_take_that_was_changed_is_found(ledger: Ledger, folder: Path) -> None:
@@ -115,30 +118,30 @@ def test_a_take_that_was_changed_is_found(ledger: Ledger, folder: Path) -> None:
     (folder / TAKE).write_bytes(b"no image")
 
     assert differences(ledger, folder) == [
-        f"attempt 1: its take {TAKE} is not the one that was bought: the sha-256 differs"
+        f"attempt 1: its take {TAKE} is not the one that was generated: the sha-256 differs"
     ]
 
 
-def test_a_take_that_nobody_bought_is_found(ledger: Ledger, folder: Path) -> None:
+def test_a_take_without_an_attempt_is_found(ledger: Ledger, folder: Path) -> None:
     """Temporary files and folders are not takes."""
     (folder / "takes" / "stray.png").write_bytes(b"")
     (folder / "takes" / ".part.png").write_bytes(b"")
     (folder / "takes" / "folder.d").mkdir()
 
-    assert differences(ledger, folder) == ["takes/stray.png: no attempt has bought it"]
+    assert differences(ledger, folder) == ["takes/stray.png: no attempt has generated it"]
 
 
-def test_a_take_that_another_storyboard_bought_is_no_difference(ledger: Ledger, folder: Path) -> None:
-    """It is shared, not bought again; it is accounted for there."""
+def test_a_take_that_another_storyboard_generated_is_no_difference(ledger: Ledger, folder: Path) -> None:
+    """It is shared, not generated again; it is accounted for there."""
     with ledger.database.transaction() as connection:
         connection.execute(update(attempts).values(storyboard="forest"))
 
     assert differences(ledger, folder) == []
 
 
-def test_a_take_bought_twice_is_found(ledger: Ledger, gate: Gate, folder: Path) -> None:
+def test_a_take_generated_twice_is_found(ledger: Ledger, gate: Gate, folder: Path) -> None:
     """Both are paid for and both are kept; the second is named."""
-    again = admit(gate, attempt_request(frame_spec(1, prompt="another"))).attempt_id
+    again = admit(gate, attempt_request(take_spec(1, prompt="another"))).attempt_id
     spare = f"takes/spare/{again}.png"
     (folder / "takes/spare").mkdir()
     (folder / spare).write_bytes(b"an image")
@@ -146,11 +149,11 @@ def test_a_take_bought_twice_is_found(ledger: Ledger, gate: Gate, folder: Path) 
     with ledger.database.transaction() as connection:
         connection.execute(update(attempts).values(request_key=SPEC.request_key))
 
-    assert differences(ledger, folder) == [f"attempt 2: bought what attempt 1 had bought; see {spare}"]
+    assert differences(ledger, folder) == [f"attempt 2: generated what attempt 1 had generated; see {spare}"]
 
 
-def test_a_take_that_was_lost_and_bought_again_is_no_difference(ledger: Ledger, gate: Gate, folder: Path) -> None:
-    """What is gone is replaced, and complained of no more."""
+def test_a_take_that_was_lost_and_generated_again_is_no_difference(ledger: Ledger, gate: Gate, folder: Path) -> None:
+    """The lost one is not reported any more."""
     ledger.forget_lost_takes([1])
     again = admit(gate, attempt_request(SPEC)).attempt_id
     ledger.keep_take(again, NewTake(TAKE, 8, hashlib.sha256(b"an image").hexdigest(), 1024, 1024))
@@ -158,8 +161,10 @@ def test_a_take_that_was_lost_and_bought_again_is_no_difference(ledger: Ledger, 
     assert differences(ledger, folder) == []
 
 
-def test_attempts_of_unknown_outcome_wait_for_a_word(ledger: Ledger, gate: Gate, folder: Path) -> None:
-    """Until somebody settles them; not because nobody can find out."""
+def test_attempts_of_unknown_outcome_stay_unsettled_until_they_are_settled_by_hand(
+    ledger: Ledger, gate: Gate, folder: Path
+) -> None:
+    """With a cost, or with the note that it cannot be found out."""
     sent = [admit(gate, nth_request(n)).attempt_id for n in range(3)]
     for attempt_id in sent:
         ledger.close_attempt(attempt_id, Outcome(AttemptStatus.UNKNOWN, "no answer"))
@@ -170,7 +175,7 @@ def test_attempts_of_unknown_outcome_wait_for_a_word(ledger: Ledger, gate: Gate,
     assert differences(ledger, folder) == []
 
 
-def test_a_ledger_that_is_gone_is_found(ledger: Ledger, folder: Path) -> None:
+def test_a_csv_that_is_gone_is_found(ledger: Ledger, folder: Path) -> None:
     """With the cure."""
     (folder / "ledger.csv").unlink()
 
@@ -180,26 +185,26 @@ def test_a_ledger_that_is_gone_is_found(ledger: Ledger, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("tampering", [(b"0.000652", b"0.000651"), (b"\r\n", b"\n"), (b"harbor", b"h\xffrbor")])
-def test_a_ledger_that_was_changed_is_found(ledger: Ledger, folder: Path, tampering: tuple[bytes, bytes]) -> None:
+def test_a_csv_that_was_changed_is_found(ledger: Ledger, folder: Path, tampering: tuple[bytes, bytes]) -> None:
     """A figure, the line ends, or bytes that are no text at all."""
     path = folder / "ledger.csv"
     path.write_bytes(path.read_bytes().replace(*tampering))
 
     found = ledger.verify("harbor", folder=folder)
 
-    assert found == [f"{path}: is not what the ledger say; render again, or write it with --csv"]
+    assert found == [f"{path}: is not what the ledger says; render again, or write it with --csv"]
 
 
-def test_any_prompt_leaves_a_ledger_that_agrees(ledger: Ledger, gate: Gate, folder: Path) -> None:
-    """AdmissionQueue ends in a prompt are not taken for the file's own."""
+def test_any_prompt_leaves_a_csv_that_agrees(ledger: Ledger, gate: Gate, folder: Path) -> None:
+    """Line ends in a prompt are not taken for the file's own."""
     for number, prompt in enumerate(("one\rtwo", "one\r\ntwo", "one\ntwo", "日の出"), start=1):
-        admit(gate, attempt_request(frame_spec(number, prompt=prompt)))
+        admit(gate, attempt_request(take_spec(number, prompt=prompt)))
 
     assert differences(ledger, folder) == []
 
 
-def test_every_difference_is_told_in_one_go(ledger: Ledger, folder: Path) -> None:
-    """Attempts first, then takes, then the ledger."""
+def test_every_difference_is_reported_at_once(ledger: Ledger, folder: Path) -> None:
+    """Attempts first, then takes, then ledger.csv."""
     rewrite(ledger, cost_usd=Decimal("0.000652"), neurons=Decimal(2), tiles=5)
     (folder / TAKE).unlink()
     (folder / "takes" / "stray.png").write_bytes(b"")
@@ -209,7 +214,7 @@ def test_every_difference_is_told_in_one_go(ledger: Ledger, folder: Path) -> Non
     assert found == [
         "attempt 1: 2 neurons, the price list says 57.6",
         "attempt 1: 5 tiles, the price list says 4",
-        f"attempt 1: its take {TAKE} is gone; render again to buy it anew",
-        "takes/stray.png: no attempt has bought it",
-        f"{folder / 'ledger.csv'}: is not what the ledger say; render again, or write it with --csv",
+        f"attempt 1: its take {TAKE} is gone; render again to generate another",
+        "takes/stray.png: no attempt has generated it",
+        f"{folder / 'ledger.csv'}: is not what the ledger says; render again, or write it with --csv",
     ]

@@ -1,4 +1,4 @@
-"""The contact sheet: each frame once, in its place, with its caption, however many and whatever they say."""
+"""The contact sheet: each frame once, in its place, with its caption, for any number of frames and any caption."""
 
 import errno
 import os
@@ -16,8 +16,9 @@ from PIL import Image
 
 from pipelines.common.errors import StorageError
 from pipelines.common.fonts import Face
-from pipelines.report.contact_sheet import SheetFrame, SheetPage, SheetScene, lay_out_pages, write_contact_sheet
+from pipelines.report.contact_sheet import write_contact_sheet
 from pipelines.report.lettering import cut_line, cut_lines, font
+from pipelines.report.sheet_layout import SheetFrame, SheetPage, SheetScene, lay_out_pages
 from tests.support.full_disk import files_of_at_most
 from tests.support.pictures import picture_bytes, write
 
@@ -69,7 +70,7 @@ def read_pages(pages: Sequence[Path]) -> list[npt.NDArray[np.uint8]]:
 
 
 def only_page(scenes: Sequence[SheetScene], folder: Path) -> tuple[SheetPage, npt.NDArray[np.uint8]]:
-    """Write a sheet of one page; return what stands where on it, and the page."""
+    """Write a sheet of one page; return its layout, and its pixels."""
     (page,) = lay_out_pages(scenes)
     (read,) = read_pages(write_contact_sheet("Harbor", scenes, folder))
     return page, read
@@ -81,7 +82,7 @@ def colour(page: npt.NDArray[np.uint8], left: int, top: int) -> tuple[int, ...]:
 
 
 def difference(part: npt.NDArray[np.uint8], other: npt.NDArray[np.uint8] | tuple[int, ...]) -> int:
-    """Return how far the two are apart where they are the farthest."""
+    """Return the largest difference between two pixels."""
     return int(np.abs(part.astype(int) - other).max())
 
 
@@ -104,7 +105,7 @@ def test_every_frame_is_on_the_sheet_once_and_in_order(tmp_path: Path, counts: l
 
 
 @given(counts=st.lists(st.integers(0, 23) | st.integers(90, 230), max_size=40))
-def test_whatever_the_scenes_all_frames_have_their_own_place(counts: list[int]) -> None:
+def test_in_any_scenes_all_frames_have_their_own_place(counts: list[int]) -> None:
     """None is left out or doubled; at most 100 a page; no two cells touch, none leaves its page."""
     pages = list(lay_out_pages(scenes_of(counts)))
 
@@ -120,7 +121,7 @@ def test_whatever_the_scenes_all_frames_have_their_own_place(counts: list[int]) 
         )
 
 
-def test_a_picture_lies_in_the_middle_of_its_box(tmp_path: Path) -> None:
+def test_a_picture_is_in_the_middle_of_its_box(tmp_path: Path) -> None:
     """A row is as high as its highest picture; what a picture leaves free is neutral."""
     thumbnails = [flat_thumbnail(tmp_path, 0, (320, 183)), flat_thumbnail(tmp_path, 1, (183, 320))]
     frames = tuple(SheetFrame(number, "", path) for number, path in enumerate(thumbnails))
@@ -151,14 +152,14 @@ def test_a_row_of_landscapes_is_no_higher_than_they_are(tmp_path: Path) -> None:
 
 
 def test_a_row_of_slivers_is_high_enough_for_a_card(tmp_path: Path) -> None:
-    """A picture that turns out to be broken only as it is drawn leaves its card room."""
+    """A picture that turns out to be broken as it is drawn has a card in its place, which must fit."""
     (page,) = lay_out_pages([SheetScene("One", (SheetFrame(0, "", flat_thumbnail(tmp_path, 0, (320, 2))),))])
 
     assert [cell.height for cell in page.cells] == [120]
 
 
 def test_a_larger_picture_is_shrunk_into_its_cell(tmp_path: Path) -> None:
-    """Whatever lies in a thumbnail's place, the sheet keeps its shape."""
+    """Whatever file is in a thumbnail's place, the sheet keeps its shape."""
     frames = (SheetFrame(0, "", flat_thumbnail(tmp_path, 7, (1280, 640))),)
 
     page, read = only_page([SheetScene("One", frames)], tmp_path / "sheet")
@@ -171,7 +172,7 @@ def test_a_larger_picture_is_shrunk_into_its_cell(tmp_path: Path) -> None:
     "data", [None, b"", b"rubbish", picture_bytes("JPEG", (320, 180))[:-200], picture_bytes("PNG")]
 )
 def test_a_frame_without_a_picture_is_a_card(tmp_path: Path, data: bytes | None) -> None:
-    """Not bought, gone, empty, cut short or no JPEG: the same card stands in its place, its number on it."""
+    """Not generated, gone, empty, cut short or no JPEG: the same card is in its place, with its number."""
     path = tmp_path / "thumbnail.jpg" if data is None else write(tmp_path / "thumbnail.jpg", data)
     _, broken = only_page([SheetScene("One", (SheetFrame(5, "", path), SheetFrame(6, "", None)))], tmp_path / "broken")
 
@@ -242,17 +243,17 @@ def test_headings_of_neighbours_do_not_run_into_each_other(tmp_path: Path) -> No
 
 
 def test_pages_of_a_longer_storyboard_go(tmp_path: Path) -> None:
-    """Only ours, and only those that are no longer wanted."""
+    """Only pages of the sheet, and only those that it no longer has."""
     write_contact_sheet("Harbor", scenes_of([330]), tmp_path)
-    mine = [write(tmp_path / name, b"mine") for name in ("contact-sheet-best.jpg", "contact-sheet-07.jpg")]
+    others = [write(tmp_path / name, b"not a page") for name in ("contact-sheet-best.jpg", "contact-sheet-07.jpg")]
 
     pages = write_contact_sheet("Harbor", scenes_of([130]), tmp_path)
 
-    assert sorted(tmp_path.iterdir()) == sorted([*pages, *mine])
+    assert sorted(tmp_path.iterdir()) == sorted([*pages, *others])
     assert len(pages) == 2
 
 
-def test_only_pages_that_have_changed_are_drawn_anew(tmp_path: Path) -> None:
+def test_only_pages_that_have_changed_are_drawn_again(tmp_path: Path) -> None:
     """Another picture or caption draws its own page, and no other."""
     scenes = scenes_of([130], folder=tmp_path / "thumbnails")
     pages = write_contact_sheet("Harbor", scenes, tmp_path)
@@ -271,7 +272,7 @@ def test_only_pages_that_have_changed_are_drawn_anew(tmp_path: Path) -> None:
     assert drawn() == [True, True]
 
 
-def test_each_page_says_which_it_is(tmp_path: Path) -> None:
+def test_each_page_has_its_number(tmp_path: Path) -> None:
     """The title is the same on both, the page's number is not."""
     first, second = read_pages(write_contact_sheet("Harbor", scenes_of([200]), tmp_path))
 
@@ -325,7 +326,7 @@ def test_a_caption_stays_in_its_cell(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize("width", [40, 120, 280])
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
 def test_lines_fit_their_width(text: str, width: int) -> None:
-    """Two at most, each measured; what was left out is told by an ellipsis."""
+    """Two at most, each measured; an ellipsis stands for what was left out."""
     letters = font(Face.REGULAR, 20)
 
     lines = cut_lines(text, letters, width, most=2)
@@ -338,7 +339,7 @@ def test_lines_fit_their_width(text: str, width: int) -> None:
 
 
 def test_a_caption_breaks_at_words() -> None:
-    """AdmissionQueue breaks of its own are spaces; the cut is told, without the comma before it."""
+    """Line breaks of its own are spaces; the cut is told, without the comma before it."""
     letters = font(Face.REGULAR, 20)
     width = letters.getlength("a quiet harbor, ev")
 
@@ -358,7 +359,7 @@ def test_a_word_wider_than_a_line_breaks_anywhere() -> None:
     assert cut_lines("w" * 6, letters, letters.getlength("wwww"), most=2) == ["wwww", "ww"]
 
 
-def test_a_number_of_any_length_leaves_its_caption_room(tmp_path: Path) -> None:
+def test_a_number_of_any_length_leaves_space_for_its_caption(tmp_path: Path) -> None:
     """Captions of one page begin at one place, right of its longest number."""
     frames = tuple(SheetFrame(number, "W", None) for number in (7, 12345))
 
@@ -387,8 +388,8 @@ def test_a_full_disk_leaves_the_old_sheet(tmp_path: Path) -> None:
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == old
 
 
-def test_an_old_page_that_cannot_go_is_told(tmp_path: Path) -> None:
-    """A folder in a page's place is not ours to remove."""
+def test_an_old_page_that_cannot_be_removed_is_an_error(tmp_path: Path) -> None:
+    """A folder in a page's place is not removed."""
     (tmp_path / "contact-sheet-2.jpg").mkdir()
 
     with pytest.raises(StorageError, match="cannot be written: Is a directory"):

@@ -25,9 +25,9 @@ HOSTILE = [
 ]
 
 
-def render_report(shown: PageView) -> str:
+def render_report(view: PageView) -> str:
     """Return the whole report."""
-    return "".join(rendered_parts(shown))
+    return "".join(rendered_parts(view))
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -52,8 +52,8 @@ def test_the_report_needs_nothing_from_elsewhere() -> None:
     assert "default-src 'none'" in html.unescape(report)
 
 
-def test_each_frame_goes_by_what_became_of_it() -> None:
-    """These are the filters."""
+def test_each_frame_is_of_the_kinds_that_fit_its_history() -> None:
+    """The page filters by them."""
     assert [kinds_of(each) for each in (frame(0), RETRIED, FAILED, REROLLED)] == [
         [],
         ["retried"],
@@ -63,8 +63,8 @@ def test_each_frame_goes_by_what_became_of_it() -> None:
     assert kinds_of(frame(0, takes=0)) == ["missing"]
 
 
-def test_a_take_asked_twice_in_two_runs_is_retried() -> None:
-    """Each run counts its own tries; what counts here is that one was not enough."""
+def test_a_take_with_an_attempt_in_each_of_two_runs_is_retried() -> None:
+    """Each run counts its own attempts; here all of them count."""
     again = frame(0, attempts=(attempt(status="unknown"), attempt(1, at_s=60)))
 
     assert kinds_of(again) == ["retried"]
@@ -72,14 +72,14 @@ def test_a_take_asked_twice_in_two_runs_is_retried() -> None:
 
 def test_the_card_alone_is_the_card_of_the_page() -> None:
     """So that one frame can be shown anew."""
-    card = render_card(REROLLED, alive=False).strip()
+    card = render_card(REROLLED, interactive=False).strip()
 
     assert "\n".join(line.strip() for line in card.splitlines()) in "\n".join(
         line.strip() for line in render_report(page(REROLLED)).splitlines()
     )
 
 
-def test_a_cost_that_is_not_known_is_called_so() -> None:
+def test_a_cost_that_is_not_known_is_called_unknown() -> None:
     """Never zero."""
     unknown = frame(0, takes=0, attempts=(attempt(status="unknown", cost_usd=None, latency_s=None),))
 
@@ -97,32 +97,32 @@ def run_of(count: int, *, every_s: float = 1.0, **more: object) -> RunView:
     return replace(RunView(START, attempts, 720, PRICE_USD * count, None), **more)  # type: ignore[arg-type]
 
 
-def test_the_plots_say_the_essence() -> None:
+def test_the_charts_have_an_alt_text() -> None:
     """Whoever does not see them reads the same."""
     rate, cost, latency = charts_of(run_of(10, budget_usd=Decimal("0.25")))
 
-    assert rate.essence == "At most 10 requests in any 60 seconds; the limit is 720."
-    assert cost.essence == "0.00652 USD in all, quoted at 0.00652 USD, with a budget of 0.25 USD."
-    assert latency.essence == "Half of the answers came within 4.0 s, the last within 4.0 s; 10 ok."
+    assert rate.alt_text == "At most 10 requests in any 60 seconds; the limit is 720."
+    assert cost.alt_text == "0.00652 USD in all, quoted at 0.00652 USD, with a budget of 0.25 USD."
+    assert latency.alt_text == "Half of the answers came within 4.0 s, the last within 4.0 s; 10 ok."
 
 
 def test_the_rate_is_what_a_server_counts() -> None:
     """Requests more than 60 seconds apart never stand in one window."""
     rate, _, _ = charts_of(run_of(5, every_s=25))
 
-    assert rate.essence.startswith("At most 3 requests")
+    assert rate.alt_text.startswith("At most 3 requests")
 
 
 def test_what_is_not_known_stays_charged_in_the_plot() -> None:
     """As it does in the ledger."""
     run = replace(run_of(1), attempts=(attempt(status="unknown", cost_usd=None, latency_s=None),))
 
-    assert charts_of(run)[1].essence.startswith("0.000652 USD in all")
+    assert charts_of(run)[1].alt_text.startswith("0.000652 USD in all")
 
 
 @pytest.mark.parametrize("count", [1, 2, 600, 5000])
-def test_no_plot_has_more_points_than_eyes_can_see(count: int) -> None:
-    """All of them within the box, the last one among them."""
+def test_no_plot_has_more_points_than_can_be_seen(count: int) -> None:
+    """All of them within the box."""
     for chart in charts_of(run_of(count, every_s=0.1)):
         points = re.findall(r"([0-9.]+) ([0-9.]+)", chart.line)
         assert len(points) <= 700

@@ -1,4 +1,4 @@
-"""What is said of a storyboard's runs, from the ledger alone: what they do, what they spent, when they end."""
+"""The status of a storyboard's runs, from the ledger alone: their stage, their cost, when they end."""
 
 import subprocess
 import sys
@@ -16,7 +16,7 @@ from pipelines.common.errors import UsageError
 from pipelines.common.settings import Settings
 from pipelines.ledger.gate import Gate
 from pipelines.ledger.ledger import Ledger
-from pipelines.ledger.models import AttemptStatus, Billed, Outcome, RunCounters
+from pipelines.ledger.models import AttemptStatus, Billed, Outcome, RunCounters, RunState
 from pipelines.ledger.runs import this_host
 from pipelines.ledger.schema import runs
 from pipelines.report.status import StoryboardStatus, status_of
@@ -26,14 +26,14 @@ from tests.support.ledger import Clock, admit, gate_of, kill, new_take, nth_requ
 pytestmark = pytest.mark.usefixtures("database")
 
 PRICE = Decimal("0.000652")
-# 20 frames, of which 4 were there; 6 of 16 are bought.
-HALFWAY = RunCounters("buying frames", 20, 4, 16, 6, 0, 3, 1, 60, 16 * PRICE)
+# 20 frames, of which 4 were there; 6 of 16 are generated.
+HALFWAY = RunCounters("generating frames", 20, 4, 16, 6, 0, 3, 1, 60, 16 * PRICE)
 Ask = Callable[[], StoryboardStatus]
 
 
 @pytest.fixture
 def ask(tmp_path: Path, clock: Clock) -> Ask:
-    """Return a function that asks how harbor stands, at the time of the test's clock."""
+    """Return a function that reads the status of harbor, at the time of the test's clock."""
     settings = settings_of(tmp_path)
     return lambda: status_of(settings, "harbor", clock=clock)
 
@@ -42,8 +42,8 @@ def settings_of(folder: Path) -> Settings:
     return Settings(output=folder, database_url=SecretStr(url_of(folder)))
 
 
-def buy(ledger: Ledger, gate: Gate, clock: Clock, count: int, *, first: int = 0) -> None:
-    """Buy frames one after another, two seconds each."""
+def generate(ledger: Ledger, gate: Gate, clock: Clock, count: int, *, first: int = 0) -> None:
+    """Generate frames one after another, two seconds each."""
     for number in range(first, first + count):
         attempt_id = admit(gate, nth_request(number)).attempt_id
         ledger.settle_bill(attempt_id, Billed(PRICE))
@@ -52,7 +52,7 @@ def buy(ledger: Ledger, gate: Gate, clock: Clock, count: int, *, first: int = 0)
 
 
 def rewrite(ledger: Ledger, values: Mapping[str, Any], run_id: str = "run-1") -> None:
-    """Let a run's entry say something else."""
+    """Change a run's entry."""
     with ledger.database.transaction() as connection:
         connection.execute(update(runs).where(runs.c.run_id == run_id).values(values))
 
@@ -60,19 +60,19 @@ def rewrite(ledger: Ledger, values: Mapping[str, Any], run_id: str = "run-1") ->
 def halfway(ledger: Ledger, clock: Clock, **of_run: Any) -> None:
     """Leave a run in the middle of its work: six frames kept, one request in flight."""
     gate = gate_of(ledger, run(**of_run), rate_limit=60)
-    buy(ledger, gate, clock, 6)
+    generate(ledger, gate, clock, 6)
     admit(gate, nth_request(6))
     ledger.record_heartbeat("run-1", HALFWAY)
 
 
-def test_a_run_says_what_it_does_what_it_spent_and_when_it_ends(ledger: Ledger, clock: Clock, ask: Ask) -> None:
+def test_a_running_run_has_a_stage_a_cost_and_an_end(ledger: Ledger, clock: Clock, ask: Ask) -> None:
     """Ten frames are left, thirty a minute are kept: twenty seconds."""
     halfway(ledger, clock, budget_usd=Decimal("0.25"))
-    entry = ask().runs[0].entry
+    snapshot = ask().runs[0].snapshot
 
     assert ask().lines(UTC) == [
-        f"harbor: running since 08:00:00 as process {entry.pid}: buying frames",
-        "  frames  10 of 20: 6 bought, 4 reused",
+        f"harbor: running since 08:00:00 as process {snapshot.pid}: generating frames",
+        "  frames  10 of 20: 6 generated, 4 reused",
         "  rate    30 of 60 requests a minute, 1 in flight",
         "  spent   0.004564 of 0.25 USD for 7 requests, 0.000652 of it uncertain",
         "  film    1 of 3 segments",
@@ -80,7 +80,7 @@ def test_a_run_says_what_it_does_what_it_spent_and_when_it_ends(ledger: Ledger, 
     ]
 
 
-def test_a_program_is_told_the_same(ledger: Ledger, clock: Clock, ask: Ask) -> None:
+def test_a_program_reads_the_same(ledger: Ledger, clock: Clock, ask: Ask) -> None:
     """One object, amounts as decimal strings, times in UTC."""
     halfway(ledger, clock, budget_usd=Decimal("0.25"))
 
@@ -90,7 +90,7 @@ def test_a_program_is_told_the_same(ledger: Ledger, clock: Clock, ask: Ask) -> N
             {
                 "run_id": "run-1",
                 "state": "running",
-                "stage": "buying frames",
+                "stage": "generating frames",
                 "frames": 20,
                 "reused": 4,
                 "to_buy": 16,
@@ -121,27 +121,27 @@ def test_a_program_is_told_the_same(ledger: Ledger, clock: Clock, ask: Ask) -> N
     }
 
 
-def test_a_run_that_has_only_begun_says_so(ledger: Ledger, ask: Ask) -> None:
-    """Before its first record_heartbeat nothing is known of its frames; sketches cost nothing real."""
+def test_a_run_that_has_only_begun_is_starting(ledger: Ledger, ask: Ask) -> None:
+    """Before its first report nothing is known of its frames; sketches cost nothing real."""
     ledger.start_run(run(simulated=True))
     (status,) = ask().runs
 
     assert status.lines(UTC) == [
-        f"harbor: running since 08:00:00 as process {status.entry.pid}: starting",
+        f"harbor: running since 08:00:00 as process {status.snapshot.pid}: starting",
         "  spent   0 USD for 0 requests, simulated",
     ]
     assert (status.seconds_left, status.as_json()["frames"], status.as_json()["quote_usd"]) == (None, None, None)
 
 
 def test_the_rate_is_that_of_the_last_minute(ledger: Ledger, clock: Clock, ask: Ask) -> None:
-    """A run that stands still promises nothing, however fast it was; its pace is told."""
+    """A run that stands still has no time left to promise, however fast it was; its pace is named."""
     halfway(ledger, clock)
-    Gate(ledger, run(), rate_limit=60).slow_down(sent_at=clock.now_us)
+    ledger.gate(run(), rate_limit=60).slow_down(sent_at=clock.now_us)
     clock.turn(70)
     ledger.record_heartbeat("run-1", HALFWAY)
     (status,) = ask().runs
 
-    assert (status.entry.flow.sent, status.entry.flow.kept, status.seconds_left) == (0, 0, None)
+    assert (status.snapshot.rates.sent, status.snapshot.rates.kept, status.seconds_left) == (0, 0, None)
     assert "0 of 60 requests a minute, 1 in flight, slowed to " in status.lines(UTC)[2]
 
 
@@ -152,33 +152,33 @@ def test_a_run_on_another_machine_is_known_by_its_heartbeat(ledger: Ledger, cloc
     clock.turn(5)
     (status,) = ask().runs
 
-    assert status.entry.state == "running_elsewhere"
-    assert status.lines(UTC)[0] == ("harbor: running since 08:00:00 on attic, heard of 5 s ago: buying frames")
+    assert status.snapshot.state == "running_elsewhere"
+    assert status.lines(UTC)[0] == ("harbor: running since 08:00:00 on attic, heard of 5 s ago: generating frames")
 
 
 def test_a_run_on_another_machine_that_fell_silent_is_taken_for_dead(ledger: Ledger, clock: Clock, ask: Ask) -> None:
-    """After a minute without a record_heartbeat."""
+    """After a minute without a heartbeat."""
     halfway(ledger, clock)
     rewrite(ledger, {"host": "attic 9f2c pid:[4026531836]"})
     clock.turn(61)
 
     assert ask().lines(UTC)[0] == (
-        "harbor: died: buying frames; nothing is heard of it on attic, last seen at 08:00:12"
+        "harbor: died: generating frames; nothing is heard of it on attic, last seen at 08:00:12"
     )
 
 
-def test_a_run_that_died_says_what_it_left(ledger: Ledger, clock: Clock, ask: Ask) -> None:
-    """When it was last seen, what it bought and spent, what nobody answered, and what to do."""
+def test_a_run_that_died_has_its_remains_listed(ledger: Ledger, clock: Clock, ask: Ask) -> None:
+    """When it was last seen, its frames and cost, the requests without an answer, and what to do."""
     halfway(ledger, clock)
     kill(ledger, "run-1")
     clock.turn(24 * 3600)
 
     assert ask().lines(UTC) == [
-        "harbor: died: buying frames; its process is gone, last seen at 08:00:12 on 2027-01-15",
-        "  frames  10 of 20: 6 bought, 4 reused",
+        "harbor: died: generating frames; its process is gone, last seen at 08:00:12 on 2027-01-15",
+        "  frames  10 of 20: 6 generated, 4 reused",
         "  spent   0.004564 USD for 7 requests, 0.000652 of it uncertain",
         "  open    1 request without an answer; the next run sees what came of it",
-        "  next    what was bought is kept; run again to complete",
+        "  next    what was generated is kept; run again to complete",
     ]
 
 
@@ -187,12 +187,11 @@ def test_a_killed_process_is_seen_at_once(tmp_path: Path) -> None:
     program = (
         "from pipelines.ledger.ledger import Ledger\n"
         "from pipelines.ledger.models import RunCounters\n"
-        "from pipelines.ledger.runs import record_heartbeat\n"
         "from tests.support.builders import run\n"
         "from tests.support.ledger import admit, gate_of, nth_request\n"
         f"ledger = Ledger.open({url_of(tmp_path)!r})\n"
         "admit(gate_of(ledger, run()), nth_request(1))\n"
-        "ledger.record_heartbeat('run-1', RunCounters('buying frames', frames=3, to_buy=3, bought=0))\n"
+        "ledger.record_heartbeat('run-1', RunCounters('generating frames', frames=3, to_generate=3))\n"
         "print('ready', flush=True)\n"
         "input()\n"
     )
@@ -205,30 +204,34 @@ def test_a_killed_process_is_seen_at_once(tmp_path: Path) -> None:
         process.wait()
         after = status_of(settings_of(tmp_path), "harbor")
 
-    told = [(status.runs[0].entry.state, status.runs[0].entry.open) for status in (before, after)]
-    assert told == [("running", 1), ("died", 1)]
+    found = [(status.runs[0].snapshot.state, status.runs[0].snapshot.totals.open) for status in (before, after)]
+    assert found == [("running", 1), ("died", 1)]
 
 
 @pytest.mark.parametrize(
-    ("state", "more"),
+    ("state", "words"),
     [
-        ("Completed", []),
-        ("Failed", ["  next    what was bought is kept; run again to complete"]),
-        ("Cancelled", ["  next    what was bought is kept; run again to complete"]),
+        (RunState.COMPLETED, "completed"),
+        (RunState.INCOMPLETE, "incomplete"),
+        (RunState.OVER_BUDGET, "stopped by the budget"),
+        (RunState.ENDPOINT_UNAVAILABLE, "stopped by the endpoint"),
+        (RunState.CANCELLED, "cancelled"),
+        (RunState.FAILED, "failed"),
     ],
 )
-def test_a_run_that_ended_says_when_and_how(
-    ledger: Ledger, clock: Clock, ask: Ask, state: str, more: list[str]
+def test_a_run_that_ended_has_its_end_and_its_state(
+    ledger: Ledger, clock: Clock, ask: Ask, state: RunState, words: str
 ) -> None:
-    """How long it took, what it bought and spent."""
+    """How long it took, its frames and its cost; what to do, unless it is complete."""
+    more = [] if state is RunState.COMPLETED else ["  next    what was generated is kept; run again to complete"]
     gate = gate_of(ledger, run())
-    buy(ledger, gate, clock, 2)
+    generate(ledger, gate, clock, 2)
     ledger.close_attempt(admit(gate, nth_request(2)).attempt_id, Outcome(AttemptStatus.FAILED, "500", 500, Decimal(0)))
-    ledger.finish_run("run-1", state=state, standing=RunCounters("assembling the film", 4, 1, 3, 2, 1))
+    ledger.finish_run("run-1", state=state, counters=RunCounters("assembling the film", 4, 1, 3, 2, 1))
 
     assert ask().lines(UTC) == [
-        f"harbor: {state.lower()} at 08:00:04, after 4 s",
-        "  frames  3 of 4: 2 bought, 1 reused, 1 failed",
+        f"harbor: {words} at 08:00:04, after 4 s",
+        "  frames  3 of 4: 2 generated, 1 reused, 1 failed",
         "  spent   0.001304 USD for 3 requests",
         *more,
     ]
@@ -250,22 +253,22 @@ def test_runs_at_once_have_a_paragraph_each(ledger: Ledger, clock: Clock, ask: A
     ]
 
 
-def test_what_is_past_is_not_told(ledger: Ledger, clock: Clock, ask: Ask) -> None:
+def test_runs_of_the_past_are_left_out(ledger: Ledger, clock: Clock, ask: Ask) -> None:
     """Runs that ended, and those that died and left nothing open, give way to the last one."""
     for run_id in ("ended", "died", "left-one", "last"):
         gate = gate_of(ledger, run(run_id))
         if run_id == "left-one":
             admit(gate)
         if run_id == "ended":
-            ledger.finish_run(run_id, state="Completed")
+            ledger.finish_run(run_id, state=RunState.COMPLETED)
         else:
             kill(ledger, run_id)
         clock.turn(1)
 
-    assert [status.entry.run.run_id for status in ask().runs] == ["left-one", "last"]
+    assert [status.snapshot.run.run_id for status in ask().runs] == ["left-one", "last"]
 
 
-def test_a_storyboard_that_was_never_rendered_is_told(ledger: Ledger, ask: Ask) -> None:
+def test_a_storyboard_that_was_never_rendered_is_an_error(ledger: Ledger, ask: Ask) -> None:
     """With the cure."""
     ledger.start_run(run(storyboard="forest"))
 
@@ -276,10 +279,10 @@ def test_a_storyboard_that_was_never_rendered_is_told(ledger: Ledger, ask: Ask) 
 
 
 def test_asking_waits_for_no_writer(ledger: Ledger, ask: Ask) -> None:
-    """A run in the middle of its transaction is seen as it was before."""
+    """A run in the middle of a transaction is read as it was before."""
     ledger.start_run(run())
     with ledger.database.transaction() as connection:
-        connection.execute(update(runs).values(stage="buying frames"))
-        told = ask().runs[0].entry
+        connection.execute(update(runs).values(stage="generating frames"))
+        snapshot = ask().runs[0].snapshot
 
-    assert (told.standing.stage, told.host) == (None, this_host())
+    assert (snapshot.counters, snapshot.host) == (None, this_host())

@@ -1,4 +1,4 @@
-"""Thumbnails: small pictures of takes, made once and kept, whatever the takes are."""
+"""Thumbnails: small pictures of takes, made once and kept, from every kind of file."""
 
 import errno
 import io
@@ -120,8 +120,8 @@ def test_a_take_is_shrunk_as_the_film_reads_it(tmp_path: Path, thumbnails: Thumb
     assert np.abs(np.asarray(thumbnail.resize(patches, Image.Resampling.BOX), float) - on_screen).max() < 8
 
 
-def test_marks_in_a_take_do_not_travel(tmp_path: Path, thumbnails: Thumbnails) -> None:
-    """A picture is not turned as its EXIF says, since the film does not turn it either; comments stay behind."""
+def test_metadata_of_a_take_is_left_behind(tmp_path: Path, thumbnails: Thumbnails) -> None:
+    """A picture is not turned as its EXIF says, since the film does not turn it either; comments are dropped."""
     exif = Image.Exif()
     exif[0x0112] = 6
     data = encoded(Image.new("RGB", (640, 320)), "JPEG", exif=exif, comment=b"secret", icc_profile=b"profile")
@@ -133,7 +133,7 @@ def test_marks_in_a_take_do_not_travel(tmp_path: Path, thumbnails: Thumbnails) -
 
 
 def test_thumbnails_are_made_once(tmp_path: Path, thumbnails: Thumbnails) -> None:
-    """The second time no take is opened: one that became rubbish in no time still has its thumbnail."""
+    """The second time no take is opened: one that became rubbish with the same time still has its thumbnail."""
     take = take_in(tmp_path, "take.png", picture_bytes())
     first = thumbnails.make([take])
     stamp = take.stat().st_mtime_ns
@@ -144,8 +144,8 @@ def test_thumbnails_are_made_once(tmp_path: Path, thumbnails: Thumbnails) -> Non
 
 
 @pytest.mark.parametrize("later_s", [60, -60], ids=["newer", "older"])
-def test_the_thumbnail_of_another_take_is_made_anew(tmp_path: Path, thumbnails: Thumbnails, later_s: int) -> None:
-    """A take that was replaced, be it by an older file, has its own picture."""
+def test_the_thumbnail_of_a_replaced_take_is_made_again(tmp_path: Path, thumbnails: Thumbnails, later_s: int) -> None:
+    """Even where the file in its place is an older one."""
     take = take_in(tmp_path, "take.png", picture_bytes(colour=(250, 0, 0)))
     thumbnails.make([take])
     stamp = take.stat().st_mtime_ns + later_s * 10**9
@@ -156,8 +156,8 @@ def test_the_thumbnail_of_another_take_is_made_anew(tmp_path: Path, thumbnails: 
 
 
 @pytest.mark.parametrize("left", [0, 1, 200])
-def test_a_thumbnail_that_lost_its_end_is_made_anew(tmp_path: Path, thumbnails: Thumbnails, left: int) -> None:
-    """They are not fsynced: after a power cut a name may stand without its bytes."""
+def test_a_thumbnail_that_lost_its_end_is_made_again(tmp_path: Path, thumbnails: Thumbnails, left: int) -> None:
+    """They are not fsynced: after a power cut a file may lack its bytes."""
     take = take_in(tmp_path, "take.png", picture_bytes())
     path, stamp = thumbnails.path(take), take.stat().st_mtime_ns
     thumbnails.make([take])
@@ -182,7 +182,7 @@ def test_a_thumbnail_that_lost_its_end_is_made_anew(tmp_path: Path, thumbnails: 
     ids=["empty", "page", "cut PNG", "cut JPEG", "GIF"],
 )
 def test_a_take_that_is_no_picture_has_no_thumbnail(tmp_path: Path, thumbnails: Thumbnails, data: bytes) -> None:
-    """It is said so; the others have theirs."""
+    """None stands for it; the others have theirs."""
     broken, sound = take_in(tmp_path, "broken.png", data), take_in(tmp_path, "sound.png", picture_bytes())
 
     made = thumbnails.make([broken, sound])
@@ -216,13 +216,13 @@ def test_pruning_leaves_the_thumbnails_of_the_takes_named(tmp_path: Path, thumbn
     assert sorted((tmp_path / "thumbnails").iterdir()) == [thumbnails.path(take) for take in takes[:2]]
 
 
-def test_pruning_what_is_not_there_is_nothing(thumbnails: Thumbnails) -> None:
-    """A folder that was never made has nothing to lose."""
+def test_pruning_a_folder_that_is_not_there_does_nothing(thumbnails: Thumbnails) -> None:
+    """It is made with the first thumbnail."""
     thumbnails.prune([])
 
 
 def test_a_full_disk_leaves_no_half_thumbnail(tmp_path: Path, thumbnails: Thumbnails) -> None:
-    """The error names the file and the cure; the rest is made as soon as there is room."""
+    """The error names the file and the cure; it is made as soon as there is space."""
     take = take_in(tmp_path, "take.png", encoded(noisy_gradient(Size(640, 360)), "PNG"))
 
     with files_of_at_most(512), pytest.raises(StorageError) as caught:
@@ -239,7 +239,7 @@ def test_a_full_disk_leaves_no_half_thumbnail(tmp_path: Path, thumbnails: Thumbn
 def test_a_failing_system_call_leaves_the_old_thumbnail(
     tmp_path: Path, thumbnails: Thumbnails, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
-    """Whichever step fails, what was there stands."""
+    """Whichever step fails, the old file is still whole."""
     take = take_in(tmp_path, "take.png", picture_bytes())
     path = thumbnails.path(take)
     thumbnails.make([take])

@@ -1,32 +1,22 @@
-"""Whatever the file, a storyboard is loaded or refused within seconds, and in words that say what to do."""
+"""Any file is loaded or refused within seconds, and refused in words that say what to do."""
 
 import resource
 import time
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
-from pipelines.common.errors import StoryboardError
 from pipelines.common.suggestions import did_you_mean
-from pipelines.storyboard.expansion import MAX_ISSUES
+from pipelines.storyboard.issues import MAX_ISSUES
 from pipelines.storyboard.loader import load_storyboard
+from tests.unit.storyboard.problems import Write, problems
 
-Write = Callable[[str], Path]
 # Several times what a quiet machine needs; the faults that these tests guard against took minutes.
-PATIENCE_S = 15
+LIMIT_S = 15
 MIB_OF_KIB = 1024
 
 
-def problems(path: Path) -> list[str]:
-    """Return the problems of a storyboard as the user reads them, without the folder."""
-    with pytest.raises(StoryboardError) as caught:
-        load_storyboard(path)
-    return [str(problem).replace(f"{path.parent}/", "") for problem in caught.value.problems]
-
-
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "expected"),
     [
         ("prompts: [" + "a," * 4_000_000, "1:300005: is more than 150,000 values; split it into several storyboards"),
         ("a: 1\n" * 100_000, "75000:4: is more than 150,000 values; split it into several storyboards"),
@@ -34,42 +24,42 @@ def problems(path: Path) -> list[str]:
     ],
     ids=["commas", "keys", "dashes"],
 )
-def test_a_file_of_too_much_is_refused_before_its_end(write: Write, text: str, told: str) -> None:
+def test_a_file_of_too_much_is_refused_before_its_end(write: Write, text: str, expected: str) -> None:
     """Values are counted as they are read, so eight million of them cost neither minutes nor gigabytes."""
     path = write(text)
     before_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // MIB_OF_KIB
     started = time.process_time()
 
-    assert problems(path) == [f"board.yaml:{told}"]
-    assert time.process_time() - started < PATIENCE_S
+    assert problems(path) == [f"board.yaml:{expected}"]
+    assert time.process_time() - started < LIMIT_S
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // MIB_OF_KIB - before_mib < 200
 
 
-def test_ten_thousand_mistakes_are_told_up_to_a_thousand(write: Write) -> None:
-    """Explaining each is what takes the time, and nobody reads them all."""
+def test_ten_thousand_mistakes_are_reported_up_to_a_thousand(write: Write) -> None:
+    """Explaining each is what takes the time, and no reader gets through them all."""
     path = write("prompts:\n" + "".join(f"- {number}\n" for number in range(10_000)))
     started = time.process_time()
 
-    told = problems(path)
+    found = problems(path)
 
-    assert time.process_time() - started < PATIENCE_S
-    assert len(told) == MAX_ISSUES + 1
-    assert told[0] == 'board.yaml:2:3: prompts[0]: must be text, got 0; put it in quotes: "0"'
-    assert told[-2] == 'board.yaml:1001:3: prompts[999]: must be text, got 999; put it in quotes: "999"'
-    assert told[-1] == "board.yaml:1001:3: and perhaps more after this; mend these first"
+    assert time.process_time() - started < LIMIT_S
+    assert len(found) == MAX_ISSUES + 1
+    assert found[0] == 'board.yaml:2:3: prompts[0]: must be text, got 0; put it in quotes: "0"'
+    assert found[-2] == 'board.yaml:1001:3: prompts[999]: must be text, got 999; put it in quotes: "999"'
+    assert found[-1] == "board.yaml:1001:3: and perhaps more after this; fix these first"
 
 
-def test_thousands_of_missing_names_are_told_quickly(write: Write) -> None:
+def test_thousands_of_missing_names_are_reported_quickly(write: Write) -> None:
     """Looking for the name that was meant, among a thousand, for each of nine thousand prompts."""
     names = ", ".join(f"name_{number}: x" for number in range(1000))
     path = write(f"vars: {{{names}}}\nprompts:\n" + "".join(f"- '{{{{ nome_{n} }}}}'\n" for n in range(9000)))
     started = time.process_time()
 
-    told = problems(path)
+    found = problems(path)
 
-    assert time.process_time() - started < PATIENCE_S
-    assert len(told) == MAX_ISSUES + 1
-    assert "'nome_0' is not defined; choose one of frame, name_0, name_1" in told[0]
+    assert time.process_time() - started < LIMIT_S
+    assert len(found) == MAX_ISSUES + 1
+    assert "'nome_0' is not defined; choose one of frame, name_0, name_1" in found[0]
 
 
 def test_a_long_list_of_names_is_cut_short() -> None:
@@ -82,7 +72,7 @@ def test_a_long_list_of_names_is_cut_short() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "expected"),
     [
         (
             f"vars: {{v: {'x' * 2049}}}\nprompts: [a]",
@@ -107,26 +97,26 @@ def test_a_long_list_of_names_is_cut_short() -> None:
     ],
     ids=["long var", "many vars", "long template", "many fallbacks", "empty matrix"],
 )
-def test_what_each_frame_would_repeat_is_bounded(write: Write, text: str, told: str) -> None:
+def test_what_each_frame_would_repeat_is_bounded(write: Write, text: str, expected: str) -> None:
     """Ten thousand frames times a little too much is far too much."""
-    assert problems(write(text)) == [told]
+    assert problems(write(text)) == [expected]
 
 
-def test_a_style_that_swells_every_prompt_is_told_once_and_at_the_style(write: Write) -> None:
+def test_a_style_that_swells_every_prompt_is_reported_once_and_at_the_style(write: Write) -> None:
     """Two megabytes for each of ten thousand frames would be twenty gigabytes."""
     swell = "{{ v }}" * 1000
     prompts = "".join(f"- cat {number}\n" for number in range(10_000))
     started = time.process_time()
 
-    told = problems(
+    found = problems(
         write(
             f"vars: {{v: {'x' * 2048}}}\nstyles:\n  s: '{swell}{{{{ prompt }}}}'\n"
             f"defaults: {{style: s}}\nprompts:\n{prompts}"
         )
     )
 
-    assert time.process_time() - started < PATIENCE_S
-    assert told == [
+    assert time.process_time() - started < LIMIT_S
+    assert found == [
         "board.yaml:3:6: styles.s: in main/shot-1: adds 2,048,000 characters; prompts have 1 to 2,048, shorten it"
     ]
 
@@ -144,12 +134,12 @@ def test_a_style_that_swells_every_prompt_is_told_once_and_at_the_style(write: W
     ids=["list", "matrix"],
 )
 def test_ten_thousand_frames_load_in_seconds(write: Write, text: str, frames: int) -> None:
-    """The largest storyboard that nobody has to ask for is no burden."""
+    """The largest storyboard that needs no `max_frames` is no burden."""
     path = write(text)
     started = time.process_time()
 
     assert len(load_storyboard(path).frames) == frames
-    assert time.process_time() - started < PATIENCE_S
+    assert time.process_time() - started < LIMIT_S
 
 
 def test_too_many_prompts_are_counted_before_any_is_resolved(write: Write) -> None:

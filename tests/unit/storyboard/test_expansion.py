@@ -1,7 +1,6 @@
-"""What is written comes to exactly the frames it says, and each mistake is told where it stands."""
+"""A storyboard as written resolves to exactly the frames it asks for, and each mistake is reported at its place."""
 
 import itertools
-from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -10,31 +9,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.common.errors import StoryboardError
 from pipelines.storyboard.expansion import expand
-from pipelines.storyboard.format.fields import parse_duration
+from pipelines.storyboard.format.parsers import parse_duration
 from pipelines.storyboard.format.schema import StoryboardModel
 from pipelines.storyboard.loader import load_storyboard
 from pipelines.storyboard.model import Storyboard
 from pipelines.storyboard.timeline import build_timeline
-
-Write = Callable[[str], Path]
+from tests.unit.storyboard.problems import Write, problems
 
 words = st.text("abcdefgh ", min_size=1, max_size=12).filter(lambda text: text.strip() == text)
 rates = st.sampled_from(["24", "25", "23.976", "29.97", "59.94", "30000/1001"])
 
 
-def problems(path: Path) -> list[str]:
-    """Return the problems of a storyboard as the user reads them, without the folder."""
-    with pytest.raises(StoryboardError) as caught:
-        load_storyboard(path)
-    return [str(problem).replace(f"{path.parent}/", "") for problem in caught.value.problems]
-
-
 def board_of(**shot: object) -> Storyboard:
     """Return the storyboard of one shot."""
-    noun = StoryboardModel.model_validate({"scenes": [{"id": "s", "shots": [{"id": "t", **shot}]}]})
-    return expand(noun, path=Path("board.yaml"), default_id="board")
+    model = StoryboardModel.model_validate({"scenes": [{"id": "s", "shots": [{"id": "t", **shot}]}]})
+    return expand(model, path=Path("board.yaml"), default_id="board")
 
 
 def prompts(board: Storyboard) -> list[str]:
@@ -85,9 +75,9 @@ def test_a_hold_means_the_same_in_each_of_its_spellings(seconds: Decimal, fps: s
 def test_holds_in_video_frames_are_those_of_the_film(lengths: list[int], fps: str) -> None:
     """Asked for in video frames, a hold is never rounded, whatever the rate."""
     shots = [{"prompt": "x", "hold": f"{length}f"} for length in lengths]
-    noun = StoryboardModel.model_validate({"output": {"fps": fps}, "scenes": [{"shots": shots}]})
+    model = StoryboardModel.model_validate({"output": {"fps": fps}, "scenes": [{"shots": shots}]})
 
-    timeline = build_timeline(expand(noun, path=Path("board.yaml"), default_id="board"))
+    timeline = build_timeline(expand(model, path=Path("board.yaml"), default_id="board"))
 
     assert [hold.length for hold in timeline.holds] == lengths
 
@@ -114,7 +104,7 @@ def test_a_matrix_key_shadows_a_var_and_a_var_the_place(write: Write) -> None:
     assert prompts(load_storyboard(path)) == ["bay, wild t 0", "bay, mild t 1"]
 
 
-def test_what_is_wrong_in_a_style_is_told_at_the_style(write: Write) -> None:
+def test_what_is_wrong_in_a_style_is_reported_at_the_style(write: Write) -> None:
     """Once, with the first shot that it fails; a style that no shot wears is looked at too."""
     path = write(
         "styles:\n"
@@ -140,7 +130,7 @@ def test_what_is_wrong_in_a_style_is_told_at_the_style(write: Write) -> None:
 
 
 def test_a_wrong_entry_does_not_make_its_users_wrong(write: Write) -> None:
-    """A style or a var that has its own issue is not also told as missing."""
+    """A style or a var that has its own issue is not also reported as missing."""
     path = write("vars: {mood: [1]}\nstyles: {film: 5}\ndefaults: {style: film}\nprompts: ['{{ mood }}']\n")
 
     assert problems(path) == [
@@ -149,8 +139,8 @@ def test_a_wrong_entry_does_not_make_its_users_wrong(write: Write) -> None:
     ]
 
 
-def test_every_repeated_key_is_told_with_all_else(write: Write) -> None:
-    """A key that is there twice is one problem among others, told at the second, by its scene and shot."""
+def test_every_repeated_key_is_reported_with_all_else(write: Write) -> None:
+    """A key that is there twice is one problem among others, reported at the second, by its scene and shot."""
     path = write(
         "title: a\n"
         "title: b\n"
@@ -169,7 +159,7 @@ def test_every_repeated_key_is_told_with_all_else(write: Write) -> None:
     ]
 
 
-def test_a_repeated_key_is_told_beside_what_expansion_finds(write: Write) -> None:
+def test_a_repeated_key_is_reported_beside_what_expansion_finds(write: Write) -> None:
     """Neither hides the other."""
     path = write("title: a\ntitle: b\nprompts: ['{{ mood }}']\n")
 
@@ -180,7 +170,7 @@ def test_a_repeated_key_is_told_beside_what_expansion_finds(write: Write) -> Non
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "expected"),
     [
         (
             "prompts: [x]\ndefaults: {transition: {type: cut, duration: 0.5s}}",
@@ -196,13 +186,13 @@ def test_a_repeated_key_is_told_beside_what_expansion_finds(write: Write) -> Non
         ),
     ],
 )
-def test_what_looks_nearly_right_is_refused(write: Write, text: str, told: str) -> None:
+def test_what_looks_nearly_right_is_refused(write: Write, text: str, expected: str) -> None:
     """Nothing is silently taken for something else."""
-    assert problems(write(text)) == [told]
+    assert problems(write(text)) == [expected]
 
 
 def test_a_cut_may_be_written_in_two_ways_and_a_boolean_var_is_a_word(write: Write) -> None:
-    """What the one transition of this version takes, and how templates see true."""
+    """`cut` and `{type: cut}` are the same, and templates see true as text."""
     path = write(
         "vars: {lit: true}\n"
         "defaults: {steps: 04, transition: cut}\n"
@@ -215,7 +205,7 @@ def test_a_cut_may_be_written_in_two_ways_and_a_boolean_var_is_a_word(write: Wri
     assert board.frames[0].steps == 4
 
 
-def test_nothing_where_a_value_is_needed_is_told(write: Write) -> None:
+def test_an_empty_value_where_one_is_needed_is_reported(write: Write) -> None:
     """A key that was left empty is no mapping."""
     path = write("prompts: [x]\noutput:\nbudget: {usd: true}\nvars: {a: }\n")
 

@@ -2,7 +2,6 @@
 
 import re
 import time
-from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -18,18 +17,12 @@ from pipelines.common.errors import StoryboardError
 from pipelines.common.geometry import AspectRatio, Fit, Size
 from pipelines.storyboard.format import yaml_tree
 from pipelines.storyboard.importer.starter import starter_text
-from pipelines.storyboard.loader import MAX_BYTES, load_storyboard, load_storyboards
+from pipelines.storyboard.loader import load_storyboard, load_storyboards
 from pipelines.storyboard.model import BoardFrame, BoardScene, Storyboard
+from pipelines.storyboard.reading import MAX_BYTES
+from tests.unit.storyboard.problems import Write, problems
 
-Write = Callable[[str], Path]
 REPOSITORY = Path(__file__).parents[3]
-
-
-def problems(path: Path) -> list[str]:
-    """Return the problems of a storyboard as the user reads them, without the folder."""
-    with pytest.raises(StoryboardError) as caught:
-        load_storyboard(path)
-    return [str(problem).replace(f"{path.parent}/", "") for problem in caught.value.problems]
 
 
 def prompts(board: Storyboard) -> list[str]:
@@ -193,7 +186,7 @@ ONE_SHOT = "scenes: [{{id: s, shots: [{{id: t, {}}}]}}]"
         ("prompts: [5]", 'board.yaml:1:11: prompts[0]: must be text, got 5; put it in quotes: "5"'),
         ("prompts: ['']", "board.yaml:1:11: prompts[0]: must not be empty"),
         ("prompts: [x]\nversion: 2", "board.yaml:2:10: version: must be 1, got 2"),
-        ("prompts: [x]\ntitel: y", "board.yaml:2:1: titel: is no key here; did you mean 'title'?"),
+        ("prompts: [x]\ntitel: y", "board.yaml:2:1: titel: unknown key; did you mean 'title'?"),
         ("prompts: [x]\ntitle: a\ntitle: b", "board.yaml:3:1: the key 'title' is there twice; remove one of them"),
         ("prompts: [x]\ndefaults: {steps: 0}", "board.yaml:2:19: defaults.steps: must be between 1 and 8, got 0"),
         ("prompts: [x]\ndefaults: {steps: 9}", "board.yaml:2:19: defaults.steps: must be between 1 and 8, got 9"),
@@ -204,12 +197,12 @@ ONE_SHOT = "scenes: [{{id: s, shots: [{{id: t, {}}}]}}]"
         ("prompts: [x]\ndefaults: {hold: 1.5f}", "board.yaml:2:18: defaults.hold: must be a whole number of video frames, got '1.5f'"),
         ("prompts: [x]\ndefaults: {hold: 999999s}", "board.yaml:2:18: defaults.hold: must be at most 86400 s, got '999999s'"),
         ("prompts: [x]\ndefaults: {hold: 10ms}", "board.yaml:2:18: defaults.hold: is shorter than one video frame, which is 41.67 ms here; write 1f or more"),
-        ("prompts: [x]\ndefaults: {transition: disolve}", "board.yaml:2:24: defaults.transition: is none that storyreel knows: 'disolve'; did you mean 'dissolve'?"),
+        ("prompts: [x]\ndefaults: {transition: disolve}", "board.yaml:2:24: defaults.transition: unknown value 'disolve'; did you mean 'dissolve'?"),
         ("prompts: [x]\ndefaults: {transition: {type: cut, duration: 1s}}", "board.yaml:2:24: defaults.transition: a cut takes nothing besides its type; remove duration"),
         ("prompts: [x]\ndefaults: {transition: {duration: 1s}}", "board.yaml:2:24: defaults.transition: lacks 'type'; add it"),
         ("prompts: [x, y]\ndefaults: {hold: 1s, transition: {type: dissolve, duration: 2s}}", "board.yaml:2:34: defaults.transition: a dissolve of 2 s does not fit: main/shot-1 is held for 1 s only; shorten it, hold the frame longer, or write transition: cut"),
         ("prompts: [x]\ndefaults: {motion: {type: push_in, amount: 2}}", "board.yaml:2:44: defaults.motion.amount: must be above 0 and up to 1, got 2"),
-        ("prompts: [x]\ndefaults: {motion: {type: push_in, easy: in_out}}", "board.yaml:2:36: defaults.motion.easy: is no key here; did you mean 'ease'?"),
+        ("prompts: [x]\ndefaults: {motion: {type: push_in, easy: in_out}}", "board.yaml:2:36: defaults.motion.easy: unknown key; did you mean 'ease'?"),
         ("prompts: [x]\naudio: {track: a.mp3}", "board.yaml:2:16: audio.track: there is no sound file 'a.mp3'; names are from the storyboard's folder"),
         (ONE_SHOT.format("prompt: x, sound: b.wav"), "board.yaml:1:52: scenes.s.shots.t.sound: there is no sound file 'b.wav'; names are from the storyboard's folder"),
         (ONE_SHOT.format("prompt: x, caption: '{{ y }}'"), "board.yaml:1:54: scenes.s.shots.t.caption: 'y' is not defined; choose one of frame, scene, shot, or add it to vars"),
@@ -219,7 +212,7 @@ ONE_SHOT = "scenes: [{{id: s, shots: [{{id: t, {}}}]}}]"
         ("prompts: [x]\noutput: {size: 9000x9000}", "board.yaml:2:16: output.size: must be from 2x2 to 7680x7680 pixels, got 9000x9000"),
         ("prompts: [x]\noutput: {fps: 0}", "board.yaml:2:15: output.fps: must be a rate from 1 to 240 like 24, 23.976 or 30000/1001, got 0"),
         ("prompts: [x]\noutput: {fps: fast}", "board.yaml:2:15: output.fps: must be a rate from 1 to 240 like 24, 23.976 or 30000/1001, got 'fast'"),
-        ("prompts: [x]\noutput: {codec: av2}", "board.yaml:2:17: output.codec: is none that storyreel knows: 'av2'; did you mean 'av1'?"),
+        ("prompts: [x]\noutput: {codec: av2}", "board.yaml:2:17: output.codec: unknown value 'av2'; did you mean 'av1'?"),
         ("prompts: [x]\noutput: {fit: error}", "board.yaml:2:15: output.fit: must be one of cover, contain, stretch, got 'error'"),
         ("prompts: [x]\noutput: 5", "board.yaml:2:9: output: must be a mapping of keys to values, got 5"),
         ("prompts: [x]\nbudget: {}", "board.yaml:2:9: budget: lacks a cap; add usd or total_usd"),
@@ -247,7 +240,7 @@ ONE_SHOT = "scenes: [{{id: s, shots: [{{id: t, {}}}]}}]"
         ("vars: {mood: x}\nprompts: ['{{ mod }}']", "board.yaml:2:11: prompts[0]: 'mod' is not defined; did you mean 'mood'?, or add it to vars"),
         ("prompts: ['{{ x|upper }}']", "board.yaml:1:11: prompts[0]: 'x' is not defined; choose one of frame, scene, shot, or add it to vars"),
         ("prompts: ['{{ x']", "board.yaml:1:11: prompts[0]: is not a valid template: unexpected end of template, expected 'end of print statement'."),
-        ("prompts: ['{{ \"\".__class__ }}']", "board.yaml:1:11: prompts[0]: reaches for '__class__', which is none of a prompt's business; remove it"),
+        ("prompts: ['{{ \"\".__class__ }}']", "board.yaml:1:11: prompts[0]: reads the attribute '__class__', which templates may not; remove it"),
         ("prompts: ['{{ scene.upper() }}']", "board.yaml:1:11: prompts[0]: uses 'call', which prompts cannot; they have names, filters and if; for variations use matrix"),
         ("prompts: ['{{ scene[shot] }}']", "board.yaml:1:11: prompts[0]: indexes with something other than a number or a word; write it out"),
         ("prompts: ['{{ scene|center(99) }}']", "board.yaml:1:11: prompts[0]: uses the filter 'center'; choose one of abs, capitalize, d, default, first, float, int, last, length, lower, round, string, title, trim, upper"),
@@ -268,7 +261,7 @@ ONE_SHOT = "scenes: [{{id: s, shots: [{{id: t, {}}}]}}]"
         ("prompts: [x]\n---\nprompts: [y]", "board.yaml:2:1: a second document starts here; a storyboard is one document, drop the ---"),
     ],
 )  # fmt: skip
-def test_every_mistake_is_told_with_its_place_and_its_cure(write: Write, text: str, expected: str) -> None:
+def test_every_mistake_is_reported_with_its_place_and_its_cure(write: Write, text: str, expected: str) -> None:
     """One mistake, one problem, in words that a person can act on."""
     (problem,) = problems(write(text))
 
@@ -281,7 +274,7 @@ def test_every_mistake_is_told_with_its_place_and_its_cure(write: Write, text: s
         assert problem == expected
 
 
-def test_all_mistakes_are_told_at_once_in_file_order(write: Write) -> None:
+def test_all_mistakes_are_reported_at_once_in_file_order(write: Write) -> None:
     """Wrong values, unknown keys and undefined names in different places come in one go."""
     path = write(
         "title: 12\n"
@@ -299,21 +292,21 @@ def test_all_mistakes_are_told_at_once_in_file_order(write: Write) -> None:
         "board.yaml:6:28: scenes.arrival.shots.wide.prompt: 'nope' is not defined; choose one of frame, scene, shot, "
         "or add it to vars",
         "board.yaml:6:49: scenes.arrival.shots.wide.steps: must be between 1 and 8, got 12",
-        "board.yaml:7:31: scenes.arrival.shots.near.colour: is no key here; choose one of steps, aspect, hold, "
+        "board.yaml:7:31: scenes.arrival.shots.near.colour: unknown key; choose one of steps, aspect, hold, "
         "transition, motion, takes, caption, style, fit, id, prompt, prompts, frames, matrix, match, sound, smooth, "
         "fallback_prompts",
     ]
 
 
-def test_what_hangs_on_a_misspelled_name_is_not_told(write: Write) -> None:
+def test_an_issue_that_follows_from_a_misspelled_key_is_not_reported(write: Write) -> None:
     """A misspelled matrix makes its names undefined; only the spelling is the user's mistake."""
     path = write("scenes: [{shots: [{prompt: '{{ a }}', matrx: {a: [1]}}]}]")
 
-    assert problems(path) == ["board.yaml:1:39: scenes[0].shots[0].matrx: is no key here; did you mean 'matrix'?"]
+    assert problems(path) == ["board.yaml:1:39: scenes[0].shots[0].matrx: unknown key; did you mean 'matrix'?"]
 
 
 def test_a_matrix_of_a_million_is_counted_not_built(write: Write) -> None:
-    """The limit is told at once."""
+    """The limit is reported at once."""
     values = ", ".join(map(str, range(1000)))
     path = write(f"scenes: [{{shots: [{{prompt: x, matrix: {{a: [{values}], b: [{values}]}}}}]}}]")
 
@@ -323,24 +316,26 @@ def test_a_matrix_of_a_million_is_counted_not_built(write: Write) -> None:
 
 
 def test_files_that_are_no_storyboard(tmp_path: Path) -> None:
-    """Each is told for what it is."""
+    """Each is reported with its own reason."""
     binary, large = tmp_path / "binary", tmp_path / "large"
     binary.write_bytes(b"\x7fELF\xff\xfe")
     large.write_bytes(b"#" * 10_000_000)
     cases = [tmp_path / "none.yaml", tmp_path, binary, large, Path("a\0b")]
 
-    told = [problems(path)[0].rpartition(": ")[2] for path in cases]
+    reasons = [problems(path)[0].rpartition(": ")[2] for path in cases]
 
-    assert told == [
+    assert reasons == [
         "there is no such file; `storyreel new` writes one to start from",
         "is a folder; name the storyboard in it",
         "is not UTF-8 text (byte 4); save it as UTF-8",
         f"is larger than {MAX_BYTES >> 20} MiB; split it into several storyboards",
-        "there is no such file; `storyreel new` writes one to start from" if told[-1].startswith("there") else told[-1],
+        "there is no such file; `storyreel new` writes one to start from"
+        if reasons[-1].startswith("there")
+        else reasons[-1],
     ]
 
 
-def test_an_unreadable_file_is_told(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreadable_file_is_reported(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     """The system's reason is passed on."""
     path = write("prompts: [x]")
 
@@ -354,7 +349,7 @@ def test_an_unreadable_file_is_told(write: Write, monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize("loader", ["CSafeLoader", "SafeLoader"])
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "expected"),
     [
         ("[" * 100_000, "is nested more than 50 levels deep"),
         ("a: " + "{a: " * 60 + "}" * 60, "is nested more than 50 levels deep"),
@@ -366,7 +361,7 @@ def test_an_unreadable_file_is_told(write: Write, monkeypatch: pytest.MonkeyPatc
     ],
 )
 def test_bombs_are_refused_quickly(
-    write: Write, monkeypatch: pytest.MonkeyPatch, loader: str, text: str, told: str
+    write: Write, monkeypatch: pytest.MonkeyPatch, loader: str, text: str, expected: str
 ) -> None:
     """Neither depth nor aliases cost more than reading the file does."""
     monkeypatch.setattr(yaml_tree, "_Loader", getattr(yaml, loader))
@@ -374,7 +369,7 @@ def test_bombs_are_refused_quickly(
 
     (problem,) = problems(write(text))
 
-    assert told in problem
+    assert expected in problem
     assert time.process_time() - started < 10
 
 
@@ -388,7 +383,7 @@ def test_bombs_are_refused_quickly(
     ],
 )  # fmt: skip
 def test_scalars_follow_yaml_1_2(text: str, value: Any) -> None:
-    """What YAML 1.1 takes for numbers and booleans stays text."""
+    """Text that YAML 1.1 takes for numbers and booleans stays text."""
     found = yaml_tree.parse_yaml(f"a: {text}").data["a"]
 
     assert (found, type(found)) == (value, type(value))
@@ -398,9 +393,9 @@ def test_half_a_character_is_refused(write: Write, monkeypatch: pytest.MonkeyPat
     """PyYAML's Python parser lets it pass where its C parser does not; no file or request could hold it."""
     monkeypatch.setattr(yaml_tree, "_Loader", yaml.SafeLoader)
 
-    told = problems(write('prompts: ["a\\ud800b"]'))
+    found = problems(write('prompts: ["a\\ud800b"]'))
 
-    assert told == ["board.yaml:1:11: prompts[0]: holds half of a surrogate pair, which is no character; remove it"]
+    assert found == ["board.yaml:1:11: prompts[0]: holds half of a surrogate pair, which is no character; remove it"]
 
 
 def test_aliases_and_a_byte_order_mark_work(tmp_path: Path) -> None:
@@ -411,8 +406,8 @@ def test_aliases_and_a_byte_order_mark_work(tmp_path: Path) -> None:
     assert [(frame.shot, frame.steps) for frame in load_storyboard(path).frames] == [("shot-1", 2), ("shot-2", 2)]
 
 
-def test_several_storyboards_tell_all_their_problems(tmp_path: Path) -> None:
-    """The good ones are loaded, the problems of all others are told together."""
+def test_the_problems_of_several_storyboards_come_together(tmp_path: Path) -> None:
+    """The good ones are loaded, the problems of all others are reported together."""
     good, bad, worse = (tmp_path / name for name in ("good.yaml", "bad.yaml", "worse.yaml"))
     good.write_text("prompts: [x]")
     bad.write_text("prompts: [1]")
@@ -426,7 +421,7 @@ def test_several_storyboards_tell_all_their_problems(tmp_path: Path) -> None:
 
 
 def test_the_starter_and_the_examples_are_sound(tmp_path: Path) -> None:
-    """What `storyreel new` writes and what configs/ ships can be rendered."""
+    """The starter that `storyreel new` writes and the storyboards in configs/ can be rendered."""
     starter = tmp_path / "starter.yaml"
     starter.write_text(starter_text())
     examples = sorted((REPOSITORY / "configs/storyboards").glob("*.yaml"))
@@ -439,7 +434,7 @@ def test_the_starter_and_the_examples_are_sound(tmp_path: Path) -> None:
 @settings(max_examples=150, deadline=None)
 @given(text=st.text(alphabet=st.characters(codec="utf-8"), max_size=200))
 def test_no_text_gets_past_our_own_errors(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
-    """Whatever is in the file, a storyboard comes out or a StoryboardError."""
+    """Any text comes to a storyboard or a StoryboardError."""
     path = tmp_path_factory.mktemp("fuzz") / "board.yaml"
     path.write_bytes(text.encode())
 

@@ -14,6 +14,7 @@ from pipelines.common.geometry import AspectRatio, Fit, Size
 from pipelines.storyboard.model import BoardFrame, BoardScene, Output, Storyboard
 from pipelines.storyboard.plan import plan_frames, request_key
 from pipelines.storyboard.timeline import Chapter, Hold, build_timeline
+from pipelines.storyboard.timing import NO_SPEECH, hold_lengths
 
 MODEL = "flux-1-schnell"
 HARBOR = BoardFrame("arrival", "wide", "a harbor", (), 4, AspectRatio.LANDSCAPE, Fraction(2), Fit.COVER)
@@ -56,7 +57,7 @@ def test_holds_follow_one_another_and_none_is_empty(board: Storyboard) -> None:
 def test_every_cut_is_within_half_a_video_frame_of_its_time(board: Storyboard) -> None:
     """Rounding never adds up, however many frames there are."""
     fps = board.output.fps
-    exact = [Fraction(0), *accumulate(frame.hold_s * fps for frame in board.frames)]
+    exact = [Fraction(0), *accumulate(length_s * fps for length_s in hold_lengths(board.frames, NO_SPEECH))]
 
     timeline = build_timeline(board)
 
@@ -67,7 +68,7 @@ def test_every_cut_is_within_half_a_video_frame_of_its_time(board: Storyboard) -
 @given(boards())
 def test_the_film_is_as_long_as_its_holds_together(board: Storyboard) -> None:
     """The total is the exact total, rounded once, half up."""
-    exact = sum(frame.hold_s for frame in board.frames) * board.output.fps
+    exact = sum(hold_lengths(board.frames, NO_SPEECH)) * board.output.fps
 
     timeline = build_timeline(board)
 
@@ -104,7 +105,7 @@ def test_a_plan_says_what_to_ask_for_and_where_it_stands() -> None:
     assert plan.timeline == build_timeline(board)
     assert (second.number, second.name, second.label) == (1, "frame_0001", "frame_0001 storm/close")
     assert (second.prompt, second.fallback_prompts, second.steps) == ("a storm", ("rain",), 8)
-    assert (second.aspect, second.fit, second.take) == (AspectRatio.LANDSCAPE, Fit.COVER, 1)
+    assert (second.aspect, second.fit, second.takes) == (AspectRatio.LANDSCAPE, Fit.COVER, 1)
     assert second.request_key == request_key(
         model=MODEL, prompt="a storm", steps=8, aspect=AspectRatio.LANDSCAPE, take=1
     )
@@ -123,7 +124,7 @@ def test_frames_that_ask_the_same_have_pictures_of_their_own() -> None:
 
     plan = plan_frames(board_of(HARBOR, other, HARBOR, HARBOR), model=MODEL)
 
-    assert [(frame.copy, frame.take) for frame in plan.frames] == [(1, 1), (1, 1), (2, 1), (3, 1)]
+    assert [frame.copy for frame in plan.frames] == [1, 1, 2, 3]
     assert len({frame.request_key for frame in plan.frames}) == 4
 
 
@@ -180,3 +181,16 @@ def test_request_keys_stay_the_same_forever() -> None:
 def key_of(frame: BoardFrame, *, model: str = MODEL) -> str:
     """Return the request key of a storyboard's only frame."""
     return plan_frames(board_of(frame), model=model).frames[0].request_key
+
+
+def test_frames_without_a_hold_share_the_length_of_their_shots_speech() -> None:
+    """Planning is given the lengths of speech; three frames of a shot that speaks for two seconds divide its frames."""
+    speaking = replace(HARBOR, shot="speech", hold_s=None)
+    board = board_of(HARBOR, speaking, speaking, speaking)
+
+    plan = plan_frames(board, model=MODEL, speech_s={("arrival", "speech"): Fraction(2)})
+
+    lengths = [hold.length for hold in plan.timeline.holds]
+    assert sum(lengths[1:]) == round(2 * plan.timeline.output.fps)
+    assert max(lengths[1:]) - min(lengths[1:]) <= 1
+    assert lengths[0] == round(2 * plan.timeline.output.fps)

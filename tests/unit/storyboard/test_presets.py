@@ -1,4 +1,4 @@
-"""Presets are data that users edit: a mistake in one is told with its place, before anything else."""
+"""Presets are data that users edit: a mistake in one is reported with its place, before anything else."""
 
 from pathlib import Path
 
@@ -11,16 +11,16 @@ ENCODING = "{encoder: libx264, extension: mp4, join: ['-c:v', copy]}"
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "expected"),
     [
         ("description: x\ncodec: h265x\n", "configs/presets/mine.yaml: codec: no preset encodes 'h265x'; did you mean"),
-        ("description: x\nsise: 10x10\n", "sise: Extra inputs are not permitted; mend the preset, or take it away"),
+        ("description: x\nsise: 10x10\n", "sise: Extra inputs are not permitted; fix the preset, or remove it"),
         ("description: x\nsize: 11x10\n", "size: Value error, must be even in both directions"),
         ("description: x\nencoding: {encoder: libx264}\n", "encoding.extension: Field required"),
         ("description: [\n", "mine.yaml:2:1: is not valid YAML"),
     ],
 )
-def test_a_mistake_is_told_with_its_place(tmp_path: Path, text: str, told: str) -> None:
+def test_a_mistake_is_reported_with_its_place(tmp_path: Path, text: str, expected: str) -> None:
     """And with its cure."""
     (tmp_path / "mine.yaml").write_text(text)
     (tmp_path / "h265.yaml").write_text(f"description: other\nencoding: {ENCODING}\n")
@@ -28,7 +28,7 @@ def test_a_mistake_is_told_with_its_place(tmp_path: Path, text: str, told: str) 
     with pytest.raises(UsageError) as caught:
         read_presets(tmp_path)
 
-    assert told in str(caught.value)
+    assert expected in str(caught.value)
 
 
 def test_a_preset_of_ones_own_is_one_more(tmp_path: Path) -> None:

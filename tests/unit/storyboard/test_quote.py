@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
 from itertools import product
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -12,39 +13,31 @@ from hypothesis import strategies as st
 from pipelines.common.budgets import BudgetScope, OnExceed
 from pipelines.common.errors import BudgetError
 from pipelines.common.geometry import AspectRatio
+from pipelines.common.settings import Settings
 from pipelines.endpoints.prices import Price
-from pipelines.storyboard.plan import FrameSpec
+from pipelines.storyboard.plan import TakeSpec
 from pipelines.storyboard.quote import Quote, quote_takes, require_within_budget, run_retry_quota
-from tests.support.builders import frame_spec
+from tests.support.builders import take_spec
 
-PRICE = frame_spec().price
+PRICE = take_spec().price
 
 
-def quote_of(
-    specs: Sequence[FrameSpec],
-    *,
-    bought: Sequence[FrameSpec] = (),
-    rate_limit: int = 720,
-    max_resends: int = 3,
-    retry_quota: int | None = None,
-) -> Quote:
-    """Quote these frames."""
+def quote_of(specs: Sequence[TakeSpec], *, kept: Sequence[TakeSpec] = (), **settings: Any) -> Quote:
+    """Quote these takes, a frame each."""
     return quote_takes(
         specs,
         frames=len(specs),
-        bought={spec.request_key for spec in bought},
-        rate_limit=rate_limit,
-        max_resends=max_resends,
-        retry_quota=retry_quota,
+        kept={spec.request_key for spec in kept},
+        settings=Settings(**settings),
     )
 
 
-def frames(count: int) -> list[FrameSpec]:
-    """Return frames that each ask for something of their own."""
-    return [frame_spec(n, prompt=f"harbor {n}") for n in range(count)]
+def takes(count: int) -> list[TakeSpec]:
+    """Return takes that each ask for something of their own."""
+    return [take_spec(n, prompt=f"harbor {n}") for n in range(count)]
 
 
-def dearest_usd(specs: Sequence[FrameSpec], *, max_resends: int, quota: int) -> Decimal:
+def dearest_usd(specs: Sequence[TakeSpec], *, max_resends: int, quota: int) -> Decimal:
     """Try every way of spending at most `quota` re-sends on `specs`, and return the dearest."""
     bounds = [range((1 + max_resends) * (1 + len(spec.fallback_prompts))) for spec in specs]
     spent = (
@@ -57,7 +50,7 @@ def dearest_usd(specs: Sequence[FrameSpec], *, max_resends: int, quota: int) -> 
 
 def test_a_quote_is_the_list_price_of_what_is_missing() -> None:
     """FACTS has one image at 0.000652 USD; 720 of them take a minute."""
-    assert quote_of(frames(720)) == Quote(
+    assert quote_of(takes(720)) == Quote(
         frames=720,
         reuse=0,
         generate=720,
@@ -69,25 +62,25 @@ def test_a_quote_is_the_list_price_of_what_is_missing() -> None:
 
 def test_what_is_bought_is_reused() -> None:
     """It costs nothing and takes no time; keys of other storyboards change nothing."""
-    specs = frames(5)
+    specs = takes(5)
 
-    quote = quote_of(specs, bought=[*specs[1:4], frame_spec(prompt="a forest")], rate_limit=7)
+    quote = quote_of(specs, kept=[*specs[1:4], take_spec(prompt="a forest")], rate_limit=7)
 
     assert quote == Quote(5, 3, 2, PRICE * 2, 2 * PRICE.usd + 6 * PRICE.usd, Fraction(120, 7))
 
 
 def test_nothing_missing_costs_nothing() -> None:
     """A film that is bought is cut again for free, in the worst case too."""
-    specs = frames(3)
+    specs = takes(3)
 
-    assert quote_of(specs, bought=specs) == Quote(3, 3, 0, Price(), Decimal(0), Fraction(0))
+    assert quote_of(specs, kept=specs) == Quote(3, 3, 0, Price(), Decimal(0), Fraction(0))
 
 
 def test_each_frame_is_priced_by_its_own_size_and_steps() -> None:
     """Tiles and steps of every frame count."""
     specs = [
-        frame_spec(0, aspect=AspectRatio.LANDSCAPE, steps=8),
-        frame_spec(1, aspect=AspectRatio.CLASSIC_PORTRAIT, steps=1),
+        take_spec(0, aspect=AspectRatio.LANDSCAPE, steps=8),
+        take_spec(1, aspect=AspectRatio.CLASSIC_PORTRAIT, steps=1),
     ]
 
     price = quote_of(specs).price
@@ -97,33 +90,33 @@ def test_each_frame_is_priced_by_its_own_size_and_steps() -> None:
 
 def test_the_quota_bounds_the_whole_run() -> None:
     """Ten frames that may be sent again three times each share four re-sends."""
-    assert quote_of(frames(10), retry_quota=4).worst_case_usd == 14 * PRICE.usd
+    assert quote_of(takes(10), retry_quota=4).worst_case_usd == 14 * PRICE.usd
 
 
 def test_no_resends_make_the_worst_case_the_price() -> None:
     """Neither without a quota, nor where no prompt may be sent again."""
-    assert quote_of(frames(10), retry_quota=0).worst_case_usd == 10 * PRICE.usd
-    assert quote_of(frames(10), max_resends=0).worst_case_usd == 10 * PRICE.usd
+    assert quote_of(takes(10), retry_quota=0).worst_case_usd == 10 * PRICE.usd
+    assert quote_of(takes(10), max_resends=0).worst_case_usd == 10 * PRICE.usd
 
 
 def test_fallback_prompts_are_attempts_too() -> None:
     """One frame with two fallbacks may be asked three times four times."""
-    spec = frame_spec(fallback_prompts=("a quiet sea", "a sea"))
+    spec = take_spec(fallback_prompts=("a quiet sea", "a sea"))
 
     assert quote_of([spec]).worst_case_usd == 12 * PRICE.usd
 
 
 def test_the_quota_goes_to_the_dearest_first() -> None:
     """In whatever order they stand in the storyboard."""
-    cheap, dear = frame_spec(0, steps=1), frame_spec(1, steps=8)
+    cheap, dear = take_spec(0, steps=1), take_spec(1, steps=8)
 
     worst = [quote_of(specs, retry_quota=4).worst_case_usd for specs in ((cheap, dear), (dear, cheap))]
 
     assert worst == [2 * cheap.price.usd + 4 * dear.price.usd] * 2
 
 
-frame_specs = st.builds(
-    frame_spec,
+take_specs = st.builds(
+    take_spec,
     st.just(0),
     prompt=st.text("abc", min_size=3, max_size=3),
     steps=st.integers(1, 8),
@@ -133,12 +126,12 @@ frame_specs = st.builds(
 
 
 @given(
-    specs=st.lists(frame_specs, max_size=4, unique_by=lambda spec: spec.request_key),
+    specs=st.lists(take_specs, max_size=4, unique_by=lambda spec: spec.request_key),
     max_resends=st.integers(0, 2),
     quota=st.integers(0, 12),
 )
 @settings(max_examples=60, deadline=None)
-def test_the_worst_case_is_the_worst_of_all_cases(specs: list[FrameSpec], max_resends: int, quota: int) -> None:
+def test_the_worst_case_is_the_worst_of_all_cases(specs: list[TakeSpec], max_resends: int, quota: int) -> None:
     """Compared with every way in which the re-sends could fall."""
     quote = quote_of(specs, max_resends=max_resends, retry_quota=quota)
 
@@ -146,15 +139,15 @@ def test_the_worst_case_is_the_worst_of_all_cases(specs: list[FrameSpec], max_re
     assert quote.worst_case_usd == sum((spec.price.usd for spec in specs), dearest)
 
 
-@given(specs=st.lists(frame_specs, max_size=30, unique_by=lambda spec: spec.request_key), data=st.data())
+@given(specs=st.lists(take_specs, max_size=30, unique_by=lambda spec: spec.request_key), data=st.data())
 @settings(max_examples=40, deadline=None)
-def test_reused_and_bought_frames_are_all_frames(specs: list[FrameSpec], data: st.DataObject) -> None:
+def test_reused_and_bought_frames_are_all_takes(specs: list[TakeSpec], data: st.DataObject) -> None:
     """And the price of a whole is the price of its parts."""
     bought = data.draw(
         st.lists(st.sampled_from(specs), unique_by=lambda spec: spec.request_key) if specs else st.just([])
     )
 
-    quote, rest, whole = (quote_of(each, bought=b) for each, b in ((specs, bought), (bought, ()), (specs, ())))
+    quote, rest, whole = (quote_of(each, kept=b) for each, b in ((specs, bought), (bought, ()), (specs, ())))
 
     assert (quote.frames, quote.reuse) == (len(specs), len(bought))
     assert quote.reuse + quote.generate == quote.frames
@@ -162,12 +155,12 @@ def test_reused_and_bought_frames_are_all_frames(specs: list[FrameSpec], data: s
 
 
 @pytest.mark.parametrize(
-    ("frames_to_buy", "configured", "quota"),
+    ("to_generate", "configured", "quota"),
     [(0, None, 20), (20, None, 20), (21, None, 21), (5000, None, 5000), (5000, 0, 0), (1, 7, 7)],
 )
-def test_a_run_may_send_again_once_a_frame(frames_to_buy: int, configured: int | None, quota: int) -> None:
+def test_a_run_may_send_again_once_a_frame(to_generate: int, configured: int | None, quota: int) -> None:
     """At least 20 times, and as configured where somebody did."""
-    assert run_retry_quota(frames_to_buy, configured=configured) == quota
+    assert run_retry_quota(to_generate, configured=configured) == quota
 
 
 RUN, STORYBOARD, DAY = BudgetScope
@@ -186,17 +179,17 @@ RUN, STORYBOARD, DAY = BudgetScope
 )
 def test_a_budget_that_pays_is_no_obstacle(room: dict[BudgetScope, Decimal], on_exceed: OnExceed | None) -> None:
     """To the last digit; where a run may stop at a cap, the gate holds it."""
-    require_within_budget(quote_of(frames(3)), room, on_exceed=on_exceed)
+    require_within_budget(quote_of(takes(3)), room, on_exceed=on_exceed)
 
 
 @pytest.mark.parametrize("left", ["0.001955999999", "0.001", "0"])
 def test_a_run_whose_quote_passes_its_own_cap_sends_nothing(left: str) -> None:
     """What it would cost, what may be spent, that nothing was, and the cure."""
     with pytest.raises(BudgetError) as caught:
-        require_within_budget(quote_of(frames(3)), {RUN: Decimal(left)}, on_exceed=None)
+        require_within_budget(quote_of(takes(3)), {RUN: Decimal(left)}, on_exceed=None)
 
     assert str(caught.value) == (
-        f"3 frames to buy cost 0.001956 USD, more than the {left} USD that are left of the budget: "
+        f"3 frames to generate cost 0.001956 USD, more than the {left} USD that are left of the budget: "
         "nothing was sent; raise budget.usd or --budget, or ask for fewer frames"
     )
     assert caught.value.exit_code == 3
@@ -214,17 +207,17 @@ def test_where_asked_to_refuse_the_worst_case_must_fit(scope: BudgetScope, of: s
     """Of each budget that there is: three frames may cost as much as twelve."""
     left = 12 * PRICE.usd - Decimal("1e-6")
     with pytest.raises(BudgetError) as caught:
-        require_within_budget(quote_of(frames(3)), {RUN: Decimal(1), scope: left}, on_exceed=OnExceed.REFUSE)
+        require_within_budget(quote_of(takes(3)), {RUN: Decimal(1), scope: left}, on_exceed=OnExceed.REFUSE)
 
     assert str(caught.value) == (
-        f"3 frames to buy may cost, with every re-send, 0.007824 USD, more than the {left} USD that are left of {of}, "
-        "or ask for fewer frames"
+        f"3 frames to generate may cost, with every re-send, 0.007824 USD, more than the {left} USD that are left of "
+        f"{of}, or ask for fewer frames"
     )
 
 
 @pytest.mark.parametrize("on_exceed", [None, OnExceed.REFUSE])
 def test_a_budget_of_nothing_pays_for_nothing(on_exceed: OnExceed | None) -> None:
     """A film that is bought may be cut without a cent."""
-    specs = frames(3)
+    specs = takes(3)
 
-    require_within_budget(quote_of(specs, bought=specs), {RUN: Decimal(0)}, on_exceed=on_exceed)
+    require_within_budget(quote_of(specs, kept=specs), {RUN: Decimal(0)}, on_exceed=on_exceed)

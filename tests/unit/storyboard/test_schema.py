@@ -34,7 +34,7 @@ def test_the_shipped_schema_is_the_one_of_the_code() -> None:
 
 
 def test_the_examples_and_the_starter_fit_it() -> None:
-    """What we ship, an editor does not underline."""
+    """An editor underlines nothing in the storyboards that we ship."""
     texts = [path.read_text() for path in sorted((CONFIGS / "storyboards").glob("*.yaml"))]
 
     assert [valid(text) for text in [*texts, starter_text()]] == [True] * (len(texts) + 1)
@@ -61,7 +61,7 @@ def test_the_examples_and_the_starter_fit_it() -> None:
     ],
 )
 def test_what_the_loader_refuses_the_schema_refuses(text: str) -> None:
-    """An editor underlines the mistake before storyreel tells it."""
+    """An editor underlines the mistake before storyreel reports it."""
     assert not valid(text)
 
 

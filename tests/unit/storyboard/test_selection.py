@@ -72,7 +72,7 @@ def test_more_takes_have_a_price_each() -> None:
     more = select_extra_takes(PLAN, "1,3", count=2, prompt="  fog ")
 
     assert more == ExtraTakes((FRAMES[1], FRAMES[3]), 2, "fog")
-    assert more.images == (FRAMES[1], FRAMES[3]) * 2
+    assert [(spec.frame, spec.prompt) for spec in more.to_quote] == [(FRAMES[1], "fog"), (FRAMES[3], "fog")] * 2
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A list of prompts -> the text of a storyboard that shows them. What a list says is asked for to the letter."""
+"""A list of prompts -> the text of a storyboard that asks for exactly these, to the letter."""
 
 import bisect
 import itertools
@@ -12,41 +12,49 @@ import yaml
 
 from pipelines.common.errors import Problem, StoryboardError, UsageError
 from pipelines.storyboard.format.base import YamlPath
-from pipelines.storyboard.format.fields import MAX_PROMPT_CHARS, is_id
+from pipelines.storyboard.format.parsers import MAX_PROMPT_CHARS, is_id
 from pipelines.storyboard.format.schema import MAX_FRAMES
 from pipelines.storyboard.format.yaml_tree import MAX_WRITTEN, core_schema, parse_yaml
 from pipelines.storyboard.importer.prompt_list import SCENE, Row, read_rows
-from pipelines.storyboard.loader import MAX_BYTES, load_text
+from pipelines.storyboard.loader import load_text
+from pipelines.storyboard.reading import MAX_BYTES
 
 _HEADER = """\
 # yaml-language-server: $schema=storyboard.schema.json
-# Next: `storyreel plan` prices it, `storyreel render` buys it; give it `defaults`, captions, motion as you like.
+# Next: `storyreel plan` prices it, `storyreel render` makes it; give it `defaults`, captions, motion as you like.
 # For an editor that completes and checks it: `storyreel schema > storyboard.schema.json`
 """
 _STYLES = "# What each style adds is yours to say in `styles`: templates around `{{ prompt }}`.\n"
+# Keys whose values are templates, so that braces in them need an escape.
 _TEMPLATES = ("prompt", "caption")
-# What begins something in Jinja; one that follows another joins it, and so no prompt grows past what templates may be.
-_JINJA = re.compile(r"(?:\{+[%#]|\{{2,})+")
-# YAML 1.1 ends a line at each of these.
-_BREAKS = re.compile("[\n\x85\u2028\u2029]")
+# Everything that begins a tag in Jinja. Adjacent ones are escaped as one: each escape adds 8 characters, and a prompt
+# of nothing but braces would otherwise grow longer than a template may be.
+_JINJA_TAGS = re.compile(r"(?:\{+[%#]|\{{2,})+")
+# PyYAML's line breaks, those of YAML 1.1; only double quotes keep them as they are.
+_LINE_BREAKS = re.compile("[\n\x85\u2028\u2029]")
 _MAX_ID_CHARS = 80
 _FIRST_SCENE = "main"
 
-# Where in a storyboard's data what each row said has come to.
-_Places = dict[YamlPath, Row]
+# The rows by the paths of the storyboard's parts that are made of them.
+_RowsByPath = dict[YamlPath, Row]
 
 
 def storyboard_text(source: Path, *, path: Path) -> str:
-    """Return the text of a storyboard, to be written to `path`, that shows the prompts of the list `source`.
+    """Return the text of a storyboard that shows the prompts of a list.
+
+    Args:
+        source: the list, a .txt or a .csv; see `read_rows`.
+        path: the file that the text is to be written to; the title is made of its name.
 
     Raises:
         UsageError: the list cannot be read, or makes no valid storyboard; every problem with its line.
     """
     rows = read_rows(source)
     _require_bounds(rows, source)
-    shots, places = _short_form(rows) if source.suffix.lower() == ".txt" else _long_form(rows)
+    shots, rows_by_path = _short_form(rows) if source.suffix.lower() == ".txt" else _long_form(rows)
     data = {"title": _title(path.stem), **shots}
-    if _values(data) > MAX_WRITTEN:
+    # The loader would refuse it too, but at a line of the storyboard, which is not written then.
+    if _count_values(data) > MAX_WRITTEN:
         raise UsageError(f"{source}: is more than a storyboard's {MAX_WRITTEN:,} values; split it into several lists")
     text = _HEADER + (_STYLES if "styles" in data else "") + _yaml(data)
     if len(text.encode()) > MAX_BYTES:
@@ -56,13 +64,16 @@ def storyboard_text(source: Path, *, path: Path) -> str:
     try:
         load_text(text, path)
     except StoryboardError as exc:
-        told = _Telling(source, text, places)
-        raise UsageError("\n".join(dict.fromkeys(map(told.line, exc.problems)))) from exc
+        translator = _ProblemTranslator(source, text, rows_by_path)
+        raise UsageError("\n".join(dict.fromkeys(map(translator.message, exc.problems)))) from exc
     return text
 
 
 def _require_bounds(rows: Sequence[Row], source: Path) -> None:
-    """Look at what would take minutes to write down before it is found too much."""
+    """Require that there are not too many prompts and none is too long.
+
+    The loader would find the same, but only after minutes of escaping and writing.
+    """
     if len(rows) > MAX_FRAMES:
         line = rows[MAX_FRAMES].line
         raise UsageError(f"{source}:{line}: is one prompt more than {MAX_FRAMES:,}; split it into several lists")
@@ -76,46 +87,46 @@ def _require_bounds(rows: Sequence[Row], source: Path) -> None:
         raise UsageError("\n".join(problems))
 
 
-def _values(data: object) -> int:
-    """Count as the loader does: each key and each value, and what holds them."""
+def _count_values(data: object) -> int:
+    """Return the number of values as `parse_yaml` counts them: each key and value, each mapping and list."""
     if isinstance(data, dict):
-        return 1 + sum(1 + _values(value) for value in data.values())
-    return 1 + sum(map(_values, data)) if isinstance(data, list) else 1
+        return 1 + sum(1 + _count_values(value) for value in data.values())
+    return 1 + sum(map(_count_values, data)) if isinstance(data, list) else 1
 
 
 def _title(stem: str) -> str:
-    # A file's name need not be text: what is none of it becomes a question mark.
+    # A file's name may hold bytes that are no text; they become question marks.
     words = re.sub(r"[-_\s]+", " ", stem.encode(errors="replace").decode()).strip()
     return words[:1].upper() + words[1:] or "My film"
 
 
-def _short_form(rows: Sequence[Row]) -> tuple[dict[str, Any], _Places]:
+def _short_form(rows: Sequence[Row]) -> tuple[dict[str, Any], _RowsByPath]:
     prompts = [_literal(str(row.cells["prompt"])) for row in rows]
     return {"prompts": prompts}, {("prompts", index): row for index, row in enumerate(rows)}
 
 
-def _long_form(rows: Sequence[Row]) -> tuple[dict[str, Any], _Places]:
+def _long_form(rows: Sequence[Row]) -> tuple[dict[str, Any], _RowsByPath]:
     scenes: list[dict[str, Any]] = []
-    places: _Places = {}
-    taken: set[str] = set()
+    rows_by_path: _RowsByPath = {}
+    taken_ids: set[str] = set()
     styles: dict[str, Row] = {}
     for row in rows:
         if "style" in row.cells:
             styles.setdefault(str(row.cells["style"]), row)
     for name, shots in _by_scene(rows):
-        places["scenes", len(scenes)] = shots[0]
-        places |= {("scenes", len(scenes), "shots", index): row for index, row in enumerate(shots)}
-        named = _scene_names(name, taken)
-        taken.add(named["id"])
+        rows_by_path["scenes", len(scenes)] = shots[0]
+        rows_by_path |= {("scenes", len(scenes), "shots", index): row for index, row in enumerate(shots)}
+        named = _scene_names(name, taken_ids)
+        taken_ids.add(named["id"])
         scenes.append({**named, "shots": [_shot(row.cells) for row in shots]})
     if not styles:
-        return {"scenes": scenes}, places
-    places |= {("styles", name): row for name, row in styles.items()}
-    return {"styles": dict.fromkeys(styles, "{{ prompt }}"), "scenes": scenes}, places
+        return {"scenes": scenes}, rows_by_path
+    rows_by_path |= {("styles", name): row for name, row in styles.items()}
+    return {"styles": dict.fromkeys(styles, "{{ prompt }}"), "scenes": scenes}, rows_by_path
 
 
 def _by_scene(rows: Sequence[Row]) -> list[tuple[str, list[Row]]]:
-    """Return the rows of each scene; a row that names none goes on with the scene above it."""
+    """Return each scene's name and rows; a row that names none belongs to the scene above it."""
     scenes: list[tuple[str, list[Row]]] = []
     name = ""
     for row in rows:
@@ -127,7 +138,7 @@ def _by_scene(rows: Sequence[Row]) -> list[tuple[str, list[Row]]]:
 
 
 def _scene_names(name: str, taken: Collection[str]) -> dict[str, str]:
-    """Return the scene's id, like none that is taken, and its title where that says more."""
+    """Return the scene's id, which is none of those taken, and its title where it differs from the id."""
     plain = (_id_from(name) or "scene") if name else _FIRST_SCENE
     numbered = itertools.chain([plain], (f"{plain}-{number}" for number in itertools.count(2)))
     own_id = next(candidate for candidate in numbered if candidate not in taken)
@@ -142,28 +153,29 @@ def _shot(cells: Mapping[str, str | int]) -> dict[str, str | int]:
 
 
 def _id_from(words: str) -> str:
-    """Return lower-case words joined by -; an id as it is; nothing where there is no letter that an id may have."""
+    """Return an id made of `words`: an id as it is, else its letters in lower case joined by -; empty without any."""
     if is_id(words):
         return words
+    # NFKD takes the accents off the letters, and ASCII leaves them out.
     letters = unicodedata.normalize("NFKD", words).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9]+", "-", letters)[:_MAX_ID_CHARS].strip("-")
 
 
 def _literal(text: str) -> str:
-    """Return a template that comes to `text`, whatever braces are in it."""
-    return _JINJA.sub(lambda match: f"{{{{ '{match[0]}' }}}}", text)
+    """Return a template that renders to `text`, whatever braces are in it."""
+    return _JINJA_TAGS.sub(lambda match: f"{{{{ '{match[0]}' }}}}", text)
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes YAML that says the same by 1.1, which PyYAML has in mind, and by 1.2, where 1e3 is a number too."""
+    """Writes YAML that means the same in YAML 1.1, which PyYAML writes, and in 1.2, where 1e3 is a number too."""
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002
-        """Set the entries of a list in, as the starter has them."""
+        """Indent the entries of a list in a mapping, as the starter does; PyYAML would not."""
         super().increase_indent(flow, indentless=False)
 
 
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    style = '"' if _BREAKS.search(text) else None if core_schema(text) == text else "'"
+    style = '"' if _LINE_BREAKS.search(text) else None if core_schema(text) == text else "'"
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
@@ -174,26 +186,27 @@ def _yaml(data: Mapping[str, Any]) -> str:
     return yaml.dump(dict(data), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=float("inf"))
 
 
-class _Telling:
-    """Tells a storyboard's problems in terms of the list that it was made from."""
+class _ProblemTranslator:
+    """Translates a storyboard's problems to the list that it was made from."""
 
-    def __init__(self, source: Path, text: str, places: _Places) -> None:
+    def __init__(self, source: Path, text: str, rows_by_path: _RowsByPath) -> None:
         self._source = source
-        self._marked = sorted(_marked(text, places), key=lambda marked: marked[0])
+        self._parts = sorted(_lines_of_parts(text, rows_by_path), key=lambda part: part[0])
 
-    def line(self, problem: Problem) -> str:
-        """Return a problem with the line, and where it can be had the column, of the row that it is about."""
-        above = bisect.bisect_right(self._marked, problem.line, key=lambda marked: marked[0])
+    def message(self, problem: Problem) -> str:
+        """Return a problem as a message with the row's line in the list, and the column where it is known."""
+        # The problem belongs to the last part that begins at or before its line.
+        above = bisect.bisect_right(self._parts, problem.line, key=lambda part: part[0])
         if not above:
             return f"{self._source}: {problem.message}"
-        _, path, row = self._marked[above - 1]
+        _, path, row = self._parts[above - 1]
         key = "style" if path[0] == "styles" else problem.where.rpartition(".")[2]
         column = f"{key}: " if key in row.cells and path[0] != "prompts" else ""
         return f"{self._source}:{row.line}: {column}{problem.message}"
 
 
-def _marked(text: str, places: _Places) -> Iterator[tuple[int, YamlPath, Row]]:
-    """Yield the line of the storyboard's text where each row's part begins."""
+def _lines_of_parts(text: str, rows_by_path: _RowsByPath) -> Iterator[tuple[int, YamlPath, Row]]:
+    """Yield the first line of each row's part in the storyboard's text."""
     tree = parse_yaml(text)
-    for path, row in places.items():
+    for path, row in rows_by_path.items():
         yield tree.mark(path).line, path, row

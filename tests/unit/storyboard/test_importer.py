@@ -14,8 +14,8 @@ from jsonschema import Draft7Validator
 from pipelines.common.errors import UsageError
 from pipelines.storyboard.format.schema import json_schema
 from pipelines.storyboard.format.yaml_tree import parse_yaml
-from pipelines.storyboard.importer.importing import storyboard_text
 from pipelines.storyboard.importer.prompt_list import read_rows
+from pipelines.storyboard.importer.storyboard_text import storyboard_text
 from pipelines.storyboard.loader import load_storyboard, load_text
 
 HOSTILE = [
@@ -100,7 +100,7 @@ def test_lines_become_the_short_form(written: Callable[..., str]) -> None:
 
     assert text == (
         "# yaml-language-server: $schema=storyboard.schema.json\n"
-        "# Next: `storyreel plan` prices it, `storyreel render` buys it; give it `defaults`, captions, motion as you "
+        "# Next: `storyreel plan` prices it, `storyreel render` makes it; give it `defaults`, captions, motion as you "
         "like.\n"
         "# For an editor that completes and checks it: `storyreel schema > storyboard.schema.json`\n"
         "title: My film\n"
@@ -188,7 +188,7 @@ def test_a_title_is_made_of_any_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "told"),
+    ("name", "text", "expected"),
     [
         ("p.md", "a", "p.md: is no list of prompts; give a .txt with a line a shot, or a .csv with a row a shot"),
         ("p.txt", "# nothing\n \n", "p.txt: has no prompt in it; write a line for each shot"),
@@ -247,19 +247,19 @@ def test_a_title_is_made_of_any_name(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_is_wrong_is_told_with_its_line(
-    written: Callable[..., str], name: str, text: str | bytes, told: str | None
+def test_a_mistake_in_a_list_is_reported_with_its_line(
+    written: Callable[..., str], name: str, text: str | bytes, expected: str | None
 ) -> None:
     """All at once where they are of a kind."""
-    if told is None:
+    if expected is None:
         assert written(name, text)
         return
-    with pytest.raises(UsageError, match=re.escape(told)):
+    with pytest.raises(UsageError, match=re.escape(expected)):
         written(name, text)
 
 
-def test_a_list_that_is_not_there_is_told(tmp_path: Path) -> None:
-    """With what would be wanted."""
+def test_a_list_that_is_not_there_is_reported(tmp_path: Path) -> None:
+    """With the system's reason and what to name instead."""
     with pytest.raises(
         UsageError, match=r"nope\.txt: cannot be read: No such file or directory; name a list of prompts"
     ):

@@ -1,0 +1,113 @@
+"""The storyboard under review, as it was last read, and what can be asked of it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipelines.common.errors import UsageError
+from pipelines.common.settings import Settings
+from pipelines.film.outputs import film_path
+from pipelines.storyboard.loader import load_storyboard
+from pipelines.storyboard.model import Storyboard
+from pipelines.storyboard.plan import FrameSpec, Plan, plan_frames
+from pipelines.storyboard.quote import Quote, quote_takes
+from pipelines.storyboard.selection import ExtraTakes, require_prompt
+
+# The page's keys 1 to 9 pick takes; for more at once there is `storyreel reroll`.
+_MAX_TAKES_AT_ONCE = 9
+
+
+class OutOfDateError(UsageError):
+    """The page is out of date: the storyboard or the price has changed since it was loaded."""
+
+
+@dataclass(frozen=True, slots=True)
+class RerollRequest:
+    """A request for more takes of some frames.
+
+    Attributes:
+        keys: the frames' request keys: numbers would name other frames once the storyboard is edited.
+        count: takes of each, from 1 to 9.
+        prompt: instead of the frames' own; None for those.
+    """
+
+    keys: tuple[str, ...]
+    count: int
+    prompt: str | None
+
+
+class ReviewedStoryboard:
+    """A storyboard file that may be edited while it is under review."""
+
+    def __init__(self, path: Path, settings: Settings) -> None:
+        """Read a storyboard.
+
+        Args:
+            path: its file.
+            settings: where its files are, and which model is asked.
+
+        Raises:
+            StoryboardError: it is wrong.
+        """
+        self._path = path
+        self._settings = settings
+        self.board: Storyboard
+        self.plan: Plan
+        self.reload()
+
+    def reload(self) -> None:
+        """Read the file again.
+
+        Raises:
+            StoryboardError: it is wrong; board and plan are as they were.
+        """
+        board = load_storyboard(self._path)
+        self.plan = plan_frames(board, model=self._settings.effective_model)
+        self.board = board
+
+    def find_frames(self, keys: tuple[str, ...]) -> tuple[FrameSpec, ...]:
+        """Return the frames of these request keys.
+
+        Raises:
+            OutOfDateError: the storyboard has no such frame any more.
+        """
+        by_key = {frame.request_key: frame for frame in self.plan.frames}
+        if not keys or any(key not in by_key for key in keys):
+            raise OutOfDateError("the storyboard has changed: this frame is not what it was; look at it again")
+        return tuple(by_key[key] for key in keys)
+
+    def extra_takes(self, request: RerollRequest) -> ExtraTakes:
+        """Return the takes that a request asks for.
+
+        Raises:
+            UsageError: the count or the prompt is not allowed.
+            OutOfDateError: the storyboard has no such frame any more.
+        """
+        if not 1 <= request.count <= _MAX_TAKES_AT_ONCE:
+            raise UsageError(f"{request.count} takes at once: ask for 1 to {_MAX_TAKES_AT_ONCE}")
+        prompt = None if request.prompt is None else require_prompt(request.prompt)
+        return ExtraTakes(self.find_frames(request.keys), request.count, prompt)
+
+    def quote(self, request: RerollRequest) -> Quote:
+        """Price a re-roll.
+
+        Raises:
+            UsageError: as `extra_takes` does.
+        """
+        takes = self.extra_takes(request)
+        return quote_takes(takes.to_quote, frames=len(self.plan.frames), settings=self._settings)
+
+    def file_versions(self) -> tuple[object, ...]:
+        """Return the versions of all files that the page depends on; the storyboard's own is the first."""
+        folder = self._settings.output / self.board.id
+        films = [film_path(folder, self.board.id, timeline) for timeline in self.plan.timelines]
+        # A run elsewhere changes the folder of frames where it publishes a pick, and ledger.csv where it generates.
+        return tuple(_version(path) for path in (self._path, folder / "frames", folder / "ledger.csv", *films))
+
+
+def _version(path: Path) -> tuple[int, int] | None:
+    """Return values that change whenever a file is replaced; None where there is no file."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ino

@@ -1,0 +1,268 @@
+"""Parsers of single values: each returns a plain YAML value as Python's type for it, or says what it must be.
+
+They raise ValueError with a message for the user; pydantic adds the place.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from fractions import Fraction
+
+from pipelines.common.geometry import Size
+from pipelines.common.suggestions import suggest
+
+_MAX_DURATION_S = 86_400
+MAX_PROMPT_CHARS = 2048
+MAX_CAPTION_CHARS = 10_000
+MAX_ID_CHARS = 100
+_MAX_DESCRIBED_CHARS = 60
+_MAX_SIDE_PX = 7680
+ID_PATTERN = re.compile(r"[a-z0-9]+([-_][a-z0-9]+)*")
+_DURATION_PATTERN = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?(ms|s|f)?")
+FPS_PATTERN = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6}|/[1-9][0-9]{0,5})?")
+_NAME_PATTERN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_COLOR_PATTERN = re.compile(r"#[0-9A-Fa-f]{6}")
+# The rates that broadcast calls by a rounded name (SMPTE ST 2046, 30000/1001 and its kin).
+_BROADCAST_FPS = {
+    Decimal(name): Fraction(whole * 1000, 1001)
+    for name, whole in (
+        ("23.976", 24), ("23.98", 24), ("29.97", 30), ("47.952", 48), ("59.94", 60), ("119.88", 120),
+    )
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Duration:
+    """A time as it is written: an exact number of seconds, or of video frames.
+
+    Attributes:
+        amount: the number.
+        in_video_frames: it counts video frames (`96f`), not seconds; what they last depends on the film's rate.
+    """
+
+    amount: Fraction
+    in_video_frames: bool = False
+
+    def seconds(self, fps: Fraction) -> Fraction:
+        """Return the exact time in seconds at `fps` video frames a second."""
+        return self.amount / fps if self.in_video_frames else self.amount
+
+
+class UnknownWordError(ValueError):
+    """A value is none of the known words.
+
+    Attributes:
+        suggestion: the known word that is closest to it; None where none is close.
+    """
+
+    def __init__(self, value: object, known: Sequence[str]) -> None:
+        suggestion = suggest(value, known)
+        super().__init__(f"unknown value {describe(value)}{suggestion.sentence}")
+        self.suggestion = suggestion.closest
+
+
+def describe(value: object) -> str:
+    """Return a value as error messages show it: short, and in YAML's words."""
+    if isinstance(value, Mapping):
+        return "a mapping"
+    if isinstance(value, list):
+        return "a list"
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return str(value).lower()
+    text = repr(value) if isinstance(value, str) else str(value)
+    return text if len(text) <= _MAX_DESCRIBED_CHARS else f"{text[: _MAX_DESCRIBED_CHARS - 3]}..."
+
+
+def whole_number(least: int, most: int) -> Callable[[object], int]:
+    """Return a parser of whole numbers from `least` to `most`."""
+
+    def parse(value: object) -> int:
+        # Here and below: to Python, true is an int.
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise ValueError(f"must be a whole number from {least} to {most}, got {describe(value)}")
+        if not least <= value <= most:
+            raise ValueError(f"must be between {least} and {most}, got {value}")
+        return value
+
+    return parse
+
+
+def number(least: int, most: int, *, above: bool = False) -> Callable[[object], Decimal]:
+    """Return a parser of exact numbers from `least` to `most`; with `above`, `least` itself is none of them."""
+    allowed = f"above {least} and up to {most}" if above else f"from {least} to {most}"
+
+    def parse(value: object) -> Decimal:
+        if isinstance(value, bool) or not isinstance(value, int | Decimal):
+            raise ValueError(f"must be a number {allowed}, got {describe(value)}")
+        if not least <= value <= most or (above and value == least):
+            raise ValueError(f"must be {allowed}, got {value}")
+        return Decimal(value)
+
+    return parse
+
+
+def choice(kind: type[StrEnum], *, besides: tuple[StrEnum, ...] = ()) -> Callable[[object], StrEnum]:
+    """Return a parser of the words of `kind` without those in `besides`; its errors list them all."""
+    choices = [member for member in kind if member not in besides]
+
+    def parse(value: object) -> StrEnum:
+        for member in choices:
+            if value == member.value:
+                return member
+        names = ", ".join(member.value for member in choices)
+        raise ValueError(f"must be one of {names}, got {describe(value)}")
+
+    return parse
+
+
+def known_word(known: Sequence[str]) -> Callable[[object], str]:
+    """Return a parser of the `known` words; its errors suggest the closest, and are `UnknownWordError`s."""
+
+    def parse(value: object) -> str:
+        if value not in known:
+            raise UnknownWordError(value, known)
+        return str(value)
+
+    return parse
+
+
+def parse_text(value: object) -> str:
+    """Read text that is not blank."""
+    if not isinstance(value, str):
+        cure = f'; put it in quotes: "{describe(value)}"' if isinstance(value, int | Decimal) else ""
+        raise ValueError(f"must be text, got {describe(value)}{cure}")
+    if not value.strip():
+        raise ValueError("must not be empty")
+    return value
+
+
+def parse_caption(value: object) -> str:
+    """Read text of at most `MAX_CAPTION_CHARS` characters."""
+    text = parse_text(value)
+    if len(text) > MAX_CAPTION_CHARS:
+        raise ValueError(f"must be at most {MAX_CAPTION_CHARS:,} characters, got {len(text):,}")
+    return text
+
+
+def parse_scalar_text(value: object) -> str:
+    """Read text, a number or true and false as the text that templates see."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if not isinstance(value, str | int | Decimal):
+        raise ValueError(f"must be text or a number, got {describe(value)}")
+    text = str(value)
+    if len(text) > MAX_PROMPT_CHARS:
+        raise ValueError(f"must be at most {MAX_PROMPT_CHARS:,} characters, as prompts are, got {len(text):,}")
+    return text
+
+
+def is_id(text: str) -> bool:
+    """Return whether `text` may be an id: lower-case words joined by - or _."""
+    return ID_PATTERN.fullmatch(text) is not None and len(text) <= MAX_ID_CHARS
+
+
+def parse_id(value: object) -> str:
+    """Read an id; a whole number is one too, without quotes."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str) or not is_id(value):
+        raise ValueError(f"must be lower-case words joined by - or _, like old-harbor, got {describe(value)}")
+    return value
+
+
+def parse_name(value: object) -> str:
+    """Read a name that templates can use."""
+    if not isinstance(value, str) or not _NAME_PATTERN.fullmatch(value):
+        raise ValueError(f"must be a name of letters, digits and _, not starting with a digit, got {describe(value)}")
+    return value
+
+
+def parse_duration(value: object) -> Duration:
+    """Read a time above 0: `4`, `4s`, `0.5s`, `500ms` or `96f`."""
+    duration = parse_time(value)
+    if not duration.amount:
+        raise ValueError(f"must be a time like 4, 4s, 500ms or 96f (video frames), got {describe(value)}")
+    return duration
+
+
+def parse_time(value: object) -> Duration:
+    """Read a time: `0`, `4s`, `500ms` or `96f`; without a unit it is in seconds."""
+    text = str(value) if isinstance(value, str | int | Decimal) and not isinstance(value, bool) else ""
+    match = _DURATION_PATTERN.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"must be a time like 4, 4s, 500ms or 96f (video frames), got {describe(value)}")
+    amount, unit = Fraction(match[1]), match[2] or "s"
+    if unit == "f":
+        if amount.denominator != 1:
+            raise ValueError(f"must be a whole number of video frames, got {describe(value)}")
+        return Duration(amount, in_video_frames=True)
+    seconds = amount / 1000 if unit == "ms" else amount
+    if seconds > _MAX_DURATION_S:
+        raise ValueError(f"must be at most {_MAX_DURATION_S} s, got {describe(value)}")
+    return Duration(seconds)
+
+
+def parse_fps(value: object) -> Fraction:
+    """Read an exact frame rate, in video frames a second: `24`, `23.976` or `30000/1001`."""
+    message = f"must be a rate from 1 to 240 like 24, 23.976 or 30000/1001, got {describe(value)}"
+    text = str(value).strip() if isinstance(value, str | int | Decimal) and not isinstance(value, bool) else ""
+    if not FPS_PATTERN.fullmatch(text):
+        raise ValueError(message)
+    fps = Fraction(text) if "/" in text else _BROADCAST_FPS.get(Decimal(text), Fraction(text))
+    if not 1 <= fps <= 240:
+        raise ValueError(message)
+    return fps
+
+
+def parse_size(value: object) -> Size:
+    """Read a film's size in pixels: `1344x768`, even in both directions."""
+    size = Size.parse(value if isinstance(value, str) else describe(value))
+    if not (2 <= size.width <= _MAX_SIDE_PX and 2 <= size.height <= _MAX_SIDE_PX):
+        raise ValueError(f"must be from 2x2 to {_MAX_SIDE_PX}x{_MAX_SIDE_PX} pixels, got {size}")
+    # Most encoders take the colors of four pixels together (yuv420p).
+    if size.width % 2 or size.height % 2:
+        even = Size(size.width + size.width % 2, size.height + size.height % 2)
+        raise ValueError(f"must be even in both directions, got {size}; try {even}")
+    return size
+
+
+def parse_color(value: object) -> str:
+    """Read `#rrggbb`, and return it in lower case."""
+    if not isinstance(value, str) or not _COLOR_PATTERN.fullmatch(value):
+        raise ValueError(f'must be a color like "#ffcc00", in quotes, got {describe(value)}')
+    return value.lower()
+
+
+def parse_crf(value: object) -> int:
+    """Read a constant rate factor from 0; its upper bound depends on the codec."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError(f"must be a whole number like 18, got {describe(value)}")
+    return value
+
+
+def parse_usd(value: object) -> Decimal:
+    """Read an exact amount in US dollars, below a million."""
+    if isinstance(value, bool) or not isinstance(value, int | Decimal) or not 0 <= value < 1_000_000:
+        raise ValueError(f"must be an amount in US dollars like 0.25, got {describe(value)}")
+    return Decimal(value)
+
+
+def parse_version(value: object) -> object:
+    """Read the format's version, which is 1."""
+    # Python takes true and 1.0 for 1.
+    if value != 1 or not isinstance(value, int) or isinstance(value, bool):
+        raise ValueError(f"must be 1, got {describe(value)}")
+    return value
+
+
+def parse_prompts_list(value: object) -> object:
+    """Read a list that is not empty; a mapping, which would be keyframes, never gets here."""
+    if not isinstance(value, list) or not value:
+        raise ValueError(
+            f"must be a list of prompts, or keyframes like {{0: calm sea, 4: a storm}}, got {describe(value)}"
+        )
+    return value

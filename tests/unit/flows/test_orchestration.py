@@ -1,0 +1,86 @@
+"""The ends of flow runs as Prefect's states, and paths under a worker, without a server."""
+
+from pathlib import Path
+
+import pytest
+from prefect import State
+from prefect.client.schemas.objects import StateType
+
+from pipelines.common.errors import (
+    BudgetError,
+    CredentialsRefusedError,
+    FilmError,
+    FramesMissingError,
+    InterruptedRunError,
+    StorageError,
+    StoryreelError,
+    UsageError,
+)
+from pipelines.flows.orchestration import final_state
+from pipelines.flows.render_storyboard import render_storyboard
+from pipelines.flows.reroll_takes import reroll_takes
+
+FLOW_RUN_ID = "PREFECT__FLOW_RUN_ID"
+
+
+@pytest.mark.parametrize(
+    ("error", "name", "kind"),
+    [
+        (FramesMissingError("two frames"), "Incomplete", StateType.FAILED),
+        (FilmError("no film"), "Incomplete", StateType.FAILED),
+        (StorageError("a full disk"), "Incomplete", StateType.FAILED),
+        (BudgetError("too dear"), "OverBudget", StateType.FAILED),
+        (CredentialsRefusedError("401"), "EndpointUnavailable", StateType.FAILED),
+        (InterruptedRunError("Ctrl-C"), "Cancelled", StateType.CANCELLED),
+        (UsageError("no such option"), "Failed", StateType.FAILED),
+        (StoryreelError("a bug"), "Failed", StateType.FAILED),
+    ],
+)
+def test_every_end_has_a_state_of_its_own(error: StoryreelError, name: str, kind: StateType) -> None:
+    """An automation can tell a budget stop from a hole by the state's name; the message says the rest."""
+    state = final_state(error)
+
+    assert (state.name, state.type, state.message) == (name, kind, str(error))
+
+
+@pytest.fixture
+def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Be in the temporary folder of a flow run that a worker started, without any setting; return the folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(FLOW_RUN_ID, "a-flow-run")
+    for name in ("STORYREEL_ROOT", "STORYREEL_OUTPUT", "STORYREEL_ENDPOINT"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "board.yaml").write_text("title: Harbor\nprompts: [a harbor]\n")
+    return tmp_path
+
+
+async def test_a_relative_output_under_a_worker_is_refused(worker: Path) -> None:
+    """Takes that are paid for would be deleted with the worker's temporary folder."""
+    ended = await render_storyboard.fn(str(worker / "board.yaml"))
+
+    assert isinstance(ended, State)
+    assert ended.name == "Failed"
+    assert ended.message == (
+        "output outputs: is relative, and a worker runs flows in a temporary folder, which is deleted with all that "
+        "was paid for: set STORYREEL_ROOT for the worker, or give an absolute path; nothing was sent"
+    )
+    assert [path.name for path in worker.iterdir()] == ["board.yaml"]
+
+
+async def test_a_relative_storyboard_under_a_worker_is_refused(worker: Path) -> None:
+    """It would be looked for in an empty folder."""
+    ended = await reroll_takes.fn("board.yaml", "0", output=str(worker / "outputs"))
+
+    assert isinstance(ended, State)
+    assert str(ended.message).startswith("storyboard board.yaml: is relative")
+    assert not (worker / "outputs").exists()
+
+
+async def test_relative_paths_are_found_from_the_workers_root(worker: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The storyboard is read from there: it is the next error that is reported."""
+    monkeypatch.setenv("STORYREEL_ROOT", str(worker / "reels"))
+
+    ended = await render_storyboard.fn("board.yaml")
+
+    assert isinstance(ended, State)
+    assert str(ended.message).startswith(f"{worker}/reels/board.yaml: there is no such file")
