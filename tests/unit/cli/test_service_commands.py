@@ -23,7 +23,7 @@ def test_ledger_shows_the_account(invoke: Callable[..., Ended], tmp_path: Path) 
 
     nothing = {"requests": 0, "by_status": {}, "cost_usd": "0", "cost_thb": "0", "neurons": "0", "uncertain_usd": "0"}
     one = {"requests": 1, "by_status": {"ok": 1}, "cost_usd": "0.000652", "cost_thb": "0.02282", "neurons": "57.6"}
-    assert for_people.stderr == "harbor\n  simulated  1 requests (1 ok): 0.000652 USD, 0.02282 THB, 57.6 neurons\n"
+    assert for_people.stderr == "harbor\n  simulated  1 request (1 ok): 0.000652 USD, 0.02282 THB, 57.6 neurons\n"
     assert for_programs.json == {
         "storyboard": "harbor",
         "real": nothing,
@@ -46,7 +46,7 @@ def test_ledger_verifies(invoke: Callable[..., Ended], first_take: Path) -> None
     assert sound.stderr.endswith("harbor: the ledger, the takes and the price list agree\n")
     assert tampered.exit_code == 4
     assert tampered.json["differences"] == [
-        f"attempt 1: its take takes/{first_take.name} is not the one that was bought: the sha-256 differs"
+        f"attempt 1: its take takes/{first_take.name} is not the one that was generated: the sha-256 differs"
     ]
 
 
@@ -59,7 +59,7 @@ def test_before_the_first_render_there_is_nothing_to_show(
 
     assert (ended.exit_code, ended.stderr) == (
         2,
-        "outputs: no ledger here yet; render a storyboard first, or choose its --output\n",
+        "outputs: there is no ledger here yet; render a storyboard first, or choose its --output\n",
     )
     assert not (tmp_path / "outputs").exists()
 
