@@ -75,7 +75,7 @@ def test_a_run_is_watched_from_without(
     again = storyreel("render", str(path), "--endpoint", slow_api, "--model", "sketch", "--json")
     completed = status()
 
-    assert (running["state"], running["stage"], running["frames"]) == ("running", "buying frames", 60)
+    assert (running["state"], running["stage"], running["frames"]) == ("running", "generating frames", 60)
     assert (running["rate_limit"], running["budget_usd"]) == (240, "0.25")
     assert (running["to_buy"], Decimal(running["quote_usd"]), running["simulated"]) == (60, 60 * PRICE, True)
     assert 8 <= running["bought"] < 60
@@ -90,7 +90,7 @@ def test_a_run_is_watched_from_without(
     assert (died["state"], died["run_id"]) == ("died", running["run_id"])
     assert (died["requests_per_minute"], died["seconds_left"]) == (None, None)
     assert died["open"] > 0
-    assert said.stderr.startswith("film: died: buying frames; its process is gone, last seen at ")
+    assert said.stderr.startswith("film: died: generating frames; its process is gone, last seen at ")
     assert said.stderr.endswith("run again to complete\n")
 
     assert again.exit_code == 0, again.stderr

@@ -1,4 +1,4 @@
-"""TakeInventory, picks and the cutting room as their users run them: the command, real sockets, real signals."""
+"""Takes, picks and the cutting room as their users run them: the command, real sockets, real signals."""
 
 import contextlib
 import csv
@@ -134,8 +134,8 @@ def test_an_interrupted_reroll_keeps_what_came_and_goes_on_from_there(
 
         assert rerolling.returncode == 130
         there = numbers(storyreel("takes", str(path), *options[2:], "--json"))
-        bought = sum(map(len, there))
-        assert 5 <= bought < 30
+        generated = sum(map(len, there))
+        assert 5 <= generated < 30
         assert all(row["status"] == "ok" for row in rows(tmp_path / "outputs/film"))
         again = storyreel("reroll", str(path), "0-2", *options, "--json")
         assert [take["take"] for take in again.json["takes"]] == [len(takes) + 1 for takes in there]

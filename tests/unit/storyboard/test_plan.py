@@ -150,7 +150,7 @@ def test_reordering_asks_for_nothing_new(order: list[int]) -> None:
     ids=["hold", "fit", "place", "fallback prompts"],
 )
 def test_what_is_not_asked_does_not_enter_the_key(other: BoardFrame) -> None:
-    """Timing, fit and place can change without buying anything."""
+    """Timing, fit and place can change without generating anything."""
     assert key_of(other) == key_of(HARBOR)
 
 
@@ -165,12 +165,12 @@ def test_what_is_asked_enters_the_key(other: BoardFrame) -> None:
 
 
 def test_the_model_enters_the_key() -> None:
-    """A sketch never stands in for a bought frame."""
+    """A sketch never stands in for a real take."""
     assert key_of(HARBOR, model="sketch") != key_of(HARBOR)
 
 
 def test_request_keys_stay_the_same_forever() -> None:
-    """A key that moved would buy every frame of every storyboard again."""
+    """A key that moved would have every frame of every storyboard generated again."""
     asked = {"prompt": "a harbor 港", "steps": 4, "aspect": AspectRatio.LANDSCAPE, "take": 1}
 
     key = request_key(model=MODEL, **asked)  # type: ignore[arg-type]

@@ -70,7 +70,7 @@ def test_what_is_bought_is_reused() -> None:
 
 
 def test_nothing_missing_costs_nothing() -> None:
-    """A film that is bought is cut again for free, in the worst case too."""
+    """A film whose takes are there is cut again for free, in the worst case too."""
     specs = takes(3)
 
     assert quote_of(specs, kept=specs) == Quote(3, 3, 0, Price(), Decimal(0), Fraction(0))
@@ -143,13 +143,13 @@ def test_the_worst_case_is_the_worst_of_all_cases(specs: list[TakeSpec], max_res
 @settings(max_examples=40, deadline=None)
 def test_reused_and_bought_frames_are_all_takes(specs: list[TakeSpec], data: st.DataObject) -> None:
     """And the price of a whole is the price of its parts."""
-    bought = data.draw(
+    kept = data.draw(
         st.lists(st.sampled_from(specs), unique_by=lambda spec: spec.request_key) if specs else st.just([])
     )
 
-    quote, rest, whole = (quote_of(each, kept=b) for each, b in ((specs, bought), (bought, ()), (specs, ())))
+    quote, rest, whole = (quote_of(each, kept=b) for each, b in ((specs, kept), (kept, ()), (specs, ())))
 
-    assert (quote.frames, quote.reuse) == (len(specs), len(bought))
+    assert (quote.frames, quote.reuse) == (len(specs), len(kept))
     assert quote.reuse + quote.generate == quote.frames
     assert quote.price + rest.price == whole.price
 
@@ -217,7 +217,7 @@ def test_where_asked_to_refuse_the_worst_case_must_fit(scope: BudgetScope, of: s
 
 @pytest.mark.parametrize("on_exceed", [None, OnExceed.REFUSE])
 def test_a_budget_of_nothing_pays_for_nothing(on_exceed: OnExceed | None) -> None:
-    """A film that is bought may be cut without a cent."""
+    """A film whose takes are there may be cut without a cent."""
     specs = takes(3)
 
     require_within_budget(quote_of(specs, kept=specs), {RUN: Decimal(0)}, on_exceed=on_exceed)

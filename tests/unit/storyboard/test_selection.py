@@ -86,7 +86,7 @@ def test_more_takes_have_a_price_each() -> None:
     ],
 )
 def test_what_cannot_be_asked_is_refused(count: int, prompt: str | None, complaint: str) -> None:
-    """Before anything is bought."""
+    """Before anything is generated."""
     with pytest.raises(UsageError) as error:
         select_extra_takes(replace(PLAN), "0", count=count, prompt=prompt)
 
