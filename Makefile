@@ -3,8 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install -qq --disable-pip-version-check --constraint constraints.txt
+# Every page anew, and a warning is an error: a link that leads nowhere, for one.
+SPHINX := $(BIN)/sphinx-build --quiet --fresh-env --fail-on-warning --keep-going
 
-.PHONY: help render test campaign lint format bench clean
+.PHONY: help render test campaign lint format bench docs clean
 
 help:
 	@echo "make render   render the example storyboard into outputs/"
@@ -13,7 +15,8 @@ help:
 	@echo "make lint     check style, types and the floors of the house"
 	@echo "make format   format the code"
 	@echo "make bench    measure speed and memory, as ratios"
-	@echo "make clean    remove .venv and caches; outputs/ stays"
+	@echo "make docs     build the documentation into site/"
+	@echo "make clean    remove .venv, site/ and caches; outputs/ stays"
 
 render: $(VENV)/.ready
 	@$(BIN)/storyreel render configs/storyboards/cat-in-a-garden.yaml
@@ -31,6 +34,7 @@ lint: $(VENV)/.ready-dev
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(SPHINX) -b dummy --doctree-dir build/docs docs build/docs
 
 format: $(VENV)/.ready-dev
 	@$(BIN)/ruff check --fix .
@@ -38,6 +42,11 @@ format: $(VENV)/.ready-dev
 
 bench: $(VENV)/.ready-dev
 	@$(BIN)/python -m benchmarks
+
+docs: $(VENV)/.ready-docs
+	@rm -rf site
+	@$(SPHINX) -b html --doctree-dir build/docs docs site
+	@echo "open site/index.html"
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -52,5 +61,10 @@ $(VENV)/.ready-dev: $(VENV)/.ready
 	@$(PIP) --editable '.[dev]'
 	@touch $@
 
+$(VENV)/.ready-docs: $(VENV)/.ready
+	@echo "setting up what the documentation needs: once"
+	@$(PIP) --editable '.[docs]'
+	@touch $@
+
 clean:
-	rm -rf $(VENV) .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache *.egg-info
+	rm -rf $(VENV) build site .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache *.egg-info
