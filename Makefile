@@ -12,7 +12,7 @@ help:
 	@echo "make campaign try at length to break the promises of docs/guarantees.md"
 	@echo "make lint     check style, types and the floors of the house"
 	@echo "make format   format the code"
-	@echo "make bench    measure speed and memory, as ratios"
+	@echo "make bench    measure speed and memory, as ratios; compare them with the last version's"
 	@echo "make clean    remove .venv and caches; outputs/ stays"
 
 render: $(VENV)/.ready
