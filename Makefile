@@ -6,7 +6,12 @@ PIP := $(BIN)/pip install -qq --disable-pip-version-check --constraint constrain
 # Every page anew, and a warning is an error: a link that leads nowhere, for one.
 SPHINX := $(BIN)/sphinx-build --quiet --fresh-env --fail-on-warning --keep-going
 
-.PHONY: help render test campaign lint format bench docs clean
+AUDIT := $(BIN)/pip-audit --no-deps --disable-pip --progress-spinner off
+# It has advisories that will stay. pip-audit ends well where it could ask of nothing, as behind a mirror of packages
+# alone; a source that knows none of this release is no source.
+VULNERABLE := jinja2==2.4.1
+
+.PHONY: help render test campaign lint format bench audit docs clean
 
 help:
 	@echo "make render   render the example storyboard into outputs/"
@@ -14,7 +19,8 @@ help:
 	@echo "make campaign try at length to break the promises of docs/guarantees.md"
 	@echo "make lint     check style, types and the floors of the house"
 	@echo "make format   format the code"
-	@echo "make bench    measure speed and memory, as ratios"
+	@echo "make bench    measure speed and memory, as ratios; compare them with the last version's"
+	@echo "make audit    look up known vulnerabilities of the versions in constraints.txt"
 	@echo "make docs     build the documentation into site/"
 	@echo "make clean    remove .venv, site/ and caches; outputs/ stays"
 
@@ -42,6 +48,13 @@ format: $(VENV)/.ready-dev
 
 bench: $(VENV)/.ready-dev
 	@$(BIN)/python -m benchmarks
+
+audit: $(VENV)/.ready-dev
+	@if echo '$(VULNERABLE)' | $(AUDIT) --requirement /dev/stdin 2>/dev/null | grep -q '^jinja2 *2[.]4[.]1 '; then \
+		$(AUDIT) --requirement constraints.txt; \
+	else \
+		echo "no source of advisories can be reached from here: nothing was audited"; \
+	fi
 
 docs: $(VENV)/.ready-docs
 	@rm -rf site

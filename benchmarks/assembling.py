@@ -8,7 +8,7 @@ from pathlib import Path
 
 import imageio_ffmpeg
 
-from benchmarks.measure import BIN, Row, paired
+from benchmarks.measure import BIN, Row, paired, ratio_row
 from pipelines.common.geometry import AspectRatio, Fit
 from pipelines.endpoints.dialects.flux import ImageRequest
 from pipelines.film.assembler import cut_film
@@ -29,7 +29,7 @@ def rows(folder: Path) -> Iterator[Row]:
         _write_list(frames, count, hold)
         ours, theirs, ratio = paired(_our_command(frames, count, hold), _bare_command(frames), rounds=3)
         name = f"film of {count} frames, each held for {hold} video frames"
-        yield Row(name, f"{ratio:.2f} ({ours:.1f} s)", f"a bare ffmpeg command ({theirs:.1f} s)", "1.15")
+        yield ratio_row(name, ratio, f"a bare ffmpeg command ({theirs:.1f} s)", "1.15", detail=f"{ours:.1f} s")
 
 
 def paint_sketches(folder: Path, count: int) -> None:

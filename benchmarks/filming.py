@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.assembling import paint_sketches
-from benchmarks.measure import BIN, Cost, Row, gallery_server, prefect_server, run
+from benchmarks.measure import BIN, Cost, Kind, Row, gallery_server, prefect_server, ratio_row, run
 from pipelines.common.geometry import AspectRatio, Fit, Size
 from pipelines.film.assembler import cut_film
 from pipelines.storyboard.model import Motion, MotionType, Output
@@ -48,19 +48,19 @@ def _beside_others(folder: Path) -> Iterator[Row]:
     theirs = run(_one_command(frames))
     film = f"film of {_HOLDS} holds of {_HOLD / _FPS:g} s, push-ins and dissolves"
     beside = f"one hand-written ffmpeg command ({theirs.wall_s:.1f} s, {theirs.peak_mib:.0f} MiB)"
-    yield Row(f"{film}: beside one command", f"{ours.wall_s / theirs.wall_s:.2f} ({ours.wall_s:.1f} s)", beside, "1.1")
+    name, ratio = f"{film}: beside one command", ours.wall_s / theirs.wall_s
+    yield ratio_row(name, ratio, beside, "1.1", detail=f"{ours.wall_s:.1f} s")
     by_picture_s = _picture_by_picture(frames, holds=3) * _HOLDS / 3
     beside = f"picture by picture in Python, piped as RGB, as moviepy does ({by_picture_s:.0f} s, from 3 holds)"
-    yield Row(f"{film}: beside Python, picture by picture", f"{ours.wall_s / by_picture_s:.2f}", beside, "1")
+    yield ratio_row(f"{film}: beside Python, picture by picture", ours.wall_s / by_picture_s, beside, "1")
     piped_s = _piped(frames, pictures=96) * _HOLDS * _HOLD / 96
     beside = f"piping RGBA pictures that cost nothing to draw, as editly does ({piped_s:.0f} s, from 96 pictures)"
-    yield Row(f"{film}: beside piped RGBA pictures", f"{ours.wall_s / piped_s:.2f}", beside, "1")
+    yield ratio_row(f"{film}: beside piped RGBA pictures", ours.wall_s / piped_s, beside, "1")
     # Another take of one frame: its segment and two transitions.
     (frames / "frame_0030.png").write_bytes((frames / "frame_0000.png").read_bytes())
     again = run(_cut_command(frames, _HOLDS, "keep"))
-    yield Row(
-        f"{film}: cut again after one re-roll", f"{again.wall_s / ours.wall_s:.3f}", f"{again.wall_s:.1f} s", "0.10"
-    )
+    name, ratio = f"{film}: cut again after one re-roll", again.wall_s / ours.wall_s
+    yield ratio_row(name, ratio, "cutting all of it", "0.10", detail=f"{again.wall_s:.1f} s")
 
 
 def _memory(folder: Path) -> Iterator[Row]:
@@ -72,8 +72,9 @@ def _memory(folder: Path) -> Iterator[Row]:
             colour = (number % 251, number // 251 * 12 % 256, 90)
             Image.new("RGB", (320, 180), colour).save(frames / f"frame_{number:04d}.png", compress_level=1)
         peaks[count] = run(_cut_command(frames, count, "drop", hold=2, half=0, size=Size(320, 180))).peak_mib
-    ratio = peaks[5000] / peaks[100]
-    yield Row("peak memory of a film of 5,000 frames over one of 100", f"{ratio:.2f}", f"{peaks[100]:.0f} MiB", "flat")
+    name = "peak memory of a film of 5,000 frames"
+    yield Row(name, peaks[5000], "MiB", Kind.MEMORY, f"{peaks[100]:.0f} MiB at 100")
+    yield ratio_row(f"{name} over one of 100", peaks[5000] / peaks[100], f"{peaks[100]:.0f} MiB", "flat")
 
 
 def _after_the_last_frame(folder: Path, env: dict[str, str]) -> Iterator[Row]:
@@ -89,7 +90,7 @@ def _after_the_last_frame(folder: Path, env: dict[str, str]) -> Iterator[Row]:
         whole = run(_cut_command(painted, _FRAMES, "drop", hold=96, move=False, half=_HALF * (transition != "cut")))
         name = f"{_FRAMES} frames at 12 a second, each {transition}: from the last frame to the film"
         against = f"cutting it all then: {whole.wall_s:.1f} s; ffmpeg, hard cuts: {bare.wall_s:.1f} s"
-        yield Row(name, f"{left_s:.1f} s", against, "5 s")
+        yield Row(name, left_s, "s", Kind.TIME, against, "5 s")
 
 
 def _write_board(path: Path, transition: str) -> Path:

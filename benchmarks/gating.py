@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
-from benchmarks.measure import Row
+from benchmarks.measure import Kind, Row, ratio_row
 from pipelines.ledger.gate import PACE
 from tests.support.postgres import Postgres, database_for, find_binaries, serving_postgres
 
@@ -43,8 +43,8 @@ def _throughput(folder: Path, server: Postgres | None) -> Iterator[Row]:
 
 
 def _throughput_row(database: str, processes: int, ours: float, theirs: float) -> Row:
-    against = f"pyrate-limiter's bucket: {theirs:.0f}/s, ratio {ours / theirs:.1f}"
-    return Row(f"gate on {database}, {processes} process(es)", f"{ours:.0f}/s", against, "300/s")
+    name, against = f"gate on {database}, {processes} process(es)", f"pyrate-limiter's bucket ({theirs:.0f}/s)"
+    return ratio_row(name, ours / theirs, against, "300/s", detail=f"{ours:.0f}/s", higher_is_better=True)
 
 
 def _pacing(folder: Path, server: Postgres | None) -> Iterator[Row]:
@@ -54,11 +54,12 @@ def _pacing(folder: Path, server: Postgres | None) -> Iterator[Row]:
         entered = _entered("paced-gate", address, processes, _PACED // processes, _LIMIT_A_MINUTE)
         # The last of several processes to end runs alone for no more than a place or two.
         share = (len(entered) - 1) / (entered[-1] - entered[0]) / pace
-        yield Row(f"share of the aimed pace, {processes} process(es)", f"{share:.1%}", f"{pace:.2f}/s", "97%")
+        name = f"share of the aimed pace, {processes} process(es)"
+        yield ratio_row(name, share, f"{pace:.2f}/s", "0.97", higher_is_better=True)
         if processes == 1:
             off_ms = sorted(1000 * abs(later - earlier - 1 / pace) for earlier, later in pairwise(entered))
             p99 = statistics.quantiles(off_ms, n=100)[98]
-            yield Row("gaps at 12/s off the interval, p99", f"{p99:.1f} ms", f"{1000 / pace:.1f} ms", "5 ms")
+            yield Row("gaps at 12/s off the interval, p99", p99, "ms", Kind.TIME, f"{1000 / pace:.1f} ms", "5 ms")
 
 
 def _rate(kind: str, address: str, processes: int) -> float:

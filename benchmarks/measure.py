@@ -12,6 +12,7 @@ import time
 import urllib.request
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +30,58 @@ class Cost:
     stderr: str
 
 
+class Kind(StrEnum):
+    """The kind of figure that a row has."""
+
+    # Measured side by side with something else, so that it says as much on another machine.
+    RATIO = "ratio"
+    # Of this machine at this time.
+    TIME = "time"
+    MEMORY = "memory"
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A line of the table: the thing measured, the figure, what it is compared with, and the aim."""
+    """A line of the table.
+
+    Attributes:
+        name: the thing measured. Results of other versions are found by it: it holds no measured figure.
+        value: in `unit`; None where it could not be measured.
+        unit: `x` for ratios.
+        kind: what sort of figure it is.
+        against: what it is compared with.
+        aim: what it should be.
+        detail: figures that go with the value, for people only.
+        higher_is_better: whether a higher value is the better one.
+    """
 
     name: str
-    figure: str
+    value: float | None
+    unit: str
+    kind: Kind
     against: str
-    aim: str
+    aim: str = "-"
+    detail: str = ""
+    higher_is_better: bool = False
+
+    @property
+    def figure(self) -> str:
+        """The value with its unit and its details, as the table shows it."""
+        if self.value is None:
+            return "not measured"
+        return f"{shown(self.value)} {self.unit}" + (f" ({self.detail})" if self.detail else "")
+
+
+def ratio_row(
+    name: str, value: float, against: str, aim: str = "-", *, detail: str = "", higher_is_better: bool = False
+) -> Row:
+    """Return the row of a ratio; see `Row`."""
+    return Row(name, value, "x", Kind.RATIO, against, aim, detail, higher_is_better)
+
+
+def shown(value: float) -> str:
+    """Return a measured figure to three digits, which is more than two runs have in common."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def run(command: Sequence[str], *, cwd: Path | None = None, env: dict[str, str] | None = None) -> Cost:

@@ -9,7 +9,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.assembling import paint_sketches
-from benchmarks.measure import BIN, Cost, Row, flux_server, gallery_server, get_json, prefect_server, run
+from benchmarks.measure import (
+    BIN,
+    Cost,
+    Kind,
+    Row,
+    flux_server,
+    gallery_server,
+    get_json,
+    prefect_server,
+    ratio_row,
+    run,
+)
 from benchmarks.naive import prefect_map_rate, sequential_rate
 
 _FRAMES = 360
@@ -36,8 +47,9 @@ def _processor_and_memory(folder: Path, env: dict[str, str]) -> Iterator[Row]:
             board = write_board(folder / f"memory-{frames}.yaml", frames)
             peaks[frames] = _render(board, env, "--endpoint", url, *_UNBOUND).peak_mib
         yield from _processor(folder, env, url)
-    ratio = peaks[2000] / peaks[100]
-    yield Row("peak memory, 2,000 frames over 100", f"{ratio:.2f}", f"{peaks[100]:.0f} MiB at 100", "1.25")
+    beside = f"{peaks[100]:.0f} MiB at 100"
+    yield Row("peak memory, 2,000 frames", peaks[2000], "MiB", Kind.MEMORY, beside)
+    yield ratio_row("peak memory, 2,000 frames over 100", peaks[2000] / peaks[100], beside, "1.25")
 
 
 def _processor(folder: Path, env: dict[str, str], url: str) -> Iterator[Row]:
@@ -62,13 +74,9 @@ def _processor(folder: Path, env: dict[str, str], url: str) -> Iterator[Row]:
         1000 * seconds / _FRAMES for seconds in (generated_s - drawn_s - task_s, drawn_s - again_s, task_s)
     )
     name = "client processor time a frame: to generate and keep it"
-    yield Row(name, f"{generating_ms:.1f} ms", f"beyond an empty Prefect task ({task_ms:.1f} ms)", "25 ms")
-    yield Row(
-        "client processor time a frame: its part of the film and its thumbnail",
-        f"{drawing_ms:.1f} ms",
-        "a re-render",
-        "-",
-    )
+    yield Row(name, generating_ms, "ms", Kind.TIME, f"beyond an empty Prefect task ({task_ms:.1f} ms)", "25 ms")
+    name = "client processor time a frame: its part of the film and its thumbnail"
+    yield Row(name, drawing_ms, "ms", Kind.TIME, "a re-render")
 
 
 def _unchanged(folder: Path, env: dict[str, str]) -> Iterator[Row]:
@@ -80,8 +88,8 @@ def _unchanged(folder: Path, env: dict[str, str]) -> Iterator[Row]:
     requests = sum(json.loads(cost.stdout)["requests"] for cost in again)
     empty_s = statistics.median(cost.wall_s for cost in nothing)
     beyond_s = statistics.median(cost.wall_s for cost in again) - empty_s
-    figure = f"{beyond_s:.1f} s, {requests} requests"
-    yield Row("re-render of 2,000 unchanged frames", figure, f"an empty Prefect flow ({empty_s:.1f} s)", "3 s, 0")
+    against, detail = f"beyond an empty Prefect flow ({empty_s:.1f} s)", f"{requests} requests"
+    yield Row("re-render of 2,000 unchanged frames", beyond_s, "s", Kind.TIME, against, "3 s, 0", detail)
 
 
 def _at_the_limit(folder: Path, env: dict[str, str]) -> Iterator[Row]:
@@ -99,13 +107,9 @@ def _at_the_limit(folder: Path, env: dict[str, str]) -> Iterator[Row]:
     ideal_s = _FRAMES * 60 / _LIMIT_A_MINUTE + last_latency_s
     refused = stats["by_status"].get("429", 0)
     name = f"{_FRAMES} frames at {_LIMIT_A_MINUTE}/min, latency {latency} s"
-    yield Row(
-        f"{name}: generating over ideal",
-        f"{generating_s / ideal_s:.3f}, {refused} x 429",
-        f"{ideal_s:.1f} s",
-        "1.05, 0",
-    )
-    yield Row(f"{name}: whole render over ideal", f"{elapsed_s / ideal_s:.3f}", f"{ideal_s:.1f} s", "1.10")
+    beside, detail = f"{ideal_s:.1f} s", f"{refused} x 429"
+    yield ratio_row(f"{name}: generating over ideal", generating_s / ideal_s, beside, "1.05, 0", detail=detail)
+    yield ratio_row(f"{name}: whole render over ideal", elapsed_s / ideal_s, beside, "1.10")
     yield from _compared(painted, env, _FRAMES / elapsed_s)
 
 
@@ -113,13 +117,10 @@ def _compared(painted: Path, env: dict[str, str], rate: float) -> Iterator[Row]:
     with gallery_server(painted, _LATENCY_S) as url:
         alone = sequential_rate(url, requests=6)
         mapped = prefect_map_rate(url, env, requests=40)
-    yield Row(
-        "times as fast as one request after another",
-        f"{rate / alone:.0f}",
-        "flux-api.md's loop, extrapolated from 6",
-        "-",
-    )
-    yield Row("times as fast as Prefect's own map", f"{rate / mapped:.1f}", "Prefect .map + rate_limit, from 40", "-")
+    name, against = "times as fast as one request after another", "flux-api.md's loop, extrapolated from 6"
+    yield ratio_row(name, rate / alone, against, higher_is_better=True)
+    name, against = "times as fast as Prefect's own map", "Prefect .map + rate_limit, from 40"
+    yield ratio_row(name, rate / mapped, against, higher_is_better=True)
 
 
 def write_board(path: Path, frames: int, *, aspect: str = "1:1") -> Path:

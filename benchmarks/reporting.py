@@ -12,7 +12,7 @@ from pathlib import Path
 from playwright.sync_api import Page, sync_playwright
 
 from benchmarks.assembling import paint_sketches
-from benchmarks.measure import Row
+from benchmarks.measure import Kind, Row, ratio_row
 from pipelines.report.models import AttemptView, FrameView, PageView, RunView, SceneView, TakeView
 from pipelines.report.page import render_report
 from pipelines.report.thumbnails import Thumbnails
@@ -20,6 +20,7 @@ from pipelines.report.thumbnails import Thumbnails
 _FRAMES = 1000
 _MANY = 5000
 _DISTINCT = 20
+_OPENED = f"report of {_FRAMES:,} frames, opened in Chromium"
 _START = datetime(2026, 1, 1, tzinfo=UTC)
 _PRICE_USD = Decimal("0.000758")
 # Loaded: the page can be read and used. Times are from the start of the navigation.
@@ -38,7 +39,7 @@ def rows(folder: Path) -> Iterator[Row]:
     """Measure in a folder that holds nothing else."""
     chromium = shutil.which("chromium")
     if chromium is None:
-        yield Row(f"report of {_FRAMES:,} frames in a browser", "not measured", "there is no Chromium here", "2 s")
+        yield Row(_OPENED, None, "x", Kind.RATIO, "there is no Chromium here", "2 s")
         return
     takes = _linked_takes(folder / "reporting")
     report, naive, longer = (folder / "reporting" / name for name in ("report.html", "naive.html", "longer.html"))
@@ -49,16 +50,13 @@ def rows(folder: Path) -> Iterator[Row]:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         opened_s, naive_s = (_opened_s(browser.new_page(), path) for path in (report, naive))
         size_mib = report.stat().st_size / 2**20
-        yield Row(
-            f"report of {_FRAMES:,} frames ({size_mib:.0f} MiB), opened in Chromium",
-            f"{opened_s / naive_s:.3f} ({opened_s:.2f} s)",
-            f"a page that shows every whole frame ({naive_s:.1f} s)",
-            "2 s",
-        )
+        beside = f"a page that shows every whole frame ({naive_s:.1f} s)"
+        yield ratio_row(_OPENED, opened_s / naive_s, beside, "2 s", detail=f"{opened_s:.2f} s, {size_mib:.0f} MiB")
         page = browser.new_page()
         long_s = _opened_s(page, longer)
         filtered_s = float(page.evaluate(_FILTER_S))
-        yield Row(f"report of {_MANY:,} frames: one search", f"{filtered_s:.2f} s", f"opened in {long_s:.1f} s", "1 s")
+        name, beside = f"report of {_MANY:,} frames: one search", f"opened in {long_s:.1f} s"
+        yield Row(name, filtered_s, "s", Kind.TIME, beside, "1 s")
         browser.close()
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from PIL import Image
 
 from benchmarks.assembling import paint_sketches
-from benchmarks.measure import BIN, Row, run
+from benchmarks.measure import BIN, Kind, Row, ratio_row, run
 from pipelines.report.contact_sheet import write_contact_sheet
 from pipelines.report.sheet_layout import SheetFrame, SheetScene
 from pipelines.report.thumbnails import Thumbnails
@@ -30,14 +30,14 @@ def rows(folder: Path) -> Iterator[Row]:
     ours = run(_sheet_command(takes[0].parent))
     beside = f"opening and shrinking each whole, one after another ({naive_s:.1f} s, from {_NAIVE} takes)"
     named = f"contact sheet of {len(takes):,} JPEG takes of 1344x768"
-    yield Row(named, f"{ours.wall_s / naive_s:.2f} ({ours.wall_s:.1f} s)", beside, "0.4")
+    yield ratio_row(named, ours.wall_s / naive_s, beside, "0.4", detail=f"{ours.wall_s:.1f} s")
     again = run(_sheet_command(takes[0].parent))
-    yield Row(
-        f"{named}, again, its thumbnails kept", f"{again.wall_s / naive_s:.2f} ({again.wall_s:.1f} s)", beside, "0.15"
-    )
+    named, ratio = f"{named}, again, its thumbnails kept", again.wall_s / naive_s
+    yield ratio_row(named, ratio, beside, "0.15", detail=f"{again.wall_s:.1f} s")
     few, many = (_peak_mib(painted, folder / "sheets" / f"peak-{count}", count) for count in (100, 2000))
-    named = "peak memory of a contact sheet of 2,000 frames over one of 100"
-    yield Row(named, f"{many / few:.2f}", f"{few:.0f} MiB", "flat")
+    named = "peak memory of a contact sheet of 2,000 frames"
+    yield Row(named, many, "MiB", Kind.MEMORY, f"{few:.0f} MiB at 100")
+    yield ratio_row(f"{named} over one of 100", many / few, f"{few:.0f} MiB", "flat")
 
 
 def _painted_jpegs(folder: Path) -> list[Path]:

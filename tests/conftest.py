@@ -15,7 +15,7 @@ import pytest
 from pipelines.cli import main as cli
 from pipelines.ledger.gate import Gate
 from pipelines.ledger.ledger import Ledger
-from pipelines.server.config import ServerConfig, parse_fault
+from pipelines.server.config import EngineKind, ServerConfig, parse_fault
 from pipelines.server.running import serve_in_thread
 from tests.support.builders import run
 from tests.support.ledger import Clock, gate_of, opened
@@ -152,7 +152,11 @@ def board(tmp_path: Path) -> Callable[..., Path]:
 
 @contextlib.contextmanager
 def serving(*faults: str, **config: Any) -> Iterator[str]:
-    """Serve the FLUX API with these faults for as long as the block lasts; yield its address."""
+    """Serve the FLUX API with these faults for as long as the block lasts; yield its address.
+
+    Its pictures are plain, unless a test asks for sketches: drawing them takes longer than all the rest of a test.
+    """
+    config = {"engine": EngineKind.PLAIN, **config}
     with serve_in_thread(ServerConfig(faults=tuple(parse_fault(fault) for fault in faults), **config)) as url:
         yield url
 

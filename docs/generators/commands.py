@@ -20,7 +20,7 @@ def commands_reference() -> str:
     top = click.Context(storyreel, info_name="storyreel", **storyreel.context_settings)
     listed = table(["command", "does"], ([f"[`{n}`](#storyreel-{n})", c.get_short_help_str(200)] for n, c in _sorted()))
     sections = [_section(command, click.Context(command, info_name=name, parent=top)) for name, command in _sorted()]
-    return "\n".join([listed, *_paragraphs(storyreel.epilog or ""), *sections])
+    return "\n".join([_options(storyreel, top), listed, *_paragraphs(storyreel.epilog or ""), *sections])
 
 
 def _sorted() -> list[tuple[str, click.Command]]:
@@ -30,11 +30,15 @@ def _sorted() -> list[tuple[str, click.Command]]:
 
 def _section(command: click.Command, context: click.Context) -> str:
     usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
-    # Arguments stand in the usage, and in the description where they need one.
+    words = _paragraphs(command.help or "")
+    return "\n".join([f"## storyreel {command.name}\n", fence(usage, "text"), *words, _options(command, context)])
+
+
+def _options(command: click.Command, context: click.Context) -> str:
+    """Return a table of options; arguments stand in the usage, and in the description where they need one."""
     options = (param for param in command.get_params(context) if isinstance(param, click.Option))
     records = [record for option in options if (record := option.get_help_record(context))]
-    listed = table(["option", "meaning"], ([code(names), _prose(meaning)] for names, meaning in records))
-    return "\n".join([f"## storyreel {command.name}\n", fence(usage, "text"), *_paragraphs(command.help or ""), listed])
+    return table(["option", "meaning"], ([code(names), _prose(meaning)] for names, meaning in records))
 
 
 def _paragraphs(text: str) -> Iterator[str]:

@@ -87,7 +87,11 @@ def status(board: Path, *, output: Path | None, as_json: bool) -> None:
 @click.option("--host", default="127.0.0.1", show_default=True, help="Loopback address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8787, show_default=True, help="0 picks a free one.")
 @click.option(
-    "--engine", type=click.Choice(["sketch"]), default="sketch", show_default=True, help="What draws the images."
+    "--engine",
+    type=click.Choice(["sketch", "plain"]),
+    default="sketch",
+    show_default=True,
+    help="What draws the images.",
 )
 @click.option("--latency", default="0", show_default=True, help="Seconds that an answer takes: 2, or 3-10.")
 @click.option(
@@ -109,11 +113,11 @@ def serve(
       storyreel serve --port 8787 --latency 3-10 --fault server-error=0.2
       storyreel render my-film.yaml --endpoint http://127.0.0.1:8787 --model sketch
     """
-    from pipelines.server.config import ServerConfig, parse_fault, parse_latency
+    from pipelines.server.config import EngineKind, ServerConfig, parse_fault, parse_latency
     from pipelines.server.running import serve_forever
 
     config = ServerConfig(
-        engine=engine,
+        engine=EngineKind(engine),
         latency_s=parse_latency(latency),
         rate_limit=rate_limit,
         faults=tuple(parse_fault(fault) for fault in faults),

@@ -195,13 +195,13 @@ async def _generate_missing(
         return []
     await context.ledger.register_takes(context.run, inventory.unregistered)
     context.observer.progress.enter("generating frames")
-    settled = {take.frame.number for take in inventory.selected}
+    with_take = {take.frame.number for take in inventory.selected}
 
     def follow(outcome: TakeOutcome) -> None:
         spec = outcome.spec
         path = context.store.find(spec.request_key) if isinstance(outcome, Generated | Reused) else None
         # A further take changes nothing of the film: its frame already shows one, or will show its first.
-        if path and spec.number == 1 and spec.frame.number not in settled:
+        if path and spec.number == 1 and spec.frame.number not in with_take:
             followers.arrived(Take(spec, path, spec.prompt, cost_usd=None))
         elif path:
             followers.thumbnails.arrived(path)

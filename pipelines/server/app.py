@@ -27,7 +27,8 @@ from pipelines.endpoints.dialects.flux import (
     parse_request,
 )
 from pipelines.endpoints.prices import PRICE_LIST
-from pipelines.server.config import FaultKind, ServerConfig
+from pipelines.server.config import EngineKind, FaultKind, ServerConfig
+from pipelines.server.engines.plain import PlainEngine
 from pipelines.server.engines.sketch import SKETCH_MODEL, SketchEngine
 from pipelines.server.faults import FaultDraw, as_jpeg, corrupt, wrong_size
 from pipelines.server.stats import RateLimiter, Statistics
@@ -94,6 +95,13 @@ async def _as_api_error(_: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"error": error.detail}, error.status_code, error.headers)
 
 
+# Both answer as the model `sketch`: no image of theirs may pass for one that was paid for.
+_ENGINES: dict[EngineKind, Callable[[int], SketchEngine | PlainEngine]] = {
+    EngineKind.SKETCH: SketchEngine,
+    EngineKind.PLAIN: PlainEngine,
+}
+
+
 class _ImageService:
     """The handler of image requests, with all that it keeps between them."""
 
@@ -106,9 +114,9 @@ class _ImageService:
         # Two sources, so that a change of latency changes no fault.
         self._faults = FaultDraw(config.faults, random.Random(f"faults {config.seed}"))  # noqa: S311
         self._latency = random.Random(f"latency {config.seed}")  # noqa: S311
-        self._engine = SketchEngine(config.seed)
+        self._engine = _ENGINES[config.engine](config.seed)
         self._request_counts: Counter[ImageRequest] = Counter()
-        # A sketch takes about 0.1 s of a core: painted in the event loop, it would hold up every other answer.
+        # A sketch takes about 0.1 s of a core: drawn in the event loop, it would hold up every other answer.
         self._executor = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="sketch")
 
     async def generate(self, request: Request) -> Response:

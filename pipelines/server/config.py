@@ -36,23 +36,30 @@ class Fault:
     rate: float
 
 
+class EngineKind(StrEnum):
+    """The engines that draw the images: storyboard cards, or one flat colour each, an eighth of the work."""
+
+    SKETCH = "sketch"
+    PLAIN = "plain"
+
+
 @dataclass(frozen=True, slots=True)
 class ServerConfig:
     """All that decides how the API answers.
 
     Attributes:
-        engine: the source of the images; `sketch` is the only one.
+        engine: the source of the images.
         latency_s: the shortest and the longest time from a request to its answer, in seconds; drawn evenly between.
         rate_limit: requests of one client address that are admitted in any 60 s; 0 for no limit.
         faults: at most one is drawn for each request, so their rates add up to 1 at most.
-        seed: of latencies, faults and sketches.
+        seed: of latencies, faults and images.
         token: the bearer token that requests must carry; None asks for none.
 
     Raises:
         UsageError: the faults' rates add up to more than 1.
     """
 
-    engine: str = "sketch"
+    engine: EngineKind = EngineKind.SKETCH
     latency_s: tuple[float, float] = (0.0, 0.0)
     rate_limit: int = 720
     faults: tuple[Fault, ...] = ()

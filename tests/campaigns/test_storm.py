@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
 from sqlalchemy import select
 
@@ -34,6 +36,8 @@ ASKED = AFFORDABLE // PROCESSES + 8
 LATENCY_S = (0.05, 0.3)
 LEAST_SHARE_OF_LIMIT = 0.96
 LEAST_FAIRNESS = 0.9
+# With less of its processor time idle than this, the machine is what limits the rate. The long form wants a free one.
+BUSY_BELOW = 0 if LONG else 0.05
 # The share of the limit that the gate aims at, so that late arrivals make no minute too full.
 PACE = 0.98
 TIMEOUT_S = 300
@@ -132,11 +136,20 @@ def fullest_minute(arrivals: Sequence[float], *, window_s: float, rate: float) -
     return most + (60 - window_s) * rate * PACE
 
 
-def check_pace(audit: Audit, arrivals: Sequence[float], sent: Sequence[Sent]) -> float:
-    """Check that the limit was used and never passed; return the share of it that was used."""
+def idle_share(before: Any, after: Any) -> float:
+    """Return the share of the machine's processor time between two `psutil.cpu_times()` that nothing wanted."""
+    spent = [end - start for start, end in zip(before, after, strict=True)]
+    return float(spent[before._fields.index("idle")] / max(sum(spent), 1e-9))
+
+
+def check_pace(audit: Audit, arrivals: Sequence[float], sent: Sequence[Sent], *, idle: float) -> float:
+    """Check that the limit was used and never passed; return the share of it that was used.
+
+    A machine without processor time to spare cannot use it up; then only what must hold anywhere is checked.
+    """
     rate = RATE_LIMIT / 60
     share = share_of_limit(arrivals, sent)
-    if share < LEAST_SHARE_OF_LIMIT:
+    if share < LEAST_SHARE_OF_LIMIT and idle > BUSY_BELOW:
         audit.blame("unforeseen", f"only {share:.1%} of the limit were used")
     audit.limit_was_kept(RATE_LIMIT)
     minute = fullest_minute(arrivals, window_s=60 if LONG else SECONDS / 2, rate=rate)
@@ -159,10 +172,12 @@ def test_eight_processes_share_one_limit(open_tally: Callable[[str], Tally], tmp
         audit = Audit(tally, seller, database_url)
         environment = client_environment(seller, database_url, tmp_path, rate_limit=RATE_LIMIT)
         with generating(boards, {**environment, "STORYREEL_BUDGET_DAILY_USD": str(budget_usd)}) as generators:
+            before = psutil.cpu_times()
             generated = let_generate(generators, audit)
+            idle = idle_share(before, psutil.cpu_times())
         sent = sent_attempts(database_url, seller.url)
         tally.trials = len(sent)
-        share = check_pace(audit, seller.arrivals, sent)
+        share = check_pace(audit, seller.arrivals, sent, idle=idle)
         if (index := fairness(sent)) < LEAST_FAIRNESS:
             audit.blame("unforeseen", f"Jain's index is {index:.3f}")
         audit.ledger_covers_the_bill()
@@ -170,6 +185,6 @@ def test_eight_processes_share_one_limit(open_tally: Callable[[str], Tally], tmp
             audit.blame("over_budget", f"billed {seller.stats()['billed_usd']} USD of {budget_usd}")
         if generated != AFFORDABLE:
             audit.blame("unforeseen", f"{generated} takes generated, the budget pays for {AFFORDABLE}")
-        tally.remarks = f"{share:.1%} of the limit used; Jain's index {index:.3f}"
+        tally.remarks = f"{share:.1%} of the limit used; Jain's index {index:.3f}; machine idle for {idle:.0%}"
 
     assert not tally.violations, "\n".join(audit.details)

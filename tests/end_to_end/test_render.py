@@ -58,6 +58,7 @@ def test_a_render_leaves_film_frames_and_ledger(storyreel: Storyreel, board: Boa
         "failed": 0,
         "requests": 3,
         "cost_usd": "0.000966",
+        "uncertain_usd": "0",
         "cost_thb": "0.03381",
         "neurons": "86.4",
         "simulated": True,

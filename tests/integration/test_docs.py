@@ -128,6 +128,14 @@ def test_nothing_is_loaded_from_another_host(site: Path, pages: dict[Path, Page]
     assert imported == []
 
 
+def test_the_reference_of_the_command_lists_its_own_options(site: Path) -> None:
+    """Those that stand before a subcommand."""
+    text = section(site / "reference/commands.html", "the-command")
+    names = [name for option in storyreel.params for name in (*option.opts, *option.secondary_opts)]
+
+    assert [name for name in [*names, "--help"] if name not in text] == []
+
+
 @pytest.mark.parametrize("name", sorted(storyreel.commands))
 def test_the_reference_of_the_command_is_whole(site: Path, name: str) -> None:
     """A section for each subcommand, with its arguments and each of its options."""

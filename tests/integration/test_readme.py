@@ -1,4 +1,4 @@
-"""The README and the docs agree with the code: its commands, storyboards, links, exit codes and settings."""
+"""The README and the docs agree with the code: its commands, storyboards, links, exit codes, settings and decisions."""
 
 import re
 import shlex
@@ -23,8 +23,13 @@ from pipelines.storyboard.loader import load_storyboard
 REPOSITORY = Path(__file__).parents[2]
 README = (REPOSITORY / "README.md").read_text()
 SETTINGS_PAGE = (REPOSITORY / "docs/settings.md").read_text()
+RECORDS = sorted((REPOSITORY / "docs/decisions").glob("[0-9]*.md"))
+DECISION_PARTS = ["Context", "Decision", "Consequences", "Alternatives", "When to look again"]
+PAGES = [
+    *(REPOSITORY / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")),
+    *sorted((REPOSITORY / "docs").rglob("*.md")),
+]
 DOCS = [page.read_text() for page in sorted((REPOSITORY / "docs").rglob("*.md"))]
-PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 
 
 def blocks(language: str, *texts: str) -> list[str]:
@@ -64,13 +69,30 @@ def test_every_storyboard_loads(tmp_path: Path, text: str) -> None:
     assert load_storyboard(path).frames
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
 def test_every_relative_link_points_at_a_file(page: Path) -> None:
     """Images too; a link is relative to the page that it is on."""
     # An address has a scheme, and a link within the page begins with #: neither names a file.
     targets = re.findall(r"\]\((?![a-z]+:|#)([^)#\s]+)", page.read_text())
 
     assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+def test_the_index_of_decisions_lists_every_record() -> None:
+    """In order, each once, and none that is not there."""
+    index = (REPOSITORY / "docs/decisions/README.md").read_text()
+
+    assert re.findall(r"^\| \[\d{4}\]\(([^)]+)\)", index, re.MULTILINE) == [record.name for record in RECORDS]
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.name)
+def test_every_decision_has_its_number_its_status_and_its_parts(record: Path) -> None:
+    """So that a reader knows where the alternatives are, and when to ask again."""
+    text = record.read_text()
+
+    assert text.startswith(f"# {record.name[:4]}. ")
+    assert re.search(r"^\*\*Status:\*\* \w+, \d{4}-\d{2}-\d{2}", text, re.MULTILINE)
+    assert re.findall("^## (.+)$", text, re.MULTILINE) == DECISION_PARTS
 
 
 def test_the_settings_page_lists_every_setting_and_no_other() -> None:
