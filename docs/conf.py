@@ -26,6 +26,8 @@ default_role = "code"
 autodoc_member_order = "bysource"
 autodoc_default_options = {"exclude-members": "model_config"}
 napoleon_use_ivar = True
+# Of blocks that name no language.
+highlight_language = "text"
 # Two hyphens, with which autodoc begins a description, become a dash; quotes stay as they are.
 smartquotes_action = "D"
 
