@@ -1,6 +1,6 @@
 """Settings from options, STORYREEL_* variables and a .env file; secrets never print."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
@@ -132,8 +132,19 @@ class Settings(BaseSettings):
         return f"sqlite:///{self.output.absolute() / 'storyreel.db'}"
 
 
-def load_settings(overrides: Mapping[str, Any] | None = None) -> Settings:
+def option_name(name: str) -> str:
+    """Return the option that sets a setting; options are named without the unit: `--budget` for `budget_usd`."""
+    return f"--{name.removesuffix('_usd').replace('_', '-')}"
+
+
+def load_settings(
+    overrides: Mapping[str, Any] | None = None, *, name_of: Callable[[str], str] = option_name
+) -> Settings:
     """Read the settings from the environment and .env; `overrides` that are not None win.
+
+    Args:
+        overrides: values by the names of the settings.
+        name_of: returns what the user calls an override of this name, for errors.
 
     Raises:
         UsageError: values are wrong, and the message has a line for each, with its variable or option; or .env is not
@@ -146,15 +157,16 @@ def load_settings(overrides: Mapping[str, Any] | None = None) -> Settings:
     except UnicodeDecodeError as exc:
         raise UsageError(f".env: cannot be read: {exc}; save it as UTF-8") from exc
     except ValidationError as exc:
-        raise UsageError("\n".join(_complaint(error, given) for error in exc.errors())) from exc
+        names = {name: name_of(name) for name in given}
+        raise UsageError("\n".join(_complaint(error, names) for error in exc.errors())) from exc
     # Once, here: all other code may take the path as it is.
     return settings.model_copy(update={"output": settings.locate(settings.output)})
 
 
-def _complaint(error: Any, given: Mapping[str, Any]) -> str:
+def _complaint(error: Any, names: Mapping[str, str]) -> str:
+    """Return a line about one wrong value; `names` holds what the user calls those that are no variables."""
     name = str(error["loc"][0])
-    # Options are named without the unit: --budget for budget_usd.
-    place = f"--{name.removesuffix('_usd').replace('_', '-')}" if name in given else f"{_PREFIX}{name.upper()}"
+    place = names.get(name, f"{_PREFIX}{name.upper()}")
     message = f"{place}: {error['msg'].removeprefix('Value error, ')}"
     # An address may hold a password before its @.
     hidden = name in _SECRETS or "@" in str(error["input"])
