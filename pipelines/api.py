@@ -320,4 +320,4 @@ def _run(
         return asyncio.run(run_locally(board, settings, extra_takes, observer=observer))
     except asyncio.CancelledError as exc:
         # From a second Ctrl-C. Callers are synchronous, and would not expect asyncio's exception.
-        raise InterruptedRunError("interrupted: what was paid for is kept; run again to complete") from exc
+        raise InterruptedRunError() from exc
