@@ -1,4 +1,4 @@
-"""Draw the README's sheets of transitions and motions from films that storyreel cuts: `python docs/draw_sheets.py`."""
+"""Draw film.md's sheets of transitions and motions, from films that storyreel cuts: `python docs/draw_sheets.py`."""
 
 import tempfile
 from collections.abc import Sequence

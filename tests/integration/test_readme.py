@@ -29,20 +29,23 @@ PAGES = [
     *(REPOSITORY / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")),
     *sorted((REPOSITORY / "docs").rglob("*.md")),
 ]
+DOCS = [page.read_text() for page in sorted((REPOSITORY / "docs").rglob("*.md"))]
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+def blocks(language: str, *texts: str) -> list[str]:
+    """Return the blocks of code in this language, each once."""
+    found = [re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL) for text in texts]
+    return list(dict.fromkeys(block for blocks in found for block in blocks))
 
 
-def commands(program: str) -> list[list[str]]:
-    """Return the arguments of each call of a program in the README's shell blocks."""
+def commands(program: str, *texts: str) -> list[list[str]]:
+    """Return the arguments of each call of a program in the shell blocks, each call once."""
     # A line's comment begins after a space: a # inside an argument is none.
-    lines = [line.split(" #")[0].rstrip(" &") for block in blocks("sh") for line in block.splitlines()]
-    return [shlex.split(line)[1:] for line in lines if line.split(" ")[0] == program]
+    lines = [line.split(" #")[0].rstrip(" &") for block in blocks("sh", *texts) for line in block.splitlines()]
+    return [shlex.split(line)[1:] for line in dict.fromkeys(lines) if line.split(" ")[0] == program]
 
 
-@pytest.mark.parametrize("arguments", commands("storyreel"), ids=" ".join)
+@pytest.mark.parametrize("arguments", commands("storyreel", README, *DOCS), ids=" ".join)
 def test_every_storyreel_command_is_one(arguments: list[str]) -> None:
     """It is a command of storyreel, and takes these options."""
     verb, *rest = arguments
@@ -51,15 +54,15 @@ def test_every_storyreel_command_is_one(arguments: list[str]) -> None:
     command.make_context(verb, rest)
 
 
-@pytest.mark.parametrize("arguments", commands("make"), ids=" ".join)
+@pytest.mark.parametrize("arguments", commands("make", README, *DOCS), ids=" ".join)
 def test_every_make_target_is_one(arguments: list[str]) -> None:
     """The Makefile has it."""
     assert f"\n{arguments[0]}:" in (REPOSITORY / "Makefile").read_text()
 
 
-@pytest.mark.parametrize("text", blocks("yaml"))
+@pytest.mark.parametrize("text", blocks("yaml", README, *DOCS))
 def test_every_storyboard_loads(tmp_path: Path, text: str) -> None:
-    """As it stands in the README."""
+    """As it stands in the README or on a page of the docs."""
     path = tmp_path / "board.yaml"
     path.write_text(text)
 
@@ -120,7 +123,7 @@ def test_exit_codes_and_states_are_those_of_the_code() -> None:
 
 def test_every_verb_is_in_the_readme() -> None:
     """Its shell blocks call each command of storyreel but `schema`, which stands in the text."""
-    called = {arguments[0] for arguments in commands("storyreel")}
+    called = {arguments[0] for arguments in commands("storyreel", README)}
 
     assert called | {"schema"} == set(storyreel.commands)
     assert isinstance(storyreel, click.Group)

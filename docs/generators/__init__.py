@@ -1,0 +1,1 @@
+"""Generators of the site's references: the command, the storyboard's format, the Python API."""
