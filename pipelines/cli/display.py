@@ -1,5 +1,6 @@
 """The display of a run: bars redrawn in place on a terminal, plain lines elsewhere; and its last lines."""
 
+import contextlib
 import queue
 import threading
 from collections.abc import Sequence
@@ -83,8 +84,11 @@ class PlainDisplay:
             return progress_line(self._progress)
 
 
-def display_for(progress: Progress, console: Console) -> LiveDisplay | PlainDisplay:
-    """Return the display for a console: live on a terminal, lines on a pipe or in a file."""
+def display_for(progress: Progress, console: Console) -> LiveDisplay | PlainDisplay | contextlib.nullcontext[None]:
+    """Return the display for a console: live on a terminal, lines on a pipe or in a file, none on a quiet one."""
+    # A live display on a quiet console would still take what others write to stderr, and print none of it.
+    if console.quiet:
+        return contextlib.nullcontext()
     return LiveDisplay(progress, console) if console.is_terminal else PlainDisplay(progress, console)
 
 

@@ -9,7 +9,8 @@ import click
 
 from pipelines.cli import run_commands, service_commands, storyboard_commands, take_commands
 from pipelines.cli.exit_codes import BUG_EXIT_CODE
-from pipelines.cli.options import print_message
+from pipelines.cli.logs import log_options
+from pipelines.cli.options import print_error
 from pipelines.common.errors import InterruptedRunError, StoryreelError
 
 _COMMANDS: tuple[click.Command, ...] = (
@@ -44,10 +45,10 @@ def run(arguments: Sequence[str]) -> int:
         exc.show()
         return exc.exit_code
     except StoryreelError as exc:
-        print_message(str(exc))
+        print_error(str(exc))
         return exc.exit_code
     except (KeyboardInterrupt, click.Abort, asyncio.CancelledError):
-        print_message("interrupted: what was paid for is kept; run again to complete")
+        print_error(str(InterruptedRunError()))
         return InterruptedRunError.exit_code
     except BrokenPipeError:
         # The reader of our output, `head` for one, has had enough. Python would complain on stderr as it exits.
@@ -56,13 +57,14 @@ def run(arguments: Sequence[str]) -> int:
     # Whatever else comes here was not foreseen. The user gets the traceback, and an exit code that says so.
     except Exception:  # noqa: BLE001 - the last line of defence
         traceback.print_exc()
-        print_message("this is a bug in storyreel; what was generated is kept. Please report it with the lines above.")
+        print_error("this is a bug in storyreel; what was generated is kept. Please report it with the lines above.")
         return BUG_EXIT_CODE
     return 0
 
 
 @click.group(
     commands=_COMMANDS,
+    params=log_options(),
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 all done; 2 the storyboard or the command line is wrong (nothing sent); 3 the budget; "
     "4 some frames or a film are missing, run again; 5 the endpoint; 130 interrupted; 1 a bug.",

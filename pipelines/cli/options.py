@@ -1,4 +1,4 @@
-"""Arguments and options that several commands share, and the two ways to print: messages on stderr, JSON on stdout."""
+"""Arguments and options that several commands share, and the ways to print: for people on stderr, JSON on stdout."""
 
 import json
 import os
@@ -9,12 +9,20 @@ from typing import Any, TypeVar
 
 import click
 
+from pipelines.cli.logs import is_quiet
+
 # A decorator of click returns the function that it was given.
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 def print_message(text: str) -> None:
-    """Print a message for people, on stderr: stdout is for programs."""
+    """Print a message for people, on stderr: stdout is for programs. With `--quiet` it is not printed."""
+    if not is_quiet():
+        print_error(text)
+
+
+def print_error(text: str) -> None:
+    """Print on stderr why something that was asked for is not done, or not whole."""
     click.echo(text, err=True)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from pipelines.cli.display import display_for, summary_lines
+from pipelines.cli.logs import is_quiet
 from pipelines.cli.opener import open_for_user
 from pipelines.common.errors import EndpointError, InterruptedRunError, StoryreelError, UsageError
 from pipelines.common.settings import Settings, load_settings
@@ -90,7 +91,7 @@ def _run_flows(calls: Sequence[FlowCall]) -> list[RenderResult]:
 
     An endpoint that is of no use, or an interruption, ends them all: the rest are not started, and have no result.
     """
-    console = Console(stderr=True)
+    console = Console(stderr=True, quiet=is_quiet())
     results: list[RenderResult] = []
     starting = RunObserver()
     first_start = ", for the first time: about half a minute" if is_first_start() else ""

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from pipelines.cli.exit_codes import SeveralStoryboardsError
+from pipelines.cli.logs import LoggedCommand
 from pipelines.cli.options import (
     Scale,
     board_argument,
@@ -24,7 +25,7 @@ from pipelines.cli.quotes import quote_json, reroll_text
 from pipelines.common.formatting import counted
 
 
-@click.command()
+@click.command(cls=LoggedCommand)
 @boards_argument
 @endpoint_options
 @limit_options
@@ -54,7 +55,7 @@ def render(boards: tuple[Path, ...], *, open_it: bool, as_json: bool, **options:
         raise SeveralStoryboardsError(errors) if len(boards) > 1 else errors[boards[0]]
 
 
-@click.command()
+@click.command(cls=LoggedCommand)
 @board_argument
 @click.argument("frames")
 @click.option("--takes", type=int, default=1, show_default=True, help="How many more takes of each frame.")
@@ -99,7 +100,7 @@ def reroll(board: Path, frames: str, *, dry_run: bool, as_json: bool, **options:
         raise result.error
 
 
-@click.command()
+@click.command(cls=LoggedCommand)
 @board_argument
 @output_option
 @takes_model_option

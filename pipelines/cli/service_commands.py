@@ -4,11 +4,12 @@ from pathlib import Path
 
 import click
 
+from pipelines.cli.logs import LoggedCommand
 from pipelines.cli.options import board_argument, json_option, output_option, print_json, print_message
 from pipelines.common.errors import IncompleteError, UsageError
 
 
-@click.command()
+@click.command(cls=LoggedCommand)
 @board_argument
 @output_option
 @click.option("--csv", "csv_path", type=click.Path(path_type=Path, dir_okay=False), help="Write the ledger here.")
@@ -58,7 +59,7 @@ def ledger(
         print_message(f"{storyboard}: the ledger, the takes and the price list agree")
 
 
-@click.command()
+@click.command(cls=LoggedCommand)
 @board_argument
 @output_option
 @json_option
@@ -83,7 +84,7 @@ def status(board: Path, *, output: Path | None, as_json: bool) -> None:
         print_message("\n".join(found.lines()))
 
 
-@click.command()
+@click.command(cls=LoggedCommand)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Loopback address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8787, show_default=True, help="0 picks a free one.")
 @click.option(
@@ -123,10 +124,15 @@ def serve(
         faults=tuple(parse_fault(fault) for fault in faults),
         seed=seed,
     )
-    serve_forever(config, host=host, port=port)
+    serve_forever(
+        config,
+        host=host,
+        port=port,
+        on_listening=lambda address: print_message(f"storyreel serves the FLUX API on {address} (Ctrl-C ends it)"),
+    )
 
 
-@click.command()
+@click.command(cls=LoggedCommand)
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from pipelines.cli.logs import LoggedCommand
 from pipelines.cli.options import (
     StoryboardPath,
     board_argument,
@@ -20,7 +21,7 @@ from pipelines.common.errors import StoryboardError, UsageError
 from pipelines.common.formatting import counted
 
 
-@click.command()
+@click.command(cls=LoggedCommand)
 @click.argument("path", type=StoryboardPath())
 @click.option(
     "--from",
@@ -54,7 +55,7 @@ def new(path: Path, *, prompts: Path | None) -> None:
     print_message(f"{path}: written; next: storyreel plan {path}")
 
 
-@click.command()
+@click.command(cls=LoggedCommand)
 @boards_argument
 @json_option
 def check(boards: tuple[Path, ...], *, as_json: bool) -> None:
@@ -89,7 +90,7 @@ def _check(path: Path) -> dict[str, Any]:
     return {"path": str(path), "ok": True, "problems": [], "frames": frames, "video_seconds": seconds}
 
 
-@click.command()
+@click.command(cls=LoggedCommand)
 @board_argument
 @endpoint_options
 @json_option
@@ -119,7 +120,7 @@ def plan(board: Path, *, as_json: bool, **options: Any) -> None:
         print_message(quote_text(planned, quote, settings))
 
 
-@click.command()
+@click.command(cls=LoggedCommand)
 def schema() -> None:
     """Print the storyboard's JSON Schema.
 

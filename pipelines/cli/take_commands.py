@@ -7,19 +7,21 @@ from typing import Any
 
 import click
 
+from pipelines.cli.logs import LoggedCommand
 from pipelines.cli.options import (
     board_argument,
     endpoint_options,
     json_option,
     limit_options,
     output_option,
+    print_error,
     print_json,
     print_message,
     takes_model_option,
 )
 
 
-@click.command()
+@click.command(cls=LoggedCommand)
 @board_argument
 @click.argument("frame")
 @click.argument("take", type=click.IntRange(1))
@@ -57,7 +59,7 @@ def pick(board: Path, frame: str, take: int, *, as_json: bool, **options: Any) -
         print_message("no film yet: some frames have no take; storyreel render generates them")
 
 
-@click.command()
+@click.command(cls=LoggedCommand)
 @board_argument
 @output_option
 @takes_model_option
@@ -86,7 +88,7 @@ def takes(board: Path, *, as_json: bool, **options: Any) -> None:
         print_message("\n".join(take_lines(frames)))
 
 
-@click.command()
+@click.command(cls=LoggedCommand)
 @board_argument
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port on loopback.  [default: a free one]")
 @click.option("--open/--no-open", "opens", default=True, show_default=True, help="Open the page in a browser.")
@@ -114,4 +116,4 @@ def _open_page(address: str) -> None:
     from pipelines.cli.opener import open_for_user
 
     if not open_for_user(address):
-        print_message("no browser on this machine opens it; open that address yourself")
+        print_error("no browser on this machine opens it; open that address yourself")

@@ -135,3 +135,6 @@ class InterruptedRunError(StoryreelError):
 
     # 128 + 2, as a shell reports a program that SIGINT ended.
     exit_code = 130
+
+    def __init__(self, message: str = "interrupted: what was paid for is kept; run again to complete") -> None:
+        super().__init__(message)

@@ -1,12 +1,13 @@
 """Settings from options, STORYREEL_* variables and a .env file; secrets never print."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from pipelines.common.budgets import OnExceed
@@ -43,7 +44,13 @@ def _absolute(path: Path) -> Path:
     return path
 
 
-class Settings(BaseSettings):
+class _FromEnvironment(BaseSettings):
+    """Settings whose values come from keywords, else from variables, else from .env."""
+
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, env_file=".env", extra="ignore", frozen=True)
+
+
+class Settings(_FromEnvironment):
     """The settings of a run: all that decides what it does, besides the storyboard.
 
     Attributes:
@@ -71,8 +78,6 @@ class Settings(BaseSettings):
         max_wait_s: how long to wait for takes that another run is generating.
         stop_patience_s: how long a run that is stopped waits for what is in flight.
     """
-
-    model_config = SettingsConfigDict(env_prefix=_PREFIX, env_file=".env", extra="ignore", frozen=True)
 
     endpoint: Annotated[str, AfterValidator(_http_url)] | None = None
     model: Annotated[str, Field(min_length=1, max_length=200)] | None = None
@@ -132,8 +137,46 @@ class Settings(BaseSettings):
         return f"sqlite:///{self.output.absolute() / 'storyreel.db'}"
 
 
-def load_settings(overrides: Mapping[str, Any] | None = None) -> Settings:
+class LogLevel(StrEnum):
+    """The least level that the command logs."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+def _small_letters(value: Any) -> Any:
+    # Python's own names of the levels are in capitals.
+    return value.lower() if isinstance(value, str) else value
+
+
+class LogSettings(_FromEnvironment):
+    """The settings of the command's log; apart, because other programs that start runs have logs of their own.
+
+    Attributes:
+        log_level: the least level that is logged.
+    """
+
+    log_level: Annotated[LogLevel, BeforeValidator(_small_letters)] = LogLevel.WARNING
+
+
+S = TypeVar("S", bound=_FromEnvironment)
+
+
+def option_name(name: str) -> str:
+    """Return the option that sets a setting; options are named without the unit: `--budget` for `budget_usd`."""
+    return f"--{name.removesuffix('_usd').replace('_', '-')}"
+
+
+def load_settings(
+    overrides: Mapping[str, Any] | None = None, *, name_of: Callable[[str], str] = option_name
+) -> Settings:
     """Read the settings from the environment and .env; `overrides` that are not None win.
+
+    Args:
+        overrides: values by the names of the settings.
+        name_of: returns what the user calls an override of this name, for errors.
 
     Raises:
         UsageError: values are wrong, and the message has a line for each, with its variable or option; or .env is not
@@ -141,20 +184,33 @@ def load_settings(overrides: Mapping[str, Any] | None = None) -> Settings:
     """
     # click passes None for an option that was not given: it must not hide a variable.
     given = {name: value for name, value in (overrides or {}).items() if value is not None}
-    try:
-        settings = Settings(**given)
-    except UnicodeDecodeError as exc:
-        raise UsageError(f".env: cannot be read: {exc}; save it as UTF-8") from exc
-    except ValidationError as exc:
-        raise UsageError("\n".join(_complaint(error, given) for error in exc.errors())) from exc
+    settings = _read(Settings, given, names={name: name_of(name) for name in given})
     # Once, here: all other code may take the path as it is.
     return settings.model_copy(update={"output": settings.locate(settings.output)})
 
 
-def _complaint(error: Any, given: Mapping[str, Any]) -> str:
+def load_log_level() -> LogLevel:
+    """Read STORYREEL_LOG_LEVEL from the environment and .env.
+
+    Raises:
+        UsageError: it is none of the levels, which the message names; or .env is not text.
+    """
+    return _read(LogSettings, {}, names={}).log_level
+
+
+def _read(kind: type[S], given: Mapping[str, Any], *, names: Mapping[str, str]) -> S:
+    try:
+        return kind(**given)
+    except UnicodeDecodeError as exc:
+        raise UsageError(f".env: cannot be read: {exc}; save it as UTF-8") from exc
+    except ValidationError as exc:
+        raise UsageError("\n".join(_complaint(error, names) for error in exc.errors())) from exc
+
+
+def _complaint(error: Any, names: Mapping[str, str]) -> str:
+    """Return a line about one wrong value; `names` holds what the user calls those that are no variables."""
     name = str(error["loc"][0])
-    # Options are named without the unit: --budget for budget_usd.
-    place = f"--{name.removesuffix('_usd').replace('_', '-')}" if name in given else f"{_PREFIX}{name.upper()}"
+    place = names.get(name, f"{_PREFIX}{name.upper()}")
     message = f"{place}: {error['msg'].removeprefix('Value error, ')}"
     # An address may hold a password before its @.
     hidden = name in _SECRETS or "@" in str(error["input"])

@@ -5,6 +5,7 @@ import contextlib
 import datetime
 import email.utils
 import json
+import logging
 import math
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -23,6 +24,8 @@ _MAX_ERROR_BYTES = 64 << 10
 _MAX_ERROR_CHARS = 500
 # How long the text of an error is waited for, once its status is known.
 _ERROR_TEXT_S = 10
+# A shorter secret would be found within ordinary words.
+_LEAST_SECRET_CHARS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,8 @@ class FluxClient:
     ) -> None:
         self._url = endpoint.url
         self._address = _address_without_secrets(endpoint.url)
+        self._secrets = _secrets(endpoint)
+        self._url_filter = _UrlFilter(self._address)
         self._total_s = timeouts.total_s
         self._max_body_bytes = max_body_bytes
         self._http = httpx.AsyncClient(
@@ -104,10 +109,12 @@ class FluxClient:
         )
 
     async def __aenter__(self) -> "FluxClient":
+        logging.getLogger("httpx").addFilter(self._url_filter)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self._http.aclose()
+        logging.getLogger("httpx").removeFilter(self._url_filter)
 
     async def attempt(
         self, request: ImageRequest, *, part: Path, on_billed: Callable[[Bill], Awaitable[None]]
@@ -133,7 +140,7 @@ class FluxClient:
                 if response.status_code != 200:
                     # The status stands however long its text takes, so the text has a bound of its own.
                     timeout.reschedule(None)
-                    return await _read_refusal(response, bill, timeout_s=min(self._total_s, _ERROR_TEXT_S))
+                    return await self._read_refusal(response, bill)
                 bill_of_200 = bill
                 await on_billed(bill)
                 return await self._save(response, part, bill)
@@ -145,6 +152,13 @@ class FluxClient:
                 return BrokenBody(bill_of_200, f"the body broke off: {_reason(exc)}")
             raise NoAnswerError(f"no answer: {_reason(exc)}", sent=True) from exc
 
+    async def _read_refusal(self, response: httpx.Response, bill: Bill) -> Refused:
+        text = await _read_text(response, min(self._total_s, _ERROR_TEXT_S))
+        # Some endpoints quote a token that they refuse; this text goes into the ledger and the log.
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return _refusal(response, text, bill)
+
     async def _save(self, response: httpx.Response, part: Path, bill: Bill) -> Answer:
         received = 0
         with storage_errors(part), part.open("wb") as file:
@@ -154,6 +168,32 @@ class FluxClient:
                     return BrokenBody(bill, f"a body of more than {self._max_body_bytes >> 20} MiB; raise max_body_mib")
                 file.write(chunk)
         return ImageBody(bill, received)
+
+
+class _UrlFilter(logging.Filter):
+    """Takes passwords and keys out of the URLs of one endpoint in httpx's own log, which has a line a request."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__()
+        self._address = address
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            record.args = tuple(self._address if self._is_ours(arg) else arg for arg in record.args)
+        return True
+
+    def _is_ours(self, arg: object) -> bool:
+        return isinstance(arg, httpx.URL) and _address_without_secrets(str(arg)) == self._address
+
+
+def _secrets(endpoint: Endpoint) -> tuple[str, ...]:
+    """Return the token, and the password in the URL, as they are sent; the longest first."""
+    try:
+        password = httpx.URL(endpoint.url).password
+    except httpx.InvalidURL:
+        password = ""
+    secrets = {secret for secret in (endpoint.token or "", password) if len(secret) >= _LEAST_SECRET_CHARS}
+    return tuple(sorted(secrets, key=len, reverse=True))
 
 
 def _address_without_secrets(url: str) -> str:
@@ -187,8 +227,7 @@ async def _body_chunks(response: httpx.Response) -> AsyncIterator[bytes]:
         raise httpx.ReadError(str(exc)) from exc
 
 
-async def _read_refusal(response: httpx.Response, bill: Bill, *, timeout_s: float) -> Refused:
-    text = await _read_text(response, timeout_s)
+def _refusal(response: httpx.Response, text: str, bill: Bill) -> Refused:
     api_error = _api_error(text)
     message = _one_line(api_error or text) or _one_line(response.reason_phrase) or "no reason given"
     return Refused(

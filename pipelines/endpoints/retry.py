@@ -12,7 +12,7 @@
 """
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pipelines.common.errors import (
     AllocationExhaustedError,
@@ -51,10 +51,17 @@ class RetryPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Resend:
-    """The same prompt is to be sent again in `delay_s` seconds. With `cool_down`, every other request waits too."""
+    """The same prompt is to be sent again.
+
+    Attributes:
+        delay_s: seconds until then.
+        cool_down: whether every other request waits too.
+        reason: why the last attempt was not enough, for the log.
+    """
 
     delay_s: float
     cool_down: bool = False
+    reason: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +135,7 @@ class RetryState:
         self.unconnected += 1
         if self.unconnected >= self.policy.max_connects:
             return StopRun(EndpointUnreachableError(f"{error}; check the address and the network, then run again"))
-        return Resend(self._backoff(self.unconnected))
+        return Resend(self._backoff(self.unconnected), reason=str(error))
 
     def refused(self, answer: Refused) -> RetryDecision:
         """Decide after an answer other than 200."""
@@ -173,7 +180,7 @@ class RetryState:
         if not self.quota.take():
             return GiveUp(f"{reason} (the run's retry quota is used up)")
         self.resends += 1
-        return Resend(self._backoff(self.resends))
+        return Resend(self._backoff(self.resends), reason=reason)
 
     def _backoff(self, tries: int) -> float:
         """Draw a wait in seconds with full jitter: uniform from 0 to base x 2^(tries - 1), capped.

@@ -102,7 +102,7 @@ def _require_lasting_folder(settings: Settings, storyboard: str) -> None:
 
 async def _generate_as_task(generator: TakeGenerator, spec: TakeSpec) -> TakeOutcome:
     try:
-        return await generate_take(spec.label, spec, generator)
+        return await generate_take(spec, generator)
     except TakeFailedError as error:
         # It has marked the task run as failed; for the run it is an outcome like others.
         return error.outcome

@@ -3,7 +3,8 @@
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
-from pipelines.run.worker import Failed, Generated, TakeGenerator, TakeOutcome
+from pipelines.run.take_log import generate_logged
+from pipelines.run.worker import Failed, TakeGenerator, TakeOutcome
 from pipelines.storyboard.plan import TakeSpec
 
 
@@ -16,17 +17,14 @@ class TakeFailedError(Exception):
 
 
 # No retries by Prefect: only the attempt loop knows what could have been billed. No cache: that is the store of takes.
-@task(name="generate-take", task_run_name="{label}", retries=0, cache_policy=NO_CACHE, persist_result=False)
-async def generate_take(label: str, spec: TakeSpec, generator: TakeGenerator) -> TakeOutcome:
-    """Generate one take; the task run's log says what happened.
+@task(name="generate-take", task_run_name="{spec.label}", retries=0, cache_policy=NO_CACHE, persist_result=False)
+async def generate_take(spec: TakeSpec, generator: TakeGenerator) -> TakeOutcome:
+    """Generate one take; the task run's log says what happened, in the words of a local run's.
 
     Raises:
         TakeFailedError: the take could not be generated.
     """
-    log = get_run_logger()
-    outcome = await generator.generate(spec, log=log.info)
+    outcome = await generate_logged(generator, spec, also=get_run_logger().info)
     if isinstance(outcome, Failed):
         raise TakeFailedError(outcome)
-    if isinstance(outcome, Generated):
-        log.info("%s: generated with %d request(s)", label, outcome.requests)
     return outcome

@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
@@ -10,6 +11,8 @@ from pipelines.common.errors import CommitUnknownError, DatabaseAwayError
 from pipelines.ledger.gate import Gate
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.models import Run
+
+_log = logging.getLogger(__name__)
 
 # A restart of a database server takes seconds; half a minute is waited for it.
 _RETRY_AFTER_S = 1.0
@@ -64,6 +67,8 @@ class LedgerExecutor:
                 # It is a DatabaseAwayError too, but it may have been committed: only `run` may decide to repeat it.
                 raise
             except DatabaseAwayError:
+                # Without the error's text: a driver may quote the address, and thus a password.
+                _log.warning("the ledger's database server is away: trying again in %.0f s", _RETRY_AFTER_S)
                 await self._pause(_RETRY_AFTER_S)
         return await self._run_once(call)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import assert_never
 
 from pipelines.common.errors import StorageError, WrongEndpointError
+from pipelines.common.formatting import format_decimal
 from pipelines.common.geometry import Fit, Size
 from pipelines.endpoints.answers import Answer, Bill, BrokenBody, ImageBody, NoAnswerError, Refusal, Refused
 from pipelines.endpoints.client import FluxClient
@@ -20,6 +22,8 @@ from pipelines.ledger.models import AttemptRequest, AttemptStatus, Billed, Outco
 from pipelines.run.progress import Progress
 from pipelines.run.scheduling import StopSignal
 from pipelines.takes.store import TakeStore, check_and_store
+
+_log = logging.getLogger(__name__)
 
 # Called with each event of a take, in words.
 Log = Callable[[str], None]
@@ -73,8 +77,10 @@ class AttemptRunner:
         try:
             answer = await self._send(ImageRequest(request.prompt, frame.steps, frame.aspect), part, attempt_id)
         except NoAnswerError as error:
+            _log.debug("%s: attempt %d: %s", request.take.label, attempt_id, error)
             await self._close(attempt_id, _unanswered_outcome(error))
             return retries.no_answer(error)
+        _log.debug("%s: attempt %d: %s", request.take.label, attempt_id, _answer_text(answer))
         match answer:
             case Refused():
                 await self._close(attempt_id, _refused_outcome(answer))
@@ -147,6 +153,19 @@ class AttemptRunner:
 
     async def _close(self, attempt_id: int, outcome: Outcome) -> None:
         await self._ledger.close_attempt(attempt_id, outcome)
+
+
+def _answer_text(answer: Answer) -> str:
+    match answer:
+        case Refused(http_status, refusal, message):
+            return f"{refusal} ({http_status} {message})"
+        case BrokenBody(_, reason):
+            return reason
+        case ImageBody(bill, received):
+            cost = "an unknown cost" if bill.cost_usd is None else f"{format_decimal(bill.cost_usd)} USD"
+            return f"{received} bytes for {cost}"
+        case _:
+            assert_never(answer)
 
 
 # Of refusals whose status does not follow from the HTTP status.

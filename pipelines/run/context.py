@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from pipelines.storyboard.plan import Plan
 from pipelines.takes.frame_folder import FrameFolder
 from pipelines.takes.recovery import recover
 from pipelines.takes.store import TakeStore
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,7 @@ async def open_run(
         # First, so that images which killed runs have paid for are found, and not generated again.
         await recover_all(context)
         await ledger.start_run(run)
+        _log.info("%s: run %s asks %s for model %s", run.storyboard, run.run_id, run.endpoint, run.model)
         async with _entered(context), _heartbeat(context):
             signals = stopping_on_signals(observer.stop_signal, grace_period_s=settings.stop_patience_s)
             with signals if handle_signals else contextlib.nullcontext():
@@ -138,7 +142,9 @@ async def _entered(context: RunContext) -> AsyncIterator[None]:
         raise
     finally:
         ledger, run, counters = context.ledger, context.run, context.observer.progress.counters
-        await ledger.finish_run(run.run_id, state=state_after(error), counters=counters)
+        state = state_after(error)
+        await ledger.finish_run(run.run_id, state=state, counters=counters)
+        _log.info("%s: run %s ended: %s", run.storyboard, run.run_id, state)
         # Only now does what it gave up in flight count as abandoned; the CSV is to show it closed.
         await recover_storyboard(context, run.storyboard)
         await ledger.write_csv(run.storyboard, ledger_path(context.settings, run.storyboard))

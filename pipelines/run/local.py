@@ -1,7 +1,5 @@
 """A run without Prefect, which takes seconds to start: for re-rolls in the review app, and films after a pick."""
 
-import logging
-
 from pipelines.common.errors import UsageError
 from pipelines.common.settings import Settings
 from pipelines.ledger.ledger import Ledger
@@ -10,13 +8,11 @@ from pipelines.run.observer import RunObserver
 from pipelines.run.pipeline import run_pipeline
 from pipelines.run.preparation import prepare_run
 from pipelines.run.result import RunRecord, RunResult
-from pipelines.run.worker import TakeGenerator, TakeOutcome
+from pipelines.run.take_log import generate_logged
 from pipelines.storyboard.model import Storyboard
-from pipelines.storyboard.plan import FrameSpec, Plan, TakeSpec
+from pipelines.storyboard.plan import FrameSpec, Plan
 from pipelines.storyboard.selection import ExtraTakes
 from pipelines.takes.inventory import read_inventory
-
-_log = logging.getLogger(__name__)
 
 
 async def run_locally(
@@ -42,7 +38,7 @@ async def run_locally(
     # An empty ExtraTakes is not None: it generates nothing, and the film is cut again.
     prepared = await prepare_run(board, settings, select=(lambda _: extra_takes) if extra_takes is not None else None)
     async with open_run(prepared, observer or RunObserver(), handle_signals=handle_signals) as context:
-        return await run_pipeline(context, RunRecord(), _generate)
+        return await run_pipeline(context, RunRecord(), generate_logged)
 
 
 def pick_take(plan: Plan, settings: Settings, frame: FrameSpec, number: int) -> None:
@@ -64,7 +60,3 @@ def pick_take(plan: Plan, settings: Settings, frame: FrameSpec, number: int) -> 
         raise UsageError(f"{frame.label}: there is no take {number}; {has}")
     with Ledger.open(settings.effective_database_url) as ledger:
         ledger.pick_take(plan.storyboard, frame.request_key, number)
-
-
-async def _generate(generator: TakeGenerator, spec: TakeSpec) -> TakeOutcome:
-    return await generator.generate(spec, log=lambda text: _log.info("%s: %s", spec.label, text))

@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.common.errors import FilmError, InterruptedRunError, StoryreelError
+from pipelines.common.formatting import counted, format_decimal
 from pipelines.film.outputs import Films, film_path
 from pipelines.film.probe import Film
 from pipelines.report.builder import write_report
@@ -21,6 +23,8 @@ from pipelines.storyboard.quote import Quote, quote_takes, require_within_budget
 from pipelines.takes.frame_folder import is_as_requested
 from pipelines.takes.inventory import TakeInventory, take_inventory
 from pipelines.takes.models import Take
+
+_log = logging.getLogger(__name__)
 
 
 async def run_pipeline(context: RunContext, record: RunRecord, generate: Generate) -> RunResult:
@@ -60,8 +64,11 @@ async def find_takes(context: RunContext) -> TakeInventory:
         output=context.settings.output,
     )
     if inventory.found.lost:
+        lost = counted(len(inventory.found.lost), "take")
+        _log.warning("%s: the files of %s are gone", context.plan.storyboard, lost)
         await context.ledger.forget_lost_takes(inventory.found.lost)
     for path in inventory.found.damaged:
+        _log.warning("%s: is damaged, and moved to takes/unusable", path)
         await asyncio.to_thread(context.store.quarantine_damaged, path)
     return inventory
 
@@ -134,6 +141,14 @@ def _quote(context: RunContext, requested: tuple[TakeSpec, ...], inventory: Take
         requested, frames=len(context.plan.frames), kept=inventory.found.takes, settings=context.settings
     )
     context.observer.progress.quote_usd = quote.price.usd
+    _log.info(
+        "%s: %d to generate for %s USD, at worst %s USD; %d to reuse",
+        context.plan.storyboard,
+        quote.generate,
+        format_decimal(quote.price.usd),
+        format_decimal(quote.worst_case_usd),
+        quote.reuse,
+    )
     return quote
 
 
@@ -239,6 +254,8 @@ async def _cut_films(context: RunContext, films: Films, pictures: list[Path]) ->
     cutting = films.cut(pictures)
     # A run that was stopped before, by its budget say, still cuts its films: only a later stop interrupts it.
     made = await (cutting if stop_signal.stopped else stop_signal.run_until_stopped(cutting))
+    for film in made:
+        _log.info("%s: %.1f s at %s", film.path, film.duration_s, film.size)
     if context.prepared.otio:
         films.write_otio([context.frames.path(frame) for frame in context.plan.frames])
     return made

@@ -1,5 +1,6 @@
 """The progress of a run, counted while it goes on: for the terminal, Prefect's page and the ledger."""
 
+import logging
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
@@ -10,6 +11,8 @@ from pipelines.common.budgets import Budgets
 from pipelines.common.settings import Settings
 from pipelines.ledger.models import RunCounters
 from pipelines.storyboard.plan import Plan
+
+_log = logging.getLogger(__name__)
 
 # The rate limit counts requests a minute: so does the rate that is shown beside it.
 _WINDOW_S = 60.0
@@ -96,6 +99,7 @@ class Progress:
     def enter(self, stage: str) -> None:
         """Begin another stage, and call the listeners."""
         self.stage = stage
+        _log.info("%s: %s", self.storyboard, stage)
         for listener in self._listeners:
             listener()
 

@@ -23,7 +23,7 @@ def stopping_on_signals(stop_signal: StopSignal, *, grace_period_s: float) -> It
         yield
         return
     run = asyncio.current_task()
-    interrupted = InterruptedRunError("interrupted: what was paid for is kept; run again to complete")
+    interrupted = InterruptedRunError()
     signals = itertools.count(1)
 
     def stop() -> None:

@@ -174,8 +174,8 @@ class TakeGenerator:
             case Resend(delay_s, cool_down=True):
                 # No pause here: the gate delays every request, this one's next attempt as well.
                 log(f"rate limited: no run sends for {delay_s:.1f} s")
-            case Resend(delay_s):
-                log(f"sending again in {delay_s:.1f} s")
+            case Resend(delay_s, reason=reason):
+                log(f"sending again in {delay_s:.1f} s: {reason}")
                 await self._pause(delay_s)
             case NextPrompt(reason):
                 log(f"{reason}: trying the next fallback prompt")

@@ -5,10 +5,9 @@ import contextlib
 import ipaddress
 import logging
 import socket
-import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -43,13 +42,16 @@ def serve_in_thread(config: ServerConfig) -> Iterator[str]:
             thread.join(_STOP_TIMEOUT_S)
 
 
-def serve_forever(config: ServerConfig, *, host: str, port: int) -> None:
-    """Serve until Ctrl-C or SIGTERM; print the address on stderr.
+def serve_forever(
+    config: ServerConfig, *, host: str, port: int, on_listening: Callable[[str], None] = lambda _: None
+) -> None:
+    """Serve until Ctrl-C or SIGTERM.
 
     Args:
         config: what to serve.
         host: a loopback address.
         port: the port to listen on; 0 for a free one.
+        on_listening: called with the address, once connections to it are taken.
 
     Raises:
         UsageError: the host is no loopback address, or the port is taken.
@@ -57,9 +59,8 @@ def serve_forever(config: ServerConfig, *, host: str, port: int) -> None:
     with _listen(host, port) as listener:
         server = _server(config)
         name, number = listener.getsockname()[:2]
-        address = f"http://[{name}]:{number}" if ":" in name else f"http://{name}:{number}"
         # The socket takes connections from here on, though the first may wait a moment.
-        print(f"storyreel serves the FLUX API on {address} (Ctrl-C ends it)", file=sys.stderr, flush=True)  # noqa: T201
+        on_listening(f"http://[{name}]:{number}" if ":" in name else f"http://{name}:{number}")
         with contextlib.suppress(KeyboardInterrupt):
             server.run(sockets=[listener])
 

@@ -1,9 +1,13 @@
 """Recovery of the attempts that killed runs left open: whole images become takes, the rest stays charged as unknown."""
 
+import logging
+
 from pipelines.endpoints.image_check import UnusablePictureError
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.models import AbandonedAttempt, AttemptStatus, NewTake, Outcome
 from pipelines.takes.store import TakeStore, check_and_store
+
+_log = logging.getLogger(__name__)
 
 
 def recover(ledger: Ledger, storyboard: str, *, store: TakeStore) -> None:
@@ -16,8 +20,10 @@ def recover(ledger: Ledger, storyboard: str, *, store: TakeStore) -> None:
         take = _recover_take(ledger, attempt, store)
         if take is not None:
             ledger.keep_take(attempt.attempt_id, take)
+            _log.info("%s: attempt %d, of a run that ended: its image is kept", storyboard, attempt.attempt_id)
         else:
             _close_as_unknown(ledger, attempt, store)
+            _log.info("%s: attempt %d, of a run that ended: stays charged as unknown", storyboard, attempt.attempt_id)
 
 
 def _recover_take(ledger: Ledger, attempt: AbandonedAttempt, store: TakeStore) -> NewTake | None:

@@ -189,7 +189,14 @@ def test_the_page_about_endpoints_explains_each_fault() -> None:
 def test_the_page_about_scheduling_has_each_state_with_its_exit_code() -> None:
     """As a run ends in it."""
     rows = re.findall(r"^\| `(\w+)` \| (\d+) \|", (DOCS / "scheduling.md").read_text(), re.MULTILINE)
-    errors = [IncompleteError, BudgetError, EndpointError, InterruptedRunError, UsageError, StoryreelError]
+    errors: list[type[StoryreelError]] = [
+        IncompleteError,
+        BudgetError,
+        EndpointError,
+        InterruptedRunError,
+        UsageError,
+        StoryreelError,
+    ]
 
     assert rows == [("Completed", "0"), *((state_after(error()).value, str(error.exit_code)) for error in errors)]
 

@@ -16,7 +16,7 @@ from pipelines.common.errors import (
     StoryreelError,
     UsageError,
 )
-from pipelines.common.settings import Settings
+from pipelines.common.settings import LogSettings, Settings
 from pipelines.run.result import state_after
 from pipelines.storyboard.loader import load_storyboard
 
@@ -99,8 +99,9 @@ def test_the_settings_page_lists_every_setting_and_no_other() -> None:
     """Numbers have the default that the code has."""
     listed = dict(re.findall(r"^\| `STORYREEL_([A-Z_]+)` \| ([^|]+) \|", SETTINGS_PAGE, re.MULTILINE))
 
-    assert set(listed) == {name.upper() for name in Settings.model_fields}
-    for name, field in Settings.model_fields.items():
+    known = {**Settings.model_fields, **LogSettings.model_fields}
+    assert set(listed) == {name.upper() for name in known}
+    for name, field in known.items():
         if isinstance(field.default, int | float):
             assert listed[name.upper()].strip() == f"`{field.default:g}`"
 
@@ -108,7 +109,14 @@ def test_the_settings_page_lists_every_setting_and_no_other() -> None:
 def test_exit_codes_and_states_are_those_of_the_code() -> None:
     """The README's table has a row for each exit code, with the state that a run then ends in."""
     rows = re.findall(r"^\| `(\d+)` \| `(\w+)`", README, re.MULTILINE)
-    errors = [UsageError, BudgetError, IncompleteError, EndpointError, InterruptedRunError, StoryreelError]
+    errors: list[type[StoryreelError]] = [
+        UsageError,
+        BudgetError,
+        IncompleteError,
+        EndpointError,
+        InterruptedRunError,
+        StoryreelError,
+    ]
 
     assert rows == [("0", "Completed"), *((str(error.exit_code), state_after(error()).value) for error in errors)]
 

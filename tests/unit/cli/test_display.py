@@ -1,6 +1,7 @@
 """The display of a run, live and in plain lines, and its last lines."""
 
 import io
+import sys
 import threading
 from decimal import Decimal
 from pathlib import Path
@@ -204,6 +205,17 @@ def test_the_display_suits_the_console() -> None:
     pipe = display_for(Progress(), Console(file=io.StringIO()))
 
     assert (type(terminal), type(pipe)) == (LiveDisplay, PlainDisplay)
+
+
+def test_a_quiet_console_has_no_display(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And stderr stays free for what is not quiet: errors."""
+    stderr = io.StringIO()
+    monkeypatch.setattr("sys.stderr", stderr)
+
+    with display_for(Progress(), Console(stderr=True, force_terminal=True, quiet=True)):
+        print("an error", file=sys.stderr)  # noqa: T201 - as anything else in the process would
+
+    assert stderr.getvalue() == "an error\n"
 
 
 def test_lines_are_printed_as_the_stage_changes() -> None:

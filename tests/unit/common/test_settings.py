@@ -9,7 +9,7 @@ from pydantic import SecretStr, ValidationError
 
 from pipelines.common.budgets import OnExceed
 from pipelines.common.errors import UsageError
-from pipelines.common.settings import Settings, load_settings
+from pipelines.common.settings import LogSettings, Settings, load_log_level, load_settings
 
 DEFAULTS = {
     "endpoint": None,
@@ -64,7 +64,7 @@ GOOD_AND_BAD: dict[str, tuple[str, Any, str]] = {
 def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stand in an empty folder, with no setting in the environment."""
     monkeypatch.chdir(tmp_path)
-    for name in Settings.model_fields:
+    for name in (*Settings.model_fields, *LogSettings.model_fields):
         monkeypatch.delenv(f"STORYREEL_{name.upper()}", raising=False)
 
 
@@ -239,6 +239,38 @@ def test_settings_do_not_change() -> None:
 
     with pytest.raises(ValidationError, match="frozen"):
         settings.rate_limit = 1  # type: ignore[misc]
+
+
+# The log
+
+
+@pytest.mark.parametrize("text", ["debug", "info", "warning", "error", "INFO"])
+def test_a_variable_sets_the_level_of_the_log(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    """In capitals too, as Python spells it."""
+    monkeypatch.setenv("STORYREEL_LOG_LEVEL", text)
+
+    assert load_log_level() == text.lower()
+
+
+def test_warnings_are_logged_by_default_and_the_file_sets_the_level_too(tmp_path: Path) -> None:
+    """Other lines of .env do no harm, even where they are wrong."""
+    default = load_log_level()
+    (tmp_path / ".env").write_text("STORYREEL_LOG_LEVEL=info\nSTORYREEL_RATE_LIMIT=many\n")
+
+    assert (default, load_log_level()) == ("warning", "info")
+
+
+def test_a_bad_level_is_named_with_the_choices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As any other variable; the settings of a run do not depend on it."""
+    monkeypatch.setenv("STORYREEL_LOG_LEVEL", "loud")
+
+    with pytest.raises(UsageError) as caught:
+        load_log_level()
+
+    assert str(caught.value) == (
+        "STORYREEL_LOG_LEVEL: Input should be 'debug', 'info', 'warning' or 'error', got 'loud'"
+    )
+    assert load_settings().model_dump() == DEFAULTS
 
 
 # Secrets

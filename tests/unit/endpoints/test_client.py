@@ -5,6 +5,7 @@ import contextlib
 import datetime
 import gzip
 import json
+import logging
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -304,6 +305,41 @@ async def test_a_refused_connection_was_not_sent(recorder: BillRecorder) -> None
         await ask(recorder, url=f"http://127.0.0.1:{port}/")
 
     assert (caught.value.sent, recorder.bills, recorder.part.exists()) == (False, [], False)
+
+
+async def test_an_error_that_quotes_a_secret_is_kept_without_it(recorder: BillRecorder) -> None:
+    """The token, or the password of the URL: the text goes into the ledger and the log."""
+    response = httpx.Response(401, json={"error": f"the token {TOKEN} of user amy, hunter2, is unknown"})
+
+    answer = await ask(
+        recorder,
+        url="http://amy:hunter2@flux.test/",
+        token=TOKEN,
+        transport=httpx.MockTransport(lambda _: response),
+    )
+
+    assert isinstance(answer, Refused)
+    assert answer.message == "the token *** of user amy, ***, is unknown"
+
+
+async def test_httpx_logs_the_address_without_its_secrets(
+    recorder: BillRecorder, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It has a line for each request; once the client is closed, its log is left as it is."""
+    response = httpx.Response(401)
+
+    with caplog.at_level(logging.INFO, logger="httpx"):
+        await ask(
+            recorder,
+            url="http://amy:hunter2@flux.test:81/v1?key=hush",
+            transport=httpx.MockTransport(lambda _: response),
+        )
+        logging.getLogger("httpx").info("%s", httpx.URL("http://amy:hunter2@flux.test:81/v1"))
+
+    assert caplog.messages == [
+        'HTTP Request: POST http://flux.test:81 "HTTP/1.1 401 Unauthorized"',
+        "http://amy:hunter2@flux.test:81/v1",
+    ]
 
 
 async def test_an_address_is_named_without_its_secrets(recorder: BillRecorder) -> None:

@@ -70,6 +70,19 @@ def test_a_connection_that_fails_is_tried_again_with_back_off_until_the_run_stop
     )
 
 
+def test_what_is_sent_again_has_a_reason_for_the_log() -> None:
+    """In the words of the answer, or of the lack of one."""
+    state = fresh_state()
+
+    decisions = [state.no_answer(UNSENT), state.no_answer(LOST), state.refused(refused(Refusal.SERVER))]
+
+    assert [decision.reason for decision in decisions if isinstance(decision, Resend)] == [
+        "cannot connect: refused",
+        "no answer: reset",
+        "server error (500 words)",
+    ]
+
+
 def test_connections_that_fail_take_nothing_from_the_quota() -> None:
     """Nothing was sent, nothing can be billed: a spent quota does not matter."""
     state = fresh_state(quota=0)

@@ -146,8 +146,8 @@ async def test_a_function_of_the_blocking_ledger_runs_in_the_ledgers_thread(ledg
 # A server that goes away
 
 
-async def test_a_call_is_repeated_while_the_server_is_away() -> None:
-    """Half a minute at most, a second between two tries; then the error reaches the caller."""
+async def test_a_call_is_repeated_while_the_server_is_away(caplog: pytest.LogCaptureFixture) -> None:
+    """Half a minute at most, a second between two tries, each with a warning; then the error reaches the caller."""
     pauses: list[float] = []
     away = 2
 
@@ -166,6 +166,7 @@ async def test_a_call_is_repeated_while_the_server_is_away() -> None:
             await executor.run(write)
 
     assert (written, pauses) == ("written", [1.0] * 32)
+    assert caplog.messages == ["the ledger's database server is away: trying again in 1 s"] * 32
 
 
 class UncertainDatabase(LedgerDatabase):

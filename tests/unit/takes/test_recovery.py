@@ -1,6 +1,7 @@
 """What killed runs left open is closed: a whole image becomes a take, and every attempt is charged once."""
 
 import asyncio
+import logging
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,18 @@ def test_there_is_nothing_to_recover_where_nothing_was_left(output: OutputFolder
     output.recover()
 
     assert output.rows() == before
+
+
+def test_what_becomes_of_each_attempt_is_logged(output: OutputFolder, caplog: pytest.LogCaptureFixture) -> None:
+    """At INFO: it is what a user asks after a crash."""
+    output.begin(run())
+    output.kill()
+
+    with caplog.at_level(logging.INFO, logger="pipelines"):
+        output.recover()
+
+    [message] = caplog.messages
+    assert message.endswith("of a run that ended: stays charged as unknown")
 
 
 def test_killed_after_sending_stays_charged_at_the_reserve(output: OutputFolder) -> None:
