@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 import click
 import pytest
 
+from pipelines import api
 from pipelines.cli.main import run, storyreel
 from pipelines.common.errors import (
     BudgetError,
@@ -169,6 +170,13 @@ def test_every_transition_is_in_the_reference_of_the_format(site: Path) -> None:
     types = json_schema()["definitions"]["TransitionModel"]["properties"]["type"]["enum"]
 
     assert [name for name in types if f">{name}<" not in text] == []
+
+
+def test_the_reference_of_the_python_api_is_whole(site: Path) -> None:
+    """An entry for each name that the module exports."""
+    entries = Page.read(site / "reference/python-api.html").ids
+
+    assert [name for name in api.__all__ if f"pipelines.api.{name}" not in entries] == []
 
 
 def test_the_page_about_money_explains_each_column_and_status() -> None:
