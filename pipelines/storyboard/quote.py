@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from pipelines.common.budgets import BudgetScope, OnExceed
 from pipelines.common.errors import BudgetError
-from pipelines.common.formatting import counted
+from pipelines.common.formatting import counted, format_decimal
 from pipelines.common.settings import Settings
 from pipelines.endpoints.prices import Price, total
 from pipelines.storyboard.plan import TakeSpec
@@ -88,9 +88,10 @@ def require_within_budget(
         limits, usd, cost = {s: left for s, left in remaining.items() if s is BudgetScope.RUN}, quote.price.usd, "cost"
     for scope, left in limits.items():
         if usd > left:
+            price, rest = f"{format_decimal(usd)} USD", f"{format_decimal(left)} USD"
             raise BudgetError(
-                f"{counted(quote.generate, 'frame')} to generate {cost} {usd:f} USD, more than the {left:f} USD that "
-                f"are left of {scope.label}: nothing was sent; {scope.cure}, or ask for fewer frames"
+                f"{counted(quote.generate, 'frame')} to generate {cost} {price}, more than the {rest} that are left of "
+                f"{scope.label}: nothing was sent; {scope.cure}, or ask for fewer frames"
             )
 
 
