@@ -6,6 +6,9 @@ PIP := $(BIN)/pip install -qq --disable-pip-version-check --constraint constrain
 # Every page anew, and a warning is an error: a link that leads nowhere, for one.
 SPHINX := $(BIN)/sphinx-build --quiet --fresh-env --fail-on-warning --keep-going
 
+# More than the processors: a third of the tests' time is waiting for servers.
+PROCESSES ?= 4
+
 AUDIT := $(BIN)/pip-audit --no-deps --disable-pip --progress-spinner off
 # It has advisories that will stay. pip-audit ends well where it could ask of nothing, as behind a mirror of packages
 # alone; a source that knows none of this release is no source.
@@ -29,7 +32,7 @@ render: $(VENV)/.ready
 
 test: $(VENV)/.ready-dev
 	@$(BIN)/coverage erase
-	@$(BIN)/pytest --cov --cov-report=term
+	@$(BIN)/pytest --numprocesses $(PROCESSES) --dist loadgroup --cov --cov-report=term
 	@rm -f .coverage
 
 campaign: $(VENV)/.ready-dev

@@ -7,18 +7,24 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from coverage import Coverage
 
 from pipelines.cli import main as cli
 from pipelines.ledger.gate import Gate
 from pipelines.ledger.ledger import Ledger
+from pipelines.server.app import ENGINES
 from pipelines.server.config import EngineKind, ServerConfig, parse_fault
+from pipelines.server.engines.plain import PlainEngine
 from pipelines.server.running import serve_in_thread
+from tests.campaigns.tally import TALLY, Tally, as_markdown
 from tests.support.builders import run
 from tests.support.ledger import Clock, gate_of, opened
+from tests.support.local_flows import local_flows
 from tests.support.postgres import POSTGRES_PORT, Postgres, find_binaries, serving_postgres
 
 BIN = Path(sys.executable).parent
@@ -38,6 +44,12 @@ class Ended:
         return json.loads(self.stdout)
 
 
+# Runs the command with these arguments, and with these variables in its environment.
+Storyreel = Callable[..., Ended]
+# Writes a storyboard; see the fixture `board`.
+Board = Callable[..., Path]
+
+
 def clean_environment(**more: str) -> dict[str, str]:
     """Return this process's environment without any setting of Prefect or storyreel, and with `more`."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "STORYREEL_"))}
@@ -52,20 +64,46 @@ def wait_until(condition: Callable[[], bool], *, timeout_s: float = 60) -> None:
         time.sleep(0.05)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests by what they want, so that a selection of them can be run."""
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
+    """Mark tests by what they want, and group those that share what is dear to start, before pytest-xdist looks."""
     for item in items:
-        for mark in marks_of(item):
+        marks = set(marks_of(item))
+        for mark in marks:
             item.add_marker(mark)
+        if group := group_of(item, marks):
+            item.add_marker(pytest.mark.xdist_group(group))
 
 
-def marks_of(item: pytest.Item) -> Iterator[str]:
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Measure the coverage of fast tests only: measuring makes Python half as fast again."""
+    coverage = Coverage.current()
+    if coverage is None or item.get_closest_marker("slow") is None:
+        return (yield)
+    coverage.stop()
+    try:
+        return (yield)
+    finally:
+        coverage.start()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the figures of all campaigns as one table."""
+    properties = [pair for report in terminalreporter.getreports("") for pair in report.user_properties]
+    tallies = [Tally(**figures) for name, figures in properties if name == TALLY]
+    if tallies:
+        terminalreporter.section("campaigns")
+        terminalreporter.write_line(as_markdown(tallies))
+
+
+def marks_of(item: pytest.Function) -> Iterator[str]:
     """Yield the marks of a test, from its fixtures and its file."""
-    fixtures = set(getattr(item, "fixturenames", ()))
-    callspec = getattr(item, "callspec", None)
+    fixtures = set(item.fixturenames)
+    on_postgres = hasattr(item, "callspec") and item.callspec.params.get("database") == "postgres"
     if fixtures & {"prefect", "prefect_api_url"}:
         yield "prefect"
-    if fixtures & {"postgres", "postgres_binaries"} or (callspec and callspec.params.get("database") == "postgres"):
+    if fixtures & {"postgres", "postgres_binaries"} or on_postgres:
         yield "postgres"
     if "browser" in item.path.stem:
         yield "browser"
@@ -73,6 +111,19 @@ def marks_of(item: pytest.Item) -> Iterator[str]:
         yield "ffmpeg"
     if item.path.parent.name == "campaigns":
         yield "campaign"
+
+
+def group_of(item: pytest.Function, marks: set[str]) -> str | None:
+    """Return the group of a test: the tests of a group run in one process, one after another.
+
+    A browser, a Prefect API and a Postgres are each started once in a process that needs them.
+    """
+    if item.get_closest_marker("xdist_group"):
+        return None
+    # A module that has a Prefect server and a worker of its own.
+    if "browser" in marks or "prefect" in item.fixturenames:
+        return item.path.stem
+    return next((mark for mark in ("prefect", "postgres") if mark in marks), None)
 
 
 @pytest.fixture(scope="session")
@@ -111,25 +162,49 @@ def database(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 @pytest.fixture
-def storyreel(
+def storyreel_on_prefect(
     tmp_path: Path, prefect_api_url: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Callable[..., Ended]:
-    """Return a function that runs the command in this process, in a folder of its own."""
+) -> Storyreel:
+    """Return a function that runs the command in this process, in a folder of its own, its flows by Prefect."""
+    enter_folder(tmp_path, monkeypatch)
+    monkeypatch.setenv("PREFECT_API_URL", prefect_api_url)
+    return partial(run_command, monkeypatch, capfd)
+
+
+@pytest.fixture
+def storyreel(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], plain_sketches: None
+) -> Storyreel:
+    """Return a function that runs the command in this process, in a folder of its own, its flows without Prefect."""
+    enter_folder(tmp_path, monkeypatch)
+    monkeypatch.setattr("pipelines.cli.render.prefect_flows", local_flows)
+    return partial(run_command, monkeypatch, capfd)
+
+
+def enter_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the test's current folder be this one, without any setting of Prefect or storyreel."""
     for name in set(os.environ) - set(clean_environment()):
         monkeypatch.delenv(name)
-    monkeypatch.setenv("PREFECT_API_URL", prefect_api_url)
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(folder)
 
-    def run(*arguments: str, **environment: str) -> Ended:
-        capfd.readouterr()
-        with monkeypatch.context() as patch:
-            for name, value in environment.items():
-                patch.setenv(name, value)
-            exit_code = cli.run(arguments)
-        said = capfd.readouterr()
-        return Ended(exit_code, said.out, said.err)
 
-    return run
+def run_command(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], *arguments: str, **environment: str
+) -> Ended:
+    """Run the command with these settings in its environment."""
+    capfd.readouterr()
+    with monkeypatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        exit_code = cli.run(arguments)
+    said = capfd.readouterr()
+    return Ended(exit_code, said.out, said.err)
+
+
+@pytest.fixture
+def plain_sketches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the endpoint that a run embeds draw flat colours: a sketch takes longer than all the rest of a small run."""
+    monkeypatch.setitem(ENGINES, EngineKind.SKETCH, PlainEngine)
 
 
 @pytest.fixture

@@ -1,8 +1,9 @@
 """Rendering from the command line: a Prefect API for its time, a display on stderr, a result for each storyboard."""
 
+import contextlib
 import shutil
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,9 @@ from pipelines.run.observer import RunObserver
 from pipelines.run.result import RunResult
 from pipelines.storyboard.loader import load_storyboards
 from pipelines.storyboard.model import Storyboard
+
+# Runs a flow to its end; see `flows.running.run_flow`.
+RunFlow = Callable[[str, Mapping[str, Any], Storyboard, Settings, RunObserver], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,21 @@ def _run_flows(calls: Sequence[FlowCall]) -> list[RenderResult]:
     """
     console = Console(stderr=True, quiet=is_quiet())
     results: list[RenderResult] = []
+    with prefect_flows(console) as run_flow:
+        for call in calls:
+            results.append(_run_flow(run_flow, call, console))
+            if isinstance(results[-1].error, EndpointError | InterruptedRunError):
+                break
+    return results
+
+
+@contextlib.contextmanager
+def prefect_flows(console: Console) -> Iterator[RunFlow]:
+    """Yield the function that runs a flow, once Prefect's API is up; in the end, wait until it has all that was logged.
+
+    Raises:
+        StoryreelError: the API did not start.
+    """
     starting = RunObserver()
     first_start = ", for the first time: about half a minute" if is_first_start() else ""
     starting.progress.stage = f"starting Prefect{first_start}"
@@ -103,14 +122,10 @@ def _run_flows(calls: Sequence[FlowCall]) -> list[RenderResult]:
 
             wait_until_up()
         try:
-            for call in calls:
-                results.append(_run_flow(running.run_flow, call, console))
-                if isinstance(results[-1].error, EndpointError | InterruptedRunError):
-                    break
+            yield running.run_flow
         finally:
             # Its log and events are sent in the background; the API ends with this block.
             drain_prefect()
-    return results
 
 
 def open_results(results: Sequence[RenderResult]) -> None:
@@ -125,7 +140,7 @@ def open_results(results: Sequence[RenderResult]) -> None:
             console.print(message, highlight=False, markup=False, soft_wrap=True)
 
 
-def _run_flow(run_flow: Callable[..., None], call: FlowCall, console: Console) -> RenderResult:
+def _run_flow(run_flow: RunFlow, call: FlowCall, console: Console) -> RenderResult:
     observer = RunObserver()
     error: StoryreelError | None = None
     try:

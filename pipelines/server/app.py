@@ -96,7 +96,7 @@ async def _as_api_error(_: Request, error: Exception) -> JSONResponse:
 
 
 # Both answer as the model `sketch`: no image of theirs may pass for one that was paid for.
-_ENGINES: dict[EngineKind, Callable[[int], SketchEngine | PlainEngine]] = {
+ENGINES: dict[EngineKind, Callable[[int], SketchEngine | PlainEngine]] = {
     EngineKind.SKETCH: SketchEngine,
     EngineKind.PLAIN: PlainEngine,
 }
@@ -114,7 +114,7 @@ class _ImageService:
         # Two sources, so that a change of latency changes no fault.
         self._faults = FaultDraw(config.faults, random.Random(f"faults {config.seed}"))  # noqa: S311
         self._latency = random.Random(f"latency {config.seed}")  # noqa: S311
-        self._engine = _ENGINES[config.engine](config.seed)
+        self._engine = ENGINES[config.engine](config.seed)
         self._request_counts: Counter[ImageRequest] = Counter()
         # A sketch takes about 0.1 s of a core: drawn in the event loop, it would hold up every other answer.
         self._executor = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="sketch")

@@ -1,26 +1,27 @@
-"""Collects the figures of all campaigns and prints them as one table at the end."""
+"""What campaigns share: a tally that is printed at the end, and the kind of database that a ledger is in."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
-from tests.campaigns.tally import Tally, as_markdown
+from tests.campaigns.tally import TALLY, Tally
 from tests.support.postgres import database_for
-
-_TALLIES = pytest.StashKey[list[Tally]]()
 
 
 @pytest.fixture
-def open_tally(request: pytest.FixtureRequest) -> Callable[[str], Tally]:
-    """Return a function that opens the tally of a campaign; fill it in, then assert that nothing was violated."""
+def open_tally(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Tally]]:
+    """Yield a function that opens the tally of a campaign; fill it in, then assert that nothing was violated."""
+    tallies: list[Tally] = []
 
     def open_one(campaign: str) -> Tally:
-        tally = Tally(campaign)
-        request.config.stash.setdefault(_TALLIES, []).append(tally)
-        return tally
+        tallies.append(Tally(campaign))
+        return tallies[-1]
 
-    return open_one
+    yield open_one
+    # With the test's report they reach the process that prints them, whichever process ran the test.
+    request.node.user_properties.extend((TALLY, asdict(tally)) for tally in tallies)
 
 
 @pytest.fixture
@@ -29,11 +30,3 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "postgres":
         return database_for(tmp_path, request.getfixturevalue("postgres").port)
     return f"sqlite:///{tmp_path / 'ledger.db'}"
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Print the table."""
-    tallies = config.stash.get(_TALLIES, [])
-    if tallies:
-        terminalreporter.section("campaigns")
-        terminalreporter.write_line(as_markdown(tallies))

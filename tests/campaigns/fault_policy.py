@@ -13,7 +13,7 @@ from typing import Any
 
 from PIL import Image
 
-from pipelines.server.config import Fault, FaultKind, ServerConfig
+from pipelines.server.config import EngineKind, Fault, FaultKind, ServerConfig
 from pipelines.server.faults import FaultDraw
 
 Row = dict[str, str]
@@ -102,7 +102,9 @@ class Trial:
     def server(self) -> ServerConfig:
         """Return what is served."""
         faults = tuple(Fault(kind, rate) for kind, rate in self.faults.items())
-        return ServerConfig(latency_s=self.latency_s, rate_limit=0, faults=faults, seed=self.seed)
+        return ServerConfig(
+            engine=EngineKind.PLAIN, latency_s=self.latency_s, rate_limit=0, faults=faults, seed=self.seed
+        )
 
     def drawn(self, requests: int) -> list[FaultKind | None]:
         """Return the faults that the server draws for its first requests."""

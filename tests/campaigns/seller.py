@@ -1,28 +1,22 @@
 """The FLUX API in this process, with the seller's own record: when each request came, which prompts were billed."""
 
 import contextlib
-import hashlib
-import io
 import json
 import time
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 from fastapi import FastAPI
-from PIL import Image
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pipelines.common.geometry import Size
-from pipelines.endpoints.dialects.flux import ImageRequest
-from pipelines.server import app as server_app
 from pipelines.server import running
 from pipelines.server.app import Connections, build_app
-from pipelines.server.config import ServerConfig
+from pipelines.server.config import EngineKind, ServerConfig
 
 _QUIET_TIMEOUT_S = 30
 
@@ -73,7 +67,7 @@ def selling(config: ServerConfig) -> Iterator[Seller]:
 
     # The API states how much it billed, not for what; only these tests need to know that.
     recorded = mock.patch.object(running, "build_app", build_recorded)
-    with recorded, mock.patch.object(server_app, "SketchEngine", PlainEngine), running.serve_in_thread(config) as url:
+    with recorded, running.serve_in_thread(replace(config, engine=EngineKind.PLAIN)) as url:
         seller.url = url
         yield seller
 
@@ -87,22 +81,6 @@ def client_environment(seller: Seller, database_url: str, folder: Path, *, rate_
         "STORYREEL_OUTPUT": str(folder / "outputs"),
         "STORYREEL_RATE_LIMIT": str(rate_limit),
     }
-
-
-class PlainEngine:
-    """Paints one colour, of its own for each image: a tenth of the work of a sketch."""
-
-    def __init__(self, seed: int) -> None:
-        self._seed = seed
-
-    def paint(self, asked: ImageRequest, size: Size, count: int) -> bytes:
-        """Return a PNG."""
-        colour = hashlib.sha256(f"{self._seed} {asked.prompt} {count}".encode()).digest()
-        png = io.BytesIO()
-        Image.new("RGB", (size.width, size.height), (colour[0], colour[1], colour[2])).save(
-            png, "PNG", compress_level=1
-        )
-        return png.getvalue()
 
 
 class _Recorder:

@@ -4,6 +4,8 @@ import os
 from dataclasses import dataclass, fields
 
 LONG = os.environ.get("STORYREEL_CAMPAIGN") == "long"
+# The name of the property of a test's report that holds the figures of a campaign.
+TALLY = "tally"
 SEED = int(os.environ.get("STORYREEL_CAMPAIGN_SEED", "20261123"))
 
 

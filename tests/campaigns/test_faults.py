@@ -1,7 +1,6 @@
 """Campaign: every fault of the served API, rare and constant, alone and mixed: runs end well, and the ledger agrees."""
 
 import asyncio
-import io
 import json
 import random
 import shutil
@@ -16,12 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
 
 from pipelines.common.errors import StoryreelError
-from pipelines.common.geometry import Size
 from pipelines.common.settings import Settings
-from pipelines.endpoints.dialects.flux import ImageRequest
 from pipelines.endpoints.retry import RetryPolicy
 from pipelines.run.context import open_run
 from pipelines.run.generation import generate_missing
@@ -44,7 +40,7 @@ from tests.campaigns.fault_policy import (
     violations,
 )
 from tests.campaigns.tally import LONG, SEED, Tally
-from tests.conftest import Ended
+from tests.conftest import Storyreel
 
 pytestmark = pytest.mark.slow
 
@@ -66,20 +62,6 @@ class Judged:
     violations: list[Violation]
     requests: int = 0
     struck: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class QuickEngine:
-    """Paints noise: real PNGs, each its own, a hundred times as fast as sketches."""
-
-    seed: int
-
-    def paint(self, asked: ImageRequest, size: Size, number: int) -> bytes:
-        """Return the `number`th picture of a request."""
-        noise = random.Random(f"{self.seed} {asked} {number}").randbytes(size.width * size.height // 8)
-        png = io.BytesIO()
-        Image.frombytes("1", (size.width, size.height), noise).save(png, "PNG", compress_level=0)
-        return png.getvalue()
 
 
 @pytest.fixture(autouse=True)
@@ -242,12 +224,9 @@ def enter(tally: Tally, trials: list[Judged]) -> None:
     assert not tally.violations, "\n".join(f"{promise}: {detail}\n  {trial}" for promise, detail, trial in details)
 
 
-def test_any_fault_ends_in_an_agreeing_ledger(
-    open_tally: Callable[[str], Tally], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_any_fault_ends_in_an_agreeing_ledger(open_tally: Callable[[str], Tally], tmp_path: Path) -> None:
     """Whole runs below Prefect: every kind of fault at 1 %, 20 % and 100 %, and mixtures."""
     tally, trials = open_tally("faults of the endpoint"), draw_trials()
-    monkeypatch.setattr("pipelines.server.app.SketchEngine", QuickEngine)
     folders = [tmp_path / str(number) for number in range(len(trials))]
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -257,7 +236,7 @@ def test_any_fault_ends_in_an_agreeing_ledger(
 
 
 def test_the_command_ends_well_under_any_fault(
-    open_tally: Callable[[str], Tally], tmp_path: Path, storyreel: Callable[..., Ended]
+    open_tally: Callable[[str], Tally], tmp_path: Path, storyreel_on_prefect: Storyreel
 ) -> None:
     """The same through the command itself, Prefect, film and all."""
     tally, rng = open_tally("faults of the endpoint, by the command"), random.Random(f"commands {SEED}")
@@ -266,7 +245,7 @@ def test_the_command_ends_well_under_any_fault(
         given = {name: value for name, value in trial.settings().items() if value is not None}
         variables = {f"STORYREEL_{name.upper()}": str(value) for name, value in given.items()}
         where = ("--endpoint", url, "--model", "sketch", "--output", str(board.parent / "outputs"))
-        ended = storyreel("render", str(board), *where, "--json", **variables)
+        ended = storyreel_on_prefect("render", str(board), *where, "--json", **variables)
         assert "Traceback" not in ended.stderr, ended.stderr
         assert (ended.json["state"] == "Completed") == (ended.exit_code == 0), ended
         return ended.exit_code

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import BIN, Ended, clean_environment, wait_until
+from tests.conftest import BIN, Board, Storyreel, clean_environment, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -34,11 +34,11 @@ def slow_api() -> Iterator[str]:
 
 
 @pytest.fixture
-def status(storyreel: Callable[..., Ended]) -> Callable[[], Any]:
+def status(storyreel_on_prefect: Storyreel) -> Callable[[], Any]:
     """Return a function that asks how the last run of film.yaml stands; None as long as there is none."""
 
     def ask() -> Any:
-        asked = storyreel("status", "film.yaml", "--json")
+        asked = storyreel_on_prefect("status", "film.yaml", "--json")
         return asked.json["runs"][-1] if asked.exit_code == 0 else None
 
     return ask
@@ -57,8 +57,8 @@ def start(board: Path, api: str, endpoint: str) -> "subprocess.Popen[bytes]":
 
 
 def test_a_run_is_watched_from_without(
-    storyreel: Callable[..., Ended],
-    board: Callable[..., Path],
+    storyreel_on_prefect: Storyreel,
+    board: Board,
     status: Callable[[], Any],
     prefect_api_url: str,
     slow_api: str,
@@ -71,8 +71,8 @@ def test_a_run_is_watched_from_without(
     os.kill(render.pid, signal.SIGKILL)
     render.wait()
     died = status()
-    said = storyreel("status", str(path))
-    again = storyreel("render", str(path), "--endpoint", slow_api, "--model", "sketch", "--json")
+    said = storyreel_on_prefect("status", str(path))
+    again = storyreel_on_prefect("render", str(path), "--endpoint", slow_api, "--model", "sketch", "--json")
     completed = status()
 
     assert (running["state"], running["stage"], running["frames"]) == ("running", "generating frames", 60)

@@ -1,28 +1,20 @@
 """Takes, picks and the cutting room as their users run them: the command, real sockets, real signals."""
 
 import contextlib
-import csv
 import re
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import imageio.v3 as iio
 import pytest
 
-from tests.conftest import BIN, Ended, clean_environment, serving, wait_until
+from tests.conftest import BIN, Board, Ended, Storyreel, clean_environment, serving, wait_until
+from tests.support.accounts import rows
 
 pytestmark = pytest.mark.slow
-
-Storyreel = Callable[..., Ended]
-Board = Callable[..., Path]
-
-
-def rows(folder: Path) -> list[dict[str, str]]:
-    with (folder / "ledger.csv").open(newline="") as ledger:
-        return list(csv.DictReader(ledger))
 
 
 def numbers(ended: Ended) -> list[list[int]]:
@@ -30,13 +22,15 @@ def numbers(ended: Ended) -> list[list[int]]:
     return [[take["take"] for take in frame["takes"]] for frame in ended.json["frames"]]
 
 
-def test_another_take_is_quoted_bought_and_picked(storyreel: Storyreel, board: Board, tmp_path: Path) -> None:
+def test_another_take_is_quoted_bought_and_picked(
+    storyreel_on_prefect: Storyreel, board: Board, tmp_path: Path
+) -> None:
     """The first take stays what it is; the film changes with the pick, and only then."""
     path, folder = str(board()), tmp_path / "outputs/film"
-    storyreel("render", path)
+    storyreel_on_prefect("render", path)
     film, frame = (folder / "film.mp4").read_bytes(), iio.imread(folder / "frames/frame_0001.png")
 
-    rerolled = storyreel("reroll", path, "1", "--takes", "2", "--json")
+    rerolled = storyreel_on_prefect("reroll", path, "1", "--takes", "2", "--json")
 
     assert rerolled.exit_code == 0, rerolled.stderr
     assert "2 more takes of 1 frame: 0.000644 USD, at worst 0.002576 USD, simulated" in rerolled.stderr
@@ -45,86 +39,29 @@ def test_another_take_is_quoted_bought_and_picked(storyreel: Storyreel, board: B
     assert all((tmp_path / take["file"]).is_file() for take in rerolled.json["takes"])
     assert (folder / "film.mp4").read_bytes() == film
 
-    picked = storyreel("pick", path, "1", "3", "--json")
+    picked = storyreel_on_prefect("pick", path, "1", "3", "--json")
 
     assert picked.exit_code == 0, picked.stderr
     assert (picked.json["frame"], picked.json["take"], picked.json["requests"]) == (1, 3, 0)
     assert (folder / "film.mp4").read_bytes() != film
     assert (iio.imread(folder / "frames/frame_0001.png") != frame).any()
-    listed = storyreel("takes", path, "--json")
+    listed = storyreel_on_prefect("takes", path, "--json")
     assert numbers(listed) == [[1], [1, 2, 3], [1]]
     assert [frame["shown"] for frame in listed.json["frames"]] == [1, 3, 1]
     assert [(row["frame"], row["take"]) for row in rows(folder)] == [
         ("0", "1"), ("1", "1"), ("2", "1"), ("1", "2"), ("1", "3"),
     ]  # fmt: skip
-    assert storyreel("ledger", path, "--verify").exit_code == 0
-
-
-def test_what_is_there_is_listed_for_people(storyreel: Storyreel, board: Board) -> None:
-    """An arrow marks what the film shows; another prompt than the frame's own is said."""
-    path = str(board(frames=1))
-    storyreel("render", path)
-    storyreel("reroll", path, "0", "--prompt", "a quiet harbor in fog")
-    storyreel("pick", path, "0", "2")
-
-    lines = storyreel("takes", path).stderr.splitlines()
-
-    assert lines[0] == "frame_0000 main/shot-1"
-    assert re.fullmatch(r"     take 1  0\.000322 USD  outputs/film/takes/\w+\.png", lines[1])
-    assert re.fullmatch(
-        r"  -> take 2  0\.000322 USD, picked  outputs/film/takes/\w+\.png  asked: 'a quiet harbor in fog'", lines[2]
-    )
-
-
-def test_a_dry_run_quotes_and_sends_nothing(storyreel: Storyreel, board: Board, tmp_path: Path) -> None:
-    """Not even ledger are made for it."""
-    ended = storyreel("reroll", str(board()), "0-2", "--dry-run", "--json")
-
-    assert (ended.exit_code, ended.json["generate"], ended.json["cost_usd"]) == (0, 3, "0.000966")
-    assert not (tmp_path / "outputs").exists()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (("reroll", "9"), "9: there is no such frame; film has frames 0 to 2"),
-        (("reroll", "0", "--takes", "0"), "--takes 0: must be 1 to 99"),
-        (("reroll", "0", "--prompt", " "), "the prompt is 0 characters once filled in"),
-        (("pick", "0", "1"), "there is no take 1; it has none yet; render the storyboard first"),
-        (("pick", "main", "1"), "main: names 3 frames"),
-    ],
-)
-def test_what_cannot_be_asked_for_is_an_error(
-    storyreel: Storyreel, board: Board, arguments: tuple[str, ...], message: str
-) -> None:
-    """Nothing is sent."""
-    verb, *rest = arguments
-
-    ended = storyreel(verb, str(board()), *rest)
-
-    assert ended.exit_code == 2
-    assert message in ended.stderr
-
-
-def test_a_reroll_beyond_the_budget_is_refused(storyreel: Storyreel, board: Board, tmp_path: Path) -> None:
-    """Before its first request."""
-    path = str(board())
-    storyreel("render", path)
-
-    ended = storyreel("reroll", path, "0-2", "--budget", "0.0009")
-
-    assert ended.exit_code == 3
-    assert len(rows(tmp_path / "outputs/film")) == 3
+    assert storyreel_on_prefect("ledger", path, "--verify").exit_code == 0
 
 
 def test_an_interrupted_reroll_keeps_what_came_and_goes_on_from_there(
-    storyreel: Storyreel, board: Board, tmp_path: Path, prefect_api_url: str
+    storyreel_on_prefect: Storyreel, board: Board, tmp_path: Path, prefect_api_url: str
 ) -> None:
     """What was in flight is awaited; the numbers of the rest are given to the next re-roll."""
     path = board()
     with serving(latency_s=(1.0, 1.0), rate_limit=0) as url:
         options = ["--endpoint", url, "--model", "sketch"]
-        storyreel("render", str(path), *options)
+        storyreel_on_prefect("render", str(path), *options)
         command = [str(BIN / "storyreel"), "reroll", str(path), "0-2", "--takes", "9", "--rate-limit", "120", *options]
         environment = clean_environment(PREFECT_API_URL=prefect_api_url)
         with subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE) as rerolling:
@@ -133,11 +70,11 @@ def test_an_interrupted_reroll_keeps_what_came_and_goes_on_from_there(
             rerolling.communicate(timeout=60)
 
         assert rerolling.returncode == 130
-        there = numbers(storyreel("takes", str(path), *options[2:], "--json"))
+        there = numbers(storyreel_on_prefect("takes", str(path), *options[2:], "--json"))
         generated = sum(map(len, there))
         assert 5 <= generated < 30
         assert all(row["status"] == "ok" for row in rows(tmp_path / "outputs/film"))
-        again = storyreel("reroll", str(path), "0-2", *options, "--json")
+        again = storyreel_on_prefect("reroll", str(path), "0-2", *options, "--json")
         assert [take["take"] for take in again.json["takes"]] == [len(takes) + 1 for takes in there]
 
 

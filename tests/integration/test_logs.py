@@ -15,7 +15,7 @@ from pipelines.common.errors import StoryreelError
 from pipelines.common.settings import Settings
 from pipelines.run.local import run_locally
 from pipelines.storyboard.loader import load_storyboard
-from tests.conftest import Ended, serving
+from tests.conftest import Ended, Storyreel, serving
 
 TAKE_LOG = "pipelines.run.take_log"
 TAKE = "frame_0000 arrival/wide"
@@ -136,7 +136,7 @@ def test_a_damaged_take_is_a_warning(harbor: Path, tmp_path: Path, caplog: pytes
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", ["refused=1", "server-error=0"])
 def test_a_task_run_s_log_has_the_lines_of_the_local_one(
-    storyreel: Callable[..., Ended], harbor: Path, tmp_path: Path, fault: str
+    storyreel_on_prefect: Storyreel, harbor: Path, tmp_path: Path, fault: str
 ) -> None:
     """Under Prefect both logs get them: the task run's, and the command's on stderr; a local run's are the same."""
     from prefect.logging.configuration import setup_logging
@@ -146,7 +146,7 @@ def test_a_task_run_s_log_has_the_lines_of_the_local_one(
     with serving(fault) as url:
         with captured("prefect.task_runs") as messages:
             arguments = ("--endpoint", url, "--model", "sketch", "--rate-limit", "60000", "--output", "flow")
-            ended = storyreel("render", str(harbor), *arguments, "-v")
+            ended = storyreel_on_prefect("render", str(harbor), *arguments, "-v")
         with captured(TAKE_LOG) as local:
             render(harbor, settings(tmp_path, endpoint=url))
 
@@ -159,11 +159,11 @@ def test_a_task_run_s_log_has_the_lines_of_the_local_one(
 
 
 @pytest.mark.slow
-def test_a_quiet_render_prints_nothing_but_its_error(storyreel: Callable[..., Ended], harbor: Path) -> None:
+def test_a_quiet_render_prints_nothing_but_its_error(storyreel_on_prefect: Storyreel, harbor: Path) -> None:
     """No display, no summary; JSON where it is asked for."""
-    whole = storyreel("render", str(harbor), "--quiet")
+    whole = storyreel_on_prefect("render", str(harbor), "--quiet")
     with serving("refused=1") as url:
-        failed = storyreel(
+        failed = storyreel_on_prefect(
             "render", str(harbor), "--endpoint", url, "-q", "--json", "--output", "other", "--model", "x"
         )
 

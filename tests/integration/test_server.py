@@ -24,6 +24,11 @@ BIN = Path(sys.executable).parent
 ASK = {"prompt": "a quiet harbor", "steps": 1}
 
 
+@pytest.fixture(autouse=True)
+def _plain_sketches() -> None:
+    """Let the API draw as it does for its users: it is what these tests look at."""
+
+
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
     with serve_in_thread(ServerConfig()) as address:
