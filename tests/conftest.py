@@ -25,6 +25,7 @@ from tests.campaigns.tally import TALLY, Tally, as_markdown
 from tests.support.builders import run
 from tests.support.ledger import Clock, gate_of, opened
 from tests.support.local_flows import local_flows
+from tests.support.patience import WAIT_S
 from tests.support.postgres import POSTGRES_PORT, Postgres, find_binaries, serving_postgres
 
 BIN = Path(sys.executable).parent
@@ -56,7 +57,7 @@ def clean_environment(**more: str) -> dict[str, str]:
     return {**kept, **more}
 
 
-def wait_until(condition: Callable[[], bool], *, timeout_s: float = 60) -> None:
+def wait_until(condition: Callable[[], bool], *, timeout_s: float = WAIT_S) -> None:
     """Wait for what other processes bring about."""
     deadline = time.monotonic() + timeout_s
     while not condition():
@@ -132,7 +133,7 @@ def prefect_api_url() -> Iterator[str]:
     from prefect.settings import PREFECT_API_URL
     from prefect.testing.utilities import prefect_test_harness
 
-    with prefect_test_harness(server_startup_timeout=180):
+    with prefect_test_harness(server_startup_timeout=int(WAIT_S)):
         yield str(PREFECT_API_URL.value())
 
 

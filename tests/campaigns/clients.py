@@ -19,9 +19,9 @@ from typing import IO, NoReturn
 
 from tests.campaigns import killing
 from tests.conftest import clean_environment
+from tests.support.patience import WAIT_S
 
 _ROOT = Path(__file__).parents[2]
-_TIMEOUT_S = 240
 # What is slow to import; none of it imports by name what `killing` wraps.
 _SLOW_IMPORTS = ("prefect.artifacts", "prefect.flow_engine", "prefect.task_engine", "prefect.events.worker",
                  "pipelines.server.running", "pipelines.storyboard.loader", "pipelines.cli.main")  # fmt: skip
@@ -55,7 +55,7 @@ class Forker:
         assert self._process.stdin is not None
         print(json.dumps(job), file=self._process.stdin, flush=True)
 
-    def ended(self, *, timeout_s: float = _TIMEOUT_S) -> bool:
+    def ended(self, *, timeout_s: float = WAIT_S) -> bool:
         """Return whether the client has ended, after waiting for it no longer than that."""
         assert self._process.stdout is not None
         return bool(select.select([self._process.stdout], [], [], timeout_s)[0])

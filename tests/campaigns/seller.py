@@ -17,8 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from pipelines.server import running
 from pipelines.server.app import Connections, build_app
 from pipelines.server.config import EngineKind, ServerConfig
-
-_QUIET_TIMEOUT_S = 30
+from tests.support.patience import WAIT_S
 
 
 @dataclass
@@ -37,7 +36,7 @@ class Seller:
 
     def stats(self) -> dict[str, Any]:
         """Return the API's own account."""
-        with urllib.request.urlopen(f"{self.url}/_stats", timeout=10) as answer:
+        with urllib.request.urlopen(f"{self.url}/_stats", timeout=WAIT_S) as answer:
             return dict(json.load(answer))
 
     def settled_stats(self) -> dict[str, Any]:
@@ -45,7 +44,7 @@ class Seller:
 
         Requests of a process that has just been killed may still lie in a socket, so the account must stand still.
         """
-        deadline = time.monotonic() + _QUIET_TIMEOUT_S
+        deadline = time.monotonic() + WAIT_S
         before: dict[str, Any] = {}
         now = self.stats()
         while now != before or sum(now["by_status"].values()) < now["requests"]:

@@ -26,6 +26,7 @@ from tests.support.builders import run, take_spec
 from tests.support.film_samples import timeline_of
 from tests.support.generation import Rig, replies, rig
 from tests.support.ledger import kill, table_rows
+from tests.support.patience import WAIT_S
 from tests.support.pictures import image_answer
 
 pytestmark = pytest.mark.slow
@@ -187,13 +188,13 @@ def small_disk(folder: Path, *, kib: int) -> Iterator[None]:
     """Mount a disk of so many KiB at `folder`."""
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={kib}k", "tmpfs", str(folder)]
-    done = subprocess.run(mount, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(mount, capture_output=True, text=True, timeout=WAIT_S, check=False)
     if done.returncode:
         pytest.skip(f"no disk can be mounted here: {done.stderr.strip()}")
     try:
         yield
     finally:
-        subprocess.run(["umount", str(folder)], check=True, timeout=60)
+        subprocess.run(["umount", str(folder)], check=True, timeout=WAIT_S)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts disks")
@@ -207,7 +208,7 @@ async def test_a_disk_that_is_really_full(open_tally: Callable[[str], Tally], tm
             sold, _ = await trial.render("run-1")
             trial.look()
             grow = ["mount", "-o", f"remount,size={ENOUGH_MIB}m", str(trial.folder)]
-            subprocess.run(grow, check=True, timeout=60)
+            subprocess.run(grow, check=True, timeout=WAIT_S)
             more, _ = await trial.render("run-2")
             trial.look_again(sold + more)
         details += trial.details

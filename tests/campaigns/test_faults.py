@@ -41,6 +41,7 @@ from tests.campaigns.fault_policy import (
 )
 from tests.campaigns.tally import LONG, SEED, Tally
 from tests.conftest import Storyreel
+from tests.support.patience import WAIT_S
 
 pytestmark = pytest.mark.slow
 
@@ -188,7 +189,7 @@ def settled_account(url: str, *, patience_s: float) -> dict[str, Any]:
     """Return the server's own account, once it has answered even the requests whose client has gone."""
     deadline = time.monotonic() + patience_s
     while True:
-        with urllib.request.urlopen(f"{url}/_stats", timeout=10) as answer:
+        with urllib.request.urlopen(f"{url}/_stats", timeout=WAIT_S) as answer:
             account = dict(json.load(answer))
         if sum(account["by_status"].values()) == account["requests"]:
             return account

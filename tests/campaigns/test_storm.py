@@ -24,6 +24,7 @@ from tests.campaigns.boards import FRAME_USD, Board, write_board
 from tests.campaigns.seller import client_environment, selling
 from tests.campaigns.tally import LONG, SEED, Tally
 from tests.conftest import clean_environment
+from tests.support.patience import WAIT_S
 
 pytestmark = pytest.mark.slow
 
@@ -40,7 +41,6 @@ LEAST_FAIRNESS = 0.9
 BUSY_BELOW = 0 if LONG else 0.05
 # The share of the limit that the gate aims at, so that late arrivals make no minute too full.
 PACE = 0.98
-TIMEOUT_S = 300
 ROOT = Path(__file__).parents[2]
 
 
@@ -84,7 +84,7 @@ def let_generate(generators: "Sequence[subprocess.Popen[str]]", audit: Audit) ->
         generator.stdin.flush()
     generated = 0
     for generator in generators:
-        output, errors = generator.communicate(timeout=TIMEOUT_S)
+        output, errors = generator.communicate(timeout=WAIT_S)
         if generator.returncode:
             audit.blame("unforeseen", f"a process ended with {generator.returncode}: {errors[-4000:]}")
         else:

@@ -13,6 +13,7 @@ import pytest
 
 from tests.conftest import BIN, Board, Storyreel, clean_environment, serving, wait_until
 from tests.support.accounts import LANGUAGE, QUICK, rows, spent, stats
+from tests.support.patience import WAIT_S
 
 pytestmark = pytest.mark.slow
 
@@ -124,7 +125,7 @@ def test_ctrl_c_keeps_what_is_in_flight(
         interrupted = start(board(frames=60), prefect_api_url, "--endpoint", url)
         wait_until(lambda: stats(url)["requests"] > 5)
         os.kill(interrupted.pid, signal.SIGINT)
-        stdout, stderr = interrupted.communicate(timeout=60)
+        stdout, stderr = interrupted.communicate(timeout=WAIT_S)
         account = stats(url)
 
     found = rows(tmp_path / "outputs/film")
@@ -139,7 +140,7 @@ def test_two_renders_at_once_share_the_frames(board: Board, tmp_path: Path, pref
     path = board(frames=24)
     with serving(latency_s=(0.3, 0.5)) as url:
         both = [start(path, prefect_api_url, "--endpoint", url) for _ in range(2)]
-        outputs = [process.communicate(timeout=120) for process in both]
+        outputs = [process.communicate(timeout=WAIT_S) for process in both]
         account = stats(url)
 
     summaries = [json.loads(stdout) for stdout, _ in outputs]

@@ -13,6 +13,7 @@ import pytest
 
 from tests.conftest import BIN, Board, Ended, Storyreel, clean_environment, serving, wait_until
 from tests.support.accounts import rows
+from tests.support.patience import WAIT_S
 
 pytestmark = pytest.mark.slow
 
@@ -67,7 +68,7 @@ def test_an_interrupted_reroll_keeps_what_came_and_goes_on_from_there(
         with subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE) as rerolling:
             wait_until(lambda: len(list((tmp_path / "outputs/film/takes").glob("*.png"))) > 4)
             rerolling.send_signal(signal.SIGINT)
-            rerolling.communicate(timeout=60)
+            rerolling.communicate(timeout=WAIT_S)
 
         assert rerolling.returncode == 130
         there = numbers(storyreel_on_prefect("takes", str(path), *options[2:], "--json"))
@@ -99,13 +100,13 @@ def test_the_cutting_room_opens_and_closes(board: Board, tmp_path: Path) -> None
         said = room.stderr.readline()
         address = said.split()[-4]
         assert said == f"the cutting room of {path} is at {address} (Ctrl-C closes it)\n"
-        assert "A quiet harbor" in httpx.get(address, timeout=60).text
+        assert "A quiet harbor" in httpx.get(address, timeout=WAIT_S).text
         port = address.split(":")[2].split("/")[0]
         with reviewing(str(path), "--no-open", "--port", port, cwd=tmp_path) as second:
-            refused = second.communicate(timeout=60)[1]
+            refused = second.communicate(timeout=WAIT_S)[1]
         assert re.fullmatch(f"--port {port}: cannot be listened on: .*; choose another, or 0\n", refused)
         room.send_signal(signal.SIGINT)
-        rest = room.communicate(timeout=60)[1]
+        rest = room.communicate(timeout=WAIT_S)[1]
 
     assert (second.returncode, room.returncode, rest) == (2, 0, "")
 

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,11 @@ from pipelines.common.geometry import AspectRatio
 from pipelines.endpoints.prices import PRICE_LIST
 from pipelines.server.config import Fault, FaultKind, ServerConfig
 from pipelines.server.running import serve_forever, serve_in_thread
+from tests.support.patience import WAIT_S
 
 BIN = Path(sys.executable).parent
 ASK = {"prompt": "a quiet harbor", "steps": 1}
+get, post = partial(httpx.get, timeout=WAIT_S), partial(httpx.post, timeout=WAIT_S)
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +45,7 @@ def faulty(kind: str, **config: Any) -> ServerConfig:
 @pytest.mark.parametrize("aspect", list(AspectRatio))
 def test_an_image_comes_with_its_bill(url: str, aspect: AspectRatio) -> None:
     """A PNG of the requested size and the headers of the documentation."""
-    answer = httpx.post(url, json={**ASK, "aspectRatio": aspect.value})
+    answer = post(url, json={**ASK, "aspectRatio": aspect.value})
 
     price = PRICE_LIST.image(aspect.size, steps=1)
     with Image.open(io.BytesIO(answer.content)) as picture:
@@ -67,7 +70,7 @@ def test_an_image_comes_with_its_bill(url: str, aspect: AspectRatio) -> None:
 )
 def test_a_bad_request_is_answered_in_json(url: str, content: bytes, error: str) -> None:
     """400 and the error, nothing billed."""
-    answer = httpx.post(url, content=content)
+    answer = post(url, content=content)
 
     assert (answer.status_code, answer.json()) == (400, {"error": error})
 
@@ -75,7 +78,7 @@ def test_a_bad_request_is_answered_in_json(url: str, content: bytes, error: str)
 @pytest.mark.parametrize(("method", "path", "status"), [("GET", "/nowhere", 404), ("GET", "/", 405), ("PUT", "/", 405)])
 def test_other_addresses_and_methods_are_errors_in_json(url: str, method: str, path: str, status: int) -> None:
     """Even what is not the API answers in its form."""
-    answer = httpx.request(method, url + path)
+    answer = httpx.request(method, url + path, timeout=WAIT_S)
 
     assert answer.status_code == status
     assert set(answer.json()) == {"error"}
@@ -85,9 +88,9 @@ def test_the_server_counts_what_it_bills() -> None:
     """Requests, answers and bills, in exactly six figures."""
     with serve_in_thread(ServerConfig()) as url:
         with ThreadPoolExecutor(3) as pool:
-            list(pool.map(lambda number: httpx.post(url, json={**ASK, "prompt": f"view {number}"}), range(3)))
-        httpx.post(url, json={})
-        figures = httpx.get(f"{url}/_stats").json()
+            list(pool.map(lambda number: post(url, json={**ASK, "prompt": f"view {number}"}), range(3)))
+        post(url, json={})
+        figures = get(f"{url}/_stats").json()
 
     in_flight = figures.pop("max_in_flight")
     assert 1 <= in_flight <= 3
@@ -103,8 +106,8 @@ def test_the_server_counts_what_it_bills() -> None:
 def test_the_limiter_is_real() -> None:
     """Past the limit comes 429, with the time to wait."""
     with serve_in_thread(ServerConfig(rate_limit=2)) as url:
-        answers = [httpx.post(url, json=ASK) for _ in range(3)]
-        figures = httpx.get(f"{url}/_stats").json()
+        answers = [post(url, json=ASK) for _ in range(3)]
+        figures = get(f"{url}/_stats").json()
 
     assert [answer.status_code for answer in answers] == [200, 200, 429]
     assert answers[2].json() == {"error": "Rate limited"}
@@ -124,8 +127,8 @@ def test_the_limiter_is_real() -> None:
 def test_faults_without_an_image_bill_nothing(kind: str, status: int, error: str) -> None:
     """The API's own errors."""
     with serve_in_thread(faulty(kind)) as url:
-        answer = httpx.post(url, json=ASK)
-        figures = httpx.get(f"{url}/_stats").json()
+        answer = post(url, json=ASK)
+        figures = get(f"{url}/_stats").json()
 
     assert (answer.status_code, answer.json()) == (status, {"error": error})
     assert (figures["billed_usd"], figures["images"]) == ("0", 0)
@@ -145,8 +148,8 @@ def test_faults_that_lose_the_answer_bill_it(kind: str) -> None:
 
 
 def _final_figures(url: str) -> dict[str, Any]:
-    deadline = time.monotonic() + 10
-    while not (figures := httpx.get(f"{url}/_stats").json())["by_status"]:
+    deadline = time.monotonic() + WAIT_S
+    while not (figures := get(f"{url}/_stats").json())["by_status"]:
         assert time.monotonic() < deadline
         time.sleep(0.05)
     return dict(figures)
@@ -154,7 +157,7 @@ def _final_figures(url: str) -> dict[str, Any]:
 
 def test_a_truncated_answer_promises_the_whole() -> None:
     """Length and bill are those of a good answer; half of the body comes."""
-    with serve_in_thread(faulty("truncate")) as url, httpx.stream("POST", url, json=ASK) as answer:
+    with serve_in_thread(faulty("truncate")) as url, httpx.stream("POST", url, json=ASK, timeout=WAIT_S) as answer:
         received = 0
         with pytest.raises(httpx.RemoteProtocolError):
             for chunk in answer.iter_raw():
@@ -170,8 +173,8 @@ def test_faults_that_spoil_the_image_bill_it() -> None:
     billed = {}
     for kind in ("corrupt", "jpeg", "wrong-size", "html"):
         with serve_in_thread(faulty(kind)) as url:
-            answers[kind] = httpx.post(url, json=ASK)
-            billed[kind] = httpx.get(f"{url}/_stats").json()["images"]
+            answers[kind] = post(url, json=ASK)
+            billed[kind] = get(f"{url}/_stats").json()["images"]
 
     with pytest.raises((OSError, SyntaxError)), Image.open(io.BytesIO(answers["corrupt"].content)) as picture:
         picture.verify()
@@ -188,8 +191,8 @@ def test_faults_that_spoil_the_image_bill_it() -> None:
 def test_a_token_is_required() -> None:
     """Without it, the API's authentication error."""
     with serve_in_thread(ServerConfig(token="secret")) as url:
-        without = httpx.post(url, json=ASK)
-        bearing = httpx.post(url, json=ASK, headers={"Authorization": "Bearer secret"})
+        without = post(url, json=ASK)
+        bearing = post(url, json=ASK, headers={"Authorization": "Bearer secret"})
 
     assert (without.status_code, without.json()) == (500, {"error": "Authentication error"})
     assert bearing.status_code == 200
@@ -199,7 +202,7 @@ def test_an_answer_takes_its_latency() -> None:
     """Counted from the request's arrival."""
     with serve_in_thread(ServerConfig(latency_s=(0.4, 0.5))) as url:
         started = time.monotonic()
-        httpx.post(url, json=ASK)
+        post(url, json=ASK)
 
         assert time.monotonic() - started >= 0.4
 
@@ -230,7 +233,7 @@ def test_the_command_serves_until_it_is_stopped() -> None:
         with pytest.raises(httpx.ReadTimeout):
             httpx.post(url, json=ASK, timeout=1)
         server.send_signal(2)
-        server.wait(20)
+        server.wait(WAIT_S)
         rest = server.stderr.read()
 
     assert line.startswith("storyreel serves the FLUX API on http://127.0.0.1:")

@@ -7,6 +7,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from tests.support.patience import WAIT_S
+
 # Fast enough for tests: no pause between tries is long, no minute is full.
 QUICK = {"STORYREEL_RATE_LIMIT": "60000", "STORYREEL_MAX_RETRY_AFTER_S": "5"}
 LANGUAGE = """
@@ -28,5 +30,5 @@ def spent(folder: Path) -> Decimal:
 
 
 def stats(url: str) -> dict[str, Any]:
-    with urllib.request.urlopen(f"{url.rstrip('/')}/_stats", timeout=10) as answer:
+    with urllib.request.urlopen(f"{url.rstrip('/')}/_stats", timeout=WAIT_S) as answer:
         return dict(json.load(answer))

@@ -17,10 +17,10 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from tests.support.patience import WAIT_S
+
 # Where it is set, ledger stand in the Postgres on this port.
 POSTGRES_PORT = "TEST_POSTGRES_PORT"
-_START_TIMEOUT_S = 60
-_STOP_TIMEOUT_S = 30
 # It refuses to run as root; Debian's package brings a user for it.
 _USER = "postgres" if os.geteuid() == 0 else getpass.getuser()
 
@@ -46,7 +46,7 @@ class Postgres:
         if os.geteuid() == 0:
             shutil.chown(folder, _USER, _USER)
         initdb = [f"{binaries}/initdb", "-D", f"{folder}/data", "-A", "trust", "-U", "storyreel", "-E", "UTF8", "-N"]
-        subprocess.run(initdb, check=True, capture_output=True, timeout=_START_TIMEOUT_S, **self._as_user())
+        subprocess.run(initdb, check=True, capture_output=True, timeout=WAIT_S, **self._as_user())
 
     def start(self) -> None:
         """Start it and wait until it answers."""
@@ -57,7 +57,7 @@ class Postgres:
         with (self._folder / "log").open("ab") as log:
             process = subprocess.Popen(command + options, stdout=log, stderr=log, **self._as_user())
         self._process = process
-        deadline = time.monotonic() + _START_TIMEOUT_S
+        deadline = time.monotonic() + WAIT_S
         while True:
             try:
                 connect(self.port, "postgres").close()
@@ -72,7 +72,7 @@ class Postgres:
         """Kill the server and all its sessions at once, as a power cut would."""
         assert self._process is not None
         self._process.send_signal(signal.SIGQUIT)
-        self._process.wait(_STOP_TIMEOUT_S)
+        self._process.wait(WAIT_S)
 
     def stop(self) -> None:
         """End it, whatever is going on."""
@@ -86,7 +86,7 @@ class Postgres:
 def connect(port: int, database: str) -> "psycopg.Connection[tuple[object, ...]]":
     """Open a connection of a test's own."""
     return psycopg.connect(
-        host="127.0.0.1", port=port, user="storyreel", dbname=database, connect_timeout=10, autocommit=True
+        host="127.0.0.1", port=port, user="storyreel", dbname=database, connect_timeout=int(WAIT_S), autocommit=True
     )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Ended, clean_environment
+from tests.support.patience import WAIT_S
 from tests.unit.cli.conftest import BOARD
 
 REPOSITORY = Path(__file__).parents[3]
@@ -147,7 +148,7 @@ def test_bash_completes(tmp_path: Path, words: list[str], completed: list[str]) 
     bash = ["bash", "--norc", "-c", script]
 
     done = subprocess.run(
-        bash, cwd=tmp_path, env=completing(tmp_path), capture_output=True, text=True, timeout=60, check=False
+        bash, cwd=tmp_path, env=completing(tmp_path), capture_output=True, text=True, timeout=WAIT_S, check=False
     )
 
     assert (done.stderr, done.stdout.split()) == ("", completed)
@@ -167,7 +168,7 @@ def test_completion_is_quick(tmp_path: Path) -> None:
     asked = {"_STORYREEL_COMPLETE": "bash_complete", "COMP_WORDS": "storyreel plan ", "COMP_CWORD": "2"}
 
     done = subprocess.run(
-        ["storyreel"], env={**environment, **asked}, capture_output=True, text=True, timeout=60, check=False
+        ["storyreel"], env={**environment, **asked}, capture_output=True, text=True, timeout=WAIT_S, check=False
     )
 
     assert done.stdout == "file,\n"
@@ -183,7 +184,7 @@ def test_help_is_quick(tmp_path: Path, arguments: list[str]) -> None:
         env=completing(tmp_path, flags="-X importtime"),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=WAIT_S,
         check=True,
     )
 

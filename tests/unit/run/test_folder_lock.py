@@ -7,6 +7,7 @@ import pytest
 
 from pipelines.common.errors import StorageError
 from pipelines.run.folder_lock import exclusive
+from tests.support.patience import WAIT_S
 
 
 async def test_a_folder_that_is_free_is_had_at_once(tmp_path: Path) -> None:
@@ -24,7 +25,7 @@ async def test_a_folder_that_another_run_holds_is_waited_for(tmp_path: Path) -> 
     order: list[str] = []
 
     async def work(name: str) -> None:
-        async with exclusive(tmp_path, timeout_s=30):
+        async with exclusive(tmp_path, timeout_s=WAIT_S):
             order.append(f"{name} begins")
             await asyncio.sleep(0.05)
             order.append(f"{name} ends")

@@ -11,6 +11,7 @@ import pytest
 from pipelines.common.errors import InterruptedRunError
 from pipelines.run.scheduling import StopSignal
 from pipelines.run.signals import stopping_on_signals
+from tests.support.patience import WAIT_S
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -28,7 +29,7 @@ async def test_the_first_signal_stops_the_run(number: signal.Signals) -> None:
     with stopping_on_signals(stop_signal, grace_period_s=0.01):
         signal.raise_signal(number)
         await until(lambda: stop_signal.stopped)
-        await asyncio.wait_for(stop_signal.grace_period_over(), timeout=10)
+        await asyncio.wait_for(stop_signal.grace_period_over(), timeout=WAIT_S)
 
     assert isinstance(stop_signal.error, InterruptedRunError)
     assert str(stop_signal.error) == "interrupted: what was paid for is kept; run again to complete"
@@ -46,7 +47,7 @@ async def test_the_second_signal_cancels_the_run() -> None:
             await asyncio.Event().wait()
 
     with pytest.raises(asyncio.CancelledError):
-        await asyncio.wait_for(asyncio.create_task(run()), timeout=10)
+        await asyncio.wait_for(asyncio.create_task(run()), timeout=WAIT_S)
 
 
 async def test_the_handlers_of_before_come_back() -> None:

@@ -20,6 +20,7 @@ from pipelines.takes.store import TakeStore
 from tests.support.builders import run, take_spec
 from tests.support.generation import SPEC, replies, rig
 from tests.support.output_folder import BODY, OutputFolder
+from tests.support.patience import WAIT_S
 from tests.support.pictures import PRICE_USD, image_answer, picture_bytes, write
 
 KEY = SPEC.request_key
@@ -258,7 +259,7 @@ async def killed(tmp_path: Path, spec: TakeSpec, step: str, monkeypatch: pytest.
         if step == "named":
             monkeypatch.setattr("pipelines.run.attempt.AttemptRunner._keep", named_only(bench.store, stand_still))
         task = asyncio.create_task(bench.generate(spec))
-        await asyncio.wait_for(here.wait(), timeout=30)
+        await asyncio.wait_for(here.wait(), timeout=WAIT_S)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
