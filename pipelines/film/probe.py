@@ -1,6 +1,5 @@
 """A finished film read back: its packets counted and timed, whatever its header says."""
 
-import asyncio
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterable
 from dataclasses import dataclass
@@ -32,15 +31,6 @@ class Film:
     duration_s: Fraction
     size: Size
     fps: Fraction
-
-
-def probe_film(path: Path) -> Film:
-    """Read back the film at `path`; for callers without an event loop, else see `read_film`.
-
-    Raises:
-        FilmError: it is not a film, or its pictures don't follow one another at a constant rate.
-    """
-    return asyncio.run(read_film(path))
 
 
 async def read_film(path: Path, *, fps: Fraction | None = None, name: Path | None = None) -> Film:

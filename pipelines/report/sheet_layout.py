@@ -123,11 +123,6 @@ def lay_out_page(rows: Sequence[SheetRow]) -> SheetPage:
     return SheetPage(top - _ROW_GAP + MARGIN, tuple(headings), tuple(cells))
 
 
-def lay_out_pages(scenes: Sequence[SheetScene]) -> Iterator[SheetPage]:
-    """Yield the layout of every page."""
-    return map(lay_out_page, split_into_pages(scenes))
-
-
 def _rows(scenes: Iterable[SheetScene]) -> Iterator[SheetRow]:
     row: SheetRow = ()
     for scene in scenes:

@@ -9,7 +9,7 @@ from pipelines.common.settings import Settings
 from pipelines.ledger.database import ledger_exists
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.models import RequestedTake
-from pipelines.storyboard.plan import FrameSpec, Plan, TakeSpec, take_of
+from pipelines.storyboard.plan import Plan, TakeSpec, take_of
 from pipelines.takes.discovery import FoundTakes, discover_takes
 from pipelines.takes.models import FrameTakes, Take
 from pipelines.takes.store import TakeStore
@@ -43,11 +43,6 @@ class TakeInventory:
     def selected(self) -> list[Take]:
         """The take that each frame shows; frames that have none are left out."""
         return [take for frame in self.frames if (take := frame.selected)]
-
-    @property
-    def empty_frames(self) -> tuple[FrameSpec, ...]:
-        """The frames that have no take."""
-        return tuple(frame.frame for frame in self.frames if frame.selected is None)
 
 
 def read_inventory(plan: Plan, settings: Settings) -> TakeInventory:

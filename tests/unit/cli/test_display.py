@@ -21,7 +21,7 @@ from pipelines.cli.display import (
 )
 from pipelines.ledger.models import RunState
 from pipelines.run.progress import Progress, SceneProgress
-from pipelines.run.result import RunResult
+from tests.support.results import run_result
 
 
 def halfway() -> Progress:
@@ -257,9 +257,7 @@ def test_a_live_display_leaves_nothing_behind() -> None:
 
 def test_the_closing_lines_name_everything_that_was_made() -> None:
     """State, frames, cost, film, ledger."""
-    summary = RunResult(
-        storyboard="harbor",
-        run_id="1",
+    summary = run_result(
         state=RunState.COMPLETED,
         frames=3,
         reused=1,
@@ -267,15 +265,10 @@ def test_the_closing_lines_name_everything_that_was_made() -> None:
         failed=0,
         requests=2,
         cost_usd=Decimal("0.001304"),
-        uncertain_usd=Decimal(0),
         cost_thb=Decimal("0.04564"),
-        neurons=Decimal("115.2"),
         simulated=True,
         video=Path("outputs/harbor/harbor.mp4"),
         video_seconds=6.0,
-        ledger=Path("outputs/harbor/ledger.csv"),
-        report=None,
-        elapsed_s=2.25,
     )
 
     assert summary_lines(summary) == [

@@ -4,7 +4,6 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import replace
-from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -12,29 +11,10 @@ import pytest
 from pipelines.cli.opener import open_for_user
 from pipelines.cli.render import RenderResult, open_results
 from pipelines.ledger.models import RunState
-from pipelines.run.result import RunResult
-from tests.conftest import Ended, wait_until
+from tests.conftest import Board, Storyreel, wait_until
+from tests.support.results import run_result
 
-MADE = RunResult(
-    storyboard="harbor",
-    run_id="run-1",
-    state=RunState.COMPLETED,
-    frames=1,
-    reused=0,
-    generated=1,
-    failed=0,
-    requests=1,
-    cost_usd=Decimal(0),
-    uncertain_usd=Decimal(0),
-    cost_thb=Decimal(0),
-    neurons=Decimal(0),
-    simulated=True,
-    video=Path("outputs/harbor/harbor.mp4"),
-    video_seconds=4.0,
-    ledger=Path("outputs/harbor/ledger.csv"),
-    report=None,
-    elapsed_s=1.0,
-)
+MADE = run_result(state=RunState.COMPLETED, video=Path("outputs/harbor/harbor.mp4"), video_seconds=4.0)
 RECORD = 'echo noise; echo noise >&2; printf "%s\\n" "$@" >> {record}'
 
 
@@ -127,9 +107,8 @@ def test_the_page_is_opened_rather_than_the_film_and_nothing_where_nothing_was_m
     ]
 
 
-@pytest.mark.slow
 def test_render_opens_the_film_and_answers_all_the_same(
-    storyreel: Callable[..., Ended], board: Callable[..., Path], program: Callable[..., Path], tmp_path: Path
+    storyreel: Storyreel, board: Board, program: Callable[..., Path], tmp_path: Path
 ) -> None:
     """With --json, stdout still holds one object and nothing else."""
     opened = program("xdg-open")

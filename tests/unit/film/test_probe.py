@@ -7,7 +7,7 @@ import pytest
 
 from pipelines.common.errors import FilmError
 from pipelines.common.geometry import Size
-from pipelines.film.probe import Film, probe_film
+from pipelines.film.probe import Film, read_film
 from tests.support.film_samples import ask_ffmpeg
 
 
@@ -18,38 +18,38 @@ def encode(path: Path, *arguments: str) -> Path:
 
 
 @pytest.mark.parametrize("fps", ["25", "24000/1001", "60000/1001"])
-def test_a_film_has_its_exact_figures(tmp_path: Path, fps: str) -> None:
+async def test_a_film_has_its_exact_figures(tmp_path: Path, fps: str) -> None:
     """Count, length, size and rate are exact, whatever clock the file keeps."""
     path = encode(tmp_path / "film.mp4", "-r", fps, "-bf", "0", "-frames:v", "33")
 
-    assert probe_film(path) == Film(path, 33, 33 / Fraction(fps), Size(64, 48), Fraction(fps))
+    assert await read_film(path) == Film(path, 33, 33 / Fraction(fps), Size(64, 48), Fraction(fps))
 
 
-def test_an_uneven_film_is_refused(tmp_path: Path) -> None:
+async def test_an_uneven_film_is_refused(tmp_path: Path) -> None:
     """A picture that is not where a constant rate puts it is found."""
     path = encode(
         tmp_path / "film.mp4", "-vf", "setpts=PTS+gte(N\\,3)*3/25/TB", "-fps_mode", "vfr", "-bf", "0", "-frames:v", "9"
     )
 
     with pytest.raises(FilmError) as caught:
-        probe_film(path)
+        await read_film(path)
 
     assert str(caught.value) == f"{path}: video frame 2 does not stand at its time; render again"
 
 
-def test_a_film_without_pictures_is_refused(tmp_path: Path) -> None:
+async def test_a_film_without_pictures_is_refused(tmp_path: Path) -> None:
     """A file may be an MP4 and yet show nothing."""
     path = encode(tmp_path / "film.mp4", "-movflags", "+empty_moov", "-t", "0")
 
     with pytest.raises(FilmError) as caught:
-        probe_film(path)
+        await read_film(path)
 
     assert str(caught.value) == f"{path}: holds no video; render again"
 
 
-def test_what_is_no_film_is_refused(tmp_path: Path) -> None:
+async def test_what_is_no_film_is_refused(tmp_path: Path) -> None:
     """Any other file is reported, in ffmpeg's words."""
     (tmp_path / "film.mp4").write_text("not a film")
 
     with pytest.raises(FilmError, match=r"ffmpeg failed with exit code [0-9]+: [^$]*Invalid data found"):
-        probe_film(tmp_path / "film.mp4")
+        await read_film(tmp_path / "film.mp4")

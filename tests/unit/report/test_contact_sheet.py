@@ -3,7 +3,7 @@
 import errno
 import os
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import accumulate, pairwise
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from pipelines.common.errors import StorageError
 from pipelines.common.fonts import Face
 from pipelines.report.contact_sheet import write_contact_sheet
 from pipelines.report.lettering import cut_line, cut_lines, font
-from pipelines.report.sheet_layout import SheetFrame, SheetPage, SheetScene, lay_out_pages
+from pipelines.report.sheet_layout import SheetFrame, SheetPage, SheetScene, lay_out_page, split_into_pages
 from tests.support.full_disk import files_of_at_most
 from tests.support.pictures import picture_bytes, write
 
@@ -69,9 +69,14 @@ def read_pages(pages: Sequence[Path]) -> list[npt.NDArray[np.uint8]]:
     return arrays
 
 
+def laid_out(scenes: Sequence[SheetScene]) -> Iterator[SheetPage]:
+    """Yield the layout of every page."""
+    return map(lay_out_page, split_into_pages(scenes))
+
+
 def only_page(scenes: Sequence[SheetScene], folder: Path) -> tuple[SheetPage, npt.NDArray[np.uint8]]:
     """Write a sheet of one page; return its layout, and its pixels."""
-    (page,) = lay_out_pages(scenes)
+    (page,) = laid_out(scenes)
     (read,) = read_pages(write_contact_sheet("Harbor", scenes, folder))
     return page, read
 
@@ -98,7 +103,7 @@ def test_every_frame_is_on_the_sheet_once_and_in_order(tmp_path: Path, counts: l
 
     found = [
         number_at(read, cell.left + 160, cell.top + cell.height // 2)
-        for page, read in zip(lay_out_pages(scenes), pages, strict=True)
+        for page, read in zip(laid_out(scenes), pages, strict=True)
         for cell in page.cells
     ]
     assert found == list(range(sum(counts)))
@@ -107,7 +112,7 @@ def test_every_frame_is_on_the_sheet_once_and_in_order(tmp_path: Path, counts: l
 @given(counts=st.lists(st.integers(0, 23) | st.integers(90, 230), max_size=40))
 def test_in_any_scenes_all_frames_have_their_own_place(counts: list[int]) -> None:
     """None is left out or doubled; at most 100 a page; no two cells touch, none leaves its page."""
-    pages = list(lay_out_pages(scenes_of(counts)))
+    pages = list(laid_out(scenes_of(counts)))
 
     assert [cell.frame.number for page in pages for cell in page.cells] == list(range(sum(counts)))
     assert all(len(page.cells) <= 100 for page in pages)
@@ -146,14 +151,14 @@ def test_a_row_of_landscapes_is_no_higher_than_they_are(tmp_path: Path) -> None:
     """A film of one shape wastes no paper."""
     frames = tuple(SheetFrame(number, "", flat_thumbnail(tmp_path, number)) for number in range(7))
 
-    (page,) = lay_out_pages([SheetScene("One", frames)])
+    (page,) = laid_out([SheetScene("One", frames)])
 
     assert [cell.height for cell in page.cells] == [183] * 7
 
 
 def test_a_row_of_slivers_is_high_enough_for_a_card(tmp_path: Path) -> None:
     """A picture that turns out to be broken as it is drawn has a card in its place, which must fit."""
-    (page,) = lay_out_pages([SheetScene("One", (SheetFrame(0, "", flat_thumbnail(tmp_path, 0, (320, 2))),))])
+    (page,) = laid_out([SheetScene("One", (SheetFrame(0, "", flat_thumbnail(tmp_path, 0, (320, 2))),))])
 
     assert [cell.height for cell in page.cells] == [120]
 
@@ -210,7 +215,7 @@ def test_a_page_has_a_hundred_frames_at_most(tmp_path: Path, counts: list[int], 
 
 def test_a_scene_that_goes_on_is_headed_again() -> None:
     """On the next page its title says that it began before."""
-    pages = list(lay_out_pages(scenes_of([8, 120, 2])))
+    pages = list(laid_out(scenes_of([8, 120, 2])))
 
     assert [[heading.text for heading in page.headings] for page in pages] == [
         ["Scene 1", "Scene 2"],
@@ -220,7 +225,7 @@ def test_a_scene_that_goes_on_is_headed_again() -> None:
 
 def test_a_heading_stands_above_the_first_of_its_frames() -> None:
     """Short scenes share a row, each under its own title as wide as its frames; a long one has its rows to itself."""
-    (page,) = lay_out_pages(scenes_of([2, 3, 1, 7]))
+    (page,) = laid_out(scenes_of([2, 3, 1, 7]))
 
     first = {heading.text: heading for heading in page.headings}
     places = {

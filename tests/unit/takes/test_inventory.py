@@ -43,7 +43,7 @@ def test_first_takes_are_requested_before_all_others(output: OutputFolder) -> No
     inventory = inventory_of(output, plan)
 
     assert inventory.requested == (cat.first_take, dog.first_take, second_take(plan))
-    assert (inventory.missing, inventory.empty_frames) == (inventory.requested, plan.frames)
+    assert (inventory.missing, inventory.selected) == (inventory.requested, [])
     assert (set(inventory.known), inventory.unregistered) == (set(inventory.requested), (second_take(plan),))
 
 
@@ -57,7 +57,7 @@ def test_what_is_there_is_not_missing(output: OutputFolder) -> None:
 
     assert inventory.missing == tuple(frame.first_take for frame in plan.frames)
     assert [(shown.spec, shown.path) for shown in inventory.selected] == [(take, path)]
-    assert inventory.empty_frames == plan.frames[1:]
+    assert [frame.selected is None for frame in inventory.frames] == [False, True]
 
 
 def test_takes_that_were_once_requested_stay_their_frame_s(output: OutputFolder) -> None:
