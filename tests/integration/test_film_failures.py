@@ -55,11 +55,11 @@ def test_an_unknown_codec_is_refused(tmp_path: Path) -> None:
 def test_a_full_disk_is_a_storage_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A film that cannot be written whole is not written at all."""
     frame = tmp_path / "frame_0000.png"
-    Image.effect_noise((640, 480), 80).convert("RGB").save(frame)
+    Image.effect_noise((160, 120), 80).convert("RGB").save(frame)
     fake_ffmpeg(tmp_path / "ffmpeg", monkeypatch, "trap '' XFSZ; ulimit -f 8")
 
     with pytest.raises(StorageError, match=r"free space or choose another --output: .*File too large"):
-        assemble_film(timeline_of([2], size=Size(640, 480), crf=1), [frame], tmp_path / "film.mp4")
+        assemble_film(timeline_of([2], size=Size(160, 120), crf=1), [frame], tmp_path / "film.mp4")
 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["ffmpeg", "ffmpeg.pids", "frame_0000.png"]
 

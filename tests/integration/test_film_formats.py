@@ -1,8 +1,9 @@
 """Every codec and preset shows the same film: each picture at its time, in its colours, with title and chapters."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -28,21 +29,28 @@ from tests.support.film_samples import (
     timeline_of,
 )
 
-NAMES = ["red", "green", "blue", "white", "purple", "yellow"]
+# The films of all codecs are each cut once for many tests.
+pytestmark = pytest.mark.xdist_group("film_formats")
+
+NAMES = ["red", "green", "blue", "white", "purple", "yellow", "gray"]
 VIDEO = [codec for codec in codec_names() if encoding_of(codec).copies]
 ANIMATIONS = [codec for codec in codec_names() if not encoding_of(codec).copies]
 HOLD = 26
+# Returns the film of `language` in a codec; see the fixture `film_in`.
+FilmIn = Callable[[str], Path]
 
 
 def language(codec: str, fps: Fraction = Fraction(24)) -> Timeline:
-    """Return six holds with a bit of everything between and over them."""
-    timeline = timeline_of([HOLD] * 6, fps=fps, codec=codec, crf=20, scenes={"One": 2, "Two": 4}, title="All of it")
+    """Return seven holds with a bit of everything between and over them."""
+    scenes = {"One": 2, "Two": 5}
+    timeline = timeline_of([HOLD] * 7, fps=fps, codec=codec, crf=20, scenes=scenes, title="All of it")
     holds = list(timeline.holds)
     holds[0] = replace(holds[0], transition="dissolve", half=4)
     holds[1] = replace(holds[1], motion=Motion(MotionType.PUSH_IN, Fraction(1, 10)))
     holds[2] = replace(holds[2], transition="circleopen", half=3)
     holds[4] = replace(holds[4], smooth=Smooth(None, SmoothMethod.BLEND))
-    return replace(timeline, holds=tuple(holds))
+    holds[6] = replace(holds[6], caption="Six in the morning")
+    return replace(timeline, holds=tuple(holds), digest="abc123")
 
 
 def cut(tmp_path: Path, timeline: Timeline) -> Path:
@@ -53,13 +61,23 @@ def cut(tmp_path: Path, timeline: Timeline) -> Path:
     return assemble_film(timeline, pictures_of, target).path
 
 
+@pytest.fixture(scope="module")
+def film_in(tmp_path_factory: pytest.TempPathFactory) -> FilmIn:
+    """Return a function that cuts the film of `language` in a codec, once for all who ask for it."""
+    return cache(lambda codec: cut(tmp_path_factory.mktemp(codec), language(codec)))
+
+
 def require_the_film(shown: Sequence[Picture], *, tolerance: int) -> None:
     """Check every picture of `language`: a frame alone is flat in its colour, a mix lies between its two."""
     colours = [np.array(COLOURS[name]) for name in NAMES]
     # In-betweens lead from the middle of the fifth hold to the middle of the sixth.
     spans = [(HOLD - 4, HOLD + 4), (3 * HOLD - 3, 3 * HOLD + 3), (4 * HOLD + HOLD // 2, 5 * HOLD + HOLD // 2)]
-    assert len(shown) == 6 * HOLD
+    assert len(shown) == 7 * HOLD
     for number, picture in enumerate(shown):
+        if number >= 6 * HOLD:
+            # The caption is in the lower half.
+            assert np.abs(picture[: SMALL.height // 2].astype(int) - colours[6]).max() <= tolerance, number
+            continue
         span = next((span for span in spans if span[0] <= number < span[1]), None)
         if span is None:
             assert np.abs(picture.astype(int) - colours[number // HOLD]).max() <= tolerance, number
@@ -71,23 +89,25 @@ def require_the_film(shown: Sequence[Picture], *, tolerance: int) -> None:
 
 
 @pytest.mark.parametrize("codec", VIDEO)
-def test_every_picture_of_every_codec_is_right(tmp_path: Path, codec: str) -> None:
+def test_every_picture_of_every_codec_is_right(film_in: FilmIn, codec: str) -> None:
     """No seam: nothing doubled, dropped, black or out of place at any join."""
-    require_the_film(pictures(cut(tmp_path, language(codec))), tolerance=12)
+    require_the_film(pictures(film_in(codec)), tolerance=12)
 
 
 @pytest.mark.parametrize("codec", ANIMATIONS)
-def test_every_picture_of_every_animation_is_right(tmp_path: Path, codec: str) -> None:
+def test_every_picture_of_every_animation_is_right(film_in: FilmIn, codec: str) -> None:
     """Equal pictures are one there, shown for longer."""
-    require_the_film(animation(cut(tmp_path, language(codec)), Fraction(24)), tolerance=16)
+    require_the_film(animation(film_in(codec), Fraction(24)), tolerance=16)
 
 
 @pytest.mark.parametrize("codec", codec_names())
-def test_an_unchanged_film_is_left_as_it_is(tmp_path: Path, codec: str) -> None:
+def test_an_unchanged_film_is_left_as_it_is(film_in: FilmIn, codec: str) -> None:
     """In every format it has the mark of all that went into it."""
-    before = cut(tmp_path, language(codec)).stat().st_mtime_ns
+    film = film_in(codec)
+    before = film.stat().st_mtime_ns
 
-    assert cut(tmp_path, language(codec)).stat().st_mtime_ns == before
+    assert cut(film.parent, language(codec)) == film
+    assert film.stat().st_mtime_ns == before
 
 
 @pytest.mark.parametrize("fps", [Fraction(24000, 1001), Fraction(60000, 1001), Fraction(30)], ids=str)
@@ -101,17 +121,14 @@ def test_pictures_stand_at_their_time(tmp_path: Path, codec: str, fps: Fraction)
     lines = rows.decode().splitlines()
     tick = Fraction(next(line.split(":")[1] for line in lines if line.startswith("#tb")).strip())
     times = [int(line.split(",")[2]) * tick for line in lines if not line.startswith("#")]
-    assert len(times) == 6 * HOLD
+    assert len(times) == 7 * HOLD
     assert all(abs(time - number / fps) <= (0 if codec == "h264" else tick) for number, time in enumerate(times))
 
 
 @pytest.mark.parametrize("codec", VIDEO)
-def test_title_chapters_captions_and_colours_belong_to_it(tmp_path: Path, codec: str) -> None:
+def test_title_chapters_captions_and_colours_belong_to_it(film_in: FilmIn, codec: str) -> None:
     """Each in the way of its container."""
-    timeline = language(codec)
-    holds = (replace(timeline.holds[0], caption="Six in the morning"), *timeline.holds[1:])
-
-    description = described(cut(tmp_path, replace(timeline, holds=holds, digest="abc123")))
+    description = described(film_in(codec))
 
     assert "All of it" in description
     assert description.count("Chapter #") == 2

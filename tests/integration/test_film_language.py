@@ -1,7 +1,7 @@
 """Transitions, moves and captions are as the timeline says, picture by picture, read back from the film."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from itertools import accumulate
@@ -18,10 +18,9 @@ from pipelines.film.assembler import assemble_film
 from pipelines.film.segments import Crossing, Morph, Part, Shown, Stay, cut_segments
 from pipelines.storyboard.model import Ease, Motion, MotionType, Smooth, SmoothMethod
 from pipelines.storyboard.timeline import Hold, Timeline
-from pipelines.storyboard.transitions import OWN, XFADE
+from pipelines.storyboard.transitions import OWN, SLIDES, WIPES, XFADE
 from tests.support.film_samples import (
     COLOURS,
-    SMALL,
     TOLERANCE,
     Picture,
     colour_of,
@@ -32,23 +31,19 @@ from tests.support.film_samples import (
     timeline_of,
 )
 
+# The films of several kinds of transitions and moves are each cut once for many tests.
+pytestmark = pytest.mark.xdist_group("film_language")
+
 RATES = [Fraction(24), Fraction(24000, 1001), Fraction(60000, 1001)]
 RED, BLUE = np.array(COLOURS["red"]), np.array(COLOURS["blue"])
 
 
-def film_of(
-    lengths: Sequence[int],
-    *,
-    transition: str = "dissolve",
-    half: int = 0,
-    motion: Motion | None = None,
-    **output: object,
-) -> Timeline:
-    """Return a timeline whose holds all have the same transition and move."""
+def film_of(lengths: Sequence[int], *, half: int = 0, motion: Motion | None = None, **output: object) -> Timeline:
+    """Return a timeline whose holds all have the same move, with dissolves between them where `half` says so."""
     timeline = timeline_of(lengths, **output)  # type: ignore[arg-type]
     last = len(lengths) - 1
     holds = [
-        replace(hold, transition=transition if half and n < last else None, half=half if n < last else 0, motion=motion)
+        replace(hold, transition="dissolve" if half and n < last else None, half=half if n < last else 0, motion=motion)
         for n, hold in enumerate(timeline.holds)
     ]
     return replace(timeline, holds=tuple(holds))
@@ -61,15 +56,46 @@ def shares(films: Sequence[Picture]) -> list[float]:
     return [float(share) for share in (means - RED) @ way / (way @ way)]
 
 
-def crossing(tmp_path: Path, kind: str, *, size: Size = SMALL, fps: Fraction = Fraction(24)) -> list[Picture]:
+def films_of(
+    frames: Sequence[Path], lengths: Sequence[int], kinds: Sequence[str], *, half: int, fps: Fraction = Fraction(24)
+) -> dict[str, list[Picture]]:
+    """Cut one film in which a short film for each kind of transition follows another, with a cut between them.
+
+    Args:
+        frames: of each short film.
+        lengths: of its holds.
+        kinds: of transitions; each is between any two frames of its short film.
+        half: of each transition, in video frames.
+        fps: the rate.
+
+    Returns:
+        The pictures of each short film, by its kind.
+    """
+    timeline = timeline_of(list(lengths) * len(kinds), fps=fps)
+    last = len(lengths) - 1
+    holds = [
+        hold if n % len(lengths) == last else replace(hold, transition=kinds[n // len(lengths)], half=half)
+        for n, hold in enumerate(timeline.holds)
+    ]
+    timeline = replace(timeline, holds=tuple(holds))
+    film = assemble_film(timeline, list(frames) * len(kinds), frames[0].parent / "film.mp4")
+    shown, length = pictures(film.path), sum(lengths)
+    assert len(shown) == film.video_frames == length * len(kinds)
+    return {kind: shown[n * length : (n + 1) * length] for n, kind in enumerate(kinds)}
+
+
+@pytest.fixture(scope="module")
+def from_red_to_blue(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Picture]]:
+    """Return the pictures of a hold of red and one of blue, of 10 each, with each kind of transition in 8 of them."""
+    return films_of(flat_frames(tmp_path_factory.mktemp("all"), ["red", "blue"]), [10, 10], [*OWN, *XFADE], half=4)
+
+
+def crossing(shown: Sequence[Picture]) -> list[Picture]:
     """Return the pictures of a transition of 8 video frames from red to blue, in holds of 10."""
-    frames = flat_frames(tmp_path / "frames", ["red", "blue"], size=size)
-    film = assemble_film(film_of([10, 10], transition=kind, half=4, fps=fps, size=size), frames, tmp_path / "film.mp4")
-    shown = pictures(film.path, size)
-    assert len(shown) == film.video_frames == 20
+    assert len(shown) == 20
     assert [colour_of(picture) for picture in shown[:6]] == ["red"] * 6
     assert [colour_of(picture) for picture in shown[14:]] == ["blue"] * 6
-    return shown[6:14]
+    return list(shown[6:14])
 
 
 # The share of the coming picture in the middle of each of eight video frames.
@@ -79,25 +105,27 @@ EIGHTHS = [(2 * n + 1) / 16 for n in range(8)]
 @pytest.mark.parametrize("fps", RATES, ids=str)
 def test_a_dissolve_mixes_in_proportion(tmp_path: Path, fps: Fraction) -> None:
     """Its middle is the cut point; the same at every rate."""
-    assert shares(crossing(tmp_path, "dissolve", fps=fps)) == pytest.approx(EIGHTHS, abs=0.02)
+    films = films_of(flat_frames(tmp_path, ["red", "blue"]), [10, 10], ["dissolve"], half=4, fps=fps)
+
+    assert shares(crossing(films["dissolve"])) == pytest.approx(EIGHTHS, abs=0.02)
 
 
 @pytest.mark.parametrize(("kind", "colour"), [("fade_black", "black"), ("fade_white", "white")])
-def test_a_fade_is_plain_in_its_middle(tmp_path: Path, kind: str, colour: str) -> None:
+def test_a_fade_is_plain_in_its_middle(from_red_to_blue: Mapping[str, list[Picture]], kind: str, colour: str) -> None:
     """Red goes before blue comes, and neither is seen with the other."""
     plain = np.array(COLOURS[colour])
     expected = [RED + (plain - RED) * 2 * share for share in EIGHTHS[:4]]
     expected += [plain + (BLUE - plain) * (2 * share - 1) for share in EIGHTHS[4:]]
 
-    for picture, mean in zip(crossing(tmp_path, kind), expected, strict=True):
+    for picture, mean in zip(crossing(from_red_to_blue[kind]), expected, strict=True):
         assert np.abs(picture.astype(int) - mean).max() <= TOLERANCE + 2
 
 
 @pytest.mark.parametrize("way", ["left", "right", "up", "down"])
 @pytest.mark.parametrize("kind", ["wipe", "slide"])
-def test_edges_move_where_the_name_says(tmp_path: Path, kind: str, way: str) -> None:
+def test_edges_move_where_the_name_says(from_red_to_blue: Mapping[str, list[Picture]], kind: str, way: str) -> None:
     """The coming picture is on the side that the edge comes from, and has its share of the whole."""
-    shown = crossing(tmp_path, f"{kind}_{way}")
+    shown = crossing(from_red_to_blue[f"{kind}_{way}"])
 
     assert shares(shown) == pytest.approx(EIGHTHS, abs=0.03)
     corner = {"left": (24, -2), "right": (24, 1), "up": (-2, 32), "down": (1, 32)}[way]
@@ -106,18 +134,22 @@ def test_edges_move_where_the_name_says(tmp_path: Path, kind: str, way: str) -> 
     assert np.abs(shown[3][opposite].astype(int) - RED).max() <= 12
 
 
+@pytest.fixture(scope="module")
+def from_a_mark(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Picture]]:
+    """Return the pictures of wipes and slides as of `from_red_to_blue`, with a mark in the middle of the red frame."""
+    frames = flat_frames(tmp_path_factory.mktemp("mark"), ["red", "blue"])
+    marked = Image.open(frames[0])
+    ImageDraw.Draw(marked).rectangle((28, 20, 35, 27), fill="white")
+    marked.save(frames[0])
+    return films_of(frames, [10, 10], [*WIPES, *SLIDES], half=4)
+
+
 @pytest.mark.parametrize("way", ["left", "right", "up", "down"])
-def test_a_slide_moves_both_pictures_and_a_wipe_none(tmp_path: Path, way: str) -> None:
+def test_a_slide_moves_both_pictures_and_a_wipe_none(from_a_mark: Mapping[str, list[Picture]], way: str) -> None:
     """A mark in the middle of the leaving picture stands still in a wipe until the edge comes, and moves in a slide."""
     across, forward = way in ("left", "right"), way in ("left", "up")
     for kind in ("wipe", "slide"):
-        frames = flat_frames(tmp_path / kind, ["red", "blue"])
-        marked = Image.open(frames[0])
-        ImageDraw.Draw(marked).rectangle((28, 20, 35, 27), fill="white")
-        marked.save(frames[0])
-        timeline = film_of([10, 10], transition=f"{kind}_{way}", half=4)
-
-        shown = pictures(assemble_film(timeline, frames, tmp_path / f"{kind}.mp4").path)[8]
+        shown = from_a_mark[f"{kind}_{way}"][8]
 
         rows, columns = np.nonzero(shown.min(axis=2) > 150)
         place = columns.mean() if across else rows.mean()
@@ -128,26 +160,36 @@ def test_a_slide_moves_both_pictures_and_a_wipe_none(tmp_path: Path, way: str) -
 
 
 @pytest.mark.parametrize("kind", XFADE)
-def test_every_transition_of_ffmpeg_begins_red_and_ends_blue(tmp_path: Path, kind: str) -> None:
+def test_every_transition_of_ffmpeg_begins_red_and_ends_blue(
+    from_red_to_blue: Mapping[str, list[Picture]], kind: str
+) -> None:
     """By its own name, in its own time, for its own number of video frames."""
-    shown = crossing(tmp_path, kind)
+    shown = crossing(from_red_to_blue[kind])
 
     assert len(shown) == 8
     assert shares(shown)[0] < 0.5 < shares(shown)[-1]
 
 
-@pytest.mark.parametrize("kind", [*OWN, "circleopen", "hblur"])
-def test_holds_and_length_do_not_depend_on_transitions(tmp_path: Path, kind: str) -> None:
+FIVE_NAMES, FIVE_LENGTHS = ["red", "green", "blue", "white", "purple"], [8, 11, 9, 20, 8]
+FIVE_KINDS = [*OWN, "circleopen", "hblur"]
+
+
+@pytest.fixture(scope="module")
+def five_holds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Picture]]:
+    """Return the pictures of five holds with each kind of transition between any two."""
+    return films_of(flat_frames(tmp_path_factory.mktemp("five"), FIVE_NAMES), FIVE_LENGTHS, FIVE_KINDS, half=3)
+
+
+@pytest.mark.parametrize("kind", FIVE_KINDS)
+def test_holds_and_length_do_not_depend_on_transitions(five_holds: Mapping[str, list[Picture]], kind: str) -> None:
     """The middle of every hold shows its frame and nothing else, wherever transitions are; the film is no longer."""
-    names, lengths = ["red", "green", "blue", "white", "purple"], [8, 11, 9, 20, 8]
-    frames = flat_frames(tmp_path / "frames", names)
+    shown = five_holds[kind]
 
-    film = assemble_film(film_of(lengths, transition=kind, half=3), frames, tmp_path / "film.mp4")
-
-    shown = pictures(film.path)
-    cuts = [0, *accumulate(lengths)]
-    assert len(shown) == sum(lengths) == film.video_frames
-    assert [colour_of(shown[cut + 4]) for cut in cuts[:-1]] == names
+    cuts = [0, *accumulate(FIVE_LENGTHS)]
+    assert len(shown) == sum(FIVE_LENGTHS)
+    assert [colour_of(shown[cut + 4]) for cut in cuts[:-1]] == FIVE_NAMES
+    # The films of other kinds begin and end where this one does.
+    assert [colour_of(shown[end]) for end in (0, -1)] == ["red", "purple"]
 
 
 def test_transitions_may_meet_in_the_middle_of_a_hold(tmp_path: Path) -> None:
@@ -238,9 +280,10 @@ def disc_frame(path: Path, place: tuple[float, float] = (200, 120)) -> Path:
 
 def middle_of_disc(picture: Picture) -> tuple[float, float]:
     """Return the disc's centre of brightness, in pixels from the upper left corner."""
-    light = np.clip(picture.astype(float).mean(axis=2) - 90, 0, None)
-    rows, columns = np.indices(light.shape)
-    return float((columns * light).sum() / light.sum()) + 0.5, float((rows * light).sum() / light.sum()) + 0.5
+    light = np.maximum(picture @ np.full(3, 1 / 3) - 90, 0)
+    by_column, by_row = light.sum(axis=0), light.sum(axis=1)
+    across, down = (float((np.arange(len(line)) * line).sum() / line.sum()) for line in (by_column, by_row))
+    return across + 0.5, down + 0.5
 
 
 def commanded(motion: Motion, progress: float, place: tuple[float, float]) -> tuple[float, float]:
@@ -262,29 +305,40 @@ def commanded(motion: Motion, progress: float, place: tuple[float, float]) -> tu
     )  # type: ignore[return-value]
 
 
-@pytest.mark.parametrize("ease", list(Ease))
-@pytest.mark.parametrize("kind", [kind for kind in MotionType if kind is not MotionType.NONE])
-def test_a_move_neither_shakes_nor_drifts(tmp_path: Path, kind: MotionType, ease: Ease) -> None:
+PLACE = (200.0, 120.0)
+MOVES = [Motion(kind, Fraction(1, 10), ease) for kind in MotionType if kind is not MotionType.NONE for ease in Ease]
+# In video frames: half a transition, a hold that moves, and the plain one before and after it.
+MOVE_HALF, MOVE, PLAIN = 6, 60, 20
+MOVE_SPAN = MOVE + 2 * MOVE_HALF
+# The first and the last are mixed with gray so much that the disc is too faint to measure.
+MEASURED = range(3, MOVE_SPAN - 3)
+
+
+@pytest.fixture(scope="module")
+def paths(tmp_path_factory: pytest.TempPathFactory) -> dict[Motion, list[tuple[float, float]]]:
+    """Cut one film of all moves; return where the disc is in each of the `MEASURED` pictures of each move."""
+    folder = tmp_path_factory.mktemp("moves")
+    # The neighbours of each move keep the disc out of the way: they are plain.
+    Image.new("RGB", (DISC.width, DISC.height), (70, 70, 70)).save(folder / "plain.png")
+    frames = [folder / "plain.png", disc_frame(folder / "disc.png", PLACE)] * len(MOVES) + [folder / "plain.png"]
+    timeline = film_of([PLAIN, MOVE] * len(MOVES) + [PLAIN], half=MOVE_HALF, size=DISC)
+    holds = [replace(hold, motion=MOVES[n // 2] if n % 2 else None) for n, hold in enumerate(timeline.holds)]
+    film = assemble_film(replace(timeline, holds=tuple(holds)), frames, folder / "film.mp4")
+    shown = pictures(film.path, DISC)
+    starts = [hold.start - MOVE_HALF for hold in holds if hold.motion]
+    return {
+        move: [middle_of_disc(shown[start + n]) for n in MEASURED] for move, start in zip(MOVES, starts, strict=True)
+    }
+
+
+@pytest.mark.parametrize("move", MOVES, ids=lambda move: f"{move.type}-{move.ease}")
+def test_a_move_neither_shakes_nor_drifts(paths: Mapping[Motion, list[tuple[float, float]]], move: Motion) -> None:
     """A point stays within 0.15 px RMS of its commanded path, through transitions too, and never steps back."""
-    motion, place, half, length = Motion(kind, Fraction(1, 10), ease), (200.0, 120.0), 6, 60
-    frames = [disc_frame(tmp_path / f"{n}.png", place) for n in range(3)]
-    timeline = film_of([20, length, 20], half=half, motion=None, size=DISC)
-    middle = replace(timeline.holds[1], motion=motion)
-    # Both neighbours keep the disc out of the way: they are plain.
-    for n in (0, 2):
-        Image.new("RGB", (DISC.width, DISC.height), (70, 70, 70)).save(frames[n])
-    timeline = replace(timeline, holds=(timeline.holds[0], middle, timeline.holds[2]))
-
-    shown = pictures(assemble_film(timeline, frames, tmp_path / "film.mp4").path, DISC)[20 - half : 20 + length + half]
-
-    span = length + 2 * half
-    # The first and the last are mixed with gray so much that the disc is too faint to measure.
-    measured = range(3, span - 3)
-    found = np.array([middle_of_disc(shown[n]) for n in measured])
-    expected = np.array([commanded(motion, (n + 0.5) / span, place) for n in measured])
+    found = np.array(paths[move])
+    expected = np.array([commanded(move, (n + 0.5) / MOVE_SPAN, PLACE) for n in MEASURED])
     rms = math.sqrt(((found - expected) ** 2).sum(axis=1).mean())
     # Where it is all there, its place is known to a few hundredths of a pixel.
-    steps = np.diff(found[half:-half], axis=0) * np.sign(expected[-1] - expected[0])
+    steps = np.diff(found[MOVE_HALF:-MOVE_HALF], axis=0) * np.sign(expected[-1] - expected[0])
     assert rms <= 0.15
     assert steps.min() >= -0.03
 
@@ -322,23 +376,22 @@ def white_rows(picture: Picture) -> list[int]:
 
 
 @pytest.mark.parametrize("fps", [*RATES, Fraction(240)], ids=str)
-@pytest.mark.parametrize("motion", [None, Motion(MotionType.PUSH_IN, Fraction(1, 10))], ids=["still", "moving"])
-def test_a_caption_is_there_for_its_hold_and_no_video_frame_more(
-    tmp_path: Path, fps: Fraction, motion: Motion | None
-) -> None:
-    """Whatever the rate, and whether anything moves or not."""
-    size = Size(320, 180)
-    frames = flat_frames(tmp_path / "frames", ["red", "blue", "green"], size=size)
-    timeline = film_of([5, 7, 4], motion=motion, fps=fps, size=size)
-    captioned = replace(timeline.holds[1], caption="Six in the morning")
+def test_a_caption_is_there_for_its_hold_and_no_video_frame_more(tmp_path: Path, fps: Fraction) -> None:
+    """Whatever the rate, and whether anything moves, as in the second half of the film, or not."""
+    size, push = Size(320, 180), Motion(MotionType.PUSH_IN, Fraction(1, 10))
+    frames = flat_frames(tmp_path / "frames", ["red", "blue", "green"], size=size) * 2
+    holds = list(timeline_of([5, 7, 4] * 2, fps=fps, size=size).holds)
+    for n in (1, 4):
+        holds[n] = replace(holds[n], caption="Six in the morning")
+    # A transition between the halves: holds in a row that are all still are encoded otherwise than those that move.
+    holds[2] = replace(holds[2], transition="dissolve", half=1)
+    holds[3:] = [replace(hold, motion=push) for hold in holds[3:]]
+    timeline = replace(timeline_of([5, 7, 4] * 2, fps=fps, size=size), holds=tuple(holds))
 
-    film = assemble_film(
-        replace(timeline, holds=(timeline.holds[0], captioned, timeline.holds[2])), frames, tmp_path / "film.mp4"
-    )
+    film = assemble_film(timeline, frames, tmp_path / "film.mp4")
 
-    assert [bool(white_rows(picture)) for picture in pictures(film.path, size)] == [False] * 5 + [True] * 7 + [
-        False
-    ] * 4
+    half = [False] * 5 + [True] * 7 + [False] * 4
+    assert [bool(white_rows(picture)) for picture in pictures(film.path, size)] == half * 2
 
 
 def test_captions_change_in_the_middle_of_a_transition(tmp_path: Path) -> None:
@@ -356,13 +409,13 @@ def test_captions_change_in_the_middle_of_a_transition(tmp_path: Path) -> None:
 @pytest.mark.parametrize("motion", [None, Motion(MotionType.PUSH_IN, Fraction(1, 10))], ids=["still", "moving"])
 def test_the_film_is_like_its_frames_whether_they_move_or_not(tmp_path: Path, motion: Motion | None) -> None:
     """At the default quality, the middle of a hold has an SSIM of 0.97 or more with the visible part of its frame."""
-    size, length = Size(384, 216), 33
+    size, lengths = Size(384, 216), [9, 33, 9]
     frame = noisy_gradient(size)
     frames = [tmp_path / f"{n}.png" for n in range(3)]
     for path in frames:
         frame.save(path)
 
-    film = assemble_film(film_of([length] * 3, half=4, motion=motion, size=size), frames, tmp_path / "film.mp4")
+    film = assemble_film(film_of(lengths, half=4, motion=motion, size=size), frames, tmp_path / "film.mp4")
 
     side = 1 / (1 + 0.1 * 0.5) if motion else 1.0
     box = (size.width * (1 - side) / 2, size.height * (1 - side) / 2)
@@ -372,4 +425,4 @@ def test_the_film_is_like_its_frames_whether_they_move_or_not(tmp_path: Path, mo
         (*box, size.width - box[0], size.height - box[1]),
     )
     seen.save(tmp_path / "seen.png")
-    assert similarity(film.path, length + length // 2, tmp_path / "seen.png") >= 0.97
+    assert similarity(film.path, lengths[0] + lengths[1] // 2, tmp_path / "seen.png") >= 0.97

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from itertools import cycle, islice
@@ -22,7 +22,7 @@ from pipelines.film.assembler import assemble_film, cut_film
 from pipelines.film.captions import ass_script, captions_of, fitting_height
 from pipelines.storyboard.model import CaptionStyle, Motion, MotionType
 from pipelines.storyboard.timeline import Timeline
-from tests.support.film_samples import COLOURS, colour_of, fake_ffmpeg, flat_frames, pictures, timeline_of
+from tests.support.film_samples import COLOURS, colour_of, colour_runs, fake_ffmpeg, flat_frames, pictures, timeline_of
 from tests.support.full_disk import files_of_at_most
 
 NAMES = ["red", "green", "blue", "white", "purple"]
@@ -33,9 +33,11 @@ from fractions import Fraction
 from pathlib import Path
 from dataclasses import replace
 from pipelines.common.geometry import Size
+from pipelines.film import copies
 from pipelines.film.assembler import assemble_film
 from pipelines.storyboard.model import Motion, MotionType
 from tests.support.film_samples import timeline_of
+copies.KEYFRAME_EVERY = int(sys.argv[3])
 timeline = timeline_of([2], size=Size(7680, 4320))
 motion = Motion(MotionType.PUSH_IN, Fraction(1, 10))
 timeline = replace(timeline, holds=(replace(timeline.holds[0], motion=motion),))
@@ -56,17 +58,19 @@ def dissolved(lengths: Sequence[int], *, half: int, **output: object) -> Timelin
     return replace(timeline, holds=tuple(holds))
 
 
-@pytest.mark.parametrize("size", [(1, 1), (3, 5), (33, 77), (1000, 3)], ids=str)
 @pytest.mark.parametrize("motion", [None, PUSH], ids=["still", "moving"])
-def test_frames_of_any_size_fill_the_film(tmp_path: Path, size: tuple[int, int], motion: Motion | None) -> None:
+def test_frames_of_any_size_fill_the_film(tmp_path: Path, motion: Motion | None) -> None:
     """From a single pixel on."""
-    Image.new("RGB", size, COLOURS["green"]).save(tmp_path / "frame.png")
-    timeline = timeline_of([6])
-    timeline = replace(timeline, holds=(replace(timeline.holds[0], motion=motion),))
+    sizes = [(1, 1), (3, 5), (33, 77), (1000, 3)]
+    frames = [tmp_path / f"{name}.png" for name in NAMES[:4]]
+    for frame, size in zip(frames, sizes, strict=True):
+        Image.new("RGB", size, COLOURS[frame.stem]).save(frame)
+    timeline = timeline_of([6] * 4)
+    timeline = replace(timeline, holds=tuple(replace(hold, motion=motion) for hold in timeline.holds))
 
-    film = assemble_film(timeline, [tmp_path / "frame.png"], tmp_path / "film.mp4")
+    film = assemble_film(timeline, frames, tmp_path / "film.mp4")
 
-    assert [colour_of(picture) for picture in pictures(film.path)] == ["green"] * 6
+    assert colour_runs(film.path) == [(name, 6) for name in NAMES[:4]]
 
 
 def test_the_smallest_film_has_the_whole_language(tmp_path: Path) -> None:
@@ -81,10 +85,13 @@ def test_the_smallest_film_has_the_whole_language(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_largest_film_stays_in_memory(tmp_path: Path) -> None:
-    """8K with a move: less than two gibibytes, in two processes."""
+    """8K with a move: less than two gibibytes, in two processes.
+
+    Copies for one second instead of five: an encoder or a program that kept them all would take 1.2 GB for these.
+    """
     Image.new("RGB", (640, 360), COLOURS["blue"]).save(tmp_path / "frame.png")
 
-    command = [sys.executable, "-c", PEAK, str(tmp_path / "frame.png"), str(tmp_path / "film.mp4")]
+    command = [sys.executable, "-c", PEAK, str(tmp_path / "frame.png"), str(tmp_path / "film.mp4"), "24"]
     said = subprocess.run(command, capture_output=True, check=True, text=True, timeout=300)
 
     report = json.loads(said.stdout)
@@ -120,23 +127,33 @@ def test_hundreds_of_dissolves_keep_their_times(tmp_path: Path) -> None:
 
 
 SIZE = Size(320, 180)
+LONGEST = {"words": "word " * 1000, "word": "w" * 5000, "lines": "\n".join(["line"] * 300)}
+HOSTILE = [
+    "{\\pos(10,10)\\fs200}huge", "{\\an7}", "\\N\\n\\h", "}{", "{", "\\", "a,b,,0,0,0,,c", "Dialogue: 0,0:00:00.00",
+    "\\{\\}", "[Events]", "'; drop", "%{pts}", "\\fad(0,0)", "\u202eright to left\u202c", "日の出 🌅",
+]  # fmt: skip
 
 
-def captioned(tmp_path: Path, text: str) -> list[tuple[int, int]]:
-    """Cut a film with one caption; return the rows and columns of its picture that are not plain."""
-    timeline = timeline_of([3], size=SIZE)
-    timeline = replace(timeline, holds=(replace(timeline.holds[0], caption=text),))
-    film = assemble_film(timeline, flat_frames(tmp_path / "frames", ["blue"], size=SIZE), tmp_path / "film.mp4")
-    apart = np.abs(pictures(film.path, SIZE)[1].astype(int) - COLOURS["blue"]).max(axis=2) > 60
-    return [(int(row), int(column)) for row, column in np.argwhere(apart)]
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[tuple[int, int]]]:
+    """Cut one film of all these captions; return the rows and columns of each one's picture that are not plain."""
+    folder, texts = tmp_path_factory.mktemp("captions"), [*LONGEST.values(), *HOSTILE]
+    timeline = timeline_of([3] * len(texts), size=SIZE)
+    holds = tuple(replace(hold, caption=text) for hold, text in zip(timeline.holds, texts, strict=True))
+    frames = flat_frames(folder, ["blue"], size=SIZE) * len(texts)
+    shown = pictures(assemble_film(replace(timeline, holds=holds), frames, folder / "film.mp4").path, SIZE)
+    apart = [np.abs(picture.astype(int) - COLOURS["blue"]).max(axis=2) > 60 for picture in shown[1::3]]
+    return {
+        text: [(int(row), int(column)) for row, column in np.argwhere(there)]
+        for text, there in zip(texts, apart, strict=True)
+    }
 
 
-@pytest.mark.parametrize(
-    "text", ["word " * 1000, "w" * 5000, "\n".join(["line"] * 300)], ids=["words", "word", "lines"]
-)
-def test_the_longest_caption_stays_inside_the_safe_area(tmp_path: Path, text: str) -> None:
+@pytest.mark.xdist_group("film_captions")
+@pytest.mark.parametrize("text", LONGEST.values(), ids=LONGEST)
+def test_the_longest_caption_stays_inside_the_safe_area(drawn: Mapping[str, list[tuple[int, int]]], text: str) -> None:
     """In smaller letters, or wrapped; nothing is drawn at the edge."""
-    places = captioned(tmp_path, text)
+    places = drawn[text]
 
     assert places
     assert min(column for _, column in places) >= SIZE.width // 20 - 3
@@ -153,17 +170,13 @@ def test_five_thousand_characters_fit_into_the_picture() -> None:
     assert fitting_height("Six in the morning", area, 38) == 38
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "{\\pos(10,10)\\fs200}huge", "{\\an7}", "\\N\\n\\h", "}{", "{", "\\", "a,b,,0,0,0,,c", "Dialogue: 0,0:00:00.00",
-        "\\{\\}", "[Events]", "'; drop", "%{pts}", "\\fad(0,0)", "\u202eright to left\u202c", "日の出 🌅",
-    ],
-)  # fmt: skip
-def test_no_caption_is_a_command(tmp_path: Path, text: str) -> None:
+@pytest.mark.xdist_group("film_captions")
+@pytest.mark.parametrize("text", HOSTILE)
+def test_no_caption_is_a_command(drawn: Mapping[str, list[tuple[int, int]]], text: str) -> None:
     """Whatever libass, ffmpeg or a shell might read in it, it stays in its place, in its size."""
-    places = captioned(tmp_path, text)
+    places = drawn[text]
 
+    assert places
     # One line at the foot of the picture: no code moves or enlarges it.
     assert all(row > SIZE.height // 2 for row, _ in places)
     assert all(SIZE.width // 20 - 3 <= column < SIZE.width - SIZE.width // 20 + 3 for _, column in places)
@@ -183,7 +196,7 @@ def kept(folder: Path) -> dict[str, int]:
     return {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
 
 
-@pytest.mark.parametrize("name", ['it\'s "quoted"', "100% %d", "two\nlines", "日本 é", "-y", "a:b|c"])
+@pytest.mark.parametrize("name", ['a:b|c it\'s "quoted" 100% %d two\nlines 日本 é', "-y"], ids=["odd", "option"])
 def test_segments_may_be_kept_under_any_name(tmp_path: Path, name: str) -> None:
     """And frames too; no program reads a name as anything else."""
     frames = flat_frames(tmp_path / name / "frames", NAMES[:3])
@@ -238,9 +251,9 @@ def test_a_broken_piece_is_noticed_and_made_again(tmp_path: Path) -> None:
 def test_a_full_disk_leaves_no_half_piece(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, length: int) -> None:
     """It is a storage error with its cure, in ffmpeg and in the program itself."""
     noise = tmp_path / "frame.png"
-    Image.effect_noise((640, 480), 80).convert("RGB").save(noise)
+    Image.effect_noise((160, 120), 80).convert("RGB").save(noise)
     fake_ffmpeg(tmp_path / "ffmpeg", monkeypatch, "trap '' XFSZ; ulimit -f 8")
-    timeline = timeline_of([length], size=Size(640, 480), crf=4)
+    timeline = timeline_of([length], size=Size(160, 120), crf=4)
     timeline = replace(timeline, holds=(replace(timeline.holds[0], motion=PUSH),))
 
     with pytest.raises(StorageError, match="free space or choose another --output"), files_of_at_most(8 * 1024):

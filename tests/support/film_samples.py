@@ -126,8 +126,12 @@ def colour_runs(path: Path) -> list[tuple[str, int]]:
 
 def colour_of(picture: Picture) -> str:
     """Name the colour of a picture that is flat, else describe it."""
-    mean = picture.reshape(-1, 3).mean(axis=0)
+    # Its extremes tell as much as all its pixels, and are found once for all the colours: fast, row by row.
+    rows = picture.reshape(len(picture), -1)
+    least = rows.min(axis=0).reshape(-1, 3).min(axis=0).tolist()
+    most = rows.max(axis=0).reshape(-1, 3).max(axis=0).tolist()
     for name, colour in COLOURS.items():
-        if np.abs(picture.astype(int) - colour).max() <= TOLERANCE:
+        channels = zip(least, most, colour, strict=True)
+        if all(value - TOLERANCE <= low and high <= value + TOLERANCE for low, high, value in channels):
             return name
-    return f"unknown: {mean.round()}"
+    return f"unknown: {picture.reshape(-1, 3).mean(axis=0).round()}"

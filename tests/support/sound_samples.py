@@ -1,5 +1,6 @@
 """Sounds to test with: tones written as WAV files, and a film's sound decoded sample by sample."""
 
+import asyncio
 import math
 import wave
 from collections.abc import Callable, Sequence
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from pipelines.film.assembler import assemble_film
+from pipelines.film.assembler import cut_film
 from pipelines.storyboard.model import Place, Sound, SoundMix
 from pipelines.storyboard.timeline import Timeline
 from tests.support.film_samples import ask_ffmpeg, flat_frames, timeline_of
@@ -19,6 +20,8 @@ from tests.support.film_samples import ask_ffmpeg, flat_frames, timeline_of
 Samples = npt.NDArray[np.float64]
 # Writes samples to a WAV, and makes a sound of it; see `wav_writer`.
 WavWriter = Callable[..., Sound]
+# Assembles a film with sounds; see `film_with`.
+FilmWithSounds = Callable[..., Path]
 
 RATE_HZ = 48_000
 # PCM is what was mixed, to the bit; AAC and Opus only sound like it.
@@ -76,11 +79,15 @@ def film_with(
     normalize: bool = False,
     fps: Fraction = Fraction(24),
     codec: str = EXACT,
+    kept: Path | None = None,
 ) -> Path:
-    """Assemble a film of flat frames with these sounds."""
+    """Assemble a film with these sounds, of one flat frame; its picture is taken from `kept` if it is there already."""
     timeline = with_sounds(timeline_of(lengths, fps=fps, codec=codec), *sounds, normalize=normalize)
-    frames = flat_frames(folder / "frames", ["red"] * len(lengths))
-    return assemble_film(timeline, frames, folder / f"film.{SUFFIXES[codec]}").path
+    kept = kept or folder / "kept"
+    # Written once: a file that is written again counts as another picture.
+    frames = sorted((kept / "frames").glob("*.png")) or flat_frames(kept / "frames", ["red"])
+    target = folder / f"film.{SUFFIXES[codec]}"
+    return asyncio.run(cut_film(timeline, frames * len(lengths), target, segments=kept / "segments")).path
 
 
 def heard(film: Path) -> Samples:
