@@ -128,8 +128,10 @@ def group_of(item: pytest.Function, marks: set[str]) -> str | None:
 
 
 @pytest.fixture(scope="session")
-def prefect_api_url() -> Iterator[str]:
-    """Yield the address of a Prefect API that serves the whole session."""
+def prefect_api_url(tmp_path_factory: pytest.TempPathFactory, testrun_uid: str) -> Iterator[str]:
+    """Yield the address of a Prefect API that serves the whole session, all processes of it."""
+    # Starting one takes as long as half of the tests that want it, so a group that is none must not pass unseen.
+    (tmp_path_factory.getbasetemp().parent / f"prefect-{testrun_uid}").touch(exist_ok=False)
     from prefect.settings import PREFECT_API_URL
     from prefect.testing.utilities import prefect_test_harness
 
