@@ -62,6 +62,7 @@ def test_a_first_run_says_nothing_that_a_friend_should_not_see(tmp_path: Path) -
 def test_a_killed_run_takes_its_prefect_api_with_it(tmp_path: Path) -> None:
     """The API ends when the run that brought it is no more, however it ended."""
     (tmp_path / "harbor.yaml").write_text(BOARD)
+    (tmp_path / "home").mkdir()
     with subprocess.Popen(
         [BIN / "storyreel", "render", "harbor.yaml"],
         cwd=tmp_path,
@@ -69,8 +70,9 @@ def test_a_killed_run_takes_its_prefect_api_with_it(tmp_path: Path) -> None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     ) as run:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + TIMEOUT_S
         while not (apis := local_apis(psutil.Process(run.pid))):
+            assert run.poll() is None, "it ended before it brought an API"
             assert time.monotonic() < deadline, "it brought no API"
             time.sleep(0.1)
         os.kill(run.pid, signal.SIGKILL)
