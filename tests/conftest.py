@@ -57,12 +57,12 @@ def clean_environment(**more: str) -> dict[str, str]:
     return {**kept, **more}
 
 
-def wait_until(condition: Callable[[], bool], *, timeout_s: float = WAIT_S) -> None:
+def wait_until(condition: Callable[[], bool], *, poll_s: float = 0.05) -> None:
     """Wait for what other processes bring about."""
-    deadline = time.monotonic() + timeout_s
+    deadline = time.monotonic() + WAIT_S
     while not condition():
         assert time.monotonic() < deadline, "it did not come to pass"
-        time.sleep(0.05)
+        time.sleep(poll_s)
 
 
 @pytest.hookimpl(tryfirst=True)

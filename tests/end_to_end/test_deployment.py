@@ -16,20 +16,22 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
+from tests import conftest
 from tests.conftest import clean_environment, serving
+from tests.support.patience import WAIT_S
 
 REPOSITORY = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
-# Of every wait; for a machine that has much else to do.
-TIMEOUT_S = 240
 # Each look at a run costs the server time that it needs for the run itself.
 POLL_S = 0.2
+wait_until = partial(conftest.wait_until, poll_s=POLL_S)
 # Prefect's worker looks for runs every ten seconds, its scheduler for schedules every minute. Here each look costs
 # little, and so they look often. Nor need a hundred runs be planned ahead, or pages be served.
 SHORT_WAITS = {
@@ -46,7 +48,7 @@ def free_port() -> int:
 
 
 def wait_for_server(url: str, server: "subprocess.Popen[bytes]") -> None:
-    deadline = time.monotonic() + TIMEOUT_S
+    deadline = time.monotonic() + WAIT_S
     while time.monotonic() < deadline and server.poll() is None:
         try:
             with urllib.request.urlopen(f"{url}/health", timeout=5):
@@ -147,7 +149,7 @@ def call(environment: dict[str, str], line: str, *, cwd: Path | None = None) -> 
         env=environment,
         capture_output=True,
         text=True,
-        timeout=TIMEOUT_S,
+        timeout=WAIT_S,
         check=False,
     )
     assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
@@ -225,14 +227,6 @@ def test_a_run_that_is_not_whole_has_a_state_of_its_own(
             assert ask(f"{prefect['PREFECT_API_URL']}/flow_runs/{run_id}")["state_type"] == "FAILED"
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Wait for what other processes bring about."""
-    deadline = time.monotonic() + TIMEOUT_S
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to pass"
-        time.sleep(POLL_S)
-
-
 def wait_for(found: Callable[[], list[Any]]) -> list[Any]:
     """Wait until something is found; return it."""
     wait_until(lambda: bool(found()))
@@ -285,10 +279,10 @@ def ask(url: str, body: object = None, *, method: str | None = None) -> Any:
         headers={"Content-Type": "application/json"},
         method=method,
     )
-    deadline = time.monotonic() + TIMEOUT_S
+    deadline = time.monotonic() + WAIT_S
     while True:
         try:
-            with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
+            with urllib.request.urlopen(request, timeout=WAIT_S) as answer:
                 said = answer.read()
             return json.loads(said) if said else None
         except urllib.error.HTTPError as refusal:

@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from tests.conftest import BIN, clean_environment
+from tests.support.patience import WAIT_S
 
 pytestmark = pytest.mark.slow
 
@@ -19,7 +20,6 @@ output: {fps: 12, size: 192x192}
 defaults: {aspect: 1:1, hold: 500ms}
 prompts: [a harbor, a storm]
 """
-TIMEOUT_S = 240
 
 
 def local_apis(run: psutil.Process) -> list[psutil.Process]:
@@ -36,7 +36,7 @@ def test_a_first_run_says_nothing_that_a_friend_should_not_see(tmp_path: Path) -
         env=clean_environment(HOME=str(tmp_path / "home")),
         capture_output=True,
         text=True,
-        timeout=TIMEOUT_S,
+        timeout=WAIT_S,
         check=False,
     )
 
@@ -70,12 +70,12 @@ def test_a_killed_run_takes_its_prefect_api_with_it(tmp_path: Path) -> None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     ) as run:
-        deadline = time.monotonic() + TIMEOUT_S
+        deadline = time.monotonic() + WAIT_S
         while not (apis := local_apis(psutil.Process(run.pid))):
             assert run.poll() is None, "it ended before it brought an API"
             assert time.monotonic() < deadline, "it brought no API"
             time.sleep(0.1)
         os.kill(run.pid, signal.SIGKILL)
 
-    _, alive = psutil.wait_procs(apis, timeout=60)
+    _, alive = psutil.wait_procs(apis, timeout=WAIT_S)
     assert alive == []

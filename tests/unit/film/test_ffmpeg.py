@@ -12,6 +12,7 @@ import pytest
 from pipelines.common.errors import FilmError
 from pipelines.film import ffmpeg
 from pipelines.film.ffmpeg import ffmpeg_binary, require_encoder, running_ffmpeg
+from tests.support.patience import WAIT_S
 
 CURE = "reinstall imageio-ffmpeg, or let IMAGEIO_FFMPEG_EXE name a working ffmpeg"
 
@@ -134,7 +135,7 @@ def test_a_cancelled_block_leaves_no_child(tmp_path: Path, monkeypatch: pytest.M
             assert process.stdout is not None
             await process.stdout.readline()
             pids.append(process.pid)
-            await asyncio.sleep(60)
+            await asyncio.sleep(2 * WAIT_S)
 
     async def cancel() -> None:
         waiting = asyncio.create_task(wait_without_end())
@@ -147,7 +148,7 @@ def test_a_cancelled_block_leaves_no_child(tmp_path: Path, monkeypatch: pytest.M
     started = time.monotonic()
     asyncio.run(cancel())
 
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < WAIT_S
     with pytest.raises(ProcessLookupError):
         os.kill(pids[0], 0)
 
