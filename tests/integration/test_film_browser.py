@@ -4,19 +4,19 @@ import io
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+import pytest_asyncio
 from PIL import Image
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Browser, Page
 
 from pipelines.common.geometry import Size
 from pipelines.film.assembler import cut_film
 from pipelines.storyboard.model import Motion, MotionType
 from pipelines.storyboard.timeline import Timeline
-from tests.support.browser import CHROMIUM, needs_chromium
+from tests.support.browser import needs_chromium, open_chromium
 from tests.support.film_samples import COLOURS, flat_frames, timeline_of
 
 SIZE = Size(320, 192)
@@ -39,7 +39,14 @@ PLAY = """async () => {
   return {times, errors: video.error && video.error.message, duration: video.duration};
 }"""
 
-pytestmark = needs_chromium
+pytestmark = [needs_chromium, pytest.mark.asyncio(loop_scope="module")]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    """Yield the browser of all tests here."""
+    async with open_chromium() as browser:
+        yield browser
 
 
 def moving_timeline() -> Timeline:
@@ -55,20 +62,25 @@ def moving_timeline() -> Timeline:
     return replace(timeline, holds=tuple(holds))
 
 
-@pytest.fixture
-async def page(tmp_path: Path) -> AsyncIterator[Page]:
-    """Cut the film, and open a page that holds it."""
-    await cut_film(moving_timeline(), flat_frames(tmp_path / "frames", NAMES, size=SIZE), tmp_path / "film.mp4")
-    (tmp_path / "page.html").write_text(PAGE)
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = await browser.new_page(viewport={"width": SIZE.width, "height": SIZE.height})
-        await page.goto((tmp_path / "page.html").as_uri())
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def address(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Cut the film, and write a page that holds it; return the page's address."""
+    folder = tmp_path_factory.mktemp("film")
+    await cut_film(moving_timeline(), flat_frames(folder / "frames", NAMES, size=SIZE), folder / "film.mp4")
+    (folder / "page.html").write_text(PAGE)
+    return (folder / "page.html").as_uri()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def page(browser: Browser, address: str) -> AsyncIterator[Page]:
+    """Open the page."""
+    async with await browser.new_context(viewport={"width": SIZE.width, "height": SIZE.height}) as context:
+        page = await context.new_page()
+        await page.goto(address)
         yield page
-        await browser.close()
 
 
-async def test_every_hold_is_seen_at_its_time(page: Page, tmp_path: Path) -> None:
+async def test_every_hold_is_seen_at_its_time(page: Page) -> None:
     """A screenshot in the middle of each hold has its colour, and the one between two holds both."""
     for number, name in enumerate(NAMES):
         await page.evaluate(SEEK, number + 0.5)

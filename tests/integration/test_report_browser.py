@@ -1,20 +1,31 @@
 """The report in a real browser, opened from disk: read, filtered and browsed by mouse and by keyboard."""
 
+import shutil
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from PIL import Image
+from playwright.async_api import Browser
 
 from pipelines.common.geometry import Size
 from pipelines.film.assembler import cut_film
 from pipelines.report.models import FilmView, PageView
 from pipelines.report.page import render_report
-from tests.support.browser import Visit, needs_chromium, visiting
+from tests.support.browser import Visit, needs_chromium, open_chromium, visiting
 from tests.support.film_samples import flat_frames, timeline_of
 from tests.support.report_samples import frame, page
 from tests.unit.report.test_page import HOSTILE
 
-pytestmark = [needs_chromium, pytest.mark.slow]
+pytestmark = [needs_chromium, pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    """Yield the browser of all tests here."""
+    async with open_chromium() as browser:
+        yield browser
 
 
 def write_page(folder: Path, view: PageView) -> str:
@@ -26,11 +37,18 @@ def write_page(folder: Path, view: PageView) -> str:
     return (folder / "report.html").as_uri()
 
 
-async def with_film(folder: Path) -> PageView:
-    """Return a page of four frames of a second each, with their film beside it."""
-    size = Size(320, 192)
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Cut a film of four frames of a second each; return its file."""
+    folder, size = tmp_path_factory.mktemp("film"), Size(320, 192)
     pictures = flat_frames(folder / "frames", ["red", "green", "blue", "white"], size=size)
     await cut_film(timeline_of([24] * 4, size=size), pictures, folder / "film.mp4")
+    return folder / "film.mp4"
+
+
+def with_film(folder: Path, film: Path) -> PageView:
+    """Return a page of four frames, with their film beside it."""
+    shutil.copy(film, folder / "film.mp4")
     return page(scenes=2, films=(FilmView("film.mp4", "video/mp4", 4.0, "320x192"),))
 
 
@@ -38,9 +56,9 @@ async def film_time(visit: Visit) -> float:
     return float(await visit.page.evaluate("document.querySelector('#player').currentTime"))
 
 
-async def test_it_opens_from_disk_without_errors_or_network(tmp_path: Path) -> None:
+async def test_it_opens_from_disk_without_errors_or_network(browser: Browser, film: Path, tmp_path: Path) -> None:
     """The console stays empty, only files and data URIs are requested; thumbnails and charts are there."""
-    async with visiting(write_page(tmp_path, await with_film(tmp_path))) as visit:
+    async with visiting(browser, write_page(tmp_path, with_film(tmp_path, film))) as visit:
         await visit.wait_visible(".card img")
         await visit.save_screenshot("report", tmp_path)
         widths = await visit.page.eval_on_selector_all(".card img", "pictures => pictures.map(p => p.naturalWidth)")
@@ -52,9 +70,9 @@ async def test_it_opens_from_disk_without_errors_or_network(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_it_is_accessible(tmp_path: Path, scheme: str) -> None:
+async def test_it_is_accessible(browser: Browser, film: Path, tmp_path: Path, scheme: str) -> None:
     """As a page and with the big view open, in both colour schemes."""
-    async with visiting(write_page(tmp_path, await with_film(tmp_path)), color_scheme=scheme) as visit:
+    async with visiting(browser, write_page(tmp_path, with_film(tmp_path, film)), color_scheme=scheme) as visit:
         assert await visit.accessibility_violations() == []
         await visit.page.click("#f3 .open")
         await visit.page.click("summary")
@@ -62,10 +80,10 @@ async def test_it_is_accessible(tmp_path: Path, scheme: str) -> None:
         assert await visit.accessibility_violations() == []
 
 
-async def test_it_fits_a_phone(tmp_path: Path) -> None:
+async def test_it_fits_a_phone(browser: Browser, tmp_path: Path) -> None:
     """Nothing is wider than the screen, on the page and in the big view."""
     long = frame(0, prompt="x" * 2048, shot="an-id-without-end" * 10)
-    async with visiting(write_page(tmp_path, page(long)), viewport={"width": 360, "height": 740}) as visit:
+    async with visiting(browser, write_page(tmp_path, page(long)), viewport={"width": 360, "height": 740}) as visit:
         fits = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
         assert await visit.page.evaluate(fits)
         await visit.page.click(".open")
@@ -74,9 +92,9 @@ async def test_it_fits_a_phone(tmp_path: Path) -> None:
         assert await visit.page.evaluate("document.querySelector('#view').scrollWidth <= innerWidth")
 
 
-async def test_filters_and_search_leave_the_frames_that_match(tmp_path: Path) -> None:
+async def test_filters_and_search_leave_the_frames_that_match(browser: Browser, tmp_path: Path) -> None:
     """Scenes without a match are hidden; a reload keeps filter and search."""
-    async with visiting(write_page(tmp_path, page(scenes=2))) as visit:
+    async with visiting(browser, write_page(tmp_path, page(scenes=2))) as visit:
         for label, numbers in (
             ("failed", [2]),
             ("missing", [2]),
@@ -98,9 +116,9 @@ async def test_filters_and_search_leave_the_frames_that_match(tmp_path: Path) ->
         await visit.wait_visible("#nothing")
 
 
-async def test_frames_are_browsed_by_keyboard_alone(tmp_path: Path) -> None:
+async def test_frames_are_browsed_by_keyboard_alone(browser: Browser, tmp_path: Path) -> None:
     """Open, next, another take, back, close: the focus comes back to the card."""
-    async with visiting(write_page(tmp_path, page())) as visit:
+    async with visiting(browser, write_page(tmp_path, page())) as visit:
         keys = visit.page.keyboard
         await visit.page.focus("#f1 .open")
         await keys.press("ArrowRight")
@@ -122,9 +140,9 @@ async def test_frames_are_browsed_by_keyboard_alone(tmp_path: Path) -> None:
         await visit.page.wait_for_function("() => document.activeElement.closest('.card')?.id === 'f2'")
 
 
-async def test_attempts_are_listed_one_by_one(tmp_path: Path) -> None:
+async def test_attempts_are_listed_one_by_one(browser: Browser, tmp_path: Path) -> None:
     """Each with its outcome, its cost and its time."""
-    async with visiting(write_page(tmp_path, page())) as visit:
+    async with visiting(browser, write_page(tmp_path, page())) as visit:
         await visit.page.click("#f2 .open")
         await visit.page.click("summary")
 
@@ -135,9 +153,9 @@ async def test_attempts_are_listed_one_by_one(tmp_path: Path) -> None:
         ]
 
 
-async def test_the_film_plays_from_a_chapter_and_from_a_frame(tmp_path: Path) -> None:
+async def test_the_film_plays_from_a_chapter_and_from_a_frame(browser: Browser, film: Path, tmp_path: Path) -> None:
     """By a click on the chapter, and with space in the big view and on a card."""
-    async with visiting(write_page(tmp_path, await with_film(tmp_path))) as visit:
+    async with visiting(browser, write_page(tmp_path, with_film(tmp_path, film))) as visit:
         await visit.page.get_by_role("button", name="Scene 2").click()
         assert await film_time(visit) >= 2
         await visit.wait_visible('.chapters button[aria-current="true"]')
@@ -152,17 +170,17 @@ async def test_the_film_plays_from_a_chapter_and_from_a_frame(tmp_path: Path) ->
         assert visit.errors == []
 
 
-async def test_a_missing_film_is_reported(tmp_path: Path) -> None:
+async def test_a_missing_film_is_reported(browser: Browser, tmp_path: Path) -> None:
     """The page may have been sent without it."""
     view = page(films=(FilmView("film.mp4", "video/mp4", 4.0, "320x192"),))
-    async with visiting(write_page(tmp_path, view)) as visit:
+    async with visiting(browser, write_page(tmp_path, view)) as visit:
         await visit.wait_visible("#no-film")
 
 
-async def test_hostile_text_stays_text(tmp_path: Path) -> None:
+async def test_hostile_text_stays_text(browser: Browser, tmp_path: Path) -> None:
     """On cards, in the big view and in titles it is shown, not run."""
     frames = [frame(n, prompt=text, caption=text, shot=text) for n, text in enumerate(HOSTILE)]
-    async with visiting(write_page(tmp_path, page(*frames, title=HOSTILE[0]))) as visit:
+    async with visiting(browser, write_page(tmp_path, page(*frames, title=HOSTILE[0]))) as visit:
         for number, text in enumerate(HOSTILE):
             await visit.page.click(f"#f{number} .open")
             assert await visit.page.text_content("#view-prompt") == text
@@ -172,10 +190,10 @@ async def test_hostile_text_stays_text(tmp_path: Path) -> None:
         assert visit.errors == []
 
 
-async def test_five_thousand_frames_do_not_freeze_the_page(tmp_path: Path) -> None:
+async def test_five_thousand_frames_do_not_freeze_the_page(browser: Browser, tmp_path: Path) -> None:
     """The page opens, and one search goes through all of them."""
     frames = [frame(n) for n in range(5000)]
-    async with visiting(write_page(tmp_path, page(*frames, scenes=10))) as visit:
+    async with visiting(browser, write_page(tmp_path, page(*frames, scenes=10))) as visit:
         await visit.page.fill("#search", "view 4999")
         assert await visit.visible_frames() == [4999]
         await visit.page.click("#f4999 .open")
@@ -183,9 +201,9 @@ async def test_five_thousand_frames_do_not_freeze_the_page(tmp_path: Path) -> No
         assert visit.errors == []
 
 
-async def test_it_prints(tmp_path: Path) -> None:
+async def test_it_prints(browser: Browser, film: Path, tmp_path: Path) -> None:
     """Frames and figures are printed; players, filters and dialogs are not."""
-    async with visiting(write_page(tmp_path, await with_film(tmp_path))) as visit:
+    async with visiting(browser, write_page(tmp_path, with_film(tmp_path, film))) as visit:
         await visit.page.emulate_media(media="print")
 
         assert await visit.page.is_visible("#f3 img")

@@ -13,18 +13,30 @@ from pipelines.review.server import open_review
 from tests.conftest import serving, wait_until
 from tests.support.review import BOARD, ReviewSession
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("plain_sketches")]
 
 IMAGE_USD = "0.000428"
 
 
-@pytest.fixture
-def review(tmp_path: Path) -> Iterator[ReviewSession]:
-    """Yield an open review of three frames, all generated."""
-    session = ReviewSession(tmp_path)
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> ReviewSession:
+    """Return a review of three frames, all generated, that each test copies."""
+    session = ReviewSession(tmp_path_factory.mktemp("rendered"))
     session.render()
-    with session.open():
+    return session
+
+
+@pytest.fixture
+def review(rendered: ReviewSession, tmp_path: Path) -> Iterator[ReviewSession]:
+    """Yield an open review of three frames, all generated."""
+    with rendered.copy_to(tmp_path).open() as session:
         yield session
+
+
+@pytest.fixture
+def watched_closely(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look more often for changes from outside."""
+    monkeypatch.setattr("pipelines.review.service._WATCH_INTERVAL_S", 0.1)
 
 
 # Access
@@ -205,10 +217,9 @@ def test_a_take_of_another_prompt_belongs_to_the_same_frame(review: ReviewSessio
     assert review.inventory.frames[0].takes[1].prompt == "a lighthouse at night"
 
 
-def test_a_reroll_over_the_budget_is_refused(tmp_path: Path) -> None:
+def test_a_reroll_over_the_budget_is_refused(rendered: ReviewSession, tmp_path: Path) -> None:
     """The page receives the reason, and nothing is generated."""
-    review = ReviewSession(tmp_path)
-    review.render()
+    review = rendered.copy_to(tmp_path)
     review.settings = review.settings.model_copy(update={"budget_usd": Decimal(IMAGE_USD)})
     with review.open(), review.listening() as page:
         review.reroll(0, count=2)
@@ -242,24 +253,26 @@ def test_a_take_that_is_not_there_cannot_be_picked(review: ReviewSession) -> Non
     )
 
 
+@pytest.mark.usefixtures("watched_closely")
 def test_an_edited_storyboard_reloads_the_page(review: ReviewSession) -> None:
     """A frame that is gone can no longer be picked for; a mistake in the storyboard changes nothing."""
     old = review.keys[0]
     review.get()
     with review.listening() as page:
-        review.path.write_text(BOARD.replace("a cat in a garden", "a cat on a roof"))
+        review.edit(BOARD.replace("a cat in a garden", "a cat on a roof"))
         page.wait_for_event("reloaded")
         assert review.post("picks", {"key": old, "take": 1}).status_code == 409
 
-        review.path.write_text("title: [broken")
+        review.edit("title: [broken")
         assert "the storyboard has mistakes now" in page.wait_for_event("failure")["message"]
 
     assert "a cat on a roof" in review.get().text
 
 
+@pytest.mark.usefixtures("watched_closely")
 def test_a_render_elsewhere_is_noticed(review: ReviewSession) -> None:
     """Frames that another run generates appear by themselves."""
-    review.path.write_text(BOARD.replace("birds over the sea", "ships at sea"))
+    review.edit(BOARD.replace("birds over the sea", "ships at sea"))
     wait_until(lambda: "ships at sea" in review.get().text)
     with review.listening() as page:
         review.render()

@@ -1,30 +1,67 @@
 """The review page in a real browser: from the first look to another film, by mouse and by keyboard alone."""
 
 import asyncio
+import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import asdict
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
+import pytest_asyncio
+from playwright.async_api import Browser
 
 from pipelines.ledger.models import RunCounters
-from tests.support.browser import Visit, needs_chromium, visiting
+from tests.conftest import wait_until
+from tests.support.browser import Visit, needs_chromium, open_chromium, visiting
 from tests.support.review import BOARD, ReviewSession
 
-pytestmark = [needs_chromium, pytest.mark.slow]
+pytestmark = [
+    needs_chromium,
+    pytest.mark.slow,
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.usefixtures("plain_sketches"),
+]
 
 HOSTILE = "<script>alert(1)</script> “מלכת הים” <img src=x onerror=alert(1)>"
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    """Yield the browser of all tests here."""
+    async with open_chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> ReviewSession:
+    """Return a review of three frames, all generated, that each test copies."""
+    session = ReviewSession(tmp_path_factory.mktemp("rendered"))
+    session.render()
+    return session
+
+
 @pytest.fixture
-async def review(tmp_path: Path) -> AsyncIterator[ReviewSession]:
+def review(rendered: ReviewSession, tmp_path: Path) -> Iterator[ReviewSession]:
     """Yield an open review of three frames, all generated."""
-    session = ReviewSession(tmp_path)
-    await asyncio.to_thread(session.render)
-    with session.open():
+    with rendered.copy_to(tmp_path).open() as session:
         yield session
+
+
+@pytest.fixture
+def watched_closely(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look more often for changes from outside."""
+    monkeypatch.setattr("pipelines.review.service._WATCH_INTERVAL_S", 0.1)
+
+
+@contextlib.asynccontextmanager
+async def looking_at(browser: Browser, review: ReviewSession, **options: Any) -> AsyncIterator[Visit]:
+    """Open the page while the block lasts, which begins once the page hears of every change."""
+    async with visiting(browser, review.address, **options) as visit:
+        await visit.wait_hearing()
+        yield visit
 
 
 async def film_address(visit: Visit) -> str:
@@ -38,9 +75,9 @@ async def wait_for_another_film(visit: Visit, before: str) -> None:
     )
 
 
-async def test_reroll_pick_and_see_the_film_change(review: ReviewSession, tmp_path: Path) -> None:
+async def test_reroll_pick_and_see_the_film_change(browser: Browser, review: ReviewSession, tmp_path: Path) -> None:
     """With the mouse: the price is shown and confirmed, the take appears, it is used, the film follows."""
-    async with visiting(review.address) as visit:
+    async with looking_at(browser, review) as visit:
         page = visit.page
         film = await film_address(visit)
         await visit.save_screenshot("review", tmp_path)
@@ -70,9 +107,9 @@ async def test_reroll_pick_and_see_the_film_change(review: ReviewSession, tmp_pa
         }
 
 
-async def test_all_of_it_by_keyboard_alone(review: ReviewSession) -> None:
+async def test_all_of_it_by_keyboard_alone(browser: Browser, review: ReviewSession) -> None:
     """Arrows, Enter, r, Enter, 2, and space plays from here."""
-    async with visiting(review.address) as visit:
+    async with looking_at(browser, review) as visit:
         keys = visit.page.keyboard
         film = await film_address(visit)
         await keys.press("Tab")
@@ -93,9 +130,9 @@ async def test_all_of_it_by_keyboard_alone(review: ReviewSession) -> None:
         assert visit.errors == []
 
 
-async def test_a_prompt_is_reworded(review: ReviewSession) -> None:
+async def test_a_prompt_is_reworded(browser: Browser, review: ReviewSession) -> None:
     """`p` edits it for the re-roll, the price follows, and markup in it stays text."""
-    async with visiting(review.address) as visit:
+    async with looking_at(browser, review) as visit:
         keys = visit.page.keyboard
         await visit.page.focus("#f2 .open")
         await keys.press("p")
@@ -118,9 +155,9 @@ async def test_a_prompt_is_reworded(review: ReviewSession) -> None:
         assert visit.errors == []
 
 
-async def test_nothing_is_generated_that_is_not_confirmed(review: ReviewSession) -> None:
+async def test_nothing_is_generated_that_is_not_confirmed(browser: Browser, review: ReviewSession) -> None:
     """Escape and Cancel leave everything as it is."""
-    async with visiting(review.address) as visit:
+    async with looking_at(browser, review) as visit:
         for leave in ("Escape", "Cancel"):
             await visit.page.focus("#f0 .open")
             await visit.page.keyboard.press("r")
@@ -134,14 +171,14 @@ async def test_nothing_is_generated_that_is_not_confirmed(review: ReviewSession)
         assert review.take_numbers() == [[1], [1], [1]]
 
 
-async def test_progress_is_shown_in_words(review: ReviewSession) -> None:
+async def test_progress_is_shown_in_words(browser: Browser, review: ReviewSession) -> None:
     """The stage, the takes generated so far, their cost, and those that failed."""
     counters = RunCounters(
         stage="generating frames", to_generate=4, generated=2, failed=1, cost_usd=Decimal("0.000856")
     )
     values = {name: str(value) if name == "cost_usd" else value for name, value in asdict(counters).items()}
     event = f"event: progress\ndata: {json.dumps(values)}\n\n"
-    async with visiting(review.address) as visit:
+    async with looking_at(browser, review) as visit:
         await visit.page.route("**/events", lambda route: route.fulfill(content_type="text/event-stream", body=event))
         await visit.page.reload()
         await visit.wait_visible("#progress")
@@ -151,9 +188,9 @@ async def test_progress_is_shown_in_words(review: ReviewSession) -> None:
         assert await visit.page.eval_on_selector("#progress-bar", "bar => bar.value") == 0.75
 
 
-async def test_marked_frames_are_rerolled_together(review: ReviewSession) -> None:
+async def test_marked_frames_are_rerolled_together(browser: Browser, review: ReviewSession) -> None:
     """Frames are marked with x or by a click, and quoted as one."""
-    async with visiting(review.address) as visit:
+    async with looking_at(browser, review) as visit:
         await visit.page.focus("#f0 .open")
         await visit.page.keyboard.press("x")
         await visit.page.click("#f2 .marker")
@@ -168,10 +205,12 @@ async def test_marked_frames_are_rerolled_together(review: ReviewSession) -> Non
         assert not await visit.page.is_visible(".marked")
 
 
-async def test_two_browsers_see_each_others_picks(review: ReviewSession) -> None:
+async def test_two_browsers_see_each_others_picks(browser: Browser, review: ReviewSession) -> None:
     """The last pick counts, and both show it."""
-    review.reroll(0, count=2)
-    async with visiting(review.address) as one, visiting(review.address) as other:
+    with review.listening() as events:
+        review.reroll(0, count=2)
+        wait_until(lambda: events.stages().count("") == 2)
+    async with looking_at(browser, review) as one, looking_at(browser, review) as other:
         for visit, take in ((one, 2), (other, 3)):
             await visit.page.click("#f0 .open")
             await visit.wait_visible('#view-takes [data-take="3"]')
@@ -182,27 +221,32 @@ async def test_two_browsers_see_each_others_picks(review: ReviewSession) -> None
         assert review.selected_numbers()[0] == 3
 
 
-async def test_an_edit_of_the_storyboard_is_seen(review: ReviewSession) -> None:
+@pytest.mark.usefixtures("watched_closely")
+async def test_an_edit_of_the_storyboard_is_seen(browser: Browser, review: ReviewSession) -> None:
     """Other frames appear by themselves; a mistake is reported and can be dismissed."""
-    async with visiting(review.address) as visit:
-        review.path.write_text(BOARD.replace("birds over the sea", "ships at sea"))
+    async with looking_at(browser, review) as visit:
+        review.edit(BOARD.replace("birds over the sea", "ships at sea"))
         await visit.page.wait_for_function("() => document.querySelector('#f2').textContent.includes('ships at sea')")
         await visit.wait_visible("#f2 .empty")
+        await visit.wait_hearing()
 
-        review.path.write_text("title: [broken")
+        review.edit("title: [broken")
         await visit.wait_visible("#failure")
         assert "the storyboard has mistakes now" in await visit.page.inner_text("#failure-text")
         await visit.page.click("[data-dismiss]")
         assert not await visit.page.is_visible("#failure")
 
 
-async def test_a_closed_review_is_reported(tmp_path: Path) -> None:
+async def test_a_closed_review_is_reported(
+    browser: Browser, rendered: ReviewSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The page that stays open says what to do."""
-    review = ReviewSession(tmp_path)
-    await asyncio.to_thread(review.render)
+    # Closing ends the page's stream of events at once instead of waiting for it to end by itself.
+    monkeypatch.setattr("pipelines.review.server._SHUTDOWN_TIMEOUT_S", 0)
+    review = rendered.copy_to(tmp_path)
     opened = review.open()
     await asyncio.to_thread(opened.__enter__)
-    async with visiting(review.address) as visit:
+    async with looking_at(browser, review) as visit:
         await visit.wait_visible("#f0")
         await asyncio.to_thread(opened.__exit__, None, None, None)
 
@@ -213,9 +257,9 @@ async def test_a_closed_review_is_reported(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_it_is_accessible(review: ReviewSession, scheme: str) -> None:
+async def test_it_is_accessible(browser: Browser, review: ReviewSession, scheme: str) -> None:
     """The page, the big view, and the dialog that shows the price."""
-    async with visiting(review.address, color_scheme=scheme) as visit:
+    async with looking_at(browser, review, color_scheme=scheme) as visit:
         assert await visit.accessibility_violations() == []
         await visit.page.click("#f0 .open")
         assert await visit.accessibility_violations() == []
@@ -224,12 +268,16 @@ async def test_it_is_accessible(review: ReviewSession, scheme: str) -> None:
         assert await visit.accessibility_violations() == []
 
 
-async def test_five_thousand_frames_can_be_reviewed(tmp_path: Path) -> None:
+async def test_five_thousand_frames_can_be_reviewed(
+    browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """None is generated yet: the page opens, filters, and generates one of them."""
+    # Closing waits until the report is written; the page has none of its fifty contact sheets.
+    monkeypatch.setattr("pipelines.report.builder.write_contact_sheet", lambda *_: None)
     review = ReviewSession(tmp_path)
     review.path.write_text("title: Many\nprompts:\n" + "".join(f"  - view {n} of the sea\n" for n in range(5000)))
     with review.open():
-        async with visiting(review.address) as visit:
+        async with looking_at(browser, review) as visit:
             await visit.page.fill("#search", "view 4321 ")
             assert await visit.visible_frames() == [4321]
             await visit.page.focus("#f4321 .open")

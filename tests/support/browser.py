@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright
+
+from tests.support.patience import WAIT_S
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 needs_chromium = pytest.mark.skipif(
@@ -18,6 +20,16 @@ needs_chromium = pytest.mark.skipif(
 )
 
 _SERIOUS = ("serious", "critical")
+# The review sends its first event as soon as the page cannot miss any.
+_NOTE_FIRST_EVENT = """{
+  const Stream = window.EventSource;
+  window.EventSource = class extends Stream {
+    constructor(...values) {
+      super(...values);
+      this.addEventListener("progress", () => { window.hears = true; }, { once: true });
+    }
+  };
+}"""
 
 
 @dataclass
@@ -44,6 +56,10 @@ class Visit:
         target.mkdir(parents=True, exist_ok=True)
         await self.page.screenshot(path=target / f"{name}.png")
 
+    async def wait_hearing(self) -> None:
+        """Wait until the review's page misses no event any more."""
+        await self.page.wait_for_function("() => window.hears")
+
     async def wait_visible(self, selector: str, count: int | None = None) -> None:
         """Wait until exactly `count` of these elements are visible; at least one, where no count is given."""
         visible = f"() => [...document.querySelectorAll({selector!r})].filter(e => e.checkVisibility()).length"
@@ -56,11 +72,27 @@ class Visit:
 
 
 @contextlib.asynccontextmanager
-async def visiting(address: str, **options: Any) -> AsyncIterator[Visit]:
-    """Open an address in Chromium while the block lasts; options are those of a Playwright context."""
+async def open_chromium() -> AsyncIterator[Browser]:
+    """Run Chromium while the block lasts: it takes longer to start than most tests take in it."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = await browser.new_page(**{"viewport": {"width": 1280, "height": 800}, **options})
+        try:
+            yield browser
+        finally:
+            await browser.close()
+
+
+@contextlib.asynccontextmanager
+async def visiting(browser: Browser, address: str, **options: Any) -> AsyncIterator[Visit]:
+    """Open an address while the block lasts, in a context that shares nothing with other visits.
+
+    Args:
+        browser: runs already.
+        address: of the page.
+        options: those of a Playwright context.
+    """
+    async with await browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options}) as context:
+        page = await context.new_page()
         visit = Visit(page)
         page.on(
             "console", lambda entry: visit.errors.append(entry.text) if entry.type in ("error", "warning") else None
@@ -69,9 +101,7 @@ async def visiting(address: str, **options: Any) -> AsyncIterator[Visit]:
         # A script of a hostile text that came to life would open one.
         page.on("dialog", lambda dialog: visit.errors.append(f"a dialog: {dialog.message}"))
         page.on("request", lambda request: visit.requests.append(request.url))
-        page.set_default_timeout(30_000)
+        await page.add_init_script(_NOTE_FIRST_EVENT)
+        page.set_default_timeout(WAIT_S * 1000)
         await page.goto(address)
-        try:
-            yield visit
-        finally:
-            await browser.close()
+        yield visit

@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import itertools
 import json
+import shutil
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +21,7 @@ from pipelines.storyboard.loader import load_storyboard
 from pipelines.storyboard.plan import Plan, plan_frames
 from pipelines.takes.inventory import TakeInventory, read_inventory
 from tests.conftest import wait_until
+from tests.support.patience import WAIT_S
 
 BOARD = """
 title: Pets
@@ -35,7 +38,6 @@ scenes:
     shots:
       - {id: bird, prompt: birds over the sea}
 """
-TIMEOUT_S = 60.0
 
 
 class ReviewSession:
@@ -47,6 +49,18 @@ class ReviewSession:
         self.settings = Settings(output=folder / "outputs", **{"rate_limit": 60_000, **settings})
         self.folder = folder / "outputs" / "pets"
         self.address = ""
+
+    def copy_to(self, folder: Path) -> "ReviewSession":
+        """Copy the storyboard, the outputs and the ledger to another folder; return the review of the copy.
+
+        The next run there finds every take, piece and film; only the contact sheet is drawn again, to the same picture.
+        """
+        copied = ReviewSession(folder)
+        copied.settings = self.settings.model_copy(update={"output": copied.settings.output})
+        shutil.copy2(self.path, copied.path)
+        # Thumbnails and frames are up to date by the times of their takes' files, which are kept.
+        shutil.copytree(self.settings.output, copied.settings.output)
+        return copied
 
     @property
     def plan(self) -> Plan:
@@ -63,6 +77,12 @@ class ReviewSession:
     @property
     def origin(self) -> str:
         return "/".join(self.address.split("/")[:3])
+
+    def edit(self, text: str) -> None:
+        """Replace the storyboard as editors do: nobody reads half of it."""
+        edited = self.path.with_suffix(".edited")
+        edited.write_text(text)
+        edited.replace(self.path)
 
     def take_numbers(self) -> list[list[int]]:
         """Return the numbers of the takes of each frame."""
@@ -91,15 +111,15 @@ class ReviewSession:
                 yield self
             finally:
                 review.server.should_exit = True
-                thread.join(TIMEOUT_S)
+                thread.join(WAIT_S)
                 assert not thread.is_alive()
 
     def get(self, path: str = "", **headers: str) -> httpx.Response:
-        return httpx.get(f"{self.address}{path}", headers=headers, timeout=TIMEOUT_S)
+        return httpx.get(f"{self.address}{path}", headers=headers, timeout=WAIT_S)
 
     def post(self, path: str, body: object, **headers: str) -> httpx.Response:
         origin = {"Origin": self.origin} if "Origin" not in headers else {}
-        return httpx.post(f"{self.address}{path}", json=body, headers={**origin, **headers}, timeout=TIMEOUT_S)
+        return httpx.post(f"{self.address}{path}", json=body, headers={**origin, **headers}, timeout=WAIT_S)
 
     def reroll(self, *numbers: int, count: int = 1, prompt: str | None = None) -> httpx.Response:
         """Quote more takes of some frames, and confirm the price."""
@@ -111,7 +131,7 @@ class ReviewSession:
     def listening(self) -> Iterator["Listener"]:
         """Receive the app's events, as a page does, while the block lasts."""
         listener = Listener()
-        with httpx.stream("GET", f"{self.address}events", timeout=TIMEOUT_S) as answer:
+        with httpx.stream("GET", f"{self.address}events", timeout=WAIT_S) as answer:
             thread = threading.Thread(target=listener.read, args=(answer,), daemon=True)
             thread.start()
             try:
@@ -119,8 +139,11 @@ class ReviewSession:
                 listener.wait_for_event("progress")
                 yield listener
             finally:
-                with contextlib.suppress(httpx.HTTPError):
-                    answer.close()
+                # To close the answer would end nothing as long as the thread still waits for the next event.
+                with contextlib.suppress(OSError):
+                    answer.extensions["network_stream"].get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+                thread.join(WAIT_S)
+                assert not thread.is_alive()
 
 
 class Listener:
