@@ -18,9 +18,12 @@ import tomllib
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from pipelines.common.errors import StoryreelError
+
+if TYPE_CHECKING:
+    import uvicorn
 
 # A first start makes Prefect's database: about half a minute, and more on a slow machine.
 _START_TIMEOUT_S = 180
@@ -177,11 +180,14 @@ def main() -> None:
     server.run(sockets=[listener])
 
 
-def _stop_at_end_of_input(server: object) -> None:
+def _stop_at_end_of_input(server: "uvicorn.Server") -> None:
     # Not through sys.stdin, whose lock this thread would still hold as the interpreter shuts down.
     while os.read(0, 1024):
         pass
-    server.should_exit = True  # type: ignore[attr-defined]
+    # While it starts it does not look, and making Prefect's database takes long. The next start goes on with that.
+    if not server.started:
+        os._exit(1)
+    server.should_exit = True
     # Its own shutdown may hang, and no process is left that would end it.
     time.sleep(_STOP_TIMEOUT_S)
     os._exit(1)
