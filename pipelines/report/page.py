@@ -54,9 +54,14 @@ def render_report(page: PageView, *, embed: Embed = str, fingerprint: str = "") 
     )
 
 
-def render_review(page: PageView) -> str:
-    """Return the review page; its style sheets and scripts are served beside it."""
-    return "".join(_render("review.html.j2", page, str))
+def render_review(page: PageView, *, version: int = 0) -> str:
+    """Return the review page; its style sheets and scripts are served beside it.
+
+    Args:
+        page: what is shown.
+        version: the page's script names it when it asks for what has changed since.
+    """
+    return "".join(_render("review.html.j2", page, str, version=version))
 
 
 def render_card(frame: FrameView, *, interactive: bool = True) -> str:

@@ -108,8 +108,8 @@ def build_app(service: ReviewService, output: Path) -> FastAPI:
 def _serve_page(app: FastAPI, service: ReviewService) -> None:
     @app.get("/")
     async def page() -> Response:
-        view = await service.page()
-        html = await asyncio.to_thread(render_review, view)
+        view, version = await service.page()
+        html = await asyncio.to_thread(render_review, view, version=version)
         return HTMLResponse(html, headers=_NEVER_CACHE)
 
     @app.get("/frames")
@@ -118,7 +118,7 @@ def _serve_page(app: FastAPI, service: ReviewService) -> None:
         requested = {int(number) for number in numbers.split(",") if number.isascii() and number.isdecimal()}
         found = service.frames(requested)
         answer = {
-            "header": header_json(service.last_page or await service.page()),
+            "header": header_json(service.last_page or (await service.page())[0]),
             "frames": [{"frame": frame_json(frame), "card": render_card(frame)} for frame in found],
         }
         return JSONResponse(answer, headers=_NEVER_CACHE)
@@ -130,8 +130,9 @@ def _serve_page(app: FastAPI, service: ReviewService) -> None:
         return Response(read_asset(name), media_type=_ASSETS[name], headers=_NEVER_CACHE)
 
     @app.get("/events", response_class=EventSourceResponse)
-    async def events() -> AsyncIterator[ServerSentEvent]:
-        async for event in service.events():
+    async def events(version: Annotated[int, Query(ge=0)] = 0) -> AsyncIterator[ServerSentEvent]:
+        """Send a page of this version what it has missed, and what happens from then on."""
+        async for event in service.events(version):
             yield _server_sent(event)
 
 

@@ -13,7 +13,7 @@ from pipelines.ledger.ledger import Ledger
 from pipelines.report.models import FrameView, PageView
 from pipelines.report.views import Addresses, build_page
 from pipelines.review.broker import EventBroker
-from pipelines.review.changes import page_changes
+from pipelines.review.changes import PageHistory
 from pipelines.review.events import Event, Failure
 from pipelines.review.jobs import Jobs
 from pipelines.review.storyboard import OutOfDateError, RerollRequest, ReviewedStoryboard
@@ -47,7 +47,7 @@ class ReviewService:
         self._addresses = addresses
         self._storyboard = ReviewedStoryboard(path, settings)
         self._ledger = Ledger.open(settings.effective_database_url)
-        self._page: PageView | None = None
+        self._history = PageHistory()
         self._comparing = asyncio.Lock()
         self._broker = EventBroker()
         self._jobs = Jobs(
@@ -79,16 +79,22 @@ class ReviewService:
     @property
     def last_page(self) -> PageView | None:
         """The page as it was last built."""
-        return self._page
+        return self._history.page
 
-    async def page(self) -> PageView:
-        """Build the page as it is now."""
-        self._page = await asyncio.to_thread(self._build)
-        return self._page
+    async def page(self) -> tuple[PageView, int]:
+        """Build the page as it is now; return it, and its version."""
+        # One at a time: two comparisons with the same page before would publish a change twice.
+        async with self._comparing:
+            page = await asyncio.to_thread(self._build)
+            # Other open pages are told, too: what this one shows is not new to the next comparison.
+            for event in self._history.update(page):
+                self._broker.publish(event)
+            return page, self._history.version
 
     def frames(self, numbers: Collection[int]) -> list[FrameView]:
         """Return the frames of the last page that have these numbers."""
-        return [frame for frame in self._page.frames if frame.number in numbers] if self._page else []
+        page = self._history.page
+        return [frame for frame in page.frames if frame.number in numbers] if page else []
 
     def quote(self, request: RerollRequest) -> Quote:
         """Price a re-roll.
@@ -125,11 +131,16 @@ class ReviewService:
         await self._publish_changes()
         self._jobs.submit_cut()
 
-    async def events(self) -> AsyncIterator[Event]:
-        """Yield the progress of the run at work, then every event from now on; end when the service is left."""
+    async def events(self, version: int) -> AsyncIterator[Event]:
+        """Yield events for a page of this version; end when the service is left.
+
+        First the progress of the run at work, then what the page has missed, then every event from now on.
+        """
         # Subscribed before the first event is yielded, so that none is lost in between.
         with self._broker.subscription() as events:
             yield self._jobs.progressed
+            if missed := self._history.changes_since(version):
+                yield missed
             async for event in events:
                 yield event
 
@@ -160,11 +171,6 @@ class ReviewService:
 
     async def _publish_changes(self) -> None:
         """Build the page, and publish what has changed since it was last built."""
-        # One at a time: two comparisons with the same page before would publish a change twice.
-        async with self._comparing:
-            before = self._page
-            # A page that cannot be built, because the database is away for instance, is built at the next change.
-            with contextlib.suppress(StoryreelError):
-                after = await self.page()
-                for event in page_changes(before, after) if before else ():
-                    self._broker.publish(event)
+        # A page that cannot be built, because the database is away for instance, is built at the next change.
+        with contextlib.suppress(StoryreelError):
+            await self.page()

@@ -281,6 +281,40 @@ def test_a_render_elsewhere_is_noticed(review: ReviewSession) -> None:
     assert review.get("frames?numbers=2").json()["frames"][0]["frame"]["selected"] == 1
 
 
+@pytest.fixture
+def unwatched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let changes from outside be noticed by no one but those who load the page."""
+    monkeypatch.setattr("pipelines.review.service._WATCH_INTERVAL_S", 3600)
+
+
+@pytest.mark.usefixtures("unwatched")
+def test_a_page_that_is_loaded_takes_no_change_away_from_others(review: ReviewSession) -> None:
+    """A second window shows what is new; the first one is told of it all the same."""
+    with review.listening() as first:
+        review.lose_take(2)
+        second = review.load_page()
+
+        assert first.wait_for_event("changed") == {"numbers": [2]}
+        with review.listening(second) as told:
+            review.get()
+    assert (second, told.kinds()) == (1, ["progress"])
+
+
+@pytest.mark.usefixtures("unwatched")
+def test_a_page_is_told_first_what_it_missed(review: ReviewSession) -> None:
+    """Whatever has changed between its making and its listening, or while its connection was lost."""
+    version = review.load_page()
+    review.lose_take(0)
+    review.load_page()
+    review.lose_take(2)
+    review.load_page()
+
+    with review.listening(version) as late:
+        missed = late.wait_for_event("changed")
+
+    assert (missed, late.kinds()) == ({"numbers": [0, 2]}, ["progress", "changed"])
+
+
 def test_closing_the_review_keeps_what_is_in_flight(tmp_path: Path) -> None:
     """It is paid for: it is awaited, and there the next time."""
     with serving(latency_s=(1.5, 1.5)) as url:

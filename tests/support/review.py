@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import itertools
 import json
+import re
 import shutil
 import socket
 import threading
@@ -84,6 +85,12 @@ class ReviewSession:
         edited.write_text(text)
         edited.replace(self.path)
 
+    def lose_take(self, frame: int) -> None:
+        """Remove the file of a frame's take, as somebody else might."""
+        take = self.inventory.frames[frame].selected
+        assert take is not None
+        take.path.unlink()
+
     def take_numbers(self) -> list[list[int]]:
         """Return the numbers of the takes of each frame."""
         return [[take.spec.number for take in frame.takes] for frame in self.inventory.frames]
@@ -127,11 +134,18 @@ class ReviewSession:
         price = self.post("quotes", request).json()["cost_usd"]
         return self.post("rerolls", {**request, "confirmed_usd": price})
 
+    def load_page(self) -> int:
+        """Load the page; return its version."""
+        found = re.search(r'<meta name="version" content="(\d+)">', self.get().text)
+        assert found is not None
+        return int(found[1])
+
     @contextlib.contextmanager
-    def listening(self) -> Iterator["Listener"]:
-        """Receive the app's events, as a page does, while the block lasts."""
+    def listening(self, version: int | None = None) -> Iterator["Listener"]:
+        """Receive the app's events while the block lasts, as a page of this version does, or one that is loaded now."""
+        version = self.load_page() if version is None else version
         listener = Listener()
-        with httpx.stream("GET", f"{self.address}events", timeout=WAIT_S) as answer:
+        with httpx.stream("GET", f"{self.address}events?version={version}", timeout=WAIT_S) as answer:
             thread = threading.Thread(target=listener.read, args=(answer,), daemon=True)
             thread.start()
             try:

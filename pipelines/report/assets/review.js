@@ -159,7 +159,8 @@ function showFilm(film) {
   video.src = film.url;
 }
 
-const events = new EventSource("events");
+// Whatever has changed since this page was made comes first, and again after a lost connection.
+const events = new EventSource(`events?version=${one("meta[name=version]").content}`);
 const data = (event) => JSON.parse(event.data);
 events.addEventListener("progress", (event) => showProgress(data(event)));
 events.addEventListener("changed", (event) => orShowFailure(() => refresh(data(event).numbers)));
@@ -168,8 +169,6 @@ events.addEventListener("failure", (event) => showFailure(data(event).message));
 events.addEventListener("error", () => {
   if (events.readyState === EventSource.CLOSED) showFailure(CLOSED);
 });
-// Events are not sent again after a lost connection.
-events.addEventListener("open", () => orShowFailure(() => refresh([])));
 
 // Keys and clicks
 
