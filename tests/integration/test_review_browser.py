@@ -179,7 +179,7 @@ async def test_progress_is_shown_in_words(browser: Browser, review: ReviewSessio
     values = {name: str(value) if name == "cost_usd" else value for name, value in asdict(counters).items()}
     event = f"event: progress\ndata: {json.dumps(values)}\n\n"
     async with looking_at(browser, review) as visit:
-        await visit.page.route("**/events?version=*", lambda route: route.fulfill(content_type="text/event-stream", body=event))
+        await visit.page.route("**/events?*", lambda route: route.fulfill(content_type="text/event-stream", body=event))
         await visit.page.reload()
         await visit.wait_visible("#progress")
 
