@@ -313,7 +313,9 @@ def ledger_of(output: Path) -> list[dict[str, str]]:
 def test_a_cancelled_run_keeps_what_is_in_flight(prefect: Team, board: Callable[..., Path], tmp_path: Path) -> None:
     """After `prefect flow-run cancel` nothing new is sent, all that was asked is kept, and the state says Cancelled."""
     with serving(latency_s=(2, 3)) as url:
-        run_id = begin(prefect, board(frames=200), endpoint=url, model="sketch", output=str(tmp_path))
+        # At this pace the run takes five minutes, so that it is cancelled in the middle, however long that takes.
+        options = {"endpoint": url, "model": "sketch", "output": str(tmp_path), "rate_limit": 120}
+        run_id = begin(prefect, board(frames=600), **options)
         wait_until(lambda: ask(f"{url}/_stats")["requests"] > 5)
         call(prefect.environment, f"prefect flow-run cancel {run_id}")
         wait_until(lambda: state_of(prefect, run_id) == "Cancelled")
@@ -321,7 +323,7 @@ def test_a_cancelled_run_keeps_what_is_in_flight(prefect: Team, board: Callable[
         account = ask(f"{url}/_stats")
 
     rows = ledger_of(tmp_path)
-    assert 5 < len(rows) == account["images"] == account["requests"] < 200
+    assert 5 < len(rows) == account["images"] == account["requests"] < 600
     assert {row["status"] for row in rows} == {"ok"}
 
 
@@ -331,8 +333,10 @@ def test_a_crashed_run_goes_on_where_it_was_when_prefect_runs_it_again(
 ) -> None:
     """Its process is killed; `prefect flow-run retry` resumes from the ledger."""
     takes = tmp_path / "film/takes"
-    with serving(latency_s=(0.5, 1)) as url:
-        run_id = begin(prefect, board(frames=40), endpoint=url, model="sketch", output=str(tmp_path))
+    with serving(latency_s=(1, 2)) as url:
+        # Six are in flight at any time, and it is killed long before the last.
+        options = {"endpoint": url, "model": "sketch", "output": str(tmp_path), "rate_limit": 240}
+        run_id = begin(prefect, board(frames=40), **options)
         wait_until(lambda: len(list(takes.glob("*.png"))) > 5)
         for process in psutil.process_iter(["environ"]):
             if (process.info["environ"] or {}).get("PREFECT__FLOW_RUN_ID") == run_id:

@@ -99,8 +99,9 @@ def test_a_killed_render_is_completed_without_buying_a_kept_frame_again(
     """After kill -9 in mid-render, a second run completes it: one image for each kept frame, the rest unknown."""
     path = board(frames=30)
     takes = tmp_path / "outputs/film/takes"
-    with serving(latency_s=(0.3, 0.6)) as url:
-        killed = start(path, prefect_api_url, "--endpoint", url)
+    with serving(latency_s=(1, 2)) as url:
+        # Six are in flight at any time, and it is killed long before the last.
+        killed = start(path, prefect_api_url, "--endpoint", url, "--rate-limit", "240")
         wait_until(lambda: len(list(takes.glob("*.png"))) > 5)
         os.kill(killed.pid, signal.SIGKILL)
         killed.communicate()
@@ -122,7 +123,8 @@ def test_ctrl_c_keeps_what_is_in_flight(
 ) -> None:
     """The first Ctrl-C sends nothing more, awaits what is paid for, writes the ledger, and exits 130."""
     with serving(latency_s=(1, 1)) as url:
-        interrupted = start(board(frames=60), prefect_api_url, "--endpoint", url)
+        # It would take half a minute.
+        interrupted = start(board(frames=60), prefect_api_url, "--endpoint", url, "--rate-limit", "120")
         wait_until(lambda: stats(url)["requests"] > 5)
         os.kill(interrupted.pid, signal.SIGINT)
         stdout, stderr = interrupted.communicate(timeout=WAIT_S)
