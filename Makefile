@@ -32,7 +32,8 @@ render: $(VENV)/.ready
 
 test: $(VENV)/.ready-dev
 	@$(BIN)/coverage erase
-	@$(BIN)/pytest --numprocesses $(PROCESSES) --dist loadgroup --cov --cov-report=term
+	@$(BIN)/pytest --numprocesses $(PROCESSES) --dist loadgroup -m 'not alone' --cov --cov-report=term
+	@$(BIN)/pytest -m alone tests/campaigns
 	@rm -f .coverage
 
 campaign: $(VENV)/.ready-dev

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import time
-import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -17,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from pipelines.server import running
 from pipelines.server.app import Connections, build_app
 from pipelines.server.config import EngineKind, ServerConfig
+from tests.support.accounts import stats
 from tests.support.patience import WAIT_S
 
 
@@ -36,8 +36,7 @@ class Seller:
 
     def stats(self) -> dict[str, Any]:
         """Return the API's own account."""
-        with urllib.request.urlopen(f"{self.url}/_stats", timeout=WAIT_S) as answer:
-            return dict(json.load(answer))
+        return stats(self.url)
 
     def settled_stats(self) -> dict[str, Any]:
         """Return the account once every request is answered, those of dead clients too: they are billed all the same.

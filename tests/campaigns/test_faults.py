@@ -6,7 +6,6 @@ import random
 import shutil
 import time
 import traceback
-import urllib.request
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -41,7 +40,7 @@ from tests.campaigns.fault_policy import (
 )
 from tests.campaigns.tally import LONG, SEED, Tally
 from tests.conftest import Storyreel
-from tests.support.patience import WAIT_S
+from tests.support.accounts import stats
 
 pytestmark = pytest.mark.slow
 
@@ -189,8 +188,7 @@ def settled_account(url: str, *, patience_s: float) -> dict[str, Any]:
     """Return the server's own account, once it has answered even the requests whose client has gone."""
     deadline = time.monotonic() + patience_s
     while True:
-        with urllib.request.urlopen(f"{url}/_stats", timeout=WAIT_S) as answer:
-            account = dict(json.load(answer))
+        account = stats(url)
         if sum(account["by_status"].values()) == account["requests"]:
             return account
         assert time.monotonic() < deadline, account

@@ -26,7 +26,7 @@ from tests.campaigns.tally import LONG, SEED, Tally
 from tests.conftest import clean_environment
 from tests.support.patience import WAIT_S
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 PROCESSES = 8
 RATE_LIMIT = 720 if LONG else 1200

@@ -1,7 +1,6 @@
 """The deployments of prefect.yaml and the README's "Schedule it", line by line, on a real server and a real worker."""
 
 import contextlib
-import csv
 import datetime
 import json
 import os
@@ -10,7 +9,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -24,11 +22,11 @@ import psutil
 import pytest
 
 from tests import conftest
-from tests.conftest import clean_environment, serving
+from tests.conftest import BIN, clean_environment, serving
+from tests.support.accounts import rows as ledger_rows
 from tests.support.patience import WAIT_S
 
 REPOSITORY = Path(__file__).parents[2]
-BIN = Path(sys.executable).parent
 # Each look at a run costs the server time that it needs for the run itself.
 POLL_S = 0.2
 wait_until = partial(conftest.wait_until, poll_s=POLL_S)
@@ -162,8 +160,7 @@ def test_a_deployment_run_leaves_the_film_and_the_ledger(prefect: Team) -> None:
     assert end_of_run(prefect, prefect.last_line) == "Completed"
 
     folder = prefect.root / "outputs/harbor-at-dawn"
-    with (folder / "ledger.csv").open(newline="") as ledger:
-        assert {row["status"] for row in csv.DictReader(ledger)} == {"ok"}
+    assert {row["status"] for row in ledger_rows(folder)} == {"ok"}
     assert (folder / "harbor-at-dawn.mp4").is_file()
 
 
@@ -202,7 +199,7 @@ def test_more_takes_are_a_deployment_of_their_own(prefect: Team, board: Callable
     )
     assert end_of_run(prefect, again) == "Completed"
 
-    assert [(row["frame"], row["take"], row["status"]) for row in ledger_of(tmp_path)] == [
+    assert [(row["frame"], row["take"], row["status"]) for row in ledger_rows(tmp_path / "film")] == [
         ("1", "1", "ok"), ("1", "2", "ok"),
     ]  # fmt: skip
 
@@ -309,11 +306,6 @@ def has_completed(prefect: Team, run_id: str) -> bool:
     return state == "Completed"
 
 
-def ledger_of(output: Path) -> list[dict[str, str]]:
-    with (output / "film/ledger.csv").open(newline="") as ledger:
-        return list(csv.DictReader(ledger))
-
-
 @pytest.mark.slow
 def test_a_cancelled_run_keeps_what_is_in_flight(prefect: Team, board: Callable[..., Path], tmp_path: Path) -> None:
     """After `prefect flow-run cancel` nothing new is sent, all that was asked is kept, and the state says Cancelled."""
@@ -327,7 +319,7 @@ def test_a_cancelled_run_keeps_what_is_in_flight(prefect: Team, board: Callable[
         wait_until((tmp_path / "film/ledger.csv").exists)
         account = ask(f"{url}/_stats")
 
-    rows = ledger_of(tmp_path)
+    rows = ledger_rows(tmp_path / "film")
     assert 5 < len(rows) == account["images"] == account["requests"] < 600
     assert {row["status"] for row in rows} == {"ok"}
 
@@ -351,7 +343,7 @@ def test_a_crashed_run_goes_on_where_it_was_when_prefect_runs_it_again(
         wait_until(lambda: not prefect.worker.children())
         wait_until(lambda: has_completed(prefect, run_id))
 
-    rows = ledger_of(tmp_path)
+    rows = ledger_rows(tmp_path / "film")
     kept = [row["request_key"] for row in rows if row["status"] == "ok"]
     assert len(kept) == len(set(kept)) == 40
     assert {row["status"] for row in rows} == {"ok", "unknown"}

@@ -16,7 +16,7 @@ from pipelines.common.geometry import Size
 from pipelines.film.assembler import cut_film
 from pipelines.storyboard.model import Motion, MotionType
 from pipelines.storyboard.timeline import Timeline
-from tests.support.browser import needs_chromium, open_chromium
+from tests.support.browser import needs_chromium
 from tests.support.film_samples import COLOURS, flat_frames, timeline_of
 
 SIZE = Size(320, 192)
@@ -40,13 +40,6 @@ PLAY = """async () => {
 }"""
 
 pytestmark = [needs_chromium, pytest.mark.asyncio(loop_scope="module")]
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    """Yield the browser of all tests here."""
-    async with open_chromium() as browser:
-        yield browser
 
 
 def moving_timeline() -> Timeline:

@@ -1,7 +1,6 @@
 """The report in a real browser, opened from disk: read, filtered and browsed by mouse and by keyboard."""
 
 import shutil
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -13,19 +12,12 @@ from pipelines.common.geometry import Size
 from pipelines.film.assembler import cut_film
 from pipelines.report.models import FilmView, PageView
 from pipelines.report.page import render_report
-from tests.support.browser import Visit, needs_chromium, open_chromium, visiting
+from tests.support.browser import Visit, needs_chromium, visiting
 from tests.support.film_samples import flat_frames, timeline_of
 from tests.support.report_samples import frame, page
 from tests.unit.report.test_page import HOSTILE
 
 pytestmark = [needs_chromium, pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    """Yield the browser of all tests here."""
-    async with open_chromium() as browser:
-        yield browser
 
 
 def write_page(folder: Path, view: PageView) -> str:

@@ -1,7 +1,6 @@
 """The review app over real sockets: access, prices, re-rolls and picks, and the events that pages receive."""
 
 import socket
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
@@ -13,30 +12,9 @@ from pipelines.review.server import open_review
 from tests.conftest import serving, wait_until
 from tests.support.review import BOARD, ReviewSession
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("plain_sketches")]
+pytestmark = pytest.mark.slow
 
 IMAGE_USD = "0.000428"
-
-
-@pytest.fixture(scope="module")
-def rendered(tmp_path_factory: pytest.TempPathFactory) -> ReviewSession:
-    """Return a review of three frames, all generated, that each test copies."""
-    session = ReviewSession(tmp_path_factory.mktemp("rendered"))
-    session.render()
-    return session
-
-
-@pytest.fixture
-def review(rendered: ReviewSession, tmp_path: Path) -> Iterator[ReviewSession]:
-    """Yield an open review of three frames, all generated."""
-    with rendered.copy_to(tmp_path).open() as session:
-        yield session
-
-
-@pytest.fixture
-def watched_closely(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Look more often for changes from outside."""
-    monkeypatch.setattr("pipelines.review.service._WATCH_INTERVAL_S", 0.1)
 
 
 # Access

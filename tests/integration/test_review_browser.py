@@ -3,57 +3,27 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import asdict
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from playwright.async_api import Browser
 
 from pipelines.ledger.models import RunCounters
 from tests.conftest import wait_until
-from tests.support.browser import Visit, needs_chromium, open_chromium, visiting
+from tests.support.browser import Visit, needs_chromium, visiting
 from tests.support.review import BOARD, ReviewSession
 
 pytestmark = [
     needs_chromium,
     pytest.mark.slow,
     pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.usefixtures("plain_sketches"),
 ]
 
 HOSTILE = "<script>alert(1)</script> “מלכת הים” <img src=x onerror=alert(1)>"
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    """Yield the browser of all tests here."""
-    async with open_chromium() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
-def rendered(tmp_path_factory: pytest.TempPathFactory) -> ReviewSession:
-    """Return a review of three frames, all generated, that each test copies."""
-    session = ReviewSession(tmp_path_factory.mktemp("rendered"))
-    session.render()
-    return session
-
-
-@pytest.fixture
-def review(rendered: ReviewSession, tmp_path: Path) -> Iterator[ReviewSession]:
-    """Yield an open review of three frames, all generated."""
-    with rendered.copy_to(tmp_path).open() as session:
-        yield session
-
-
-@pytest.fixture
-def watched_closely(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Look more often for changes from outside."""
-    monkeypatch.setattr("pipelines.review.service._WATCH_INTERVAL_S", 0.1)
 
 
 @contextlib.asynccontextmanager

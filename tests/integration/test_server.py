@@ -3,12 +3,10 @@
 import io
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -20,9 +18,9 @@ from pipelines.common.geometry import AspectRatio
 from pipelines.endpoints.prices import PRICE_LIST
 from pipelines.server.config import Fault, FaultKind, ServerConfig
 from pipelines.server.running import serve_forever, serve_in_thread
+from tests.conftest import BIN
 from tests.support.patience import WAIT_S
 
-BIN = Path(sys.executable).parent
 ASK = {"prompt": "a quiet harbor", "steps": 1}
 get, post = partial(httpx.get, timeout=WAIT_S), partial(httpx.post, timeout=WAIT_S)
 
