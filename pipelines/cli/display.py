@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipelines.cli.quotes import simulated_suffix
-from pipelines.common.formatting import counted, format_decimal, format_duration
+from pipelines.common.formatting import counted, format_decimal, format_duration, format_spent
 from pipelines.run.progress import Progress, SceneProgress
 from pipelines.run.result import RunResult
 
@@ -205,7 +205,7 @@ def _scene_count(scene: SceneProgress) -> str:
 def summary_lines(summary: RunResult) -> list[str]:
     """Return the last lines about a run: its state, counts and cost, and every file that it made."""
     counts = f"{summary.generated} generated, {summary.reused} reused, {summary.failed} failed"
-    amounts = f"{format_decimal(summary.cost_usd)} USD, {format_decimal(summary.cost_thb)} THB"
+    amounts = f"{format_spent(summary.cost_usd, summary.uncertain_usd)}, {format_decimal(summary.cost_thb)} THB"
     requests = f"{counted(summary.requests, 'request')}{simulated_suffix(summary.simulated)}"
     film = f"{summary.video}, {summary.video_seconds:.1f} s" if summary.video else "not made"
     return [
@@ -241,8 +241,8 @@ def _pace(progress: Progress) -> str:
 
 def _cost(progress: Progress) -> str:
     simulated = " simulated" if progress.simulated else ""
-    budget = f" of {format_decimal(progress.budget_usd)}" if progress.budget_usd is not None else ""
-    return f"{format_decimal(progress.cost_usd)}{budget} USD{simulated}"
+    spent = format_spent(progress.cost_usd, progress.uncertain_usd, budget_usd=progress.budget_usd)
+    return f"{spent}{simulated}"
 
 
 def _film(progress: Progress) -> str:

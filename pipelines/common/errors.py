@@ -15,7 +15,9 @@ StoryreelError                  1    a bug, or an error that none of the classes
     EndpointUnreachableError    5    nothing answers at its address
     CredentialsRefusedError     5    it refuses our credentials or account
     AllocationExhaustedError    5    its daily allocation is used up
+    ModelRefusedError           5    it has no such model, or not for this account
     WrongEndpointError          5    what answers is not this API, or not the model that was asked for
+    NoUsableImageError          5    it answers frame after frame in the same way, and never with an image
   InterruptedRunError         130    the user stopped the run; what was paid for is kept
 """
 
@@ -126,8 +128,16 @@ class AllocationExhaustedError(EndpointError):
     """The endpoint's daily allocation is used up; nothing works before 00:00 UTC."""
 
 
+class ModelRefusedError(EndpointError):
+    """The endpoint has no such model, or not for this account."""
+
+
 class WrongEndpointError(EndpointError):
     """What answers is not the FLUX API, or not the model that was asked for."""
+
+
+class NoUsableImageError(EndpointError):
+    """The endpoint answers frame after frame in the same way, and never with an image."""
 
 
 class InterruptedRunError(StoryreelError):

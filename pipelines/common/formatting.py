@@ -9,9 +9,22 @@ def format_decimal(value: Decimal) -> str:
     return f"{value.normalize():f}"
 
 
-def format_amounts(usd: Decimal, thb: Decimal, neurons: Decimal) -> str:
+def format_amounts(usd: Decimal, thb: Decimal, neurons: Decimal, *, uncertain_usd: Decimal = Decimal(0)) -> str:
     """Return a cost in the three units that the API states: `0.000652 USD, 0.02282 THB, 57.6 neurons`."""
-    return f"{format_decimal(usd)} USD, {format_decimal(thb)} THB, {format_decimal(neurons)} neurons"
+    return f"{format_spent(usd, uncertain_usd)}, {format_decimal(thb)} THB, {format_decimal(neurons)} neurons"
+
+
+def format_spent(usd: Decimal, uncertain_usd: Decimal, *, budget_usd: Decimal | None = None) -> str:
+    """Return a sum of costs with what is not known of it: `0.0013 of 0.25 USD and at most 0.0015 uncertain`.
+
+    Args:
+        usd: the sum of the costs that are known, in US dollars.
+        uncertain_usd: the most that the others can come to.
+        budget_usd: what they are paid from; None where nothing bounds them.
+    """
+    budget = "" if budget_usd is None else f" of {format_decimal(budget_usd)}"
+    uncertain = f" and at most {format_decimal(uncertain_usd)} uncertain" if uncertain_usd else ""
+    return f"{format_decimal(usd)}{budget} USD{uncertain}"
 
 
 def format_duration(seconds: float) -> str:

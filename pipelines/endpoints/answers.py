@@ -1,4 +1,4 @@
-"""Answers of image APIs as data: the bill, the ways in which an attempt can end, and what a refusal means."""
+"""Answers of image APIs as data: the bill, the ways in which an attempt can end, and the meanings of a refusal."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -31,7 +31,7 @@ class Bill:
 
 
 class Refusal(StrEnum):
-    """The meaning of an answer that is no image. retry.py decides by it what comes next."""
+    """The meaning of an answer that is no image: see error_table.py. retry.py decides by it what comes next."""
 
     # Sent too often: the same request passes later.
     RATE_LIMITED = "rate limited"
@@ -39,6 +39,8 @@ class Refusal(StrEnum):
     REJECTED = "request rejected"
     # The token or the account is refused, whatever the request.
     CREDENTIALS = "credentials refused"
+    # There is no such model behind the endpoint, whatever the request.
+    MODEL = "model refused"
     # The account's free neurons of the day are used up.
     ALLOCATION = "daily allocation used up"
     # The prompt was taken for unsafe: often a false alarm that passes on a second try.
@@ -53,28 +55,39 @@ class Refusal(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ImageBody:
-    """A 200 whose body arrived whole, as far as HTTP can tell; whether it is an image is not yet known.
+    """A 2xx whose body arrived whole, as far as HTTP can tell; whether it is an image is not yet known.
 
     Attributes:
+        http_status: its status, nearly always 200.
         bill: the bill from its headers.
         bytes: the body's length.
     """
 
+    http_status: int
     bill: Bill
     bytes: int
 
 
 @dataclass(frozen=True, slots=True)
 class BrokenBody:
-    """A 200 whose body did not arrive whole, and why. It is billed all the same."""
+    """A 2xx whose body is of no use. It is billed all the same.
 
+    Attributes:
+        http_status: its status, nearly always 200.
+        bill: the bill from its headers.
+        reason: why it is of no use.
+        cut_off: whether the connection broke off; if not, the body is one that is never an image.
+    """
+
+    http_status: int
     bill: Bill
     reason: str
+    cut_off: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """An answer other than 200.
+    """An answer other than 2xx.
 
     Attributes:
         http_status: its status.
@@ -92,6 +105,14 @@ class Refused:
     bill: Bill
     retry_after_s: float | None
 
+    @property
+    def may_be_billed(self) -> bool:
+        """Whether it may have been billed, as far as its words tell: the API bills images only.
+
+        A 5xx in other words than the API's own comes from something before it, which need not know of an image.
+        """
+        return self.refusal is Refusal.SERVER and self.http_status >= 500 and not self.by_api
+
 
 Answer = ImageBody | BrokenBody | Refused
 
@@ -106,34 +127,3 @@ class NoAnswerError(Exception):
     def __init__(self, reason: str, *, sent: bool) -> None:
         super().__init__(reason)
         self.sent = sent
-
-
-# The statuses of the API itself, and those with which a proxy before it would mean the same. Statuses of 500 and above
-# mean nothing by themselves: the error's text decides.
-REFUSAL_BY_STATUS = {
-    400: Refusal.REJECTED,  # flux-api.md: "Prompt is required"
-    401: Refusal.CREDENTIALS,  # RFC 9110, 15.5.2: Unauthorized
-    403: Refusal.CREDENTIALS,  # RFC 9110, 15.5.4: Forbidden
-    408: Refusal.SERVER,  # RFC 9110, 15.5.9: Request Timeout
-    413: Refusal.REJECTED,  # RFC 9110, 15.5.14: Content Too Large
-    422: Refusal.REJECTED,  # RFC 9110, 15.5.21: Unprocessable Content
-    425: Refusal.SERVER,  # RFC 8470, 5.2: Too Early
-    429: Refusal.RATE_LIMITED,  # flux-api.md: "Rate limited"
-}
-
-# Workers AI numbers its errors (developers.cloudflare.com/workers-ai/platform/errors), and a Worker passes the number
-# on in its error's text. "Observed" are numbers that the list there lacks.
-REFUSAL_BY_WORKERS_AI_NUMBER = {
-    "3003": Refusal.REJECTED,  # Incomplete request: headers or body are missing
-    "3007": Refusal.SERVER,  # Timeout
-    "3008": Refusal.SERVER,  # Aborted
-    "3023": Refusal.CREDENTIALS,  # Account blocked
-    "3030": Refusal.PROMPT,  # observed: "NSFW"
-    "3036": Refusal.ALLOCATION,  # Account limited: the daily free allocation is used up
-    "3040": Refusal.CAPACITY,  # Out of capacity: no more data centers to forward the request to
-    "3041": Refusal.CREDENTIALS,  # Account not allowed for private model
-    "4006": Refusal.ALLOCATION,  # observed: "you have used up your daily free allocation of 10,000 neurons"
-    "5004": Refusal.REJECTED,  # Invalid data
-    "5007": Refusal.REJECTED,  # No such model
-    "5018": Refusal.CREDENTIALS,  # Account not allowed for private model
-}

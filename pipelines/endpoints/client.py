@@ -6,7 +6,6 @@ import datetime
 import email.utils
 import json
 import logging
-import math
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
@@ -17,7 +16,8 @@ import httpx
 from pipelines.common.errors import UsageError
 from pipelines.common.files import storage_errors
 from pipelines.endpoints.answers import Answer, Bill, BrokenBody, ImageBody, NoAnswerError, Refused
-from pipelines.endpoints.dialects.flux import ImageRequest, classify_refusal, read_bill
+from pipelines.endpoints.dialects.flux import ImageRequest, read_bill
+from pipelines.endpoints.error_table import classify_error
 
 _POOL_SPARE = 8
 _MAX_ERROR_BYTES = 64 << 10
@@ -57,6 +57,9 @@ class Timeouts:
     read_s: float = 90
     total_s: float = 180
 
+
+# An image is compressed already; and a body that is unpacked may be a thousand times as large as what was sent.
+_HEADERS = {"User-Agent": "storyreel", "Accept": "image/*, application/json", "Accept-Encoding": "identity"}
 
 # What httpx raises before the first byte of a request leaves. A ProxyError means that no tunnel was opened.
 _NEVER_SENT = (
@@ -99,7 +102,7 @@ class FluxClient:
         self._total_s = timeouts.total_s
         self._max_body_bytes = max_body_bytes
         self._http = httpx.AsyncClient(
-            headers={"User-Agent": "storyreel", "Accept": "image/*, application/json", **_authorization(endpoint)},
+            headers={**_HEADERS, **_authorization(endpoint)},
             # The pool is never waited for: a request cancelled in that wait loses its slot for good (httpcore#1093).
             # Idle connections are dropped before a server would, so that none is closed under a request.
             limits=httpx.Limits(max_connections=concurrency + _POOL_SPARE, keepalive_expiry=2),
@@ -117,39 +120,40 @@ class FluxClient:
         logging.getLogger("httpx").removeFilter(self._url_filter)
 
     async def attempt(
-        self, request: ImageRequest, *, part: Path, on_billed: Callable[[Bill], Awaitable[None]]
+        self, request: ImageRequest, *, part: Path, on_billed: Callable[[int, Bill], Awaitable[None]]
     ) -> Answer:
         """Send `request` once.
 
         Args:
             request: what to ask for.
-            part: where the body of a 200 is written, whatever it holds.
-            on_billed: called with a 200's bill before its body is read, so that no cost is lost with the body.
+            part: where the body of a 2xx is written, as it came, whatever it holds.
+            on_billed: called with a 2xx's status and bill before its body is read, so that no cost is lost with it.
 
         Raises:
             NoAnswerError: no status line came back.
             StorageError: the body could not be written to `part`.
         """
-        bill_of_200: Bill | None = None
+        billed: tuple[int, Bill] | None = None
         try:
             async with (
                 asyncio.timeout(self._total_s) as timeout,
                 self._http.stream("POST", self._url, json=request.body()) as response,
             ):
                 bill = read_bill(response.headers)
-                if response.status_code != 200:
+                if not response.is_success:
                     # The status stands however long its text takes, so the text has a bound of its own.
                     timeout.reschedule(None)
                     return await self._read_refusal(response, bill)
-                bill_of_200 = bill
-                await on_billed(bill)
+                # Any 2xx: what came may be an image, and may have been billed.
+                billed = response.status_code, bill
+                await on_billed(*billed)
                 return await self._save(response, part, bill)
         except _NEVER_SENT as exc:
             raise NoAnswerError(f"cannot connect to {self._address}: {_reason(exc)}", sent=False) from exc
         except (httpx.HTTPError, OSError) as exc:
             # asyncio's TimeoutError is an OSError, and so is what TLS throws.
-            if bill_of_200 is not None:
-                return BrokenBody(bill_of_200, f"the body broke off: {_reason(exc)}")
+            if billed is not None:
+                return BrokenBody(*billed, f"the body broke off: {_reason(exc)}", cut_off=True)
             raise NoAnswerError(f"no answer: {_reason(exc)}", sent=True) from exc
 
     async def _read_refusal(self, response: httpx.Response, bill: Bill) -> Refused:
@@ -160,14 +164,18 @@ class FluxClient:
         return _refusal(response, text, bill)
 
     async def _save(self, response: httpx.Response, part: Path, bill: Bill) -> Answer:
-        received = 0
+        status, received = response.status_code, 0
         with storage_errors(part), part.open("wb") as file:
             async for chunk in _body_chunks(response):
                 received += len(chunk)
                 if received > self._max_body_bytes:
-                    return BrokenBody(bill, f"a body of more than {self._max_body_bytes >> 20} MiB; raise max_body_mib")
+                    most = f"{self._max_body_bytes >> 20} MiB"
+                    return BrokenBody(status, bill, f"a body of more than {most}; raise max_body_mib", cut_off=False)
                 file.write(chunk)
-        return ImageBody(bill, received)
+        if encoding := _content_encoding(response):
+            reason = f"a body encoded as {encoding}, which was not asked for"
+            return BrokenBody(status, bill, reason, cut_off=False)
+        return ImageBody(status, bill, received)
 
 
 class _UrlFilter(logging.Filter):
@@ -218,21 +226,27 @@ def _authorization(endpoint: Endpoint) -> dict[str, str]:
 
 
 async def _body_chunks(response: httpx.Response) -> AsyncIterator[bytes]:
-    """Yield the body as it arrives, decompressed."""
+    """Yield the body as it arrives; no content encoding is undone."""
     try:
-        async for chunk in response.aiter_bytes():
+        async for chunk in response.aiter_raw():
             yield chunk
     except OSError as exc:
         # What TLS or a socket throws unwrapped must not pass for an error of the disk.
         raise httpx.ReadError(str(exc)) from exc
 
 
+def _content_encoding(response: httpx.Response) -> str | None:
+    """Return the encoding that an answer's body has, though none was asked for; None where it has none."""
+    encoding = _one_line(response.headers.get("Content-Encoding", ""))
+    return None if encoding.lower() in ("", "identity") else encoding
+
+
 def _refusal(response: httpx.Response, text: str, bill: Bill) -> Refused:
-    api_error = _api_error(text)
+    api_error, codes = _api_error(text)
     message = _one_line(api_error or text) or _one_line(response.reason_phrase) or "no reason given"
     return Refused(
         http_status=response.status_code,
-        refusal=classify_refusal(response.status_code, message),
+        refusal=classify_error(response.status_code, message, codes=codes),
         message=message,
         by_api=api_error is not None,
         bill=bill,
@@ -250,14 +264,24 @@ async def _read_text(response: httpx.Response, timeout_s: float) -> str:
                 body += chunk
                 if len(body) > _MAX_ERROR_BYTES:
                     break
+    if encoding := _content_encoding(response):
+        return f"a text encoded as {encoding}, which was not asked for"
     return body[:_MAX_ERROR_BYTES].decode("utf-8", errors="replace")
 
 
-def _api_error(text: str) -> str | None:
-    """Return the error text of the API's `{"error": ...}`; None where the body is something else's."""
-    with contextlib.suppress(ValueError, KeyError, TypeError, RecursionError):
-        return str(json.loads(text)["error"])
-    return None
+def _api_error(text: str) -> tuple[str | None, list[int]]:
+    """Return the text of an error's body, and the numbers that it states besides; None where it is something else's.
+
+    The API says `{"error": ...}`; Workers AI itself `{"errors": [{"code": 3040, "message": ...}]}`.
+    """
+    with contextlib.suppress(ValueError, TypeError, AttributeError, RecursionError):
+        body = json.loads(text)
+        if "error" in body:
+            return str(body["error"]), []
+        if errors := body.get("errors"):
+            codes = [error["code"] for error in errors if isinstance(error.get("code"), int)]
+            return "; ".join(str(error.get("message", error)) for error in errors), codes
+    return None, []
 
 
 def parse_retry_after(value: str | None, *, now: Callable[[], datetime.datetime] | None = None) -> float | None:
@@ -269,9 +293,8 @@ def parse_retry_after(value: str | None, *, now: Callable[[], datetime.datetime]
     """
     if value is None:
         return None
-    with contextlib.suppress(ValueError):
-        seconds = float(value)
-        return seconds if math.isfinite(seconds) and seconds >= 0 else None
+    if re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,12})?", value.strip()):
+        return float(value)
     try:
         date = email.utils.parsedate_to_datetime(value)
     except (ValueError, OverflowError):

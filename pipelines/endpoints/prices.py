@@ -39,11 +39,14 @@ class PriceList:
     neurons_per_step: Decimal = Decimal("9.6")
 
     def image(self, size: Size, *, steps: int) -> Price:
-        """Return the exact price of one image of `size` pixels made in `steps` steps.
+        """Return the exact price of one image of `size` pixels made in `steps` steps; see `work`."""
+        return self.work(tiles_of(size), steps=steps)
+
+    def work(self, tiles: int, *, steps: int) -> Price:
+        """Return the exact price of one image of so many tiles made in `steps` steps.
 
         cost = tiles x price per tile + steps x price per step (flux-api.md, "Pricing")
         """
-        tiles = tiles_of(size)
         usd = tiles * self.usd_per_tile + steps * self.usd_per_step
         neurons = tiles * self.neurons_per_tile + steps * self.neurons_per_step
         return Price(usd=usd, thb=self.thb(usd), neurons=neurons)

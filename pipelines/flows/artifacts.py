@@ -57,7 +57,9 @@ async def publish_cost(result: RunResult, *, reason: str | None) -> None:
         "State": result.state,
         "Frames": f"{result.frames}: {result.generated} generated, {result.reused} reused, {result.failed} failed",
         "Requests": str(result.requests),
-        f"Cost{simulated}": format_amounts(result.cost_usd, result.cost_thb, result.neurons),
+        f"Cost{simulated}": format_amounts(
+            result.cost_usd, result.cost_thb, result.neurons, uncertain_usd=result.uncertain_usd
+        ),
         "Film": f"`{result.video}`, {result.video_seconds:.1f} s" if result.video else "none",
         "Ledger": f"`{result.ledger}`",
         **({"Report": f"`{result.report}`"} if result.report else {}),
@@ -102,8 +104,12 @@ def _row(frame: FrameSpec, take: Take | None, requests: Mapping[str, int]) -> di
         "take": str(take.spec.number) if take else "",
         "file": take.path.name if take else "missing",
         "attempts": str(requests.get(take.spec.request_key if take else frame.request_key, 0)),
-        "cost_usd": format_decimal(take.cost_usd) if take and take.cost_usd is not None else "",
+        "cost_usd": _cost(take) if take else "",
     }
+
+
+def _cost(take: Take) -> str:
+    return "unknown" if take.cost_usd is None else format_decimal(take.cost_usd)
 
 
 async def _update(artifact: UUID | None, progress: Progress) -> None:

@@ -1,9 +1,10 @@
 """Migrations: from one version of the ledger's schema to the next, without loss."""
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, update
 
 from pipelines.ledger.budgets import add_up
-from pipelines.ledger.schema import FULL_PACE, attempts
+from pipelines.ledger.models import CostBasis
+from pipelines.ledger.schema import FULL_PACE, attempts, corrections
 
 
 def migrate(connection: Connection, version: int) -> None:
@@ -31,7 +32,10 @@ def _to_3(connection: Connection) -> None:
     connection.exec_driver_sql("ALTER TABLE runs DROP COLUMN committed_usd")
     connection.exec_driver_sql("CREATE INDEX IF NOT EXISTS attempts_by_status ON attempts (status)")
     # Run by run was all that was summed before; storyboards and days are added up from the attempts.
-    add_up(connection, connection.execute(select(attempts)).mappings().all())
+    charged = (
+        attempts.c[name] for name in ("run_id", "storyboard", "simulated", "sent_at", "reserved_usd", "cost_usd")
+    )
+    add_up(connection, connection.execute(select(*charged)).mappings().all())
 
 
 def _to_4(connection: Connection) -> None:
@@ -44,4 +48,16 @@ def _to_4(connection: Connection) -> None:
     connection.exec_driver_sql("ALTER TABLE runs ADD COLUMN quote_usd BIGINT")
 
 
-_STEPS = {2: _to_2, 3: _to_3, 4: _to_4}
+def _to_5(connection: Connection) -> None:
+    """Add how costs are known, and what answers and pictures say of themselves."""
+    connection.exec_driver_sql("ALTER TABLE attempts ADD COLUMN cost_basis VARCHAR(16)")
+    connection.exec_driver_sql("ALTER TABLE attempts ADD COLUMN stated_steps INTEGER")
+    connection.exec_driver_sql("ALTER TABLE attempts ADD COLUMN remarks TEXT")
+    connection.exec_driver_sql("CREATE INDEX IF NOT EXISTS attempts_by_content ON attempts (sha256)")
+    known = attempts.c.cost_usd.is_not(None)
+    settled = known & attempts.c.attempt_id.in_(select(corrections.c.attempt_id))
+    connection.execute(update(attempts).where(known).values(cost_basis=CostBasis.STATED.value))
+    connection.execute(update(attempts).where(settled).values(cost_basis=CostBasis.SETTLED.value))
+
+
+_STEPS = {2: _to_2, 3: _to_3, 4: _to_4, 5: _to_5}

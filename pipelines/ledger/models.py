@@ -5,6 +5,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from pipelines.common.budgets import Budgets, BudgetScope
+from pipelines.common.geometry import Size
 from pipelines.endpoints.prices import Price
 from pipelines.storyboard.plan import TakeSpec
 
@@ -19,6 +20,40 @@ class AttemptStatus(StrEnum):
     FAILED = "failed"
     UNUSABLE = "unusable"
     UNKNOWN = "unknown"
+
+
+class CostBasis(StrEnum):
+    """The ways in which a cost can be known."""
+
+    # By the answer, which states it, or which is of a kind that is never billed.
+    STATED = "stated"
+    # By a price list, where the endpoint states nothing.
+    ESTIMATED = "estimated"
+    # By a person, who found it out later.
+    SETTLED = "settled"
+
+
+class RemarkKind(StrEnum):
+    """The kinds of remarks about a take."""
+
+    # Made at another size than was asked for.
+    SIZE = "size"
+    # One flat colour, as safety filters answer.
+    FLAT = "flat"
+    # The same bytes as another take.
+    SAME = "same"
+    # It had an orientation in its EXIF data, which is dropped.
+    ORIENTATION = "orientation"
+    # Another run had generated the same take meanwhile.
+    SPARE = "spare"
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """Something unusual about a take; `text` says it in words that follow the take's name: `is one flat colour`."""
+
+    kind: RemarkKind
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +79,8 @@ class RunCounters:
         segments, segments_done: the films' segments, and those of them that are encoded.
         rate_limit: requests a minute that its endpoint allows.
         quote_usd: the quote for what was to be generated; None before there is one.
-        cost_usd: the cost of its answers so far; added up from the attempts, and not stored with the rest.
+        cost_usd: the cost of its answers so far, as far as it is known.
+        uncertain_usd: the most that the others may have cost. Both are added up from the attempts, and not stored.
     """
 
     stage: str = ""
@@ -58,6 +94,7 @@ class RunCounters:
     rate_limit: int = 0
     quote_usd: Decimal | None = None
     cost_usd: Decimal = Decimal(0)
+    uncertain_usd: Decimal = Decimal(0)
 
     @property
     def done(self) -> int:
@@ -102,6 +139,7 @@ class Totals:
         by_status: the number of attempts that ended in each way; open ones count as unknown.
         cost: the sum of the costs that are known.
         uncertain_usd: the sum of what attempts of unknown cost have reserved.
+        estimated_usd: the part of `cost` that is known by a price list only.
     """
 
     requests: int
@@ -109,6 +147,7 @@ class Totals:
     by_status: dict[AttemptStatus, int]
     cost: Price
     uncertain_usd: Decimal
+    estimated_usd: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,11 +267,13 @@ Admission = Permit | AlreadyKept | HeldElsewhere | OverBudget
 
 @dataclass(frozen=True, slots=True)
 class Billed:
-    """The bill in the headers of a 200; a figure that they do not state is None."""
+    """The bill in the headers of a 2xx; a figure that they do not state is None."""
 
     cost_usd: Decimal | None
     neurons: Decimal | None = None
     tiles: int | None = None
+    steps: int | None = None
+    http_status: int = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +303,7 @@ class NewTake:
         bytes: its size.
         sha256: of its bytes, in hex.
         width, height: in pixels.
-        remark: anything unusual about it, in words.
+        remarks: what is unusual about it.
     """
 
     file: str
@@ -270,12 +311,12 @@ class NewTake:
     sha256: str
     width: int
     height: int
-    remark: str | None = None
+    remarks: tuple[Remark, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """The settlement of an attempt of unknown outcome by hand.
+    """The settlement of an attempt of unknown cost by hand.
 
     Attributes:
         cost_usd: None where it cannot be found out.
@@ -290,7 +331,7 @@ class Correction:
 
 @dataclass(frozen=True, slots=True)
 class KeptTake:
-    """A take that is safe on disk: `file` is relative to the folder of `storyboard`."""
+    """A take that is safe on disk: `file` is relative to the folder of `storyboard`; sizes are in bytes and pixels."""
 
     attempt_id: int
     request_key: str
@@ -300,6 +341,9 @@ class KeptTake:
     sha256: str
     prompt: str
     cost_usd: Decimal | None
+    width: int
+    height: int
+    remarks: tuple[Remark, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,9 +370,11 @@ class AbandonedAttempt:
     """An attempt that an ended run left open.
 
     Attributes:
+        asked: the size that was asked for.
         holds_lease: whether no other run has begun to generate its take since.
     """
 
     attempt_id: int
     request_key: str
+    asked: Size
     holds_lease: bool

@@ -19,13 +19,14 @@ from pipelines.ledger.budgets import remaining
 from pipelines.ledger.database import LedgerDatabase, LedgerPart
 from pipelines.ledger.gate import current_pace
 from pipelines.ledger.models import AttemptStatus, KeptTake, Run, Totals
+from pipelines.ledger.remarks import parse_remarks
 from pipelines.ledger.schema import attempts, corrections
 
 COLUMNS = (
     "attempt_id", "run_id", "storyboard", "frame", "scene", "shot", "take", "try", "request_key", "endpoint", "prompt",
     "steps", "aspect_ratio", "status", "http_status", "error", "reserved_usd", "cost_usd", "cost_thb", "neurons",
     "width", "height", "tiles", "latency_s", "sent_at", "finished_at", "file", "sha256", "model", "simulated",
-    "settled_by", "settled_at", "settled_why",
+    "settled_by", "settled_at", "settled_why", "cost_basis", "stated_steps", "remarks",
 )  # fmt: skip
 
 # SQLite takes 32,766 variables in a statement, older builds 999: https://www.sqlite.org/limits.html
@@ -122,6 +123,7 @@ def add_up(connection: Connection, which: ColumnElement[bool]) -> Totals:
             func.count().label("requests"),
             func.sum(attempts.c.cost_usd).label("cost_usd"),
             func.sum(case((~unknown, attempts.c.neurons))).label("neurons"),
+            func.sum(case((attempts.c.cost_basis == "estimated", attempts.c.cost_usd))).label("estimated_usd"),
             func.sum(case((unknown, attempts.c.reserved_usd))).label("uncertain_usd"),
         )
         .where(which)
@@ -139,6 +141,7 @@ def add_up(connection: Connection, which: ColumnElement[bool]) -> Totals:
         open=sum(row.requests for row in rows if row.status is None),
         by_status=dict(by_status),
         cost=Price(usd, PRICE_LIST.thb(usd), _sum(row.neurons for row in rows)),
+        estimated_usd=_sum(row.estimated_usd for row in rows),
         uncertain_usd=_sum(row.uncertain_usd for row in rows),
     )
 
@@ -162,6 +165,9 @@ def _kept_take(row: RowMapping) -> KeptTake:
         sha256=row["sha256"],
         prompt=row["prompt"],
         cost_usd=row["cost_usd"],
+        width=row["width"],
+        height=row["height"],
+        remarks=parse_remarks(row["remarks"]),
     )
 
 
@@ -176,6 +182,7 @@ def _csv_row(row: RowMapping, correction: RowMapping | None) -> Iterator[str]:
         "settled_by": correction and correction["corrected_by"],
         "settled_at": _iso(correction["corrected_at"] if correction else None),
         "settled_why": correction and correction["reason"],
+        "remarks": "; ".join(remark.text for remark in parse_remarks(row["remarks"])),
     }
     for column in COLUMNS:
         yield _cell(derived[column] if column in derived else row[column])

@@ -3,11 +3,12 @@
 from sqlalchemy import ColumnElement, Connection, RowMapping, func, select
 
 from pipelines.common.budgets import Budgets
+from pipelines.common.processes import this_host
 from pipelines.ledger.database import LedgerPart
 from pipelines.ledger.gate import current_pace
 from pipelines.ledger.models import AttemptStatus, RequestRates, Run, RunCounters, RunSnapshot, RunState, Totals
 from pipelines.ledger.queries import add_up
-from pipelines.ledger.runs import ALIVE_S, COUNTER_COLUMNS, is_run_alive, this_host
+from pipelines.ledger.runs import ALIVE_S, COUNTER_COLUMNS, is_run_alive
 from pipelines.ledger.schema import attempts, runs
 
 _MINUTE_US = 60_000_000
@@ -70,7 +71,8 @@ def _counters(row: RowMapping, totals: Totals) -> RunCounters | None:
     reported = {name: row[column] for name, column in COUNTER_COLUMNS.items()}
     # A take may have been kept since the last report, or out of what a killed run left open.
     generated = max(reported["generated"], totals.by_status.get(AttemptStatus.OK, 0))
-    return RunCounters(**{**reported, "generated": generated}, cost_usd=totals.cost.usd)
+    costs = {"cost_usd": totals.cost.usd, "uncertain_usd": totals.uncertain_usd}
+    return RunCounters(**{**reported, **costs, "generated": generated})
 
 
 def _rates(connection: Connection, ours: ColumnElement[bool], *, endpoint: str, now: int) -> RequestRates:

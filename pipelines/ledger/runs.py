@@ -1,14 +1,12 @@
 """The runs in the ledger: their entries, whether they are alive, and what ended ones left open."""
 
-import functools
 import os
-import platform
 from collections.abc import Collection
-from pathlib import Path
 
-import psutil
 from sqlalchemy import Connection, RowMapping, delete, insert, select, update
 
+from pipelines.common.geometry import AspectRatio
+from pipelines.common.processes import start_of, this_host
 from pipelines.ledger.database import LedgerPart, repeat_until_committed
 from pipelines.ledger.models import AbandonedAttempt, Run, RunCounters, RunState
 from pipelines.ledger.schema import attempts, leases, runs
@@ -16,6 +14,8 @@ from pipelines.ledger.schema import attempts, leases, runs
 HEARTBEAT_S = 2
 # Thirty heartbeats may be missed: a machine may be slow, but not that slow.
 ALIVE_S = 60
+# The year 1973 in microseconds; in clock ticks, three thousand years of running.
+_LEAST_TIME_OF_DAY = 100_000_000_000_000
 
 # The columns that hold a run's counters. Some keep an older name: ledgers of earlier versions have them so.
 COUNTER_COLUMNS = {
@@ -43,7 +43,6 @@ class RunRegistry(LedgerPart):
         Raises:
             StorageError: the ledger could not be written, or has a run of this id.
         """
-        process = psutil.Process()
         with self.database.transaction() as connection:
             now = self.database.now(connection)
             connection.execute(
@@ -57,7 +56,7 @@ class RunRegistry(LedgerPart):
                     host=this_host(),
                     pid=os.getpid(),
                     # Process numbers are given out again; a number and its start are not.
-                    pid_started=int(process.create_time() * 1_000_000),
+                    pid_started=start_of(os.getpid()),
                     alive_until=now + ALIVE_S * 1_000_000,
                     started_at=now,
                 )
@@ -91,7 +90,13 @@ class RunRegistry(LedgerPart):
     def abandoned_attempts(self, storyboard: str) -> list[AbandonedAttempt]:
         """Return the attempts of a storyboard that are open though their runs have ended or died, oldest first."""
         query = (
-            select(attempts.c.attempt_id, attempts.c.run_id, attempts.c.request_key, leases.c.attempt_id.label("lease"))
+            select(
+                attempts.c.attempt_id,
+                attempts.c.run_id,
+                attempts.c.request_key,
+                attempts.c.aspect_ratio,
+                leases.c.attempt_id.label("lease"),
+            )
             .outerjoin(leases, leases.c.request_key == attempts.c.request_key)
             .where(attempts.c.storyboard == storyboard, attempts.c.status.is_(None))
             .order_by(attempts.c.attempt_id)
@@ -101,7 +106,12 @@ class RunRegistry(LedgerPart):
             now = self.database.now(connection)
             dead = {run_id for run_id in {row.run_id for row in rows} if not is_alive(connection, run_id, now=now)}
         return [
-            AbandonedAttempt(row.attempt_id, row.request_key, row.lease in (None, row.attempt_id))
+            AbandonedAttempt(
+                row.attempt_id,
+                row.request_key,
+                AspectRatio(row.aspect_ratio).size,
+                holds_lease=row.lease in (None, row.attempt_id),
+            )
             for row in rows
             if row.run_id in dead
         ]
@@ -130,18 +140,8 @@ def is_run_alive(row: RowMapping, *, now: int) -> bool:
     if row["finished_at"] is not None:
         return False
     if row["host"] == this_host():
-        return _process_lives(row)
+        return _process_lives(row, now=now)
     return bool(row["alive_until"] > now)
-
-
-@functools.cache
-def this_host() -> str:
-    """Return a name for the space in which process numbers are unique: machine, boot and container."""
-    # After a reboot, and in another container, the same number is another process.
-    boot_id, processes = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")
-    if not boot_id.is_file():
-        return platform.node()
-    return f"{platform.node()} {boot_id.read_text().strip()} {processes.readlink()}"
 
 
 def _counter_columns(counters: RunCounters | None) -> dict[str, object]:
@@ -149,18 +149,15 @@ def _counter_columns(counters: RunCounters | None) -> dict[str, object]:
     return {column: getattr(counters, name) for name, column in COUNTER_COLUMNS.items()} if counters else {}
 
 
-def _process_lives(row: RowMapping) -> bool:
+def _process_lives(row: RowMapping, *, now: int) -> bool:
     try:
-        process = psutil.Process(row["pid"])
-        # A zombie is dead, and in the table only until its parent asks for its exit status.
-        if process.status() == psutil.STATUS_ZOMBIE:
-            return False
-        started = process.create_time()
-    except psutil.NoSuchProcess:
+        started = start_of(row["pid"])
+    except ProcessLookupError:
         return False
-    except psutil.AccessDenied:
+    except PermissionError:
         # Another user's. Waiting for a run that may be dead costs less than generating its takes twice.
         return True
-    # The number may have been given to another process since. Within a second it is the same start: psutil derives it
-    # from the boot time, which shifts as the clock is corrected.
-    return abs(started * 1_000_000 - int(row["pid_started"])) < 1_000_000
+    # Entered by an older version, which wrote down a time of day instead of ticks: only its heartbeat can be used.
+    if row["pid_started"] >= _LEAST_TIME_OF_DAY > started:
+        return bool(row["alive_until"] > now)
+    return started == int(row["pid_started"])

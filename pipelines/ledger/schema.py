@@ -23,8 +23,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 # 2: gates.booked_at. 3: gates.pace, gates.slowed_at, leases.attempt_id, corrections; spending for runs.committed_usd.
-# 4: takes, picks; the counters of runs. See migrations.py.
-SCHEMA_VERSION = 4
+# 4: takes, picks; the counters of runs. 5: attempts.cost_basis, .stated_steps, .remarks. See migrations.py.
+SCHEMA_VERSION = 5
 # A gate's pace is a share of the rate limit, in millionths.
 FULL_PACE = 1_000_000
 
@@ -88,10 +88,11 @@ runs = Table(
     Column("model", String(255), nullable=False),
     Column("simulated", Boolean, nullable=False),
     Column("budget_usd", Usd),
-    # The process, and until when it counts as alive if it runs on another machine; see `is_run_alive`.
+    # The process, and until when it counts as alive if it runs on another machine; see `is_run_alive`. `pid_started` is
+    # what `start_of` returns.
     Column("host", String(255), nullable=False),
     Column("pid", Integer, nullable=False),
-    Column("pid_started", Microseconds, nullable=False),
+    Column("pid_started", BigInteger, nullable=False),
     Column("alive_until", Microseconds, nullable=False),
     Column("started_at", Microseconds, nullable=False),
     # NULL until the run has ended in order; a killed one leaves both so.
@@ -135,10 +136,15 @@ attempts = Table(
     Column("reserved_usd", Usd, nullable=False),
     # NULL: not known. The attempt stays charged at what was reserved.
     Column("cost_usd", Usd),
+    # How the cost is known: see `CostBasis`. NULL with it.
+    Column("cost_basis", String(16)),
+    # As the answer states them, like the cost; they may be others than were asked for.
     Column("neurons", Neurons),
+    Column("tiles", Integer),
+    Column("stated_steps", Integer),
+    # Of the picture that came.
     Column("width", Integer),
     Column("height", Integer),
-    Column("tiles", Integer),
     # When it may be sent, as the gate granted it; when its bill came; when it was closed.
     Column("sent_at", Microseconds, nullable=False),
     Column("billed_at", Microseconds),
@@ -147,9 +153,12 @@ attempts = Table(
     Column("file", String(255)),
     Column("bytes", BigInteger),
     Column("sha256", String(64)),
+    # Remarks about a kept take, as JSON: [["flat", "is one flat colour (#000000)"], ...].
+    Column("remarks", Text),
     Index("attempts_by_storyboard", "storyboard", "attempt_id"),
     Index("attempts_by_request", "request_key", "status"),
     Index("attempts_by_status", "status"),
+    Index("attempts_by_content", "sha256"),
     # No number is ever given twice: an attempt's number is the fencing token of its lease.
     sqlite_autoincrement=True,
 )

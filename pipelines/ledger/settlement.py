@@ -4,17 +4,28 @@ The marked ones may be repeated where their commit is not known to have succeede
 added to. All that a second time changes is the pace, by another thousandth.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, delete, insert, select, update
+from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
 
 from pipelines.common.errors import UsageError
+from pipelines.common.formatting import format_decimal
 from pipelines.ledger.budgets import charge, charged_usd
 from pipelines.ledger.database import LedgerPart, repeat_until_committed
 from pipelines.ledger.gate import raise_pace
-from pipelines.ledger.models import AttemptStatus, Billed, Correction, NewTake, Outcome
+from pipelines.ledger.models import (
+    AttemptStatus,
+    Billed,
+    Correction,
+    CostBasis,
+    NewTake,
+    Outcome,
+    Remark,
+    RemarkKind,
+)
+from pipelines.ledger.remarks import format_remarks
 from pipelines.ledger.schema import Usd, attempts, corrections, leases
 
 # An endpoint may answer with a whole page.
@@ -26,12 +37,17 @@ class Settlement(LedgerPart):
 
     @repeat_until_committed
     def settle_bill(self, attempt_id: int, billed: Billed) -> None:
-        """Settle the cost that a 200's headers state, before its body is read; the attempt stays open."""
-        bill = {"http_status": 200, "neurons": billed.neurons, "tiles": billed.tiles}
+        """Settle the cost that a 2xx's headers state, before its body is read; the attempt stays open."""
+        bill = {
+            "http_status": billed.http_status,
+            "neurons": billed.neurons,
+            "tiles": billed.tiles,
+            "stated_steps": billed.steps,
+        }
         with self.database.transaction() as connection:
             attempt = _lock(connection, attempt_id)
             raise_pace(connection, attempt["endpoint"])
-            cost = _charge(connection, attempt, billed.cost_usd)
+            cost = _charge(connection, attempt, billed.cost_usd, CostBasis.STATED)
             _write(connection, attempt_id, {**bill, **cost, "billed_at": self.database.now(connection)})
 
     @repeat_until_committed
@@ -39,16 +55,18 @@ class Settlement(LedgerPart):
         """Close an attempt whose image is safe on disk, and give up the lease on its take."""
         kept = {
             "status": AttemptStatus.OK.value,
-            "http_status": 200,
+            # Where the bill could not be entered, nothing is known of the status but that there was an image.
+            "http_status": func.coalesce(attempts.c.http_status, 200),
             "file": take.file,
             "bytes": take.bytes,
             "sha256": take.sha256,
             "width": take.width,
             "height": take.height,
-            "error": take.remark,
         }
         with self.database.transaction() as connection:
-            _write(connection, attempt_id, {**kept, "finished_at": self.database.now(connection)})
+            remarks = [*take.remarks, *_same_bytes(connection, attempt_id, take)]
+            kept |= {"remarks": format_remarks(remarks), "finished_at": self.database.now(connection)}
+            _write(connection, attempt_id, kept)
             # By the fencing token: where another run has taken the lease over, it stays.
             connection.execute(delete(leases).where(leases.c.attempt_id == attempt_id))
 
@@ -59,7 +77,7 @@ class Settlement(LedgerPart):
         if outcome.http_status is not None:
             closed["http_status"] = outcome.http_status
         with self.database.transaction() as connection:
-            cost = _charge(connection, _lock(connection, attempt_id), outcome.cost_usd)
+            cost = _charge(connection, _lock(connection, attempt_id), outcome.cost_usd, CostBasis.STATED)
             _write(connection, attempt_id, {**closed, **cost, "finished_at": self.database.now(connection)})
 
     def forget_lost_takes(self, attempt_ids: Iterable[int]) -> None:
@@ -69,20 +87,24 @@ class Settlement(LedgerPart):
                 _write(connection, attempt_id, {"file": None, "error": "the take's file is gone"})
 
     def correct_attempt(self, attempt_id: int, correction: Correction, *, storyboard: str) -> None:
-        """Settle an attempt of unknown outcome by hand: with its cost, or with the note that it cannot be found out.
+        """Settle an attempt of unknown cost by hand: with its cost, or with the note that it cannot be found out.
+
+        One that was settled so may be settled again.
 
         Raises:
-            UsageError: the storyboard has no such attempt, or its outcome is known.
+            UsageError: the storyboard has no such attempt, its answer is still awaited, or stated its cost.
         """
         with self.database.transaction() as connection:
             entry = (attempts.c.attempt_id == attempt_id) & (attempts.c.storyboard == storyboard)
             attempt = connection.execute(select(attempts).where(entry).with_for_update()).mappings().first()
             if attempt is None:
                 raise UsageError(f"attempt {attempt_id}: {storyboard} has none of this number; see its ledger.csv")
-            if attempt["status"] != AttemptStatus.UNKNOWN:
-                state = attempt["status"] or "open"
-                raise UsageError(f"attempt {attempt_id}: is {state}, not unknown; nothing to settle")
-            cost = _charge(connection, attempt, correction.cost_usd)
+            if attempt["status"] is None:
+                raise UsageError(f"attempt {attempt_id}: its answer is still awaited; settle it once its run has ended")
+            if attempt["cost_basis"] not in (None, CostBasis.SETTLED):
+                known = f"{format_decimal(attempt['cost_usd'])} USD ({attempt['cost_basis']})"
+                raise UsageError(f"attempt {attempt_id}: its cost is known, {known}; nothing to settle")
+            cost = _charge(connection, attempt, correction.cost_usd, CostBasis.SETTLED)
             if cost:
                 _write(connection, attempt_id, cost)
             connection.execute(
@@ -101,13 +123,25 @@ def _lock(connection: Connection, attempt_id: int) -> RowMapping:
     return connection.execute(found).mappings().one()
 
 
-def _charge(connection: Connection, attempt: RowMapping, cost_usd: Decimal | None) -> dict[str, Decimal]:
+def _same_bytes(connection: Connection, attempt_id: int, take: NewTake) -> Iterator[Remark]:
+    """Yield the remark that a take has the same bytes as one that was asked for otherwise."""
+    entry = select(attempts.c.request_key).where(attempts.c.attempt_id == attempt_id).scalar_subquery()
+    same = (attempts.c.sha256 == take.sha256) & (attempts.c.status == "ok") & (attempts.c.request_key != entry)
+    found = select(attempts).where(same).order_by(attempts.c.attempt_id).limit(1)
+    for row in connection.execute(found).mappings():
+        other = f"take {row['take']} of frame {row['frame']} of {row['storyboard']}"
+        yield Remark(RemarkKind.SAME, f"has the same bytes as {other}")
+
+
+def _charge(
+    connection: Connection, attempt: RowMapping, cost_usd: Decimal | None, basis: CostBasis
+) -> dict[str, Decimal | str]:
     """Replace what an attempt was charged at by its known cost, in the budgets; return the columns to write."""
     if cost_usd is None:
         return {}
     # As it will be stored: a cost with more digits than the database holds must not be rounded twice, and differently.
     charge(connection, attempt, Usd.rounded(cost_usd) - charged_usd(attempt))
-    return {"cost_usd": cost_usd}
+    return {"cost_usd": cost_usd, "cost_basis": basis.value}
 
 
 def _write(connection: Connection, attempt_id: int, values: dict[str, Any]) -> None:

@@ -9,11 +9,12 @@ from sqlalchemy import RowMapping, select
 
 from pipelines.common.budgets import BudgetScope
 from pipelines.common.files import hash_file
-from pipelines.common.formatting import format_decimal
+from pipelines.common.formatting import counted, format_decimal
 from pipelines.common.geometry import AspectRatio
 from pipelines.endpoints.prices import PRICE_LIST, tiles_of
 from pipelines.ledger.budgets import charged_usd, scopes_of
 from pipelines.ledger.database import LedgerDatabase, LedgerPart
+from pipelines.ledger.models import CostBasis
 from pipelines.ledger.queries import ledger_csv
 from pipelines.ledger.schema import attempts, corrections, spending
 
@@ -23,6 +24,8 @@ class Verification(LedgerPart):
 
     def verify(self, storyboard: str, *, folder: Path) -> list[str]:
         """Return every difference found, each naming its attempt or file; an empty list if all agrees.
+
+        Costs are compared with the price list for what the answers state that they made.
 
         Args:
             storyboard: the storyboard's id.
@@ -39,12 +42,21 @@ class Verification(LedgerPart):
             *_verify_csv(self.database, storyboard, folder),
         ]
 
+    def made_otherwise(self, storyboard: str) -> list[str]:
+        """Return the attempts that made another image than was asked for, by what their answers state, in words.
+
+        Their price follows what was made: that is no difference of the account.
+        """
+        query = select(attempts).where(attempts.c.storyboard == storyboard).order_by(attempts.c.attempt_id)
+        with self.database.reading() as connection:
+            return [words for row in connection.execute(query).mappings() if (words := _made_otherwise(row))]
+
     def unsettled_attempts(self, storyboard: str) -> list[int]:
-        """Return the attempts of unknown outcome that have not been settled by hand yet, oldest first."""
+        """Return the closed attempts of unknown cost that have not been settled by hand yet, oldest first."""
         settled = select(corrections.c.attempt_id)
         query = (
             select(attempts.c.attempt_id)
-            .where(attempts.c.storyboard == storyboard, attempts.c.status == "unknown", attempts.c.cost_usd.is_(None))
+            .where(attempts.c.storyboard == storyboard, attempts.c.status.is_not(None), attempts.c.cost_usd.is_(None))
             .where(attempts.c.attempt_id.not_in(settled))
             .order_by(attempts.c.attempt_id)
         )
@@ -54,15 +66,33 @@ class Verification(LedgerPart):
 
 def _verify_price(row: RowMapping) -> Iterator[str]:
     name = f"attempt {row['attempt_id']}"
-    size = AspectRatio(row["aspect_ratio"]).size
-    price = PRICE_LIST.image(size, steps=row["steps"])
-    # Zero: an answer that is never billed. None: not known. Everything else must be the list price, to the last digit.
-    if row["cost_usd"] not in (None, Decimal(0), price.usd):
-        yield f"{name}: cost {format_decimal(row['cost_usd'])} USD, the price list says {format_decimal(price.usd)}"
+    tiles, steps = _stated_work(row)
+    price = PRICE_LIST.work(tiles, steps=steps)
+    of_work = f"for {counted(tiles, 'tile')} and {counted(steps, 'step')} the price list says"
+    # Zero: an answer that is never billed. None: not known. Settled: as right as the hand that did it. Everything else
+    # must be the list price, to the last digit.
+    by_hand = row["cost_basis"] == CostBasis.SETTLED
+    if row["cost_usd"] not in (None, Decimal(0), price.usd) and not by_hand:
+        yield f"{name}: cost {format_decimal(row['cost_usd'])} USD, {of_work} {format_decimal(price.usd)}"
     if row["neurons"] not in (None, price.neurons):
-        yield f"{name}: {format_decimal(row['neurons'])} neurons, the price list says {format_decimal(price.neurons)}"
-    if row["tiles"] not in (None, tiles_of(size)):
-        yield f"{name}: {row['tiles']} tiles, the price list says {tiles_of(size)}"
+        yield f"{name}: {format_decimal(row['neurons'])} neurons, {of_work} {format_decimal(price.neurons)}"
+
+
+def _made_otherwise(row: RowMapping) -> str | None:
+    """Return how an image was made otherwise than asked, as its answer states; None where it was not."""
+    asked = AspectRatio(row["aspect_ratio"]).size
+    figures = (("tiles", row["tiles"], tiles_of(asked)), ("steps", row["stated_steps"], row["steps"]))
+    others = [f"{made} {what} instead of {wanted}" for what, made, wanted in figures if made not in (None, wanted)]
+    return f"attempt {row['attempt_id']}: made with {' and '.join(others)}, as its answer states" if others else None
+
+
+def _stated_work(row: RowMapping) -> tuple[int, int]:
+    """Return the tiles and steps that an answer states; where it states none, those that were asked for."""
+    asked = tiles_of(AspectRatio(row["aspect_ratio"]).size)
+    return (
+        asked if row["tiles"] is None else row["tiles"],
+        row["steps"] if row["stated_steps"] is None else row["stated_steps"],
+    )
 
 
 def _verify_kept(rows: Sequence[RowMapping], folder: Path) -> Iterator[str]:

@@ -10,7 +10,7 @@ from decimal import Decimal
 from statistics import median
 from typing import TypeVar
 
-from pipelines.common.formatting import format_decimal
+from pipelines.common.formatting import format_decimal, format_spent
 from pipelines.report.models import RunView
 
 # SVG units.
@@ -112,10 +112,12 @@ def _cost_chart(run: RunView) -> Chart:
     # A budget far above the cost would press the line flat; then only the text names it.
     levels = [level for level in levels if level[0] <= 4 * float(max(spent_usd, quote_usd))]
     scale = _Scale(_end_s(run), max([float(spent_usd), *(value for value, _, _ in levels)]) * 1.15)
+    known_usd = sum((attempt.cost_usd or Decimal(0) for attempt in run.attempts), Decimal(0))
+    spent = format_spent(known_usd, spent_usd - known_usd)
     budget = "no budget" if budget_usd is None else f"a budget of {format_decimal(budget_usd)} USD"
     return Chart(
         title="Cost so far, USD",
-        alt_text=f"{format_decimal(spent_usd)} USD in all, quoted at {format_decimal(quote_usd)} USD, with {budget}.",
+        alt_text=f"{spent} in all, quoted at {format_decimal(quote_usd)} USD, with {budget}.",
         line=scale.path(_thin_out(points)),
         dots=(),
         levels=tuple(scale.level(*level) for level in levels),

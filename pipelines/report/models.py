@@ -16,6 +16,7 @@ class TakeView:
         prompt: the prompt that made it.
         cost_usd: its cost; None where that is not known.
         latency_s: seconds from its request to the end of its answer; None where the ledger has no attempt for it.
+        remarks: what is unusual about it, in words.
     """
 
     number: int
@@ -24,6 +25,7 @@ class TakeView:
     prompt: str
     cost_usd: Decimal | None
     latency_s: float | None
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ import functools
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
 from importlib.resources import files
@@ -14,12 +14,18 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from pipelines.common.formatting import counted, format_decimal
+from pipelines.common.formatting import counted, format_decimal, format_spent
 from pipelines.report.charts import HEIGHT, WIDTH, charts_of
 from pipelines.report.models import AttemptView, FrameView, PageView, TakeView
 
 # The kinds of frames that the page can be filtered by, with the labels of their buttons, in order.
-_KINDS = {"failed": "failed", "missing": "missing", "retried": "retried", "rerolled": "re-rolled"}
+_KINDS = {
+    "failed": "failed",
+    "missing": "missing",
+    "remarked": "with remarks",
+    "retried": "retried",
+    "rerolled": "re-rolled",
+}
 
 # Parts of a template that are yielded as one string: each is short, and a write for each would be slow.
 _BUFFERED_PARTS = 200
@@ -106,6 +112,7 @@ def kinds_of(frame: FrameView) -> list[str]:
     conditions = {
         "failed": frame.selected is None and bool(frame.attempts),
         "missing": frame.selected is None,
+        "remarked": any(take.remarks for take in frame.takes),
         "retried": any(count > 1 for count in attempts.values()),
         "rerolled": len(frame.takes) > 1,
     }
@@ -152,7 +159,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(usd=_format_usd, clock=_format_clock, time=_format_time, counted=counted)
-    environment.globals.update(kinds_of=kinds_of, cost_of=_known_cost_usd)
+    environment.globals.update(kinds_of=kinds_of, spent=_spent)
     return environment
 
 
@@ -168,6 +175,7 @@ def _take_json(take: TakeView, embed: Embed, *, selected: bool) -> dict[str, Any
         "thumbnail": embed(take.thumbnail) if take.thumbnail and not selected else "",
         "prompt": take.prompt,
         "cost": _format_usd(take.cost_usd),
+        "remarks": take.remarks,
     }
 
 
@@ -194,8 +202,10 @@ def _source_hash(text: str) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
-def _known_cost_usd(attempts: Iterable[AttemptView]) -> Decimal:
-    return sum((attempt.cost_usd or Decimal(0) for attempt in attempts), Decimal(0))
+def _spent(attempts: Sequence[AttemptView]) -> str:
+    known = sum((attempt.cost_usd or Decimal(0) for attempt in attempts), Decimal(0))
+    uncertain = sum((attempt.reserved_usd for attempt in attempts if attempt.cost_usd is None), Decimal(0))
+    return format_spent(known, uncertain)
 
 
 def _format_usd(amount: Decimal | None) -> str:

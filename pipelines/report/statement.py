@@ -22,9 +22,10 @@ class Statement:
 
     Attributes:
         totals: the sums of its attempts, under `real` and `simulated`.
-        unsettled: numbers of the attempts of unknown outcome that have not been settled by hand.
+        unsettled: numbers of the attempts of unknown cost that have not been settled by hand.
         paces: the share of the rate limit, from 0 to 1, that is aimed at, by endpoint.
         differences: see `Verification.verify`; None where nothing was verified.
+        made_otherwise: see `Verification.made_otherwise`; empty where nothing was verified.
     """
 
     storyboard: str
@@ -32,10 +33,13 @@ class Statement:
     unsettled: list[int]
     paces: dict[str, float]
     differences: list[str] | None
+    made_otherwise: list[str]
 
     def as_json(self) -> dict[str, object]:
         """Return the statement as plain JSON values, amounts as decimal strings."""
-        found = {} if self.differences is None else {"differences": self.differences}
+        found = (
+            {} if self.differences is None else {"differences": self.differences, "made_otherwise": self.made_otherwise}
+        )
         totals = {kind: _totals_json(totals) for kind, totals in self.totals.items()}
         return {"storyboard": self.storyboard, **totals, "unsettled": self.unsettled, "pace": self.paces, **found}
 
@@ -48,11 +52,12 @@ class Statement:
             if pace < 1
         ]
         unsettled = [
-            f"  attempt {attempt_id} is unknown, and charged at what was reserved; once you know what it cost: "
+            f"  the cost of attempt {attempt_id} is not known, and charged at what was reserved; once you know it: "
             f"--settle {attempt_id} --cost USD"
             for attempt_id in self.unsettled
         ]
-        return [self.storyboard, *totals, *paces, *unsettled]
+        otherwise = [f"  {words}: charged and verified so" for words in self.made_otherwise]
+        return [self.storyboard, *totals, *paces, *unsettled, *otherwise]
 
 
 def statement_of(settings: Settings, storyboard: str, *, verify: bool, csv_path: Path | None) -> Statement:
@@ -82,11 +87,12 @@ def statement_of(settings: Settings, storyboard: str, *, verify: bool, csv_path:
             unsettled=ledger.unsettled_attempts(storyboard),
             paces=ledger.paces(storyboard),
             differences=ledger.verify(storyboard, folder=folder) if verify else None,
+            made_otherwise=ledger.made_otherwise(storyboard) if verify else [],
         )
 
 
 def settle_attempt(settings: Settings, storyboard: str, attempt_id: int, *, cost: str, why: str) -> None:
-    """Settle an attempt of unknown outcome by hand, and write the storyboard's ledger.csv again.
+    """Settle an attempt of unknown cost by hand, and write the storyboard's ledger.csv again.
 
     Args:
         settings: where the ledger is.
@@ -132,12 +138,12 @@ def _totals_json(totals: Totals) -> dict[str, object]:
         "cost_usd": format_decimal(totals.cost.usd),
         "cost_thb": format_decimal(totals.cost.thb),
         "neurons": format_decimal(totals.cost.neurons),
+        "estimated_usd": format_decimal(totals.estimated_usd),
         "uncertain_usd": format_decimal(totals.uncertain_usd),
     }
 
 
 def _totals_line(kind: str, totals: Totals) -> str:
     statuses = ", ".join(f"{count} {status.value}" for status, count in totals.by_status.items())
-    uncertain = f", at most {format_decimal(totals.uncertain_usd)} USD uncertain" if totals.uncertain_usd else ""
-    cost = format_amounts(totals.cost.usd, totals.cost.thb, totals.cost.neurons)
-    return f"  {kind:<9}  {counted(totals.requests, 'request')} ({statuses}): {cost}{uncertain}"
+    cost = format_amounts(totals.cost.usd, totals.cost.thb, totals.cost.neurons, uncertain_usd=totals.uncertain_usd)
+    return f"  {kind:<9}  {counted(totals.requests, 'request')} ({statuses}): {cost}"

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 
 from pipelines.common.errors import UsageError
-from pipelines.common.formatting import counted, format_decimal, format_duration
+from pipelines.common.formatting import counted, format_decimal, format_duration, format_spent
 from pipelines.common.settings import Settings
 from pipelines.ledger.database import require_ledger
 from pipelines.ledger.ledger import Ledger
@@ -167,12 +167,9 @@ class RunStatus:
 
     def _spent(self) -> str:
         run, totals = self.snapshot.run, self.snapshot.totals
-        budget = run.budgets.run_usd
-        of_budget = f" of {format_decimal(budget)}" if budget is not None else ""
-        uncertain = f", {format_decimal(totals.uncertain_usd)} of it uncertain" if totals.uncertain_usd else ""
         simulated = ", simulated" if run.simulated else ""
-        requests = counted(totals.requests, "request")
-        return f"{format_decimal(self.spent_usd)}{of_budget} USD for {requests}{uncertain}{simulated}"
+        spent = format_spent(totals.cost.usd, totals.uncertain_usd, budget_usd=run.budgets.run_usd)
+        return f"{spent} for {counted(totals.requests, 'request')}{simulated}"
 
     def _clock(self, when: int, zone: tzinfo | None) -> str:
         """Return a time of day, with its date where that is not today."""

@@ -17,6 +17,7 @@ def take_lines(frames: Iterable[FrameTakes]) -> Iterator[str]:
             mark = "->" if take == frame.selected else "  "
             picked = ", picked" if take.spec.number == frame.picked else ""
             yield f"  {mark} take {take.spec.number}  {_cost(take)}{picked}  {take.path}{_other_prompt(frame, take)}"
+            yield from (f"       {remark.text}" for remark in take.remarks)
         if not frame.takes:
             yield "     none yet"
         if frame.lost_pick:
@@ -54,6 +55,7 @@ def _take_json(take: Take) -> dict[str, object]:
         "file": str(take.path),
         "prompt": take.prompt,
         "cost_usd": None if take.cost_usd is None else format_decimal(take.cost_usd),
+        "remarks": [{"kind": remark.kind.value, "text": remark.text} for remark in take.remarks],
     }
 
 

@@ -151,6 +151,7 @@ def _take_view(take: Take, latency_s: float | None, addresses: Addresses) -> Tak
         prompt=take.prompt,
         cost_usd=take.cost_usd,
         latency_s=latency_s,
+        remarks=tuple(remark.text for remark in take.remarks),
     )
 
 

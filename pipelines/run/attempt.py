@@ -11,7 +11,7 @@ from typing import assert_never
 
 from pipelines.common.errors import StorageError, WrongEndpointError
 from pipelines.common.formatting import format_decimal
-from pipelines.common.geometry import Fit, Size
+from pipelines.common.geometry import Fit
 from pipelines.endpoints.answers import Answer, Bill, BrokenBody, ImageBody, NoAnswerError, Refusal, Refused
 from pipelines.endpoints.client import FluxClient
 from pipelines.endpoints.dialects.flux import ImageRequest
@@ -72,32 +72,36 @@ class AttemptRunner:
         Raises:
             StorageError: the ledger or the disk cannot be written to.
         """
-        attempt_id, frame = permit.attempt_id, request.take.frame
+        attempt_id = permit.attempt_id
         part = self._store.part_path(attempt_id)
         try:
-            answer = await self._send(ImageRequest(request.prompt, frame.steps, frame.aspect), part, attempt_id)
+            answer = await self._send(request, part, attempt_id)
         except NoAnswerError as error:
             _log.debug("%s: attempt %d: %s", request.take.label, attempt_id, error)
-            await self._close(attempt_id, _unanswered_outcome(error))
+            await self._close_unkept(request, attempt_id, _unanswered_outcome(error))
             return retries.no_answer(error)
         _log.debug("%s: attempt %d: %s", request.take.label, attempt_id, _answer_text(answer))
         match answer:
             case Refused():
-                await self._close(attempt_id, _refused_outcome(answer))
+                await self._close_unkept(request, attempt_id, _refused_outcome(answer))
                 decision = retries.refused(answer)
                 await self._slow_down(answer, permit, decision)
                 return decision
-            case BrokenBody(_, reason):
-                return await self._unusable(attempt_id, reason, retries)
-            case ImageBody(bill):
-                return await self._keep(request, attempt_id, bill, retries, log)
+            case BrokenBody(http_status, _, reason, cut_off):
+                await self._quarantine(attempt_id, reason, http_status)
+                return retries.unusable(reason, cut_off=cut_off)
+            case ImageBody():
+                return await self._keep(request, attempt_id, answer, retries, log)
             case _:
                 assert_never(answer)
 
-    async def _send(self, request: ImageRequest, part: Path, attempt_id: int) -> Answer:
+    async def _send(self, request: AttemptRequest, part: Path, attempt_id: int) -> Answer:
+        frame = request.take.frame
         try:
             return await self._client.attempt(
-                request, part=part, on_billed=functools.partial(self._settle_bill, attempt_id)
+                ImageRequest(request.prompt, frame.steps, frame.aspect),
+                part=part,
+                on_billed=functools.partial(self._settle_bill, request, attempt_id),
             )
         except StorageError as error:
             # Only here: once the body has arrived whole, the next run keeps what this one could not.
@@ -105,15 +109,14 @@ class AttemptRunner:
             await self._close(attempt_id, Outcome(AttemptStatus.UNUSABLE, f"paid for and lost: {error}"))
             raise
 
-    async def _settle_bill(self, attempt_id: int, bill: Bill) -> None:
-        billed = Billed(bill.cost_usd, bill.neurons, bill.tiles)
+    async def _settle_bill(self, request: AttemptRequest, attempt_id: int, http_status: int, bill: Bill) -> None:
+        billed = Billed(bill.cost_usd, bill.neurons, bill.tiles, bill.steps, http_status)
         try:
             await self._ledger.settle_bill(attempt_id, billed)
         except StorageError as error:
             # Not raised: the image is paid for. It is still received, and the next run enters it in the ledger.
             self._stop_signal.stop(error)
-        # A cost that is not known adds nothing here; the ledger reports it as uncertain.
-        self._progress.cost_usd += bill.cost_usd or 0
+        self._progress.add_cost(bill.cost_usd, at_most_usd=request.reserve_usd)
 
     async def _slow_down(self, answer: Refused, permit: Permit, decision: RetryDecision) -> None:
         """Lower the pace of all runs after a 429 or a lack of capacity."""
@@ -122,34 +125,42 @@ class AttemptRunner:
             await self._gate.slow_down(sent_at=permit.send_at, cool_down_s=cool_down_s)
 
     async def _keep(
-        self, request: AttemptRequest, attempt_id: int, bill: Bill, retries: RetryState, log: Log
+        self, request: AttemptRequest, attempt_id: int, body: ImageBody, retries: RetryState, log: Log
     ) -> RetryDecision | Kept:
-        frame = request.take.frame
+        frame, bill = request.take.frame, body.bill
         # An endpoint that does not name its model is believed.
         if bill.model not in (None, self._model):
-            await self._unusable(attempt_id, f"made by model {bill.model}", retries)
+            await self._quarantine(attempt_id, f"made by model {bill.model}", body.http_status)
             return StopRun(_wrong_model(asked=self._model, answered=str(bill.model)))
         try:
-            required = frame.aspect.size if frame.fit is Fit.ERROR else None
             # Decoding and fsync block, and other attempts' answers arrive meanwhile.
             take = await asyncio.to_thread(
-                check_and_store, self._store, attempt_id, request.take.request_key, required=required
+                check_and_store,
+                self._store,
+                attempt_id,
+                request.take.request_key,
+                asked=frame.aspect.size,
+                must_fit=frame.fit is Fit.ERROR,
             )
         except UnusablePictureError as exc:
-            return await self._unusable(attempt_id, str(exc), retries)
+            await self._quarantine(attempt_id, str(exc), body.http_status)
+            return retries.unusable(str(exc))
         await self._ledger.keep_take(attempt_id, take)
-        if take.remark:
-            log(take.remark)
-        if (answered := Size(take.width, take.height)) != frame.aspect.size:
-            log(f"answered with {answered} pixels instead of {frame.aspect.size}; fitted: {frame.fit}")
+        retries.image_came()
+        for remark in take.remarks:
+            log(f"the take {remark.text}")
         return Kept()
 
-    async def _unusable(self, attempt_id: int, reason: str, retries: RetryState) -> RetryDecision:
-        """Quarantine a body that was paid for and is no usable image; return what to do next."""
+    async def _quarantine(self, attempt_id: int, reason: str, http_status: int) -> None:
+        """Put a body that was paid for and is no usable image aside, and close its attempt."""
         quarantined = await asyncio.to_thread(self._store.quarantine, attempt_id)
         kept = f"; kept as {quarantined.relative_to(self._store.folder)}" if quarantined else ""
-        await self._close(attempt_id, Outcome(AttemptStatus.UNUSABLE, f"{reason}{kept}", http_status=200))
-        return retries.unusable(reason)
+        await self._close(attempt_id, Outcome(AttemptStatus.UNUSABLE, f"{reason}{kept}", http_status=http_status))
+
+    async def _close_unkept(self, request: AttemptRequest, attempt_id: int, outcome: Outcome) -> None:
+        """Close an attempt without a bill; its cost is that of its outcome."""
+        self._progress.add_cost(outcome.cost_usd, at_most_usd=request.reserve_usd)
+        await self._close(attempt_id, outcome)
 
     async def _close(self, attempt_id: int, outcome: Outcome) -> None:
         await self._ledger.close_attempt(attempt_id, outcome)
@@ -159,9 +170,9 @@ def _answer_text(answer: Answer) -> str:
     match answer:
         case Refused(http_status, refusal, message):
             return f"{refusal} ({http_status} {message})"
-        case BrokenBody(_, reason):
+        case BrokenBody(reason=reason):
             return reason
-        case ImageBody(bill, received):
+        case ImageBody(_, bill, received):
             cost = "an unknown cost" if bill.cost_usd is None else f"{format_decimal(bill.cost_usd)} USD"
             return f"{received} bytes for {cost}"
         case _:
@@ -178,9 +189,8 @@ _STATUS_OF = {
 def _refused_outcome(answer: Refused) -> Outcome:
     by_http = AttemptStatus.FAILED if answer.http_status >= 500 else AttemptStatus.REJECTED
     status = _STATUS_OF.get(answer.refusal, by_http)
-    # The API bills images only. A 5xx in other words than its own comes from something before it: its bill is unknown.
-    not_billed = None if answer.http_status >= 500 and not answer.by_api else Decimal(0)
-    cost_usd = not_billed if answer.bill.cost_usd is None else answer.bill.cost_usd
+    unstated = None if answer.may_be_billed else Decimal(0)
+    cost_usd = unstated if answer.bill.cost_usd is None else answer.bill.cost_usd
     return Outcome(status, answer.message, http_status=answer.http_status, cost_usd=cost_usd)
 
 

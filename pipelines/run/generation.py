@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 from pipelines.common.settings import Settings
 from pipelines.endpoints.client import Endpoint, FluxClient, Timeouts
-from pipelines.endpoints.retry import RetryPolicy, RetryQuota
+from pipelines.endpoints.retry import RetryPolicy, RetryQuota, RunRetries
 from pipelines.run.attempt import AttemptRunner
 from pipelines.run.context import RunContext, recover_storyboard
 from pipelines.run.scheduling import AdmissionQueue, generate_in_order
-from pipelines.run.worker import Failed, Postponed, RetryBounds, TakeGenerator, TakeOutcome
+from pipelines.run.worker import Failed, Postponed, TakeGenerator, TakeOutcome
 from pipelines.server.config import ServerConfig
 from pipelines.storyboard.plan import TakeSpec
 from pipelines.storyboard.quote import run_retry_quota
@@ -110,7 +110,7 @@ async def open_generator(
             yield TakeGenerator(
                 attempts,
                 gate,
-                RetryBounds(_policy(settings), RetryQuota(retry_quota)),
+                RunRetries(_policy(settings), RetryQuota(retry_quota)),
                 queue=queue,
                 stop_signal=observer.stop_signal,
                 progress=observer.progress,

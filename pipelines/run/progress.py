@@ -51,6 +51,7 @@ class Progress:
         requests, resends: attempts that were sent, and those of them that were not the first for their take.
         in_flight: attempts without an answer yet.
         cost_usd: the cost of this run's answers so far, as far as it is known.
+        uncertain_usd: the most that the attempts of unknown cost may have cost.
         budget_usd: the run's hard cap; None without one.
         rate_limit: requests a minute that the endpoint allows.
         pace: the share of it that the gate aims at: below 1 after a 429 or a lack of capacity.
@@ -72,6 +73,7 @@ class Progress:
     resends: int = 0
     in_flight: int = 0
     cost_usd: Decimal = Decimal(0)
+    uncertain_usd: Decimal = Decimal(0)
     budget_usd: Decimal | None = None
     rate_limit: int = 0
     pace: float = 1.0
@@ -138,6 +140,13 @@ class Progress:
         self.in_flight += 1
         self._sent.append(self.clock())
 
+    def add_cost(self, cost_usd: Decimal | None, *, at_most_usd: Decimal) -> None:
+        """Add the cost of an attempt; where it is not known, the most that it can be."""
+        if cost_usd is None:
+            self.uncertain_usd += at_most_usd
+        else:
+            self.cost_usd += cost_usd
+
     def answered(self) -> None:
         """Count a request that has ended, with an answer or without."""
         self.in_flight -= 1
@@ -157,6 +166,7 @@ class Progress:
             rate_limit=self.rate_limit,
             quote_usd=self.quote_usd,
             cost_usd=self.cost_usd,
+            uncertain_usd=self.uncertain_usd,
         )
 
     @property

@@ -23,6 +23,7 @@ from pipelines.storyboard.plan import Plan, TakeSpec
 from pipelines.storyboard.quote import Quote
 from pipelines.takes.inventory import TakeInventory
 from pipelines.takes.models import Take
+from pipelines.takes.remarks import sum_up_remarks
 
 # Enough to see what is wrong: the ledger has a row for each.
 _MAX_NAMED = 3
@@ -94,6 +95,7 @@ class RunResult:
         ledger: path of the storyboard's ledger.csv.
         report: path of report.html; None if this run could not write it.
         elapsed_s: seconds from the first step to the last.
+        estimated_usd: the part of `cost_usd` that is known by a price list only.
         more_videos: the other outputs' films; for people only.
         new_takes: those of a re-roll's takes that are there.
         remarks: sentences for people, of what else is not as it should be.
@@ -117,6 +119,7 @@ class RunResult:
     ledger: Path
     report: Path | None
     elapsed_s: float
+    estimated_usd: Decimal = Decimal(0)
     more_videos: tuple[Path, ...] = ()
     new_takes: tuple[Take, ...] = ()
     remarks: tuple[str, ...] = ()
@@ -162,6 +165,7 @@ def sum_up(plan: Plan, record: RunRecord, totals: Totals, *, run_id: str, simula
         requests=totals.requests,
         cost_usd=totals.cost.usd,
         uncertain_usd=totals.uncertain_usd,
+        estimated_usd=totals.estimated_usd,
         cost_thb=totals.cost.thb,
         neurons=totals.cost.neurons,
         simulated=simulated,
@@ -217,6 +221,8 @@ def _new_takes(record: RunRecord) -> tuple[Take, ...]:
 
 def _remarks(record: RunRecord) -> Iterator[str]:
     yield from record.remarks
+    if record.inventory:
+        yield from sum_up_remarks(record.inventory.selected)
     for frame in record.inventory.frames if record.inventory else ():
         if frame.lost_pick:
             instead = f"take {frame.selected.spec.number} stands in for it" if frame.selected else "no other is there"

@@ -13,9 +13,8 @@ from pipelines.endpoints.retry import (
     NextPrompt,
     Resend,
     RetryDecision,
-    RetryPolicy,
-    RetryQuota,
     RetryState,
+    RunRetries,
     StopRun,
 )
 from pipelines.ledger.executor import AsyncGate
@@ -66,14 +65,6 @@ class Unsent:
 TakeOutcome = Generated | Reused | Failed | Postponed | Unsent
 
 
-@dataclass(frozen=True, slots=True)
-class RetryBounds:
-    """Bounds on re-sends: the policy for each prompt, and the quota that the whole run shares."""
-
-    policy: RetryPolicy
-    quota: RetryQuota
-
-
 class TakeGenerator:
     """Generates the takes of one run. There is one for a run; all its coroutines share one event loop."""
 
@@ -81,7 +72,7 @@ class TakeGenerator:
         self,
         attempts: AttemptRunner,
         gate: AsyncGate,
-        bounds: RetryBounds,
+        retries: RunRetries,
         *,
         queue: AdmissionQueue,
         stop_signal: StopSignal,
@@ -94,7 +85,7 @@ class TakeGenerator:
         Args:
             attempts: runs the attempts that were admitted.
             gate: admits them.
-            bounds: on re-sends.
+            retries: bounds on re-sends.
             queue: learns when a take's first attempt has passed the gate.
             stop_signal: is given where no further request would help.
             progress: is kept up to date.
@@ -103,7 +94,7 @@ class TakeGenerator:
         """
         self._attempts = attempts
         self._gate = gate
-        self._bounds = bounds
+        self._retries = retries
         self._queue = queue
         self._stop_signal = stop_signal
         self._progress = progress
@@ -141,9 +132,10 @@ class TakeGenerator:
     async def _try_prompts(self, spec: TakeSpec, log: Log) -> TakeOutcome:
         requests = 0
         refusal = ""
-        for prompt in (spec.prompt, *spec.fallback_prompts):
-            # Each prompt has bounds of its own; only the quota is shared.
-            retries = RetryState(self._bounds.policy, self._bounds.quota, self._rng)
+        prompts = (spec.prompt, *spec.fallback_prompts)
+        for number, prompt in enumerate(prompts, start=1):
+            # Each prompt has bounds of its own, but for those that the run shares.
+            retries = RetryState(self._retries, spec.frame.number, self._rng, has_fallback=number < len(prompts))
             decision: RetryDecision | Kept | None = None
             # Bounded: every Resend is counted by the retry state against one of the policy's bounds.
             while decision is None or isinstance(decision, Resend):
@@ -171,9 +163,9 @@ class TakeGenerator:
     async def _apply(self, decision: RetryDecision | Kept, log: Log) -> None:
         """Log a decision, and wait where it says so."""
         match decision:
-            case Resend(delay_s, cool_down=True):
+            case Resend(delay_s, cool_down=True, reason=reason):
                 # No pause here: the gate delays every request, this one's next attempt as well.
-                log(f"rate limited: no run sends for {delay_s:.1f} s")
+                log(f"{reason}: no run sends for {delay_s:.1f} s")
             case Resend(delay_s, reason=reason):
                 log(f"sending again in {delay_s:.1f} s: {reason}")
                 await self._pause(delay_s)

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipelines.common.geometry import Size
 from pipelines.endpoints.image_check import UnusablePictureError, inspect_picture
 from pipelines.ledger.ledger import Ledger
 from pipelines.storyboard.plan import TakeSpec
@@ -45,7 +46,8 @@ def discover_takes(ledger: Ledger | None, specs: Iterable[TakeSpec], *, store: T
             lost.append(kept.attempt_id)
         # The ledger lists them oldest first: of two takes of one request the first one counts.
         elif kept.request_key not in takes:
-            takes[kept.request_key] = Take(by_key[kept.request_key], path, kept.prompt, kept.cost_usd)
+            spec, size = by_key[kept.request_key], Size(kept.width, kept.height)
+            takes[kept.request_key] = Take(spec, path, kept.prompt, kept.cost_usd, size, kept.remarks)
     on_disk = store.find_all()
     damaged: list[Path] = []
     for key in (by_key.keys() - takes.keys()) & on_disk.keys():

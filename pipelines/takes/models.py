@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
+from pipelines.common.geometry import Size
+from pipelines.ledger.models import Remark
 from pipelines.storyboard.plan import FrameSpec, TakeSpec
 
 
@@ -16,12 +18,16 @@ class Take:
         path: its file.
         prompt: the one that it was generated from; a fallback where the take's own was refused.
         cost_usd: None where it is not known.
+        size: of the picture, in pixels; None where the ledger does not know the take.
+        remarks: what is unusual about it, as it was noted when it came.
     """
 
     spec: TakeSpec
     path: Path
     prompt: str
     cost_usd: Decimal | None
+    size: Size | None = None
+    remarks: tuple[Remark, ...] = ()
 
     @property
     def frame(self) -> FrameSpec:

@@ -34,8 +34,10 @@ def _recover_take(ledger: Ledger, attempt: AbandonedAttempt, store: TakeStore) -
     if named is not None and not ledger.kept_takes([attempt.request_key]):
         # Its run was killed after the file got its name and before the ledger said so: one step back, and again.
         named.replace(part)
+    if not part.is_file():
+        return None
     try:
-        return check_and_store(store, attempt.attempt_id, attempt.request_key) if part.is_file() else None
+        return check_and_store(store, attempt.attempt_id, attempt.request_key, asked=attempt.asked)
     except UnusablePictureError:
         return None
 

@@ -1,14 +1,15 @@
 """The store of takes: a folder in which each take lies under its request key, as it came."""
 
 import tempfile
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from pipelines.common.errors import UsageError
 from pipelines.common.files import hash_file, link_or_copy, publish_file, publish_new_file, storage_errors
 from pipelines.common.geometry import Size
-from pipelines.endpoints.image_check import UnusablePictureError, inspect_picture
-from pipelines.ledger.models import NewTake
+from pipelines.endpoints.image_check import Picture, UnusablePictureError, inspect_picture
+from pipelines.ledger.models import NewTake, Remark, RemarkKind
 from pipelines.takes.models import Take
 
 # Of the formats that `image_check` accepts.
@@ -119,14 +120,17 @@ class TakeStore:
         return replace(take, path=path)
 
 
-def check_and_store(store: TakeStore, attempt_id: int, request_key: str, *, required: Size | None = None) -> NewTake:
+def check_and_store(
+    store: TakeStore, attempt_id: int, request_key: str, *, asked: Size, must_fit: bool = False
+) -> NewTake:
     """Check the body of an attempt, as it arrived, and make it the take of its request.
 
     Args:
         store: the storyboard's takes.
         attempt_id: the attempt.
         request_key: identifies what was asked.
-        required: the only size, in pixels, that is usable; None where any can be fitted.
+        asked: the size in pixels that was asked for.
+        must_fit: whether only that size is usable; if not, others are fitted, with a remark.
 
     Raises:
         UnusablePictureError: it is no usable image; it stays where it is.
@@ -134,14 +138,21 @@ def check_and_store(store: TakeStore, attempt_id: int, request_key: str, *, requ
     """
     part = store.part_path(attempt_id)
     picture = inspect_picture(part)
-    if required not in (None, picture.size):
-        raise UnusablePictureError(f"{picture.size} pixels where {required} were asked for, and fit is error")
+    if must_fit and picture.size != asked:
+        raise UnusablePictureError(f"{picture.size} pixels where {asked} were asked for, and fit is error")
     # Read back from the file: the ledger vouches for what the disk has kept, not for what was received.
     sha256, size = hash_file(part), part.stat().st_size
     path, spare = store.store(attempt_id, request_key=request_key, suffix=f".{picture.format}")
     file = path.relative_to(store.folder).as_posix()
-    remark = "its take had been generated meanwhile: kept as a spare" if spare else None
-    return NewTake(file, size, sha256, picture.size.width, picture.size.height, remark)
+    remarks = tuple(_remarks(picture, asked=asked, spare=spare))
+    return NewTake(file, size, sha256, picture.size.width, picture.size.height, remarks)
+
+
+def _remarks(picture: Picture, *, asked: Size, spare: bool) -> Iterator[Remark]:
+    if picture.size != asked:
+        yield Remark(RemarkKind.SIZE, f"was made at {picture.size} instead of {asked}")
+    if spare:
+        yield Remark(RemarkKind.SPARE, "had been generated meanwhile: kept as a spare")
 
 
 def _move(path: Path, target: Path) -> None:

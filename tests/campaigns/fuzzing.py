@@ -91,7 +91,7 @@ def parse_answer(folder: Path) -> Callable[[bytes], None]:
                 await writer.drain()
             writer.close()
 
-        async def on_billed(_: Bill) -> None:
+        async def on_billed(_: int, __: Bill) -> None:
             pass
 
         async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from pipelines.endpoints.answers import Refusal
 from pipelines.endpoints.client import parse_retry_after
-from pipelines.endpoints.dialects.flux import classify_refusal, read_bill
+from pipelines.endpoints.dialects.flux import read_bill
+from pipelines.endpoints.error_table import classify_error
 from tests.campaigns.tally import LONG, SEED, Tally
 
 pytestmark = pytest.mark.slow
@@ -66,7 +67,7 @@ def test_any_headers_are_a_bill_of_figures_or_of_none(headers: dict[str, str]) -
 @EXAMPLES
 def test_any_error_means_something(status: int, message: str) -> None:
     """Whatever it says, there is an answer to it."""
-    assert isinstance(classify_refusal(status, message), Refusal)
+    assert isinstance(classify_error(status, message), Refusal)
 
 
 @given(value=st.text())

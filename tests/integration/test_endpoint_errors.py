@@ -35,7 +35,7 @@ async def test_a_429_cools_everyone_down_and_costs_nothing(tmp_path: Path) -> No
         assert (bench.cool_until_s(), bench.pauses, bench.log) == (
             42,
             [0, 42],
-            ["rate limited: no run sends for 42.0 s"],
+            ["rate limited (429 Too many requests): no run sends for 42.0 s"],
         )
         assert (bench.committed_usd(), bench.quota.left, bench.progress.resends) == (PRICE_USD, 20, 1)
 
@@ -88,7 +88,7 @@ async def test_an_address_that_is_not_the_api_stops_the_run(tmp_path: Path, stat
 
 async def test_an_error_in_the_api_s_own_words_is_free_and_sent_again(tmp_path: Path) -> None:
     """The API bills images only: its 500 settles at zero."""
-    async with rig(tmp_path, replies(api_error(500, "3040: capacity"), image_answer(SPEC.frame)), run()) as bench:
+    async with rig(tmp_path, replies(api_error(500, "3007: timeout"), image_answer(SPEC.frame)), run()) as bench:
         outcome = await bench.generate(SPEC)
 
         assert (outcome, bench.rows(*ACCOUNT)) == (
@@ -96,6 +96,43 @@ async def test_an_error_in_the_api_s_own_words_is_free_and_sent_again(tmp_path: 
             [(1, "failed", 500, 0, PRICE_USD, None), (2, "ok", 200, PRICE_USD, PRICE_USD, take_file())],
         )
         assert (bench.committed_usd(), bench.quota.left) == (PRICE_USD, 19)
+
+
+async def test_a_lack_of_capacity_is_waited_for_by_all(tmp_path: Path) -> None:
+    """It is not billed: the quota stays as it is, and so does the take's bound on re-sends."""
+    full = api_error(500, "3040: Capacity temporarily exceeded")
+    answers = replies(*[full] * 6, image_answer(SPEC.frame))
+    async with rig(tmp_path, answers, run(), policy=RetryPolicy(max_resends=0), quota=0) as bench:
+        outcome = await bench.generate(SPEC)
+
+        assert outcome == Generated(SPEC, 7)
+        assert bench.cool_until_s() > 0
+        assert bench.committed_usd() == PRICE_USD
+
+
+@pytest.mark.parametrize("status", [201, 203, 206, 299])
+async def test_another_2xx_is_looked_at_and_its_cost_is_unknown(tmp_path: Path, status: int) -> None:
+    """The seller may have billed it: the picture is kept, and nothing is entered as free."""
+    answer = httpx.Response(status, content=image_answer(SPEC.frame).content)
+    async with rig(tmp_path, replies(answer), run()) as bench:
+        outcome = await bench.generate(SPEC)
+
+        assert (outcome, bench.rows(*ACCOUNT)) == (
+            Generated(SPEC, 1),
+            [(1, "ok", status, None, PRICE_USD, take_file())],
+        )
+        assert bench.committed_usd() == PRICE_USD
+        assert (bench.progress.cost_usd, bench.progress.uncertain_usd) == (Decimal(0), PRICE_USD)
+
+
+async def test_another_2xx_without_a_picture_is_unusable(tmp_path: Path) -> None:
+    """Its cost is unknown, and can be settled."""
+    answers = replies(httpx.Response(202, json={"queued": True}))
+    async with rig(tmp_path, answers, run(), policy=RetryPolicy(max_resends=0)) as bench:
+        await bench.generate(SPEC)
+
+        assert bench.rows("status", "http_status", "cost_usd") == [("unusable", 202, None)]
+        assert bench.ledger.unsettled_attempts(bench.run.storyboard) == [1]
 
 
 async def test_an_error_that_names_its_price_is_charged_at_it(tmp_path: Path) -> None:

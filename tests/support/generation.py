@@ -11,7 +11,7 @@ import httpx
 from sqlalchemy import select
 
 from pipelines.endpoints.client import Endpoint, FluxClient, Timeouts
-from pipelines.endpoints.retry import RetryPolicy, RetryQuota
+from pipelines.endpoints.retry import RetryPolicy, RetryQuota, RunRetries
 from pipelines.ledger.executor import AsyncLedger
 from pipelines.ledger.gate import Gate
 from pipelines.ledger.ledger import Ledger
@@ -20,11 +20,12 @@ from pipelines.ledger.schema import attempts, gates, leases
 from pipelines.run.attempt import AttemptRunner
 from pipelines.run.progress import Progress
 from pipelines.run.scheduling import AdmissionQueue, StopSignal, generate_in_order
-from pipelines.run.worker import RetryBounds, TakeGenerator, TakeOutcome
+from pipelines.run.worker import TakeGenerator, TakeOutcome
 from pipelines.storyboard.plan import TakeSpec
 from pipelines.takes.store import TakeStore
 from tests.support.builders import take_spec
 from tests.support.ledger import committed_usd
+from tests.support.transport import AnswerTransport
 
 Reply = httpx.Response | Exception
 Handler = Callable[[httpx.Request], Awaitable[httpx.Response]]
@@ -145,7 +146,7 @@ async def rig(
         concurrency=concurrency,
         timeouts=Timeouts(1, 1, 5),
         max_body_bytes=4 << 20,
-        transport=httpx.MockTransport(record),
+        transport=AnswerTransport(record),
     )
     with (
         Ledger.open(f"sqlite:///{folder / 'storyreel.db'}", clock=lambda: NOW_S) as blocking,
@@ -167,7 +168,7 @@ async def rig(
             generator = TakeGenerator(
                 attempts_of_run,
                 gate,
-                RetryBounds(policy or RetryPolicy(), left),
+                RunRetries(policy or RetryPolicy(), left),
                 queue=queue,
                 stop_signal=stop_signal,
                 progress=progress,

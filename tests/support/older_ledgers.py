@@ -10,6 +10,12 @@ _COUNTERS = (
 )  # fmt: skip
 # By the version that they go back to, from the next one.
 _UNDOING = {
+    4: (
+        "DROP INDEX attempts_by_content",
+        "ALTER TABLE attempts DROP COLUMN cost_basis",
+        "ALTER TABLE attempts DROP COLUMN stated_steps",
+        "ALTER TABLE attempts DROP COLUMN remarks",
+    ),
     3: (*(f"ALTER TABLE runs DROP COLUMN {name}" for name in _COUNTERS), "DROP TABLE takes", "DROP TABLE picks"),
     2: (
         "ALTER TABLE gates DROP COLUMN pace",

@@ -3,10 +3,10 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 from pipelines.common.geometry import AspectRatio, Size
-from pipelines.endpoints.answers import REFUSAL_BY_STATUS, REFUSAL_BY_WORKERS_AI_NUMBER, Bill, Refusal
+from pipelines.endpoints.answers import Bill
 from pipelines.endpoints.prices import Price, tiles_of
 
 # flux-api.md, "Response". The last is an addition of storyreel's own server, by which sketches are recognized.
@@ -30,8 +30,8 @@ AUTHENTICATION_ERROR = "Authentication error"
 GENERATION_FAILED = "Failed to generate image"
 
 _BAD_STEPS = f"Steps must be a whole number from 1 to {MAX_STEPS}"
-# No digit may stand beside the number: a request's id may hold the same four.
-_WORKERS_AI_NUMBER = re.compile(r"(?<![0-9])(" + "|".join(REFUSAL_BY_WORKERS_AI_NUMBER) + r")(?![0-9])")
+# A figure as a program writes it; Decimal itself also takes underscores and the digits of other scripts.
+_FIGURE = re.compile(r"([0-9]{1,16}(\.[0-9]{0,32})?|\.[0-9]{1,32})([eE][+-]?[0-9]{1,2})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,33 +137,12 @@ def read_bill(headers: Mapping[str, str]) -> Bill:
 
 def _decimal(text: str | None) -> Decimal | None:
     """Return a figure that is at least 0 and below a million; None for anything else, which is not a price."""
-    try:
-        value = Decimal(text) if text is not None else None
-    except InvalidOperation:
+    if text is None or not _FIGURE.fullmatch(text.strip()):
         return None
-    if value is None or not value.is_finite() or not 0 <= value < 1_000_000:
-        return None
-    return value
+    value = Decimal(text.strip())
+    return value if value < 1_000_000 else None
 
 
 def _whole_number(text: str | None) -> int | None:
     # Not int() alone, which also takes signs, blanks, underscores and digits of other scripts.
     return int(text) if text is not None and re.fullmatch(r"[0-9]{1,6}", text) else None
-
-
-def classify_refusal(status: int, message: str) -> Refusal:
-    """Return the meaning of an answer other than 200, from its status and its error text.
-
-    Below 500 the status decides. From 500 up it is the text: the API answers most of its own errors with 500, and those
-    of Workers AI with their text inside it.
-    """
-    if status < 500:
-        return REFUSAL_BY_STATUS.get(status, Refusal.NOT_THIS_API)
-    if AUTHENTICATION_ERROR.lower() in message.lower():
-        return Refusal.CREDENTIALS
-    # Before the API's own words for a refused prompt, in which Workers AI's reason may be quoted.
-    if number := _WORKERS_AI_NUMBER.search(message):
-        return REFUSAL_BY_WORKERS_AI_NUMBER[number[1]]
-    if GENERATION_FAILED.lower() in message.lower():
-        return Refusal.PROMPT
-    return Refusal.SERVER

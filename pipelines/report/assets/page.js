@@ -129,6 +129,9 @@ function drawView() {
   one("#view-prompt").textContent = take ? take.prompt : frame.prompt;
   one("#view-caption").textContent = frame.caption ?? "";
   one("#view-caption").hidden = !frame.caption;
+  const remarks = take?.remarks ?? [];
+  one("#view-remarks").textContent = remarks.map((remark) => `This take ${remark}.`).join(" ");
+  one("#view-remarks").hidden = !remarks.length;
   drawPicture(frame, take);
   one("#view-takes").replaceChildren(...frame.takes.map((each) => takeButton(frame, each)));
   one("#view-attempts").replaceChildren(...frame.attempts.map(attemptRow));

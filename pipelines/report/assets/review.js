@@ -115,7 +115,8 @@ function unmark() {
 // Events from the server
 
 // The names are those of the run's counters.
-function showProgress({ stage, to_generate, generated, failed, cost_usd, segments, segments_done }) {
+function showProgress(counters) {
+  const { stage, to_generate, generated, failed, cost_usd, uncertain_usd, segments, segments_done } = counters;
   const progress = one("#progress");
   progress.hidden = !stage;
   if (!stage) return;
@@ -123,7 +124,8 @@ function showProgress({ stage, to_generate, generated, failed, cost_usd, segment
   const generating = generated + failed < to_generate;
   const encoded = segments ? segments_done / segments : 0;
   one("#progress-bar").value = generating ? (generated + failed) / to_generate : encoded;
-  const takes = to_generate ? ` · ${generated} of ${to_generate} takes · ${cost_usd} USD` : "";
+  const uncertain = Number(uncertain_usd) ? ` and at most ${uncertain_usd} uncertain` : "";
+  const takes = to_generate ? ` · ${generated} of ${to_generate} takes · ${cost_usd} USD${uncertain}` : "";
   one("#progress-text").textContent = `${stage}${takes}${failed ? ` · ${failed} failed` : ""}`;
 }
 

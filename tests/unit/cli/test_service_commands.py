@@ -22,13 +22,14 @@ def test_ledger_shows_the_account(invoke: Callable[..., Ended], tmp_path: Path) 
     for_people = invoke("ledger", "harbor.yaml")
     for_programs = invoke("ledger", "harbor.yaml", "--json", "--csv", "account.csv")
 
-    nothing = {"requests": 0, "by_status": {}, "cost_usd": "0", "cost_thb": "0", "neurons": "0", "uncertain_usd": "0"}
+    certain = {"estimated_usd": "0", "uncertain_usd": "0"}
+    nothing = {"requests": 0, "by_status": {}, "cost_usd": "0", "cost_thb": "0", "neurons": "0"}
     one = {"requests": 1, "by_status": {"ok": 1}, "cost_usd": "0.000652", "cost_thb": "0.02282", "neurons": "57.6"}
     assert for_people.stderr == "harbor\n  simulated  1 request (1 ok): 0.000652 USD, 0.02282 THB, 57.6 neurons\n"
     assert for_programs.json == {
         "storyboard": "harbor",
-        "real": nothing,
-        "simulated": {**one, "uncertain_usd": "0"},
+        "real": {**nothing, **certain},
+        "simulated": {**one, **certain},
         "unsettled": [],
         "pace": {"http://flux.test": 1.0},
     }

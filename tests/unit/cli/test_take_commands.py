@@ -40,6 +40,7 @@ def test_takes_are_listed_for_programs(invoke: Callable[..., Ended], first_take:
                 "file": f"outputs/harbor/takes/{first_take.name}",
                 "prompt": "a",
                 "cost_usd": "0.000652",
+                "remarks": [],
             }
         ],
     }

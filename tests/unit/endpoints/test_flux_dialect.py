@@ -9,12 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.common.geometry import AspectRatio
-from pipelines.endpoints.answers import Bill, Refusal
+from pipelines.endpoints.answers import Bill
 from pipelines.endpoints.dialects.flux import (
     BadRequestError,
     ImageRequest,
     bill_headers,
-    classify_refusal,
     parse_request,
     read_bill,
 )
@@ -102,44 +101,6 @@ def test_no_header_gets_past_the_reader(values: dict[str, str]) -> None:
     bill = read_bill(values)
 
     assert bill.cost_usd is None or bill.cost_usd >= 0
-
-
-@pytest.mark.parametrize(
-    ("status", "message", "refusal"),
-    [
-        (400, "Prompt is required", Refusal.REJECTED),
-        (413, "", Refusal.REJECTED),
-        (422, "", Refusal.REJECTED),
-        (401, "", Refusal.CREDENTIALS),
-        (403, "", Refusal.CREDENTIALS),
-        (429, "Rate limited", Refusal.RATE_LIMITED),
-        (408, "", Refusal.SERVER),
-        (425, "", Refusal.SERVER),
-        (301, "", Refusal.NOT_THIS_API),
-        (404, "Not found", Refusal.NOT_THIS_API),
-        (405, "", Refusal.NOT_THIS_API),
-        (500, "Authentication error", Refusal.CREDENTIALS),
-        (500, "Failed to generate image", Refusal.PROMPT),
-        (500, "Failed to generate image: 3040: Capacity temporarily exceeded", Refusal.CAPACITY),
-        (500, "AiError: 3036: daily allocation", Refusal.ALLOCATION),
-        (500, "4006: you have used up your daily free allocation of 10,000 neurons", Refusal.ALLOCATION),
-        (500, "3030: NSFW", Refusal.PROMPT),
-        (500, "3007: timeout", Refusal.SERVER),
-        (500, "3008: aborted", Refusal.SERVER),
-        (500, "5007: no such model", Refusal.REJECTED),
-        (500, "5004: bad input", Refusal.REJECTED),
-        (500, "3003: bad input", Refusal.REJECTED),
-        (500, "3023: account", Refusal.CREDENTIALS),
-        (500, "5018: account", Refusal.CREDENTIALS),
-        (500, "3041: account", Refusal.CREDENTIALS),
-        (500, "request 13040 failed", Refusal.SERVER),
-        (502, "<html>", Refusal.SERVER),
-        (503, "", Refusal.SERVER),
-    ],
-)
-def test_every_refusal_is_classified(status: int, message: str, refusal: Refusal) -> None:
-    """By status, by the API's words, by the number that Workers AI puts into a 500."""
-    assert classify_refusal(status, message) is refusal
 
 
 def test_requests_are_hashable() -> None:

@@ -1,6 +1,7 @@
 """The table of retry.py, row by row: which answer is sent again, how long after, and when the run stops."""
 
 import random
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 
 import pytest
@@ -10,6 +11,8 @@ from pipelines.common.errors import (
     CredentialsRefusedError,
     EndpointUnreachableError,
     IncompleteError,
+    ModelRefusedError,
+    NoUsableImageError,
     StoryreelError,
     WrongEndpointError,
 )
@@ -22,6 +25,7 @@ from pipelines.endpoints.retry import (
     RetryPolicy,
     RetryQuota,
     RetryState,
+    RunRetries,
     StopRun,
 )
 
@@ -38,7 +42,7 @@ def fresh_state(
     *, quota: int = 1000, policy: RetryPolicy | None = None, rng: random.Random | None = None
 ) -> RetryState:
     """Return the state of a prompt that has not been sent yet."""
-    return RetryState(policy or RetryPolicy(), RetryQuota(quota), rng or Ceiling())
+    return RetryState(RunRetries(policy or RetryPolicy(), RetryQuota(quota)), 0, rng or Ceiling())
 
 
 def refused(refusal: Refusal, *, status: int = 500, retry_after_s: float | None = None) -> Refused:
@@ -89,7 +93,7 @@ def test_connections_that_fail_take_nothing_from_the_quota() -> None:
 
     decision = state.no_answer(UNSENT)
 
-    assert (decision, state.quota.left, state.resends) == (Resend(1), 0, 0)
+    assert (decision, state.run.quota.left, state.resends) == (Resend(1), 0, 0)
 
 
 def test_a_429_without_advice_backs_off_for_all_requests_until_the_run_stops() -> None:
@@ -103,6 +107,20 @@ def test_a_429_without_advice_backs_off_for_all_requests_until_the_run_stops() -
     assert stopped(decisions[9]) == (
         IncompleteError,
         "the endpoint answered 429 10 times in a row; run again later to complete",
+    )
+
+
+def test_a_lack_of_capacity_waits_as_a_429_does() -> None:
+    """It is not billed, so it takes nothing from the quota; everything else waits too."""
+    state = fresh_state(quota=0, policy=RetryPolicy(max_resends=0))
+    full = refused(Refusal.CAPACITY)
+
+    decisions = [state.refused(each) for each in (full, LIMITED, full, *[full] * 7)]
+
+    assert decisions[:4] == [Resend(wait, cool_down=True) for wait in (1, 2, 4, 8)]
+    assert stopped(decisions[9]) == (
+        IncompleteError,
+        "the endpoint answered 'words' 10 times in a row; run again later to complete",
     )
 
 
@@ -130,7 +148,7 @@ def test_a_rejected_request_fails_the_frame_at_once() -> None:
 
     decision = state.refused(refused(Refusal.REJECTED, status=400))
 
-    assert (decision, state.quota.left) == (GiveUp("request rejected (400 words)"), 1000)
+    assert (decision, state.run.quota.left) == (GiveUp("request rejected (400 words)"), 1000)
 
 
 @pytest.mark.parametrize(
@@ -147,6 +165,11 @@ def test_a_rejected_request_fails_the_frame_at_once() -> None:
             "the endpoint answered 500 'words': its daily allocation is used up; run again after 00:00 UTC",
         ),
         (
+            Refusal.MODEL,
+            ModelRefusedError,
+            "the endpoint answered 500 'words'; check --model, and which models the endpoint's account may use",
+        ),
+        (
             Refusal.NOT_THIS_API,
             WrongEndpointError,
             "the endpoint answered 500 'words': this is not the FLUX API; check --endpoint",
@@ -158,6 +181,13 @@ def test_what_no_further_request_can_cure_stops_the_run(
 ) -> None:
     """Credentials, allocation and a wrong address end it with the first answer, each with its cure."""
     assert stopped(fresh_state().refused(refused(refusal))) == (error, words)
+
+
+def test_a_refused_prompt_takes_nothing_from_the_quota() -> None:
+    """The quota bounds the bill, and a refusal is not billed."""
+    state = fresh_state(quota=0)
+
+    assert state.refused(refused(Refusal.PROMPT)) == Resend(1)
 
 
 def test_a_refused_prompt_is_tried_once_more_then_gives_way() -> None:
@@ -185,7 +215,6 @@ def test_refusals_count_in_all_not_in_a_row(max_refusals: int) -> None:
     ("kind", "reason"),
     [
         ("server", "server error (500 words)"),
-        ("capacity", "out of capacity (500 words)"),
         ("lost", "no answer: reset"),
         ("unusable", "cut short"),
     ],
@@ -197,7 +226,7 @@ def test_what_may_have_been_billed_is_sent_again_three_times(kind: str, reason: 
     decisions = [outcome(state, kind) for _ in range(4)]
 
     assert decisions == [Resend(1), Resend(2), Resend(4), GiveUp(f"{reason} (sent 4 times)")]
-    assert state.quota.left == 997
+    assert state.run.quota.left == 997
 
 
 def outcome(state: RetryState, kind: str) -> RetryDecision:
@@ -205,8 +234,6 @@ def outcome(state: RetryState, kind: str) -> RetryDecision:
     match kind:
         case "server":
             return state.refused(refused(Refusal.SERVER))
-        case "capacity":
-            return state.refused(refused(Refusal.CAPACITY))
         case "lost":
             return state.no_answer(LOST)
         case "unusable":
@@ -241,8 +268,8 @@ def test_no_resends_means_one_attempt() -> None:
 def test_the_quota_is_the_whole_run_s() -> None:
     """Two frames draw from one quota; what it refuses is given up, whatever the frame's own bound."""
     quota = RetryQuota(3)
-    first = RetryState(RetryPolicy(), quota, Ceiling())
-    second = RetryState(RetryPolicy(), quota, Ceiling())
+    run = RunRetries(RetryPolicy(), quota)
+    first, second = (RetryState(run, frame, Ceiling()) for frame in (0, 1))
 
     decisions = [first.unusable("a"), second.unusable("b"), first.unusable("a"), second.unusable("b")]
 
@@ -332,3 +359,103 @@ def test_the_bounds_of_a_policy_are_its_own() -> None:
     assert [type(decision) for decision in decisions] == [Resend, NextPrompt, StopRun, StopRun]
     assert decisions[0] == Resend(0.25)
     assert Decimal(str(policy.backoff_cap_s)) == 30
+
+
+# --- the breaker
+
+
+Outcome = Callable[[RetryState], RetryDecision]
+HOPELESS: dict[str, Outcome] = {
+    "no image": lambda state: state.unusable("not an image: JSON"),
+    "server error": lambda state: state.refused(refused(Refusal.SERVER)),
+    "rejected": lambda state: state.refused(refused(Refusal.REJECTED, status=400)),
+    "prompt refused for good": lambda state: [state.refused(refused(Refusal.PROMPT)) for _ in range(2)][-1],
+}
+
+
+def of_frames(frames: Iterable[int], run: RunRetries, outcome: Outcome) -> list[bool]:
+    """Give each frame the same outcome; return whether each stopped the run."""
+    return [isinstance(outcome(RetryState(run, frame, Ceiling())), StopRun) for frame in frames]
+
+
+def fresh_run() -> RunRetries:
+    """Return what a run shares before its first answer."""
+    return RunRetries(RetryPolicy(), RetryQuota(1000))
+
+
+@pytest.mark.parametrize("way", HOPELESS)
+def test_five_frames_in_the_same_hopeless_way_stop_the_run(way: str) -> None:
+    """Every further request would only cost; what the endpoint said is told."""
+    run = fresh_run()
+
+    stops = of_frames(range(5), run, HOPELESS[way])
+    decision = HOPELESS[way](RetryState(run, 5, Ceiling()))
+
+    assert stops == [False] * 4 + [True]
+    kind, words = stopped(decision)
+    assert kind is NoUsableImageError
+    assert "the endpoint answered 5 frames in the same way, and none with an image: " in words
+    assert "words" in words or "not an image: JSON" in words
+
+
+@pytest.mark.parametrize("way", HOPELESS)
+def test_one_image_is_hope_enough(way: str) -> None:
+    """An endpoint that makes images sometimes is none that cannot."""
+    run = fresh_run()
+    RetryState(run, 9, Ceiling()).image_came()
+
+    assert of_frames(range(9), run, HOPELESS[way]) == [False] * 9
+
+
+@pytest.mark.parametrize("way", HOPELESS)
+def test_the_same_frame_counts_once(way: str) -> None:
+    """One frame's request may be what is wrong."""
+    assert of_frames([1, 2, 3, 4] * 3, fresh_run(), HOPELESS[way]) == [False] * 12
+
+
+def test_different_ways_are_not_added_up() -> None:
+    """Two answers of five are no reason to believe that there is no other."""
+    run = fresh_run()
+
+    stops = of_frames(range(4), run, HOPELESS["no image"]) + of_frames(range(4, 8), run, HOPELESS["server error"])
+
+    assert stops == [False] * 8
+
+
+def test_what_varies_from_answer_to_answer_makes_no_other_way() -> None:
+    """Ids of requests and times differ in answers that say the same."""
+    run = fresh_run()
+    ids = ("7f3a-11", "0b2c-98", "44de-00", "91aa-07", "3c5f-55")
+
+    decisions = [
+        RetryState(run, frame, Ceiling()).unusable(f"JSON: request {id_} at 12:0{frame}")
+        for frame, id_ in enumerate(ids)
+    ]
+
+    assert [isinstance(decision, StopRun) for decision in decisions] == [False] * 4 + [True]
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        lambda state: state.refused(LIMITED),
+        lambda state: state.refused(refused(Refusal.CAPACITY)),
+        lambda state: state.no_answer(LOST),
+        lambda state: state.no_answer(UNSENT),
+        lambda state: state.unusable("the body broke off: reset", cut_off=True),
+    ],
+    ids=["429", "capacity", "no answer", "never sent", "cut off"],
+)
+def test_what_may_pass_by_itself_never_stops_the_run(outcome: Outcome) -> None:
+    """A limit, a full house and a bad line say nothing of the endpoint."""
+    assert of_frames(range(20), fresh_run(), outcome) == [False] * 20
+
+
+def test_a_refused_prompt_with_a_fallback_is_no_sign() -> None:
+    """The fallbacks of twenty frames may all pass."""
+    run = fresh_run()
+    refuse = HOPELESS["prompt refused for good"]
+
+    states = [RetryState(run, frame, Ceiling(), has_fallback=True) for frame in range(20)]
+
+    assert all(isinstance(refuse(state), NextPrompt) for state in states)

@@ -15,7 +15,7 @@ from pipelines.common.geometry import AspectRatio
 from pipelines.endpoints.prices import Price
 from pipelines.ledger.gate import Gate
 from pipelines.ledger.ledger import Ledger
-from pipelines.ledger.models import AttemptStatus, Billed, Correction, KeptTake, Outcome, Totals
+from pipelines.ledger.models import AttemptStatus, Billed, Correction, KeptTake, Outcome, Remark, RemarkKind, Totals
 from pipelines.ledger.queries import COLUMNS, ledger_csv
 from pipelines.ledger.schema import attempts
 from tests.support.builders import frame_spec, run, take_spec
@@ -71,9 +71,10 @@ def test_kept_takes_are_those_that_were_asked_about(ledger: Ledger) -> None:
     admit(gate, nth_request(4))
     generate(ledger, gate, 5)
 
+    same = Remark(RemarkKind.SAME, "has the same bytes as take 1 of frame 0 of harbor")
     assert ledger.kept_takes(reversed(keys[:5])) == [
-        KeptTake(first, keys[0], "harbor", "takes/0.png", 3, "0" * 64, "harbor 0", PRICE.usd),
-        KeptTake(second, keys[1], "forest", "takes/1.png", 3, "0" * 64, "harbor 1", None),
+        KeptTake(first, keys[0], "harbor", "takes/0.png", 3, "0" * 64, "harbor 0", PRICE.usd, 1024, 1024),
+        KeptTake(second, keys[1], "forest", "takes/1.png", 3, "0" * 64, "harbor 1", None, 1024, 1024, (same,)),
     ]
 
 
@@ -143,8 +144,9 @@ def test_nothing_comes_to_nothing(ledger: Ledger) -> None:
 
 
 def test_the_columns_never_change_their_order() -> None:
-    """New ones were added at the end: the model, whether costs are simulated, the settlement by hand."""
-    assert [*COLUMNS] == [*FIRST_COLUMNS.split(", "), "model", "simulated", *SETTLED_COLUMNS]
+    """New ones were added at the end."""
+    later = ["model", "simulated", *SETTLED_COLUMNS, "cost_basis", "stated_steps", "remarks"]
+    assert [*COLUMNS] == [*FIRST_COLUMNS.split(", "), *later]
 
 
 def test_a_kept_attempt_fills_its_whole_row(ledger: Ledger, clock: Clock) -> None:
@@ -153,7 +155,7 @@ def test_a_kept_attempt_fills_its_whole_row(ledger: Ledger, clock: Clock) -> Non
     spec = take_spec(12, steps=4)
     clock.turn(0.5)
     attempt_id = admit(gate, attempt_request(spec, number=2)).attempt_id
-    ledger.settle_bill(attempt_id, Billed(PRICE.usd, neurons=PRICE.neurons, tiles=4))
+    ledger.settle_bill(attempt_id, Billed(PRICE.usd, neurons=PRICE.neurons, tiles=4, steps=4))
     clock.turn(3.25)
     ledger.keep_take(attempt_id, new_take("takes/a.png", sha256="ab" * 32))
 
@@ -190,6 +192,9 @@ def test_a_kept_attempt_fills_its_whole_row(ledger: Ledger, clock: Clock) -> Non
             "model": "flux-1-schnell",
             "simulated": "false",
             **dict.fromkeys(SETTLED_COLUMNS, ""),
+            "cost_basis": "stated",
+            "stated_steps": "4",
+            "remarks": "",
         }
     ]
 
@@ -340,14 +345,14 @@ def test_what_was_settled_by_hand_says_by_whom_when_and_why(ledger: Ledger) -> N
     [
         (9, "harbor", "attempt 9: harbor has none of this number; see its ledger.csv"),
         (1, "forest", "attempt 1: forest has none of this number; see its ledger.csv"),
-        (1, "harbor", "attempt 1: is open, not unknown; nothing to settle"),
-        (2, "harbor", "attempt 2: is failed, not unknown; nothing to settle"),
+        (1, "harbor", "attempt 1: its answer is still awaited; settle it once its run has ended"),
+        (2, "harbor", "attempt 2: its cost is known, 0 USD (stated); nothing to settle"),
     ],
 )
-def test_only_an_unknown_attempt_can_be_settled(
+def test_only_a_cost_that_is_not_known_can_be_settled(
     ledger: Ledger, attempt_id: int, storyboard: str, complaint: str
 ) -> None:
-    """One whose outcome is known, or of another storyboard, is left as it is."""
+    """One whose answer is awaited or stated its cost, or of another storyboard, is left as it is."""
     gate = gate_of(ledger, run())
     first, second = (admit(gate, nth_request(n)).attempt_id for n in range(2))
     ledger.close_attempt(second, Outcome(AttemptStatus.FAILED, "500", 500, Decimal(0)))
@@ -356,6 +361,54 @@ def test_only_an_unknown_attempt_can_be_settled(
         ledger.correct_attempt(attempt_id, Correction(Decimal(0), "amy", ""), storyboard=storyboard)
 
     assert (first, str(caught.value)) == (1, complaint)
+
+
+UNKNOWN_COSTS = [
+    Outcome(AttemptStatus.FAILED, "error code: 524", 524),
+    Outcome(AttemptStatus.UNUSABLE, "not an image", 203),
+    Outcome(AttemptStatus.UNKNOWN, "no answer"),
+    None,
+]
+
+
+@pytest.mark.parametrize("outcome", UNKNOWN_COSTS, ids=["failed", "unusable", "unknown", "ok"])
+def test_a_cost_that_is_not_known_can_be_settled_however_the_attempt_ended(
+    ledger: Ledger, gate: Gate, outcome: Outcome | None
+) -> None:
+    """It is listed until then; the basis says who knew it; what was found out can be corrected."""
+    attempt_id = admit(gate, nth_request(1)).attempt_id
+    if outcome is None:
+        ledger.settle_bill(attempt_id, Billed(None))
+        ledger.keep_take(attempt_id, new_take())
+    else:
+        ledger.close_attempt(attempt_id, outcome)
+    before = ledger.unsettled_attempts("harbor"), cost_of(ledger)
+
+    ledger.correct_attempt(attempt_id, Correction(Decimal("0.1"), "amy", "invoice"), storyboard="harbor")
+    settled = ledger.unsettled_attempts("harbor"), cost_of(ledger), committed_usd(ledger)
+    ledger.correct_attempt(attempt_id, Correction(Decimal("0.2"), "amy", "typo"), storyboard="harbor")
+
+    assert before == ([attempt_id], ("", ""))
+    assert settled == ([], ("0.1", "settled"), Decimal("0.1"))
+    assert (cost_of(ledger), committed_usd(ledger)) == (("0.2", "settled"), Decimal("0.2"))
+
+
+def cost_of(ledger: Ledger) -> tuple[str, str]:
+    """Return the cost of the first attempt, and how it is known, as the CSV has them."""
+    row = rows_of(ledger_csv(ledger.database, "harbor"))[0]
+    return row["cost_usd"], row["cost_basis"]
+
+
+def test_a_take_of_the_same_bytes_has_a_remark(ledger: Ledger, gate: Gate) -> None:
+    """An endpoint that answers two requests with one picture; the same request's own takes are compared elsewhere."""
+    generate(ledger, gate, 0)
+    generate(ledger, gate, 1)
+
+    takes = ledger.kept_takes(nth_request(n).take.request_key for n in range(2))
+
+    remark = Remark(RemarkKind.SAME, "has the same bytes as take 1 of frame 0 of harbor")
+    assert [take.remarks for take in takes] == [(), (remark,)]
+    assert [row["remarks"] for row in rows_of(ledger_csv(ledger.database, "harbor"))] == ["", remark.text]
 
 
 def test_requests_are_counted_for_each_take(ledger: Ledger, gate: Gate) -> None:

@@ -9,11 +9,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 from sqlalchemy import update
 
 from pipelines.common.errors import StorageError
+from pipelines.common.geometry import Size
+from pipelines.common.processes import start_of, this_host
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.models import (
     AbandonedAttempt,
@@ -24,7 +25,7 @@ from pipelines.ledger.models import (
     RunCounters,
     RunState,
 )
-from pipelines.ledger.runs import COUNTER_COLUMNS, is_alive, this_host
+from pipelines.ledger.runs import COUNTER_COLUMNS, is_alive
 from pipelines.ledger.schema import attempts, leases, runs
 from tests.support.builders import run
 from tests.support.ledger import (
@@ -45,6 +46,7 @@ from tests.support.ledger import (
 pytestmark = pytest.mark.usefixtures("database")
 
 ELSEWHERE = "another-machine"
+ASKED = Size(1024, 1024)
 
 
 def alive(ledger: Ledger, run_id: str = "run-1") -> bool:
@@ -75,7 +77,7 @@ def test_a_run_is_entered_whole(ledger: Ledger) -> None:
         "budget_usd": Decimal("0.25"),
         "host": this_host(),
         "pid": os.getpid(),
-        "pid_started": int(psutil.Process().create_time() * SECOND_US),
+        "pid_started": start_of(os.getpid()),
         "alive_until": NOW_US + 60 * SECOND_US,
         "started_at": NOW_US,
         "finished_at": None,
@@ -120,9 +122,9 @@ def test_a_run_reports_its_progress(ledger: Ledger) -> None:
     assert table_rows(ledger, runs, "stage", "bought", "state") == [("generating frames", 15, "Completed")]
 
 
-def test_every_counter_but_the_cost_has_a_column() -> None:
-    """The cost is added up from the attempts."""
-    assert {*COUNTER_COLUMNS, "cost_usd"} == {each.name for each in fields(RunCounters)}
+def test_every_counter_but_the_costs_has_a_column() -> None:
+    """They are added up from the attempts."""
+    assert {*COUNTER_COLUMNS, "cost_usd", "uncertain_usd"} == {each.name for each in fields(RunCounters)}
 
 
 # Liveness
@@ -157,12 +159,11 @@ def test_a_run_whose_process_is_gone_is_dead_at_once(ledger: Ledger) -> None:
     assert not alive(ledger)
 
 
-@pytest.mark.parametrize("seconds", [-1, 1, 3600])
-def test_a_process_number_given_to_another_process_is_not_the_run(ledger: Ledger, seconds: int) -> None:
+@pytest.mark.parametrize("ticks", [-1, 1, 360_000])
+def test_a_process_number_given_to_another_process_is_not_the_run(ledger: Ledger, ticks: int) -> None:
     """The same number with another start is another process."""
     ledger.start_run(run())
-    started = int(psutil.Process().create_time() * SECOND_US)
-    rewrite(ledger, {"pid_started": started + seconds * SECOND_US})
+    rewrite(ledger, {"pid_started": start_of(os.getpid()) + ticks})
 
     assert not alive(ledger)
 
@@ -172,8 +173,7 @@ def test_a_killed_process_that_was_not_reaped_is_dead(ledger: Ledger) -> None:
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     try:
         ledger.start_run(run())
-        started = int(psutil.Process(process.pid).create_time() * SECOND_US)
-        rewrite(ledger, {"pid": process.pid, "pid_started": started})
+        rewrite(ledger, {"pid": process.pid, "pid_started": start_of(process.pid)})
         before = alive(ledger)
         process.kill()
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
@@ -186,13 +186,25 @@ def test_a_killed_process_that_was_not_reaped_is_dead(ledger: Ledger) -> None:
 def test_a_process_that_may_not_be_looked_up_counts_as_alive(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     """To wait for another user's run is cheaper than to generate its frames twice."""
 
-    def refuse(_: psutil.Process) -> str:
-        raise psutil.AccessDenied
+    def refuse(_: int) -> int:
+        raise PermissionError
 
     ledger.start_run(run())
-    monkeypatch.setattr(psutil.Process, "status", refuse)
+    monkeypatch.setattr("pipelines.ledger.runs.start_of", refuse)
 
     assert alive(ledger)
+
+
+@pytest.mark.parametrize(("seconds", "lives"), [(0, True), (61, False)])
+def test_a_run_of_an_older_version_lives_while_its_heartbeat_comes(
+    ledger: Ledger, clock: Clock, seconds: float, lives: bool
+) -> None:
+    """It wrote down a time of day as its start, which tells nothing once the clock is set."""
+    ledger.start_run(run())
+    rewrite(ledger, {"pid_started": NOW_US})
+    clock.turn(seconds)
+
+    assert alive(ledger) is lives
 
 
 @pytest.mark.parametrize(("seconds", "lives"), [(0, True), (59.5, True), (60, False), (3600, False)])
@@ -234,7 +246,7 @@ def test_only_dead_runs_leave_attempts_open(ledger: Ledger) -> None:
 
     assert before == []
     assert ledger.abandoned_attempts("harbor") == [
-        AbandonedAttempt(left.attempt_id, nth_request(2).take.request_key, holds_lease=True)
+        AbandonedAttempt(left.attempt_id, nth_request(2).take.request_key, ASKED, holds_lease=True)
     ]
 
 
@@ -250,8 +262,8 @@ def test_a_run_killed_at_each_step_leaves_open_what_was_not_closed(ledger: Ledge
     kill(ledger, "run-1")
 
     assert ledger.abandoned_attempts("harbor") == [
-        AbandonedAttempt(sent, nth_request(0).take.request_key, holds_lease=True),
-        AbandonedAttempt(billed, nth_request(1).take.request_key, holds_lease=True),
+        AbandonedAttempt(sent, nth_request(0).take.request_key, ASKED, holds_lease=True),
+        AbandonedAttempt(billed, nth_request(1).take.request_key, ASKED, holds_lease=True),
     ]
 
 

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import update
 
 from pipelines.common.geometry import AspectRatio
-from pipelines.endpoints.prices import tiles_of
+from pipelines.endpoints.prices import PRICE_LIST, tiles_of
 from pipelines.ledger.gate import Gate
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.models import AttemptStatus, Billed, Correction, NewTake, Outcome
@@ -85,7 +85,7 @@ def test_a_cost_that_is_not_the_list_price_is_found(ledger: Ledger, folder: Path
     rewrite(ledger, cost_usd=Decimal("0.000652000001"))
 
     assert differences(ledger, folder) == [
-        "attempt 1: cost 0.000652000001 USD, the price list says 0.000652",
+        "attempt 1: cost 0.000652000001 USD, for 4 tiles and 4 steps the price list says 0.000652",
         f"{sums} run run-1 is 0.000652",
         f"{sums} storyboard real harbor is 0.000652",
     ]
@@ -95,7 +95,36 @@ def test_neurons_that_are_not_on_the_list_are_found(ledger: Ledger, folder: Path
     """They are billed beside the dollars, and must agree as well."""
     rewrite(ledger, neurons=Decimal("57.5"))
 
-    assert differences(ledger, folder) == ["attempt 1: 57.5 neurons, the price list says 57.6"]
+    assert differences(ledger, folder) == ["attempt 1: 57.5 neurons, for 4 tiles and 4 steps the price list says 57.6"]
+
+
+def test_an_image_made_otherwise_than_asked_has_the_price_of_what_was_made(ledger: Ledger, gate: Gate) -> None:
+    """An endpoint that states the true tiles and steps of what it made: told, and no difference of the account."""
+    folder, spec = Path("nowhere"), take_spec(aspect=AspectRatio.LANDSCAPE, steps=6)
+    made = PRICE_LIST.work(4, steps=4)
+    ledger.settle_bill(admit(gate, attempt_request(spec)).attempt_id, Billed(made.usd, made.neurons, 4, 4))
+
+    [gone] = ledger.verify("harbor", folder=folder)
+    assert gone == "nowhere/ledger.csv: is gone; render again, or write it with --csv"
+    assert ledger.made_otherwise("harbor") == [
+        "attempt 1: made with 4 tiles instead of 6 and 4 steps instead of 6, as its answer states"
+    ]
+
+
+def test_an_image_made_as_asked_is_not_made_otherwise(ledger: Ledger, folder: Path) -> None:
+    """Nor is one whose answer states no tiles."""
+    rewrite(ledger, stated_steps=None)
+
+    assert (ledger.made_otherwise("harbor"), differences(ledger, folder)) == ([], [])
+
+
+def test_a_cost_that_was_settled_by_hand_need_not_be_the_list_price(ledger: Ledger, gate: Gate, folder: Path) -> None:
+    """It is as right as the hand."""
+    attempt_id = admit(gate, nth_request(5)).attempt_id
+    ledger.close_attempt(attempt_id, Outcome(AttemptStatus.FAILED, "error code: 524", 524))
+    ledger.correct_attempt(attempt_id, Correction(Decimal("0.0123"), "amy", "invoice"), storyboard="harbor")
+
+    assert differences(ledger, folder) == []
 
 
 def test_a_take_whose_file_is_gone_is_found(ledger: Ledger, folder: Path) -> None:
@@ -205,15 +234,15 @@ def test_any_prompt_leaves_a_csv_that_agrees(ledger: Ledger, gate: Gate, folder:
 
 def test_every_difference_is_reported_at_once(ledger: Ledger, folder: Path) -> None:
     """Attempts first, then takes, then ledger.csv."""
-    rewrite(ledger, cost_usd=Decimal("0.000652"), neurons=Decimal(2), tiles=5)
+    rewrite(ledger, neurons=Decimal(2), tiles=5)
     (folder / TAKE).unlink()
     (folder / "takes" / "stray.png").write_bytes(b"")
 
     found = ledger.verify("harbor", folder=folder)
 
     assert found == [
-        "attempt 1: 2 neurons, the price list says 57.6",
-        "attempt 1: 5 tiles, the price list says 4",
+        "attempt 1: cost 0.000652 USD, for 5 tiles and 4 steps the price list says 0.000705",
+        "attempt 1: 2 neurons, for 5 tiles and 4 steps the price list says 62.4",
         f"attempt 1: its take {TAKE} is gone; render again to generate another",
         "takes/stray.png: no attempt has generated it",
         f"{folder / 'ledger.csv'}: is not what the ledger says; render again, or write it with --csv",

@@ -117,7 +117,7 @@ def test_what_is_not_known_stays_charged_in_the_plot() -> None:
     """As it does in the ledger."""
     run = replace(run_of(1), attempts=(attempt(status="unknown", cost_usd=None, latency_s=None),))
 
-    assert charts_of(run)[1].alt_text.startswith("0.000652 USD in all")
+    assert charts_of(run)[1].alt_text.startswith("0 USD and at most 0.000652 uncertain in all")
 
 
 @pytest.mark.parametrize("count", [1, 2, 600, 5000])

@@ -13,11 +13,11 @@ from pydantic import SecretStr
 from sqlalchemy import update
 
 from pipelines.common.errors import UsageError
+from pipelines.common.processes import this_host
 from pipelines.common.settings import Settings
 from pipelines.ledger.gate import Gate
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.models import AttemptStatus, Billed, Outcome, RunCounters, RunState
-from pipelines.ledger.runs import this_host
 from pipelines.ledger.schema import runs
 from pipelines.report.status import StoryboardStatus, status_of
 from tests.support.builders import run
@@ -74,7 +74,7 @@ def test_a_running_run_has_a_stage_a_cost_and_an_end(ledger: Ledger, clock: Cloc
         f"harbor: running since 08:00:00 as process {snapshot.pid}: generating frames",
         "  frames  10 of 20: 6 generated, 4 reused",
         "  rate    30 of 60 requests a minute, 1 in flight",
-        "  spent   0.004564 of 0.25 USD for 7 requests, 0.000652 of it uncertain",
+        "  spent   0.003912 of 0.25 USD and at most 0.000652 uncertain for 7 requests",
         "  film    1 of 3 segments",
         "  left    20 s: ends at 08:00:32",
     ]
@@ -176,7 +176,7 @@ def test_a_run_that_died_has_its_remains_listed(ledger: Ledger, clock: Clock, as
     assert ask().lines(UTC) == [
         "harbor: died: generating frames; its process is gone, last seen at 08:00:12 on 2027-01-15",
         "  frames  10 of 20: 6 generated, 4 reused",
-        "  spent   0.004564 USD for 7 requests, 0.000652 of it uncertain",
+        "  spent   0.003912 USD and at most 0.000652 uncertain for 7 requests",
         "  open    1 request without an answer; the next run sees what came of it",
         "  next    what was generated is kept; run again to complete",
     ]

@@ -231,6 +231,7 @@ def test_a_result_is_plain_json() -> None:
         "requests": 3,
         "cost_usd": "0.001304",
         "uncertain_usd": "0.000652",
+        "estimated_usd": "0",
         "cost_thb": "0.04564",
         "neurons": "115.2",
         "simulated": False,

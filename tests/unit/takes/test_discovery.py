@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from pipelines.common.geometry import Fit
+from pipelines.common.geometry import Fit, Size
 from pipelines.takes.discovery import FoundTakes, discover_takes
 from pipelines.takes.models import Take
 from tests.support.builders import run, take_spec
@@ -13,6 +13,7 @@ from tests.support.output_folder import BODY, OutputFolder
 from tests.support.pictures import PRICE_USD, picture_bytes, write
 
 KEY = SPEC.request_key
+SIZE = Size(16, 16)
 OTHER_BODY = picture_bytes("PNG", (32, 32))
 
 
@@ -25,7 +26,7 @@ def test_a_take_in_the_ledger_is_found_with_its_prompt_and_price(output: OutputF
     """The prompt is the one that made it, a fallback perhaps."""
     path = output.generate(run(), prompt="the fallback")
 
-    assert output.find() == FoundTakes({KEY: Take(SPEC, path, "the fallback", PRICE_USD)}, ())
+    assert output.find() == FoundTakes({KEY: Take(SPEC, path, "the fallback", PRICE_USD, SIZE)}, ())
 
 
 def test_a_take_of_another_storyboard_serves_as_well(output: OutputFolder) -> None:
@@ -34,7 +35,7 @@ def test_a_take_of_another_storyboard_serves_as_well(output: OutputFolder) -> No
 
     found = output.find()
 
-    assert found == FoundTakes({KEY: Take(SPEC, path, SPEC.prompt, PRICE_USD)}, ())
+    assert found == FoundTakes({KEY: Take(SPEC, path, SPEC.prompt, PRICE_USD, SIZE)}, ())
     assert output.store().import_take(found.takes[KEY]).path == output.store().takes / path.name
 
 
@@ -97,7 +98,7 @@ def test_of_two_takes_a_lost_one_does_not_hide_the_other(output: OutputFolder) -
     output.ledger.forget_lost_takes([1])
     path = output.generate(run("run-2"), OTHER_BODY)
 
-    assert output.find() == FoundTakes({KEY: Take(SPEC, path, SPEC.prompt, PRICE_USD)}, ())
+    assert output.find() == FoundTakes({KEY: Take(SPEC, path, SPEC.prompt, PRICE_USD, SIZE)}, ())
     assert output.rows("cost_usd", "file") == [(PRICE_USD, None), (PRICE_USD, f"takes/{KEY}.png")]
 
 

@@ -9,8 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
+from pipelines.common.geometry import Size
 from pipelines.ledger.ledger import Ledger
-from pipelines.ledger.models import AlreadyKept, AttemptRequest
+from pipelines.ledger.models import AlreadyKept, AttemptRequest, Remark, RemarkKind
 from pipelines.run.worker import Generated, Reused
 from pipelines.storyboard.plan import TakeSpec
 from pipelines.takes.discovery import FoundTakes, discover_takes
@@ -24,6 +25,7 @@ from tests.support.patience import WAIT_S
 from tests.support.pictures import PRICE_USD, image_answer, picture_bytes, write
 
 KEY = SPEC.request_key
+REMARK = Remark(RemarkKind.SIZE, "was made at 16x16 instead of 1024x1024")
 
 
 def lost_message(kept: str = "") -> str:
@@ -98,7 +100,7 @@ def test_killed_with_the_whole_body_on_disk_becomes_a_take(output: OutputFolder,
     assert output.rows() == [("ok", 200, PRICE_USD, f"takes/{KEY}{suffix}", None)]
     assert (output.takes(), output.committed_usd()) == ({f"{KEY}{suffix}": body}, PRICE_USD)
     path = output.store().takes / f"{KEY}{suffix}"
-    assert output.find() == FoundTakes({KEY: Take(SPEC, path, SPEC.prompt, PRICE_USD)}, ())
+    assert output.find() == FoundTakes({KEY: Take(SPEC, path, SPEC.prompt, PRICE_USD, Size(16, 16), (REMARK,))}, ())
 
 
 @pytest.mark.parametrize("length", [1, 20, len(BODY) // 2, len(BODY) - 13])

@@ -1,0 +1,110 @@
+"""The one table of errors: Workers AI's number first, then the words, then the status; at every status."""
+
+import pytest
+
+from pipelines.endpoints.answers import Refusal
+from pipelines.endpoints.dialects.flux import AUTHENTICATION_ERROR, GENERATION_FAILED
+from pipelines.endpoints.error_table import ERROR_TABLE, classify_error
+
+STOPS_THE_RUN = {
+    3036: Refusal.ALLOCATION,
+    4006: Refusal.ALLOCATION,
+    3023: Refusal.CREDENTIALS,
+    3041: Refusal.CREDENTIALS,
+    5016: Refusal.CREDENTIALS,
+    5018: Refusal.CREDENTIALS,
+    5035: Refusal.CREDENTIALS,
+    3039: Refusal.MODEL,
+    3042: Refusal.MODEL,
+    5007: Refusal.MODEL,
+    5019: Refusal.MODEL,
+}
+FAILS_THE_FRAME = dict.fromkeys((3003, 3006, 5004, 5005, 5006), Refusal.REJECTED)
+OTHERS = {
+    3030: Refusal.PROMPT,
+    3040: Refusal.CAPACITY,
+    3007: Refusal.SERVER,
+    3008: Refusal.SERVER,
+    8007: Refusal.SERVER,
+}
+ALL_NUMBERS = {**STOPS_THE_RUN, **FAILS_THE_FRAME, **OTHERS}
+
+
+@pytest.mark.parametrize("status", [200, 302, 400, 401, 404, 408, 409, 422, 429, 500, 502, 503, 524])
+@pytest.mark.parametrize("number", ALL_NUMBERS)
+def test_a_number_counts_at_every_status(number: int, status: int) -> None:
+    """Workers pass on what Workers AI said under statuses of their own."""
+    for message in (f"{number}: words", f"AiError: {number}: words", f"Failed to generate image: {number}: words"):
+        assert classify_error(status, message) is ALL_NUMBERS[number]
+
+
+@pytest.mark.parametrize("number", ALL_NUMBERS)
+def test_a_number_beside_the_message_counts(number: int) -> None:
+    """Workers AI's own answers state it as errors[].code."""
+    assert classify_error(500, "words", codes=[1000, number]) is ALL_NUMBERS[number]
+
+
+def test_every_number_of_the_table_is_tried_here() -> None:
+    """A number that is added has its meaning written down twice."""
+    assert {number for row in ERROR_TABLE for number in row.numbers} == set(ALL_NUMBERS)
+
+
+@pytest.mark.parametrize(
+    "message",
+    ["request 3040 failed", "request 13040: x", "id:3040:", "at 3040:12", "worker-3040: x", "(3040): x", "3040"],
+)
+def test_the_same_digits_elsewhere_are_no_number(message: str) -> None:
+    """They may be a request's id, a port or a line."""
+    assert classify_error(500, message) is Refusal.SERVER
+
+
+def test_the_first_number_that_is_known_counts() -> None:
+    """Another program's number may stand before it."""
+    assert classify_error(500, "Error: 1101: 4006: used up") is Refusal.ALLOCATION
+
+
+@pytest.mark.parametrize("status", [400, 403, 409, 422, 429, 500, 503])
+@pytest.mark.parametrize(
+    "words", ["Input prompt contains NSFW content.", "nsfw", "8007: Input prompt contains NSFW content."]
+)
+def test_nsfw_is_a_refused_prompt_at_every_status(words: str, status: int) -> None:
+    """By the word alone, or by the number that Workers AI has for it among other things."""
+    assert classify_error(status, words) is Refusal.PROMPT
+
+
+def test_a_number_counts_before_the_words() -> None:
+    """A prompt that an error quotes must not decide."""
+    assert classify_error(500, "3040: no capacity for 'nsfw authentication error'") is Refusal.CAPACITY
+
+
+@pytest.mark.parametrize("status", [400, 401, 429, 500, 502])
+def test_the_words_of_the_api_count_before_the_status(status: int) -> None:
+    """flux-api.md documents them under 500; Workers send them under any."""
+    assert classify_error(status, AUTHENTICATION_ERROR.upper()) is Refusal.CREDENTIALS
+    assert classify_error(status, f"{GENERATION_FAILED}.") is Refusal.PROMPT
+
+
+@pytest.mark.parametrize(
+    ("status", "refusal"),
+    [
+        (400, Refusal.REJECTED),
+        (409, Refusal.REJECTED),
+        (413, Refusal.REJECTED),
+        (422, Refusal.REJECTED),
+        (401, Refusal.CREDENTIALS),
+        (402, Refusal.CREDENTIALS),
+        (403, Refusal.CREDENTIALS),
+        (429, Refusal.RATE_LIMITED),
+        (408, Refusal.SERVER),
+        (425, Refusal.SERVER),
+        (301, Refusal.NOT_THIS_API),
+        (404, Refusal.NOT_THIS_API),
+        (405, Refusal.NOT_THIS_API),
+        (500, Refusal.SERVER),
+        (502, Refusal.SERVER),
+        (599, Refusal.SERVER),
+    ],
+)
+def test_without_number_and_words_the_status_decides(status: int, refusal: Refusal) -> None:
+    """RFC 9110's meanings, as the API or a proxy before it would use them."""
+    assert classify_error(status, "something") is refusal
