@@ -133,7 +133,12 @@ class AttemptRunner:
             required = frame.aspect.size if frame.fit is Fit.ERROR else None
             # Decoding and fsync block, and other attempts' answers arrive meanwhile.
             take = await asyncio.to_thread(
-                check_and_store, self._store, attempt_id, request.take.request_key, required=required
+                check_and_store,
+                self._store,
+                attempt_id,
+                request.take.request_key,
+                asked=frame.aspect.size,
+                required=required,
             )
         except UnusablePictureError as exc:
             return await self._unusable(attempt_id, str(exc), retries)

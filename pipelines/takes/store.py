@@ -7,12 +7,12 @@ from pathlib import Path
 from pipelines.common.errors import UsageError
 from pipelines.common.files import hash_file, link_or_copy, publish_file, publish_new_file, storage_errors
 from pipelines.common.geometry import Size
+from pipelines.common.picture_file import PictureFormat
 from pipelines.endpoints.image_check import UnusablePictureError, inspect_picture
 from pipelines.ledger.models import NewTake
 from pipelines.takes.models import Take
 
-# Of the formats that `image_check` accepts.
-_SUFFIXES = (".png", ".jpg", ".webp")
+_SUFFIXES = tuple(f".{picture_format}" for picture_format in PictureFormat)
 
 
 class TakeStore:
@@ -119,13 +119,16 @@ class TakeStore:
         return replace(take, path=path)
 
 
-def check_and_store(store: TakeStore, attempt_id: int, request_key: str, *, required: Size | None = None) -> NewTake:
+def check_and_store(
+    store: TakeStore, attempt_id: int, request_key: str, *, asked: Size | None = None, required: Size | None = None
+) -> NewTake:
     """Check the body of an attempt, as it arrived, and make it the take of its request.
 
     Args:
         store: the storyboard's takes.
         attempt_id: the attempt.
         request_key: identifies what was asked.
+        asked: the size in pixels that was asked for; a picture of far more is refused. None where it is not known.
         required: the only size, in pixels, that is usable; None where any can be fitted.
 
     Raises:
@@ -133,7 +136,7 @@ def check_and_store(store: TakeStore, attempt_id: int, request_key: str, *, requ
         StorageError: it could not be made durable.
     """
     part = store.part_path(attempt_id)
-    picture = inspect_picture(part)
+    picture = inspect_picture(part, asked=asked)
     if required not in (None, picture.size):
         raise UnusablePictureError(f"{picture.size} pixels where {required} were asked for, and fit is error")
     # Read back from the file: the ledger vouches for what the disk has kept, not for what was received.
