@@ -95,7 +95,7 @@ def open_png(data: bytes) -> PictureFile:
             kept.append(bytes(whole))
             kinds.append(kind)
     _require_order(kinds, header)
-    return PictureFile(PictureFormat.PNG, header.size, b"".join(kept), orientation)
+    return PictureFile(PictureFormat.PNG, header.size, b"".join([*kept, IEND]), orientation)
 
 
 def require_rows(png: bytes) -> bool:
@@ -125,20 +125,18 @@ def require_rows(png: bytes) -> bool:
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
-    """Yield the type of each chunk, and the whole of it, up to IEND."""
+    """Yield the type of each chunk, and the whole of it, up to IEND, which is empty: only its name counts."""
     view, at = memoryview(data), len(PNG_SIGNATURE)
     for _ in range(MAX_PARTS):
-        if at + 12 > len(data):
-            raise UnreadablePictureError("a damaged PNG: it is cut short")
+        kind = bytes(view[at + 4 : at + 8])
+        if kind == b"IEND":
+            return
         end = at + 12 + int.from_bytes(view[at : at + 4])
         if end > len(data):
             raise UnreadablePictureError("a damaged PNG: it is cut short")
-        kind = bytes(view[at + 4 : at + 8])
         if isal_zlib.crc32(view[at + 4 : end - 4]) != int.from_bytes(view[end - 4 : end]):
             raise UnreadablePictureError(f"a damaged PNG: the checksum of {kind!r} is wrong")
         yield kind, view[at:end]
-        if kind == b"IEND":
-            return
         at = end
     raise UnreadablePictureError(f"a PNG of more than {MAX_PARTS} chunks")
 
@@ -147,7 +145,7 @@ def _require_order(kinds: list[bytes], header: PngHeader) -> None:
     """Require the chunks that pixels are made of, each in its place, and no unknown one that cannot be left out."""
     palette = [b"PLTE"] if header.colour == _PALETTE else []
     pixels = kinds.count(b"IDAT")
-    if not pixels or kinds != [b"IHDR", *palette, *[b"IDAT"] * pixels, b"IEND"]:
+    if not pixels or kinds != [b"IHDR", *palette, *[b"IDAT"] * pixels]:
         raise UnreadablePictureError("a damaged PNG: its chunks are not those of a picture")
 
 

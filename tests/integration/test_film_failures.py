@@ -23,7 +23,7 @@ NAMES = list(COLOURS)
         (lambda frame: frame.unlink(), "No such file or directory"),
         (lambda frame: (frame.unlink(), frame.mkdir()), "Is a directory"),
         (lambda frame: frame.write_bytes(frame.read_bytes()[:2000]), "a damaged PNG: it is cut short"),
-        (lambda frame: frame.write_bytes(flipped(frame.read_bytes(), 3000)), "a damaged PNG: the checksum of b'IDAT' is wrong"),
+        (lambda frame: frame.write_bytes(flipped(frame.read_bytes(), 3000)), "a damaged PNG: the checksum"),
         (lambda frame: frame.write_bytes(b""), "an empty file"),
         (lambda frame: frame.write_bytes(b"GIF89a"), "not an image: it starts with b'GIF89a'"),
     ],
