@@ -11,6 +11,7 @@ StoryreelError                  1    a bug, or an error that none of the classes
       DatabaseAwayError         4    the ledger's database server went away; the transaction was not written
         CommitUnknownError      4    it went away during a commit; whether that took effect is not known
     FilmError                   4    the film could not be assembled; every frame is kept
+      UnreadableFrameError      4    a frame's picture cannot be read as one, though its file is there
   EndpointError                 5    the endpoint is of no use to this run
     EndpointUnreachableError    5    nothing answers at its address
     CredentialsRefusedError     5    it refuses our credentials or account
@@ -23,6 +24,7 @@ StoryreelError                  1    a bug, or an error that none of the classes
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 
 class StoryreelError(Exception):
@@ -108,6 +110,15 @@ class CommitUnknownError(DatabaseAwayError):
 
 class FilmError(IncompleteError):
     """The film could not be assembled or is not what the plan asked for; every frame is kept."""
+
+
+class UnreadableFrameError(FilmError):
+    """A frame's picture cannot be read as one, though its file is there."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        self.path = path
+        self.reason = reason
+        super().__init__(f"{path}: cannot be read: {reason}; render again to recreate it")
 
 
 class EndpointError(StoryreelError):

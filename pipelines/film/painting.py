@@ -6,9 +6,10 @@ Measured at 1344x768: 5 ms a picture, where Pillow's bicubic filter takes 15 for
 small as that between bicubic and Lanczos). Neither keeps other threads waiting.
 """
 
+import contextlib
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +17,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageFilter, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFilter, ImageOps
 
-from pipelines.common.errors import FilmError
+from pipelines.common.errors import FilmError, UnreadableFrameError
 from pipelines.common.geometry import Fit, Size
-from pipelines.common.imaging import DECODE_ERRORS
+from pipelines.common.imaging import open_picture, read_picture
+from pipelines.common.picture_file import UnreadablePictureError
 from pipelines.film.motion import Window, window
 from pipelines.film.picture import Picture, Plane
 from pipelines.film.segments import FramePaths, Shown
@@ -137,19 +139,14 @@ class FrameRenderer:
 
 
 def read_frame(path: Path) -> Image.Image:
-    """Read a PNG, to its end, as RGB.
+    """Read a frame's picture, to its end, as RGB.
 
     Raises:
-        FilmError: it is missing, broken, or not a PNG file.
+        UnreadableFrameError: it is broken, or no picture.
+        FilmError: it is missing.
     """
-    try:
-        with Image.open(path, formats=["PNG"]) as picture:
-            picture.load()
-            # Pillow's own conversion cuts grays of 16 bits off at 255; 257 brings 65,535 to it.
-            narrow = picture.point(lambda gray: gray / 257, "L") if picture.mode.startswith("I") else picture
-            return narrow.convert("RGB")
-    except DECODE_ERRORS as exc:
-        raise _unreadable(path, exc) from exc
+    with _frame_errors(path):
+        return read_picture(path)
 
 
 def require_size(frames: Iterable[Path], size: Size) -> None:
@@ -159,11 +156,8 @@ def require_size(frames: Iterable[Path], size: Size) -> None:
         FilmError: one is not, or cannot be read.
     """
     for frame in frames:
-        try:
-            with Image.open(frame, formats=["PNG"]) as picture:
-                found = Size(*picture.size)
-        except DECODE_ERRORS as exc:
-            raise _unreadable(frame, exc) from exc
+        with _frame_errors(frame):
+            found = open_picture(frame).size
         if found != size:
             raise FilmError(
                 f"{frame}: is {found}, the film is {size}, and output.fit is error; "
@@ -171,13 +165,14 @@ def require_size(frames: Iterable[Path], size: Size) -> None:
             )
 
 
-def _unreadable(frame: Path, cause: BaseException) -> FilmError:
-    reason: object = cause
-    if isinstance(cause, UnidentifiedImageError):
-        reason = "not a PNG file"
-    elif isinstance(cause, OSError) and cause.strerror:
-        reason = cause.strerror
-    return FilmError(f"{frame}: cannot be read: {reason}; render again to recreate it")
+@contextlib.contextmanager
+def _frame_errors(frame: Path) -> Iterator[None]:
+    try:
+        yield
+    except UnreadablePictureError as exc:
+        raise UnreadableFrameError(frame, str(exc)) from exc
+    except OSError as exc:
+        raise FilmError(f"{frame}: cannot be read: {exc.strerror or exc}; render again to recreate it") from exc
 
 
 def _canvas_of(picture: Image.Image, output: Output) -> _Canvas:

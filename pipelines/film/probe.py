@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from PIL import Image, ImageSequence
-
 from pipelines.common.errors import FilmError
 from pipelines.common.geometry import Size
-from pipelines.common.imaging import DECODE_ERRORS
+from pipelines.common.imaging import measure_animation
+from pipelines.common.picture_file import UnreadablePictureError
 from pipelines.film.ffmpeg import file_url, running_ffmpeg
 
 
@@ -114,12 +113,8 @@ def read_animation(path: Path, *, fps: Fraction, name: Path) -> Film:
         FilmError: it is not an animation, or damaged.
     """
     try:
-        with Image.open(path) as animation:
-            size, shown_ms = Size(*animation.size), 0
-            for picture in ImageSequence.Iterator(animation):
-                picture.load()
-                shown_ms += int(picture.info.get("duration", 0))
-    except DECODE_ERRORS as exc:
+        size, shown_ms = measure_animation(path)
+    except UnreadablePictureError as exc:
         raise FilmError(f"{name}: cannot be read back: {exc}; render again") from exc
     video_frames = round(shown_ms * fps / 1000)
     return Film(name, video_frames, video_frames / fps, size, fps)

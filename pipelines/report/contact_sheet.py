@@ -6,10 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from PIL import Image
-
 from pipelines.common.files import storage_errors, write_atomic
-from pipelines.common.imaging import DECODE_ERRORS
 from pipelines.report.sheet_drawing import SheetHeader, draw_page
 from pipelines.report.sheet_layout import SheetRow, SheetScene, lay_out_page, split_into_pages
 
@@ -17,6 +14,8 @@ _NAME = "contact-sheet"
 # Raised with each change of the look: pages of another version are drawn again.
 _VERSION = 1
 _QUALITY = 88
+# The comment is before the picture.
+_HEAD_BYTES = 4096
 
 
 def write_contact_sheet(title: str, scenes: Sequence[SheetScene], folder: Path) -> list[Path]:
@@ -38,7 +37,7 @@ def write_contact_sheet(title: str, scenes: Sequence[SheetScene], folder: Path) 
     for number, (rows, path) in enumerate(zip(pages, paths, strict=True), start=1):
         header = SheetHeader(title, frames, f"page {number} of {len(pages)}")
         fingerprint = _fingerprint(header, rows)
-        if _read_fingerprint(path) != fingerprint:
+        if not _has_fingerprint(path, fingerprint):
             write_atomic(path, _page_as_jpeg(rows, header, fingerprint))
     _remove_other_pages(folder, paths)
     return paths
@@ -78,13 +77,13 @@ def _changed_ns(thumbnail: Path | None) -> int | None:
         return None
 
 
-def _read_fingerprint(page: Path) -> object:
-    """Return the fingerprint that a page holds as its JPEG comment; None where there is none."""
+def _has_fingerprint(page: Path, fingerprint: bytes) -> bool:
+    """Return whether a page holds this fingerprint as its JPEG comment."""
     try:
-        with Image.open(page, formats=["JPEG"]) as sheet:
-            return sheet.info.get("comment")
-    except DECODE_ERRORS:
-        return None
+        with page.open("rb") as file:
+            return fingerprint in file.read(_HEAD_BYTES)
+    except OSError:
+        return False
 
 
 def _remove_other_pages(folder: Path, pages: Sequence[Path]) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 
 from pipelines.common.fonts import Face
-from pipelines.common.imaging import DECODE_ERRORS
+from pipelines.common.imaging import decode_reduced, open_picture
+from pipelines.common.picture_file import UnreadablePictureError
 from pipelines.report.lettering import cut_line, cut_lines, font
 from pipelines.report.sheet_layout import (
     CAPTION_LINES,
@@ -81,9 +82,10 @@ def _draw_picture(sheet: Image.Image, draw: ImageDraw.ImageDraw, cell: Cell) -> 
 
 def _read_thumbnail(path: Path | None) -> Image.Image | None:
     if path is not None:
-        with contextlib.suppress(*DECODE_ERRORS), Image.open(path, formats=["JPEG"]) as picture:
-            size = fitting_size(picture.size)
-            rgb = picture.convert("RGB")
+        with contextlib.suppress(UnreadablePictureError, OSError):
+            picture = open_picture(path)
+            rgb, _ = decode_reduced(picture, picture.size)
+            size = fitting_size(rgb.size)
             # Another version may have made it in another size.
             return rgb if rgb.size == size else rgb.resize(size)
     return None

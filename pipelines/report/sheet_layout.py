@@ -9,9 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image
-
-from pipelines.common.imaging import DECODE_ERRORS
+from pipelines.common.imaging import open_picture
+from pipelines.common.picture_file import UnreadablePictureError
 from pipelines.report.thumbnails import THUMBNAIL_SIDE, fitting_size
 
 COLUMNS = 5
@@ -154,6 +153,7 @@ def _left(column: int) -> int:
 
 def _picture_size(frame: SheetFrame) -> tuple[int, int]:
     if frame.thumbnail is not None:
-        with contextlib.suppress(*DECODE_ERRORS), Image.open(frame.thumbnail, formats=["JPEG"]) as picture:
-            return fitting_size(picture.size)
+        with contextlib.suppress(UnreadablePictureError, OSError):
+            size = open_picture(frame.thumbnail).size
+            return fitting_size((size.width, size.height))
     return _MISSING_SIZE

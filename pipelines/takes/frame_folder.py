@@ -8,15 +8,15 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from PIL import Image
-
 from pipelines.common.errors import IncompleteError
 from pipelines.common.files import link_or_copy, storage_errors
 from pipelines.common.geometry import Fit
-from pipelines.common.imaging import fit_picture
+from pipelines.common.imaging import decode, fit_picture, open_picture
+from pipelines.common.picture_file import PictureFile, PictureFormat, UnreadablePictureError
+from pipelines.common.png import IEND, IHDR_END, png_header
 from pipelines.storyboard.plan import FrameSpec
 from pipelines.takes.models import Take
-from pipelines.takes.png_metadata import IEND, IHDR_END, PNG_SIGNATURE, metadata_chunks, png_size, read_metadata
+from pipelines.takes.png_metadata import metadata_chunks, read_metadata
 
 
 class FrameFolder:
@@ -90,7 +90,7 @@ class FrameFolder:
 
 
 def is_as_requested(take: Take) -> bool:
-    """Return whether a take is a PNG of the size asked for, so that its frame shows it as it came.
+    """Return whether a take is a PNG of the size asked for, whose pixels its frame takes over as they are.
 
     Raises:
         OSError: its file cannot be read.
@@ -99,12 +99,15 @@ def is_as_requested(take: Take) -> bool:
     with take.path.open("rb") as file:
         head = file.read(IHDR_END)
         file.seek(-min(len(IEND), take.path.stat().st_size), os.SEEK_END)
-        return _is_whole_png(take, head, file.read())
+        return file.read() == IEND and _fits(head, take)
 
 
-def _is_whole_png(take: Take, head: bytes, tail: bytes) -> bool:
-    sound = len(head) >= IHDR_END and head.startswith(PNG_SIGNATURE) and tail.endswith(IEND)
-    return sound and png_size(head) == take.frame.aspect.size
+def _fits(png: bytes, take: Take) -> bool:
+    try:
+        header = png_header(png)
+    except UnreadablePictureError:
+        return False
+    return header.is_plain and header.size == take.frame.aspect.size
 
 
 def _publish_frame(take: Take, target: Path, earlier: Mapping[bytes, Path]) -> None:
@@ -118,29 +121,29 @@ def _publish_frame(take: Take, target: Path, earlier: Mapping[bytes, Path]) -> N
 
 
 def _write_frame(take: Take, metadata: bytes, target: Path) -> None:
-    data = take.path.read_bytes()
-    if not _is_whole_png(take, data[:IHDR_END], data[IHDR_END:]):
-        data = _fitted_png(take)
+    """Write a frame that shows in any viewer what the film shows: pixels, and texts of ours."""
+    picture = open_picture(take.path)
+    as_it_is = picture.format is PictureFormat.PNG and _fits(picture.data, take)
+    data = picture.data if as_it_is else _fitted_png(picture, take)
     # Between the header and the picture, where readers of metadata look first. The pixels stay the same bytes.
     with target.open("wb") as file:
         file.write(data[:IHDR_END] + metadata + data[IHDR_END:])
 
 
-def _fitted_png(take: Take) -> bytes:
+def _fitted_png(picture: PictureFile, take: Take) -> bytes:
     """Return the take as a PNG of the size asked for.
 
     Raises:
         IncompleteError: it is of another size, and the storyboard says that this is an error.
+        UnreadablePictureError: it is damaged.
     """
     frame, size = take.frame, take.frame.aspect.size
-    with Image.open(take.path) as image:
-        picture = image.convert("RGB")
-    if frame.fit is Fit.ERROR and picture.size != (size.width, size.height):
+    if frame.fit is Fit.ERROR and picture.size != size:
         raise IncompleteError(
             f"{frame.label}: its take is not of {size} pixels and fit is error; choose cover, contain or stretch"
         )
     png = io.BytesIO()
-    fit_picture(picture, size, frame.fit).save(png, "PNG")
+    fit_picture(decode(picture), size, frame.fit).save(png, "PNG")
     return png.getvalue()
 
 

@@ -5,18 +5,15 @@ does for a frame.
 """
 
 import os
-import struct
-import zlib
 from pathlib import Path
 
 from pipelines.common.formatting import format_decimal
-from pipelines.common.geometry import Size
+from pipelines.common.png import IEND, IHDR_END, chunk
 from pipelines.takes.models import Take
 
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-# IHDR is always the first chunk and always 25 bytes long: length, type, 13 bytes of data, checksum.
-IHDR_END = len(PNG_SIGNATURE) + 25
-IEND = b"\x00\x00\x00\x00IEND\xaeB`\x82"
+# Frames of versions up to 0.2 say nothing of it, and may hold a profile, an orientation or transparency of their take,
+# which viewers follow and the film does not: they are written again.
+_AS_SHOWN = ("picture", "as the film shows it")
 # The last text chunk of ours; where it stands, the metadata is complete.
 _SEAL = ("Software", "storyreel")
 # Enough for a prompt of 2,048 characters of four bytes each, and the rest.
@@ -34,7 +31,7 @@ def metadata_chunks(take: Take) -> bytes:
         "cost_usd": "unknown" if take.cost_usd is None else format_decimal(take.cost_usd),
         "request_key": take.spec.request_key,
     }
-    return b"".join(_text_chunk(keyword, text) for keyword, text in [*metadata.items(), _SEAL])
+    return b"".join(_text_chunk(keyword, text) for keyword, text in [*metadata.items(), _AS_SHOWN, _SEAL])
 
 
 def read_metadata(path: Path) -> bytes | None:
@@ -51,12 +48,6 @@ def read_metadata(path: Path) -> bytes | None:
     return head[IHDR_END : end + len(seal)] if whole and end > 0 else None
 
 
-def png_size(head: bytes) -> Size:
-    """Return the size in pixels that the head of a PNG states."""
-    return Size(*struct.unpack(">II", head[16:24]))
-
-
 def _text_chunk(keyword: str, text: str) -> bytes:
     # Keyword, no compression (two zeros), no language, no translated keyword, text.
-    data = b"iTXt" + keyword.encode("latin-1") + b"\0\0\0\0\0" + text.encode()
-    return struct.pack(">I", len(data) - 4) + data + struct.pack(">I", zlib.crc32(data))
+    return chunk(b"iTXt", keyword.encode("latin-1") + b"\0\0\0\0\0" + text.encode())

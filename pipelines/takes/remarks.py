@@ -16,7 +16,7 @@ _IN_GENERAL = {
     RemarkKind.SIZE: "was made at another size than was asked for",
     RemarkKind.FLAT: "is one flat colour",
     RemarkKind.SAME: "has the same bytes as another take",
-    RemarkKind.ORIENTATION: "had an orientation in its EXIF data, which is ignored",
+    RemarkKind.ORIENTATION: "had an orientation in its EXIF data, which is dropped",
     RemarkKind.SPARE: "had been generated meanwhile: kept as a spare",
 }
 

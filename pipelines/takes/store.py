@@ -8,12 +8,12 @@ from pathlib import Path
 from pipelines.common.errors import UsageError
 from pipelines.common.files import hash_file, link_or_copy, publish_file, publish_new_file, storage_errors
 from pipelines.common.geometry import Size
+from pipelines.common.picture_file import PictureFormat
 from pipelines.endpoints.image_check import Picture, UnusablePictureError, inspect_picture
 from pipelines.ledger.models import NewTake, Remark, RemarkKind
 from pipelines.takes.models import Take
 
-# Of the formats that `image_check` accepts.
-_SUFFIXES = (".png", ".jpg", ".webp")
+_SUFFIXES = tuple(f".{picture_format}" for picture_format in PictureFormat)
 
 
 class TakeStore:
@@ -129,7 +129,7 @@ def check_and_store(
         store: the storyboard's takes.
         attempt_id: the attempt.
         request_key: identifies what was asked.
-        asked: the size in pixels that was asked for.
+        asked: the size in pixels that was asked for; a picture of far more is refused.
         must_fit: whether only that size is usable; if not, others are fitted, with a remark.
 
     Raises:
@@ -137,7 +137,7 @@ def check_and_store(
         StorageError: it could not be made durable.
     """
     part = store.part_path(attempt_id)
-    picture = inspect_picture(part)
+    picture = inspect_picture(part, asked=asked)
     if must_fit and picture.size != asked:
         raise UnusablePictureError(f"{picture.size} pixels where {asked} were asked for, and fit is error")
     # Read back from the file: the ledger vouches for what the disk has kept, not for what was received.
@@ -151,6 +151,10 @@ def check_and_store(
 def _remarks(picture: Picture, *, asked: Size, spare: bool) -> Iterator[Remark]:
     if picture.size != asked:
         yield Remark(RemarkKind.SIZE, f"was made at {picture.size} instead of {asked}")
+    if picture.flat_colour:
+        yield Remark(RemarkKind.FLAT, f"is one flat colour ({picture.flat_colour})")
+    if picture.orientation:
+        yield Remark(RemarkKind.ORIENTATION, "had an orientation in its EXIF data, which is dropped")
     if spare:
         yield Remark(RemarkKind.SPARE, "had been generated meanwhile: kept as a spare")
 

@@ -188,7 +188,7 @@ def test_fit_error_names_a_frame_that_is_no_picture(tmp_path: Path) -> None:
     """A frame whose size cannot be read is named."""
     (tmp_path / "frame_0000.png").write_text("not a picture")
 
-    with pytest.raises(FilmError, match=r"frame_0000\.png: cannot be read: not a PNG file"):
+    with pytest.raises(FilmError, match=r"frame_0000\.png: cannot be read: not an image"):
         assemble_film(timeline_of([1], fit=Fit.ERROR), [tmp_path / "frame_0000.png"], tmp_path / "film.mp4")
 
 

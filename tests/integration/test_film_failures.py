@@ -22,12 +22,12 @@ NAMES = list(COLOURS)
     [
         (lambda frame: frame.unlink(), "No such file or directory"),
         (lambda frame: (frame.unlink(), frame.mkdir()), "Is a directory"),
-        (lambda frame: frame.write_bytes(frame.read_bytes()[:2000]), "image file is truncated"),
-        (lambda frame: frame.write_bytes(flipped(frame.read_bytes(), 3000)), "broken data stream"),
-        (lambda frame: frame.write_bytes(b""), "not a PNG file"),
-        (lambda frame: Image.new("RGB", (64, 48)).save(frame, "JPEG"), "not a PNG file"),
+        (lambda frame: frame.write_bytes(frame.read_bytes()[:2000]), "a damaged PNG: it is cut short"),
+        (lambda frame: frame.write_bytes(flipped(frame.read_bytes(), 3000)), "a damaged PNG: the checksum"),
+        (lambda frame: frame.write_bytes(b""), "an empty file"),
+        (lambda frame: frame.write_bytes(b"GIF89a"), "not an image: it starts with b'GIF89a'"),
     ],
-    ids=["missing", "folder", "truncated", "corrupt", "empty", "JPEG"],
+    ids=["missing", "folder", "truncated", "corrupt", "empty", "GIF"],
 )
 def test_a_broken_frame_is_named(tmp_path: Path, damage, reason: str) -> None:  # type: ignore[no-untyped-def]
     """A frame that cannot be read ends the film with its name; the old film stays, and no other file is left."""

@@ -22,9 +22,12 @@ WEBP_MAGIC = b"RIFF\x10\x00\x00\x00WEBP"
 def picture_bytes(
     kind: str = "PNG", size: tuple[int, int] = (8, 8), colour: str | tuple[int, int, int] = "teal", mode: str = "RGB"
 ) -> bytes:
-    """Return a one-colour picture in a format that Pillow names."""
+    """Return a picture of one colour but for its last pixel, in a format that Pillow names."""
     data = io.BytesIO()
-    Image.new(mode, size, colour).save(data, kind)
+    picture = Image.new(mode, size, colour)
+    # One that is flat to the last pixel has a remark.
+    picture.paste(0, (size[0] - 1, size[1] - 1, *size))
+    picture.save(data, kind)
     return data.getvalue()
 
 

@@ -43,6 +43,7 @@ def test_a_frame_carries_its_metadata_as_text(store: TakeStore, folder: FrameFol
         "fit": "cover",
         "cost_usd": "0.000652",
         "request_key": spec.request_key,
+        "picture": "as the film shows it",
         "Software": "storyreel",
     }
 
