@@ -5,11 +5,12 @@ from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from pipelines.common.addresses import normalize
 from pipelines.common.budgets import OnExceed
 from pipelines.common.errors import UsageError
 
@@ -124,9 +125,8 @@ class Settings(_FromEnvironment):
         """The endpoint as the ledger names it; the embedded one has a new port at each run, but one name."""
         if self.endpoint is None:
             return EMBEDDED_ENDPOINT
-        url = urlsplit(self.endpoint)
-        # Neither a user's name and password nor a key in the query belongs in a ledger that people pass on.
-        return urlunsplit((url.scheme, url.netloc.rpartition("@")[2], url.path.rstrip("/"), "", ""))
+        # One spelling, so that all runs there share one limit; and without secrets, for people pass ledgers on.
+        return normalize(self.endpoint)
 
     @property
     def effective_database_url(self) -> str:

@@ -108,6 +108,7 @@ class AsyncGate:
 
     admit = _in_executor(Gate.admit)
     slow_down = _in_executor(Gate.slow_down)
+    confirm = _in_executor(Gate.confirm)
     withdraw = _in_executor(Gate.withdraw)
     release = _in_executor(Gate.release)
 

@@ -28,10 +28,10 @@ from sqlalchemy import (
     update,
 )
 
-from pipelines.ledger.budgets import charge, reserve
+from pipelines.ledger.budgets import charge, charged_usd, reserve
 from pipelines.ledger.database import LedgerDatabase
 from pipelines.ledger.models import Admission, AlreadyKept, AttemptRequest, HeldElsewhere, Permit, Run
-from pipelines.ledger.runs import is_alive
+from pipelines.ledger.runs import is_alive, keep_alive
 from pipelines.ledger.schema import FULL_PACE, Upsert, attempts, gates, leases
 
 # The share of the limit that is ever aimed at. The server counts arrivals: at exactly the limit, jitter would put one
@@ -123,14 +123,34 @@ class Gate:
                 gate["slowed_at"] = now
             self._book(connection, gate)
 
+    def confirm(self, permit: Permit) -> bool:
+        """Return whether an admitted attempt may still be sent, though its machine may have been asleep meanwhile.
+
+        It may, if its run still holds the lease on its take. Then the run counts as alive again from now on, so that no
+        other takes the lease over as the attempt is sent.
+        """
+        ours = (leases.c.attempt_id == permit.attempt_id) & (leases.c.run_id == self._run.run_id)
+        still_open = (attempts.c.attempt_id == permit.attempt_id) & attempts.c.status.is_(None)
+        with self._database.transaction() as connection:
+            # Locked: another run cannot take it over between this look and the commit.
+            held = connection.execute(select(leases.c.attempt_id).where(ours).with_for_update()).first()
+            entered = connection.execute(select(attempts.c.attempt_id).where(still_open).with_for_update()).first()
+            if held is None or entered is None:
+                return False
+            keep_alive(connection, self._run.run_id, now=self._database.now(connection))
+            return True
+
     def withdraw(self, permit: Permit) -> None:
-        """Delete an attempt that was admitted and never sent, and free its reservation. Twice is as good as once."""
+        """Delete an attempt that was admitted and never sent, and free its reservation. Twice is as good as once.
+
+        Another run may have closed it meanwhile, in the belief that this one had died over it.
+        """
         entry = attempts.c.attempt_id == permit.attempt_id
         with self._database.transaction() as connection:
             attempt = connection.execute(select(attempts).where(entry).with_for_update()).mappings().first()
             if attempt is not None:
                 connection.execute(delete(attempts).where(entry))
-                charge(connection, attempt, -attempt["reserved_usd"])
+                charge(connection, attempt, -charged_usd(attempt))
 
     def release(self, request_key: str) -> None:
         """Give up the lease on a take that this run will not generate after all."""

@@ -65,9 +65,7 @@ class RunRegistry(LedgerPart):
     def record_heartbeat(self, run_id: str, counters: RunCounters | None = None) -> None:
         """Record that a run is alive, and its progress if `counters` are given."""
         with self.database.transaction() as connection:
-            alive_until = self.database.now(connection) + ALIVE_S * 1_000_000
-            values = {"alive_until": alive_until, **_counter_columns(counters)}
-            connection.execute(update(runs).where(runs.c.run_id == run_id).values(values))
+            keep_alive(connection, run_id, now=self.database.now(connection), counters=counters)
 
     @repeat_until_committed
     def finish_run(self, run_id: str, *, state: RunState, counters: RunCounters | None = None) -> None:
@@ -123,6 +121,12 @@ class RunRegistry(LedgerPart):
             rows = connection.execute(select(leases).where(leases.c.run_id != run_id)).all()
             living = {holder for holder in {row.run_id for row in rows} if is_alive(connection, holder, now=now)}
         return {row.request_key for row in rows if row.run_id in living}.intersection(request_keys)
+
+
+def keep_alive(connection: Connection, run_id: str, *, now: int, counters: RunCounters | None = None) -> None:
+    """Let a run count as alive for another minute, and note its counters if they are given."""
+    values = {"alive_until": now + ALIVE_S * 1_000_000, **_counter_columns(counters)}
+    connection.execute(update(runs).where(runs.c.run_id == run_id).values(values))
 
 
 def is_alive(connection: Connection, run_id: str, *, now: int) -> bool:

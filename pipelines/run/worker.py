@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import assert_never
 
+from pipelines.common.clocks import seconds_awake_and_asleep
 from pipelines.common.errors import BudgetError, StoryreelError
 from pipelines.common.formatting import format_decimal
 from pipelines.endpoints.retry import (
@@ -23,6 +24,10 @@ from pipelines.run.attempt import AttemptRunner, Kept, Log
 from pipelines.run.progress import Progress
 from pipelines.run.scheduling import AdmissionQueue, StopSignal
 from pipelines.storyboard.plan import TakeSpec
+
+# Seconds. An attempt that is sent so much later than it was admitted has slept with its machine, or its process was
+# stopped; meanwhile another machine may have taken its take over. Far less than what makes a run count as dead.
+_LATE_S = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,19 @@ class Unsent:
     spec: TakeSpec
 
 
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """The waits of a run.
+
+    Attributes:
+        pause: sleeps for seconds.
+        clock: seconds that go on while the machine is asleep.
+    """
+
+    pause: Callable[[float], Awaitable[None]]
+    clock: Callable[[], float] = seconds_awake_and_asleep
+
+
 TakeOutcome = Generated | Reused | Failed | Postponed | Unsent
 
 
@@ -78,7 +96,7 @@ class TakeGenerator:
         stop_signal: StopSignal,
         progress: Progress,
         rng: random.Random | None = None,
-        pause: Callable[[float], Awaitable[None]] | None = None,
+        timing: Timing | None = None,
     ) -> None:
         """Set up a run's generator.
 
@@ -90,7 +108,7 @@ class TakeGenerator:
             stop_signal: is given where no further request would help.
             progress: is kept up to date.
             rng: the source of the back-off's jitter.
-            pause: sleeps for seconds; by default no longer than until the run is stopped.
+            timing: how waits are made and measured; by default no longer than until the run is stopped.
         """
         self._attempts = attempts
         self._gate = gate
@@ -99,7 +117,7 @@ class TakeGenerator:
         self._stop_signal = stop_signal
         self._progress = progress
         self._rng = rng or random.Random()  # noqa: S311 - jitter needs no secrecy
-        self._pause = pause or stop_signal.pause
+        self._timing = timing or Timing(stop_signal.pause)
         # One attempt at a time waits for its moment: the gate hands these out in order.
         self._turn = asyncio.Lock()
         self._attempt_ended = asyncio.Event()
@@ -168,7 +186,7 @@ class TakeGenerator:
                 log(f"{reason}: no run sends for {delay_s:.1f} s")
             case Resend(delay_s, reason=reason):
                 log(f"sending again in {delay_s:.1f} s: {reason}")
-                await self._pause(delay_s)
+                await self._timing.pause(delay_s)
             case NextPrompt(reason):
                 log(f"{reason}: trying the next fallback prompt")
             case GiveUp(reason):
@@ -184,13 +202,18 @@ class TakeGenerator:
         """Return this attempt's permit, once its moment to be sent has come; or the outcome of a take without one."""
         spec = request.take
         async with self._turn:
+            asked_at = self._timing.clock()
             admission = await self._ask_gate(request)
             if isinstance(admission, Permit):
-                await self._pause(admission.wait_s)
+                await self._timing.pause(admission.wait_s)
+                # In each case nothing was asked, so nothing stays reserved.
                 if self._stop_signal.stopped:
-                    # Nothing was asked, so nothing stays reserved.
                     await self._gate.withdraw(admission)
                     return Unsent(spec)
+                late_s = self._timing.clock() - asked_at - admission.wait_s
+                if late_s > _LATE_S and not await self._gate.confirm(admission):
+                    await self._gate.withdraw(admission)
+                    return Postponed(spec)
                 self._progress.sent(again=request.number > 1, pace=admission.pace)
         await self._queue.admitted(spec.request_key)
         match admission:

@@ -4,15 +4,18 @@ import asyncio
 import itertools
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import update
 
 from pipelines.common.errors import BudgetError, InterruptedRunError
-from pipelines.ledger.models import AttemptRequest
+from pipelines.ledger.models import AttemptRequest, AttemptStatus, Outcome, Permit
+from pipelines.ledger.schema import runs
 from pipelines.run.worker import Generated, Postponed, Reused, Unsent
 from tests.support.builders import run, take_spec
 from tests.support.generation import SPEC, Rig, replies, rig
@@ -45,6 +48,46 @@ async def test_a_take_that_another_run_is_generating_is_left_to_it(tmp_path: Pat
 
         assert (outcome, bench.requests, bench.leases()) == (Postponed(SPEC), [], [SPEC.request_key])
         assert (bench.progress.generated, bench.progress.failed) == (0, 0)
+
+
+@dataclass
+class SleepyClock:
+    """A clock by which the machine goes to sleep once, as an attempt waits for its moment."""
+
+    sleeps_s: float
+    readings: int = 0
+
+    def __call__(self) -> float:
+        self.readings += 1
+        return self.sleeps_s if self.readings > 1 else 0.0
+
+
+async def test_an_attempt_that_slept_is_sent_if_its_take_is_still_its_own(tmp_path: Path) -> None:
+    """Nothing happened meanwhile."""
+    clock = SleepyClock(3600)
+    async with rig(tmp_path, replies(image_answer(SPEC.frame)), run(), clock=clock) as bench:
+        assert await bench.generate(SPEC) == Generated(SPEC, 1)
+
+
+async def test_an_attempt_that_slept_is_not_sent_where_another_run_has_taken_its_take_over(tmp_path: Path) -> None:
+    """That run is generating it: to send this one would pay twice. It is looked for again later, and costs nothing."""
+    other = run("run-2", storyboard="harbor")
+
+    def take_over(_: float) -> None:
+        bench.ledger.close_attempt(1, Outcome(AttemptStatus.UNKNOWN, "its process was killed"))
+        with bench.ledger.database.transaction() as connection:
+            connection.execute(update(runs).where(runs.c.run_id == bench.run.run_id).values(pid=2**22 + 1))
+        bench.ledger.start_run(other)
+        admission = bench.ledger.gate(other, rate_limit=720).admit(AttemptRequest(SPEC, SPEC.prompt, 1))
+        assert isinstance(admission, Permit)
+
+    handler, clock = replies(image_answer(SPEC.frame)), SleepyClock(3600)
+    async with rig(tmp_path, handler, run(), on_pause=take_over, clock=clock) as bench:
+        outcome = await bench.generate(SPEC)
+
+        assert (outcome, bench.requests, bench.leases()) == (Postponed(SPEC), [], [SPEC.request_key])
+        assert (bench.rows("run_id", "status"), bench.committed_usd()) == ([("run-2", None)], 0)
+        assert bench.progress.in_flight == 0
 
 
 async def test_the_budget_stops_before_the_first_request(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from pipelines.ledger.schema import attempts, gates, leases
 from pipelines.run.attempt import AttemptRunner
 from pipelines.run.progress import Progress
 from pipelines.run.scheduling import AdmissionQueue, StopSignal, generate_in_order
-from pipelines.run.worker import TakeGenerator, TakeOutcome
+from pipelines.run.worker import TakeGenerator, TakeOutcome, Timing
 from pipelines.storyboard.plan import TakeSpec
 from pipelines.takes.store import TakeStore
 from tests.support.builders import take_spec
@@ -122,6 +122,7 @@ async def rig(
     concurrency: int = 8,
     on_pause: Callable[[float], None] | None = None,
     real_pauses: bool = False,
+    clock: Callable[[], float] = lambda: 0.0,
 ) -> AsyncIterator[Rig]:
     """Open a ledger, a store, a client and a generator in `folder`; `on_pause` is called with every wait.
 
@@ -173,7 +174,7 @@ async def rig(
                 stop_signal=stop_signal,
                 progress=progress,
                 rng=random.Random(7),
-                pause=None if real_pauses else pause,
+                timing=None if real_pauses else Timing(pause, clock),
             )
             yield Rig(
                 run,

@@ -20,13 +20,18 @@ WEBP_MAGIC = b"RIFF\x10\x00\x00\x00WEBP"
 
 @functools.cache
 def picture_bytes(
-    kind: str = "PNG", size: tuple[int, int] = (8, 8), colour: str | tuple[int, int, int] = "teal", mode: str = "RGB"
+    kind: str = "PNG",
+    size: tuple[int, int] = (8, 8),
+    colour: str | tuple[int, int, int] = "teal",
+    mode: str = "RGB",
+    *,
+    flat: bool = False,
 ) -> bytes:
-    """Return a picture of one colour but for its last pixel, in a format that Pillow names."""
+    """Return a picture of one colour, but for its last pixel unless it is to be flat, in a format that Pillow names."""
     data = io.BytesIO()
     picture = Image.new(mode, size, colour)
-    # One that is flat to the last pixel has a remark.
-    picture.paste(0, (size[0] - 1, size[1] - 1, *size))
+    if not flat:
+        picture.paste(0, (size[0] - 1, size[1] - 1, *size))
     picture.save(data, kind)
     return data.getvalue()
 

@@ -1,0 +1,100 @@
+"""Addresses of endpoints: their one spelling, which of them stay on this machine, and what of them may be shown."""
+
+import contextlib
+import ipaddress
+import re
+import socket
+import string
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
+
+_THIS_MACHINE = "127.0.0.1"
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+# RFC 3986, 2.3: percent-encoded or not, these mean the same.
+_UNRESERVED = frozenset(string.ascii_letters + string.digits + "-._~")
+# RFC 3986, 3.3: what a path may hold as it is, and the sign of an encoding.
+_KEPT_IN_PATHS = "/%:@!$&'()*+,;=~"
+_ESCAPE = re.compile("%([0-9A-Fa-f]{2})")
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host's name or address means this machine whoever resolves it: 127.0.0.0/8, ::1, localhost.
+
+    Args:
+        host: as in a URL, an IPv6 address with or without its brackets.
+    """
+    name = host.lower().removeprefix("[").removesuffix("]").removesuffix(".")
+    # RFC 6761, 6.3: every name under localhost is of this machine.
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    # `::ffff:127.0.0.1`; only newer Pythons look into it.
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return (mapped or address).is_loopback
+
+
+def without_secrets(url: str) -> str:
+    """Return an address without a user's name and password, and without its query, which may hold a key."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def normalize(url: str) -> str:
+    """Return an address without its secrets, in the one spelling that all its spellings have in common.
+
+    Case, percent-encoding, dot segments and the default port are normalized (RFC 3986, 6.2.2 and 6.2.3), and so are the
+    older ways to write an IPv4 address, which resolvers know; dots and slashes at the ends are left out. All names of
+    this machine are one. Two names of one other host stay two: only that host's owner knows.
+
+    Args:
+        url: an http or https address.
+    """
+    parts = urlsplit(url)
+    host = _normalized_host(unquote(parts.hostname or ""), url)
+    port = "" if parts.port in (None, _DEFAULT_PORTS[parts.scheme]) else f":{parts.port}"
+    return urlunsplit((parts.scheme, f"{host}{port}", _normalized_path(parts.path), "", ""))
+
+
+def _normalized_host(host: str, url: str) -> str:
+    name = host.rstrip(".").lower()
+    if not name.isascii():
+        # As it will be asked for. Not at the top of the file: it takes long to import, and such names are rare.
+        import httpx
+
+        name = httpx.URL(url).raw_host.decode().rstrip(".")
+    with contextlib.suppress(OSError):
+        # Resolvers take 127.1, 0x7f000001 and 017700000001 as well.
+        name = socket.inet_ntoa(socket.inet_aton(name))
+    with contextlib.suppress(ValueError):
+        address = ipaddress.ip_address(name)
+        # To connect to "any address" is to connect to this machine.
+        if address.is_unspecified:
+            return _THIS_MACHINE
+        mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+        name = f"{mapped or address}"
+    if is_loopback(name):
+        return _THIS_MACHINE
+    return f"[{name}]" if ":" in name else name
+
+
+def _normalized_path(path: str) -> str:
+    segments: list[str] = []
+    for segment in _normalized_escapes(path).split("/"):
+        if segment == "..":
+            # The first one is empty, before the slash at the beginning, and stays.
+            segments = segments[:1] + segments[1:-1]
+        elif segment != ".":
+            segments.append(segment)
+    return "/".join(segments).rstrip("/")
+
+
+def _normalized_escapes(path: str) -> str:
+    """Return a path in which only those characters are percent-encoded that must be, in capitals."""
+
+    def shortest(match: re.Match[str]) -> str:
+        character = chr(int(match[1], 16))
+        return character if character in _UNRESERVED else match[0].upper()
+
+    return _ESCAPE.sub(shortest, quote(path, safe=_KEPT_IN_PATHS))

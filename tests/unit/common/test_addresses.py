@@ -1,0 +1,80 @@
+"""Addresses: however an endpoint is spelled, it has one name."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipelines.common.addresses import normalize
+
+SPELLINGS = {
+    "http://127.0.0.1:8787": [
+        "http://127.0.0.1:8787/",
+        "http://LOCALHOST:8787",
+        "http://localhost:08787",
+        "http://localhost.:8787/",
+        "HTTP://%6cocalhost:8787",
+        "http://127.1:8787",
+        "http://127.0.0.2:8787",
+        "http://0x7f000001:8787",
+        "http://2130706433:8787",
+        "http://0177.0.0.1:8787",
+        "http://[::1]:8787",
+        "http://[0:0:0:0:0:0:0:1]:8787",
+        "http://[::ffff:127.0.0.1]:8787",
+        "http://[::ffff:7f00:1]:8787",
+        "http://0.0.0.0:8787",
+        "http://[::]:8787",
+        "http://flux.localhost:8787",
+        "http://user:pw@localhost:8787?key=S#top",
+    ],
+    "https://flux.example.dev": [
+        "https://FLUX.example.dev.",
+        "https://flux.example.dev:443/",
+        "https://flux.example.dev:0443",
+        "https://flux.example.dev//",
+        "https://flux.example.dev/./",
+        "https://flux.example.dev/a/../",
+        "https://flux.example.dev/../..",
+        "https://f%6Cux.example.dev",
+    ],
+    "https://flux.example.dev/v1/~amy/a%20b%2Fc": [
+        "https://flux.example.dev/v1/%7Eamy/a b%2fc",
+        "https://flux.example.dev/v1/%7eamy/a%20b%2Fc/",
+        "https://flux.example.dev/v2/../v1/./~amy/a%20b%2fc",
+    ],
+    "http://xn--mnchen-3ya.example": ["http://münchen.example", "http://MÜNCHEN.example:80", "http://XN--mnchen-3ya.example"],
+    "http://[2001:db8::1]:81": ["http://[2001:DB8:0::0:1]:81", "http://[2001:0db8:0000:0:0:0:0:1]:081/"],
+    "http://10.0.0.1": ["http://10.1", "http://0xa.0.0.1:80"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "spelling"), [(name, each) for name in SPELLINGS for each in SPELLINGS[name]])
+def test_all_spellings_of_an_address_are_one(name: str, spelling: str) -> None:
+    """So all runs that ask it share one limit."""
+    assert normalize(spelling) == normalize(name) == name
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        ("http://localhost:8787", "http://localhost:8788"),
+        ("http://flux.example.dev", "https://flux.example.dev"),
+        ("https://flux.example.dev/a", "https://flux.example.dev/A"),
+        ("https://flux.example.dev/a", "https://flux.example.dev/b"),
+        ("https://flux.example.dev/a%2Fb", "https://flux.example.dev/a/b"),
+        ("https://flux.example.dev", "https://flux.example.com"),
+        ("http://localhost", "http://localhost.example.dev"),
+        ("http://127.0.0.1", "http://128.0.0.1"),
+    ],
+)
+def test_different_addresses_stay_different(pair: tuple[str, str]) -> None:
+    """A limit that is not shared must not be."""
+    assert normalize(pair[0]) != normalize(pair[1])
+
+
+@given(path=st.text(st.characters(codec="utf-8", exclude_characters="?#\n\r\t"), max_size=40))
+def test_a_name_is_its_own_name(path: str) -> None:
+    """What is normalized once is normal, whatever stands in the path."""
+    once = normalize(f"http://flux.example.dev/{path}")
+
+    assert normalize(once) == once
