@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.cli.confirmation import has_terminal, require_yes
+from pipelines.cli.following import follow_last_run
 from pipelines.cli.options import print_error, print_message
 from pipelines.cli.quotes import reroll_text
 from pipelines.common.errors import StoryboardError, UsageError
@@ -54,7 +55,8 @@ def quote_reroll(path: Path, frames: str, options: Mapping[str, Any]) -> RerollO
         UsageError: the storyboard or an option is wrong, or there are no such frames.
     """
     text = read_text(path)
-    settings, board = load_settings(options), load_text(text, path)
+    board = load_text(text, path)
+    settings = follow_last_run(load_settings(options), board.id)
     plan = plan_frames(board, model=settings.effective_model)
     extra = select_extra_takes(plan, frames, count=options["takes"], prompt=options["prompt"])
     # Every one of them is new: no take that is there already makes a re-roll cheaper.

@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 from sqlalchemy import Connection, RowMapping, delete, insert, select, update
 
+from pipelines.common.budgets import Budgets
 from pipelines.ledger.database import LedgerPart, repeat_until_committed
 from pipelines.ledger.models import AbandonedAttempt, Run, RunCounters, RunState
 from pipelines.ledger.schema import attempts, leases, runs
@@ -82,6 +83,14 @@ class RunRegistry(LedgerPart):
             }
             connection.execute(update(runs).where(runs.c.run_id == run_id).values(finished))
 
+    def last_real_run(self, storyboard: str) -> Run | None:
+        """Return the run of a storyboard that began last, of those that are not simulated; None where there is none."""
+        real = (runs.c.storyboard == storyboard) & ~runs.c.simulated
+        newest_first = select(runs).where(real).order_by(runs.c.started_at.desc(), runs.c.run_id)
+        with self.database.reading() as connection:
+            row = connection.execute(newest_first.limit(1)).mappings().first()
+        return run_of(row) if row else None
+
     def storyboards_to_recover(self) -> list[str]:
         """Return the ids of the storyboards that have open attempts, of dead runs or living ones, in order."""
         with self.database.reading() as connection:
@@ -113,6 +122,12 @@ class RunRegistry(LedgerPart):
             rows = connection.execute(select(leases).where(leases.c.run_id != run_id)).all()
             living = {holder for holder in {row.run_id for row in rows} if is_alive(connection, holder, now=now)}
         return {row.request_key for row in rows if row.run_id in living}.intersection(request_keys)
+
+
+def run_of(row: RowMapping) -> Run:
+    """Return the run of an entry."""
+    budgets = Budgets(row["budget_usd"])
+    return Run(row["run_id"], row["storyboard"], row["endpoint"], row["model"], row["simulated"], budgets)
 
 
 def is_alive(connection: Connection, run_id: str, *, now: int) -> bool:
