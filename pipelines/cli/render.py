@@ -1,5 +1,6 @@
 """Rendering from the command line: a Prefect API for its time, a display on stderr, a result for each storyboard."""
 
+import asyncio
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from pipelines.common.errors import EndpointError, InterruptedRunError, Storyree
 from pipelines.common.settings import Settings, load_settings
 from pipelines.flows.local_api import drain_prefect, is_first_start, prefect_api
 from pipelines.run.observer import RunObserver
-from pipelines.run.result import RunResult
+from pipelines.run.result import RunResult, interrupted_error
 from pipelines.storyboard.loader import load_storyboards
 from pipelines.storyboard.model import Storyboard
 
@@ -151,6 +152,9 @@ def _run_flow(run_flow: RunFlow, call: FlowCall, console: Console) -> RenderResu
             run_flow(call.flow, {"storyboard": str(call.path), **call.parameters}, call.board, call.settings, observer)
     except StoryreelError as exc:
         error = exc
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        # Before the run has begun, or after its end: what there is of it is told all the same.
+        error = interrupted_error(InterruptedRunError(), observer.result)
     if observer.result:
         lines = summary_lines(observer.result)
         if observer.result.video:

@@ -2,13 +2,14 @@
 
 import asyncio
 import threading
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
 from pipelines.cli.hints import next_command, options_to_repeat
-from pipelines.cli.logs import LoggedCommand
+from pipelines.cli.logs import LoggedCommand, is_quiet
 from pipelines.cli.options import (
     board_argument,
     endpoint_options,
@@ -109,18 +110,24 @@ def review(board: Path, *, port: int, opens: bool, **options: Any) -> None:
     Example:
       storyreel review my-film.yaml
     """
+    from rich.console import Console
+
+    from pipelines.cli.display import display_for
     from pipelines.cli.following import follow_last_run
     from pipelines.common.settings import load_settings
     from pipelines.review.server import open_review
     from pipelines.storyboard.loader import load_storyboard
 
     settings = follow_last_run(load_settings(options), load_storyboard(board).id)
-    with open_review(board, settings, port=port) as server:
+    console = Console(stderr=True, quiet=is_quiet())
+    show = partial(display_for, console=console)
+    with open_review(board, settings, port=port, show_stopping=show) as server:
         print_message(f"the cutting room of {board} is at {server.address} (Ctrl-C closes it)")
         if opens:
             # An opener may take seconds to return, and the browser asks for the page before it does.
             threading.Thread(target=_open_page, args=(server.address,), daemon=True).start()
-        server.serve()
+        if interruption := server.serve():
+            print_error(str(interruption))
 
 
 def _open_page(address: str) -> None:
