@@ -19,6 +19,8 @@ from pipelines.run.result import RunResult
 
 _REFRESH_HZ = 4
 _LINE_EVERY_S = 10.0
+# A run that is being stopped has one figure to tell, and whoever stopped it waits for it.
+_STOPPING_LINE_EVERY_S = 2.0
 # Widths in columns of the terminal, at most.
 _BAR_WIDTH = 48
 _SCENE_BAR_WIDTH = 24
@@ -50,7 +52,7 @@ class LiveDisplay:
 
 
 class PlainDisplay:
-    """A line at each new stage of the run, and every ten seconds."""
+    """A line at each new stage of the run, and every ten seconds; every two while the run is being stopped."""
 
     def __init__(self, progress: Progress, console: Console) -> None:
         self._progress = progress
@@ -73,12 +75,16 @@ class PlainDisplay:
         self._lines.put(progress_line(self._progress))
 
     def _print(self) -> None:
+        before = ""
         while (line := self._next_line()) is not None:
-            self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+            # The same once more is no news.
+            if line != before:
+                self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+            before = line
 
     def _next_line(self) -> str | None:
         try:
-            return self._lines.get(timeout=_LINE_EVERY_S)
+            return self._lines.get(timeout=_STOPPING_LINE_EVERY_S if self._progress.stopping else _LINE_EVERY_S)
         except queue.Empty:
             # A long stage: its figures as they are now.
             return progress_line(self._progress)
@@ -95,7 +101,9 @@ def display_for(progress: Progress, console: Console) -> LiveDisplay | PlainDisp
 def progress_line(progress: Progress) -> str:
     """Return the state of a run in one line."""
     if not progress.frames:
-        return progress.stage
+        return progress.headline
+    if progress.stopping:
+        return f"{progress.storyboard}: {progress.headline}"
     parts = [f"{progress.storyboard}: {progress.stage}", _frames(progress)]
     if progress.to_generate:
         parts += [_rate(progress), _cost(progress)]
@@ -113,7 +121,7 @@ class ProgressView:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Yield the run as a whole, then as many of its scenes as there are lines left for."""
         progress = self._progress
-        title = Text.assemble((progress.storyboard or "storyreel", "bold"), "  ", progress.stage)
+        title = Text.assemble((progress.storyboard or "storyreel", "bold"), "  ", progress.headline)
         yield title
         if not progress.frames:
             return
@@ -170,7 +178,8 @@ def _figures(progress: Progress, options: ConsoleOptions) -> Table:
     grid.add_row("cost", _cost(progress))
     if progress.segments_done:
         grid.add_row("film", _film(progress))
-    grid.add_row("time left", _time_left(progress))
+    if not progress.stopping:
+        grid.add_row("time left", _time_left(progress))
     return grid
 
 

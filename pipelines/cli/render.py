@@ -1,8 +1,7 @@
 """Rendering from the command line: a Prefect API for its time, a display on stderr, a result for each storyboard."""
 
+import asyncio
 import contextlib
-import shutil
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +10,15 @@ from typing import Any
 from rich.console import Console
 
 from pipelines.cli.display import display_for, summary_lines
+from pipelines.cli.following import follows_another_run
+from pipelines.cli.hints import next_command, options_to_repeat, own_program
 from pipelines.cli.logs import is_quiet
 from pipelines.cli.opener import open_for_user
 from pipelines.common.errors import EndpointError, InterruptedRunError, StoryreelError, UsageError
 from pipelines.common.settings import Settings, load_settings
 from pipelines.flows.local_api import drain_prefect, is_first_start, prefect_api
 from pipelines.run.observer import RunObserver
-from pipelines.run.result import RunResult
+from pipelines.run.result import RunResult, interrupted_error
 from pipelines.storyboard.loader import load_storyboards
 from pipelines.storyboard.model import Storyboard
 
@@ -143,25 +144,30 @@ def open_results(results: Sequence[RenderResult]) -> None:
 def _run_flow(run_flow: RunFlow, call: FlowCall, console: Console) -> RenderResult:
     observer = RunObserver()
     error: StoryreelError | None = None
+    review = ""
     try:
+        # Before the run, whose end is told even if the ledger is away by then.
+        review = _review_command(call)
         with display_for(observer.progress, console):
             run_flow(call.flow, {"storyboard": str(call.path), **call.parameters}, call.board, call.settings, observer)
     except StoryreelError as exc:
         error = exc
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        # Before the run has begun, or after its end: what there is of it is told all the same.
+        error = interrupted_error(InterruptedRunError(), observer.result)
     if observer.result:
         lines = summary_lines(observer.result)
         if observer.result.video:
-            lines.append(f"  review  {_own_command()} review {call.path}: look, generate other takes, pick")
+            lines.append(f"  review  {review}: look, generate other takes, pick")
         console.print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
     return RenderResult(call.path, observer.result, error)
 
 
-def _own_command() -> str:
-    """Return a command that runs storyreel from here: its name if it is on PATH, else its path beside this Python."""
-    if shutil.which("storyreel"):
-        return "storyreel"
-    path = Path(sys.executable).with_name("storyreel")
-    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+def _review_command(call: FlowCall) -> str:
+    """Return the command that shows this run's takes."""
+    follows = follows_another_run(call.settings, call.board.id)
+    options = options_to_repeat(call.parameters, call.settings, follows=follows)
+    return next_command("review", call.path, options, program=own_program())
 
 
 def _flow_parameters(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from pipelines.cli.options import (
     print_message,
     takes_model_option,
 )
-from pipelines.cli.quotes import quote_json, reroll_text
+from pipelines.cli.quotes import quote_json
 from pipelines.common.formatting import counted
 
 
@@ -61,11 +61,14 @@ def render(boards: tuple[Path, ...], *, open_it: bool, as_json: bool, **options:
 @click.option("--takes", type=int, default=1, show_default=True, help="How many more takes of each frame.")
 @click.option("--prompt", help="Prompt to use instead of the frames' own.")
 @click.option("--dry-run", is_flag=True, help="Show the price only; send nothing.")
+@click.option("-y", "--yes", is_flag=True, help="Generate without asking, as a script must.")
 @endpoint_options
 @limit_options
 @json_option
-def reroll(board: Path, frames: str, *, dry_run: bool, as_json: bool, **options: Any) -> None:
-    """Generate more takes of some frames.
+def reroll(board: Path, frames: str, *, dry_run: bool, yes: bool, as_json: bool, **options: Any) -> None:
+    """Generate more takes of some frames, after showing the price.
+
+    Nothing is sent before you say yes: to the question on the terminal, or by --yes.
 
     FRAMES are numbers and ranges (3,7-9), shots (scene/shot) or whole scenes, with commas between them. No take is
     ever overwritten: a frame goes on to show the take that it showed until you pick another.
@@ -76,24 +79,17 @@ def reroll(board: Path, frames: str, *, dry_run: bool, as_json: bool, **options:
       storyreel reroll my-film.yaml arrival/wide --prompt "a harbor in fog, no boats"
     """
     from pipelines.cli.render import reroll_board
-    from pipelines.common.settings import load_settings
-    from pipelines.storyboard.loader import load_storyboard
-    from pipelines.storyboard.plan import plan_frames
-    from pipelines.storyboard.quote import quote_takes
-    from pipelines.storyboard.selection import select_extra_takes
+    from pipelines.cli.reroll import quote_reroll, require_consent
 
-    settings, storyboard = load_settings(options), load_storyboard(board)
-    planned = plan_frames(storyboard, model=settings.effective_model)
-    extra = select_extra_takes(planned, frames, count=options["takes"], prompt=options["prompt"])
-    # Every one of them is new: no take that is there already makes a re-roll cheaper.
-    quote = quote_takes(extra.to_quote, frames=len(planned.frames), settings=settings)
-    print_message(reroll_text(len(extra.frames), quote, settings))
+    offer = quote_reroll(board, frames, options)
     if dry_run:
+        print_message(offer.price)
         if as_json:
-            print_json(quote_json(planned, quote))
+            print_json(quote_json(offer.plan, offer.quote))
         return
+    require_consent(offer, yes=yes)
     # The flow selects the frames again, by the same text, in the storyboard that was quoted.
-    result = reroll_board(board, storyboard, settings, frames, options)
+    result = reroll_board(board, offer.board, offer.settings, frames, options)
     if as_json:
         print_json(result.as_json())
     if result.error:

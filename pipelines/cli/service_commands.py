@@ -37,14 +37,15 @@ def ledger(
       storyreel ledger my-film.yaml --verify
       storyreel ledger my-film.yaml --settle 17 --cost 0 --why "not on the invoice"
     """
+    from pipelines.cli.following import follow_last_run
     from pipelines.common.settings import load_settings
     from pipelines.report.statement import settle_attempt, statement_of
     from pipelines.storyboard.loader import load_storyboard
 
     if (attempt_id is None) != (cost is None):
         raise UsageError("--settle ATTEMPT and --cost USD|none go together")
-    settings = load_settings({"output": output})
     storyboard = load_storyboard(board).id
+    settings = follow_last_run(load_settings({"output": output}), storyboard)
     # First, so that the statement and its verification already show it.
     if attempt_id is not None and cost is not None:
         settle_attempt(settings, storyboard, attempt_id, cost=cost, why=why)

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from pipelines.cli.hints import next_command
 from pipelines.cli.logs import LoggedCommand
 from pipelines.cli.options import (
     StoryboardPath,
@@ -46,13 +47,14 @@ def new(path: Path, *, prompts: Path | None) -> None:
     from pipelines.storyboard.importer.storyboard_text import storyboard_text
 
     if path.suffix not in (".yaml", ".yml"):
-        raise UsageError(f"{path}: a storyboard's name ends in .yaml: storyreel new {path}.yaml")
+        command = next_command("new", Path(f"{path}.yaml"), {"from": prompts})
+        raise UsageError(f"{path}: a storyboard's name ends in .yaml: {command}")
     # A storyboard is the user's own work: nothing here ever overwrites one.
     if path.exists():
         raise UsageError(f"{path}: exists already and is left as it is; choose another name")
     text = storyboard_text(prompts, path=path) if prompts else starter_text()
     write_atomic(path, text.encode())
-    print_message(f"{path}: written; next: storyreel plan {path}")
+    print_message(f"{path}: written; next: {next_command('plan', path)}")
 
 
 @click.command(cls=LoggedCommand)
@@ -103,6 +105,7 @@ def plan(board: Path, *, as_json: bool, **options: Any) -> None:
     Example:
       storyreel plan configs/storyboards/harbor-at-dawn.yaml
     """
+    from pipelines.cli.following import notes_on_last_run
     from pipelines.common.settings import load_settings
     from pipelines.storyboard.loader import load_storyboard
     from pipelines.storyboard.plan import plan_frames
@@ -114,10 +117,11 @@ def plan(board: Path, *, as_json: bool, **options: Any) -> None:
     inventory = read_inventory(planned, settings)
     # All that the storyboard asks for: with `takes: 3`, three of a frame.
     quote = quote_takes(inventory.requested, frames=len(planned.frames), kept=inventory.found.takes, settings=settings)
+    notes = notes_on_last_run(settings, planned.storyboard)
     if as_json:
-        print_json(quote_json(planned, quote))
+        print_json({**quote_json(planned, quote), "notes": notes})
     else:
-        print_message(quote_text(planned, quote, settings))
+        print_message("\n".join([quote_text(planned, quote, settings), *(f"  note        {note}" for note in notes)]))
 
 
 @click.command(cls=LoggedCommand)

@@ -2,12 +2,14 @@
 
 import asyncio
 import threading
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
-from pipelines.cli.logs import LoggedCommand
+from pipelines.cli.hints import next_command, options_to_repeat
+from pipelines.cli.logs import LoggedCommand, is_quiet
 from pipelines.cli.options import (
     board_argument,
     endpoint_options,
@@ -38,13 +40,15 @@ def pick(board: Path, frame: str, take: int, *, as_json: bool, **options: Any) -
       storyreel takes my-film.yaml
       storyreel pick my-film.yaml 3 2
     """
+    from pipelines.cli.following import follow_last_run
     from pipelines.common.settings import load_settings
     from pipelines.run.local import pick_take, run_locally
     from pipelines.storyboard.loader import load_storyboard
     from pipelines.storyboard.plan import plan_frames
     from pipelines.storyboard.selection import ExtraTakes, select_frame
 
-    settings, storyboard = load_settings(options), load_storyboard(board)
+    storyboard = load_storyboard(board)
+    settings = follow_last_run(load_settings(options), storyboard.id)
     planned = plan_frames(storyboard, model=settings.effective_model)
     spec = select_frame(planned, frame)
     pick_take(planned, settings, spec, take)
@@ -56,7 +60,10 @@ def pick(board: Path, frame: str, take: int, *, as_json: bool, **options: Any) -
     elif result.video:
         print_message(str(result.video))
     else:
-        print_message("no film yet: some frames have no take; storyreel render generates them")
+        # Named in full: a render follows no other run.
+        asked = {"endpoint": settings.endpoint, "model": settings.model}
+        render = next_command("render", board, options_to_repeat({**options, **asked}, settings))
+        print_message(f"no film yet: some frames have no take; to generate them: {render}")
 
 
 @click.command(cls=LoggedCommand)
@@ -73,14 +80,16 @@ def takes(board: Path, *, as_json: bool, **options: Any) -> None:
     Example:
       storyreel takes my-film.yaml
     """
+    from pipelines.cli.following import follow_last_run
     from pipelines.common.settings import load_settings
     from pipelines.report.take_list import take_lines, takes_json
     from pipelines.storyboard.loader import load_storyboard
     from pipelines.storyboard.plan import plan_frames
     from pipelines.takes.inventory import read_inventory
 
-    settings = load_settings(options)
-    planned = plan_frames(load_storyboard(board), model=settings.effective_model)
+    storyboard = load_storyboard(board)
+    settings = follow_last_run(load_settings(options), storyboard.id)
+    planned = plan_frames(storyboard, model=settings.effective_model)
     frames = read_inventory(planned, settings).frames
     if as_json:
         print_json(takes_json(planned.storyboard, frames, simulated=settings.simulated))
@@ -101,15 +110,24 @@ def review(board: Path, *, port: int, opens: bool, **options: Any) -> None:
     Example:
       storyreel review my-film.yaml
     """
+    from rich.console import Console
+
+    from pipelines.cli.display import display_for
+    from pipelines.cli.following import follow_last_run
     from pipelines.common.settings import load_settings
     from pipelines.review.server import open_review
+    from pipelines.storyboard.loader import load_storyboard
 
-    with open_review(board, load_settings(options), port=port) as server:
+    settings = follow_last_run(load_settings(options), load_storyboard(board).id)
+    console = Console(stderr=True, quiet=is_quiet())
+    show = partial(display_for, console=console)
+    with open_review(board, settings, port=port, show_stopping=show) as server:
         print_message(f"the cutting room of {board} is at {server.address} (Ctrl-C closes it)")
         if opens:
             # An opener may take seconds to return, and the browser asks for the page before it does.
             threading.Thread(target=_open_page, args=(server.address,), daemon=True).start()
-        server.serve()
+        if interruption := server.serve():
+            print_error(str(interruption))
 
 
 def _open_page(address: str) -> None:

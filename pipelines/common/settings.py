@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
@@ -109,6 +109,10 @@ class Settings(_FromEnvironment):
     def locate(self, path: Path) -> Path:
         """Return `path`, found from `root` if it is relative and there is a root."""
         return self.root / path if self.root else path
+
+    def asking(self, endpoint: str, *, model: str | None) -> Self:
+        """Return these settings with another endpoint and model; see their attributes."""
+        return self.model_copy(update={"endpoint": endpoint, "model": model})
 
     @property
     def effective_model(self) -> str:

@@ -33,7 +33,7 @@ async def publishing_progress(progress: Progress) -> AsyncIterator[None]:
     """Update a progress artifact every two seconds for as long as the block lasts, and once more at its end."""
     artifact: UUID | None = None
     with _best_effort():
-        artifact = await acreate_progress_artifact(progress=0, key="storyreel-progress", description=progress.stage)
+        artifact = await acreate_progress_artifact(progress=0, key="storyreel-progress", description=progress.headline)
 
     async def keep_in_step() -> None:
         while True:
@@ -117,7 +117,7 @@ async def _update(artifact: UUID | None, progress: Progress) -> None:
         return
     share = 100.0 * progress.done / progress.frames if progress.frames else 0.0
     with _best_effort():
-        await aupdate_progress_artifact(artifact, progress=share, description=progress.stage)
+        await aupdate_progress_artifact(artifact, progress=share, description=progress.headline)
 
 
 @contextlib.contextmanager

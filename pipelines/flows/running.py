@@ -12,6 +12,7 @@ from pipelines.flows.handover import Handover, handover
 from pipelines.flows.render_storyboard import render_storyboard
 from pipelines.flows.reroll_takes import reroll_takes
 from pipelines.run.observer import RunObserver
+from pipelines.run.result import interrupted_error
 from pipelines.storyboard.model import Storyboard
 
 _FLOWS: dict[str, Any] = {"render_storyboard": render_storyboard, "reroll_takes": reroll_takes}
@@ -37,6 +38,6 @@ def run_flow(
         asyncio.run(_FLOWS[name](**parameters))
     # A state raises the error that it carries, and CancelledRun if it carries none: then Prefect has cancelled the run.
     except CancelledRun as exc:
-        raise InterruptedRunError(str(exc)) from exc
+        raise interrupted_error(InterruptedRunError(str(exc)), observer.result) from exc
     finally:
         handover.reset(token)

@@ -2,13 +2,12 @@
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, func, select
 
-from pipelines.common.budgets import Budgets
 from pipelines.common.processes import this_host
 from pipelines.ledger.database import LedgerPart
 from pipelines.ledger.gate import current_pace
-from pipelines.ledger.models import AttemptStatus, RequestRates, Run, RunCounters, RunSnapshot, RunState, Totals
+from pipelines.ledger.models import AttemptStatus, RequestRates, RunCounters, RunSnapshot, RunState, Totals
 from pipelines.ledger.queries import add_up
-from pipelines.ledger.runs import ALIVE_S, COUNTER_COLUMNS, is_run_alive
+from pipelines.ledger.runs import ALIVE_S, COUNTER_COLUMNS, is_run_alive, run_of
 from pipelines.ledger.schema import attempts, runs
 
 _MINUTE_US = 60_000_000
@@ -51,7 +50,7 @@ def _entry(connection: Connection, row: RowMapping, *, now: int) -> RunSnapshot:
     ours = (attempts.c.storyboard == row["storyboard"]) & (attempts.c.run_id == row["run_id"])
     totals = add_up(connection, ours)
     return RunSnapshot(
-        run=_run(row),
+        run=run_of(row),
         state=_state(row, now=now),
         host=row["host"],
         pid=row["pid"],
@@ -90,11 +89,6 @@ def _a_minute(connection: Connection, when: ColumnElement[int], which: ColumnEle
     count, first = connection.execute(select(func.count(), func.min(when)).where(of_late)).one()
     # n events span n - 1 gaps; one alone has no rate. At least a millisecond: two may have come at the same moment.
     return _MINUTE_US * (count - 1) / max(now - first, 1000) if count > 1 else 0.0
-
-
-def _run(row: RowMapping) -> Run:
-    budgets = Budgets(row["budget_usd"])
-    return Run(row["run_id"], row["storyboard"], row["endpoint"], row["model"], row["simulated"], budgets)
 
 
 def _state(row: RowMapping, *, now: int) -> RunState:

@@ -5,6 +5,7 @@ from collections.abc import Collection
 
 from sqlalchemy import Connection, RowMapping, delete, insert, select, update
 
+from pipelines.common.budgets import Budgets
 from pipelines.common.geometry import AspectRatio
 from pipelines.common.processes import start_of, this_host
 from pipelines.ledger.database import LedgerPart, repeat_until_committed
@@ -79,6 +80,14 @@ class RunRegistry(LedgerPart):
             }
             connection.execute(update(runs).where(runs.c.run_id == run_id).values(finished))
 
+    def last_real_run(self, storyboard: str) -> Run | None:
+        """Return the run of a storyboard that began last, of those that are not simulated; None where there is none."""
+        real = (runs.c.storyboard == storyboard) & ~runs.c.simulated
+        newest_first = select(runs).where(real).order_by(runs.c.started_at.desc(), runs.c.run_id)
+        with self.database.reading() as connection:
+            row = connection.execute(newest_first.limit(1)).mappings().first()
+        return run_of(row) if row else None
+
     def storyboards_to_recover(self) -> list[str]:
         """Return the ids of the storyboards that have open attempts, of dead runs or living ones, in order."""
         with self.database.reading() as connection:
@@ -127,6 +136,12 @@ def keep_alive(connection: Connection, run_id: str, *, now: int, counters: RunCo
     """Let a run count as alive for another minute, and note its counters if they are given."""
     values = {"alive_until": now + ALIVE_S * 1_000_000, **_counter_columns(counters)}
     connection.execute(update(runs).where(runs.c.run_id == run_id).values(values))
+
+
+def run_of(row: RowMapping) -> Run:
+    """Return the run of an entry."""
+    budgets = Budgets(row["budget_usd"])
+    return Run(row["run_id"], row["storyboard"], row["endpoint"], row["model"], row["simulated"], budgets)
 
 
 def is_alive(connection: Connection, run_id: str, *, now: int) -> bool:

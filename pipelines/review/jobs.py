@@ -14,10 +14,18 @@ from pipelines.storyboard.model import Storyboard
 from pipelines.storyboard.selection import ExtraTakes
 
 _POLL_INTERVAL_S = 0.25
+_CLOSED = "the review was closed: what was paid for is kept; run again to complete"
+
+# Shows the progress of a run for as long as what it returns is entered.
+ShowStopping = Callable[[Progress], contextlib.AbstractContextManager[None]]
 
 
 class Jobs:
-    """A queue of runs that are made one at a time. For one event loop."""
+    """A queue of runs that are made one at a time. For one event loop.
+
+    Attributes:
+        interruption: how the run ended that was at work as the review was closed; None without one.
+    """
 
     def __init__(
         self,
@@ -26,6 +34,7 @@ class Jobs:
         read_board: Callable[[], Storyboard],
         publish: Callable[[Event], None],
         on_change: Callable[[], Awaitable[None]],
+        show_stopping: ShowStopping,
     ) -> None:
         """Set up an empty queue.
 
@@ -34,14 +43,19 @@ class Jobs:
             read_board: returns the storyboard as it is when a run starts.
             publish: called with the progress and the failures of the runs.
             on_change: called when a run has changed something that the page shows.
+            show_stopping: shows the progress of the run at work while it is being stopped.
         """
         self._settings = settings
         self._read_board = read_board
         self._publish = publish
         self._on_change = on_change
+        self._show_stopping = show_stopping
         self._queue: asyncio.Queue[ExtraTakes] = asyncio.Queue()
         self._observer: RunObserver | None = None
-        self._stopping = False
+        self._running: asyncio.Task[None] | None = None
+        self._stopping = asyncio.Event()
+        self._stopped_display = contextlib.ExitStack()
+        self.interruption: InterruptedRunError | None = None
 
     @property
     def progressed(self) -> Progressed:
@@ -59,30 +73,48 @@ class Jobs:
 
     async def work(self) -> None:
         """Make the queued runs, until `stop`."""
-        while not self._stopping:
+        while not self._stopping.is_set():
             takes = await self._queue.get()
+            # Asked for by a page that was still open.
+            if self._stopping.is_set():
+                return
             # Set before the run's task exists: from here on, `stop` stops the run instead of cancelling its task.
             observer = self._observer = RunObserver()
-            running = asyncio.create_task(self._run(takes, observer))
+            running = self._running = asyncio.create_task(self._run(takes, observer))
             # Waited for, but not awaited: an error of one run must not end the loop that makes the next ones.
             await asyncio.wait([running])
-            self._observer = None
-            if error := running.exception():
+            self._observer = self._running = None
+            error = InterruptedRunError() if running.cancelled() else running.exception()
+            if isinstance(error, InterruptedRunError):
+                self.interruption = error
+            if error:
                 self._publish(_failure(error))
             await self._on_change()
             self._publish(self.progressed)
 
+    def interrupt(self) -> None:
+        """Stop the run at work, and make no further one."""
+        if self._stopping.is_set():
+            return
+        self._stopping.set()
+        if self._observer:
+            # Requests in flight are paid for: their answers are awaited for a while.
+            self._observer.interrupt(InterruptedRunError(_CLOSED), grace_period_s=self._settings.stop_patience_s)
+            self._stopped_display.enter_context(self._show_stopping(self._observer.progress))
+
+    def give_up(self) -> None:
+        """Await nothing any longer of what the run at work has in flight."""
+        if self._observer and self._running:
+            self._observer.stop_signal.give_up()
+            self._running.cancel()
+
     async def stop(self, working: "asyncio.Task[None]") -> None:
         """Stop the run at work, await what it has in flight, and end `work`, which runs as the task `working`."""
-        self._stopping = True
+        self.interrupt()
         if self._observer is None:
             # No run is at work: the loop only waits for the next one.
             working.cancel()
-        else:
-            # Requests in flight are paid for: their answers are awaited for a while.
-            closed = InterruptedRunError("the review was closed")
-            self._observer.stop_signal.stop(closed, grace_period_s=self._settings.stop_patience_s)
-        with contextlib.suppress(asyncio.CancelledError):
+        with self._stopped_display, contextlib.suppress(asyncio.CancelledError):
             await working
 
     async def _run(self, takes: ExtraTakes, observer: RunObserver) -> None:

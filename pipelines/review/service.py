@@ -7,7 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Self
 
-from pipelines.common.errors import StoryboardError, StoryreelError
+from pipelines.common.errors import InterruptedRunError, StoryboardError, StoryreelError
 from pipelines.common.settings import Settings
 from pipelines.ledger.ledger import Ledger
 from pipelines.report.models import FrameView, PageView
@@ -15,7 +15,7 @@ from pipelines.report.views import Addresses, build_page
 from pipelines.review.broker import EventBroker
 from pipelines.review.changes import PageHistory
 from pipelines.review.events import Event, Failure
-from pipelines.review.jobs import Jobs
+from pipelines.review.jobs import Jobs, ShowStopping
 from pipelines.review.storyboard import OutOfDateError, RerollRequest, ReviewedStoryboard
 from pipelines.run.local import pick_take
 from pipelines.storyboard.quote import Quote
@@ -31,13 +31,14 @@ class ReviewService:
     Runs are made one after another. A pick counts at once; the film follows.
     """
 
-    def __init__(self, path: Path, settings: Settings, addresses: Addresses) -> None:
+    def __init__(self, path: Path, settings: Settings, addresses: Addresses, *, show_stopping: ShowStopping) -> None:
         """Open a storyboard.
 
         Args:
             path: the storyboard's file, read again whenever it changes.
             settings: where everything is, and which endpoint is asked.
             addresses: the page's addresses of files.
+            show_stopping: shows the progress of a run while it is being stopped.
 
         Raises:
             StoryboardError: it is wrong.
@@ -55,6 +56,7 @@ class ReviewService:
             read_board=lambda: self._storyboard.board,
             publish=self._broker.publish,
             on_change=self._publish_changes,
+            show_stopping=show_stopping,
         )
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -70,6 +72,19 @@ class ReviewService:
         await self._jobs.stop(working)
         await asyncio.gather(watching, return_exceptions=True)
         self._ledger.close()
+
+    def interrupt(self) -> None:
+        """Stop the run at work, and make no further one; leaving the service awaits what is in flight."""
+        self._jobs.interrupt()
+
+    def give_up(self) -> None:
+        """Await nothing any longer of what is in flight."""
+        self._jobs.give_up()
+
+    @property
+    def interruption(self) -> InterruptedRunError | None:
+        """How the run ended that was at work as the service was left; None without one."""
+        return self._jobs.interruption
 
     @property
     def simulated(self) -> bool:

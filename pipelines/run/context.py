@@ -98,7 +98,7 @@ async def open_run(
         await ledger.start_run(run)
         _log.info("%s: run %s asks %s for model %s", run.storyboard, run.run_id, run.endpoint, run.model)
         async with _entered(context), _heartbeat(context):
-            signals = stopping_on_signals(observer.stop_signal, grace_period_s=settings.stop_patience_s)
+            signals = stopping_on_signals(observer, grace_period_s=settings.stop_patience_s)
             with signals if handle_signals else contextlib.nullcontext():
                 yield context
 

@@ -15,7 +15,7 @@ from pipelines.report.builder import write_report
 from pipelines.run.context import RunContext, ledger_path, recover_storyboard
 from pipelines.run.generation import Generate, generate_missing
 from pipelines.run.progress import Progress
-from pipelines.run.result import RunRecord, RunResult, incomplete_error, sum_up
+from pipelines.run.result import RunRecord, RunResult, incomplete_error, interrupted_error, sum_up
 from pipelines.run.thumbnail_prefetch import ThumbnailPrefetcher
 from pipelines.run.worker import Generated, Reused, TakeOutcome
 from pipelines.storyboard.plan import TakeSpec
@@ -42,11 +42,14 @@ async def run_pipeline(context: RunContext, record: RunRecord, generate: Generat
         await _produce_and_report(context, record, generate)
         _require_films(context, record)
     except BaseException as error:
-        record.error = error
+        record.error = _interruption(context, error) or error
+        result = context.observer.result = await _result(context, record)
+        if isinstance(record.error, InterruptedRunError):
+            record.error = interrupted_error(record.error, result)
+        if record.error is not error:
+            raise record.error from error
         raise
-    finally:
-        result = await _result(context, record)
-        context.observer.result = result
+    result = context.observer.result = await _result(context, record)
     return result
 
 
@@ -71,6 +74,17 @@ async def find_takes(context: RunContext) -> TakeInventory:
         _log.warning("%s: is damaged, and moved to takes/unusable", path)
         await asyncio.to_thread(context.store.quarantine_damaged, path)
     return inventory
+
+
+def _interruption(context: RunContext, error: BaseException) -> InterruptedRunError | None:
+    """Return the interruption that a cancellation stands for, where a second Ctrl-C has cancelled this task."""
+    stop_signal = context.observer.stop_signal
+    if not isinstance(error, asyncio.CancelledError) or not stop_signal.given_up:
+        return None
+    # From here on it is an error like others: how the run ends is still to be written down.
+    if task := asyncio.current_task():
+        task.uncancel()
+    return stop_signal.error if isinstance(stop_signal.error, InterruptedRunError) else InterruptedRunError()
 
 
 async def _produce_and_report(context: RunContext, record: RunRecord, generate: Generate) -> None:

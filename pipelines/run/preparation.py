@@ -7,8 +7,12 @@ from pipelines.common.budgets import Budgets
 from pipelines.common.settings import Settings
 from pipelines.film.ffmpeg import require_encoder
 from pipelines.film.sound import require_sounds
+from pipelines.ledger.database import ledger_exists
+from pipelines.ledger.ledger import Ledger
+from pipelines.ledger.models import Run
 from pipelines.storyboard.model import Storyboard
 from pipelines.storyboard.plan import Plan, plan_frames
+from pipelines.storyboard.quote import Quote, require_within_budget
 from pipelines.storyboard.selection import ExtraTakes
 
 
@@ -70,3 +74,21 @@ def effective_budgets(board: Storyboard, settings: Settings) -> Budgets:
         daily_usd=settings.budget_daily_usd,
         on_exceed=board.budgets.on_exceed or settings.on_exceed,
     )
+
+
+def require_quote_within_budgets(quote: Quote, board: Storyboard, settings: Settings) -> None:
+    """Require, before a run is started, that its budgets can pay for its quote as they are now.
+
+    Raises:
+        BudgetError: they cannot; the run itself would be refused for the same reason.
+        LedgerError: the ledger cannot be opened.
+    """
+    # A run that is in no ledger: nothing was spent yet of its own cap.
+    budgets = effective_budgets(board, settings)
+    run = Run("", board.id, settings.endpoint_name, settings.effective_model, settings.simulated, budgets)
+    url = settings.effective_database_url
+    remaining = budgets.caps
+    if ledger_exists(url):
+        with Ledger.open(url) as ledger:
+            remaining = ledger.remaining_budgets(run)
+    require_within_budget(quote, remaining, on_exceed=budgets.on_exceed)

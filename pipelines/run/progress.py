@@ -1,6 +1,7 @@
 """The progress of a run, counted while it goes on: for the terminal, Prefect's page and the ledger."""
 
 import logging
+import math
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
@@ -8,6 +9,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from pipelines.common.budgets import Budgets
+from pipelines.common.formatting import counted, format_duration
 from pipelines.common.settings import Settings
 from pipelines.ledger.models import RunCounters
 from pipelines.storyboard.plan import Plan
@@ -37,11 +39,23 @@ class SceneProgress:
     failed: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class StopNotice:
+    """The notice that a person has stopped the run.
+
+    Attributes:
+        deadline: until when answers are awaited, by the clock of the progress.
+    """
+
+    deadline: float
+
+
 @dataclass(slots=True)
 class Progress:
     """Counters that a run keeps and an observer in the same process reads.
 
-    Counters are polled; a stage may be over before the next poll, so listeners are called at each stage.
+    Counters are polled; a stage may be over before the next poll, so listeners are called at each stage, and when a
+    person stops the run.
 
     Attributes:
         stage: the step that the run is at, in words.
@@ -59,6 +73,7 @@ class Progress:
         segments, segments_done: the films' segments, and those of them that are encoded.
         scenes: by name, in the order of the storyboard.
         simulated: whether the costs are made up.
+        stopping: set once a person has stopped the run.
         clock: seconds that never step back.
     """
 
@@ -82,6 +97,7 @@ class Progress:
     segments_done: int = 0
     scenes: dict[str, SceneProgress] = field(default_factory=dict)
     simulated: bool = False
+    stopping: StopNotice | None = None
     clock: Callable[[], float] = time.monotonic
     _sent: deque[float] = field(default_factory=deque)
     _listeners: list[Callable[[], None]] = field(default_factory=list)
@@ -95,13 +111,21 @@ class Progress:
         self.simulated = settings.simulated
 
     def listen(self, listener: Callable[[], None]) -> None:
-        """Call `listener` at the beginning of each stage, in the run's thread: it must not block."""
+        """Call `listener` at the beginning of each stage, and at a stop, in the run's thread: it must not block."""
         self._listeners.append(listener)
 
     def enter(self, stage: str) -> None:
         """Begin another stage, and call the listeners."""
         self.stage = stage
-        _log.info("%s: %s", self.storyboard, stage)
+        self._call_listeners(stage)
+
+    def stop(self, *, grace_period_s: float) -> None:
+        """Note that a person has stopped the run, and for how long it awaits answers; call the listeners."""
+        self.stopping = StopNotice(self.clock() + grace_period_s)
+        self._call_listeners(self.headline)
+
+    def _call_listeners(self, news: str) -> None:
+        _log.info("%s: %s", self.storyboard, news)
         for listener in self._listeners:
             listener()
 
@@ -152,10 +176,28 @@ class Progress:
         self.in_flight -= 1
 
     @property
+    def headline(self) -> str:
+        """The step that the run is at; of a run that is being stopped, how many answers it waits for and how long."""
+        if self.stopping is None or not self.in_flight:
+            return self._step
+        left_s = max(self.stopping.deadline - self.clock(), 0)
+        # Up: a period that has just begun must not read as a shorter one.
+        return f"{self._step}, at most {format_duration(math.ceil(left_s))}; Ctrl-C again gives them up"
+
+    @property
+    def _step(self) -> str:
+        # At most 64 characters: the ledger keeps it.
+        if self.stopping is None:
+            return self.stage
+        if not self.in_flight:
+            return "stopping: nothing is in flight, the run ends"
+        return f"stopping: waiting for {counted(self.in_flight, 'answer')}"
+
+    @property
     def counters(self) -> RunCounters:
         """The counters that the ledger keeps, as they are now."""
         return RunCounters(
-            stage=self.stage,
+            stage=self._step,
             frames=self.frames,
             reused=self.reused,
             to_generate=self.to_generate,

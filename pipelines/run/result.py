@@ -17,7 +17,7 @@ from pipelines.common.errors import (
 )
 from pipelines.common.formatting import counted, format_decimal
 from pipelines.film.probe import Film
-from pipelines.ledger.models import RunState, Totals
+from pipelines.ledger.models import AttemptStatus, RunState, Totals
 from pipelines.run.worker import Failed, Generated, Reused, TakeOutcome
 from pipelines.storyboard.plan import Plan, TakeSpec
 from pipelines.storyboard.quote import Quote
@@ -28,7 +28,7 @@ from pipelines.takes.remarks import sum_up_remarks
 # Enough to see what is wrong: the ledger has a row for each.
 _MAX_NAMED = 3
 # These fields do not enter the JSON as they are.
-_FOR_PEOPLE = ("more_videos", "new_takes", "remarks")
+_FOR_PEOPLE = ("more_videos", "new_takes", "remarks", "unanswered")
 
 # The state that a run ends in, by its error; the first that fits. asyncio's error comes from a second Ctrl-C.
 _STATES = (
@@ -99,6 +99,7 @@ class RunResult:
         more_videos: the other outputs' films; for people only.
         new_takes: those of a re-roll's takes that are there.
         remarks: sentences for people, of what else is not as it should be.
+        unanswered: attempts that were sent and got no answer, and may have been billed; for people only.
     """
 
     storyboard: str
@@ -123,6 +124,7 @@ class RunResult:
     more_videos: tuple[Path, ...] = ()
     new_takes: tuple[Take, ...] = ()
     remarks: tuple[str, ...] = ()
+    unanswered: int = 0
 
     def as_json(self) -> dict[str, object]:
         """Return the result as plain JSON values: amounts as decimal strings, paths as text."""
@@ -174,9 +176,21 @@ def sum_up(plan: Plan, record: RunRecord, totals: Totals, *, run_id: str, simula
         more_videos=tuple(film.path for film in record.films[1:]),
         new_takes=_new_takes(record),
         remarks=tuple(_remarks(record)),
+        unanswered=totals.by_status.get(AttemptStatus.UNKNOWN, 0),
         ledger=ledger,
         report=record.report,
         elapsed_s=round(time.monotonic() - record.started, 3),
+    )
+
+
+def interrupted_error(error: InterruptedRunError, result: RunResult | None) -> InterruptedRunError:
+    """Return the error of an interrupted run with what is uncertain: the answers that were not awaited."""
+    if result is None or not result.unanswered:
+        return error
+    simulated = ", simulated" if result.simulated else ""
+    return InterruptedRunError(
+        f"{error}. {counted(result.unanswered, 'request')} got no answer and may have been billed: "
+        f"at most {format_decimal(result.uncertain_usd)} USD{simulated}"
     )
 
 

@@ -22,12 +22,14 @@ class StopSignal:
 
     Attributes:
         error: why the run was stopped; None as long as it was not.
+        given_up: whether what was in flight is not awaited to the end of the grace period.
     """
 
     def __init__(self) -> None:
         self._stopped = asyncio.Event()
         self._grace_period_over = asyncio.Event()
         self.error: StoryreelError | None = None
+        self.given_up = False
 
     def stop(self, error: StoryreelError, *, grace_period_s: float | None = None) -> None:
         """Stop the run; of several errors the first one counts.
@@ -38,6 +40,11 @@ class StopSignal:
         self._stopped.set()
         if grace_period_s is not None:
             asyncio.get_running_loop().call_later(grace_period_s, self._grace_period_over.set)
+
+    def give_up(self) -> None:
+        """End the grace period now."""
+        self.given_up = True
+        self._grace_period_over.set()
 
     @property
     def stopped(self) -> bool:

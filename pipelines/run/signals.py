@@ -9,12 +9,12 @@ import threading
 from collections.abc import Callable, Iterator
 
 from pipelines.common.errors import InterruptedRunError
-from pipelines.run.scheduling import StopSignal
+from pipelines.run.observer import RunObserver
 
 
 @contextlib.contextmanager
-def stopping_on_signals(stop_signal: StopSignal, *, grace_period_s: float) -> Iterator[None]:
-    """Give the stop signal at the first Ctrl-C or SIGTERM, and cancel the current task at the second.
+def stopping_on_signals(observer: RunObserver, *, grace_period_s: float) -> Iterator[None]:
+    """Interrupt the run at the first Ctrl-C or SIGTERM; at the second, give up what it awaits, and cancel this task.
 
     A Prefect cancellation comes as SIGTERM too. Outside the main thread signals cannot be handled, and are not.
     """
@@ -28,8 +28,9 @@ def stopping_on_signals(stop_signal: StopSignal, *, grace_period_s: float) -> It
 
     def stop() -> None:
         if next(signals) == 1:
-            stop_signal.stop(interrupted, grace_period_s=grace_period_s)
+            observer.interrupt(interrupted, grace_period_s=grace_period_s)
         elif run is not None:
+            observer.stop_signal.give_up()
             run.cancel()
 
     with contextlib.ExitStack() as restore:

@@ -31,7 +31,7 @@ def test_another_take_is_quoted_bought_and_picked(
     storyreel_on_prefect("render", path)
     film, frame = (folder / "film.mp4").read_bytes(), iio.imread(folder / "frames/frame_0001.png")
 
-    rerolled = storyreel_on_prefect("reroll", path, "1", "--takes", "2", "--json")
+    rerolled = storyreel_on_prefect("reroll", path, "1", "--takes", "2", "--json", "--yes")
 
     assert rerolled.exit_code == 0, rerolled.stderr
     assert "2 more takes of 1 frame: 0.000644 USD, at worst 0.002576 USD, simulated" in rerolled.stderr
@@ -63,7 +63,8 @@ def test_an_interrupted_reroll_keeps_what_came_and_goes_on_from_there(
     with serving(latency_s=(1.0, 1.0), rate_limit=0) as url:
         options = ["--endpoint", url, "--model", "sketch"]
         storyreel_on_prefect("render", str(path), *options)
-        command = [str(BIN / "storyreel"), "reroll", str(path), "0-2", "--takes", "9", "--rate-limit", "120", *options]
+        many = ["0-2", "--takes", "9", "--rate-limit", "120", "--yes"]
+        command = [str(BIN / "storyreel"), "reroll", str(path), *many, *options]
         environment = clean_environment(PREFECT_API_URL=prefect_api_url)
         with subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE) as rerolling:
             wait_until(lambda: len(list((tmp_path / "outputs/film/takes").glob("*.png"))) > 4)
@@ -75,7 +76,7 @@ def test_an_interrupted_reroll_keeps_what_came_and_goes_on_from_there(
         generated = sum(map(len, there))
         assert 5 <= generated < 30
         assert all(row["status"] == "ok" for row in rows(tmp_path / "outputs/film"))
-        again = storyreel_on_prefect("reroll", str(path), "0-2", *options, "--json")
+        again = storyreel_on_prefect("reroll", str(path), "0-2", *options, "--json", "--yes")
         assert [take["take"] for take in again.json["takes"]] == [len(takes) + 1 for takes in there]
 
 

@@ -13,7 +13,7 @@ def test_what_is_there_is_listed_for_people(storyreel: Storyreel, board: Board) 
     """An arrow marks what the film shows; another prompt than the frame's own is said."""
     path = str(board(frames=1))
     storyreel("render", path)
-    storyreel("reroll", path, "0", "--prompt", "a quiet harbor in fog")
+    storyreel("reroll", path, "0", "--prompt", "a quiet harbor in fog", "--yes")
     storyreel("pick", path, "0", "2")
 
     lines = storyreel("takes", path).stderr.splitlines()
@@ -56,11 +56,11 @@ def test_what_cannot_be_asked_for_is_an_error(
 
 
 def test_a_reroll_beyond_the_budget_is_refused(storyreel: Storyreel, board: Board, tmp_path: Path) -> None:
-    """Before its first request."""
+    """Before its first request; by the run itself too, where nothing is asked."""
     path = str(board())
     storyreel("render", path)
 
-    ended = storyreel("reroll", path, "0-2", "--budget", "0.0009")
+    ended = [storyreel("reroll", path, "0-2", "--budget", "0.0009", *yes) for yes in ((), ("--yes",))]
 
-    assert ended.exit_code == 3
+    assert [each.exit_code for each in ended] == [3, 3]
     assert len(rows(tmp_path / "outputs/film")) == 3

@@ -13,9 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.cli.following import follow_last_run
 from pipelines.common.settings import Settings
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.models import AttemptStatus, RunState
+from pipelines.ledger.schema import SCHEMA_VERSION
 from pipelines.report.statement import statement_of
 from pipelines.report.status import status_of
 from pipelines.run.local import run_locally
@@ -55,6 +57,22 @@ def settings(board: Storyboard, tmp_path: Path) -> Settings:
 @pytest.fixture
 def plan(board: Storyboard) -> Plan:
     return plan_frames(board, model="flux-1-schnell")
+
+
+@pytest.mark.parametrize("version", [*OLDER_VERSIONS, SCHEMA_VERSION])
+@pytest.mark.usefixtures("board")
+def test_the_last_real_run_of_an_older_ledger_is_followed(tmp_path: Path, version: int) -> None:
+    """By a command that only looks, whatever schema it finds."""
+    told_nothing = Settings(output=tmp_path / "output")
+    Ledger.open(told_nothing.effective_database_url).close()
+    if version < SCHEMA_VERSION:
+        with closing(sqlite3.connect(tmp_path / "output/storyreel.db")) as ledger, ledger:
+            for statement in statements_back_to(version):
+                ledger.execute(statement)
+
+    followed = follow_last_run(told_nothing, "harbor")
+
+    assert (followed.endpoint, followed.model) == ("http://127.0.0.1:8787", "flux-1-schnell")
 
 
 def test_every_attempt_and_every_cent_is_found(settings: Settings) -> None:

@@ -21,7 +21,7 @@ from pipelines.storyboard.selection import select_extra_takes
 
 
 @contextlib.contextmanager
-def local_flows(_: Console) -> Iterator[RunFlow]:
+def local_flows(console: Console) -> Iterator[RunFlow]:
     """Yield a function that runs a flow's pipeline in this process, as the review page does."""
     yield lambda *call: asyncio.run(_run(*call))
 

@@ -244,6 +244,30 @@ def test_a_long_stage_is_printed_again(monkeypatch: pytest.MonkeyPatch) -> None:
         assert again.wait(10)
 
 
+def test_a_line_that_tells_nothing_new_is_not_printed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long a stage takes."""
+    monkeypatch.setattr("pipelines.cli.display._LINE_EVERY_S", 0.001)
+    progress, paper = Progress(stage="one"), io.StringIO()
+
+    with PlainDisplay(progress, Console(file=paper)):
+        progress.enter("one")
+        progress.enter("two")
+
+    assert paper.getvalue() == "one\ntwo\n"
+
+
+def test_a_run_that_is_stopped_is_drawn_as_one() -> None:
+    """What it waits for stands in the place of its step, and no time left; a plain line has that alone."""
+    progress = halfway()
+    progress.stop(grace_period_s=25)
+
+    assert words(drawn(progress))[0] == (
+        "harbor stopping: waiting for 31 answers, at most 25 s; Ctrl-C again gives them up"
+    )
+    assert "time left" not in drawn(progress)
+    assert progress_line(progress) == f"harbor: {progress.headline}"
+
+
 def test_a_live_display_leaves_nothing_behind() -> None:
     """What it drew is erased, as many lines as there were; the closing lines stand alone."""
     paper = io.StringIO()

@@ -29,6 +29,7 @@ def test_plan_quotes_to_the_last_digit(invoke: Callable[..., Ended], tmp_path: P
         "video_seconds": 6.0,
         "video_frames": 144,
         "seconds_at_rate_limit": 0.25,
+        "notes": [],
     }
     assert not (tmp_path / "outputs").exists()
 

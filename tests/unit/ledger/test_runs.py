@@ -64,6 +64,19 @@ def rewrite(ledger: Ledger, values: Mapping[str, Any], run_id: str = "run-1") ->
 # The entry
 
 
+def test_the_last_real_run_is_the_newest_that_is_not_simulated(ledger: Ledger, clock: Clock) -> None:
+    """Of its storyboard, whether it has ended or not; None where there is none."""
+    before = ledger.last_real_run("harbor")
+    real = [run(f"real-{number}", endpoint=f"http://flux-{number}.test") for number in range(2)]
+    others = [run("sketched", model="sketch", simulated=True), run("elsewhere", storyboard="forest")]
+    for each in [*real, *others]:
+        ledger.start_run(each)
+        clock.turn(1)
+
+    assert before is None
+    assert ledger.last_real_run("harbor") == real[1]
+
+
 def test_a_run_is_entered_whole(ledger: Ledger) -> None:
     """The run, its process, since when; no counters yet."""
     ledger.start_run(run(simulated=True, budget_usd=Decimal("0.25")))

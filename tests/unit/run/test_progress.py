@@ -228,3 +228,31 @@ def test_slices_are_longer_where_the_limit_is_low(progress: Progress, clock: Sec
     send(progress, clock, 20, gap_s=6)
 
     assert progress.recent_rates() == [10] * 4
+
+
+def test_a_run_that_is_stopped_says_what_it_waits_for(progress: Progress, clock: Seconds) -> None:
+    """And how long at most; once nothing is in flight, that it ends. The ledger gets the short form."""
+    progress.enter("generating frames")
+    send(progress, clock, 2, gap_s=0)
+    heard: list[str] = []
+    progress.listen(lambda: heard.append(progress.headline))
+
+    progress.stop(grace_period_s=25)
+    clock.now += 3.5
+    progress.answered()
+    later, kept = progress.headline, progress.counters.stage
+    progress.answered()
+
+    assert heard == ["stopping: waiting for 2 answers, at most 25 s; Ctrl-C again gives them up"]
+    assert later == "stopping: waiting for 1 answer, at most 22 s; Ctrl-C again gives them up"
+    assert kept == "stopping: waiting for 1 answer"
+    assert progress.headline == progress.counters.stage == "stopping: nothing is in flight, the run ends"
+
+
+def test_a_run_that_waits_longer_than_it_said_has_no_time_left(progress: Progress, clock: Seconds) -> None:
+    """Never less than none."""
+    send(progress, clock, 1, gap_s=0)
+    progress.stop(grace_period_s=5)
+    clock.now += 9
+
+    assert progress.headline == "stopping: waiting for 1 answer, at most 0 s; Ctrl-C again gives them up"

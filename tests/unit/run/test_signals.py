@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pipelines.common.errors import InterruptedRunError
-from pipelines.run.scheduling import StopSignal
+from pipelines.run.observer import RunObserver
 from pipelines.run.signals import stopping_on_signals
 from tests.support.patience import WAIT_S
 
@@ -24,23 +24,26 @@ async def until(condition: Callable[[], bool]) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_the_first_signal_stops_the_run(number: signal.Signals) -> None:
     """What is in flight is awaited for the grace period, and no longer."""
-    stop_signal = StopSignal()
+    observer = RunObserver()
+    stop_signal = observer.stop_signal
 
-    with stopping_on_signals(stop_signal, grace_period_s=0.01):
+    with stopping_on_signals(observer, grace_period_s=0.01):
         signal.raise_signal(number)
         await until(lambda: stop_signal.stopped)
         await asyncio.wait_for(stop_signal.grace_period_over(), timeout=WAIT_S)
 
+    assert (observer.progress.stopping is not None, stop_signal.given_up) == (True, False)
     assert isinstance(stop_signal.error, InterruptedRunError)
     assert str(stop_signal.error) == "interrupted: what was paid for is kept; run again to complete"
 
 
 async def test_the_second_signal_cancels_the_run() -> None:
     """Whatever it is waiting for."""
-    stop_signal = StopSignal()
+    observer = RunObserver()
+    stop_signal = observer.stop_signal
 
     async def run() -> None:
-        with stopping_on_signals(stop_signal, grace_period_s=60):
+        with stopping_on_signals(observer, grace_period_s=60):
             signal.raise_signal(signal.SIGINT)
             await until(lambda: stop_signal.stopped)
             signal.raise_signal(signal.SIGTERM)
@@ -54,7 +57,7 @@ async def test_the_handlers_of_before_come_back() -> None:
     """Those of the command, or of a server."""
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
 
-    with stopping_on_signals(StopSignal(), grace_period_s=1):
+    with stopping_on_signals(RunObserver(), grace_period_s=1):
         during = signal.getsignal(signal.SIGTERM)
 
     assert during != before[1]
@@ -67,7 +70,7 @@ def test_outside_the_main_thread_signals_are_left_alone() -> None:
     during: list[Any] = []
 
     async def run() -> None:
-        with stopping_on_signals(StopSignal(), grace_period_s=1):
+        with stopping_on_signals(RunObserver(), grace_period_s=1):
             during.append(signal.getsignal(signal.SIGTERM))
 
     thread = threading.Thread(target=lambda: asyncio.run(run()))

@@ -1,0 +1,43 @@
+"""The question before a command spends money: on stderr, on a terminal only, and no unless the answer is yes."""
+
+import sys
+from typing import IO
+
+import click
+
+from pipelines.cli.options import print_error
+from pipelines.common.errors import InterruptedRunError, UsageError
+
+# More is no answer to a question of yes or no.
+_MAX_BYTES = 1024
+
+
+def has_terminal() -> bool:
+    """Return whether a question can be asked: it is printed on stderr, and its answer read from stdin."""
+    return _is_terminal(sys.stdin) and _is_terminal(sys.stderr)
+
+
+def require_yes(question: str) -> None:
+    """Ask on the terminal, and require that the answer is yes.
+
+    Raises:
+        UsageError: it is another one, or the input has ended.
+        InterruptedRunError: Ctrl-C came instead.
+    """
+    # Not click.confirm: it writes a part of its prompt to stdout, which is for --json.
+    click.echo(f"{question} [y/N] ", nl=False, err=True)
+    try:
+        answer = sys.stdin.buffer.readline(_MAX_BYTES)
+    except KeyboardInterrupt:
+        print_error("")
+        raise InterruptedRunError("interrupted: nothing was sent") from None
+    if not answer.endswith(b"\n"):
+        # What is said next begins on a line of its own.
+        print_error("")
+    if answer.strip().lower() not in (b"y", b"yes"):
+        raise UsageError("not confirmed: nothing was sent")
+
+
+def _is_terminal(stream: IO[str] | None) -> bool:
+    # None, or closed, where the command was started without it.
+    return stream is not None and not stream.closed and stream.isatty()

@@ -1,0 +1,77 @@
+"""Following: a command that is told neither endpoint nor model uses those of the storyboard's last real run."""
+
+import shlex
+
+from pipelines.cli.options import print_message
+from pipelines.common.errors import LedgerError
+from pipelines.common.settings import DEFAULT_MODEL, Settings
+from pipelines.ledger.database import ledger_exists
+from pipelines.ledger.ledger import Ledger
+from pipelines.ledger.models import Run
+
+
+def follow_last_run(settings: Settings, storyboard: str) -> Settings:
+    """Return the settings, with endpoint and model of the storyboard's last real run where they name neither.
+
+    A line on stderr says so. Without a real run the settings are returned as they are.
+
+    Raises:
+        LedgerError: the ledger cannot be opened.
+    """
+    if _names_what_to_ask(settings):
+        return settings
+    run = last_real_run(settings, storyboard)
+    if run is None:
+        return settings
+    print_message(f"{storyboard}: as in its last real run: endpoint {run.endpoint}, model {run.model}")
+    return settings.asking(run.endpoint, model=run.model)
+
+
+def last_real_run(settings: Settings, storyboard: str) -> Run | None:
+    """Return the storyboard's last run that was not simulated, whether there is a ledger yet or not; write nothing.
+
+    Raises:
+        LedgerError: the ledger cannot be opened.
+    """
+    url = settings.effective_database_url
+    if not ledger_exists(url):
+        return None
+    with _open_to_read(url) as ledger:
+        return ledger.last_real_run(storyboard)
+
+
+def notes_on_last_run(settings: Settings, storyboard: str) -> list[str]:
+    """Return a note where the last real run asked for other pictures than a run with these settings would.
+
+    Raises:
+        LedgerError: the ledger cannot be opened.
+    """
+    run = last_real_run(settings, storyboard)
+    if run is None or (run.model == settings.effective_model and not settings.simulated):
+        return []
+    # An endpoint that is named stays: the same model may be asked for at several.
+    options = [] if settings.endpoint else ["--endpoint", run.endpoint]
+    if run.model != (settings.model or DEFAULT_MODEL):
+        options += ["--model", run.model]
+    return [
+        f"the last real run asked {run.endpoint} for model {run.model}; this quote is of {settings.effective_model} "
+        f"from {settings.endpoint_name}: to quote that, add {shlex.join(options)}"
+    ]
+
+
+def follows_another_run(settings: Settings, storyboard: str) -> bool:
+    """Return whether a command that is told as little as this run was would follow an earlier, real one."""
+    return not _names_what_to_ask(settings) and last_real_run(settings, storyboard) is not None
+
+
+def _names_what_to_ask(settings: Settings) -> bool:
+    # From an option, a variable or .env.
+    return settings.endpoint is not None or settings.model is not None
+
+
+def _open_to_read(url: str) -> Ledger:
+    try:
+        return Ledger.open(url, read_only=True)
+    except LedgerError:
+        # Of an older storyreel, perhaps, or without its tables yet: brought up to date, as whatever comes next does.
+        return Ledger.open(url)
