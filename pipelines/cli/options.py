@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from pipelines.cli.logs import is_quiet
+from pipelines.common.printable import printable, printable_json
 
 # A decorator of click returns the function that it was given.
 F = TypeVar("F", bound=Callable[..., Any])
@@ -23,12 +24,12 @@ def print_message(text: str) -> None:
 
 def print_error(text: str) -> None:
     """Print on stderr why something that was asked for is not done, or not whole."""
-    click.echo(text, err=True)
+    click.echo(printable(text), err=True)
 
 
 def print_json(value: object) -> None:
     """Print a value as JSON on stdout; a command does so once, or not at all."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    click.echo(printable_json(json.dumps(value, indent=2, ensure_ascii=False)))
 
 
 class StoryboardPath(click.Path):

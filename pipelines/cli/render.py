@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
-from pipelines.cli.display import display_for, summary_lines
+from pipelines.cli.display import display_for, print_lines, summary_lines
 from pipelines.cli.logs import is_quiet
 from pipelines.cli.opener import open_for_user
 from pipelines.common.errors import EndpointError, InterruptedRunError, StoryreelError, UsageError
@@ -137,7 +137,7 @@ def open_results(results: Sequence[RenderResult]) -> None:
         made = made_by.report or made_by.video
         if not open_for_user(made):
             message = f"{made}: no program on this machine opens it; open it yourself"
-            console.print(message, highlight=False, markup=False, soft_wrap=True)
+            print_lines(console, message)
 
 
 def _run_flow(run_flow: RunFlow, call: FlowCall, console: Console) -> RenderResult:
@@ -152,7 +152,7 @@ def _run_flow(run_flow: RunFlow, call: FlowCall, console: Console) -> RenderResu
         lines = summary_lines(observer.result)
         if observer.result.video:
             lines.append(f"  review  {_own_command()} review {call.path}: look, generate other takes, pick")
-        console.print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
+        print_lines(console, "\n".join(lines))
     return RenderResult(call.path, observer.result, error)
 
 
