@@ -13,7 +13,10 @@ from rich.console import Console
 from pipelines.cli.display import display_for, print_lines, summary_lines
 from pipelines.cli.logs import is_quiet
 from pipelines.cli.opener import open_for_user
+from pipelines.cli.options import print_endpoint_notice
+from pipelines.common.addresses import without_secrets
 from pipelines.common.errors import EndpointError, InterruptedRunError, StoryreelError, UsageError
+from pipelines.common.printable import printable_name
 from pipelines.common.settings import Settings, load_settings
 from pipelines.flows.local_api import drain_prefect, is_first_start, prefect_api
 from pipelines.run.observer import RunObserver
@@ -94,7 +97,12 @@ def _run_flows(calls: Sequence[FlowCall]) -> list[RenderResult]:
     """Run flows one after another, and return how each ended.
 
     An endpoint that is of no use, or an interruption, ends them all: the rest are not started, and have no result.
+
+    Raises:
+        UsageError: a secret would be sent in clear; nothing was started.
     """
+    # All calls have the settings of one command line.
+    print_endpoint_notice(calls[0].settings)
     console = Console(stderr=True, quiet=is_quiet())
     results: list[RenderResult] = []
     with prefect_flows(console) as run_flow:
@@ -145,7 +153,13 @@ def _run_flow(run_flow: RunFlow, call: FlowCall, console: Console) -> RenderResu
     error: StoryreelError | None = None
     try:
         with display_for(observer.progress, console):
-            run_flow(call.flow, {"storyboard": str(call.path), **call.parameters}, call.board, call.settings, observer)
+            run_flow(
+                call.flow,
+                {"storyboard": printable_name(str(call.path)), **call.parameters},
+                call.board,
+                call.settings,
+                observer,
+            )
     except StoryreelError as exc:
         error = exc
     if observer.result:
@@ -165,9 +179,14 @@ def _own_command() -> str:
 
 
 def _flow_parameters(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options that were given, as plain values: a flow's parameters must be JSON."""
+    """Return the options that were given, as plain values: a flow's parameters must be JSON.
+
+    They stand on Prefect's page, so the endpoint's has no secrets; the flow has its address from the settings.
+    """
     given = {name: value for name, value in options.items() if value is not None}
-    return {name: str(value) if isinstance(value, Path) else value for name, value in given.items()}
+    if "endpoint" in given:
+        given["endpoint"] = without_secrets(given["endpoint"])
+    return {name: printable_name(str(value)) if isinstance(value, Path) else value for name, value in given.items()}
 
 
 def _load_distinct(paths: Sequence[Path]) -> list[Storyboard]:

@@ -14,6 +14,7 @@ from pipelines.cli.options import (
     json_option,
     limit_options,
     output_option,
+    print_endpoint_notice,
     print_error,
     print_json,
     print_message,
@@ -104,7 +105,9 @@ def review(board: Path, *, port: int, opens: bool, **options: Any) -> None:
     from pipelines.common.settings import load_settings
     from pipelines.review.server import open_review
 
-    with open_review(board, load_settings(options), port=port) as server:
+    settings = load_settings(options)
+    print_endpoint_notice(settings)
+    with open_review(board, settings, port=port) as server:
         print_message(f"the cutting room of {board} is at {server.address} (Ctrl-C closes it)")
         if opens:
             # An opener may take seconds to return, and the browser asks for the page before it does.
