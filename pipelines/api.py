@@ -42,6 +42,7 @@ from pipelines.common.errors import (
     StorageError,
     StoryboardError,
     StoryreelError,
+    UnreadableFrameError,
     UsageError,
     WrongEndpointError,
 )
@@ -81,6 +82,7 @@ __all__ = [
     "Storyboard",
     "StoryboardError",
     "StoryreelError",
+    "UnreadableFrameError",
     "UsageError",
     "WrongEndpointError",
     "load_storyboard",

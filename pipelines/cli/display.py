@@ -14,6 +14,7 @@ from rich.text import Text
 
 from pipelines.cli.quotes import simulated_suffix
 from pipelines.common.formatting import counted, format_decimal, format_duration, format_spent
+from pipelines.common.printable import printable, printable_name
 from pipelines.run.progress import Progress, SceneProgress
 from pipelines.run.result import RunResult
 
@@ -79,7 +80,7 @@ class PlainDisplay:
         while (line := self._next_line()) is not None:
             # The same once more is no news.
             if line != before:
-                self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+                print_lines(self._console, line)
             before = line
 
     def _next_line(self) -> str | None:
@@ -88,6 +89,11 @@ class PlainDisplay:
         except queue.Empty:
             # A long stage: its figures as they are now.
             return progress_line(self._progress)
+
+
+def print_lines(console: Console, text: str) -> None:
+    """Print text as it is, but for what a terminal would obey; rich would colour it and break its lines."""
+    console.print(printable(text), highlight=False, markup=False, soft_wrap=True)
 
 
 def display_for(progress: Progress, console: Console) -> LiveDisplay | PlainDisplay | contextlib.nullcontext[None]:
@@ -121,7 +127,8 @@ class ProgressView:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Yield the run as a whole, then as many of its scenes as there are lines left for."""
         progress = self._progress
-        title = Text.assemble((progress.storyboard or "storyreel", "bold"), "  ", progress.headline)
+        name = printable_name(progress.storyboard or "storyreel")
+        title = Text.assemble((name, "bold"), "  ", printable_name(progress.headline))
         yield title
         if not progress.frames:
             return
@@ -202,7 +209,7 @@ def _scenes(scenes: Sequence[SceneProgress], options: ConsoleOptions) -> Table:
     for scene, count in zip(scenes, counts, strict=True):
         # A bar of less than four columns tells nothing; the count alone is enough then.
         bar = [ProgressBar(total=scene.frames, completed=scene.done, width=bar_width)] if bar_width > 3 else []
-        grid.add_row(Text(scene.name), *bar, Text(count, no_wrap=True))
+        grid.add_row(Text(printable_name(scene.name)), *bar, Text(count, no_wrap=True))
     return grid
 
 

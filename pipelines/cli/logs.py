@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from pipelines.common.errors import UsageError
+from pipelines.common.printable import printable
 
 # Keys of what click keeps for one call of the command and its subcommand together.
 _VERBOSE = "storyreel.verbose"
@@ -116,7 +117,7 @@ class _StderrHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         # A reader that has gone must not end a run.
         with contextlib.suppress(OSError, ValueError):
-            sys.stderr.write(f"{self.format(record)}\n")
+            sys.stderr.write(f"{printable(self.format(record))}\n")
             sys.stderr.flush()
 
 

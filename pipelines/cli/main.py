@@ -1,6 +1,7 @@
 """The storyreel command: it reads the command line, runs one subcommand, and maps errors to exit codes."""
 
 import asyncio
+import io
 import sys
 import traceback
 from collections.abc import Sequence
@@ -42,7 +43,10 @@ def run(arguments: Sequence[str]) -> int:
         # Otherwise click would exit by itself, with exit codes of its own.
         storyreel.main(args=list(arguments), prog_name="storyreel", standalone_mode=False)
     except click.ClickException as exc:
-        exc.show()
+        # click quotes what was typed, or what a pattern of the shell has found.
+        words = io.StringIO()
+        exc.show(words)
+        print_error(words.getvalue().rstrip("\n"))
         return exc.exit_code
     except StoryreelError as exc:
         print_error(str(exc))
@@ -56,7 +60,7 @@ def run(arguments: Sequence[str]) -> int:
         return 0
     # Whatever else comes here was not foreseen. The user gets the traceback, and an exit code that says so.
     except Exception:  # noqa: BLE001 - the last line of defence
-        traceback.print_exc()
+        print_error(traceback.format_exc())
         print_error("this is a bug in storyreel; what was generated is kept. Please report it with the lines above.")
         return BUG_EXIT_CODE
     return 0

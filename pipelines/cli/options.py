@@ -5,11 +5,15 @@ import os
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from pipelines.cli.logs import is_quiet
+from pipelines.common.printable import printable, printable_json
+
+if TYPE_CHECKING:
+    from pipelines.common.settings import Settings
 
 # A decorator of click returns the function that it was given.
 F = TypeVar("F", bound=Callable[..., Any])
@@ -23,12 +27,23 @@ def print_message(text: str) -> None:
 
 def print_error(text: str) -> None:
     """Print on stderr why something that was asked for is not done, or not whole."""
-    click.echo(text, err=True)
+    click.echo(printable(text), err=True)
 
 
 def print_json(value: object) -> None:
     """Print a value as JSON on stdout; a command does so once, or not at all."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    click.echo(printable_json(json.dumps(value, indent=2, ensure_ascii=False)))
+
+
+def print_endpoint_notice(settings: "Settings") -> None:
+    """Require that what a command sends keeps its secrets; say where its endpoint comes from, if from a .env.
+
+    Raises:
+        UsageError: a secret would be sent in clear.
+    """
+    settings.require_secrets_hidden()
+    if notice := settings.describe_env_file():
+        print_message(notice)
 
 
 class StoryboardPath(click.Path):

@@ -9,12 +9,15 @@ from typing import Any
 
 from rich.console import Console
 
-from pipelines.cli.display import display_for, summary_lines
+from pipelines.cli.display import display_for, print_lines, summary_lines
 from pipelines.cli.following import follows_another_run
 from pipelines.cli.hints import next_command, options_to_repeat, own_program
 from pipelines.cli.logs import is_quiet
 from pipelines.cli.opener import open_for_user
+from pipelines.cli.options import print_endpoint_notice
+from pipelines.common.addresses import without_secrets
 from pipelines.common.errors import EndpointError, InterruptedRunError, StoryreelError, UsageError
+from pipelines.common.printable import printable_name
 from pipelines.common.settings import Settings, load_settings
 from pipelines.flows.local_api import drain_prefect, is_first_start, prefect_api
 from pipelines.run.observer import RunObserver
@@ -95,7 +98,12 @@ def _run_flows(calls: Sequence[FlowCall]) -> list[RenderResult]:
     """Run flows one after another, and return how each ended.
 
     An endpoint that is of no use, or an interruption, ends them all: the rest are not started, and have no result.
+
+    Raises:
+        UsageError: a secret would be sent in clear; nothing was started.
     """
+    # All calls have the settings of one command line.
+    print_endpoint_notice(calls[0].settings)
     console = Console(stderr=True, quiet=is_quiet())
     results: list[RenderResult] = []
     with prefect_flows(console) as run_flow:
@@ -138,7 +146,7 @@ def open_results(results: Sequence[RenderResult]) -> None:
         made = made_by.report or made_by.video
         if not open_for_user(made):
             message = f"{made}: no program on this machine opens it; open it yourself"
-            console.print(message, highlight=False, markup=False, soft_wrap=True)
+            print_lines(console, message)
 
 
 def _run_flow(run_flow: RunFlow, call: FlowCall, console: Console) -> RenderResult:
@@ -149,7 +157,13 @@ def _run_flow(run_flow: RunFlow, call: FlowCall, console: Console) -> RenderResu
         # Before the run, whose end is told even if the ledger is away by then.
         review = _review_command(call)
         with display_for(observer.progress, console):
-            run_flow(call.flow, {"storyboard": str(call.path), **call.parameters}, call.board, call.settings, observer)
+            run_flow(
+                call.flow,
+                {"storyboard": printable_name(str(call.path)), **call.parameters},
+                call.board,
+                call.settings,
+                observer,
+            )
     except StoryreelError as exc:
         error = exc
     except (KeyboardInterrupt, asyncio.CancelledError):
@@ -159,7 +173,7 @@ def _run_flow(run_flow: RunFlow, call: FlowCall, console: Console) -> RenderResu
         lines = summary_lines(observer.result)
         if observer.result.video:
             lines.append(f"  review  {review}: look, generate other takes, pick")
-        console.print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
+        print_lines(console, "\n".join(lines))
     return RenderResult(call.path, observer.result, error)
 
 
@@ -171,9 +185,14 @@ def _review_command(call: FlowCall) -> str:
 
 
 def _flow_parameters(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options that were given, as plain values: a flow's parameters must be JSON."""
+    """Return the options that were given, as plain values: a flow's parameters must be JSON.
+
+    They stand on Prefect's page, so the endpoint's has no secrets; the flow has its address from the settings.
+    """
     given = {name: value for name, value in options.items() if value is not None}
-    return {name: str(value) if isinstance(value, Path) else value for name, value in given.items()}
+    if "endpoint" in given:
+        given["endpoint"] = without_secrets(given["endpoint"])
+    return {name: printable_name(str(value)) if isinstance(value, Path) else value for name, value in given.items()}
 
 
 def _load_distinct(paths: Sequence[Path]) -> list[Storyboard]:

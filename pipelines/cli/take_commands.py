@@ -16,6 +16,7 @@ from pipelines.cli.options import (
     json_option,
     limit_options,
     output_option,
+    print_endpoint_notice,
     print_error,
     print_json,
     print_message,
@@ -119,6 +120,7 @@ def review(board: Path, *, port: int, opens: bool, **options: Any) -> None:
     from pipelines.storyboard.loader import load_storyboard
 
     settings = follow_last_run(load_settings(options), load_storyboard(board).id)
+    print_endpoint_notice(settings)
     console = Console(stderr=True, quiet=is_quiet())
     show = partial(display_for, console=console)
     with open_review(board, settings, port=port, show_stopping=show) as server:

@@ -26,12 +26,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipelines.common.printable import printable, printable_name
+
 
 class StoryreelError(Exception):
     """Base of every error that storyreel raises on purpose."""
 
     # As Python exits after an exception that nothing caught.
     exit_code = 1
+
+    def __str__(self) -> str:
+        # Errors name files, and quote storyboards and endpoints; they are printed, logged and stored in many places.
+        return printable(super().__str__())
 
 
 class UsageError(StoryreelError):
@@ -61,8 +67,9 @@ class Problem:
 
     def __str__(self) -> str:
         # In the form of compilers, from which editors and terminals jump to the place.
-        place = f"{self.path}:{self.line}:{self.column}: " if self.line else f"{self.path}: "
-        return f"{place}{self.where}: {self.message}" if self.where else f"{place}{self.message}"
+        path = printable_name(self.path)
+        place = f"{path}:{self.line}:{self.column}: " if self.line else f"{path}: "
+        return printable(f"{place}{self.where}: {self.message}" if self.where else f"{place}{self.message}")
 
 
 class StoryboardError(UsageError):

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Self, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource, SettingsConfigDict
 
-from pipelines.common.addresses import normalize
+from pipelines.common.addresses import is_loopback, normalize, without_secrets
 from pipelines.common.budgets import OnExceed
 from pipelines.common.errors import UsageError
 
@@ -64,6 +64,7 @@ class Settings(_FromEnvironment):
         on_exceed: what to do at a cap, where the storyboard does not say: stop or refuse; see `Budgets`.
         database_url: where the ledger is; None means SQLite in `output`. May hold a password.
         api_token: sent as a bearer token.
+        http_token: send it, or a password in the address, in clear over plain http to other machines too.
         rate_limit: requests a minute that the endpoint allows.
         concurrency: requests in flight at most.
         connect_timeout_s: the longest that one attempt may take to connect.
@@ -90,6 +91,7 @@ class Settings(_FromEnvironment):
     on_exceed: OnExceed | None = None
     database_url: SecretStr | None = None
     api_token: SecretStr | None = None
+    http_token: bool = False
     rate_limit: int = Field(DEFAULT_RATE_LIMIT, ge=1, le=1_000_000)
     concurrency: int = Field(DEFAULT_CONCURRENCY, ge=1, le=1000)
     connect_timeout_s: float = Field(10, gt=0, le=_WEEK_S)
@@ -139,6 +141,37 @@ class Settings(_FromEnvironment):
             return self.database_url.get_secret_value()
         # Absolute, so that it stays the same file if the working folder changes.
         return f"sqlite:///{self.output.absolute() / 'storyreel.db'}"
+
+    def require_secrets_hidden(self) -> None:
+        """Require that neither the token nor a password in the address can be read on the way to the endpoint.
+
+        Raises:
+            UsageError: they would be sent over plain http to another machine.
+        """
+        if self.endpoint is None or self.http_token:
+            return
+        url = urlsplit(self.endpoint)
+        if url.scheme != "http" or is_loopback(url.hostname or ""):
+            return
+        sent = [
+            *(["STORYREEL_API_TOKEN"] if self.api_token else []),
+            *(["the user and password in the address"] if "@" in url.netloc else []),
+        ]
+        if sent:
+            raise UsageError(
+                f"{without_secrets(self.endpoint)}: {' and '.join(sent)} would cross the network in clear; use https, "
+                "or set STORYREEL_HTTP_TOKEN=1 if you trust every machine on the way; nothing was sent"
+            )
+
+    def describe_env_file(self) -> str | None:
+        """Return that the working folder's .env names the endpoint, and if so, whether a token goes there with it."""
+        variables, file = EnvSettingsSource(type(self))(), DotEnvSettingsSource(type(self))()
+        if self.endpoint is None or "endpoint" in variables or file.get("endpoint") != self.endpoint:
+            return None
+        names = f"{Path('.env').absolute()}: names the endpoint, {without_secrets(self.endpoint)}"
+        if not self.api_token or self.api_token.get_secret_value() == file.get("api_token"):
+            return names
+        return f"{names}; STORYREEL_API_TOKEN, which is set elsewhere, is sent there"
 
 
 class LogLevel(StrEnum):

@@ -15,6 +15,7 @@ import httpx
 
 from pipelines.common.errors import UsageError
 from pipelines.common.files import storage_errors
+from pipelines.common.printable import one_line
 from pipelines.endpoints.answers import Answer, Bill, BrokenBody, ImageBody, NoAnswerError, Refused
 from pipelines.endpoints.dialects.flux import ImageRequest, read_bill
 from pipelines.endpoints.error_table import classify_error
@@ -312,4 +313,4 @@ def _reason(exc: Exception) -> str:
 
 def _one_line(text: str) -> str:
     """Return the beginning of a foreign text as one line that any terminal can show and any database can store."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:_MAX_ERROR_CHARS]
+    return one_line(text)[:_MAX_ERROR_CHARS]

@@ -18,6 +18,7 @@ from prefect.artifacts import (
 from prefect.exceptions import PrefectException
 
 from pipelines.common.formatting import format_amounts, format_decimal
+from pipelines.common.printable import printable
 from pipelines.run.progress import Progress
 from pipelines.run.result import RunResult
 from pipelines.storyboard.plan import FrameSpec, Plan
@@ -68,7 +69,9 @@ async def publish_cost(result: RunResult, *, reason: str | None) -> None:
     table = "\n".join(["| | |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in lines.items())])
     text = f"# {result.storyboard}\n\n{table}\n" + (f"\n{reason}\n" if reason else "")
     with _best_effort():
-        await acreate_markdown_artifact(markdown=text, key="storyreel-account", description="The account of the run")
+        await acreate_markdown_artifact(
+            markdown=printable(text), key="storyreel-account", description="The account of the run"
+        )
     if result.report:
         with _best_effort():
             await acreate_link_artifact(
@@ -97,7 +100,7 @@ def _address(path: Path) -> str:
 
 
 def _row(frame: FrameSpec, take: Take | None, requests: Mapping[str, int]) -> dict[str, str]:
-    return {
+    row = {
         "frame": frame.name,
         "place": f"{frame.scene}/{frame.shot}",
         "prompt": take.prompt if take else frame.prompt,
@@ -106,6 +109,7 @@ def _row(frame: FrameSpec, take: Take | None, requests: Mapping[str, int]) -> di
         "attempts": str(requests.get(take.spec.request_key if take else frame.request_key, 0)),
         "cost_usd": _cost(take) if take else "",
     }
+    return {column: printable(value) for column, value in row.items()}
 
 
 def _cost(take: Take) -> str:

@@ -77,10 +77,24 @@ async def _run(request: FlowRequest) -> RunResult:
 
 
 def _read(request: FlowRequest) -> Handover:
+    _require_no_password(request.options.get("endpoint"))
     settings = load_settings(request.options)
     _require_lasting_folder(settings, request.storyboard)
     board = load_storyboard(settings.locate(Path(request.storyboard)))
     return Handover(board, settings, RunObserver())
+
+
+def _require_no_password(endpoint: str | None) -> None:
+    """Refuse a password in a parameter: parameters stand on Prefect's page.
+
+    Raises:
+        UsageError: the endpoint's address holds one.
+    """
+    if endpoint is not None and "@" in endpoint:
+        raise UsageError(
+            "endpoint: holds a user and a password, and all parameters stand on Prefect's page: set STORYREEL_ENDPOINT "
+            "for the worker instead, and change that password; nothing was sent"
+        )
 
 
 def _require_lasting_folder(settings: Settings, storyboard: str) -> None:

@@ -15,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from pipelines.common.formatting import counted, format_decimal, format_spent
+from pipelines.common.printable import printable_in_html, printable_json
 from pipelines.report.charts import HEIGHT, WIDTH, charts_of
 from pipelines.report.models import AttemptView, FrameView, PageView, TakeView
 
@@ -29,8 +30,8 @@ _KINDS = {
 
 # Parts of a template that are yielded as one string: each is short, and a write for each would be slow.
 _BUFFERED_PARTS = 200
-# Characters that could end a script element, and those that end a line in JavaScript before ES2019.
-_UNSAFE_IN_SCRIPT = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+# Characters that could end a script element.
+_UNSAFE_IN_SCRIPT = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}
 
 Embed = Callable[[str], str]
 """Returns what the page has in place of a thumbnail's address: a data URI, or the address itself."""
@@ -153,6 +154,7 @@ def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("pipelines.report"),
         autoescape=True,
+        finalize=_printable,
         # A misspelt name in a template is an error, not an empty text.
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -161,6 +163,11 @@ def _environment() -> Environment:
     environment.filters.update(usd=_format_usd, clock=_format_clock, time=_format_time, counted=counted)
     environment.globals.update(kinds_of=kinds_of, spent=_spent)
     return environment
+
+
+def _printable(value: Any) -> Any:
+    # What is Markup is our own.
+    return printable_in_html(value) if type(value) is str else value
 
 
 def _macros() -> Any:
@@ -193,6 +200,8 @@ def _attempt_json(attempt: AttemptView) -> dict[str, Any]:
 
 
 def _script_text(text: str) -> Markup:
+    # Of the rest, what no terminal may obey; and U+2028 and U+2029, which end a line in JavaScript before ES2019.
+    text = printable_json(text)
     for character, escaped in _UNSAFE_IN_SCRIPT.items():
         text = text.replace(character, escaped)
     return Markup(text)  # noqa: S704 - nothing in it can end the script element any more

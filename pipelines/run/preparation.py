@@ -54,7 +54,7 @@ async def prepare_run(
     Raises:
         StoryboardError: a sound cannot be read.
         FilmError: this ffmpeg lacks an encoder that an output needs.
-        UsageError: there are no such frames to select.
+        UsageError: there are no such frames to select, or a secret would be sent in clear.
     """
     # Both would be noticed only when the film is cut, and its frames are paid for by then.
     for output in board.outputs:
@@ -62,6 +62,9 @@ async def prepare_run(
     await require_sounds(board)
     plan = plan_frames(board, model=settings.effective_model)
     extra_takes = select(plan) if select else None
+    # None is a render. A film that is only cut again sends nothing.
+    if extra_takes is None or extra_takes.frames:
+        settings.require_secrets_hidden()
     return PreparedRun(plan, settings, effective_budgets(board, settings), extra_takes, otio)
 
 

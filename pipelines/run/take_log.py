@@ -4,6 +4,7 @@ import logging
 from typing import assert_never
 
 from pipelines.common.formatting import counted
+from pipelines.common.printable import printable
 from pipelines.run.attempt import Log
 from pipelines.run.worker import Failed, Generated, Postponed, Reused, TakeGenerator, TakeOutcome, Unsent
 from pipelines.storyboard.plan import TakeSpec
@@ -21,7 +22,7 @@ async def generate_logged(generator: TakeGenerator, spec: TakeSpec, *, also: Log
     """
 
     def write(text: str) -> None:
-        line = f"{spec.label}: {text}"
+        line = printable(f"{spec.label}: {text}")
         # As an argument: a line may hold a per cent sign.
         _log.info("%s", line)
         if also:

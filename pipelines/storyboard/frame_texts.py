@@ -9,7 +9,8 @@ from pipelines.storyboard.format.parsers import MAX_CAPTION_CHARS, MAX_PROMPT_CH
 from pipelines.storyboard.issues import IssueLog
 from pipelines.storyboard.prompts import SourceText
 from pipelines.storyboard.shots import Shot
-from pipelines.storyboard.templates import PromptTemplateError, Templates
+from pipelines.storyboard.template_values import PromptTemplateError
+from pipelines.storyboard.templates import Templates
 
 # All of Unicode's category Cc but tab and newline.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from pipelines.common.geometry import AspectRatio, Size
+from pipelines.common.printable import printable_name
 from pipelines.endpoints.answers import Bill
 from pipelines.endpoints.prices import Price, tiles_of
 
@@ -131,7 +132,7 @@ def read_bill(headers: Mapping[str, str]) -> Bill:
         height=_whole_number(headers.get(HEIGHT_HEADER)),
         steps=_whole_number(headers.get(STEPS_HEADER)),
         tiles=_whole_number(headers.get(TILES_HEADER)),
-        model=headers.get(MODEL_HEADER),
+        model=printable_name(model) if (model := headers.get(MODEL_HEADER)) is not None else None,
     )
 
 

@@ -28,6 +28,7 @@ from pipelines.storyboard.format.parsers import (
     parse_size,
     parse_text,
     parse_time,
+    parse_title,
     parse_usd,
     parse_version,
     whole_number,
@@ -118,6 +119,7 @@ Name = Annotated[str, BeforeValidator(parse_name)]
 
 # Texts.
 Text = Annotated[str, BeforeValidator(parse_text), WithJsonSchema({"type": "string", "minLength": 1})]
+Title = Annotated[str, BeforeValidator(parse_title), WithJsonSchema({"type": "string", "minLength": 1})]
 CaptionText = Annotated[
     str,
     BeforeValidator(parse_caption),

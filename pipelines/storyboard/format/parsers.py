@@ -11,6 +11,7 @@ from enum import StrEnum
 from fractions import Fraction
 
 from pipelines.common.geometry import Size
+from pipelines.common.printable import printable_name
 from pipelines.common.suggestions import suggest
 
 _MAX_DURATION_S = 86_400
@@ -138,6 +139,11 @@ def parse_text(value: object) -> str:
     if not value.strip():
         raise ValueError("must not be empty")
     return value
+
+
+def parse_title(value: object) -> str:
+    """Read text that is shown on one line, and stands in files that others open."""
+    return printable_name(" ".join(parse_text(value).strip().splitlines()))
 
 
 def parse_caption(value: object) -> str:

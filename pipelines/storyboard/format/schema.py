@@ -20,6 +20,7 @@ from pipelines.storyboard.format.fields import (
     TakeCount,
     Text,
     TimeOnScreen,
+    Title,
     Usd,
     Version,
 )
@@ -119,7 +120,7 @@ class SceneModel(Cascading):
     """A scene: a chapter of the film."""
 
     id: Id | None = Field(None, description="Unique. Default scene-1, scene-2 ...")
-    title: Text | None = Field(None, description="The chapter's title. Default the id.")
+    title: Title | None = Field(None, description="The chapter's title. Default the id.")
     shots: Annotated[list[ShotModel], Field(min_length=1)] = Field(description="In the order in which they are shown.")
 
 
@@ -146,7 +147,7 @@ class StoryboardModel(FormatModel):
 
     version: Version = Field(1, description="The version of this format.")
     id: Id | None = Field(None, description="Names the output folder. Default the file's own name.")
-    title: Text | None = Field(None, description="The film's title. Default the id.")
+    title: Title | None = Field(None, description="The film's title. Default the id.")
     output: Outputs = Field([OutputModel()], description="The film to make, or a list of several.")
     budget: BudgetModel | None = Field(None, description="What it may cost.")
     max_frames: FrameCount = Field(MAX_FRAMES, description="More frames than this are refused as a mistake.")

@@ -14,6 +14,7 @@ from pipelines.cli.display import (
     PlainDisplay,
     ProgressView,
     display_for,
+    print_lines,
     progress_line,
     scenes_to_show,
     sparkline,
@@ -53,6 +54,22 @@ def drawn(progress: Progress, *, width: int = 100, height: int = 30) -> str:
     text = io.StringIO()
     Console(file=text, width=width, height=height, color_system=None).print(ProgressView(progress))
     return text.getvalue()
+
+
+def test_names_do_not_act_on_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """In the live display, in plain lines, and in the last ones."""
+    progress = with_scenes(2)
+    progress.storyboard, progress.stage = "\x1b[31mharbor", "reading \x9b2J.wav"
+    progress.scenes["\x1b]0;x\x07"] = SceneProgress("\x1b]0;x\x07", 10)
+    console = Console(file=sys.stdout, width=200)
+
+    with PlainDisplay(progress, console):
+        pass
+    print_lines(console, "\n".join(summary_lines(run_result(video=Path("\x1b.mp4"), video_seconds=1.0))))
+
+    shown = drawn(progress) + capsys.readouterr().out
+    assert shown.replace("\n", "").isprintable()
+    assert shown.count(r"\x1b") == 4
 
 
 def words(text: str) -> list[str]:

@@ -1,5 +1,6 @@
 """The command as a whole: help, wrong command lines, and an exit code for whatever happens."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -111,3 +112,56 @@ def test_the_package_runs_as_a_module(tmp_path: Path) -> None:
 
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("nope.yaml: there is no such file")
+
+
+ODD = os.fsdecode(b"odd\x1b[31m\xff.yaml")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["check", ODD], r"odd\x1b[31m\xff.yaml: ok, 1 frame, 4.0 s"),
+        (["plan", ODD], r"a \x1b]0;title\x07 of \u202e"),
+        (
+            ["check", f"no-{ODD}"],
+            r"no-odd\x1b[31m\xff.yaml: there is no such file; `storyreel new` writes one to start from",
+        ),
+        (["plan", "harbor.yaml", "--\x1b[31m"], r"Error: No such option '--\x1b[31m'."),
+        (["\x9b31m"], r"Error: No such command '\x9b31m'."),
+    ],
+)
+def test_names_and_titles_do_not_act_on_the_terminal(
+    invoke: Callable[..., Ended], tmp_path: Path, arguments: list[str], line: str
+) -> None:
+    """A storyboard from somebody else, or a file that a pattern of the shell has found."""
+    title = r"a \x1b]0;title\x07 of \u202e"
+    (tmp_path / ODD).write_text(f'title: "{title}"\nprompts: [a]\n')
+
+    ended = invoke(*arguments)
+
+    assert line in ended.stderr.splitlines()
+    assert ended.stderr.replace("\n", "").isprintable()
+
+
+def test_json_does_not_act_on_the_terminal_either(invoke: Callable[..., Ended], tmp_path: Path) -> None:
+    """It says the same to a program."""
+    (tmp_path / ODD).write_text("prompts: [a]\n")
+
+    ended = invoke("check", ODD, "--json", "--quiet")
+
+    assert ended.stdout.replace("\n", "").isprintable()
+    assert ended.json["storyboards"][0]["path"] == ODD
+
+
+def test_the_traceback_of_a_bug_is_printable(invoke: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch) -> None:
+    """An exception that was not foreseen may quote anything."""
+
+    def fail() -> None:
+        raise ZeroDivisionError("\x1b[2J")
+
+    monkeypatch.setattr("pipelines.storyboard.format.schema.json_schema", fail)
+
+    ended = invoke("schema")
+
+    assert ended.stderr.replace("\n", "").isprintable()
+    assert r"ZeroDivisionError: \x1b[2J" in ended.stderr

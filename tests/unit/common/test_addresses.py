@@ -1,10 +1,10 @@
-"""Addresses: however an endpoint is spelled, it has one name."""
+"""Addresses: however an endpoint is spelled, it has one name; which of them stay here, and what may be shown."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.common.addresses import normalize
+from pipelines.common.addresses import is_loopback, normalize, without_secrets
 
 SPELLINGS = {
     "http://127.0.0.1:8787": [
@@ -78,3 +78,44 @@ def test_a_name_is_its_own_name(path: str) -> None:
     once = normalize(f"http://flux.example.dev/{path}")
 
     assert normalize(once) == once
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1",
+        "127.1.2.3",
+        "::1",
+        "[::1]",
+        "::ffff:127.0.0.1",
+        "localhost",
+        "LOCALHOST",
+        "localhost.",
+        "a.localhost",
+    ],
+)
+def test_a_host_of_this_machine_is_loopback(host: str) -> None:
+    """By address, or by a name that is reserved for it."""
+    assert is_loopback(host)
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["", "128.0.0.1", "0.0.0.0", "::", "::ffff:10.0.0.1", "localhost.example.com", "notlocalhost", "127.0.0.1.nip.io"],
+)
+def test_any_other_host_is_not(host: str) -> None:
+    """Also not one whose name only looks like it."""
+    assert not is_loopback(host)
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("http://amy:pw@host:81/v1/?key=S#x", "http://host:81/v1/"),
+        ("https://a@b@host", "https://host"),
+        ("http://[::1]:8787", "http://[::1]:8787"),
+    ],
+)
+def test_an_address_is_shown_without_its_secrets(url: str, expected: str) -> None:
+    """User, password and query are left out."""
+    assert without_secrets(url) == expected

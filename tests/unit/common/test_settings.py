@@ -21,6 +21,7 @@ DEFAULTS = {
     "on_exceed": None,
     "database_url": None,
     "api_token": None,
+    "http_token": False,
     "rate_limit": 720,
     "concurrency": 128,
     "connect_timeout_s": 10,
@@ -43,6 +44,7 @@ GOOD_AND_BAD: dict[str, tuple[str, Any, str]] = {
     "budget_usd": ("0.25", Decimal("0.25"), "-0.01"),
     "budget_daily_usd": ("5", Decimal(5), "all"),
     "on_exceed": ("refuse", OnExceed.REFUSE, "ask"),
+    "http_token": ("1", True, "perhaps"),
     "rate_limit": ("1", 1, "0"),
     "concurrency": ("1000", 1000, "1001"),
     "connect_timeout_s": ("0.5", 0.5, "0"),
@@ -292,6 +294,25 @@ def test_secrets_never_print(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [text for text in printed if "hunter2" in text] == []
     assert repr(settings.api_token) == "SecretStr('**********')"
     assert settings.api_token == SecretStr("hunter2")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"api_token": "t"},
+        {"endpoint": "https://amy:pw@flux.test", "api_token": "t"},
+        {"endpoint": "http://127.0.0.1:8787", "api_token": "t"},
+        {"endpoint": "http://amy:pw@[::1]:8787", "api_token": "t"},
+        {"endpoint": "http://studio.localhost:8787", "api_token": "t"},
+        {"endpoint": "http://flux.test"},
+        {"endpoint": "http://flux.test", "api_token": ""},
+        {"endpoint": "http://amy:pw@flux.test", "api_token": "t", "http_token": True},
+    ],
+)
+def test_a_secret_may_go_where_nothing_else_can_read_it(values: dict[str, Any]) -> None:
+    """Over https, to this machine, or where the user says so."""
+    load_settings(values).require_secrets_hidden()
 
 
 @pytest.mark.parametrize("name", ["api_token", "database_url"])

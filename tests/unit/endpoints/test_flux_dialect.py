@@ -87,6 +87,11 @@ def test_the_headers_of_the_documented_answer() -> None:
     )
 
 
+def test_a_model_of_escapes_is_named_by_their_codes() -> None:
+    """The name is stored, and printed with the cure."""
+    assert read_bill(httpx.Headers({b"X-Model": b"\xc2\x9b2Jsketch\t"})).model == r"\x9b2Jsketch\x09"
+
+
 @pytest.mark.parametrize("value", ["", "free", "nan", "inf", "-1", "1e9", "0x5", "1,5"])
 def test_a_figure_that_cannot_be_read_is_not_known(value: str) -> None:
     """Not known is None, never zero."""

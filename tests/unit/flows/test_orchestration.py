@@ -84,3 +84,15 @@ async def test_relative_paths_are_found_from_the_workers_root(worker: Path, monk
 
     assert isinstance(ended, State)
     assert str(ended.message).startswith(f"{worker}/reels/board.yaml: there is no such file")
+
+
+async def test_a_password_is_no_parameter(worker: Path) -> None:
+    """Every parameter stands on Prefect's page; the message does not repeat it."""
+    ended = await render_storyboard.fn(str(worker / "board.yaml"), endpoint="https://amy:hunter2@flux.test")
+
+    assert isinstance(ended, State)
+    assert ended.name == "Failed"
+    assert ended.message == (
+        "endpoint: holds a user and a password, and all parameters stand on Prefect's page: set STORYREEL_ENDPOINT "
+        "for the worker instead, and change that password; nothing was sent"
+    )

@@ -29,6 +29,15 @@ def prompts(board: Storyboard) -> list[str]:
     return [frame.prompt for frame in board.frames]
 
 
+def test_titles_are_one_printable_line(write: Write) -> None:
+    """They are printed, drawn, and written into the film and the page."""
+    path = write('title: "a\\e[31m red\\ncat\\u202e"\nscenes: [{title: "\\x9b2J 👩‍🚀", shots: [{prompt: a}]}]\n')
+
+    board = load_storyboard(path)
+
+    assert (board.title, board.scenes[0].title) == (r"a\x1b[31m red cat\u202e", r"\x9b2J 👩‍🚀")
+
+
 def test_the_short_form_is_a_title_and_a_list(write: Write) -> None:
     """Each prompt is a frame with every default."""
     path = write("title: Cats\nprompts: [a cat, no]\n")
