@@ -129,9 +129,9 @@ class Breaker:
         """Count a usable image."""
         self.images += 1
 
-    def is_hopeless(self, words: str, *, frame: int) -> bool:
-        """Count an answer that is no image, by its words; return whether enough frames were answered like that."""
-        frames = self._frames[_VARYING.sub("#", words)]
+    def is_hopeless(self, way: str, *, frame: int) -> bool:
+        """Count an answer without an image; return whether enough frames were answered in that way."""
+        frames = self._frames[_VARYING.sub("#", way)]
         frames.add(frame)
         return not self.images and len(frames) >= _HOPELESS_FRAMES
 
@@ -187,7 +187,8 @@ class RetryState:
     def unusable(self, reason: str, *, cut_off: bool = False) -> RetryDecision:
         """Decide after a 2xx without a usable image; `cut_off` says that only the connection broke off."""
         decision = self._resend(reason)
-        return decision if cut_off else self._unless_hopeless(decision, reason)
+        # Whatever stands in its place.
+        return decision if cut_off else self._unless_hopeless(decision, reason, way="no image")
 
     def no_answer(self, error: NoAnswerError) -> RetryDecision:
         """Decide after an attempt that no status line answered."""
@@ -247,9 +248,9 @@ class RetryState:
         self.resends += 1
         return Resend(self._backoff(self.resends), reason=reason)
 
-    def _unless_hopeless(self, decision: RetryDecision, words: str) -> RetryDecision:
-        """Return `decision`; StopRun where the endpoint has answered too many frames like that and made no image."""
-        if not self.run.breaker.is_hopeless(words, frame=self.frame):
+    def _unless_hopeless(self, decision: RetryDecision, words: str, *, way: str | None = None) -> RetryDecision:
+        """Return `decision`; StopRun where too many frames were answered in that way, by default in these words."""
+        if not self.run.breaker.is_hopeless(way or words, frame=self.frame):
             return decision
         return StopRun(
             NoUsableImageError(
