@@ -68,7 +68,8 @@ def render(boards: tuple[Path, ...], *, open_it: bool, as_json: bool, **options:
 def reroll(board: Path, frames: str, *, dry_run: bool, yes: bool, as_json: bool, **options: Any) -> None:
     """Generate more takes of some frames, after showing the price.
 
-    Nothing is sent before you say yes: to the question on the terminal, or by --yes.
+    Nothing is sent before you say yes: to the question on the terminal, or by --yes. Told neither endpoint nor model,
+    it follows the storyboard's last real run.
 
     FRAMES are numbers and ranges (3,7-9), shots (scene/shot) or whole scenes, with commas between them. No take is
     ever overwritten: a frame goes on to show the take that it showed until you pick another.

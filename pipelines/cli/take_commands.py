@@ -34,7 +34,7 @@ from pipelines.cli.options import (
 def pick(board: Path, frame: str, take: int, *, as_json: bool, **options: Any) -> None:
     """Choose which take a frame shows, and cut the film again.
 
-    It costs nothing.
+    It costs nothing. Told no model, it follows the storyboard's last real run.
 
     \b
     Example:
@@ -75,7 +75,7 @@ def pick(board: Path, frame: str, take: int, *, as_json: bool, **options: Any) -
 def takes(board: Path, *, as_json: bool, **options: Any) -> None:
     """List the takes of every frame, and what each cost.
 
-    An arrow marks the one that the frame shows.
+    An arrow marks the one that the frame shows. Told no model, it follows the storyboard's last real run.
 
     \b
     Example:
@@ -106,6 +106,8 @@ def takes(board: Path, *, as_json: bool, **options: Any) -> None:
 @limit_options
 def review(board: Path, *, port: int, opens: bool, **options: Any) -> None:
     """Choose among takes in a browser, and generate more.
+
+    Told neither endpoint nor model, it follows the storyboard's last real run.
 
     \b
     Example:
