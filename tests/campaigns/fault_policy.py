@@ -26,13 +26,24 @@ _OVERHEAD_S = 30.0
 _REFUSED = "Failed to generate image"
 
 
+# So many frames without an image, all in the same way, end a run.
+_HOPELESS_FRAMES = 5
+
+
 @dataclass(frozen=True, slots=True)
 class Then:
-    """The consequence of a fault: the row, and the end of a run that meets nothing else."""
+    """The consequence of a fault: the row, and the end of a run that meets nothing else.
+
+    Attributes:
+        status, http_status: as in the row.
+        exit_code: the end, if the run has too few frames to see that there is no hope.
+        hopeless: whether more of them end it.
+    """
 
     status: str
     http_status: str
     exit_code: int
+    hopeless: bool = False
 
 
 POLICY: dict[FaultKind | None, Then] = {
@@ -40,14 +51,14 @@ POLICY: dict[FaultKind | None, Then] = {
     FaultKind.JPEG: Then("ok", "200", 0),
     FaultKind.WRONG_SIZE: Then("ok", "200", 0),
     FaultKind.RATE_LIMIT: Then("rate_limited", "429", 4),
-    FaultKind.SERVER_ERROR: Then("failed", "500", 4),
-    FaultKind.REFUSED: Then("failed", "500", 4),
+    FaultKind.SERVER_ERROR: Then("failed", "500", 4, hopeless=True),
+    FaultKind.REFUSED: Then("failed", "500", 4, hopeless=True),
     FaultKind.AUTHENTICATION: Then("refused", "500", 5),
     FaultKind.HANG: Then("unknown", "", 4),
     FaultKind.RESET: Then("unknown", "", 4),
     FaultKind.TRUNCATE: Then("unusable", "200", 4),
-    FaultKind.CORRUPT: Then("unusable", "200", 4),
-    FaultKind.HTML: Then("unusable", "200", 4),
+    FaultKind.CORRUPT: Then("unusable", "200", 4, hopeless=True),
+    FaultKind.HTML: Then("unusable", "200", 4, hopeless=True),
 }
 
 
@@ -157,14 +168,31 @@ def violations(left: Aftermath) -> list[Violation]:
 
 
 def _wrong_exit(left: Aftermath) -> Iterator[Violation]:
-    """Yield an exit code other than 0 for all there, 5 for credentials refused, 4 for the rest."""
+    """Yield an exit code other than 0 for all there, 5 for an endpoint that is of no use, 4 for the rest."""
     trial = left.trial
     stops = {5: any(row["status"] == "refused" for row in left.rows), 4: left.rate_limited}
     codes = {code for code, met in stops.items() if met} or {0 if left.kept == left.missing else 4}
+    # Images that came later, of requests that were in flight, don't take it back.
+    if _is_hopeless(left):
+        codes = codes | {5} if left.kept or left.rate_limited else {5}
     if trial.patient and len(trial.faults) == 1 and 1.0 in trial.faults.values():
-        codes = {POLICY[kind].exit_code for kind in trial.faults}
+        [then] = (POLICY[kind] for kind in trial.faults)
+        codes = {5 if then.hopeless and trial.frames >= _HOPELESS_FRAMES else then.exit_code}
     if left.exit_code not in codes:
         yield "unforeseen", f"exit code {left.exit_code}, not one of {codes}"
+
+
+def _is_hopeless(left: Aftermath) -> bool:
+    """Return whether enough frames were answered in one way that is no image, however many images came besides."""
+    frames: dict[str, set[int]] = defaultdict(set)
+    for frame, rows in left.by_frame.items():
+        for row in rows:
+            if row["status"] == "unusable" and "broke off" not in row["error"]:
+                frames["no image"].add(frame)
+            # A prompt that was refused shows nothing before its last fallback was refused as well.
+            elif row["status"] == "failed" and (_REFUSED not in row["error"] or row is rows[-1]):
+                frames[row["error"]].add(frame)
+    return any(len(numbers) >= _HOPELESS_FRAMES for numbers in frames.values())
 
 
 def _overtime(left: Aftermath) -> Iterator[Violation]:
@@ -254,14 +282,14 @@ def _too_often(left: Aftermath) -> Iterator[Violation]:
         )
         if often:
             yield "unforeseen", f"frame {frame} saw {len(rows)} attempts with {len(prompts)} prompts"
-    if (resends := _all_resends(left)) > trial.quota:
-        yield "unforeseen", f"{resends} re-sends, where {trial.quota} are allowed"
+    if (resends := _costly_resends(left)) > trial.quota:
+        yield "unforeseen", f"{resends} re-sends that may cost, where {trial.quota} are allowed"
 
 
 def _too_early(left: Aftermath) -> Iterator[Violation]:
     """Yield frames that were given up with tries left, in a run that nothing stopped."""
     trial = left.trial
-    if left.exit_code == 5 or left.rate_limited or _all_resends(left) >= trial.quota:
+    if left.exit_code == 5 or left.rate_limited or _costly_resends(left) >= trial.quota:
         return
     for frame in left.missing - left.kept:
         prompts = _by_prompt(left.by_frame[frame])
@@ -287,8 +315,14 @@ def _resends(rows: list[Row]) -> int:
     return max(0, sum(row["status"] != "rate_limited" for row in rows) - 1)
 
 
-def _all_resends(left: Aftermath) -> int:
-    return sum(_resends(group) for rows in left.by_frame.values() for group in _by_prompt(rows))
+def _costly_resends(left: Aftermath) -> int:
+    """Count what was sent again after an answer, or none, that may have been billed: no 429, no refused prompt."""
+    groups = [group for rows in left.by_frame.values() for group in _by_prompt(rows)]
+    return sum(_may_be_billed(before) for group in groups for before, _ in pairwise(group))
+
+
+def _may_be_billed(row: Row) -> bool:
+    return row["status"] != "rate_limited" and _REFUSED not in row["error"]
 
 
 def _refusals(rows: list[Row]) -> int:

@@ -46,7 +46,7 @@ pytestmark = pytest.mark.slow
 
 MIXTURES = 100 if LONG else 8
 COMMANDS = 8 if LONG else 2
-FRAMES = 24 if LONG else 4
+FRAMES = 24 if LONG else 6
 LATENCIES_S = ((0.0, 0.0), (0.0, 0.2), (0.0, 2.0), (0.0, 10.0)) if LONG else ((0.0, 0.0), (0.0, 0.2))
 AT_ONCE = 8
 

@@ -427,10 +427,28 @@ def test_what_varies_from_answer_to_answer_makes_no_other_way() -> None:
     run = fresh_run()
     ids = ("7f3a-11", "0b2c-98", "44de-00", "91aa-07", "3c5f-55")
 
-    decisions = [
-        RetryState(run, frame, Ceiling()).unusable(f"JSON: request {id_} at 12:0{frame}")
-        for frame, id_ in enumerate(ids)
-    ]
+    def fail(frame: int) -> RetryDecision:
+        words = f"request {ids[frame]} at 12:0{frame}"
+        answer = Refused(500, Refusal.SERVER, words, by_api=True, bill=Bill(), retry_after_s=None)
+        return RetryState(run, frame, Ceiling()).refused(answer)
+
+    decisions = [fail(frame) for frame in range(5)]
+
+    assert [isinstance(decision, StopRun) for decision in decisions] == [False] * 4 + [True]
+
+
+def test_whatever_stands_in_an_image_s_place_is_one_way() -> None:
+    """JSON, a web page and an empty body are alike: no image."""
+    run = fresh_run()
+    reasons = (
+        "not an image: JSON",
+        "a web page, not an image",
+        "an empty body",
+        "a damaged PNG",
+        "not an image: b'GIF'",
+    )
+
+    decisions = [RetryState(run, frame, Ceiling()).unusable(reason) for frame, reason in enumerate(reasons)]
 
     assert [isinstance(decision, StopRun) for decision in decisions] == [False] * 4 + [True]
 
