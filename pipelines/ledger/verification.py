@@ -42,14 +42,18 @@ class Verification(LedgerPart):
             *_verify_csv(self.database, storyboard, folder),
         ]
 
-    def made_otherwise(self, storyboard: str) -> list[str]:
-        """Return the attempts that made another image than was asked for, by what their answers state, in words.
+    def made_otherwise(self, storyboard: str) -> dict[str, list[int]]:
+        """Return the attempts that made another image than was asked for, by what their answers state of it, in words.
 
         Their price follows what was made: that is no difference of the account.
         """
         query = select(attempts).where(attempts.c.storyboard == storyboard).order_by(attempts.c.attempt_id)
+        found = defaultdict(list)
         with self.database.reading() as connection:
-            return [words for row in connection.execute(query).mappings() if (words := _made_otherwise(row))]
+            for row in connection.execute(query).mappings():
+                if words := _made_otherwise(row):
+                    found[words].append(row["attempt_id"])
+        return dict(found)
 
     def unsettled_attempts(self, storyboard: str) -> list[int]:
         """Return the closed attempts of unknown cost that have not been settled by hand yet, oldest first."""
@@ -79,11 +83,11 @@ def _verify_price(row: RowMapping) -> Iterator[str]:
 
 
 def _made_otherwise(row: RowMapping) -> str | None:
-    """Return how an image was made otherwise than asked, as its answer states; None where it was not."""
+    """Return how an image was made otherwise than asked, as its answer states it; None where it was not."""
     asked = AspectRatio(row["aspect_ratio"]).size
     figures = (("tiles", row["tiles"], tiles_of(asked)), ("steps", row["stated_steps"], row["steps"]))
     others = [f"{made} {what} instead of {wanted}" for what, made, wanted in figures if made not in (None, wanted)]
-    return f"attempt {row['attempt_id']}: made with {' and '.join(others)}, as its answer states" if others else None
+    return " and ".join(others) or None
 
 
 def _stated_work(row: RowMapping) -> tuple[int, int]:

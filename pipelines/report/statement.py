@@ -1,6 +1,7 @@
 """The statement of a storyboard: its requests, their cost, what is uncertain, and whether it all agrees."""
 
 import getpass
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -14,6 +15,8 @@ from pipelines.ledger.models import Correction, Totals
 
 # More than any image costs, and little enough for the ledger's 63 bits.
 _MAX_USD = 1_000_000
+# Enough to see which: the ledger has a row for each.
+_MAX_NAMED = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,7 @@ class Statement:
     unsettled: list[int]
     paces: dict[str, float]
     differences: list[str] | None
-    made_otherwise: list[str]
+    made_otherwise: dict[str, list[int]]
 
     def as_json(self) -> dict[str, object]:
         """Return the statement as plain JSON values, amounts as decimal strings."""
@@ -51,13 +54,19 @@ class Statement:
             for endpoint, pace in self.paces.items()
             if pace < 1
         ]
-        unsettled = [
-            f"  the cost of attempt {attempt_id} is not known, and charged at what was reserved; once you know it: "
-            f"--settle {attempt_id} --cost USD"
-            for attempt_id in self.unsettled
+        otherwise = [
+            f"  as asked?  {_attempts(numbers)} made with {words}, as the answer states; that is what its price is for"
+            for words, numbers in self.made_otherwise.items()
         ]
-        otherwise = [f"  {words}: charged and verified so" for words in self.made_otherwise]
-        return [self.storyboard, *totals, *paces, *unsettled, *otherwise]
+        return [self.storyboard, *totals, *paces, *self._unsettled_lines(), *otherwise]
+
+    def _unsettled_lines(self) -> list[str]:
+        if not self.unsettled:
+            return []
+        return [
+            f"  uncertain  the cost of {_attempts(self.unsettled)} is not known, and charged at what was reserved; "
+            f"once you know one: --settle {self.unsettled[0]} --cost USD"
+        ]
 
 
 def statement_of(settings: Settings, storyboard: str, *, verify: bool, csv_path: Path | None) -> Statement:
@@ -87,8 +96,15 @@ def statement_of(settings: Settings, storyboard: str, *, verify: bool, csv_path:
             unsettled=ledger.unsettled_attempts(storyboard),
             paces=ledger.paces(storyboard),
             differences=ledger.verify(storyboard, folder=folder) if verify else None,
-            made_otherwise=ledger.made_otherwise(storyboard) if verify else [],
+            made_otherwise=ledger.made_otherwise(storyboard) if verify else {},
         )
+
+
+def _attempts(numbers: Sequence[int]) -> str:
+    """Return attempts by their numbers, of many the first few: `attempts 1, 2, 3 and 4 more`."""
+    named = ", ".join(str(number) for number in numbers[:_MAX_NAMED])
+    more = f" and {len(numbers) - _MAX_NAMED} more" if len(numbers) > _MAX_NAMED else ""
+    return f"attempt{'' if len(numbers) == 1 else 's'} {named}{more}"
 
 
 def settle_attempt(settings: Settings, storyboard: str, attempt_id: int, *, cost: str, why: str) -> None:
