@@ -4,7 +4,7 @@ import asyncio
 import threading
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -22,6 +22,11 @@ from pipelines.cli.options import (
     print_message,
     takes_model_option,
 )
+
+if TYPE_CHECKING:
+    from pipelines.review.server import ReviewServer
+
+_NOT_OPENED = "no browser on this machine opens it; open that address yourself"
 
 
 @click.command(cls=LoggedCommand)
@@ -128,14 +133,24 @@ def review(board: Path, *, port: int, opens: bool, **options: Any) -> None:
     with open_review(board, settings, port=port, show_stopping=show) as server:
         print_message(f"the cutting room of {board} is at {server.address} (Ctrl-C closes it)")
         if opens:
-            # An opener may take seconds to return, and the browser asks for the page before it does.
-            threading.Thread(target=_open_page, args=(server.address,), daemon=True).start()
+            _open_page(server)
         if interruption := server.serve():
             print_error(str(interruption))
 
 
-def _open_page(address: str) -> None:
+def _open_page(server: "ReviewServer") -> None:
+    """Open the page in a browser, as soon as it is served."""
     from pipelines.cli.opener import open_for_user
 
-    if not open_for_user(address):
-        print_error("no browser on this machine opens it; open that address yourself")
+    def open_file(path: Path) -> None:
+        if not open_for_user(path):
+            server.opening.remove()
+            print_error(_NOT_OPENED)
+
+    try:
+        path = server.opening.write()
+    except OSError:
+        print_error(_NOT_OPENED)
+        return
+    # An opener may take seconds to return, and the browser asks for the page before it does.
+    threading.Thread(target=open_file, args=(path,), daemon=True).start()

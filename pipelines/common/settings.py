@@ -1,5 +1,6 @@
 """Settings from options, STORYREEL_* variables and a .env file; secrets never print."""
 
+import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from enum import StrEnum
@@ -249,6 +250,6 @@ def _complaint(error: Any, names: Mapping[str, str]) -> str:
     name = str(error["loc"][0])
     place = names.get(name, f"{_PREFIX}{name.upper()}")
     message = f"{place}: {error['msg'].removeprefix('Value error, ')}"
-    # An address may hold a password before its @.
-    hidden = name in _SECRETS or "@" in str(error["input"])
+    # An address may hold a password before its @, and a key in its query.
+    hidden = name in _SECRETS or re.search(r"@|\?.*=", str(error["input"]))
     return message if hidden else f"{message}, got {error['input']!r}"

@@ -6,7 +6,7 @@ itself, as its Origin says (OWASP, Cross-Site Request Forgery Prevention, "Verif
 """
 
 import secrets
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
@@ -29,17 +29,21 @@ _HEADERS = {
 class OriginGuard:
     """ASGI middleware that passes on requests with the right token, host and origin, and refuses all others."""
 
-    def __init__(self, app: ASGIApp, *, token: str, hosts: Collection[str]) -> None:
+    def __init__(
+        self, app: ASGIApp, *, token: str, hosts: Collection[str], on_passed: Callable[[], None] = lambda: None
+    ) -> None:
         """Guard an application.
 
         Args:
             app: the application; the token is cut off the paths that it sees.
             token: the first segment of the path of every request that is passed on.
             hosts: the values of the Host header that are accepted, `name:port`.
+            on_passed: called with each request that is passed on.
         """
         self._app = app
         self._token = token
         self._hosts = hosts
+        self._on_passed = on_passed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on to the application, or refuse it."""
@@ -51,6 +55,7 @@ class OriginGuard:
         if refusal is not None:
             await refusal(scope, receive, send)
             return
+        self._on_passed()
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":

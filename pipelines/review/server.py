@@ -16,6 +16,7 @@ from pipelines.common.errors import InterruptedRunError, UsageError
 from pipelines.common.settings import Settings
 from pipelines.review.app import build_app, served_addresses
 from pipelines.review.jobs import ShowStopping
+from pipelines.review.opening import OpeningFile
 from pipelines.review.security import OriginGuard
 from pipelines.review.service import ReviewService
 from pipelines.run.progress import Progress
@@ -32,12 +33,20 @@ def _show_nothing(_: Progress) -> contextlib.AbstractContextManager[None]:
 
 @dataclass(frozen=True, slots=True)
 class ReviewServer:
-    """The review app of one storyboard, ready to be served; `address` is the URL of its page, with the token."""
+    """The review app of one storyboard, ready to be served.
+
+    Attributes:
+        server: serves it.
+        listener: the port that it listens on.
+        address: the URL of its page, with the token.
+        opening: leads a browser there; it is removed as soon as one has come, or as the review ends.
+    """
 
     server: uvicorn.Server
     service: ReviewService
     listener: socket.socket
     address: str
+    opening: OpeningFile
 
     def serve(self) -> InterruptedRunError | None:
         """Serve until Ctrl-C or SIGTERM, or until the server's `should_exit` is set.
@@ -89,9 +98,11 @@ def open_review(
         hosts = {f"{name}:{listening_port}" for name in (_HOST, "localhost")}
         # A player that drops its connection in the middle of a film is no error worth a traceback.
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL + 1)
+        address = f"http://{_HOST}:{listening_port}/{token}/"
+        opening = OpeningFile(service.folder, address)
         server = _SignalledServer(
             uvicorn.Config(
-                OriginGuard(build_app(service, settings.output), token=token, hosts=hosts),
+                OriginGuard(build_app(service, settings.output), token=token, hosts=hosts, on_passed=opening.remove),
                 log_config=None,
                 access_log=False,
                 timeout_graceful_shutdown=_SHUTDOWN_TIMEOUT_S,
@@ -100,7 +111,10 @@ def open_review(
             ),
             service,
         )
-        yield ReviewServer(server, service, listener, f"http://{_HOST}:{listening_port}/{token}/")
+        try:
+            yield ReviewServer(server, service, listener, address, opening)
+        finally:
+            opening.remove()
 
 
 def _listen(port: int) -> socket.socket:

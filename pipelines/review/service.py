@@ -92,6 +92,11 @@ class ReviewService:
         return self._settings.simulated
 
     @property
+    def folder(self) -> Path:
+        """The storyboard's folder, with all that is made of it."""
+        return self._settings.output / self._storyboard.plan.storyboard
+
+    @property
     def last_page(self) -> PageView | None:
         """The page as it was last built."""
         return self._history.page
@@ -161,7 +166,7 @@ class ReviewService:
 
     def _build(self) -> PageView:
         plan, settings = self._storyboard.plan, self._settings
-        store = TakeStore(settings.output / plan.storyboard)
+        store = TakeStore(self.folder)
         inventory = take_inventory(self._ledger, plan, store=store, output=settings.output)
         return build_page(plan, inventory, self._ledger, settings, self._addresses)
 

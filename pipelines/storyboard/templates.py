@@ -67,7 +67,7 @@ class Templates:
             raise PromptTemplateError(compiled.cure(exc.part, names)) from exc
         except PromptTemplateError:
             raise
-        except (TemplateError, TypeError, ValueError, ArithmeticError) as exc:
+        except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError) as exc:
             raise PromptTemplateError(f"cannot be filled in: {exc}") from exc
 
     def check(self, source: str) -> None:
@@ -189,6 +189,8 @@ def _require_allowed(tree: nodes.Template) -> None:
 
 
 def _require_known(node: nodes.Node) -> None:
+    if isinstance(node, nodes.Name) and node.name == "self":
+        raise PromptTemplateError("uses the name 'self', which is Jinja's own; choose another")
     if isinstance(node, nodes.Filter) and node.name not in FILTERS:
         raise PromptTemplateError(f"uses the filter {node.name!r}{did_you_mean(node.name, FILTERS)}")
     if isinstance(node, nodes.Test) and node.name not in TESTS:

@@ -45,6 +45,19 @@ async def wait_for_another_film(visit: Visit, before: str) -> None:
     )
 
 
+async def test_a_file_leads_to_the_page(browser: Browser, review: ReviewSession) -> None:
+    """From the disk to the page, whose own requests are accepted; no other site hears of it, and the file goes."""
+    assert review.opening is not None
+    file = review.opening.write()
+    async with visiting(browser, file.as_uri()) as visit:
+        await visit.page.wait_for_url(review.address)
+        await visit.wait_hearing()
+
+        assert await visit.page.evaluate("document.referrer") == ""
+        assert visit.errors == []
+        assert not file.exists()
+
+
 async def test_reroll_pick_and_see_the_film_change(browser: Browser, review: ReviewSession, tmp_path: Path) -> None:
     """With the mouse: the price is shown and confirmed, the take appears, it is used, the film follows."""
     async with looking_at(browser, review) as visit:

@@ -1,4 +1,4 @@
-"""Endpoints as strangers run them: what they bill without a word, what they answer instead of images, what they make."""
+"""Endpoints as strangers run them: what they bill in silence, what they answer instead of images, what they make."""
 
 import base64
 import io

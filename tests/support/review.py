@@ -15,6 +15,7 @@ from typing import Any, Self
 import httpx
 
 from pipelines.common.settings import Settings
+from pipelines.review.opening import OpeningFile
 from pipelines.review.server import open_review
 from pipelines.run.local import run_locally
 from pipelines.run.result import RunResult
@@ -50,6 +51,7 @@ class ReviewSession:
         self.settings = Settings(output=folder / "outputs", **{"rate_limit": 60_000, **settings})
         self.folder = folder / "outputs" / "pets"
         self.address = ""
+        self.opening: OpeningFile | None = None
 
     def copy_to(self, folder: Path) -> "ReviewSession":
         """Copy the storyboard, the outputs and the ledger to another folder; return the review of the copy.
@@ -112,7 +114,7 @@ class ReviewSession:
         with open_review(self.path, self.settings, port=0) as review:
             thread = threading.Thread(target=review.serve, name="review")
             thread.start()
-            self.address = review.address
+            self.address, self.opening = review.address, review.opening
             try:
                 wait_until(lambda: review.server.started)
                 yield self

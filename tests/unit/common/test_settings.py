@@ -324,10 +324,11 @@ def test_a_secret_that_is_wrong_is_not_quoted(name: str) -> None:
     assert str(caught.value) == f"--{name.replace('_', '-')}: Input should be a valid string"
 
 
-def test_a_password_in_an_endpoint_that_is_wrong_is_not_quoted() -> None:
-    """An address with an @ in it is not repeated: before the @ there may be a password."""
+@pytest.mark.parametrize("endpoint", ["http://amy:hunter2@flux.test:port", "ftp://flux.test/?key=hunter2"])
+def test_a_secret_in_an_endpoint_that_is_wrong_is_not_quoted(endpoint: str) -> None:
+    """Before an @ there may be a password, in a query a key."""
     with pytest.raises(UsageError) as caught:
-        load_settings({"endpoint": "http://amy:hunter2@flux.test:port"})
+        load_settings({"endpoint": endpoint})
 
     assert str(caught.value) == "--endpoint: must be an http:// or https:// address"
 

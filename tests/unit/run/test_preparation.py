@@ -4,6 +4,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from pipelines.common.budgets import Budgets, OnExceed
 from pipelines.common.errors import FilmError, StoryboardError, UsageError
@@ -114,3 +115,15 @@ def test_the_storyboard_decides_what_an_exceeded_budget_means(
     more = f"budget: {{usd: 1, on_exceed: {board_says}}}\n" if board_says else ""
 
     assert effective_budgets(board_of(tmp_path, more), Settings(on_exceed=settings_say)).on_exceed is on_exceed
+
+
+async def test_a_secret_is_not_sent_in_clear(tmp_path: Path) -> None:
+    """Whatever starts the run; a film that is only cut again sends nothing."""
+    board, settings = board_of(tmp_path), Settings(endpoint="http://flux.test", api_token=SecretStr("t0ken"))
+
+    with pytest.raises(UsageError, match="STORYREEL_API_TOKEN would cross the network in clear"):
+        await prepare_run(board, settings)
+    with pytest.raises(UsageError, match="STORYREEL_API_TOKEN would cross the network in clear"):
+        await prepare_run(board, settings, select=lambda plan: select_extra_takes(plan, "1", count=1, prompt=None))
+
+    assert (await prepare_run(board, settings, select=lambda _: ExtraTakes())).extra_takes == ExtraTakes()

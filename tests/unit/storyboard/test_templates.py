@@ -62,7 +62,7 @@ def test_templates_compute_with_text_and_numbers(source: str, expected: str) -> 
         ("{{ true }}", "yields true or false, which is no text; write {{ 'this' if ... else 'that' }}"),
         ("{{ mood == 'sunny' }}", "yields true or false, which is no text; write {{ 'this' if ... else 'that' }}"),
         ("{{ none }}", "yields neither text nor a number; remove it"),
-        ("{{ self ~ '' }}", "yields neither text nor a number; remove it"),
+        ("{{ 'x' in self }}", "uses the name 'self', which is Jinja's own; choose another"),
         ("{{ [1, 2] }}", "uses a list, which is no text; a list stands after `in` only"),
         ("{{ ('a', 'b')|first }}", "uses a list, which is no text; a list stands after `in` only"),
         ("{{ 'a' if mood is sameas mood }}", "uses the test 'sameas'; choose one of "),
@@ -126,10 +126,11 @@ def test_a_text_too_long_to_be_made_is_not_made(source: str) -> None:
         Templates().render(source, {"text": "x" * (MAX_TEXT_CHARS // 4)})
 
 
+# What is sensible is there more often: most templates would be refused for their first word otherwise.
 ATOMS = st.sampled_from(
-    ["'a'", "''", "1", "0", "2.5", "1e308", "99999999", "true", "none", "self", "loop", "missing", *NAMES]
+    [*["'a'", "''", "1", "2.5", *NAMES] * 3, "1e308", "99999999", "true", "none", "self", "missing"]
 )
-OPERATORS = st.sampled_from(["~", "+", "-", "*", "/", "**", "%", "==", "<", "in", "not in", "and", "or"])
+OPERATORS = st.sampled_from([*["~", "+", "-", "==", "in", "and", "or"] * 3, "*", "/", "**", "%", "<", "not in"])
 ATTRIBUTES = st.sampled_from(["upper", "anna", "real", "items", "__class__", "format", "hair"])
 CALLS = st.sampled_from(
     ["", "(1)", "(99999999)", "('x')", "(99999999, 'ceil')", "(base=2)", "(*mood)", "(default=cast)"]
@@ -152,18 +153,12 @@ def larger(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     )
 
 
-EXPRESSIONS = st.recursive(ATOMS, larger, max_leaves=12)
-TEMPLATES = st.lists(
-    st.one_of(
-        st.builds("{{{{ {} }}}}".format, EXPRESSIONS),
-        st.builds(
-            "{{% if {} %}}a{{% elif {} %}}{{{{ {} }}}}{{% endif %}}".format, EXPRESSIONS, EXPRESSIONS, EXPRESSIONS
-        ),
-        st.sampled_from(["{{", "}}", "{% raw %}", "{#", "{% set x = 1 %}", "plain", "{%", "%}"]),
-    ),
-    min_size=1,
-    max_size=4,
-).map("".join)
+EXPRESSIONS = st.recursive(ATOMS, larger, max_leaves=8)
+PIECES = st.builds("{{{{ {} }}}}".format, EXPRESSIONS) | st.builds(
+    "{{% if {} %}}a{{% elif {} %}}b{{% endif %}}".format, EXPRESSIONS, EXPRESSIONS
+)
+BROKEN = st.sampled_from(["{{", "}}", "{% raw %}", "{#", "{% set x = 1 %}", "plain", "{%", "%}", "{% for x in mood %}"])
+TEMPLATES = PIECES | st.lists(PIECES | BROKEN, min_size=2, max_size=4).map("".join)
 
 
 @given(TEMPLATES)
