@@ -40,6 +40,7 @@ from pipelines.common.errors import (
     StorageError,
     StoryboardError,
     StoryreelError,
+    UnreadableFrameError,
     UsageError,
     WrongEndpointError,
 )
@@ -77,6 +78,7 @@ __all__ = [
     "Storyboard",
     "StoryboardError",
     "StoryreelError",
+    "UnreadableFrameError",
     "UsageError",
     "WrongEndpointError",
     "load_storyboard",

@@ -90,7 +90,7 @@ def reroll(board: Path, frames: str, *, dry_run: bool, as_json: bool, **options:
     print_message(reroll_text(len(extra.frames), quote, settings))
     if dry_run:
         if as_json:
-            print_json(quote_json(planned, quote))
+            print_json(quote_json(planned, quote, losses={}))
         return
     # The flow selects the frames again, by the same text, in the storyboard that was quoted.
     result = reroll_board(board, storyboard, settings, frames, options)

@@ -115,9 +115,9 @@ def plan(board: Path, *, as_json: bool, **options: Any) -> None:
     # All that the storyboard asks for: with `takes: 3`, three of a frame.
     quote = quote_takes(inventory.requested, frames=len(planned.frames), kept=inventory.found.takes, settings=settings)
     if as_json:
-        print_json(quote_json(planned, quote))
+        print_json(quote_json(planned, quote, inventory.losses))
     else:
-        print_message(quote_text(planned, quote, settings))
+        print_message(quote_text(planned, quote, settings, inventory.losses))
 
 
 @click.command(cls=LoggedCommand)

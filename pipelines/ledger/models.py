@@ -302,6 +302,13 @@ class KeptTake:
     cost_usd: Decimal | None
 
 
+class TakeLoss(StrEnum):
+    """Why a take that the ledger called kept is there no more."""
+
+    GONE = "gone"
+    UNREADABLE = "unreadable"
+
+
 @dataclass(frozen=True, slots=True)
 class RequestedTake:
     """A take that was requested besides a frame's first.
