@@ -9,6 +9,7 @@ import io
 import struct
 import zlib
 from pathlib import Path
+from typing import assert_never
 
 import imageio.v3 as imageio
 from PIL import Image, ImageOps, ImageSequence
@@ -18,7 +19,7 @@ from PIL.PngImagePlugin import PngImageFile
 from pipelines.common.geometry import Fit, Size
 from pipelines.common.jpeg import JPEG_START, open_jpeg, require_scans
 from pipelines.common.picture_file import PictureFile, PictureFormat, UnreadablePictureError
-from pipelines.common.png import PNG_SIGNATURE, open_png, png_header, require_rows
+from pipelines.common.png import PNG_SIGNATURE, open_png, require_rows
 from pipelines.common.webp import is_webp, open_webp
 
 # 32 megapixels, 128 MiB once decoded: far above any frame, and no danger to memory.
@@ -115,13 +116,17 @@ def require_whole(picture: PictureFile) -> str | None:
     Raises:
         UnreadablePictureError: it is damaged, or rows are missing.
     """
-    maybe_flat = True
-    if picture.format is PictureFormat.JPEG:
-        maybe_flat = require_scans(picture.data)
-    elif picture.format is PictureFormat.PNG and not png_header(picture.data).interlaced:
-        maybe_flat = require_rows(picture.data)
-    # Of WebP and interlaced PNG only a decoder can tell.
-    return _flat_colour(decode(picture)) if maybe_flat else None
+    match picture.format:
+        case PictureFormat.PNG:
+            to_decode = require_rows(picture.data)
+        case PictureFormat.JPEG:
+            to_decode = require_scans(picture.data)
+        case PictureFormat.WEBP:
+            # Only a decoder can tell.
+            to_decode = True
+        case _:
+            assert_never(picture.format)
+    return _flat_colour(decode(picture)) if to_decode else None
 
 
 def measure_animation(path: Path) -> tuple[Size, int]:

@@ -161,7 +161,7 @@ def _write_frame(take: Take, metadata: bytes, target: Path) -> None:
     data = picture.data if as_it_is else _fitted_png(picture, take)
     # Between the header and the picture, where readers of metadata look first. The pixels stay the same bytes.
     with target.open("wb") as file:
-        file.write(data[:IHDR_END] + metadata + data[IHDR_END:])
+        file.writelines((data[:IHDR_END], metadata, memoryview(data)[IHDR_END:]))
 
 
 def _fitted_png(picture: PictureFile, take: Take) -> bytes:
