@@ -234,10 +234,11 @@ def _remarks(record: RunRecord) -> Iterator[str]:
     if again:
         kinds = ", ".join(f"{count} {loss}" for loss, count in sorted(again.items()))
         yield f"{counted(again.total(), 'take')} had been generated before, and cost again: {kinds}"
-    asked = {spec.request_key for spec in record.requested}
     for spec in record.inventory.known if record.inventory else ():
-        if spec.request_key in record.unreadable and spec.request_key not in asked:
-            yield f"{spec.label}: {_unreadable_text(record, spec)}"
+        text = _unreadable_text(record, spec)
+        # Not those that the error names: it may be about something else, or about other frames.
+        if text and f"{spec.label}: {text}" not in str(record.error):
+            yield f"{spec.label}: {text}"
     for frame in record.inventory.frames if record.inventory else ():
         if frame.lost_pick:
             instead = f"take {frame.selected.spec.number} stands in for it" if frame.selected else "no other is there"
