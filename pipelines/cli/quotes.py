@@ -5,18 +5,30 @@ from typing import TYPE_CHECKING
 from pipelines.common.formatting import counted, format_amounts, format_decimal
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from pipelines.common.settings import Settings
+    from pipelines.ledger.models import TakeLoss
     from pipelines.storyboard.plan import Plan
     from pipelines.storyboard.quote import Quote
 
 
-def quote_json(planned: "Plan", quote: "Quote") -> dict[str, object]:
-    """Return a quote as plain JSON values: amounts as decimal strings, times in seconds."""
+def quote_json(planned: "Plan", quote: "Quote", losses: "Mapping[TakeLoss, int]") -> dict[str, object]:
+    """Return a quote as plain JSON values: amounts as decimal strings, times in seconds.
+
+    Args:
+        planned: the plan.
+        quote: its quote.
+        losses: how many of the takes to generate were there once, by what became of them.
+    """
+    from pipelines.ledger.models import TakeLoss
+
     return {
         "storyboard": planned.storyboard,
         "frames": quote.frames,
         "reuse": quote.reuse,
         "generate": quote.generate,
+        "generate_again": {loss.value: losses.get(loss, 0) for loss in TakeLoss},
         "cost_usd": format_decimal(quote.price.usd),
         "worst_case_usd": format_decimal(quote.worst_case_usd),
         "cost_thb": format_decimal(quote.price.thb),
@@ -27,8 +39,8 @@ def quote_json(planned: "Plan", quote: "Quote") -> dict[str, object]:
     }
 
 
-def quote_text(planned: "Plan", quote: "Quote", settings: "Settings") -> str:
-    """Return a quote in lines."""
+def quote_text(planned: "Plan", quote: "Quote", settings: "Settings", losses: "Mapping[TakeLoss, int]") -> str:
+    """Return a quote in lines; see `quote_json`."""
     timeline, price = planned.timeline, quote.price
     cost = f"{format_amounts(price.usd, price.thb, price.neurons)}{simulated_suffix(settings.simulated)}"
     video_frames = counted(timeline.video_frames, "video frame")
@@ -36,6 +48,7 @@ def quote_text(planned: "Plan", quote: "Quote", settings: "Settings") -> str:
         [
             planned.title,
             f"  frames      {quote.frames}: {quote.generate} to generate, {quote.reuse} to reuse",
+            *(_again_lines(losses)),
             f"  cost        {cost}",
             f"  worst case  {format_decimal(quote.worst_case_usd)} USD, if every re-send is made and billed",
             f"  film        {float(timeline.duration_s):.1f} s, {video_frames}, {timeline.output.size}",
@@ -43,6 +56,12 @@ def quote_text(planned: "Plan", quote: "Quote", settings: "Settings") -> str:
             f"{counted(settings.rate_limit, 'request')} a minute",
         ]
     )
+
+
+def _again_lines(losses: "Mapping[TakeLoss, int]") -> "Iterator[str]":
+    if losses:
+        kinds = ", ".join(f"{count} {loss}" for loss, count in sorted(losses.items()))
+        yield f"  again       {sum(losses.values())} of these had been generated, and cost again: {kinds}"
 
 
 def reroll_text(frames: int, quote: "Quote", settings: "Settings") -> str:

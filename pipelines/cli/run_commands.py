@@ -86,7 +86,7 @@ def reroll(board: Path, frames: str, *, dry_run: bool, yes: bool, as_json: bool,
     if dry_run:
         print_message(offer.price)
         if as_json:
-            print_json(quote_json(offer.plan, offer.quote))
+            print_json(quote_json(offer.plan, offer.quote, losses={}))
         return
     require_consent(offer, yes=yes)
     # The flow selects the frames again, by the same text, in the storyboard that was quoted.

@@ -119,9 +119,10 @@ def plan(board: Path, *, as_json: bool, **options: Any) -> None:
     quote = quote_takes(inventory.requested, frames=len(planned.frames), kept=inventory.found.takes, settings=settings)
     notes = notes_on_last_run(settings, planned.storyboard)
     if as_json:
-        print_json({**quote_json(planned, quote), "notes": notes})
+        print_json({**quote_json(planned, quote, inventory.losses), "notes": notes})
     else:
-        print_message("\n".join([quote_text(planned, quote, settings), *(f"  note        {note}" for note in notes)]))
+        lines = [quote_text(planned, quote, settings, inventory.losses), *(f"  note        {note}" for note in notes)]
+        print_message("\n".join(lines))
 
 
 @click.command(cls=LoggedCommand)

@@ -9,6 +9,7 @@ import io
 import struct
 import zlib
 from pathlib import Path
+from typing import assert_never
 
 import imageio.v3 as imageio
 from PIL import Image, ImageOps, ImageSequence
@@ -18,7 +19,8 @@ from PIL.PngImagePlugin import PngImageFile
 from pipelines.common.geometry import Fit, Size
 from pipelines.common.jpeg import JPEG_START, open_jpeg, require_scans
 from pipelines.common.picture_file import PictureFile, PictureFormat, UnreadablePictureError
-from pipelines.common.png import PNG_SIGNATURE, open_png, png_header, require_rows
+from pipelines.common.png import PNG_SIGNATURE, open_png, require_rows
+from pipelines.common.printable import one_line
 from pipelines.common.webp import is_webp, open_webp
 
 # 32 megapixels, 128 MiB once decoded: far above any frame, and no danger to memory.
@@ -30,6 +32,8 @@ _MAX_SHAPE = 64
 # By so much may the values of a channel differ in a flat picture: JPEG and its like seldom keep one to the digit.
 _FLAT_SPREAD = 4
 _BLACK = (0, 0, 0)
+# Of what stands in an image's place: enough to see what it is.
+_QUOTED_BYTES = 80
 
 # Left, top, right and bottom, in pixels; fractions count.
 Box = tuple[float, float, float, float]
@@ -115,13 +119,17 @@ def require_whole(picture: PictureFile) -> str | None:
     Raises:
         UnreadablePictureError: it is damaged, or rows are missing.
     """
-    maybe_flat = True
-    if picture.format is PictureFormat.JPEG:
-        maybe_flat = require_scans(picture.data)
-    elif picture.format is PictureFormat.PNG and not png_header(picture.data).interlaced:
-        maybe_flat = require_rows(picture.data)
-    # Of WebP and interlaced PNG only a decoder can tell.
-    return _flat_colour(decode(picture)) if maybe_flat else None
+    match picture.format:
+        case PictureFormat.PNG:
+            to_decode = require_rows(picture.data)
+        case PictureFormat.JPEG:
+            to_decode = require_scans(picture.data)
+        case PictureFormat.WEBP:
+            # Only a decoder can tell.
+            to_decode = True
+        case _:
+            assert_never(picture.format)
+    return _flat_colour(decode(picture)) if to_decode else None
 
 
 def measure_animation(path: Path) -> tuple[Size, int]:
@@ -171,6 +179,8 @@ def _take_apart(data: bytes) -> PictureFile:
         raise UnreadablePictureError("an empty file")
     if data[:64].lstrip()[:1] == b"<":
         raise UnreadablePictureError("a web page, not an image")
+    if data[:64].lstrip()[:1] in (b"{", b"["):
+        raise UnreadablePictureError(f"JSON, not an image: {one_line(data[:_QUOTED_BYTES].decode(errors='replace'))}")
     raise UnreadablePictureError(f"not an image: it starts with {data[:16]!r}")
 
 

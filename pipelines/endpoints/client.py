@@ -294,7 +294,7 @@ def parse_retry_after(value: str | None, *, now: Callable[[], datetime.datetime]
     """
     if value is None:
         return None
-    if re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,12})?", value.strip()):
+    if re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,12})?", value.strip(" \t")):
         return float(value)
     try:
         date = email.utils.parsedate_to_datetime(value)

@@ -346,6 +346,13 @@ class KeptTake:
     remarks: tuple[Remark, ...] = ()
 
 
+class TakeLoss(StrEnum):
+    """Why a take that the ledger called kept is there no more."""
+
+    GONE = "gone"
+    UNREADABLE = "unreadable"
+
+
 @dataclass(frozen=True, slots=True)
 class RequestedTake:
     """A take that was requested besides a frame's first.

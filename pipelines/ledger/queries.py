@@ -18,9 +18,10 @@ from pipelines.endpoints.prices import PRICE_LIST, Price
 from pipelines.ledger.budgets import remaining
 from pipelines.ledger.database import LedgerDatabase, LedgerPart
 from pipelines.ledger.gate import current_pace
-from pipelines.ledger.models import AttemptStatus, KeptTake, Run, Totals
+from pipelines.ledger.models import AttemptStatus, KeptTake, Run, TakeLoss, Totals
 from pipelines.ledger.remarks import parse_remarks
 from pipelines.ledger.schema import attempts, corrections
+from pipelines.ledger.settlement import LOST
 
 COLUMNS = (
     "attempt_id", "run_id", "storyboard", "frame", "scene", "shot", "take", "try", "request_key", "endpoint", "prompt",
@@ -48,6 +49,19 @@ class Queries(LedgerPart):
                 rows = connection.execute(select(attempts).where(kept).order_by(attempts.c.attempt_id)).mappings()
                 takes.extend(_kept_take(row) for row in rows)
         return takes
+
+    def lost_takes(self, request_keys: Iterable[str]) -> dict[str, TakeLoss]:
+        """Return those of these request keys whose take was kept once and is forgotten, and what became of it last."""
+        lost: dict[str, TakeLoss] = {}
+        keys = iter(request_keys)
+        with self.database.reading() as connection:
+            while chunk := list(islice(keys, _KEYS_A_QUERY)):
+                forgotten = attempts.c.request_key.in_(chunk) & (attempts.c.status == "ok") & attempts.c.file.is_(None)
+                columns = select(attempts.c.request_key, attempts.c.error).where(forgotten)
+                for row in connection.execute(columns.order_by(attempts.c.attempt_id)):
+                    unreadable = (row.error or "").startswith(f"{LOST}{TakeLoss.UNREADABLE}")
+                    lost[row.request_key] = TakeLoss.UNREADABLE if unreadable else TakeLoss.GONE
+        return lost
 
     def run_totals(self, run_id: str) -> Totals:
         """Return the sums of one run's attempts."""

@@ -24,12 +24,15 @@ from pipelines.ledger.models import (
     Outcome,
     Remark,
     RemarkKind,
+    TakeLoss,
 )
 from pipelines.ledger.remarks import format_remarks
 from pipelines.ledger.schema import Usd, attempts, corrections, leases
 
 # An endpoint may answer with a whole page.
 _MAX_ERROR_CHARS = 1000
+# How the error of an attempt begins whose take is lost; the kind of loss follows.
+LOST = "the take's file is "
 
 
 class Settlement(LedgerPart):
@@ -80,11 +83,20 @@ class Settlement(LedgerPart):
             cost = _charge(connection, _lock(connection, attempt_id), outcome.cost_usd, CostBasis.STATED)
             _write(connection, attempt_id, {**closed, **cost, "finished_at": self.database.now(connection)})
 
-    def forget_lost_takes(self, attempt_ids: Iterable[int]) -> None:
-        """Note that the files of kept takes are gone, so that they can be generated again; their cost stays."""
+    def forget_lost_takes(
+        self, attempt_ids: Iterable[int], *, loss: TakeLoss = TakeLoss.GONE, detail: str = ""
+    ) -> None:
+        """Note that the files of kept takes are no more, so that they can be generated again; their cost stays.
+
+        Args:
+            attempt_ids: the attempts that generated them.
+            loss: what became of the files.
+            detail: more of it, in words.
+        """
+        error = f"{LOST}{loss}{detail and f': {detail}'}"[:_MAX_ERROR_CHARS]
         with self.database.transaction() as connection:
             for attempt_id in attempt_ids:
-                _write(connection, attempt_id, {"file": None, "error": "the take's file is gone"})
+                _write(connection, attempt_id, {"file": None, "error": error})
 
     def correct_attempt(self, attempt_id: int, correction: Correction, *, storyboard: str) -> None:
         """Settle an attempt of unknown cost by hand: with its cost, or with the note that it cannot be found out.

@@ -11,12 +11,14 @@ from pipelines.common.budgets import BudgetScope
 from pipelines.common.files import hash_file
 from pipelines.common.formatting import counted, format_decimal
 from pipelines.common.geometry import AspectRatio
+from pipelines.common.picture_file import UnreadablePictureError
 from pipelines.endpoints.prices import PRICE_LIST, tiles_of
 from pipelines.ledger.budgets import charged_usd, scopes_of
 from pipelines.ledger.database import LedgerDatabase, LedgerPart
-from pipelines.ledger.models import CostBasis
+from pipelines.ledger.models import CostBasis, TakeLoss
 from pipelines.ledger.queries import ledger_csv
 from pipelines.ledger.schema import attempts, corrections, spending
+from pipelines.ledger.settlement import LOST
 
 
 class Verification(LedgerPart):
@@ -108,7 +110,8 @@ def _verify_kept(rows: Sequence[RowMapping], folder: Path) -> Iterator[str]:
         # Without a file: the take was lost. That is no difference where a later attempt has replaced it.
         there = [row for row in same if row["file"] is not None]
         if not there:
-            yield f"attempt {same[-1]['attempt_id']}: its take is gone; render again to generate another"
+            loss = (same[-1]["error"] or f"{LOST}{TakeLoss.GONE}").removeprefix(LOST)
+            yield f"attempt {same[-1]['attempt_id']}: its take is {loss}; render again to generate another"
         for row in there:
             yield from _verify_file(row, folder)
         for row in there[1:]:
@@ -122,6 +125,19 @@ def _verify_file(row: RowMapping, folder: Path) -> Iterator[str]:
         yield f"{name} is gone; render again to generate another"
     elif hash_file(folder / row["file"]) != row["sha256"]:
         yield f"{name} is not the one that was generated: the sha-256 differs"
+    elif reason := _why_unreadable(folder / row["file"]):
+        yield f"{name} is unreadable: {reason}; render again to set it aside"
+
+
+def _why_unreadable(path: Path) -> str | None:
+    # Only here: it imports Pillow, and most commands open the ledger without verifying it.
+    from pipelines.common.imaging import open_picture, require_whole
+
+    try:
+        require_whole(open_picture(path))
+    except UnreadablePictureError as exc:
+        return str(exc)
+    return None
 
 
 def _verify_takes(database: LedgerDatabase, folder: Path) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -22,7 +22,7 @@ from pipelines.report.thumbnails import Thumbnails
 from pipelines.report.views import Addresses, build_page, relative_address
 from pipelines.storyboard.plan import Plan
 from pipelines.takes.inventory import TakeInventory
-from pipelines.takes.models import FrameTakes
+from pipelines.takes.models import FrameTakes, Take
 
 # At about ten KiB each, that many make an HTML file of about twenty MiB.
 _MAX_EMBEDDED = 2000
@@ -35,19 +35,30 @@ _ThumbnailPaths = Mapping[Path, Path | None]
 
 
 def write_report(
-    plan: Plan, inventory: TakeInventory, ledger: Ledger, settings: Settings, *, max_embedded: int = _MAX_EMBEDDED
+    plan: Plan,
+    inventory: TakeInventory,
+    ledger: Ledger,
+    settings: Settings,
+    *,
+    max_embedded: int = _MAX_EMBEDDED,
+    on_unreadable: Callable[[Take], None] = lambda _: None,
 ) -> Path:
     """Write the contact sheet and `report.html` into a storyboard's folder; return the report's path.
 
     For one run at a time. A report that would say the same as the one that is there is left as it is. One of more than
-    `max_embedded` takes refers to their thumbnails' files instead of holding them.
+    `max_embedded` takes refers to their thumbnails' files instead of holding them. `on_unreadable` is called with each
+    take of which no thumbnail could be made.
 
     Raises:
         StorageError: a file could not be written.
     """
     folder = settings.output / plan.storyboard
     thumbnails = Thumbnails(folder / "thumbnails")
-    paths = thumbnails.make([take.path for frame in inventory.frames for take in frame.takes])
+    takes = [take for frame in inventory.frames for take in frame.takes]
+    paths = thumbnails.make([take.path for take in takes])
+    for take in takes:
+        if paths[take.path] is None:
+            on_unreadable(take)
     thumbnails.prune(paths)
     write_contact_sheet(plan.title, list(_sheet_scenes(plan, inventory, paths)), folder)
     page = build_page(plan, inventory, ledger, settings, _addresses(folder, paths))

@@ -3,11 +3,11 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.common.errors import FilmError, InterruptedRunError, StoryreelError
+from pipelines.common.errors import FilmError, InterruptedRunError, StoryreelError, UnreadableFrameError
 from pipelines.common.formatting import counted, format_decimal
 from pipelines.film.outputs import Films, film_path
 from pipelines.film.probe import Film
@@ -20,9 +20,10 @@ from pipelines.run.thumbnail_prefetch import ThumbnailPrefetcher
 from pipelines.run.worker import Generated, Reused, TakeOutcome
 from pipelines.storyboard.plan import TakeSpec
 from pipelines.storyboard.quote import Quote, quote_takes, require_within_budget
-from pipelines.takes.frame_folder import is_as_requested
+from pipelines.takes.frame_folder import UnreadableTakesError, is_as_requested
 from pipelines.takes.inventory import TakeInventory, take_inventory
 from pipelines.takes.models import Take
+from pipelines.takes.unreadable import set_aside_unreadable
 
 _log = logging.getLogger(__name__)
 
@@ -97,6 +98,9 @@ async def _produce_and_report(context: RunContext, record: RunRecord, generate: 
         record.report = await _report(context, record)
         raise
     record.report = await _report(context, record)
+    # It shows takes that nothing else reads, and may be the first to find one unreadable.
+    if record.unreadable and (error := incomplete_error(context.plan, record, stopped_by=None)):
+        raise error
 
 
 def _require_films(context: RunContext, record: RunRecord) -> None:
@@ -116,6 +120,7 @@ def _require_films(context: RunContext, record: RunRecord) -> None:
 async def _produce(context: RunContext, record: RunRecord, generate: Generate) -> None:
     inventory = record.inventory = await find_takes(context)
     requested = record.requested = await _requested_takes(context, inventory)
+    record.losses = inventory.found.losses
     record.reroll = context.prepared.extra_takes is not None
     record.quote = _quote(context, requested, inventory)
     await _require_within_budgets(context, record.quote)
@@ -132,7 +137,10 @@ async def _produce(context: RunContext, record: RunRecord, generate: Generate) -
             error = incomplete_error(context.plan, record, stopped_by=context.observer.stop_signal.error)
             # Where only further takes are missing, every frame has one, and the film is cut all the same.
             if len(pictures) == len(context.plan.frames) and not isinstance(error, InterruptedRunError):
-                record.films = await _cut_films(context, followers.films, pictures)
+                try:
+                    record.films = await _cut_films(context, followers.films, pictures)
+                except UnreadableFrameError as unreadable:
+                    error = await _set_aside_frame(context, record, unreadable)
     if error:
         raise error
 
@@ -248,17 +256,51 @@ def _expect(progress: Progress, requested: tuple[TakeSpec, ...], inventory: Take
 async def _publish_frames(context: RunContext, record: RunRecord) -> list[Path]:
     """Publish the numbered frame of every frame that has a take; return the picture of each for the films."""
     context.observer.progress.enter("publishing frames")
-    assert record.inventory is not None
-    selected = record.inventory.selected
 
     def publish() -> list[Path]:
+        assert record.inventory is not None
         # A file may have gone since it was found: then its frame is missing, and the run goes on.
+        selected = record.inventory.selected
         takes = [context.store.import_take(take) for take in selected if take.path.is_file()]
         record.published = frozenset(take.frame.number for take in takes)
         context.frames.publish(takes)
         return [context.frames.picture(take) for take in takes]
 
-    return await asyncio.to_thread(publish)
+    while True:
+        try:
+            return await asyncio.to_thread(publish)
+        except UnreadableTakesError as unreadable:
+            # Bounded: each round sets at least one file aside.
+            if not await _set_aside(context, record, unreadable.request_keys):
+                raise
+
+
+async def _set_aside(context: RunContext, record: RunRecord, request_keys: Iterable[str]) -> bool:
+    """Set takes aside that a reader found unreadable, and look again which are there; return whether any were."""
+    found = False
+    for request_key in request_keys:
+        reason = await context.ledger.call(
+            set_aside_unreadable, request_key, store=context.store, output=context.settings.output
+        )
+        if reason:
+            _log.warning("%s: take %s: %s; set aside in takes/unusable", context.plan.storyboard, request_key, reason)
+            record.unreadable[request_key] = reason
+            found = True
+    if found:
+        record.inventory = await find_takes(context)
+    return found
+
+
+async def _set_aside_frame(context: RunContext, record: RunRecord, error: UnreadableFrameError) -> StoryreelError:
+    """Set the take aside whose picture the film could not read; return why the run is not whole."""
+    assert record.inventory is not None
+    takes = [take.spec.request_key for take in record.inventory.selected if context.frames.shows(error.path, take)]
+    if not await _set_aside(context, record, takes):
+        # The take is sound, the frame that was made of it is not: the next run makes it anew.
+        await asyncio.to_thread(context.frames.discard, error.path)
+        return error
+    await _publish_frames(context, record)
+    return incomplete_error(context.plan, record, stopped_by=context.observer.stop_signal.error) or error
 
 
 async def _cut_films(context: RunContext, films: Films, pictures: list[Path]) -> list[Film]:
@@ -280,9 +322,14 @@ async def _report(context: RunContext, record: RunRecord) -> Path | None:
     context.observer.progress.enter("writing the report")
     try:
         inventory = record.inventory or await find_takes(context)
+        unreadable: list[Take] = []
         async with context.folder_lock:
             ledger = context.ledger.blocking
-            return await asyncio.to_thread(write_report, context.plan, inventory, ledger, context.settings)
+            report = await asyncio.to_thread(
+                write_report, context.plan, inventory, ledger, context.settings, on_unreadable=unreadable.append
+            )
+            await _set_aside(context, record, [take.spec.request_key for take in unreadable])
+        return report
     except StoryreelError as error:
         record.remarks.append(f"no report: {error}")
         return None

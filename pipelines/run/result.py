@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from pathlib import Path
@@ -17,12 +18,12 @@ from pipelines.common.errors import (
 )
 from pipelines.common.formatting import counted, format_decimal
 from pipelines.film.probe import Film
-from pipelines.ledger.models import AttemptStatus, RunState, Totals
+from pipelines.ledger.models import AttemptStatus, RunState, TakeLoss, Totals
 from pipelines.run.worker import Failed, Generated, Reused, TakeOutcome
 from pipelines.storyboard.plan import Plan, TakeSpec
 from pipelines.storyboard.quote import Quote
 from pipelines.takes.inventory import TakeInventory
-from pipelines.takes.models import Take
+from pipelines.takes.models import FrameTakes, Take
 from pipelines.takes.remarks import sum_up_remarks
 
 # Enough to see what is wrong: the ledger has a row for each.
@@ -49,6 +50,8 @@ class RunRecord:
         requested: the takes that it is about.
         reroll: whether these are extra ones, and not what the storyboard asks for.
         inventory: the takes that are there, as last looked up.
+        losses: what became of takes that were there once, by request key, when it began.
+        unreadable: why takes that it set aside could not be read, by request key.
         outcomes: of each take that was started and has ended.
         published: the numbers of the frames that were published; None before that step.
         films: those that were cut.
@@ -62,6 +65,8 @@ class RunRecord:
     requested: tuple[TakeSpec, ...] = ()
     reroll: bool = False
     inventory: TakeInventory | None = None
+    losses: Mapping[str, TakeLoss] = field(default_factory=dict)
+    unreadable: dict[str, str] = field(default_factory=dict)
     outcomes: list[TakeOutcome] = field(default_factory=list)
     published: frozenset[int] | None = None
     films: list[Film] = field(default_factory=list)
@@ -208,9 +213,11 @@ def incomplete_error(plan: Plan, record: RunRecord, *, stopped_by: StoryreelErro
         return None
     named = "; ".join(f"{spec.label}: {reason}" for spec, reason in list(missing.items())[:_MAX_NAMED])
     rest = f"; and {len(missing) - _MAX_NAMED} more" if len(missing) > _MAX_NAMED else ""
+    again = any(spec.request_key in record.unreadable for spec in missing)
+    cure = "run again to generate what was unreadable anew, which costs again" if again else "run again to complete"
     return FramesMissingError(
         f"{len(missing)} of {_counted(plan, record)} {'is' if len(missing) == 1 else 'are'} missing: {named}{rest}. "
-        "Everything generated is kept; run again to complete"
+        f"Everything generated is kept; {cure}"
     )
 
 
@@ -223,7 +230,12 @@ def _missing_takes(record: RunRecord) -> Iterator[tuple[TakeSpec, str]]:
         # Its file may have gone between the last look and the publishing of frames.
         gone = record.published is not None and spec.number == 1 and spec.frame.number not in record.published
         if spec.request_key not in there or gone:
-            yield spec, reasons.get(spec, "its file is gone")
+            yield spec, _unreadable_text(record, spec) or reasons.get(spec, "its file is gone")
+
+
+def _unreadable_text(record: RunRecord, spec: TakeSpec) -> str | None:
+    reason = record.unreadable.get(spec.request_key)
+    return f"its take was unreadable ({reason}), and is set aside in takes/unusable" if reason else None
 
 
 def _new_takes(record: RunRecord) -> tuple[Take, ...]:
@@ -234,10 +246,33 @@ def _new_takes(record: RunRecord) -> tuple[Take, ...]:
 
 
 def _remarks(record: RunRecord) -> Iterator[str]:
+    """Yield what people should know besides the state: of the run, of the takes that are shown, and of lost ones."""
     yield from record.remarks
+    yield from _generated_again(record)
     if record.inventory:
         yield from sum_up_remarks(record.inventory.selected)
-    for frame in record.inventory.frames if record.inventory else ():
+        yield from _unreadable_takes(record, record.inventory.known)
+        yield from _lost_picks(record.inventory.frames)
+
+
+def _generated_again(record: RunRecord) -> Iterator[str]:
+    generated = [outcome.spec.request_key for outcome in record.outcomes if isinstance(outcome, Generated)]
+    again = Counter(record.losses[key] for key in generated if key in record.losses)
+    if again:
+        kinds = ", ".join(f"{count} {loss}" for loss, count in sorted(again.items()))
+        yield f"{counted(again.total(), 'take')} had been generated before, and cost again: {kinds}"
+
+
+def _unreadable_takes(record: RunRecord, known: Iterable[TakeSpec]) -> Iterator[str]:
+    for spec in known:
+        text = _unreadable_text(record, spec)
+        # Not those that the error names: it may be about something else, or about other frames.
+        if text and f"{spec.label}: {text}" not in str(record.error):
+            yield f"{spec.label}: {text}"
+
+
+def _lost_picks(frames: Iterable[FrameTakes]) -> Iterator[str]:
+    for frame in frames:
         if frame.lost_pick:
             instead = f"take {frame.selected.spec.number} stands in for it" if frame.selected else "no other is there"
             yield (

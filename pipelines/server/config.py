@@ -37,7 +37,7 @@ class Fault:
 
 
 class EngineKind(StrEnum):
-    """The engines that draw the images: storyboard cards, or one flat colour each, an eighth of the work."""
+    """The engines that draw the images: storyboard cards, or two flat colours each, an eighth of the work."""
 
     SKETCH = "sketch"
     PLAIN = "plain"

@@ -1,15 +1,16 @@
 """The search for takes that need not be generated: in the ledger and on disk, of this storyboard or another."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipelines.common.geometry import Size
-from pipelines.endpoints.image_check import UnusablePictureError, inspect_picture
 from pipelines.ledger.ledger import Ledger
+from pipelines.ledger.models import TakeLoss
 from pipelines.storyboard.plan import TakeSpec
 from pipelines.takes.models import Take
 from pipelines.takes.store import TakeStore
+from pipelines.takes.unreadable import why_unreadable
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +21,13 @@ class FoundTakes:
         takes: by request key.
         lost: attempts whose take the ledger calls kept, while its file is gone.
         damaged: files of this storyboard that are no longer, or never were, the takes that their names say.
+        losses: what became of takes that were there once and have to be generated again, by request key.
     """
 
     takes: dict[str, Take]
     lost: tuple[int, ...] = ()
     damaged: tuple[Path, ...] = ()
+    losses: Mapping[str, TakeLoss] = field(default_factory=dict)
 
 
 def discover_takes(ledger: Ledger | None, specs: Iterable[TakeSpec], *, store: TakeStore, output: Path) -> FoundTakes:
@@ -38,12 +41,12 @@ def discover_takes(ledger: Ledger | None, specs: Iterable[TakeSpec], *, store: T
     """
     by_key = {spec.request_key: spec for spec in specs}
     takes: dict[str, Take] = {}
-    lost: list[int] = []
+    lost: dict[int, str] = {}
     for kept in ledger.kept_takes(by_key) if ledger else ():
         path = output / kept.storyboard / kept.file
         # The size finds a file that was cut short. Hashing all takes before each run would take long: --verify does it.
         if not path.is_file() or path.stat().st_size != kept.bytes:
-            lost.append(kept.attempt_id)
+            lost[kept.attempt_id] = kept.request_key
         # The ledger lists them oldest first: of two takes of one request the first one counts.
         elif kept.request_key not in takes:
             spec, size = by_key[kept.request_key], Size(kept.width, kept.height)
@@ -52,17 +55,13 @@ def discover_takes(ledger: Ledger | None, specs: Iterable[TakeSpec], *, store: T
     damaged: list[Path] = []
     for key in (by_key.keys() - takes.keys()) & on_disk.keys():
         # No ledger vouches for it: it may be the damaged rest of one that the ledger calls lost.
-        if _is_whole(on_disk[key]):
+        if why_unreadable(on_disk[key]) is None:
             # Perhaps a fallback made it, and its cost is lost with its ledger: nothing here knows.
             takes[key] = Take(by_key[key], on_disk[key], by_key[key].prompt, cost_usd=None)
         else:
             damaged.append(on_disk[key])
-    return FoundTakes(takes, tuple(lost), tuple(damaged))
-
-
-def _is_whole(path: Path) -> bool:
-    try:
-        inspect_picture(path)
-    except UnusablePictureError:
-        return False
-    return True
+    losses = dict.fromkeys(lost.values(), TakeLoss.GONE)
+    losses |= dict.fromkeys((path.stem for path in damaged), TakeLoss.UNREADABLE)
+    losses |= ledger.lost_takes(by_key.keys() - takes.keys() - losses.keys()) if ledger else {}
+    losses = {key: loss for key, loss in losses.items() if key not in takes}
+    return FoundTakes(takes, tuple(lost), tuple(damaged), losses)

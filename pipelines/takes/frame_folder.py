@@ -19,6 +19,14 @@ from pipelines.takes.models import Take
 from pipelines.takes.png_metadata import metadata_chunks, read_metadata
 
 
+class UnreadableTakesError(IncompleteError):
+    """Takes hold no picture any more; `request_keys` are theirs."""
+
+    def __init__(self, unreadable: Mapping[str, str]) -> None:
+        self.request_keys = tuple(unreadable)
+        super().__init__(f"{'; '.join(unreadable.values())}; run again")
+
+
 class FrameFolder:
     """The folder `frames/` of one storyboard; every run replaces it as a whole.
 
@@ -39,6 +47,20 @@ class FrameFolder:
         """Return the file that shows a take as its frame shows it: the take itself, else the numbered frame."""
         return take.path if is_as_requested(take) else self.path(take.frame)
 
+    def shows(self, picture: Path, take: Take) -> bool:
+        """Return whether a file is what shows a take: the take itself, or its numbered frame."""
+        return picture in (self.path(take.frame), take.path, self.folder / "takes" / take.path.name)
+
+    def discard(self, frame: Path) -> None:
+        """Remove a numbered frame that was damaged; the next run writes it again.
+
+        Raises:
+            StorageError: it could not be removed.
+        """
+        if frame.parent == self.frames:
+            with storage_errors(frame):
+                frame.unlink(missing_ok=True)
+
     def publish(self, takes: Sequence[Take]) -> list[Path]:
         """Write a frame for each of `takes`, and nothing else, into the folder; return their paths, in that order.
 
@@ -47,6 +69,7 @@ class FrameFolder:
         Raises:
             StorageError: a frame could not be written; the old folder is as it was.
             IncompleteError: a take is of another size than asked for, and the storyboard says that this is an error.
+            UnreadableTakesError: takes hold no picture any more; the old folder is as it was.
         """
         self._remove_leftovers()
         # Before the swap: the frames that are there may be linked into the new folder.
@@ -55,8 +78,7 @@ class FrameFolder:
         try:
             with storage_errors(self.frames):
                 new.mkdir()
-                for take in takes:
-                    _publish_frame(take, new / f"{take.frame.name}.png", earlier)
+                _publish_frames(takes, new, earlier)
                 self._swap_in(new)
         except BaseException:
             # On a full disk it would hold the very space that is missing.
@@ -110,6 +132,18 @@ def _fits(png: bytes, take: Take) -> bool:
     return header.is_plain and header.size == take.frame.aspect.size
 
 
+def _publish_frames(takes: Sequence[Take], folder: Path, earlier: Mapping[bytes, Path]) -> None:
+    unreadable: dict[str, str] = {}
+    for take in takes:
+        try:
+            _publish_frame(take, folder / f"{take.frame.name}.png", earlier)
+        except UnreadablePictureError as exc:
+            # All are found at once, not one a run.
+            unreadable[take.spec.request_key] = f"{take.spec.label}: {exc}"
+    if unreadable:
+        raise UnreadableTakesError(unreadable)
+
+
 def _publish_frame(take: Take, target: Path, earlier: Mapping[bytes, Path]) -> None:
     metadata = metadata_chunks(take)
     same = earlier.get(metadata)
@@ -127,7 +161,7 @@ def _write_frame(take: Take, metadata: bytes, target: Path) -> None:
     data = picture.data if as_it_is else _fitted_png(picture, take)
     # Between the header and the picture, where readers of metadata look first. The pixels stay the same bytes.
     with target.open("wb") as file:
-        file.write(data[:IHDR_END] + metadata + data[IHDR_END:])
+        file.writelines((data[:IHDR_END], metadata, memoryview(data)[IHDR_END:]))
 
 
 def _fitted_png(picture: PictureFile, take: Take) -> bytes:

@@ -1,6 +1,7 @@
 """The inventory of a plan's takes: requested ones, those that are there, and those that the film shows."""
 
 import contextlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 from pipelines.common.settings import Settings
 from pipelines.ledger.database import ledger_exists
 from pipelines.ledger.ledger import Ledger
-from pipelines.ledger.models import RequestedTake
+from pipelines.ledger.models import RequestedTake, TakeLoss
 from pipelines.storyboard.plan import Plan, TakeSpec, take_of
 from pipelines.takes.discovery import FoundTakes, discover_takes
 from pipelines.takes.models import FrameTakes, Take
@@ -38,6 +39,13 @@ class TakeInventory:
     def missing(self) -> tuple[TakeSpec, ...]:
         """The takes that the storyboard asks for and that are still to be generated."""
         return tuple(spec for spec in self.requested if spec.request_key not in self.found.takes)
+
+    @property
+    def losses(self) -> Counter[TakeLoss]:
+        """How many of the missing takes were there once, and have to be generated again, by what became of them."""
+        return Counter(
+            self.found.losses[spec.request_key] for spec in self.missing if spec.request_key in self.found.losses
+        )
 
     @property
     def selected(self) -> list[Take]:

@@ -20,6 +20,7 @@ from PIL import Image
 
 from pipelines.common.errors import StoryreelError
 from pipelines.common.geometry import AspectRatio
+from pipelines.common.imaging import read_picture
 from pipelines.endpoints.answers import Bill, NoAnswerError
 from pipelines.endpoints.client import Endpoint, FluxClient, Timeouts
 from pipelines.endpoints.dialects.flux import ImageRequest
@@ -68,14 +69,13 @@ def parse_board(folder: Path) -> Callable[[bytes], None]:
 
 
 def parse_picture(folder: Path) -> Callable[[bytes], None]:
-    """Return a parser of pictures; what it accepts, Pillow must be able to draw."""
+    """Return a parser of pictures; what it accepts must be drawn."""
     path = folder / "picture"
 
     def parse(data: bytes) -> None:
         path.write_bytes(data)
         inspect_picture(path)
-        with Image.open(path) as picture:
-            picture.load()
+        read_picture(path)
 
     return parse
 

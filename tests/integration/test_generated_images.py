@@ -124,7 +124,7 @@ def half_noise(spec: TakeSpec = SPEC) -> bytes:
         (half_noise(), "a damaged PNG: ", True),
         (spec_picture(SPEC.frame)[:60] + b"\xff" + spec_picture(SPEC.frame)[61:], "a damaged PNG: ", True),
         (b"<html>busy</html>", "a web page, not an image", True),
-        (b'{"error": "no"}', "not an image: it starts with ", True),
+        (b'{"error": "no"}', "JSON, not an image: ", True),
         (b"", "an empty file", False),
     ],
     ids=["cut", "flipped", "HTML", "JSON", "empty"],

@@ -16,6 +16,7 @@ from pipelines.film.painting import read_frame
 from pipelines.report.thumbnails import Thumbnails
 from pipelines.takes.frame_folder import FrameFolder
 from tests.support.builders import take_spec
+from tests.support.pictures import png_chunk
 from tests.support.takes import prepared_store, stored_take
 
 AS_ASKED, SMALLER = (1024, 768), (512, 384)
@@ -34,8 +35,9 @@ def ramp(mode: str, size: tuple[int, int]) -> Image.Image:
 
 def see_through(picture: Image.Image) -> Image.Image:
     """Return a picture whose upper half is transparent."""
-    halves = np.array([[0], [255]], np.uint8).repeat(picture.height // 2, 0)
-    picture.putalpha(Image.fromarray(halves.repeat(picture.width, 1)))
+    alpha = Image.new("L", picture.size)
+    alpha.paste(255, (0, picture.height // 2, picture.width, picture.height))
+    picture.putalpha(alpha)
     return picture
 
 
@@ -100,7 +102,7 @@ def in_a_viewer(path: Path) -> Pixels:
 @pytest.mark.parametrize("size", [AS_ASKED, SMALLER])
 @pytest.mark.parametrize("kind", takes_of(SMALLER))
 def test_frame_film_and_thumbnail_show_the_same(tmp_path: Path, kind: str, size: tuple[int, int]) -> None:
-    """Whatever a viewer would make of the take itself: dark at the left, light at the right, top and bottom alike."""
+    """Dark at the left and light at the right, top and bottom alike, whatever a viewer makes of the take itself."""
     store = prepared_store(tmp_path / "harbor")
     frames, thumbnails = FrameFolder(store.folder), Thumbnails(store.folder / "thumbnails")
     spec = take_spec(aspect=AspectRatio.CLASSIC_LANDSCAPE, fit=Fit.STRETCH)
@@ -112,13 +114,13 @@ def test_frame_film_and_thumbnail_show_the_same(tmp_path: Path, kind: str, size:
     shown = in_a_viewer(frame)
     in_film = np.asarray(read_frame(frames.picture(take)), float)
     assert np.array_equal(shown, in_film)
-    dark, light = (0, 255) if kind == "1 bit" else (64, 192)
+    left, right = (0, 255) if kind == "1 bit" else (64, 192)
     assert thumbnail is not None
     for pixels in (shown, np.asarray(read_picture(thumbnail), float)):
         height, width, _ = pixels.shape
         for row in (height // 4, 3 * height // 4):
-            assert np.abs(pixels[row, width // 4] - (0 if kind == "1 bit" else dark)).max() <= 3
-            assert np.abs(pixels[row, 3 * width // 4] - light).max() <= 3
+            assert np.abs(pixels[row, width // 4] - left).max() <= 3
+            assert np.abs(pixels[row, 3 * width // 4] - right).max() <= 3
 
 
 def test_a_frame_of_an_older_version_is_written_again(tmp_path: Path) -> None:
@@ -128,7 +130,7 @@ def test_a_frame_of_an_older_version_is_written_again(tmp_path: Path) -> None:
     spec = take_spec(aspect=AspectRatio.CLASSIC_LANDSCAPE)
     take = stored_take(store, spec, takes_of(AS_ASKED)["upside down"])
     [frame] = folder.publish([take])
-    older = frame.read_bytes().replace(b"picture\0\0\0\0\0as the film shows it", b"")
+    older = frame.read_bytes().replace(png_chunk(b"iTXt", b"picture\0\0\0\0\0as the film shows it"), b"")
     frame.write_bytes(older)
 
     [again] = folder.publish([take])

@@ -1,5 +1,6 @@
 """Fixtures that the tests of the commands share: the command in an empty folder, and a storyboard with a take."""
 
+import hashlib
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -13,6 +14,7 @@ from pipelines.storyboard.loader import load_storyboard
 from pipelines.storyboard.plan import plan_frames
 from tests.conftest import Ended
 from tests.support.builders import run as a_run
+from tests.support.pictures import picture_bytes
 
 BOARD = "title: Harbor\ndefaults: {aspect: 1:1, hold: 2s}\nprompts: [a, b, c]\n"
 
@@ -41,12 +43,12 @@ def first_take(invoke: Callable[..., Ended], tmp_path: Path) -> Path:
     run = a_run(storyboard="harbor", model="sketch", simulated=True)
     take = tmp_path / "outputs/harbor/takes" / f"{spec.request_key}.png"
     take.parent.mkdir(parents=True)
-    take.write_bytes(b"12345")
-    sha256 = "5994471abb01112afcc18159f6cc74b4f511b99806da59b3caf5a9c173cacfc5"
+    take.write_bytes(picture_bytes())
+    sha256 = hashlib.sha256(picture_bytes()).hexdigest()
     with Ledger.open(f"sqlite:///{tmp_path}/outputs/storyreel.db") as ledger:
         ledger.start_run(run)
         permit = ledger.gate(run, rate_limit=720).admit(AttemptRequest(spec, spec.prompt, 1))
         assert isinstance(permit, Permit)
         ledger.settle_bill(permit.attempt_id, Billed(Decimal("0.000652"), Decimal("57.6"), 4))
-        ledger.keep_take(permit.attempt_id, NewTake(f"takes/{take.name}", 5, sha256, 1024, 1024))
+        ledger.keep_take(permit.attempt_id, NewTake(f"takes/{take.name}", len(picture_bytes()), sha256, 1024, 1024))
     return take

@@ -22,6 +22,7 @@ def test_plan_quotes_to_the_last_digit(invoke: Callable[..., Ended], tmp_path: P
         "frames": 3,
         "reuse": 0,
         "generate": 3,
+        "generate_again": {"gone": 0, "unreadable": 0},
         "cost_usd": "0.001956",
         "worst_case_usd": "0.007824",
         "cost_thb": "0.06846",

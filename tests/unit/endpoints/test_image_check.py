@@ -74,7 +74,7 @@ def test_every_kind_of_png_is_usable(tmp_path: Path, mode: str) -> None:
         (b"", "an empty file"),
         (b"<!DOCTYPE html><title>502</title>", "a web page, not an image"),
         (b"\r\n  <html>", "a web page, not an image"),
-        (b'{"error": "no"}', 'not an image: it starts with b\'{"error": "no"}\''),
+        (b'{"error": "no"}', 'JSON, not an image: {"error": "no"}'),
         (b"plain words, and more of them", "not an image: it starts with b'plain words, and'"),
         (b"\0", "not an image: it starts with b'\\x00'"),
         (b"RIFF\0\0\0\0WAVE", "not an image: it starts with b'RIFF\\x00\\x00\\x00\\x00WAVE'"),

@@ -12,14 +12,16 @@ from pipelines.common.geometry import AspectRatio
 from pipelines.endpoints.prices import PRICE_LIST, tiles_of
 from pipelines.ledger.gate import Gate
 from pipelines.ledger.ledger import Ledger
-from pipelines.ledger.models import AttemptStatus, Billed, Correction, NewTake, Outcome
+from pipelines.ledger.models import AttemptStatus, Billed, Correction, NewTake, Outcome, TakeLoss
 from pipelines.ledger.schema import attempts
 from tests.support.builders import take_spec
 from tests.support.ledger import admit, attempt_request, nth_request
+from tests.support.pictures import picture_bytes
 
 pytestmark = pytest.mark.usefixtures("database")
 
 SPEC = take_spec()
+IMAGE = picture_bytes()
 TAKE = f"takes/{SPEC.request_key}.png"
 
 
@@ -28,10 +30,10 @@ def folder(ledger: Ledger, gate: Gate, tmp_path: Path) -> Path:
     """A folder with one take that was generated, and its ledger.csv; all agrees."""
     folder = tmp_path / "harbor"
     (folder / "takes").mkdir(parents=True)
-    (folder / TAKE).write_bytes(b"an image")
+    (folder / TAKE).write_bytes(IMAGE)
     attempt_id = admit(gate, attempt_request(SPEC)).attempt_id
     ledger.settle_bill(attempt_id, Billed(SPEC.price.usd, SPEC.price.neurons, 4))
-    ledger.keep_take(attempt_id, NewTake(TAKE, 8, hashlib.sha256(b"an image").hexdigest(), 1024, 1024))
+    ledger.keep_take(attempt_id, NewTake(TAKE, 8, hashlib.sha256(IMAGE).hexdigest(), 1024, 1024))
     ledger.write_csv("harbor", folder / "ledger.csv")
     return folder
 
@@ -149,6 +151,27 @@ def test_a_take_that_was_changed_is_found(ledger: Ledger, folder: Path) -> None:
     ]
 
 
+def test_a_take_that_is_no_picture_is_found(ledger: Ledger, folder: Path) -> None:
+    """Its bytes are those that were received; an earlier version did not look at all of them."""
+    rewrite(ledger, sha256=hashlib.sha256(b"no image").hexdigest())
+    (folder / TAKE).write_bytes(b"no image")
+
+    assert differences(ledger, folder) == [
+        f"attempt 1: its take {TAKE} is unreadable: not an image: it starts with b'no image'; "
+        "render again to set it aside"
+    ]
+
+
+def test_a_take_that_was_set_aside_is_found(ledger: Ledger, folder: Path) -> None:
+    """With the reason for which it was."""
+    (folder / TAKE).unlink()
+    ledger.forget_lost_takes([1], loss=TakeLoss.UNREADABLE, detail="a damaged PNG")
+
+    assert differences(ledger, folder) == [
+        "attempt 1: its take is unreadable: a damaged PNG; render again to generate another"
+    ]
+
+
 def test_a_take_without_an_attempt_is_found(ledger: Ledger, folder: Path) -> None:
     """Temporary files and folders are not takes."""
     (folder / "takes" / "stray.png").write_bytes(b"")
@@ -171,8 +194,8 @@ def test_a_take_generated_twice_is_found(ledger: Ledger, gate: Gate, folder: Pat
     again = admit(gate, attempt_request(take_spec(1, prompt="another"))).attempt_id
     spare = f"takes/spare/{again}.png"
     (folder / "takes/spare").mkdir()
-    (folder / spare).write_bytes(b"an image")
-    ledger.keep_take(again, NewTake(spare, 8, hashlib.sha256(b"an image").hexdigest(), 1024, 1024))
+    (folder / spare).write_bytes(IMAGE)
+    ledger.keep_take(again, NewTake(spare, 8, hashlib.sha256(IMAGE).hexdigest(), 1024, 1024))
     with ledger.database.transaction() as connection:
         connection.execute(update(attempts).values(request_key=SPEC.request_key))
 
@@ -183,7 +206,7 @@ def test_a_take_that_was_lost_and_generated_again_is_no_difference(ledger: Ledge
     """The lost one is not reported any more."""
     ledger.forget_lost_takes([1])
     again = admit(gate, attempt_request(SPEC)).attempt_id
-    ledger.keep_take(again, NewTake(TAKE, 8, hashlib.sha256(b"an image").hexdigest(), 1024, 1024))
+    ledger.keep_take(again, NewTake(TAKE, 8, hashlib.sha256(IMAGE).hexdigest(), 1024, 1024))
 
     assert differences(ledger, folder) == []
 

@@ -12,12 +12,12 @@ HARBOR = ImageRequest("a harbor", 4, AspectRatio.SQUARE)
 SIZE = Size(64, 32)
 
 
-def test_a_plain_picture_has_the_size_asked_for_and_one_colour() -> None:
+def test_a_plain_picture_has_the_size_asked_for_and_two_colours() -> None:
     """It is a PNG like a sketch's."""
     picture = Image.open(io.BytesIO(PlainEngine(0).paint(HARBOR, SIZE, 1)))
 
     assert (picture.format, picture.size, picture.mode) == ("PNG", (64, 32), "RGB")
-    assert len(picture.getcolors() or ()) == 1
+    assert len(picture.getcolors() or ()) == 2
 
 
 def test_the_same_seed_request_and_count_give_the_same_bytes() -> None:

@@ -1,10 +1,12 @@
 """A take that is there already is found, wherever it lies, so that it is not generated again."""
 
 import shutil
+from dataclasses import replace
 
 import pytest
 
 from pipelines.common.geometry import Fit, Size
+from pipelines.ledger.models import TakeLoss
 from pipelines.takes.discovery import FoundTakes, discover_takes
 from pipelines.takes.models import Take
 from tests.support.builders import run, take_spec
@@ -54,14 +56,14 @@ def test_a_damaged_file_that_no_ledger_knows_is_no_take(output: OutputFolder, bo
     """A name is not enough; the file is reported, so that it can make room."""
     path = write(output.store().takes / f"{KEY}.png", body)
 
-    assert output.find() == FoundTakes({}, (), damaged=(path,))
+    assert output.find() == FoundTakes({}, (), damaged=(path,), losses={KEY: TakeLoss.UNREADABLE})
 
 
 def test_a_take_whose_file_is_gone_is_lost(output: OutputFolder) -> None:
     """It is not shown, and the attempt that paid for it is named."""
     output.generate(run()).unlink()
 
-    assert output.find() == FoundTakes({}, (1,))
+    assert output.find() == FoundTakes({}, (1,), losses={KEY: TakeLoss.GONE})
 
 
 def test_a_take_whose_file_is_damaged_is_lost_for_good(output: OutputFolder) -> None:
@@ -72,7 +74,8 @@ def test_a_take_whose_file_is_damaged_is_lost_for_good(output: OutputFolder) -> 
     before = output.find()
     output.ledger.forget_lost_takes(before.lost)
 
-    assert (before, output.find()) == (FoundTakes({}, (1,), damaged=(path,)), FoundTakes({}, (), damaged=(path,)))
+    unreadable = FoundTakes({}, (), damaged=(path,), losses={KEY: TakeLoss.UNREADABLE})
+    assert (before, output.find()) == (replace(unreadable, lost=(1,)), unreadable)
 
 
 def test_a_take_that_its_owner_retouched_is_not_generated_again(output: OutputFolder) -> None:
