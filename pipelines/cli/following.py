@@ -3,7 +3,6 @@
 import shlex
 
 from pipelines.cli.options import print_message
-from pipelines.common.errors import LedgerError
 from pipelines.common.settings import DEFAULT_MODEL, Settings
 from pipelines.ledger.database import ledger_exists
 from pipelines.ledger.ledger import Ledger
@@ -28,7 +27,7 @@ def follow_last_run(settings: Settings, storyboard: str) -> Settings:
 
 
 def last_real_run(settings: Settings, storyboard: str) -> Run | None:
-    """Return the storyboard's last run that was not simulated, whether there is a ledger yet or not; write nothing.
+    """Return the storyboard's last run that was not simulated, whether there is a ledger yet or not.
 
     Raises:
         LedgerError: the ledger cannot be opened.
@@ -36,7 +35,7 @@ def last_real_run(settings: Settings, storyboard: str) -> Run | None:
     url = settings.effective_database_url
     if not ledger_exists(url):
         return None
-    with _open_to_read(url) as ledger:
+    with Ledger.open_to_read(url) as ledger:
         return ledger.last_real_run(storyboard)
 
 
@@ -67,11 +66,3 @@ def follows_another_run(settings: Settings, storyboard: str) -> bool:
 def _names_what_to_ask(settings: Settings) -> bool:
     # From an option, a variable or .env.
     return settings.endpoint is not None or settings.model is not None
-
-
-def _open_to_read(url: str) -> Ledger:
-    try:
-        return Ledger.open(url, read_only=True)
-    except LedgerError:
-        # Of an older storyreel, perhaps, or without its tables yet: brought up to date, as whatever comes next does.
-        return Ledger.open(url)

@@ -4,6 +4,7 @@ StoryreelError                  1    a bug, or an error that none of the classes
   UsageError                    2    the command line, a setting or the output folder is wrong; nothing was sent
     StoryboardError             2    the storyboard is wrong: every problem, each with its place and its cure
     LedgerError                 2    the ledger cannot be opened: unreadable, or written by a newer storyreel
+      OutdatedLedgerError       2    it has an older schema, or none yet, and is not to be written
   BudgetError                   3    the budget refused the run, or stopped it
   IncompleteError               4    some frames or a film are missing; the rest is kept, run again to complete
     FramesMissingError          4    some frames, or takes that were asked for, could not be generated
@@ -82,6 +83,10 @@ class StoryboardError(UsageError):
 
 class LedgerError(UsageError):
     """The ledger cannot be opened, or a newer storyreel has written it."""
+
+
+class OutdatedLedgerError(LedgerError):
+    """The ledger has an older schema, or none yet, and was opened to be read only."""
 
 
 class BudgetError(StoryreelError):

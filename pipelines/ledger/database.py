@@ -10,7 +10,14 @@ from typing import Any, Self, TypeVar
 import sqlalchemy
 from sqlalchemy import Connection, Engine, event, insert, select, update
 
-from pipelines.common.errors import CommitUnknownError, DatabaseAwayError, LedgerError, StorageError, UsageError
+from pipelines.common.errors import (
+    CommitUnknownError,
+    DatabaseAwayError,
+    LedgerError,
+    OutdatedLedgerError,
+    StorageError,
+    UsageError,
+)
 from pipelines.ledger.migrations import migrate
 from pipelines.ledger.schema import SCHEMA_VERSION, meta, metadata
 
@@ -245,11 +252,11 @@ def _prepare(connection: Connection, url: str) -> None:
 def _require_current(connection: Connection, url: str) -> None:
     """Refuse a database that a reader cannot use as it is: bringing it up to date would be writing."""
     if not sqlalchemy.inspect(connection).has_table(meta.name):
-        raise LedgerError(f"{_without_password(url)}: holds no ledger yet; render a storyboard first")
+        raise OutdatedLedgerError(f"{_without_password(url)}: holds no ledger yet; render a storyboard first")
     version = connection.scalar(select(meta.c.schema_version)) or 0
     _refuse_newer(version, url)
     if version < SCHEMA_VERSION:
-        raise LedgerError(
+        raise OutdatedLedgerError(
             f"{_without_password(url)}: the ledger has schema version {version}, this storyreel reads "
             f"{SCHEMA_VERSION}: any command that writes, like `storyreel ledger`, brings it up to date"
         )

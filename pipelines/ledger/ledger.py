@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Self
 
+from pipelines.common.errors import OutdatedLedgerError
 from pipelines.ledger.attempt_history import AttemptHistory
 from pipelines.ledger.database import LedgerDatabase
 from pipelines.ledger.gate import Gate
@@ -31,6 +32,20 @@ class Ledger(RunRegistry, Settlement, TakeRegistry, Queries, Verification, RunSt
     def open(cls, url: str, *, clock: Callable[[], float] | None = None, read_only: bool = False) -> Self:
         """Open the ledger at an address; see `LedgerDatabase` for the arguments and the errors raised."""
         return cls(LedgerDatabase(url, clock=clock, read_only=read_only))
+
+    @classmethod
+    def open_to_read(cls, url: str, *, clock: Callable[[], float] | None = None) -> Self:
+        """Open the ledger at an address for a look, which writes nothing and waits for no lock.
+
+        One of an older schema is brought up to date first: only then can it be read.
+
+        Raises:
+            LedgerError: there is no ledger, it cannot be opened, or a newer storyreel has written it.
+        """
+        try:
+            return cls.open(url, clock=clock, read_only=True)
+        except OutdatedLedgerError:
+            return cls.open(url, clock=clock)
 
     def gate(self, run: Run, *, rate_limit: int) -> Gate:
         """Return the gate through which the attempts of `run` pass.

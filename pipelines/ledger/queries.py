@@ -99,15 +99,15 @@ class Queries(LedgerPart):
         write_atomic(path, ledger_csv(self.database, storyboard).encode())
 
 
-def ledger_csv(database: LedgerDatabase, storyboard: str) -> str:
-    """Return the ledger of a storyboard as CSV (RFC 4180): a row for each attempt, oldest first."""
+def ledger_csv(database: LedgerDatabase, storyboard: str, *, columns: Sequence[str] = COLUMNS) -> str:
+    """Return some columns of a storyboard's ledger as CSV (RFC 4180): a row for each attempt, oldest first."""
     text = io.StringIO(newline="")
     # CRLF, as RFC 4180 has it: before 3.13 the writer quotes a cell's CR only if it is part of the line's end.
     writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow(COLUMNS)
+    writer.writerow(columns)
     rows = _rows(database, attempts.c.storyboard == storyboard)
     corrected = _corrections(database, storyboard)
-    writer.writerows(_csv_row(row, corrected.get(row["attempt_id"])) for row in rows)
+    writer.writerows(_csv_row(row, corrected.get(row["attempt_id"]), columns) for row in rows)
     return text.getvalue()
 
 
@@ -185,7 +185,7 @@ def _kept_take(row: RowMapping) -> KeptTake:
     )
 
 
-def _csv_row(row: RowMapping, correction: RowMapping | None) -> Iterator[str]:
+def _csv_row(row: RowMapping, correction: RowMapping | None, columns: Sequence[str]) -> Iterator[str]:
     derived = {
         "status": _status(row).value,
         "cost_thb": None if row["cost_usd"] is None else PRICE_LIST.thb(row["cost_usd"]),
@@ -198,7 +198,7 @@ def _csv_row(row: RowMapping, correction: RowMapping | None) -> Iterator[str]:
         "settled_why": correction and correction["reason"],
         "remarks": "; ".join(remark.text for remark in parse_remarks(row["remarks"])),
     }
-    for column in COLUMNS:
+    for column in columns:
         yield _cell(derived[column] if column in derived else row[column])
 
 

@@ -16,7 +16,7 @@ from pipelines.endpoints.prices import PRICE_LIST, tiles_of
 from pipelines.ledger.budgets import charged_usd, scopes_of
 from pipelines.ledger.database import LedgerDatabase, LedgerPart
 from pipelines.ledger.models import CostBasis, TakeLoss
-from pipelines.ledger.queries import ledger_csv
+from pipelines.ledger.queries import COLUMNS, ledger_csv
 from pipelines.ledger.schema import attempts, corrections, spending
 from pipelines.ledger.settlement import LOST
 
@@ -175,6 +175,10 @@ def _verify_csv(database: LedgerDatabase, storyboard: str, folder: Path) -> Iter
     path = folder / "ledger.csv"
     if not path.is_file():
         yield f"{path}: is gone; render again, or write it with --csv"
+        return
+    data = path.read_bytes()
+    # An older version's has fewer columns; new ones come last.
+    count = data.partition(b"\r\n")[0].count(b",") + 1
     # Bytes, so that changed line ends and broken text are found too.
-    elif path.read_bytes() != ledger_csv(database, storyboard).encode():
+    if data != ledger_csv(database, storyboard, columns=COLUMNS[:count]).encode():
         yield f"{path}: is not what the ledger says; render again, or write it with --csv"

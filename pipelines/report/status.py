@@ -195,7 +195,7 @@ class StoryboardStatus:
 
 
 def status_of(settings: Settings, storyboard: str, *, clock: Callable[[], float] | None = None) -> StoryboardStatus:
-    """Return the status of a storyboard's runs; write nothing, and wait for no lock.
+    """Return the status of a storyboard's runs; see `Ledger.open_to_read`.
 
     Args:
         settings: where the ledger is.
@@ -206,7 +206,7 @@ def status_of(settings: Settings, storyboard: str, *, clock: Callable[[], float]
         UsageError: there is no ledger yet, or it knows no run of this storyboard.
     """
     url = require_ledger(settings.effective_database_url, output=settings.output)
-    with Ledger.open(url, clock=clock, read_only=True) as ledger:
+    with Ledger.open_to_read(url, clock=clock) as ledger:
         snapshots, now = ledger.current_runs(storyboard)
     if not snapshots:
         raise UsageError(f"{storyboard}: was never rendered here; see `storyreel render`, or choose its --output")

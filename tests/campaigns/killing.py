@@ -124,7 +124,7 @@ def when_sent(countdown: Countdown) -> None:
 
 def while_arriving(countdown: Countdown) -> None:
     """Die when the first bytes of a body are written."""
-    read = httpx.Response.aiter_bytes
+    read = httpx.Response.aiter_raw
 
     async def read_some(response: httpx.Response, chunk_size: int | None = None) -> AsyncIterator[bytes]:
         async for chunk in read(response, chunk_size):
@@ -134,7 +134,7 @@ def while_arriving(countdown: Countdown) -> None:
                 await countdown.die_if_over()
             yield chunk[half:]
 
-    httpx.Response.aiter_bytes = read_some  # type: ignore[method-assign, assignment]
+    httpx.Response.aiter_raw = read_some  # type: ignore[method-assign, assignment]
 
 
 def while_publishing(countdown: Countdown) -> None:

@@ -156,8 +156,8 @@ def test_an_unanswered_attempt_is_named_and_settled_by_hand(storyreel: Storyreel
     settled = storyreel("ledger", path, "--settle", "1", "--cost", "0", "--why", "not on the invoice", "--verify")
 
     (row,) = rows(tmp_path / "outputs/film")
-    assert "attempt 1 is unknown, and charged at what was reserved" in named.stderr
-    assert (settled.exit_code, "unknown, and charged" in settled.stderr) == (0, False)
+    assert "the cost of attempt 1 is not known, and charged at what was reserved" in named.stderr
+    assert (settled.exit_code, "is not known" in settled.stderr) == (0, False)
     assert (row["status"], row["cost_usd"], row["settled_why"]) == ("unknown", "0", "not on the invoice")
 
 
@@ -171,7 +171,7 @@ def test_a_settlement_that_makes_no_sense_is_refused(storyreel: Storyreel, board
         ("--cost", "0"): unfinished,
         ("--settle", "1", "--cost", "free"): "--cost free: must be an amount in US dollars like 0.000652, or none",
         ("--settle", "9", "--cost", "none"): "attempt 9: film has none of this number; see its ledger.csv",
-        ("--settle", "1", "--cost", "0"): "attempt 1: is ok, not unknown; nothing to settle",
+        ("--settle", "1", "--cost", "0"): "attempt 1: its cost is known, 0.000322 USD (stated); nothing to settle",
     }
 
     ended = {arguments: storyreel("ledger", path, *arguments) for arguments in complaints}

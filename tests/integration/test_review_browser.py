@@ -157,9 +157,14 @@ async def test_nothing_is_generated_that_is_not_confirmed(browser: Browser, revi
 async def test_progress_is_shown_in_words(browser: Browser, review: ReviewSession) -> None:
     """The stage, the takes generated so far, their cost, and those that failed."""
     counters = RunCounters(
-        stage="generating frames", to_generate=4, generated=2, failed=1, cost_usd=Decimal("0.000856")
+        stage="generating frames",
+        to_generate=4,
+        generated=2,
+        failed=1,
+        cost_usd=Decimal("0.000856"),
+        uncertain_usd=Decimal("0.000428"),
     )
-    values = {name: str(value) if name == "cost_usd" else value for name, value in asdict(counters).items()}
+    values = {name: str(value) if isinstance(value, Decimal) else value for name, value in asdict(counters).items()}
     event = f"event: progress\ndata: {json.dumps(values)}\n\n"
     async with looking_at(browser, review) as visit:
         await visit.page.route("**/events?*", lambda route: route.fulfill(content_type="text/event-stream", body=event))
@@ -167,7 +172,7 @@ async def test_progress_is_shown_in_words(browser: Browser, review: ReviewSessio
         await visit.wait_visible("#progress")
 
         text = await visit.page.inner_text("#progress-text")
-        assert text == "generating frames · 2 of 4 takes · 0.000856 USD · 1 failed"
+        assert text == "generating frames · 2 of 4 takes · 0.000856 USD and at most 0.000428 uncertain · 1 failed"
         assert await visit.page.eval_on_selector("#progress-bar", "bar => bar.value") == 0.75
 
 

@@ -16,7 +16,7 @@ IN_CLEAR = (
 
 
 @pytest.mark.parametrize(
-    "arguments", [["render"], ["reroll", "0"], ["review", "--no-open"]], ids=lambda arguments: arguments[0]
+    "arguments", [["render"], ["reroll", "0", "--yes"], ["review", "--no-open"]], ids=lambda arguments: arguments[0]
 )
 @pytest.mark.parametrize(
     ("endpoint", "environment", "secret"),
@@ -46,7 +46,7 @@ def test_what_sends_nothing_needs_no_cure(storyreel: Storyreel, board: Board) ->
 
 @pytest.mark.parametrize(
     ("command", "flow"),
-    [(["render"], "render_storyboard"), (["reroll", "0"], "reroll_takes")],
+    [(["render"], "render_storyboard"), (["reroll", "0", "--yes"], "reroll_takes")],
     ids=["render", "reroll"],
 )
 def test_no_parameter_of_a_flow_is_a_secret(
