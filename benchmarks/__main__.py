@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks import assembling, filming, gating, rendering, reporting, sheets, starting
+from benchmarks import assembling, filming, gating, looking, rendering, reporting, sheets, starting
 from benchmarks.history import comparison_lines, earlier_results, results_of, write_results
 from benchmarks.measure import Row, print_table
 
@@ -20,6 +20,7 @@ Measure = Callable[[Path], Iterator[Row]]
 _PARTS: dict[str, Measure] = {
     "starting": starting.rows,
     "gating": gating.rows,
+    "looking": looking.rows,
     "assembling": assembling.rows,
     "filming": filming.rows,
     "rendering": rendering.rows,
