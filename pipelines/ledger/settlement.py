@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, delete, func, insert, select, update
 
 from pipelines.common.errors import UsageError
 from pipelines.common.formatting import format_decimal
@@ -31,6 +31,17 @@ from pipelines.ledger.schema import Usd, attempts, corrections, leases
 
 # An endpoint may answer with a whole page.
 _MAX_ERROR_CHARS = 1000
+# Built once: to build a statement takes longer than to run it on SQLite.
+_SAME_BYTES = (
+    select(attempts.c.take, attempts.c.frame, attempts.c.storyboard)
+    .where(attempts.c.sha256 == bindparam("sha256"), attempts.c.status == "ok")
+    .where(
+        attempts.c.request_key
+        != select(attempts.c.request_key).where(attempts.c.attempt_id == bindparam("of")).scalar_subquery()
+    )
+    .order_by(attempts.c.attempt_id)
+    .limit(1)
+)
 # How the error of an attempt begins whose take is lost; the kind of loss follows.
 LOST = "the take's file is "
 
@@ -137,12 +148,8 @@ def _lock(connection: Connection, attempt_id: int) -> RowMapping:
 
 def _same_bytes(connection: Connection, attempt_id: int, take: NewTake) -> Iterator[Remark]:
     """Yield the remark that a take has the same bytes as one that was asked for otherwise."""
-    entry = select(attempts.c.request_key).where(attempts.c.attempt_id == attempt_id).scalar_subquery()
-    same = (attempts.c.sha256 == take.sha256) & (attempts.c.status == "ok") & (attempts.c.request_key != entry)
-    found = select(attempts).where(same).order_by(attempts.c.attempt_id).limit(1)
-    for row in connection.execute(found).mappings():
-        other = f"take {row['take']} of frame {row['frame']} of {row['storyboard']}"
-        yield Remark(RemarkKind.SAME, f"has the same bytes as {other}")
+    for row in connection.execute(_SAME_BYTES, {"sha256": take.sha256, "of": attempt_id}):
+        yield Remark(RemarkKind.SAME, f"has the same bytes as take {row.take} of frame {row.frame} of {row.storyboard}")
 
 
 def _charge(
