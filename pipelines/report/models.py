@@ -166,6 +166,7 @@ class PageView:
         last_run: None before the first request.
         sheets: addresses of the contact sheet's pages, relative to the page.
         ledger: address of ledger.csv, relative to the page.
+        remarks: about the takes that are shown, a sentence for each kind.
     """
 
     title: str
@@ -177,6 +178,7 @@ class PageView:
     last_run: RunView | None
     sheets: tuple[str, ...]
     ledger: str
+    remarks: tuple[str, ...] = ()
 
     @property
     def frames(self) -> tuple[FrameView, ...]:

@@ -32,6 +32,7 @@ from pipelines.storyboard.plan import Plan, TakeSpec
 from pipelines.storyboard.timeline import Hold, Timeline
 from pipelines.takes.inventory import TakeInventory
 from pipelines.takes.models import FrameTakes, Take
+from pipelines.takes.remarks import sum_up_remarks
 
 _MIME_TYPES = {
     "mp4": "video/mp4",
@@ -90,6 +91,7 @@ def build_page(
         last_run=_last_run_view(ledger, history, specs, settings) if history else None,
         sheets=tuple(addresses.file(path) for path in find_contact_sheets(folder)),
         ledger=addresses.file(folder / "ledger.csv"),
+        remarks=tuple(sum_up_remarks(inventory.selected)),
     )
 
 

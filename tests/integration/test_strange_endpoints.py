@@ -281,7 +281,9 @@ def test_squares_where_wide_pictures_were_asked_for_are_told(
     made = {"kind": "size", "text": "was made at 1024x1024 instead of 1344x768"}
     assert all(made in frame["takes"][0]["remarks"] for frame in takes["frames"])
     assert all(made["text"] in row["remarks"] for row in rows(Path("outputs/film")))
-    assert "with remarks" in Path("outputs/film/report.html").read_text()
+    report = Path("outputs/film/report.html").read_text()
+    assert "with remarks" in report
+    assert "Each of 3 frames (0, 1, 2) was made at 1024x1024 instead of 1344x768: 43% of it is cropped away" in report
     assert (verified.exit_code, verified.json["differences"]) == (0, [])
     otherwise = {"4 tiles instead of 6": [1, 2, 3]} if worker is truthful_worker else {}
     assert verified.json["made_otherwise"] == otherwise
