@@ -22,6 +22,8 @@ class Tally:
         over_budget: trials whose ledger or whose bill passed a budget.
         over_limit: trials in which the server saw more requests in some 60 s than its limit.
         half_written: files under a final name that were not whole.
+        understated: sums that are told lower than the seller's book, what is uncertain included; costs not as stated.
+        misread: answers whose row, or whose consequence, is not what the table of answers says.
         unforeseen: wrong exit codes, foreign exceptions, runs or calls that took too long, frames missing in the end.
         remarks: other figures worth a word.
     """
@@ -34,6 +36,8 @@ class Tally:
     over_budget: int = 0
     over_limit: int = 0
     half_written: int = 0
+    understated: int = 0
+    misread: int = 0
     unforeseen: int = 0
     remarks: str = ""
 
