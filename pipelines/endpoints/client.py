@@ -7,9 +7,10 @@ import email.utils
 import json
 import logging
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -141,10 +142,11 @@ class FluxClient:
             StorageError: the body could not be written to `part`.
         """
         billed: tuple[int, Bill] | None = None
+        departure = _Departure()
         try:
             async with (
                 asyncio.timeout(self._total_s) as timeout,
-                self._http.stream("POST", self._url, json=request.body()) as response,
+                self._http.stream("POST", self._url, json=request.body(), extensions=departure.traced) as response,
             ):
                 bill = read_bill(response.headers)
                 if not response.is_success:
@@ -161,6 +163,8 @@ class FluxClient:
             # asyncio's TimeoutError is an OSError, and so is what TLS throws.
             if billed is not None:
                 return BrokenBody(*billed, f"the body broke off: {_reason(exc)}", cut_off=True)
+            if departure.connecting:
+                raise NoAnswerError(f"cannot connect to {self._address}: {_reason(exc)}", sent=False) from exc
             raise NoAnswerError(f"no answer: {_reason(exc)}", sent=True) from exc
 
     async def _read_refusal(self, response: httpx.Response, bill: Bill) -> Refused:
@@ -183,6 +187,29 @@ class FluxClient:
             reason = f"a body encoded as {encoding}, which was not asked for"
             return BrokenBody(status, bill, reason, cut_off=False)
         return ImageBody(status, bill, received)
+
+
+@dataclass
+class _Departure:
+    """Follows a request until its first byte leaves, which errors alone do not tell.
+
+    Attributes:
+        connecting: whether a connection is being made for it: to the endpoint, or to a proxy and through it.
+    """
+
+    connecting: bool = False
+
+    @property
+    def traced(self) -> dict[str, object]:
+        """The extensions of a request that is to be followed; see httpcore's documentation, "Extensions"."""
+        return {"trace": self._note}
+
+    async def _note(self, event: str, info: Mapping[str, Any]) -> None:
+        if event == "connection.connect_tcp.started":
+            self.connecting = True
+        # A proxy is asked for a tunnel by a request of its own, which is none to the endpoint.
+        elif event == "http11.send_request_headers.started" and info["request"].method != b"CONNECT":
+            self.connecting = False
 
 
 class _UrlFilter(logging.Filter):

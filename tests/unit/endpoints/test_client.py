@@ -742,3 +742,23 @@ async def test_a_proxy_that_cannot_be_used_is_refused_before_anything_is_sent(
         await ask_as_configured(recorder, "http://flux.test/")
     with pytest.raises(NoAnswerError):
         await ask_as_configured(recorder, "http://127.0.0.1:9/")
+
+
+@pytest.mark.parametrize("then", [None, hang], ids=["hangs up", "says nothing"])
+async def test_where_a_proxy_opens_no_tunnel_nothing_was_sent(
+    then: Handler | None, recorder: BillRecorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was asked for one, and the endpoint for nothing."""
+
+    async def answer_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        if then:
+            await then(reader, writer)
+        writer.close()
+
+    async with await asyncio.start_server(answer_nothing, "127.0.0.1", 0) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.sockets[0].getsockname()[1]}")
+        with pytest.raises(NoAnswerError, match=r"^cannot connect to https://flux\.test: ") as caught:
+            await ask_as_configured(recorder, "https://flux.test/")
+
+    assert not caught.value.sent
