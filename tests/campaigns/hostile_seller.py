@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from tests.campaigns.answers import ANSWERS, AnswerKind, Asked, bill, jpeg
+from tests.campaigns.answers import ANSWERS, FREE, AnswerKind, Asked, Cost, Tries, bill, error, jpeg
 from tests.campaigns.book import Book, Sale, price_usd, tiles_of
-from tests.campaigns.raw_server import Received, Reply, http_answer, serving_raw
+from tests.campaigns.raw_server import Header, Received, Reply, http_answer, serving_raw
 
 # Draws the kind of answer to a request.
 Draw = Callable[[Asked], AnswerKind]
@@ -71,9 +71,9 @@ def by_board(kinds: dict[str, AnswerKind]) -> Draw:
     return lambda asked: kinds[asked.prompt.partition(",")[0]]
 
 
-def mixed(kinds: Sequence[AnswerKind], seed: str, *, whole: float) -> Draw:
+def mixed(kinds: Sequence[AnswerKind], seed: str, *, whole: float, good: AnswerKind = ANSWERS["a PNG"]) -> Draw:
     """Return a draw of a good picture with probability `whole`, and of any of these kinds else."""
-    rng, good = random.Random(seed), ANSWERS["a PNG"]
+    rng = random.Random(seed)
     return lambda _: good if rng.random() < whole else rng.choice(kinds)
 
 
@@ -107,6 +107,16 @@ def published_worker(asked_usd: Decimal) -> AnswerKind:
     """Return the published Worker's image: always square, whatever it was asked and charges for."""
     good = ANSWERS["a PNG"]
     return AnswerKind("published", _published, "ok", "200", good.cost, good.tries, 0, asked_usd, asked_usd)
+
+
+def worker_error(status: int, words: str, *more: Header) -> AnswerKind:
+    """Return one of Workers AI's errors as a Worker passes it on."""
+    tries = next(of for start, of in _TRIES_OF.items() if start in words)
+    row = "failed" if status >= 500 else "rejected"
+    return AnswerKind(f"{status} {words}", error(status, words, *more), row, str(status), Cost.NOTHING, tries, 4, FREE)
+
+
+_TRIES_OF = {"3040": Tries.WAITS, "NSFW": Tries.REFUSALS, "": Tries.RESENDS}
 
 
 def truthful_worker(steps: int) -> AnswerKind:

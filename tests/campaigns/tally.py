@@ -1,6 +1,7 @@
 """The figures of a campaign: its trials, and how often each promise was broken; every count should be 0."""
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 
 LONG = os.environ.get("STORYREEL_CAMPAIGN") == "long"
@@ -46,6 +47,14 @@ class Tally:
         """Every promise that was broken, and how often."""
         counts = {field.name: getattr(self, field.name) for field in fields(self)[2:-1]}
         return {name: count for name, count in counts.items() if count}
+
+    def enter(self, found: Iterable[tuple[str, str]], *, trials: int) -> None:
+        """Fill it in: each broken promise, and how; fail with every detail where there is one."""
+        self.trials = trials
+        details = list(found)
+        for promise, _ in details:
+            setattr(self, promise, getattr(self, promise) + 1)
+        assert not self.violations, "\n".join(f"{promise}: {detail}" for promise, detail in details)
 
 
 def as_markdown(tallies: list[Tally]) -> str:

@@ -24,7 +24,6 @@ from tests.campaigns.fault_policy import Violation
 from tests.campaigns.hostile_seller import BookedSeller, Draw, always, full_for, mixed, selling_raw
 from tests.campaigns.renderers import Renderer, RunEnd, rendering, run_environment
 from tests.campaigns.tally import LONG, SEED, Tally
-from tests.campaigns.test_sellers import enter
 from tests.conftest import wait_until
 
 pytestmark = pytest.mark.slow
@@ -134,7 +133,7 @@ def test_whatever_a_seller_answers_the_books_agree(open_tally: OpenTally, tmp_pa
             found += settle_by_the_book(story, database_url)
         tally.remarks = f"{len(seller.book.sales)} requests; {max(end.mib for end in ends):.0f} MiB at most"
 
-    enter(tally, found, trials=len(started) + len(completing))
+    tally.enter(found, trials=len(started) + len(completing))
 
 
 # What no client should hold in memory: each is far larger than it says, or than anything that was asked for.
@@ -156,7 +155,7 @@ def test_a_hostile_seller_fills_no_memory(open_tally: OpenTally, tmp_path: Path)
         found = [*memory_violations(ends), *row_violations(story, BOUNDS), *kept_once(story)]
         tally.remarks = f"{len(seller.book.sales)} requests; {max(end.mib for end in ends):.0f} MiB at most"
 
-    enter(tally, found, trials=len(seller.book.sales))
+    tally.enter(found, trials=len(seller.book.sales))
 
 
 HOPELESS = ("JSON with base64", "a page as 200", "500 in its own words", "524 page", "400", "500 NSFW", "nothing")
@@ -211,7 +210,7 @@ def test_what_is_hopeless_is_not_paid_for_long(open_tally: OpenTally, tmp_path: 
     for number, name in enumerate(stopping):
         found += judge_stop(tmp_path / f"stopping-{number}", ANSWERS[name], in_the_middle(ANSWERS[name], rng))
 
-    enter(tally, found, trials=len(hopeless) + len(stopping))
+    tally.enter(found, trials=len(hopeless) + len(stopping))
 
 
 def in_the_middle(kind: AnswerKind, rng: random.Random) -> Draw:
@@ -232,4 +231,4 @@ def test_a_lack_of_capacity_is_waited_out(open_tally: OpenTally, tmp_path: Path)
         found += row_violations(story, bounds)
         tally.remarks = f"{len(seller.book.sales)} requests, {seller.book.billed_usd:f} USD billed"
 
-    enter(tally, found, trials=len(seller.book.sales))
+    tally.enter(found, trials=len(seller.book.sales))
