@@ -7,12 +7,15 @@ import email.utils
 import json
 import logging
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
+from pipelines.common.addresses import is_loopback, normalize
 from pipelines.common.errors import UsageError
 from pipelines.common.files import storage_errors
 from pipelines.common.printable import one_line
@@ -36,7 +39,7 @@ class Endpoint:
     Attributes:
         url: its address.
         token: a bearer token, or None.
-        local: whether it is a server of our own on loopback: proxies from the environment are left out.
+        local: whether it is a server of our own. Like any other on this machine, it is asked through no proxy.
     """
 
     url: str
@@ -84,7 +87,7 @@ class FluxClient:
         transport: what carries the requests, in place of httpx's own.
 
     Raises:
-        UsageError: the endpoint's token cannot be sent.
+        UsageError: the endpoint's token cannot be sent, or the environment names a proxy that cannot be used.
     """
 
     def __init__(
@@ -102,15 +105,19 @@ class FluxClient:
         self._url_filter = _UrlFilter(self._address)
         self._total_s = timeouts.total_s
         self._max_body_bytes = max_body_bytes
-        self._http = httpx.AsyncClient(
-            headers={**_HEADERS, **_authorization(endpoint)},
-            # The pool is never waited for: a request cancelled in that wait loses its slot for good (httpcore#1093).
-            # Idle connections are dropped before a server would, so that none is closed under a request.
-            limits=httpx.Limits(max_connections=concurrency + _POOL_SPARE, keepalive_expiry=2),
-            timeout=httpx.Timeout(timeouts.read_s, connect=timeouts.connect_s),
-            transport=transport,
-            trust_env=not endpoint.local,
-        )
+        # The pool is never waited for: a request cancelled in that wait loses its slot for good (httpcore#1093).
+        # Idle connections are dropped before a server would, so that none is closed under a request.
+        limits = httpx.Limits(max_connections=concurrency + _POOL_SPARE, keepalive_expiry=2)
+        if transport is None and (endpoint.local or _is_on_this_machine(endpoint.url)):
+            # Given one, httpx leaves out the environment's proxies, and nothing else of the environment.
+            transport = httpx.AsyncHTTPTransport(limits=limits)
+        with _proxy_errors():
+            self._http = httpx.AsyncClient(
+                headers={**_HEADERS, **_authorization(endpoint)},
+                limits=limits,
+                timeout=httpx.Timeout(timeouts.read_s, connect=timeouts.connect_s),
+                transport=transport,
+            )
 
     async def __aenter__(self) -> "FluxClient":
         logging.getLogger("httpx").addFilter(self._url_filter)
@@ -135,10 +142,11 @@ class FluxClient:
             StorageError: the body could not be written to `part`.
         """
         billed: tuple[int, Bill] | None = None
+        departure = _Departure()
         try:
             async with (
                 asyncio.timeout(self._total_s) as timeout,
-                self._http.stream("POST", self._url, json=request.body()) as response,
+                self._http.stream("POST", self._url, json=request.body(), extensions=departure.traced) as response,
             ):
                 bill = read_bill(response.headers)
                 if not response.is_success:
@@ -155,6 +163,8 @@ class FluxClient:
             # asyncio's TimeoutError is an OSError, and so is what TLS throws.
             if billed is not None:
                 return BrokenBody(*billed, f"the body broke off: {_reason(exc)}", cut_off=True)
+            if departure.connecting:
+                raise NoAnswerError(f"cannot connect to {self._address}: {_reason(exc)}", sent=False) from exc
             raise NoAnswerError(f"no answer: {_reason(exc)}", sent=True) from exc
 
     async def _read_refusal(self, response: httpx.Response, bill: Bill) -> Refused:
@@ -177,6 +187,29 @@ class FluxClient:
             reason = f"a body encoded as {encoding}, which was not asked for"
             return BrokenBody(status, bill, reason, cut_off=False)
         return ImageBody(status, bill, received)
+
+
+@dataclass
+class _Departure:
+    """Follows a request until its first byte leaves, which errors alone do not tell.
+
+    Attributes:
+        connecting: whether a connection is being made for it: to the endpoint, or to a proxy and through it.
+    """
+
+    connecting: bool = False
+
+    @property
+    def traced(self) -> dict[str, object]:
+        """The extensions of a request that is to be followed; see httpcore's documentation, "Extensions"."""
+        return {"trace": self._note}
+
+    async def _note(self, event: str, info: Mapping[str, Any]) -> None:
+        if event == "connection.connect_tcp.started":
+            self.connecting = True
+        # A proxy is asked for a tunnel by a request of its own, which is none to the endpoint.
+        elif event == "http11.send_request_headers.started" and info["request"].method != b"CONNECT":
+            self.connecting = False
 
 
 class _UrlFilter(logging.Filter):
@@ -212,6 +245,26 @@ def _address_without_secrets(url: str) -> str:
     except httpx.InvalidURL:
         return "the endpoint"
     return f"{parsed.scheme}://{parsed.netloc.decode()}"
+
+
+def _is_on_this_machine(url: str) -> bool:
+    """Return whether an address is of this machine, in any spelling; False where it is none that can be read."""
+    with contextlib.suppress(ValueError, KeyError, httpx.InvalidURL):
+        return is_loopback(urlsplit(normalize(url)).hostname or "")
+    return False
+
+
+@contextlib.contextmanager
+def _proxy_errors() -> Iterator[None]:
+    """Translate what httpx raises where the environment names a proxy that it cannot use."""
+    try:
+        yield
+    # The last one: a SOCKS proxy wants a package of its own.
+    except (ValueError, httpx.InvalidURL, ImportError) as exc:
+        raise UsageError(
+            f"the environment names a proxy that cannot be used: {_reason(exc)}; let HTTP_PROXY, HTTPS_PROXY and "
+            "ALL_PROXY be http:// addresses, or name the endpoint's host in NO_PROXY and unset them; nothing was sent"
+        ) from exc
 
 
 def _authorization(endpoint: Endpoint) -> dict[str, str]:

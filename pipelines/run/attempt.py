@@ -179,19 +179,19 @@ def _answer_text(answer: Answer) -> str:
             assert_never(answer)
 
 
-# Of refusals whose status does not follow from the HTTP status.
-_STATUS_OF = {
-    Refusal.RATE_LIMITED: AttemptStatus.RATE_LIMITED,
-    Refusal.CREDENTIALS: AttemptStatus.REFUSED,
-}
-
-
 def _refused_outcome(answer: Refused) -> Outcome:
-    by_http = AttemptStatus.FAILED if answer.http_status >= 500 else AttemptStatus.REJECTED
-    status = _STATUS_OF.get(answer.refusal, by_http)
     unstated = None if answer.may_be_billed else Decimal(0)
     cost_usd = unstated if answer.bill.cost_usd is None else answer.bill.cost_usd
-    return Outcome(status, answer.message, http_status=answer.http_status, cost_usd=cost_usd)
+    return Outcome(_refused_status(answer), answer.message, http_status=answer.http_status, cost_usd=cost_usd)
+
+
+def _refused_status(answer: Refused) -> AttemptStatus:
+    """Return the status of an attempt that was refused: by HTTP's, but for what is refused to the account."""
+    if answer.refusal is Refusal.CREDENTIALS:
+        return AttemptStatus.REFUSED
+    if answer.http_status == 429:
+        return AttemptStatus.RATE_LIMITED
+    return AttemptStatus.FAILED if answer.http_status >= 500 else AttemptStatus.REJECTED
 
 
 def _unanswered_outcome(error: NoAnswerError) -> Outcome:

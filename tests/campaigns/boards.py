@@ -23,11 +23,13 @@ class Board:
         return self.path.parent / "outputs" / self.path.stem
 
 
-def write_board(folder: Path, name: str, *, frames: int, budget_usd: Decimal | None = None) -> Board:
-    """Write a storyboard; by default its budget pays for each frame once, to the last digit."""
+def write_board(
+    folder: Path, name: str, *, frames: int, budget_usd: Decimal | int | None = None, aspect: str = "1:1"
+) -> Board:
+    """Write a storyboard; by default its budget pays for each square frame once, to the last digit."""
     board = Board(folder / f"{name}.yaml", [f"{name}, view {number}" for number in range(frames)])
     board.path.write_text(
-        f"title: {name}\noutput: {{fps: 12, size: 192x192}}\ndefaults: {{aspect: 1:1, steps: 1, hold: 1f}}\n"
+        f"title: {name}\noutput: {{fps: 12, size: 192x192}}\ndefaults: {{aspect: {aspect}, steps: 1, hold: 1f}}\n"
         f"budget: {{usd: {FRAME_USD * frames if budget_usd is None else budget_usd}}}\nprompts:\n"
         + "".join(f"  - {prompt}\n" for prompt in board.prompts)
     )

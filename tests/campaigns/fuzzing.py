@@ -8,7 +8,6 @@ import contextlib
 import io
 import json
 import random
-import resource
 import sys
 import tempfile
 import time
@@ -28,6 +27,7 @@ from pipelines.endpoints.image_check import UnusablePictureError, inspect_pictur
 from pipelines.storyboard.loader import load_storyboard
 from pipelines.storyboard.plan import plan_frames
 from tests.campaigns.hostile import ANSWER_WORDS, BOARD_WORDS, PICTURE_WORDS, mutate
+from tests.campaigns.memory import peak_mib
 
 REQUEST = ImageRequest("a harbor", 4, AspectRatio.SQUARE)
 SLOW_S = 2.0
@@ -152,11 +152,6 @@ def main() -> None:
             findings.feed(parse, mutate(rng.choice(seeds), seeds, words, rng))
     said = {"rounds": findings.rounds, "foreign": findings.foreign, "slow": findings.slow}
     print(json.dumps({**said, "mib": peak_mib() - before_mib}))
-
-
-def peak_mib() -> float:
-    """Return the most memory that this process has ever had, in MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 if __name__ == "__main__":

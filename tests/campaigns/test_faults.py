@@ -15,20 +15,10 @@ from typing import Any
 
 import pytest
 
-from pipelines.common.errors import StoryreelError
 from pipelines.common.settings import Settings
 from pipelines.endpoints.retry import RetryPolicy
-from pipelines.run.context import open_run
-from pipelines.run.generation import generate_missing
-from pipelines.run.observer import RunObserver
-from pipelines.run.pipeline import find_takes
-from pipelines.run.preparation import prepare_run
-from pipelines.run.result import RunRecord, incomplete_error
-from pipelines.run.worker import TakeGenerator, TakeOutcome
 from pipelines.server.config import FaultKind, ServerConfig
 from pipelines.server.running import serve_in_thread
-from pipelines.storyboard.loader import load_storyboard
-from pipelines.storyboard.plan import TakeSpec
 from tests.campaigns.fault_policy import (
     BACKOFF_CAP_S,
     Aftermath,
@@ -38,6 +28,7 @@ from tests.campaigns.fault_policy import (
     read_rows,
     violations,
 )
+from tests.campaigns.runs import generate_without_film
 from tests.campaigns.tally import LONG, SEED, Tally
 from tests.conftest import Storyreel
 from tests.support.accounts import stats
@@ -138,30 +129,6 @@ def write_board(folder: Path, trial: Trial) -> Path:
     path = folder / "film.yaml"
     path.write_text(json.dumps(board))
     return path
-
-
-async def generate_without_film(board: Path, settings: Settings) -> int:
-    """Generate what is missing as the flow does, without Prefect and without the film; return the exit code."""
-    record, observer = RunRecord(), RunObserver()
-    prepared = await prepare_run(load_storyboard(board), settings)
-    try:
-        async with open_run(prepared, observer, handle_signals=False) as context:
-            inventory = await find_takes(context)
-            record.requested = inventory.requested
-            record.outcomes = await generate_missing(
-                context, inventory.missing, generate_quietly, on_outcome=lambda _: None
-            )
-            record.inventory = await find_takes(context)
-            if error := incomplete_error(context.plan, record, stopped_by=observer.stop_signal.error):
-                raise error
-    except StoryreelError as error:
-        return error.exit_code
-    return 0
-
-
-async def generate_quietly(generator: TakeGenerator, spec: TakeSpec) -> TakeOutcome:
-    """Generate a take; what happens on the way is in the ledger."""
-    return await generator.generate(spec, log=lambda _: None)
 
 
 def generate_frames(trial: Trial, board: Path, url: str) -> int:

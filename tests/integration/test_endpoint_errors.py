@@ -54,6 +54,17 @@ async def test_429s_without_end_stop_the_run(tmp_path: Path) -> None:
         )
 
 
+@pytest.mark.parametrize(
+    "words", ["3040: out of capacity", "4006: daily free allocation used up", "5006: no such field"]
+)
+async def test_what_was_answered_429_is_entered_as_such(tmp_path: Path, words: str) -> None:
+    """Whatever its number means: only `rate_limited` says 429."""
+    async with rig(tmp_path, replies(api_error(429, words)), run(), policy=RetryPolicy(max_rate_limited=1)) as bench:
+        await bench.generate(SPEC)
+
+        assert bench.rows("status", "http_status", "cost_usd") == [("rate_limited", 429, 0)]
+
+
 async def test_a_rejected_request_fails_its_frame_alone(tmp_path: Path) -> None:
     """A 400 is free, is not sent again, and the run goes on."""
     async with rig(tmp_path, replies(api_error(400, "Prompt is required")), run()) as bench:

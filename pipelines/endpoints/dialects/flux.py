@@ -31,6 +31,8 @@ AUTHENTICATION_ERROR = "Authentication error"
 GENERATION_FAILED = "Failed to generate image"
 
 _BAD_STEPS = f"Steps must be a whole number from 1 to {MAX_STEPS}"
+# Far above any image's price. What says more is no cost; and the ledger's sums hold nine million in all.
+_MOST_USD = Decimal(1000)
 # A figure as a program writes it; Decimal itself also takes underscores and the digits of other scripts.
 _FIGURE = re.compile(r"([0-9]{1,16}(\.[0-9]{0,32})?|\.[0-9]{1,32})([eE][+-]?[0-9]{1,2})?")
 
@@ -125,7 +127,7 @@ def bill_headers(price: Price, size: Size, *, steps: int, model: str) -> dict[st
 def read_bill(headers: Mapping[str, str]) -> Bill:
     """Return the bill in an answer's headers (a mapping that ignores case, as httpx's does)."""
     return Bill(
-        cost_usd=_decimal(headers.get(COST_USD_HEADER)),
+        cost_usd=_cost_usd(headers.get(COST_USD_HEADER)),
         cost_thb=_decimal(headers.get(COST_THB_HEADER)),
         neurons=_decimal(headers.get(NEURONS_HEADER)),
         width=_whole_number(headers.get(WIDTH_HEADER)),
@@ -134,6 +136,11 @@ def read_bill(headers: Mapping[str, str]) -> Bill:
         tiles=_whole_number(headers.get(TILES_HEADER)),
         model=printable_name(model) if (model := headers.get(MODEL_HEADER)) is not None else None,
     )
+
+
+def _cost_usd(text: str | None) -> Decimal | None:
+    cost = _decimal(text)
+    return None if cost is None or cost > _MOST_USD else cost
 
 
 def _decimal(text: str | None) -> Decimal | None:

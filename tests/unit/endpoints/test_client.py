@@ -700,17 +700,65 @@ def test_no_retry_after_can_break_a_run(value: str) -> None:
     assert seconds is None or 0 <= seconds < float("inf")
 
 
-async def test_the_environment_decides_about_proxies_for_remote_endpoints_only(
-    monkeypatch: pytest.MonkeyPatch, recorder: BillRecorder
-) -> None:
-    """A server of our own on loopback is never asked through a proxy; any other is, where one is set."""
+@pytest.fixture
+def proxied(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the environment name a proxy at which nothing listens, for every host."""
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     monkeypatch.setenv("no_proxy", "")
     monkeypatch.delenv("NO_PROXY", raising=False)
-    async with raw_server(sends(HEAD + b"Content-Length: 2\r\n\r\nok")) as url:
-        local = await ask(recorder, url=url)
-        async with FluxClient(Endpoint(url), concurrency=1, timeouts=BRIEF, max_body_bytes=9) as client:
-            with pytest.raises(NoAnswerError) as caught:
-                await client.attempt(REQUEST, part=recorder.part, on_billed=recorder.record)
 
-    assert (local, caught.value.sent) == (ImageBody(200, BILL, 2), False)
+
+async def ask_as_configured(recorder: BillRecorder, url: str) -> Answer:
+    """Make one attempt at an address that a user named."""
+    async with FluxClient(Endpoint(url), concurrency=1, timeouts=BRIEF, max_body_bytes=9) as client:
+        return await client.attempt(REQUEST, part=recorder.part, on_billed=recorder.record)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "LOCALHOST", "127.1", "0x7f000001"])
+async def test_no_proxy_is_asked_for_a_server_on_this_machine(host: str, recorder: BillRecorder, proxied: None) -> None:
+    """However its address is spelled: another machine's proxy would look for it on itself."""
+    async with raw_server(sends(HEAD + b"Content-Length: 2\r\n\r\nok")) as url:
+        answer = await ask_as_configured(recorder, url.replace("127.0.0.1", host))
+
+    assert answer == ImageBody(200, BILL, 2)
+
+
+async def test_the_environment_decides_about_a_proxy_for_another_machine(recorder: BillRecorder, proxied: None) -> None:
+    """Where the proxy cannot be connected to, nothing was sent."""
+    with pytest.raises(NoAnswerError) as caught:
+        await ask_as_configured(recorder, "http://flux.test/")
+
+    assert not caught.value.sent
+
+
+@pytest.mark.parametrize("address", ["socks5://127.0.0.1:9", "ftp://proxy", "http://[::1"])
+async def test_a_proxy_that_cannot_be_used_is_refused_before_anything_is_sent(
+    address: str, recorder: BillRecorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The message names the variables; a server on this machine does without them."""
+    monkeypatch.setenv("ALL_PROXY", address)
+
+    with pytest.raises(UsageError, match=r"a proxy that cannot be used: .*ALL_PROXY.*NO_PROXY"):
+        await ask_as_configured(recorder, "http://flux.test/")
+    with pytest.raises(NoAnswerError):
+        await ask_as_configured(recorder, "http://127.0.0.1:9/")
+
+
+@pytest.mark.parametrize("then", [None, hang], ids=["hangs up", "says nothing"])
+async def test_where_a_proxy_opens_no_tunnel_nothing_was_sent(
+    then: Handler | None, recorder: BillRecorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was asked for one, and the endpoint for nothing."""
+
+    async def answer_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        if then:
+            await then(reader, writer)
+        writer.close()
+
+    async with await asyncio.start_server(answer_nothing, "127.0.0.1", 0) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.sockets[0].getsockname()[1]}")
+        with pytest.raises(NoAnswerError, match=r"^cannot connect to https://flux\.test: ") as caught:
+            await ask_as_configured(recorder, "https://flux.test/")
+
+    assert not caught.value.sent

@@ -100,6 +100,12 @@ def test_a_figure_that_cannot_be_read_is_not_known(value: str) -> None:
     assert read_bill(headers) == Bill()
 
 
+def test_a_cost_beyond_any_image_is_not_known() -> None:
+    """A few of them would be more than the ledger's sums can hold."""
+    assert read_bill({"X-Cost-USD": "1000"}).cost_usd == 1000
+    assert read_bill({"X-Cost-USD": "1000.01"}).cost_usd is None
+
+
 @given(values=st.dictionaries(st.sampled_from(["X-Cost-USD", "X-Tiles", "X-Neurons-Used"]), st.text(max_size=20)))
 def test_no_header_gets_past_the_reader(values: dict[str, str]) -> None:
     """For any value of the headers, figures come out or None."""
