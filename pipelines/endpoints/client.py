@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import datetime
 import email.utils
-import json
 import logging
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
@@ -21,7 +20,7 @@ from pipelines.common.files import storage_errors
 from pipelines.common.printable import one_line
 from pipelines.endpoints.answers import Answer, Bill, BrokenBody, ImageBody, NoAnswerError, Refused
 from pipelines.endpoints.dialects.flux import ImageRequest, read_bill
-from pipelines.endpoints.error_table import classify_error
+from pipelines.endpoints.error_table import classify_error, read_error
 
 _POOL_SPARE = 8
 _MAX_ERROR_BYTES = 64 << 10
@@ -296,7 +295,7 @@ def _content_encoding(response: httpx.Response) -> str | None:
 
 
 def _refusal(response: httpx.Response, text: str, bill: Bill) -> Refused:
-    api_error, codes = _api_error(text)
+    api_error, codes = read_error(text)
     message = _one_line(api_error or text) or _one_line(response.reason_phrase) or "no reason given"
     return Refused(
         http_status=response.status_code,
@@ -321,21 +320,6 @@ async def _read_text(response: httpx.Response, timeout_s: float) -> str:
     if encoding := _content_encoding(response):
         return f"a text encoded as {encoding}, which was not asked for"
     return body[:_MAX_ERROR_BYTES].decode("utf-8", errors="replace")
-
-
-def _api_error(text: str) -> tuple[str | None, list[int]]:
-    """Return the text of an error's body, and the numbers that it states besides; None where it is something else's.
-
-    The API says `{"error": ...}`; Workers AI itself `{"errors": [{"code": 3040, "message": ...}]}`.
-    """
-    with contextlib.suppress(ValueError, TypeError, AttributeError, RecursionError):
-        body = json.loads(text)
-        if "error" in body:
-            return str(body["error"]), []
-        if errors := body.get("errors"):
-            codes = [error["code"] for error in errors if isinstance(error.get("code"), int)]
-            return "; ".join(str(error.get("message", error)) for error in errors), codes
-    return None, []
 
 
 def parse_retry_after(value: str | None, *, now: Callable[[], datetime.datetime] | None = None) -> float | None:

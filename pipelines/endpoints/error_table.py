@@ -4,11 +4,14 @@ Endpoints pass on the errors of what stands behind them, and under statuses of t
 everything. So what Workers AI wrote comes first, what the API itself says comes second, and its status last.
 """
 
+import contextlib
+import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pipelines.endpoints.answers import Refusal
+from pipelines.common.printable import one_line
+from pipelines.endpoints.answers import Bill, Refusal, Refused
 from pipelines.endpoints.dialects.flux import AUTHENTICATION_ERROR, GENERATION_FAILED
 
 
@@ -67,8 +70,24 @@ ERROR_TABLE = (
     ErrorRow(Refusal.SERVER, statuses=(408, 425)),
 )
 
+_MAX_CHARS = 500
 # As Workers AI writes it, alone or after the name of an error. The same digits elsewhere may be a request's id.
 _NUMBER = re.compile(r"(?:^|: )([0-9]{4})(?=:)")
+
+
+def read_error(text: str) -> tuple[str | None, list[int]]:
+    """Return the text of an error's body, and the numbers that it states besides; None where it is something else's.
+
+    The API says `{"error": ...}`; Workers AI itself `{"errors": [{"code": 3040, "message": ...}]}`.
+    """
+    with contextlib.suppress(ValueError, TypeError, AttributeError, RecursionError):
+        body = json.loads(text)
+        if "error" in body:
+            return str(body["error"]), []
+        if errors := body.get("errors"):
+            codes = [error["code"] for error in errors if isinstance(error.get("code"), int)]
+            return "; ".join(str(error.get("message", error)) for error in errors), codes
+    return None, []
 
 
 def classify_error(status: int, message: str, *, codes: Iterable[int] = ()) -> Refusal:
@@ -87,3 +106,20 @@ def classify_error(status: int, message: str, *, codes: Iterable[int] = ()) -> R
         if row := next(rows, None):
             return row.refusal
     return Refusal.SERVER if status >= 500 else Refusal.NOT_THIS_API
+
+
+def read_refusal(body: bytes, http_status: int, bill: Bill) -> Refused | None:
+    """Return the refusal that stands in an image's place under a status of success; None where none does.
+
+    Only Workers AI's numbers are believed there: in other words of other programs, an error is no more than no image.
+
+    Args:
+        body: its beginning.
+        http_status: from 200 to 299.
+        bill: from the answer's headers.
+    """
+    message, codes = read_error(body.decode(errors="replace"))
+    refusal = classify_error(http_status, message or "", codes=codes)
+    if message is None or refusal is Refusal.NOT_THIS_API:
+        return None
+    return Refused(http_status, refusal, one_line(message)[:_MAX_CHARS], by_api=True, bill=bill, retry_after_s=None)

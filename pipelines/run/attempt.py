@@ -15,6 +15,7 @@ from pipelines.common.geometry import Fit
 from pipelines.endpoints.answers import Answer, Bill, BrokenBody, ImageBody, NoAnswerError, Refusal, Refused
 from pipelines.endpoints.client import FluxClient
 from pipelines.endpoints.dialects.flux import ImageRequest
+from pipelines.endpoints.error_table import read_refusal
 from pipelines.endpoints.image_check import UnusablePictureError
 from pipelines.endpoints.retry import Resend, RetryDecision, RetryState, StopRun
 from pipelines.ledger.executor import AsyncGate, AsyncLedger
@@ -25,6 +26,8 @@ from pipelines.takes.store import TakeStore, check_and_store
 
 _log = logging.getLogger(__name__)
 
+# An error that stands in an image's place is short.
+_MAX_ERROR_BYTES = 64 << 10
 # Called with each event of a take, in words.
 Log = Callable[[str], None]
 
@@ -84,14 +87,12 @@ class AttemptRunner:
         match answer:
             case Refused():
                 await self._close_unkept(request, attempt_id, _refused_outcome(answer))
-                decision = retries.refused(answer)
-                await self._slow_down(answer, permit, decision)
-                return decision
+                return await self._decide(answer, permit, retries)
             case BrokenBody(http_status, _, reason, cut_off):
                 await self._quarantine(attempt_id, reason, http_status)
                 return retries.unusable(reason, cut_off=cut_off)
             case ImageBody():
-                return await self._keep(request, attempt_id, answer, retries, log)
+                return await self._keep(request, permit, answer, retries, log)
             case _:
                 assert_never(answer)
 
@@ -118,16 +119,18 @@ class AttemptRunner:
             self._stop_signal.stop(error)
         self._progress.add_cost(bill.cost_usd, at_most_usd=request.reserve_usd)
 
-    async def _slow_down(self, answer: Refused, permit: Permit, decision: RetryDecision) -> None:
-        """Lower the pace of all runs after a 429 or a lack of capacity."""
+    async def _decide(self, answer: Refused, permit: Permit, retries: RetryState) -> RetryDecision:
+        """Decide after a refusal; lower the pace of all runs after a 429 or a lack of capacity."""
+        decision = retries.refused(answer)
         if answer.refusal in (Refusal.RATE_LIMITED, Refusal.CAPACITY):
             cool_down_s = decision.delay_s if isinstance(decision, Resend) and decision.cool_down else 0
             await self._gate.slow_down(sent_at=permit.send_at, cool_down_s=cool_down_s)
+        return decision
 
     async def _keep(
-        self, request: AttemptRequest, attempt_id: int, body: ImageBody, retries: RetryState, log: Log
+        self, request: AttemptRequest, permit: Permit, body: ImageBody, retries: RetryState, log: Log
     ) -> RetryDecision | Kept:
-        frame, bill = request.take.frame, body.bill
+        frame, bill, attempt_id = request.take.frame, body.bill, permit.attempt_id
         # An endpoint that does not name its model is believed.
         if bill.model not in (None, self._model):
             await self._quarantine(attempt_id, f"made by model {bill.model}", body.http_status)
@@ -143,13 +146,19 @@ class AttemptRunner:
                 must_fit=frame.fit is Fit.ERROR,
             )
         except UnusablePictureError as exc:
+            # Its attempt stays one that may have been billed, whatever the words say.
+            refused = await asyncio.to_thread(self._refusal_in_place, attempt_id, body)
             await self._quarantine(attempt_id, str(exc), body.http_status)
-            return retries.unusable(str(exc))
+            return await self._decide(refused, permit, retries) if refused else retries.unusable(str(exc))
         await self._ledger.keep_take(attempt_id, take)
         retries.image_came()
         for remark in take.remarks:
             log(f"the take {remark.text}")
         return Kept()
+
+    def _refusal_in_place(self, attempt_id: int, body: ImageBody) -> Refused | None:
+        with self._store.part_path(attempt_id).open("rb") as file:
+            return read_refusal(file.read(_MAX_ERROR_BYTES), body.http_status, body.bill)
 
     async def _quarantine(self, attempt_id: int, reason: str, http_status: int) -> None:
         """Put a body that was paid for and is no usable image aside, and close its attempt."""

@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from pipelines.common.errors import (
+    AllocationExhaustedError,
     CredentialsRefusedError,
     EndpointUnreachableError,
     IncompleteError,
@@ -144,6 +145,15 @@ async def test_another_2xx_without_a_picture_is_unusable(tmp_path: Path) -> None
 
         assert bench.rows("status", "http_status", "cost_usd") == [("unusable", 202, None)]
         assert bench.ledger.unsettled_attempts(bench.run.storyboard) == [1]
+
+
+async def test_an_error_in_an_image_s_place_means_what_it_says(tmp_path: Path) -> None:
+    """A 200 with Workers AI's number: the run stops as at any other status; the cost is that of a 200."""
+    async with rig(tmp_path, replies(httpx.Response(200, json={"error": "4006: used up"})), run()) as bench:
+        await bench.generate(SPEC)
+
+        assert isinstance(bench.stop_signal.error, AllocationExhaustedError)
+        assert bench.rows("status", "http_status", "cost_usd") == [("unusable", 200, None)]
 
 
 async def test_an_error_that_names_its_price_is_charged_at_it(tmp_path: Path) -> None:

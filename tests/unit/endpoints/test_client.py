@@ -11,6 +11,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -111,15 +112,20 @@ async def serve(handler: Handler, reader: asyncio.StreamReader, writer: asyncio.
         writer.close()
 
 
-@contextlib.asynccontextmanager
-async def raw_server(handler: Handler) -> AsyncIterator[str]:
+def raw_server(handler: Handler) -> contextlib.AbstractAsyncContextManager[str]:
     """Serve raw bytes on loopback: `handler` is called once a request has been read."""
-    tasks: list[asyncio.Task[None]] = []
+    return listening(partial(serve, handler))
+
+
+@contextlib.asynccontextmanager
+async def listening(handler: Handler) -> AsyncIterator[str]:
+    """Call `handler` with each connection on loopback; in the end, cut those that are still open."""
+    tasks: list[asyncio.Future[None]] = []
     writers: list[asyncio.StreamWriter] = []
 
     def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writers.append(writer)
-        tasks.append(asyncio.create_task(serve(handler, reader, writer)))
+        tasks.append(asyncio.ensure_future(handler(reader, writer)))
 
     server = await asyncio.start_server(connected, "127.0.0.1", 0)
     try:
@@ -756,8 +762,8 @@ async def test_where_a_proxy_opens_no_tunnel_nothing_was_sent(
             await then(reader, writer)
         writer.close()
 
-    async with await asyncio.start_server(answer_nothing, "127.0.0.1", 0) as proxy:
-        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.sockets[0].getsockname()[1]}")
+    async with listening(answer_nothing) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy)
         with pytest.raises(NoAnswerError, match=r"^cannot connect to https://flux\.test: ") as caught:
             await ask_as_configured(recorder, "https://flux.test/")
 

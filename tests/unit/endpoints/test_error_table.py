@@ -2,9 +2,9 @@
 
 import pytest
 
-from pipelines.endpoints.answers import Refusal
+from pipelines.endpoints.answers import Bill, Refusal
 from pipelines.endpoints.dialects.flux import AUTHENTICATION_ERROR, GENERATION_FAILED
-from pipelines.endpoints.error_table import ERROR_TABLE, classify_error
+from pipelines.endpoints.error_table import ERROR_TABLE, classify_error, read_refusal
 
 STOPS_THE_RUN = {
     3036: Refusal.ALLOCATION,
@@ -108,3 +108,29 @@ def test_the_words_of_the_api_count_before_the_status(status: int) -> None:
 def test_without_number_and_words_the_status_decides(status: int, refusal: Refusal) -> None:
     """RFC 9110's meanings, as the API or a proxy before it would use them."""
     assert classify_error(status, "something") is refusal
+
+
+@pytest.mark.parametrize(
+    ("body", "refusal"),
+    [
+        (b'{"error": "4006: used up"}', Refusal.ALLOCATION),
+        (b'{"success": false, "errors": [{"code": 3040, "message": "no room"}]}', Refusal.CAPACITY),
+        (b'{"error": "AiError: 3030: \\u001b[31mno"}', Refusal.PROMPT),
+    ],
+)
+def test_a_number_in_an_image_s_place_counts(body: bytes, refusal: Refusal) -> None:
+    """Some endpoints answer 200 to all; what they say is stored as one printable line."""
+    found = read_refusal(body, 200, Bill())
+
+    assert found is not None
+    assert found.refusal is refusal
+    assert found.message.isprintable()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b'{"image": "iVBORw0KGgo="}', b'{"error": "busy"}', b'{"error": "NSFW"}', b"4006: used up", b"", b"[" * 9999],
+)
+def test_anything_else_in_an_image_s_place_is_no_image(body: bytes) -> None:
+    """Words of other programs may be about anything; the breaker counts them as no image."""
+    assert read_refusal(body, 200, Bill()) is None
