@@ -11,7 +11,7 @@ import pytest
 
 from pipelines.common.geometry import Size
 from pipelines.ledger.ledger import Ledger
-from pipelines.ledger.models import AlreadyKept, AttemptRequest, Remark, RemarkKind
+from pipelines.ledger.models import AlreadyKept, AttemptRequest, Permit, Remark, RemarkKind
 from pipelines.run.worker import Generated, Reused
 from pipelines.storyboard.plan import TakeSpec
 from pipelines.takes.discovery import FoundTakes, discover_takes
@@ -271,8 +271,8 @@ async def killed(tmp_path: Path, spec: TakeSpec, step: str, monkeypatch: pytest.
 def named_only(store: TakeStore, stand_still: Any) -> Any:
     """Return a stand-in for the last step that names the take and then goes no further."""
 
-    async def keep(_: object, request: AttemptRequest, attempt_id: int, *__: object) -> None:
-        store.store(attempt_id, request_key=request.take.request_key, suffix=".png")
+    async def keep(_: object, request: AttemptRequest, permit: Permit, *__: object) -> None:
+        store.store(permit.attempt_id, request_key=request.take.request_key, suffix=".png")
         await stand_still()
 
     return keep
