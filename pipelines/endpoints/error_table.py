@@ -71,6 +71,7 @@ ERROR_TABLE = (
 )
 
 _MAX_CHARS = 500
+_CODE = re.compile("[0-9]{4}")
 # As Workers AI writes it, alone or after the name of an error. The same digits elsewhere may be a request's id.
 _NUMBER = re.compile(r"(?:^|: )([0-9]{4})(?=:)")
 
@@ -85,7 +86,7 @@ def read_error(text: str) -> tuple[str | None, list[int]]:
         if "error" in body:
             return str(body["error"]), []
         if errors := body.get("errors"):
-            codes = [error["code"] for error in errors if isinstance(error.get("code"), int)]
+            codes = [int(code) for error in errors if _CODE.fullmatch(code := str(error.get("code")))]
             return "; ".join(str(error.get("message", error)) for error in errors), codes
     return None, []
 

@@ -589,6 +589,7 @@ CREDENTIALS = (Refusal.CREDENTIALS, "a; b", True)
         (404, b"no such page", (Refusal.NOT_THIS_API, "no such page", False)),
         (301, b"", (Refusal.NOT_THIS_API, "Moved Permanently", False)),
         (500, b'{"errors": [{"code": 3040, "message": "no room"}]}', (Refusal.CAPACITY, "no room", True)),
+        (500, b'{"errors": [{"code": "3040", "message": "no room"}]}', (Refusal.CAPACITY, "no room", True)),
         (403, b'{"errors": [{"code": 9109, "message": "a"}, {"code": 1, "message": "b"}]}', CREDENTIALS),
         (500, b'{"errors": ["3040"]}', (Refusal.SERVER, '{"errors": ["3040"]}', False)),
         (500, b'{"errors": {"code": 3040}}', (Refusal.SERVER, '{"errors": {"code": 3040}}', False)),
