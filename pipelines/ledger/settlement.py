@@ -128,8 +128,7 @@ class Settlement(LedgerPart):
                 known = f"{format_decimal(attempt['cost_usd'])} USD ({attempt['cost_basis']})"
                 raise UsageError(f"attempt {attempt_id}: its cost is known, {known}; nothing to settle")
             cost = _charge(connection, attempt, correction.cost_usd, CostBasis.SETTLED)
-            if cost:
-                _write(connection, attempt_id, cost)
+            _write(connection, attempt_id, cost or _uncharge(connection, attempt))
             connection.execute(
                 insert(corrections).values(
                     attempt_id=attempt_id,
@@ -161,6 +160,12 @@ def _charge(
     # As it will be stored: a cost with more digits than the database holds must not be rounded twice, and differently.
     charge(connection, attempt, Usd.rounded(cost_usd) - charged_usd(attempt))
     return {"cost_usd": cost_usd, "cost_basis": basis.value}
+
+
+def _uncharge(connection: Connection, attempt: RowMapping) -> dict[str, None]:
+    """Charge an attempt at its reservation, as one of unknown cost; return the columns to write."""
+    charge(connection, attempt, attempt["reserved_usd"] - charged_usd(attempt))
+    return {"cost_usd": None, "cost_basis": None}
 
 
 def _write(connection: Connection, attempt_id: int, values: dict[str, Any]) -> None:

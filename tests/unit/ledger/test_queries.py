@@ -388,9 +388,13 @@ def test_a_cost_that_is_not_known_can_be_settled_however_the_attempt_ended(
     settled = ledger.unsettled_attempts("harbor"), cost_of(ledger), committed_usd(ledger)
     ledger.correct_attempt(attempt_id, Correction(Decimal("0.2"), "amy", "typo"), storyboard="harbor")
 
+    again = cost_of(ledger), committed_usd(ledger)
+    ledger.correct_attempt(attempt_id, Correction(None, "amy", "of another month"), storyboard="harbor")
+
     assert before == ([attempt_id], ("", ""))
     assert settled == ([], ("0.1", "settled"), Decimal("0.1"))
-    assert (cost_of(ledger), committed_usd(ledger)) == (("0.2", "settled"), Decimal("0.2"))
+    assert again == (("0.2", "settled"), Decimal("0.2"))
+    assert (cost_of(ledger), committed_usd(ledger)) == (("", ""), PRICE.usd)
 
 
 def cost_of(ledger: Ledger) -> tuple[str, str]:
