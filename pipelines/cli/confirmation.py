@@ -1,5 +1,6 @@
 """The question before a command spends money: on stderr, on a terminal only, and no unless the answer is yes."""
 
+import select
 import sys
 from typing import IO
 
@@ -10,6 +11,7 @@ from pipelines.common.errors import InterruptedRunError, UsageError
 
 # More is no answer to a question of yes or no.
 _MAX_BYTES = 1024
+_TURN_S = 0.2
 
 
 def has_terminal() -> bool:
@@ -24,10 +26,10 @@ def require_yes(question: str) -> None:
         UsageError: it is another one, or the input has ended.
         InterruptedRunError: Ctrl-C came instead.
     """
-    # Not click.confirm: it writes a part of its prompt to stdout, which is for --json.
-    click.echo(f"{question} [y/N] ", nl=False, err=True)
     try:
-        answer = sys.stdin.buffer.readline(_MAX_BYTES)
+        # Not click.confirm: it writes a part of its prompt to stdout, which is for --json.
+        click.echo(f"{question} [y/N] ", nl=False, err=True)
+        answer = _read_line()
     except KeyboardInterrupt:
         print_error("")
         raise InterruptedRunError("interrupted: nothing was sent") from None
@@ -36,6 +38,13 @@ def require_yes(question: str) -> None:
         print_error("")
     if answer.strip().lower() not in (b"y", b"yes"):
         raise UsageError("not confirmed: nothing was sent")
+
+
+def _read_line() -> bytes:
+    # A Ctrl-C that comes just before a read begins is noticed only once that is over: so the wait is made in turns.
+    while sys.platform != "win32" and not select.select([sys.stdin], [], [], _TURN_S)[0]:
+        pass
+    return sys.stdin.buffer.readline(_MAX_BYTES)
 
 
 def _is_terminal(stream: IO[str] | None) -> bool:

@@ -29,6 +29,9 @@ from pipelines.run.result import state_after
 from pipelines.server.config import FaultKind
 from pipelines.storyboard.format.schema import json_schema
 
+# The site is built once.
+pytestmark = pytest.mark.xdist_group("docs")
+
 DOCS = Path(__file__).parents[2] / "docs"
 # Tags whose address a browser loads without being asked.
 LOADED = {"audio", "embed", "iframe", "img", "link", "object", "script", "source", "video"}

@@ -53,6 +53,7 @@ def body(text: str) -> str:
     return re.sub(r"(?m)\A(#.*\n)+", "", text)
 
 
+@pytest.mark.slow
 @settings(max_examples=120, deadline=None)
 @given(
     lines=st.lists(LINE, min_size=1, max_size=8),
@@ -74,6 +75,7 @@ def test_a_storyboard_asks_for_what_each_line_says(
     assert Draft7Validator(json_schema()).is_valid(parse_yaml(board.read_text(encoding="utf-8")).data)
 
 
+@pytest.mark.slow
 @settings(max_examples=120, deadline=None)
 @given(
     rows=st.lists(st.tuples(CELL, CELL, st.sampled_from(["", "A", "b", "ท"])), min_size=1, max_size=8),

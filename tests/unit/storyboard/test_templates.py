@@ -161,6 +161,7 @@ BROKEN = st.sampled_from(["{{", "}}", "{% raw %}", "{#", "{% set x = 1 %}", "pla
 TEMPLATES = PIECES | st.lists(PIECES | BROKEN, min_size=2, max_size=4).map("".join)
 
 
+@pytest.mark.slow
 @given(TEMPLATES)
 @settings(max_examples=400, deadline=None, derandomize=True)
 @example("{{ mood" + ".upper" * 1000 + " }}")
