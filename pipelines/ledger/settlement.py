@@ -124,7 +124,7 @@ class Settlement(LedgerPart):
                 raise UsageError(f"attempt {attempt_id}: {storyboard} has none of this number; see its ledger.csv")
             if attempt["status"] is None:
                 raise UsageError(f"attempt {attempt_id}: its answer is still awaited; settle it once its run has ended")
-            if attempt["cost_basis"] not in (None, CostBasis.SETTLED):
+            if attempt["cost_usd"] is not None and attempt["cost_basis"] != CostBasis.SETTLED:
                 known = f"{format_decimal(attempt['cost_usd'])} USD ({attempt['cost_basis']})"
                 raise UsageError(f"attempt {attempt_id}: its cost is known, {known}; nothing to settle")
             cost = _charge(connection, attempt, correction.cost_usd, CostBasis.SETTLED)

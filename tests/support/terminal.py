@@ -5,6 +5,7 @@ import fcntl
 import os
 import pty
 import re
+import signal
 import subprocess
 import sys
 import termios
@@ -61,6 +62,13 @@ class TerminalSession:
                 self._printed += data
 
 
+def _take_terminal() -> None:
+    # Its controlling terminal: only then are keys signals.
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    # Ignored in what a shell has started in the background, and in all that such a program starts.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @contextlib.contextmanager
 def on_terminal(*arguments: str, cwd: Path, **environment: str) -> Iterator[TerminalSession]:
     """Run the command on a terminal of its own, its flows without Prefect; end it, whatever happens."""
@@ -73,8 +81,7 @@ def on_terminal(*arguments: str, cwd: Path, **environment: str) -> Iterator[Term
         stdout=subprocess.PIPE,
         stderr=theirs,
         start_new_session=True,
-        # Its controlling terminal: only then are keys signals.
-        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - no other threads' locks are needed
+        preexec_fn=_take_terminal,  # noqa: PLW1509 - no other threads' locks are needed
     ) as process:
         os.close(theirs)
         try:

@@ -32,7 +32,7 @@ REST = {
 
 @dataclass(frozen=True)
 class Entry:
-    """An attempt as far as sums go by it; `corrected_usd` is what a settlement by hand says of an unknown one."""
+    """An attempt as far as sums go by it; `corrected_usd` is what a settlement by hand says of an unknown cost."""
 
     run_id: str
     storyboard: str
@@ -45,7 +45,7 @@ class Entry:
 
     @property
     def can_be_settled(self) -> bool:
-        return self.status is AttemptStatus.UNKNOWN
+        return self.status is not None and self.cost_usd is None
 
     @property
     def known_usd(self) -> Decimal | None:
