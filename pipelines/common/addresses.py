@@ -27,12 +27,9 @@ def is_loopback(host: str) -> bool:
     if name == "localhost" or name.endswith(".localhost"):
         return True
     try:
-        address = ipaddress.ip_address(name)
+        return _read_ip(name).is_loopback
     except ValueError:
         return False
-    # `::ffff:127.0.0.1`; only newer Pythons look into it.
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return (mapped or address).is_loopback
 
 
 def without_secrets(url: str) -> str:
@@ -68,15 +65,25 @@ def _normalized_host(host: str, url: str) -> str:
         # Resolvers take 127.1, 0x7f000001 and 017700000001 as well.
         name = socket.inet_ntoa(socket.inet_aton(name))
     with contextlib.suppress(ValueError):
-        address = ipaddress.ip_address(name)
+        address = _read_ip(name)
         # To connect to "any address" is to connect to this machine.
         if address.is_unspecified:
             return _THIS_MACHINE
-        mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-        name = f"{mapped or address}"
+        name = str(address)
     if is_loopback(name):
         return _THIS_MACHINE
     return f"[{name}]" if ":" in name else name
+
+
+def _read_ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """Read an IP address; one that stands for an IPv4 address, like `::ffff:127.0.0.1`, is that one.
+
+    Raises:
+        ValueError: it is none.
+    """
+    address = ipaddress.ip_address(text)
+    # Only newer Pythons look into it by themselves.
+    return (address.ipv4_mapped or address) if isinstance(address, ipaddress.IPv6Address) else address
 
 
 def _normalized_path(path: str) -> str:

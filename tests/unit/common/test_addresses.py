@@ -23,6 +23,7 @@ SPELLINGS = {
         "http://[::ffff:127.0.0.1]:8787",
         "http://[::ffff:7f00:1]:8787",
         "http://0.0.0.0:8787",
+        "http://[::ffff:0.0.0.0]:8787",
         "http://[::]:8787",
         "http://flux.localhost:8787",
         "http://user:pw@localhost:8787?key=S#top",
