@@ -20,11 +20,9 @@ from pipelines.common.files import storage_errors
 from pipelines.common.printable import one_line
 from pipelines.endpoints.answers import Answer, Bill, BrokenBody, ImageBody, NoAnswerError, Refused
 from pipelines.endpoints.dialects.flux import ImageRequest, read_bill
-from pipelines.endpoints.error_table import classify_error, read_error
+from pipelines.endpoints.error_table import MAX_ERROR_BYTES, MAX_ERROR_CHARS, classify_error, read_error
 
 _POOL_SPARE = 8
-_MAX_ERROR_BYTES = 64 << 10
-_MAX_ERROR_CHARS = 500
 # How long the text of an error is waited for, once its status is known.
 _ERROR_TEXT_S = 10
 # A shorter secret would be found within ordinary words.
@@ -315,11 +313,11 @@ async def _read_text(response: httpx.Response, timeout_s: float) -> str:
         async with asyncio.timeout(timeout_s):
             async for chunk in _body_chunks(response):
                 body += chunk
-                if len(body) > _MAX_ERROR_BYTES:
+                if len(body) > MAX_ERROR_BYTES:
                     break
     if encoding := _content_encoding(response):
         return f"a text encoded as {encoding}, which was not asked for"
-    return body[:_MAX_ERROR_BYTES].decode("utf-8", errors="replace")
+    return body[:MAX_ERROR_BYTES].decode("utf-8", errors="replace")
 
 
 def parse_retry_after(value: str | None, *, now: Callable[[], datetime.datetime] | None = None) -> float | None:
@@ -350,4 +348,4 @@ def _reason(exc: Exception) -> str:
 
 def _one_line(text: str) -> str:
     """Return the beginning of a foreign text as one line that any terminal can show and any database can store."""
-    return one_line(text)[:_MAX_ERROR_CHARS]
+    return one_line(text)[:MAX_ERROR_CHARS]

@@ -70,7 +70,9 @@ ERROR_TABLE = (
     ErrorRow(Refusal.SERVER, statuses=(408, 425)),
 )
 
-_MAX_CHARS = 500
+# What is read of an error, in bytes, and what is kept of its text.
+MAX_ERROR_BYTES = 64 << 10
+MAX_ERROR_CHARS = 500
 _CODE = re.compile("[0-9]{4}")
 # As Workers AI writes it, alone or after the name of an error. The same digits elsewhere may be a request's id.
 _NUMBER = re.compile(r"(?:^|: )([0-9]{4})(?=:)")
@@ -123,4 +125,6 @@ def read_refusal(body: bytes, http_status: int, bill: Bill) -> Refused | None:
     refusal = classify_error(http_status, message or "", codes=codes)
     if message is None or refusal is Refusal.NOT_THIS_API:
         return None
-    return Refused(http_status, refusal, one_line(message)[:_MAX_CHARS], by_api=True, bill=bill, retry_after_s=None)
+    return Refused(
+        http_status, refusal, one_line(message)[:MAX_ERROR_CHARS], by_api=True, bill=bill, retry_after_s=None
+    )

@@ -15,7 +15,7 @@ from pipelines.common.geometry import Fit
 from pipelines.endpoints.answers import Answer, Bill, BrokenBody, ImageBody, NoAnswerError, Refusal, Refused
 from pipelines.endpoints.client import FluxClient
 from pipelines.endpoints.dialects.flux import ImageRequest
-from pipelines.endpoints.error_table import read_refusal
+from pipelines.endpoints.error_table import MAX_ERROR_BYTES, read_refusal
 from pipelines.endpoints.image_check import UnusablePictureError
 from pipelines.endpoints.retry import Resend, RetryDecision, RetryState, StopRun
 from pipelines.ledger.executor import AsyncGate, AsyncLedger
@@ -26,8 +26,6 @@ from pipelines.takes.store import TakeStore, check_and_store
 
 _log = logging.getLogger(__name__)
 
-# An error that stands in an image's place is short.
-_MAX_ERROR_BYTES = 64 << 10
 # Called with each event of a take, in words.
 Log = Callable[[str], None]
 
@@ -158,7 +156,7 @@ class AttemptRunner:
 
     def _refusal_in_place(self, attempt_id: int, body: ImageBody) -> Refused | None:
         with self._store.part_path(attempt_id).open("rb") as file:
-            return read_refusal(file.read(_MAX_ERROR_BYTES), body.http_status, body.bill)
+            return read_refusal(file.read(MAX_ERROR_BYTES), body.http_status, body.bill)
 
     async def _quarantine(self, attempt_id: int, reason: str, http_status: int) -> None:
         """Put a body that was paid for and is no usable image aside, and close its attempt."""

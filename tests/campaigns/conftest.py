@@ -1,17 +1,20 @@
 """What campaigns share: a tally that is printed at the end, and the kind of database that a ledger is in."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.campaigns.tally import TALLY, Tally
+from pipelines.endpoints.retry import RetryPolicy
+from tests.campaigns.fault_policy import BACKOFF_CAP_S
+from tests.campaigns.tally import TALLY, OpenTally, Tally
 from tests.support.postgres import database_for
 
 
 @pytest.fixture
-def open_tally(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Tally]]:
+def open_tally(request: pytest.FixtureRequest) -> Iterator[OpenTally]:
     """Yield a function that opens the tally of a campaign; fill it in, then assert that nothing was violated."""
     tallies: list[Tally] = []
 
@@ -22,6 +25,13 @@ def open_tally(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Tally
     yield open_one
     # With the test's report they reach the process that prints them, whichever process ran the test.
     request.node.user_properties.extend((TALLY, asdict(tally)) for tally in tallies)
+
+
+@pytest.fixture
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make back-offs short: they have no setting."""
+    policy = partial(RetryPolicy, backoff_base_s=BACKOFF_CAP_S / 4, backoff_cap_s=BACKOFF_CAP_S)
+    monkeypatch.setattr("pipelines.run.generation.RetryPolicy", policy)
 
 
 @pytest.fixture

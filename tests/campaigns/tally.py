@@ -1,7 +1,7 @@
 """The figures of a campaign: its trials, and how often each promise was broken; every count should be 0."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 
 LONG = os.environ.get("STORYREEL_CAMPAIGN") == "long"
@@ -55,6 +55,10 @@ class Tally:
         for promise, _ in details:
             setattr(self, promise, getattr(self, promise) + 1)
         assert not self.violations, "\n".join(f"{promise}: {detail}" for promise, detail in details)
+
+
+# Opens the tally of the campaign of this name.
+OpenTally = Callable[[str], Tally]
 
 
 def as_markdown(tallies: list[Tally]) -> str:

@@ -1,7 +1,7 @@
 """Campaign: the wall clock is set while frames are in flight: none is generated twice, and the limit holds."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -24,12 +24,11 @@ from tests.campaigns.boards import write_board
 from tests.campaigns.fault_policy import Violation
 from tests.campaigns.hostile_seller import BookedSeller, always, selling_raw
 from tests.campaigns.renderers import RunEnd, rendering, run_environment, set_clock
-from tests.campaigns.tally import LONG, SEED, Tally
+from tests.campaigns.tally import LONG, SEED, OpenTally
 from tests.conftest import wait_until
 
 pytestmark = pytest.mark.slow
 
-OpenTally = Callable[[str], Tally]
 
 STEPS_S = (5, -5, 3600, -3600, 86_400, -86_400)
 FRAMES = 40 if LONG else 16

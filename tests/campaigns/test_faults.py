@@ -16,11 +16,9 @@ from typing import Any
 import pytest
 
 from pipelines.common.settings import Settings
-from pipelines.endpoints.retry import RetryPolicy
 from pipelines.server.config import FaultKind, ServerConfig
 from pipelines.server.running import serve_in_thread
 from tests.campaigns.fault_policy import (
-    BACKOFF_CAP_S,
     Aftermath,
     Trial,
     Violation,
@@ -33,7 +31,7 @@ from tests.campaigns.tally import LONG, SEED, Tally
 from tests.conftest import Storyreel
 from tests.support.accounts import stats
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("short_pauses")]
 
 MIXTURES = 100 if LONG else 8
 COMMANDS = 8 if LONG else 2
@@ -53,13 +51,6 @@ class Judged:
     violations: list[Violation]
     requests: int = 0
     struck: int = 0
-
-
-@pytest.fixture(autouse=True)
-def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make back-offs short: they have no setting."""
-    policy = partial(RetryPolicy, backoff_base_s=BACKOFF_CAP_S / 4, backoff_cap_s=BACKOFF_CAP_S)
-    monkeypatch.setattr("pipelines.run.generation.RetryPolicy", policy)
 
 
 def draw_trial(rng: random.Random, faults: dict[FaultKind, float]) -> Trial:

@@ -3,7 +3,7 @@
 import contextlib
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -23,12 +23,11 @@ from tests.campaigns.boards import Board, write_board
 from tests.campaigns.fault_policy import Violation
 from tests.campaigns.hostile_seller import BookedSeller, Draw, always, full_for, mixed, selling_raw
 from tests.campaigns.renderers import Renderer, RunEnd, rendering, run_environment
-from tests.campaigns.tally import LONG, SEED, Tally
+from tests.campaigns.tally import LONG, SEED, OpenTally
 from tests.conftest import wait_until
 
 pytestmark = pytest.mark.slow
 
-OpenTally = Callable[[str], Tally]
 
 TURNS = 12 if LONG else 1
 FRAMES = 40 if LONG else 8

@@ -4,7 +4,7 @@ import contextlib
 import queue
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,13 +16,12 @@ from tests.campaigns.boards import FRAME_USD, Board, write_board
 from tests.campaigns.clients import Forker, forker
 from tests.campaigns.killing import BOUNDARIES, MOMENT
 from tests.campaigns.seller import client_environment, selling
-from tests.campaigns.tally import LONG, SEED, Tally
+from tests.campaigns.tally import LONG, SEED, OpenTally
 from tests.conftest import wait_until
 from tests.support.postgres import Postgres, database_for, serving_postgres
 
 pytestmark = pytest.mark.slow
 
-OpenTally = Callable[[str], Tally]
 Kill = tuple[str, int]
 
 FRAMES = 6 if LONG else 4

@@ -5,26 +5,23 @@ import socket
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
-from functools import partial
 from pathlib import Path
 
 import pytest
 
 from pipelines.common.settings import Settings
-from pipelines.endpoints.retry import RetryPolicy
 from tests.campaigns.answers import ANSWERS, png
 from tests.campaigns.bill_audit import Story, kept_once, row_violations, story_of, sum_violations
 from tests.campaigns.boards import Board, write_board
-from tests.campaigns.fault_policy import BACKOFF_CAP_S, Violation
+from tests.campaigns.fault_policy import Violation
 from tests.campaigns.hostile_seller import always, selling_raw
 from tests.campaigns.raw_server import Header, Received, Reply, http_answer, serving_raw
 from tests.campaigns.runs import generate_without_film
-from tests.campaigns.tally import Tally
+from tests.campaigns.tally import OpenTally
 from tests.campaigns.test_sellers import BOUNDS, settings_for
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("short_pauses")]
 
-OpenTally = Callable[[str], Tally]
 
 PAGE = b"<html>Squid says no</html>"
 VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
@@ -43,13 +40,6 @@ class Proxy:
         """Answer, and note it."""
         self.requests.append(request)
         return await self.reply(request)
-
-
-@pytest.fixture(autouse=True)
-def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make back-offs short: they have no setting."""
-    policy = partial(RetryPolicy, backoff_base_s=BACKOFF_CAP_S / 4, backoff_cap_s=BACKOFF_CAP_S)
-    monkeypatch.setattr("pipelines.run.generation.RetryPolicy", policy)
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import pairwise
@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from pipelines.common.settings import Settings
-from pipelines.endpoints.retry import RetryPolicy
 from pipelines.ledger.ledger import Ledger
 from tests.campaigns.answers import ANSWERS, AnswerKind
 from tests.campaigns.bill_audit import (
@@ -26,7 +25,7 @@ from tests.campaigns.bill_audit import (
 )
 from tests.campaigns.boards import write_board
 from tests.campaigns.book import price_usd
-from tests.campaigns.fault_policy import BACKOFF_CAP_S, Violation
+from tests.campaigns.fault_policy import Violation
 from tests.campaigns.hostile_seller import (
     BookedSeller,
     by_board,
@@ -37,11 +36,10 @@ from tests.campaigns.hostile_seller import (
     worker_error,
 )
 from tests.campaigns.runs import generate_without_film
-from tests.campaigns.tally import LONG, SEED, Tally
+from tests.campaigns.tally import LONG, SEED, OpenTally
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("short_pauses")]
 
-OpenTally = Callable[[str], Tally]
 
 AT_ONCE = 8
 # In short, one kind in so many.
@@ -51,13 +49,6 @@ LONGEST_S = 60
 WIDE_FRAMES = 60 if LONG else 10
 TIMED_OUT, FAILED = "3007: Timeout", "AiError: 8007: the model failed"
 UNSAFE, FULL = "AiError: 3030: NSFW content", "3040: Capacity temporarily exceeded, please try again."
-
-
-@pytest.fixture(autouse=True)
-def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make back-offs short: they have no setting."""
-    policy = partial(RetryPolicy, backoff_base_s=BACKOFF_CAP_S / 4, backoff_cap_s=BACKOFF_CAP_S)
-    monkeypatch.setattr("pipelines.run.generation.RetryPolicy", policy)
 
 
 def settings_for(url: str | None, folder: Path, **more: object) -> Settings:
