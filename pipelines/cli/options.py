@@ -80,6 +80,13 @@ def json_option(command: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")(command)
 
 
+def strict_option(command: F) -> F:
+    """Add `--strict`."""
+    return click.option(
+        "--strict", is_flag=True, default=None, help="Take notes on the storyboard for errors.  [default: tell them]"
+    )(command)
+
+
 def output_option(command: F) -> F:
     """Add `--output`, the folder of all results."""
     return click.option(

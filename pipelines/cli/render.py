@@ -9,6 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
+from pipelines.cli.checking import check_boards
 from pipelines.cli.display import display_for, print_lines, summary_lines
 from pipelines.cli.following import follows_another_run
 from pipelines.cli.hints import next_command, options_to_repeat, own_program
@@ -16,17 +17,20 @@ from pipelines.cli.logs import is_quiet
 from pipelines.cli.opener import open_for_user
 from pipelines.cli.options import print_endpoint_notice
 from pipelines.common.addresses import without_secrets
-from pipelines.common.errors import EndpointError, InterruptedRunError, StoryreelError, UsageError
+from pipelines.common.errors import EndpointError, InterruptedRunError, Note, StoryreelError, UsageError
 from pipelines.common.printable import printable_name
 from pipelines.common.settings import Settings, load_settings
+from pipelines.flows.handover import Handover
 from pipelines.flows.local_api import drain_prefect, is_first_start, prefect_api
 from pipelines.run.observer import RunObserver
 from pipelines.run.result import RunResult, interrupted_error
 from pipelines.storyboard.loader import load_storyboards
 from pipelines.storyboard.model import Storyboard
 
+# What the command itself has done by then.
+_NOT_PARAMETERS = ("strict",)
 # Runs a flow to its end; see `flows.running.run_flow`.
-RunFlow = Callable[[str, Mapping[str, Any], Storyboard, Settings, RunObserver], None]
+RunFlow = Callable[[str, Mapping[str, Any], Handover], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,7 @@ class FlowCall:
         board: what is in it, read once.
         settings: from the options, the environment and .env.
         parameters: the flow's, besides the storyboard: plain values.
+        notes: on the storyboard, where they were told already; None before it was checked.
     """
 
     flow: str
@@ -46,6 +51,7 @@ class FlowCall:
     board: Storyboard
     settings: Settings
     parameters: Mapping[str, Any]
+    notes: tuple[Note, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +78,16 @@ def render_boards(paths: Sequence[Path], options: Mapping[str, Any]) -> list[Ren
     """Render storyboards one after another, and return how each ended.
 
     Raises:
-        UsageError: a storyboard or an option is wrong; nothing was started.
+        UsageError: a storyboard or an option is wrong, or notes are errors; nothing was started.
     """
     # All of them before the first, which may take hours; and Prefect takes seconds to start.
     settings = load_settings(options)
     boards = _load_distinct(paths)
+    checked = check_boards(boards, strict=settings.strict)
     parameters = _flow_parameters(options)
     calls = [
-        FlowCall("render_storyboard", path, board, settings, parameters)
-        for path, board in zip(paths, boards, strict=True)
+        FlowCall("render_storyboard", path, board, settings, parameters, notes)
+        for path, board, notes in zip(paths, boards, checked, strict=True)
     ]
     return _run_flows(calls)
 
@@ -160,9 +167,7 @@ def _run_flow(run_flow: RunFlow, call: FlowCall, console: Console) -> RenderResu
             run_flow(
                 call.flow,
                 {"storyboard": printable_name(str(call.path)), **call.parameters},
-                call.board,
-                call.settings,
-                observer,
+                Handover(call.board, call.settings, observer, call.notes),
             )
     except StoryreelError as exc:
         error = exc
@@ -189,7 +194,7 @@ def _flow_parameters(options: Mapping[str, Any]) -> dict[str, Any]:
 
     They stand on Prefect's page, so the endpoint's has no secrets; the flow has its address from the settings.
     """
-    given = {name: value for name, value in options.items() if value is not None}
+    given = {name: value for name, value in options.items() if value is not None and name not in _NOT_PARAMETERS}
     if "endpoint" in given:
         given["endpoint"] = without_secrets(given["endpoint"])
     return {name: printable_name(str(value)) if isinstance(value, Path) else value for name, value in given.items()}

@@ -19,6 +19,7 @@ from pipelines.cli.options import (
     output_option,
     print_json,
     print_message,
+    strict_option,
     takes_model_option,
 )
 from pipelines.cli.quotes import quote_json
@@ -29,6 +30,7 @@ from pipelines.common.formatting import counted
 @boards_argument
 @endpoint_options
 @limit_options
+@strict_option
 @click.option("--otio", is_flag=True, help="Write the timeline as OpenTimelineIO too, for an editor.")
 @click.option("--open", "open_it", is_flag=True, help="Open the report, or the film, once it is made.")
 @json_option

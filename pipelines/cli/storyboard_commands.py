@@ -1,6 +1,6 @@
 """Commands about the storyboard's file, which send nothing: new, check, plan, schema."""
 
-import asyncio
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,10 @@ from pipelines.cli.options import (
     json_option,
     print_json,
     print_message,
+    strict_option,
 )
 from pipelines.cli.quotes import quote_json, quote_text
-from pipelines.common.errors import StoryboardError, UsageError
+from pipelines.common.errors import Note, Problem, StoryboardError, UsageError
 from pipelines.common.formatting import counted
 
 
@@ -59,42 +60,72 @@ def new(path: Path, *, prompts: Path | None) -> None:
 
 @click.command(cls=LoggedCommand)
 @boards_argument
+@strict_option
 @json_option
-def check(boards: tuple[Path, ...], *, as_json: bool) -> None:
+def check(boards: tuple[Path, ...], *, as_json: bool, **options: Any) -> None:
     """Check storyboards; send nothing.
+
+    Mistakes are errors. What is legal but surely not meant is a note.
 
     \b
     Example:
       storyreel check configs/storyboards/*.yaml
     """
+    from pipelines.common.settings import load_settings
+
+    strict = load_settings(options).strict
     # Every one is read before any problem ends the command: people fix them all at once.
-    results = [_check(path) for path in boards]
+    results = [_check(path, strict=strict) for path in boards]
     if as_json:
-        print_json({"ok": all(result["ok"] for result in results), "storyboards": results})
-    problems = [problem for result in results for problem in result["problems"]]
+        as_dicts = [result.as_json() for result in results]
+        notes = [note for result in as_dicts for note in result["notes"]]
+        print_json({"ok": all(result.ok for result in results), "notes": notes, "storyboards": as_dicts})
+    problems = [problem for result in results for problem in result.problems]
     if problems:
-        raise UsageError("\n".join(problems))
+        raise StoryboardError(problems)
 
 
-def _check(path: Path) -> dict[str, Any]:
-    """Return what is to be said of one storyboard as JSON; say on stderr if it is good."""
-    from pipelines.film.sound import require_sounds
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """What is to be said of one storyboard."""
+
+    path: Path
+    problems: tuple[Problem, ...] = ()
+    notes: tuple[Note, ...] = ()
+    frames: int = 0
+    video_seconds: float = 0
+
+    @property
+    def ok(self) -> bool:
+        return not self.problems
+
+    def as_json(self) -> dict[str, Any]:
+        found = {"problems": list(map(str, self.problems)), "notes": list(map(str, self.notes))}
+        film = {"frames": self.frames, "video_seconds": self.video_seconds} if self.ok else {}
+        return {"path": str(self.path), "ok": self.ok, **found, **film}
+
+
+def _check(path: Path, *, strict: bool) -> _Checked:
+    """Check one storyboard; tell the notes on it, and if it is good."""
+    from pipelines.cli.checking import check_boards
     from pipelines.storyboard.loader import load_storyboard
     from pipelines.storyboard.timeline import build_timeline
 
     try:
         board = load_storyboard(path)
-        asyncio.run(require_sounds(board))
+        [notes] = check_boards([board], strict=strict)
     except StoryboardError as exc:
-        return {"path": str(path), "ok": False, "problems": [str(problem) for problem in exc.problems]}
+        return _Checked(path, problems=exc.problems)
     frames, seconds = len(board.frames), float(build_timeline(board).duration_s)
-    print_message(f"{path}: ok, {counted(frames, 'frame')}, {seconds:.1f} s")
-    return {"path": str(path), "ok": True, "problems": [], "frames": frames, "video_seconds": seconds}
+    noted = f", {counted(len(notes), 'note')}" if notes else ""
+    print_message(f"{path}: ok, {counted(frames, 'frame')}, {seconds:.1f} s{noted}")
+    return _Checked(path, notes=notes, frames=frames, video_seconds=seconds)
 
 
 @click.command(cls=LoggedCommand)
 @board_argument
 @endpoint_options
+@strict_option
 @json_option
 def plan(board: Path, *, as_json: bool, **options: Any) -> None:
     """Show what a render would generate, cost and take.
@@ -105,6 +136,7 @@ def plan(board: Path, *, as_json: bool, **options: Any) -> None:
     Example:
       storyreel plan configs/storyboards/harbor-at-dawn.yaml
     """
+    from pipelines.cli.checking import check_boards
     from pipelines.cli.following import notes_on_last_run
     from pipelines.common.settings import load_settings
     from pipelines.storyboard.loader import load_storyboard
@@ -113,15 +145,18 @@ def plan(board: Path, *, as_json: bool, **options: Any) -> None:
     from pipelines.takes.inventory import read_inventory
 
     settings = load_settings(options)
-    planned = plan_frames(load_storyboard(board), model=settings.effective_model)
+    storyboard = load_storyboard(board)
+    [notes] = check_boards([storyboard], strict=settings.strict)
+    planned = plan_frames(storyboard, model=settings.effective_model)
     inventory = read_inventory(planned, settings)
     # All that the storyboard asks for: with `takes: 3`, three of a frame.
     quote = quote_takes(inventory.requested, frames=len(planned.frames), kept=inventory.found.takes, settings=settings)
-    notes = notes_on_last_run(settings, planned.storyboard)
+    on_last_run = notes_on_last_run(settings, planned.storyboard)
     if as_json:
-        print_json({**quote_json(planned, quote, inventory.losses), "notes": notes})
+        print_json({**quote_json(planned, quote, inventory.losses), "notes": [*map(str, notes), *on_last_run]})
     else:
-        lines = [quote_text(planned, quote, settings, inventory.losses), *(f"  note        {note}" for note in notes)]
+        noted = [f"  note        {note}" for note in on_last_run]
+        lines = [quote_text(planned, quote, settings, inventory.losses), *noted]
         print_message("\n".join(lines))
 
 

@@ -26,6 +26,7 @@ StoryreelError                  1    a bug, or an error that none of the classes
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from pipelines.common.printable import printable, printable_name
 
@@ -65,12 +66,25 @@ class Problem:
     column: int
     where: str
     message: str
+    # Stands before the message.
+    _label: ClassVar[str] = ""
 
     def __str__(self) -> str:
         # In the form of compilers, from which editors and terminals jump to the place.
         path = printable_name(self.path)
         place = f"{path}:{self.line}:{self.column}: " if self.line else f"{path}: "
-        return printable(f"{place}{self.where}: {self.message}" if self.where else f"{place}{self.message}")
+        where = f"{self.where}: " if self.where else ""
+        return printable(f"{place}{where}{self._label}{self.message}")
+
+
+@dataclass(frozen=True, slots=True)
+class Note(Problem):
+    """Something in a storyboard, or in a file that it names, that is legal but surely not meant; see `Problem`.
+
+    It is told, and changes nothing, unless the settings are strict.
+    """
+
+    _label: ClassVar[str] = "note: "
 
 
 class StoryboardError(UsageError):

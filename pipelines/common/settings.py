@@ -80,6 +80,7 @@ class Settings(_FromEnvironment):
         max_retry_after_s: the longest wait that an endpoint may ask for.
         max_wait_s: how long to wait for takes that another run is generating.
         stop_patience_s: how long a run that is stopped waits for what is in flight.
+        strict: notes on the storyboard are errors.
     """
 
     endpoint: Annotated[str, AfterValidator(_http_url)] | None = None
@@ -108,6 +109,7 @@ class Settings(_FromEnvironment):
     max_wait_s: float = Field(3600, ge=0, le=_WEEK_S)
     # Prefect kills a run 30 s after it asked it to end.
     stop_patience_s: float = Field(25, ge=0, le=_WEEK_S)
+    strict: bool = False
 
     def locate(self, path: Path) -> Path:
         """Return `path`, found from `root` if it is relative and there is a root."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
-from pipelines.common.errors import FilmError, Problem, StoryboardError
+from pipelines.common.errors import FilmError, Note, Problem, StoryboardError
 from pipelines.common.files import atomic_path
 from pipelines.film.ffmpeg import file_url, running_ffmpeg
 from pipelines.film.identity import frame_identity
@@ -232,8 +232,8 @@ def _reason(complaint: str) -> str:
     return f"is no sound that ffmpeg reads: {last}"
 
 
-async def require_sounds(board: Storyboard) -> None:
-    """Check that every sound file of a storyboard can be read to its end.
+async def require_sounds(board: Storyboard) -> list[Note]:
+    """Check that every sound file of a storyboard can be read; return the notes on them.
 
     Raises:
         StoryboardError: some cannot; each is named with its place in the storyboard.
@@ -251,6 +251,7 @@ async def require_sounds(board: Storyboard) -> None:
     ]
     if problems:
         raise StoryboardError(problems)
+    return []
 
 
 def _wrong(sound: Sound, length_s: Fraction | FilmError) -> str:

@@ -3,6 +3,7 @@
 from contextvars import ContextVar
 from dataclasses import dataclass
 
+from pipelines.common.errors import Note
 from pipelines.common.settings import Settings
 from pipelines.run.observer import RunObserver
 from pipelines.storyboard.model import Storyboard
@@ -16,11 +17,13 @@ class Handover:
         board: the storyboard.
         settings: from the command line, the environment and .env.
         observer: receives the run's progress, and its result.
+        notes: on the storyboard, where the command has checked it and told them; None where the flow is to check it.
     """
 
     board: Storyboard
     settings: Settings
     observer: RunObserver
+    notes: tuple[Note, ...] | None = None
 
 
 # Set only in the process of a command; a flow that a worker runs finds nothing here, and reads its parameters.

@@ -70,7 +70,9 @@ def final_state(error: StoryreelError) -> State[Any]:
 async def _run(request: FlowRequest) -> RunResult:
     # From a command, the flow gets what was checked and quoted; under a worker it reads everything itself.
     given = handover.get() or _read(request)
-    prepared = await prepare_run(given.board, given.settings, select=request.select, otio=request.otio)
+    prepared = await prepare_run(
+        given.board, given.settings, select=request.select, otio=request.otio, notes=given.notes
+    )
     record = RunRecord()
     async with open_run(prepared, given.observer) as context, _published(context, record):
         return await run_pipeline(context, record, _generate_as_task)

@@ -9,9 +9,9 @@ from pipelines.common.geometry import Size
 from pipelines.common.settings import Settings
 from pipelines.endpoints.dialects.flux import ImageRequest
 from pipelines.film.assembler import cut_film
+from pipelines.film.checks import check_film
 from pipelines.film.ffmpeg import require_encoder
 from pipelines.film.probe import Film
-from pipelines.film.sound import require_sounds
 from pipelines.server.engines.sketch import SketchEngine
 from pipelines.storyboard.model import Output, Storyboard
 from pipelines.storyboard.plan import FrameSpec, plan_frames
@@ -55,7 +55,7 @@ async def make_animatic(board: Storyboard, settings: Settings, *, scale: Decimal
         StorageError: a file could not be written.
     """
     require_encoder(DEFAULT_CODEC)
-    await require_sounds(board)
+    await check_film(board)
     plan = plan_frames(board, model=settings.effective_model)
     store = TakeStore(settings.output / plan.storyboard)
     workshop = store.folder / "animatic"

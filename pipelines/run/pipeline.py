@@ -39,6 +39,7 @@ async def run_pipeline(context: RunContext, record: RunRecord, generate: Generat
     Raises:
         StoryreelError: why the run is not whole; what was generated is kept.
     """
+    record.notes = context.prepared.notes
     try:
         await _produce_and_report(context, record, generate)
         _require_films(context, record)

@@ -1,12 +1,14 @@
 """The preparation of a run: everything that can be checked before its first request."""
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from pipelines.common.budgets import Budgets
+from pipelines.common.errors import Note
 from pipelines.common.settings import Settings
+from pipelines.film.checks import check_film
 from pipelines.film.ffmpeg import require_encoder
-from pipelines.film.sound import require_sounds
 from pipelines.ledger.database import ledger_exists
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.models import Run
@@ -14,6 +16,8 @@ from pipelines.storyboard.model import Storyboard
 from pipelines.storyboard.plan import Plan, plan_frames
 from pipelines.storyboard.quote import Quote, require_within_budget
 from pipelines.storyboard.selection import ExtraTakes
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,7 @@ class PreparedRun:
         extra_takes: more takes of some frames, to be generated instead of what the storyboard asks for; perhaps of
             no frames, for a film that is only cut again. None for what the storyboard asks for.
         otio: write the timeline as OpenTimelineIO too.
+        notes: on the storyboard and its sounds.
     """
 
     plan: Plan
@@ -34,6 +39,7 @@ class PreparedRun:
     budgets: Budgets
     extra_takes: ExtraTakes | None = None
     otio: bool = False
+    notes: tuple[Note, ...] = ()
 
 
 async def prepare_run(
@@ -42,6 +48,7 @@ async def prepare_run(
     *,
     select: Callable[[Plan], ExtraTakes] | None = None,
     otio: bool = False,
+    notes: Sequence[Note] | None = None,
 ) -> PreparedRun:
     """Check all that a run needs, and plan it; send nothing.
 
@@ -50,22 +57,26 @@ async def prepare_run(
         settings: folders, ledger, endpoint and bounds.
         select: chooses the extra takes from the plan, for a re-roll.
         otio: write the timeline as OpenTimelineIO too.
+        notes: those of `check_film`, where the caller has checked the storyboard and told them; None to check it here.
 
     Raises:
-        StoryboardError: a sound cannot be read.
+        StoryboardError: a sound cannot be read, or notes are errors.
         FilmError: this ffmpeg lacks an encoder that an output needs.
         UsageError: there are no such frames to select, or a secret would be sent in clear.
     """
     # Both would be noticed only when the film is cut, and its frames are paid for by then.
     for output in board.outputs:
         require_encoder(output.codec)
-    await require_sounds(board)
+    if notes is None:
+        notes = await check_film(board, strict=settings.strict)
+        for note in notes:
+            _log.warning("%s", note)
     plan = plan_frames(board, model=settings.effective_model)
     extra_takes = select(plan) if select else None
     # None is a render. A film that is only cut again sends nothing.
     if extra_takes is None or extra_takes.frames:
         settings.require_secrets_hidden()
-    return PreparedRun(plan, settings, effective_budgets(board, settings), extra_takes, otio)
+    return PreparedRun(plan, settings, effective_budgets(board, settings), extra_takes, otio, tuple(notes))
 
 
 def effective_budgets(board: Storyboard, settings: Settings) -> Budgets:

@@ -14,6 +14,7 @@ from pipelines.common.errors import (
     FramesMissingError,
     IncompleteError,
     InterruptedRunError,
+    Note,
     StoryreelError,
 )
 from pipelines.common.formatting import counted, format_decimal
@@ -57,6 +58,7 @@ class RunRecord:
         films: those that were cut.
         report: the path of report.html.
         remarks: sentences for people, of what else is not as it should be.
+        notes: on the storyboard and its sounds.
         error: the exception that ended the run.
         started: by the monotonic clock, in seconds.
     """
@@ -72,6 +74,7 @@ class RunRecord:
     films: list[Film] = field(default_factory=list)
     report: Path | None = None
     remarks: list[str] = field(default_factory=list)
+    notes: tuple[Note, ...] = ()
     error: BaseException | None = None
     started: float = field(default_factory=time.monotonic)
 
@@ -105,6 +108,7 @@ class RunResult:
         new_takes: those of a re-roll's takes that are there.
         remarks: sentences for people, of what else is not as it should be.
         unanswered: attempts that were sent and got no answer, and may have been billed; for people only.
+        notes: on the storyboard and its sounds, as lines.
     """
 
     storyboard: str
@@ -130,6 +134,7 @@ class RunResult:
     new_takes: tuple[Take, ...] = ()
     remarks: tuple[str, ...] = ()
     unanswered: int = 0
+    notes: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, object]:
         """Return the result as plain JSON values: amounts as decimal strings, paths as text."""
@@ -182,6 +187,7 @@ def sum_up(plan: Plan, record: RunRecord, totals: Totals, *, run_id: str, simula
         new_takes=_new_takes(record),
         remarks=tuple(_remarks(record)),
         unanswered=totals.by_status.get(AttemptStatus.UNKNOWN, 0),
+        notes=tuple(map(str, record.notes)),
         ledger=ledger,
         report=record.report,
         elapsed_s=round(time.monotonic() - record.started, 3),

@@ -12,6 +12,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from pipelines.common.budgets import Budgets
+from pipelines.common.errors import Note
 from pipelines.common.geometry import AspectRatio, Fit, Size
 
 
@@ -257,6 +258,7 @@ class Storyboard:
         frames: in storyboard order, which is the order in which the film shows them; a frame's number is its index.
         captions: their looks.
         sound: all sounds.
+        notes: what is legal in its file but surely not meant, in file order.
     """
 
     id: str
@@ -268,6 +270,7 @@ class Storyboard:
     frames: tuple[BoardFrame, ...]
     captions: CaptionStyle = CaptionStyle()
     sound: SoundMix = field(default_factory=SoundMix)
+    notes: tuple[Note, ...] = ()
 
     @property
     def output(self) -> Output:

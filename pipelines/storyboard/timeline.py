@@ -98,7 +98,7 @@ def build_timeline(board: Storyboard, output: Output | None = None, speech_s: Sp
 def _digest(board: Storyboard) -> str:
     # Without folders and line numbers: moving the storyboard, or a comment in it, makes no other film.
     sounds = [replace(sound, file=Path(sound.file.name), place=Place(0, 0, "")) for sound in board.sound.sounds]
-    hashed = replace(board, path=Path(), sound=replace(board.sound, sounds=tuple(sounds)))
+    hashed = replace(board, path=Path(), sound=replace(board.sound, sounds=tuple(sounds)), notes=())
     # A dataclass's repr names every field, so none can be forgotten here.
     return hashlib.sha256(repr(hashed).encode()).hexdigest()
 

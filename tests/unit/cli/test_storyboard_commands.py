@@ -72,9 +72,10 @@ def test_check_prints_every_problem_of_every_storyboard(invoke: Callable[..., En
     assert ended.exit_code == 2
     assert ended.json == {
         "ok": False,
+        "notes": [],
         "storyboards": [
-            {"path": "harbor.yaml", "ok": True, "problems": [], "frames": 3, "video_seconds": 6.0},
-            {"path": "bad.yaml", "ok": False, "problems": problems},
+            {"path": "harbor.yaml", "ok": True, "problems": [], "notes": [], "frames": 3, "video_seconds": 6.0},
+            {"path": "bad.yaml", "ok": False, "problems": problems, "notes": []},
         ],
     }
     assert ended.stderr == "harbor.yaml: ok, 3 frames, 6.0 s\n" + "\n".join(problems) + "\n"

@@ -36,6 +36,7 @@ DEFAULTS = {
     "max_retry_after_s": 900,
     "max_wait_s": 3600,
     "stop_patience_s": 25,
+    "strict": False,
 }
 # A value that each setting takes, as an environment gives it, and one that it must not.
 GOOD_AND_BAD: dict[str, tuple[str, Any, str]] = {
@@ -59,6 +60,7 @@ GOOD_AND_BAD: dict[str, tuple[str, Any, str]] = {
     "max_retry_after_s": ("0", 0, "inf"),
     "max_wait_s": ("0", 0, "nan"),
     "stop_patience_s": ("0", 0, "-1"),
+    "strict": ("1", True, "perhaps"),
 }
 
 

@@ -239,6 +239,7 @@ def test_a_result_is_plain_json() -> None:
         "video_seconds": 5.0,
         "ledger": "outputs/harbor/ledger.csv",
         "report": "outputs/harbor/report.html",
+        "notes": (),
     }
 
 
