@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from fractions import Fraction
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -27,6 +28,20 @@ class Size:
         if match is None:
             raise ValueError(f"must be a width and a height in pixels, like 1344x768, got {text!r}")
         return cls(int(match[1]), int(match[2]))
+
+
+@dataclass(frozen=True, slots=True)
+class Margins:
+    """The edges of a picture that are kept free, each as a share of its width or height."""
+
+    top: Fraction
+    right: Fraction
+    bottom: Fraction
+    left: Fraction
+
+
+# Text keeps out of a twentieth of the picture on each side (EBU R 95, "Safe areas": text-safe is 90% of it).
+TEXT_SAFE = Margins(*[Fraction(1, 20)] * 4)
 
 
 class AspectRatio(StrEnum):

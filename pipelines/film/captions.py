@@ -1,38 +1,25 @@
-"""Captions: an ASS script for libass to draw, and SubRip text for players.
+"""Captions: what is said when, laid out in lines that fit into the film's safe area."""
 
-ASS is drawn by the picture, not by the clock: its times have hundredths of a second, too coarse for fast films, so a
-picture lasts one second of the script.
-"""
-
-import functools
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from math import sqrt
-from pathlib import Path
+from itertools import accumulate, pairwise
+from math import ceil, floor, sqrt
 
-from PIL import ImageFont
-
-from pipelines.common.fonts import Face, font_file
 from pipelines.common.geometry import Size
+from pipelines.common.lettering.layout import Line, PlacedLine, break_lines
+from pipelines.common.lettering.wrapping import LineLimits
 from pipelines.storyboard.model import CaptionStyle, Position
-from pipelines.storyboard.timeline import Hold
 
-# Text keeps out of a tenth of the picture on each side (EBU R 95, "Safe areas": text-safe is 90% of it).
-_SAFE_MARGIN = Fraction(1, 20)
-_FACE = Face.SEMIBOLD
-_FONT_NAME = "Source Sans Pro Semibold"
+# The height of a line, in ems, and the least room between the ink of two: some scripts reach far up and down.
 _LINE_HEIGHT = 1.25
-# The share of a line that is filled on average: lines break between words.
-_FULLNESS = 0.85
-_LEAST_SIZE = 6
-# In ASS, the places of the digits on a numeric keypad.
-_ALIGNMENTS = {Position.BOTTOM: 2, Position.MIDDLE: 5, Position.TOP: 8}
-_SCRIPT = "captions.ass"
-_FONTS = "fonts"
-# ASS has no escape for a backslash: with this invisible character behind it, it makes no code with the next letter.
-_WORD_JOINER = "\u2060"
+_LEAST_GAP = 0.1
+_LEAST_LINE_PX = 6
+# The widest letter and the highest line, marks above and below included, in ems: some more than any font here has.
+_WIDEST, _HIGHEST = 3.0, 2.5
+# In ems. Outline and half-transparent shadow keep letters legible on any picture.
+OUTLINE = 0.08
+SHADOW = 0.04
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +29,47 @@ class Caption:
     start: int
     end: int
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A part of a picture, in pixels: from the left and the top up to, not including, the right and the bottom."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    @property
+    def size(self) -> Size:
+        """Its width and height."""
+        return Size(self.right - self.left, self.bottom - self.top)
+
+    def around(self, other: "Box") -> "Box":
+        """Return the box around both."""
+        return Box(
+            min(self.left, other.left),
+            min(self.top, other.top),
+            max(self.right, other.right),
+            max(self.bottom, other.bottom),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CaptionLayout:
+    """A caption on a film's picture.
+
+    Attributes:
+        lines: placed on the picture.
+        em: the size of the letters, in pixels to the em.
+        shrunk_to: their size as a share of the one that was asked for; below 1 where the text is too long for that.
+        box: all that is drawn, with even edges: the colours of four pixels are one.
+    """
+
+    lines: tuple[PlacedLine, ...]
+    em: float
+    shrunk_to: Fraction
+    box: Box
 
 
 def captions_of(texts: Sequence[tuple[int, str | None]]) -> list[Caption]:
@@ -61,130 +89,93 @@ def captions_of(texts: Sequence[tuple[int, str | None]]) -> list[Caption]:
     return captions
 
 
-def caption_filters(captions: Sequence[Caption], style: CaptionStyle, size: Size, *, folder: Path) -> list[str]:
-    """Return the ffmpeg filters that draw captions, for an ffmpeg that runs in `folder`, where their files go."""
-    if not captions:
-        return []
-    (folder / _SCRIPT).write_text(ass_script(captions, style, size), encoding="utf-8")
-    fonts = folder / _FONTS
-    fonts.mkdir(exist_ok=True)
-    # A link in a folder of its own: a filter's arguments could not name a path with any character in it.
-    (fonts / _FACE).symlink_to(font_file(_FACE))
-    # A picture a second, as the script counts; the encoder's own filters give the pictures their real times again.
-    return ["settb=1,setpts=N", f"ass={_SCRIPT}:fontsdir={_FONTS}"]
+def surely_fits(text: str, style: CaptionStyle, size: Size) -> bool:
+    """Return whether a caption certainly fits at its size, as most do, by its number of letters alone.
+
+    To lay out ten thousand captions takes half a minute.
+    """
+    area, em = _safe_area(style, size).size, _height(style, size) / _LINE_HEIGHT
+    in_a_line = min(area.width / em / _WIDEST, style.line_length / 2)
+    # Words that don't fit any more leave at most half of a line free, or break.
+    lines = text.count("\n") + 1 + 2 * ceil(len(text) / max(1, in_a_line))
+    return lines * _HIGHEST * em <= area.height
 
 
-def ass_script(captions: Sequence[Caption], style: CaptionStyle, size: Size) -> str:
-    """Return an ASS script in which a picture lasts a second (ASS, "Advanced SubStation Alpha", v4+ styles)."""
-    margin_x, margin_y = (round(side * _SAFE_MARGIN) for side in (size.width, size.height))
-    height = max(_LEAST_SIZE, round(size.height * style.size))
-    lines = [
-        "[Script Info]",
-        "ScriptType: v4.00+",
-        f"PlayResX: {size.width}",
-        f"PlayResY: {size.height}",
-        # Lines break evenly.
-        "WrapStyle: 0",
-        "ScaledBorderAndShadow: yes",
-        # As the film's own colours; where nothing is stated, it would be BT.601.
-        "YCbCr Matrix: TV.709",
-        "",
-        "[V4+ Styles]",
-        "Format: Name, Fontname, Fontsize, PrimaryColour, SecondaryColour, OutlineColour, BackColour, Bold, Italic, "
-        "Underline, StrikeOut, ScaleX, ScaleY, Spacing, Angle, BorderStyle, Outline, Shadow, Alignment, MarginL, "
-        "MarginR, MarginV, Encoding",
-        f"Style: {_ass_style(style, height, margin_x, margin_y)}",
-        "",
-        "[Events]",
-        "Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text",
-    ]
-    area = Size(size.width - 2 * margin_x, size.height - 2 * margin_y)
-    return "\n".join([*lines, *(_ass_event(caption, area, height) for caption in captions), ""])
+def lay_out_caption(text: str, style: CaptionStyle, size: Size) -> CaptionLayout:
+    """Lay a caption out on a picture: as large as its style says, or as large as it fits into the safe area.
 
-
-def _ass_style(style: CaptionStyle, height: int, margin_x: int, margin_y: int) -> str:
-    fill, outline = _ass_colour(style.color), _ass_colour(style.outline)
-    # A comma would end the field.
-    font = (style.font or _FONT_NAME).replace(",", " ")
-    # Outline and half-transparent shadow grow with the letters: they keep them legible on any picture.
-    edges = (1, round(height / 16, 1), round(height / 32, 1))
-    place = (_ALIGNMENTS[style.position], margin_x, margin_x, margin_y)
-    fields = ("Caption", font, height, fill, fill, outline, "&H80000000", 0, 0, 0, 0, 100, 100, 0, 0, *edges, *place, 1)
-    return ",".join(map(str, fields))
-
-
-def _ass_event(caption: Caption, area: Size, height: int) -> str:
-    smaller = fitting_height(caption.text, area, height)
-    fitted = f"{{\\fs{smaller}}}" if smaller < height else ""
-    text = _ass_text(_breakable(caption.text, area.width / smaller))
-    return f"Dialogue: 0,{_ass_time(caption.start)},{_ass_time(caption.end)},Caption,,0,0,0,,{fitted}{text}"
-
-
-def fitting_height(text: str, area: Size, height: int) -> int:
-    """Return the largest height of letters, up to `height` pixels, at which a text fits into an area once wrapped."""
-    # Lines fit if their number times their height does. Both grow with the letters, so the area that the text takes
-    # grows with the square of their height: its root is a good next guess.
-    while height > _LEAST_SIZE:
-        widths = [_width(line) * height for line in text.splitlines()]
-        lines = sum(max(1, -(-width // (area.width * _FULLNESS))) for width in widths)
-        if lines * height * _LINE_HEIGHT <= area.height:
+    Args:
+        text: perhaps of several lines.
+        style: its looks.
+        size: of the picture.
+    """
+    area = _safe_area(style, size)
+    height = wanted = _height(style, size)
+    while True:
+        em = height / _LINE_HEIGHT
+        limits = LineLimits(area.size.width / em, style.line_length)
+        lines = break_lines(text, style.font_stack, limits, even=True)
+        baselines = _baselines(lines)
+        needed = (baselines[-1] + max(lines[-1].below, _LINE_HEIGHT - 1)) * em
+        if needed <= area.size.height or height <= _LEAST_LINE_PX:
             break
-        height = max(_LEAST_SIZE, min(height - 1, int(height * sqrt(area.height / (lines * height * _LINE_HEIGHT)))))
-    return height
+        # The area that a text takes grows with the square of its letters' height: the root is a good next guess.
+        height = max(_LEAST_LINE_PX, min(height - 1, int(height * sqrt(area.size.height / needed))))
+    top = _top(style.position, area, needed)
+    placed = tuple(
+        PlacedLine(line, _left(line.width * em, area, size), top + baseline * em)
+        for line, baseline in zip(lines, baselines, strict=True)
+    )
+    return CaptionLayout(placed, em, Fraction(height, wanted), _box_of(placed, em, size))
 
 
-def _breakable(text: str, width: float) -> str:
-    """Break words that are wider than a line, `width` times its letters' height: libass breaks at spaces only."""
-
-    def broken(word: re.Match[str]) -> str:
-        lines = _width(word[0]) / (width * _FULLNESS)
-        if lines <= 1:
-            return word[0]
-        step = max(1, int(len(word[0]) / lines))
-        return "\n".join(word[0][start : start + step] for start in range(0, len(word[0]), step))
-
-    return re.sub(r"\S+", broken, text)
+def _height(style: CaptionStyle, size: Size) -> int:
+    """Return the height of a line in pixels, as it is asked for."""
+    return max(_LEAST_LINE_PX, round(min(size.width, size.height) * style.size))
 
 
-def srt_text(holds: Sequence[Hold], fps: Fraction) -> str:
-    """Return a film's captions as SubRip text; its times have milliseconds."""
-    captions = captions_of([(hold.length, hold.caption) for hold in holds])
-    return "\n".join(_srt_lines(captions, fps))
+def _safe_area(style: CaptionStyle, size: Size) -> Box:
+    free = style.safe_area
+    return Box(
+        round(size.width * free.left),
+        round(size.height * free.top),
+        size.width - round(size.width * free.right),
+        size.height - round(size.height * free.bottom),
+    )
 
 
-def _srt_lines(captions: Sequence[Caption], fps: Fraction) -> Iterator[str]:
-    for number, caption in enumerate(captions, start=1):
-        # An empty line would end the caption.
-        text = re.sub(r"\n\s*\n", "\n", caption.text.replace("\r", "\n"))
-        yield f"{number}\n{_srt_time(caption.start / fps)} --> {_srt_time(caption.end / fps)}\n{text}\n"
+def _baselines(lines: Sequence[Line]) -> list[float]:
+    """Return the baseline of each line, in ems from the top of the first."""
+    steps = [max(_LINE_HEIGHT, above.below + _LEAST_GAP + below.above) for above, below in pairwise(lines)]
+    return list(accumulate(steps, initial=max(1.0, lines[0].above)))
 
 
-def _srt_time(seconds: Fraction) -> str:
-    whole, ms = divmod(round(seconds * 1000), 1000)
-    return f"{whole // 3600:02d}:{whole // 60 % 60:02d}:{whole % 60:02d},{ms:03d}"
+def _left(width: float, area: Box, size: Size) -> float:
+    """Return where a line begins that stands in the middle of the picture, or as near to it as its area allows."""
+    return max(area.left, min((size.width - width) / 2, area.right - width))
 
 
-def _ass_time(seconds: int) -> str:
-    return f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}.00"
+def _top(position: Position, area: Box, height: float) -> float:
+    match position:
+        case Position.TOP:
+            return area.top
+        case Position.MIDDLE:
+            return max(area.top, (area.top + area.bottom - height) / 2)
+        case Position.BOTTOM:
+            return max(area.top, area.bottom - height)
 
 
-def _ass_colour(colour: str) -> str:
-    """Return `#rrggbb` as ASS has it: blue first."""
-    return f"&H00{colour[5:7]}{colour[3:5]}{colour[1:3]}".upper()
-
-
-def _ass_text(text: str) -> str:
-    """Return a text that ASS shows as it is: neither overrides nor control codes in it count."""
-    guarded = text.replace("\\", f"\\{_WORD_JOINER}").replace("{", "\\{").replace("}", "\\}")
-    return guarded.replace("\r\n", "\n").replace("\r", "\n").replace("\n", "\\N")
-
-
-def _width(line: str) -> float:
-    """Return how wide a line is, in heights of its letters."""
-    return _measure().getlength(line) / _measure().size
-
-
-# Read once: a film may have thousands of captions.
-@functools.cache
-def _measure() -> ImageFont.FreeTypeFont:
-    return ImageFont.truetype(font_file(_FACE), 100)
+def _box_of(lines: Sequence[PlacedLine], em: float, size: Size) -> Box:
+    """Return the box, with even edges, around the ink, the outline and the shadow of lines, within their picture."""
+    # Some letters reach a little beyond where the pen is.
+    around = em * (OUTLINE + SHADOW + 0.5)
+    left = min(line.left for line in lines) - around
+    right = max(line.left + line.line.width * em for line in lines) + around
+    top = min(line.baseline - line.line.above * em for line in lines) - around
+    bottom = max(line.baseline + line.line.below * em for line in lines) + around
+    return Box(
+        max(0, floor(left / 2) * 2),
+        max(0, floor(top / 2) * 2),
+        min(size.width, ceil(right / 2) * 2),
+        min(size.height, ceil(bottom / 2) * 2),
+    )

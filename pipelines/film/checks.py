@@ -1,6 +1,9 @@
 """Checks of what films are made of besides frames: what is wrong is an error, what is surely not meant a note."""
 
+import asyncio
+
 from pipelines.common.errors import Note, StoryboardError
+from pipelines.film.caption_notes import caption_notes
 from pipelines.film.sound import require_sounds
 from pipelines.storyboard.model import Storyboard
 
@@ -15,7 +18,7 @@ async def check_film(board: Storyboard, *, strict: bool = False) -> tuple[Note, 
     Raises:
         StoryboardError: a sound cannot be read; or there are notes, and they are errors.
     """
-    notes = (*board.notes, *await require_sounds(board))
+    notes = (*board.notes, *await asyncio.to_thread(list, caption_notes(board)), *await require_sounds(board))
     if strict and notes:
         raise StoryboardError(notes)
     return notes

@@ -1,15 +1,18 @@
 """Pieces become the film: joined without encoding again, each picture at its time, with sound, captions, chapters."""
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from pipelines.film.captions import srt_text
+from pipelines.common.languages import iso_639_2
 from pipelines.film.encoding import rate
 from pipelines.film.ffmpeg import fed_ffmpeg, file_url, running_ffmpeg
 from pipelines.film.metadata import film_metadata
+from pipelines.film.mp4 import disable_subtitles
 from pipelines.film.segments import Segment
+from pipelines.film.subtitles import ass_text, vtt_text
 from pipelines.storyboard.presets import encoding_of
 from pipelines.storyboard.timeline import Timeline
 
@@ -17,8 +20,10 @@ from pipelines.storyboard.timeline import Timeline
 _CLOCK_MIN_HZ = 10_000
 _METADATA = "metadata.txt"
 _PIECES = "pieces.ffconcat"
-_SUBTITLES = "subtitles.srt"
+_SUBTITLES = "subtitles"
+_WEBVTT = "webvtt"
 _CHUNK_BYTES = 1 << 20
+_MP4_EXTENSIONS = ("mp4", "mov")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +63,10 @@ async def join_pieces(joined: JoinInput, timeline: Timeline, target: Path, *, co
     if joined.sound and encoding.audio:
         inputs += ["-i", file_url(joined.sound)]
         streams += ["-map", "2:a", "-c:a", "copy"]
-    if (captions := srt_text(timeline.holds, timeline.output.fps)) and encoding.subtitles:
-        (folder / _SUBTITLES).write_text(captions, encoding="utf-8")
+    if subtitles := _subtitles_input(timeline, folder):
         place = 3 if joined.sound and encoding.audio else 2
-        inputs += ["-f", "srt", "-i", _SUBTITLES]
-        # Not shown unless a viewer turns them on: captions may be drawn into the picture already.
-        streams += ["-map", f"{place}:s", "-c:s", encoding.subtitles, "-disposition:s:0", "0"]
+        inputs += subtitles
+        streams += ["-map", f"{place}:s", *_subtitles(timeline)]
     arguments = [*inputs, *streams, *_video(timeline), file_url(target)]
     if encoding.piece == "h264":
         async with fed_ffmpeg(arguments, _bytes_of(joined.pieces), folder=folder):
@@ -71,6 +74,27 @@ async def join_pieces(joined: JoinInput, timeline: Timeline, target: Path, *, co
     else:
         async with running_ffmpeg(arguments, folder=folder):
             pass
+    if subtitles and timeline.captions.burn and encoding.extension in _MP4_EXTENSIONS:
+        await asyncio.to_thread(disable_subtitles, target)
+
+
+def _subtitles_input(timeline: Timeline, folder: Path) -> list[str]:
+    """Return the arguments that read the captions, once they are written; none where there is no subtitle track."""
+    codec = encoding_of(timeline.output.codec).subtitles
+    if codec is None:
+        return []
+    # On their way to an MP4, ffmpeg would change some captions of WebVTT or SubRip; those of ASS it takes as they are.
+    kind, text = (codec, vtt_text(timeline)) if codec == _WEBVTT else ("ass", ass_text(timeline))
+    (folder / _SUBTITLES).write_text(text, encoding="utf-8")
+    return ["-f", kind, "-i", _SUBTITLES] if text else []
+
+
+def _subtitles(timeline: Timeline) -> list[str]:
+    """Return the arguments that write the subtitle track; players show it by themselves unless captions are drawn."""
+    codec, style = encoding_of(timeline.output.codec).subtitles, timeline.captions
+    language = ["-metadata:s:s:0", f"language={iso_639_2(style.language)}"] if style.language else []
+    written = "copy" if codec == _WEBVTT else str(codec)
+    return ["-c:s", written, *language, "-disposition:s:0", "0" if style.burn else "default"]
 
 
 def _video(timeline: Timeline) -> list[str]:

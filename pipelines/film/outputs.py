@@ -6,9 +6,9 @@ from pathlib import Path
 
 from pipelines.common.files import write_atomic
 from pipelines.film.assembler import FilmAssembler
-from pipelines.film.captions import srt_text
 from pipelines.film.painting import ReadFrame, read_frame
 from pipelines.film.probe import Film
+from pipelines.film.subtitles import srt_text, vtt_text
 from pipelines.storyboard.plan import Plan
 from pipelines.storyboard.presets import encoding_of
 from pipelines.storyboard.timeline import Timeline
@@ -91,11 +91,12 @@ class Films:
         return path
 
     def _write_captions(self) -> None:
-        path = self._folder / f"{self._plan.storyboard}.srt"
-        if text := srt_text(self._plan.timeline.holds, self._plan.timeline.output.fps):
-            write_atomic(path, text.encode())
-        else:
-            path.unlink(missing_ok=True)
+        for suffix, text in (("srt", srt_text(self._plan.timeline)), ("vtt", vtt_text(self._plan.timeline))):
+            path = self._folder / f"{self._plan.storyboard}.{suffix}"
+            if text:
+                write_atomic(path, text.encode())
+            else:
+                path.unlink(missing_ok=True)
 
     def _drop_unused(self, used: set[Path]) -> None:
         # Not those that begin with a dot: they are temporary, and being written.

@@ -1,5 +1,6 @@
 """Segments become pieces of encoded film: rendered in a thread, piped into ffmpeg, written whole or not at all."""
 
+import asyncio
 import contextlib
 from asyncio import StreamReader
 from asyncio.subprocess import DEVNULL, PIPE
@@ -13,7 +14,8 @@ from pathlib import Path
 from pipelines.common.background import NICENESS
 from pipelines.common.errors import FilmError
 from pipelines.common.files import atomic_path
-from pipelines.film.captions import caption_filters, captions_of
+from pipelines.film.caption_input import caption_input
+from pipelines.film.captions import captions_of
 from pipelines.film.copies import Copies, access_units
 from pipelines.film.encoder_input import EncoderInput, input_of_batch, input_of_segment
 from pipelines.film.encoding import KEYFRAME_EVERY, encoder_arguments, on_time
@@ -193,9 +195,10 @@ async def _encoder(
     `texts` says what is to be read, and for how many pictures each.
     """
     captions = captions_of(texts) if context.captions.burn else []
-    drawing = caption_filters(captions, context.captions, context.output.size, folder=folder)
-    graph = ",".join([*pictures.filters, *drawing, on_time(context.output)])
-    arguments = [*pictures.arguments, "-filter_complex", graph, *encoding]
+    # In a thread: letters are drawn.
+    drawn = await asyncio.to_thread(caption_input, captions, context.captions, context.output.size, folder=folder)
+    graph = drawn.graph(pictures.filters, then=on_time(context.output))
+    arguments = [*pictures.arguments, *drawn.arguments, "-filter_complex", graph, *encoding]
     async with fed_ffmpeg(
         arguments, pictures.chunks, folder=folder, stdout=stdout, niceness=NICENESS, threads=context.threads
     ) as process:

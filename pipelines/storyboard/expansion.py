@@ -6,9 +6,9 @@ from pathlib import Path
 
 from pipelines.common.budgets import Budgets
 from pipelines.common.geometry import AspectRatio, Fit
+from pipelines.storyboard.caption_fonts import missing_fonts
 from pipelines.storyboard.film_parts import (
     FrameRates,
-    caption_style,
     check_film_length,
     check_transitions,
     film_parts,
@@ -17,7 +17,7 @@ from pipelines.storyboard.film_parts import (
 from pipelines.storyboard.format.schema import BudgetModel, StoryboardModel
 from pipelines.storyboard.frame_texts import FrameTexts
 from pipelines.storyboard.issues import Issue, IssueLog
-from pipelines.storyboard.model import BoardFrame, Storyboard
+from pipelines.storyboard.model import BoardFrame, Place, Storyboard
 from pipelines.storyboard.prompts import fallback_prompts, matrix_combinations, prompts_per_combination
 from pipelines.storyboard.shots import Shot, list_shots
 from pipelines.storyboard.sounds import Locate, nowhere, sound_mix
@@ -68,9 +68,17 @@ def expand(board: StoryboardModel, *, path: Path, default_id: str, locate: Locat
         budgets=_budgets(board.budget),
         scenes=tuple(dict.fromkeys(shot.scene for shot in shots)),
         frames=frames,
-        captions=caption_style(board.captions),
+        captions=tuple(output.caption_style(board.captions, language=board.language) for output in board.output),
+        caption_places=tuple(_caption_places(shots, locate)),
+        notes=tuple(missing_fonts(board, path, locate)),
         sound=sound_mix(board.audio, shots, folder=path.parent, fps=outputs[0].fps, locate=locate),
     )
+
+
+def _caption_places(shots: Sequence[Shot], locate: Locate) -> Iterator[Place]:
+    for shot in shots:
+        place = locate(shot.path_of("caption") if shot.settings.caption else shot.path)
+        yield from itertools.repeat(place, shot.frame_count)
 
 
 def _budgets(budget: BudgetModel | None) -> Budgets:

@@ -6,7 +6,6 @@ from fractions import Fraction
 
 from pipelines.common.geometry import AspectRatio
 from pipelines.storyboard.format.film_schema import (
-    CaptionsModel,
     MotionModel,
     OutputModel,
     SmoothModel,
@@ -15,7 +14,7 @@ from pipelines.storyboard.format.film_schema import (
 from pipelines.storyboard.format.parsers import Duration
 from pipelines.storyboard.format.schema import StoryboardModel
 from pipelines.storyboard.issues import IssueLog
-from pipelines.storyboard.model import BoardFrame, CaptionStyle, Motion, MotionType, Output, Smooth, Transition
+from pipelines.storyboard.model import BoardFrame, Motion, MotionType, Output, Smooth, Transition
 from pipelines.storyboard.shots import Shot
 from pipelines.storyboard.timing import NO_SPEECH, cut_points, half_transition, hold_lengths
 from pipelines.storyboard.transitions import CUT
@@ -92,18 +91,6 @@ def resolve_outputs(board: StoryboardModel, *, first_aspect: AspectRatio, issues
         if name in names[:index]:
             issues.add(("output", index), f"is the second one called {name!r}; give it a name of its own")
     return tuple(output.resolved(size=size, name=name) for output, name in zip(board.output, names, strict=True))
-
-
-def caption_style(captions: CaptionsModel) -> CaptionStyle:
-    """Return the captions' looks; their size is written in percent and resolved to a share."""
-    return CaptionStyle(
-        burn=captions.burn,
-        position=captions.position,
-        size=Fraction(captions.size) / 100,
-        color=captions.color,
-        outline=captions.outline,
-        font=captions.font,
-    )
 
 
 def check_film_length(frames: Sequence[BoardFrame], issues: IssueLog) -> None:

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from pipelines.common.budgets import Budgets
 from pipelines.common.errors import Note
-from pipelines.common.geometry import AspectRatio, Fit, Size
+from pipelines.common.geometry import TEXT_SAFE, AspectRatio, Fit, Margins, Size
+from pipelines.common.lettering.typefaces import FontStack, Weight
 
 
 class MotionType(StrEnum):
@@ -175,12 +176,15 @@ class CaptionStyle:
     """Looks of the captions.
 
     Attributes:
-        burn: they are drawn into the picture, besides standing in the subtitle track and the .srt.
+        burn: they are drawn into the picture, besides standing in the subtitle track, the .srt and the .vtt.
         position: their place in the picture.
-        size: height of a line as a share of the film's height, above 0 and up to 1/2.
+        size: height of a line as a share of the film's shorter side, above 0 and up to 1/2.
         color: of the letters, `#rrggbb` in lower case.
         outline: of the letters' outline, `#rrggbb` in lower case.
-        font: the name of one of this machine's fonts; None for the one that storyreel brings.
+        font: the name of one of this machine's fonts; None for those that storyreel brings.
+        line_length: letters in a line at most; those that are as wide as high count twice.
+        safe_area: the edges that they keep out of.
+        language: of their text, as a BCP 47 tag; None where it is not stated.
     """
 
     burn: bool = True
@@ -189,6 +193,14 @@ class CaptionStyle:
     color: str = "#ffffff"
     outline: str = "#000000"
     font: str | None = None
+    line_length: int = 42
+    safe_area: Margins = TEXT_SAFE
+    language: str | None = None
+
+    @property
+    def font_stack(self) -> FontStack:
+        """The fonts that they are drawn in."""
+        return FontStack(Weight.SEMIBOLD, self.font, self.language)
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +268,8 @@ class Storyboard:
         budgets: caps on what it may cost, in US dollars.
         scenes: in storyboard order.
         frames: in storyboard order, which is the order in which the film shows them; a frame's number is its index.
-        captions: their looks.
+        captions: their looks in each of the outputs.
+        caption_places: where the caption of each frame is written, for notes.
         sound: all sounds.
         notes: what is legal in its file but surely not meant, in file order.
     """
@@ -268,7 +281,8 @@ class Storyboard:
     budgets: Budgets
     scenes: tuple[BoardScene, ...]
     frames: tuple[BoardFrame, ...]
-    captions: CaptionStyle = CaptionStyle()
+    captions: tuple[CaptionStyle, ...]
+    caption_places: tuple[Place, ...] = ()
     sound: SoundMix = field(default_factory=SoundMix)
     notes: tuple[Note, ...] = ()
 
@@ -276,3 +290,7 @@ class Storyboard:
     def output(self) -> Output:
         """The first film to make, and often the only one."""
         return self.outputs[0]
+
+    def captions_of(self, output: Output) -> CaptionStyle:
+        """Return the looks of the captions in one of the outputs."""
+        return self.captions[self.outputs.index(output)]

@@ -1,6 +1,8 @@
 """Presets of outputs, the values of `preset` and `codec`: data that users can edit, in configs/presets."""
 
 import functools
+from decimal import Decimal
+from fractions import Fraction
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Literal
@@ -8,9 +10,10 @@ from typing import Literal
 from pydantic import ValidationError
 
 from pipelines.common.errors import UsageError
+from pipelines.common.geometry import Margins
 from pipelines.common.suggestions import did_you_mean
 from pipelines.storyboard.format.base import FormatModel
-from pipelines.storyboard.format.fields import FilmFit, FilmSize, Fps, Text
+from pipelines.storyboard.format.fields import FilmFit, FilmSize, Fps, Percent, Text
 from pipelines.storyboard.format.yaml_tree import YamlError, parse_yaml
 from pipelines.storyboard.model import Background
 
@@ -54,6 +57,25 @@ class Encoding(FormatModel):
         return "copy" in self.join
 
 
+class SafeArea(FormatModel):
+    """The edges of a picture, in percent, under which a platform shows controls of its own: captions keep out of them.
+
+    Attributes:
+        top, bottom: percent of the height.
+        left, right: percent of the width.
+    """
+
+    top: Percent = Decimal(5)
+    right: Percent = Decimal(5)
+    bottom: Percent = Decimal(5)
+    left: Percent = Decimal(5)
+
+    @property
+    def margins(self) -> Margins:
+        """The same as shares."""
+        return Margins(*(Fraction(side) / 100 for side in (self.top, self.right, self.bottom, self.left)))
+
+
 class Preset(FormatModel):
     """Values for the keys that an output does not set itself.
 
@@ -64,6 +86,7 @@ class Preset(FormatModel):
         fps: video frames a second, exact.
         fit: of frames of another shape than the film's.
         background: beside a frame that does not fill the film.
+        safe_area: what captions keep out of.
         encoding: makes the preset's own name a codec.
     """
 
@@ -73,6 +96,7 @@ class Preset(FormatModel):
     fps: Fps | None = None
     fit: FilmFit | None = None
     background: Background | None = None
+    safe_area: SafeArea = SafeArea()
     encoding: Encoding | None = None
 
 

@@ -91,14 +91,20 @@ def build_timeline(board: Storyboard, output: Output | None = None, speech_s: Sp
     cuts = cut_points(hold_lengths(board.frames, speech_s), output.fps)
     holds = tuple(_holds(board.frames, cuts, output.fps))
     return Timeline(
-        board.title, output, holds, tuple(_chapters(board, cuts)), board.captions, board.sound, _digest(board)
+        board.title,
+        output,
+        holds,
+        tuple(_chapters(board, cuts)),
+        board.captions_of(output),
+        board.sound,
+        _digest(board),
     )
 
 
 def _digest(board: Storyboard) -> str:
     # Without folders and line numbers: moving the storyboard, or a comment in it, makes no other film.
     sounds = [replace(sound, file=Path(sound.file.name), place=Place(0, 0, "")) for sound in board.sound.sounds]
-    hashed = replace(board, path=Path(), sound=replace(board.sound, sounds=tuple(sounds)), notes=())
+    hashed = replace(board, path=Path(), sound=replace(board.sound, sounds=tuple(sounds)), notes=(), caption_places=())
     # A dataclass's repr names every field, so none can be forgotten here.
     return hashlib.sha256(repr(hashed).encode()).hexdigest()
 

@@ -6,7 +6,6 @@ All lengths are in ems: a layout is the same at every size.
 import bisect
 import functools
 import itertools
-import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,21 +15,16 @@ import uharfbuzz as hb
 from pipelines.common.lettering.segmentation import (
     DirectedRun,
     Directions,
-    count_columns,
     is_emoji,
-    line_breaks,
     split_letters,
     split_scripts,
 )
 from pipelines.common.lettering.typefaces import UNITS, FontStack, Typeface
+from pipelines.common.lettering.wrapping import LineLimits, Wrapping, paragraphs
 
 _ELLIPSIS = "\u2026"
 # What an ellipsis does not stand behind.
 _BEFORE_ELLIPSIS = " ,.;:"
-# The ends of paragraphs (UAX #14, class BK and its kin).
-_PARAGRAPH_ENDS = re.compile("\r\n|[\n\r\v\f\x85\u2028\u2029]")
-# So close, widths are the same: sums of fractions differ in their last digits.
-_HAIR = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +64,18 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class LineLimits:
-    """The room that a line has.
+class PlacedLine:
+    """A line on a picture.
 
     Attributes:
-        width: in ems.
-        columns: letters at most, those that are as wide as high counted twice; None for any number.
+        line: what it says.
+        left: of its first glyph's origin, in pixels.
+        baseline: in pixels from the top.
     """
 
-    width: float
-    columns: int | None = None
+    line: Line
+    left: float
+    baseline: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,86 +109,30 @@ class Paragraph:
         self._faces = _faces_of(letters, stack, self.text)
         self._scripts = split_scripts(letters)
         self._directions = Directions(self.text)
-        # How far it is to each letter.
-        self._reach = list(itertools.accumulate(self._advances(), initial=0.0))
-        self._columns = list(itertools.accumulate(map(count_columns, letters), initial=0))
-        breaks = line_breaks(self.text, stack.language) if self.text else []
-        self._breaks = [bisect.bisect_left(self._starts, place) for place in breaks]
+        self._wrapping = Wrapping(letters, self._advances(), language=stack.language)
 
     @property
     def width(self) -> float:
         """The width of all of it in one line, in ems."""
-        return self._width(0, len(self._letters))
+        return self._wrapping.width
 
     def lines(self, limits: LineLimits, *, even: bool = False) -> list[Line]:
         """Return the paragraph in as few lines as it needs; with `even`, in lines of about one width."""
-        ends = self._line_ends(limits)
-        if even and len(ends) > 1:
-            ends = self._even_ends(limits, len(ends))
-        starts = [0, *ends[:-1]]
-        return [self._line(start, self._without_space(start, end)) for start, end in zip(starts, ends, strict=True)]
+        return [self._line(start, end) for start, end in self._wrapping.lines(limits, even=even)]
 
     def cut(self, width: float) -> Line:
         """Return as much of the paragraph as fits into one line; an ellipsis stands for the rest."""
-        if self.width <= width + _HAIR:
+        if self.width <= width:
             return self._line(0, len(self._letters))
         ellipsis = Paragraph(_ELLIPSIS, self._stack)
-        count = self._fitting(0, LineLimits(width - ellipsis.width))
+        count = self._wrapping.count_fitting(0, LineLimits(width - ellipsis.width))
         kept = self.text[: self._starts[count]].rstrip(_BEFORE_ELLIPSIS)
-        return Paragraph(kept + _ELLIPSIS, self._stack).lines(LineLimits(float("inf")))[0]
+        shown = Paragraph(kept + _ELLIPSIS, self._stack)
+        return shown.cut(shown.width)
 
     def rest_after(self, line: Line) -> str:
         """Return what follows a line of `lines` that begins where the paragraph does."""
         return self.text[len(line.text) :].lstrip()
-
-    def _line_ends(self, limits: LineLimits) -> list[int]:
-        """Return the letter that follows each line, with as much in every line as fits."""
-        ends: list[int] = []
-        start = 0
-        while start < len(self._letters):
-            start = self._line_end(start, limits)
-            ends.append(start)
-        return ends or [0]
-
-    def _line_end(self, start: int, limits: LineLimits) -> int:
-        fitting = self._fitting(start, limits)
-        if fitting >= len(self._letters):
-            return len(self._letters)
-        # Spaces at a line's end take no room: a break behind them counts though they do not fit.
-        reach = fitting
-        while reach < len(self._letters) and self._letters[reach].isspace():
-            reach += 1
-        last = self._breaks[bisect.bisect_right(self._breaks, reach) - 1] if self._breaks[0] <= reach else 0
-        # A word that is wider than a line breaks anywhere; at least one letter is taken, so that the loop ends.
-        return last if last > start else max(fitting, start + 1)
-
-    def _fitting(self, start: int, limits: LineLimits) -> int:
-        """Return the first letter that does not fit into a line from letter `start`."""
-        fitting = bisect.bisect_right(self._reach, self._reach[start] + limits.width + _HAIR) - 1
-        if limits.columns is not None:
-            columns = bisect.bisect_right(self._columns, self._columns[start] + limits.columns) - 1
-            fitting = min(fitting, columns)
-        return fitting
-
-    def _even_ends(self, limits: LineLimits, count: int) -> list[int]:
-        """Return the ends of `count` lines, the widest of which is as narrow as it can be."""
-        narrow, wide = 0.0, limits.width
-        # To a thousandth of the width: closer than eyes see.
-        for _ in range(10):
-            middle = (narrow + wide) / 2
-            if len(self._line_ends(LineLimits(middle, limits.columns))) <= count:
-                wide = middle
-            else:
-                narrow = middle
-        return self._line_ends(LineLimits(wide, limits.columns))
-
-    def _without_space(self, start: int, end: int) -> int:
-        while end > start and self._letters[end - 1].isspace():
-            end -= 1
-        return end
-
-    def _width(self, start: int, end: int) -> float:
-        return self._reach[end] - self._reach[start]
 
     def _advances(self) -> list[float]:
         """Return how far each letter moves the pen."""
@@ -233,11 +173,6 @@ class Paragraph:
                     pen += position.x_advance
         above, below = _ink(glyphs)
         return Line(self.text[start:end], tuple(glyphs), pen / UNITS, above, below, self._directions.right_to_left)
-
-
-def paragraphs(text: str) -> list[str]:
-    """Return the paragraphs of a text, without the line breaks between them; a tab is a space."""
-    return [paragraph.replace("\t", " ") for paragraph in _PARAGRAPH_ENDS.split(text)]
 
 
 def break_lines(text: str, stack: FontStack, limits: LineLimits, *, even: bool = False) -> list[Line]:

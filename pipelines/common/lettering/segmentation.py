@@ -1,6 +1,6 @@
 """Unicode's algorithms, by ICU: letters as readers count them, where lines may break, and which way text runs.
 
-ICU counts in UTF-16, in which a character beyond U+FFFF takes two places; here all places are those of Python's strings.
+ICU counts in UTF-16, where a character beyond U+FFFF takes two places; here all places are those of Python's strings.
 """
 
 import functools
@@ -108,6 +108,11 @@ def split_scripts(letters: Sequence[str]) -> list[str]:
     for index, script in enumerate(scripts):
         before = scripts[index] = before if script in _ANY_SCRIPT else script
     return scripts
+
+
+def script_name(letter: str) -> str:
+    """Return the name of a letter's script, in English."""
+    return str(icu.Script.getScript(letter[0]).getName()).replace("_", " ")
 
 
 @functools.cache

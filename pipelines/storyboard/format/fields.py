@@ -10,6 +10,7 @@ from pipelines.common.geometry import AspectRatio, Fit, Size
 from pipelines.storyboard.format.parsers import (
     FPS_PATTERN,
     ID_PATTERN,
+    LANGUAGE_PATTERN,
     MAX_CAPTION_CHARS,
     MAX_ID_CHARS,
     MAX_PROMPT_CHARS,
@@ -22,6 +23,7 @@ from pipelines.storyboard.format.parsers import (
     parse_duration,
     parse_fps,
     parse_id,
+    parse_language,
     parse_name,
     parse_prompts_list,
     parse_scalar_text,
@@ -53,6 +55,7 @@ Steps = Annotated[int, BeforeValidator(whole_number(1, 8)), _whole_number_schema
 TakeCount = Annotated[int, BeforeValidator(whole_number(1, MAX_TAKES)), _whole_number_schema(1, MAX_TAKES)]
 FrameCount = Annotated[int, BeforeValidator(whole_number(1, MAX_COUNT)), _whole_number_schema(1, MAX_COUNT)]
 KeyframeNumber = Annotated[int, BeforeValidator(whole_number(0, MAX_COUNT))]
+LineLength = Annotated[int, BeforeValidator(whole_number(10, 200)), _whole_number_schema(10, 200)]
 Crf = Annotated[int, BeforeValidator(parse_crf), _whole_number_schema(0, 63)]
 Version = Annotated[int, BeforeValidator(parse_version), WithJsonSchema({"const": 1, "type": "integer"})]
 Amount = Annotated[
@@ -116,6 +119,10 @@ Id = Annotated[
     WithJsonSchema({"type": "string", "pattern": f"^{ID_PATTERN.pattern}$", "maxLength": MAX_ID_CHARS}),
 ]
 Name = Annotated[str, BeforeValidator(parse_name)]
+
+Language = Annotated[
+    str, BeforeValidator(parse_language), WithJsonSchema({"type": "string", "pattern": f"^{LANGUAGE_PATTERN.pattern}$"})
+]
 
 # Texts.
 Text = Annotated[str, BeforeValidator(parse_text), WithJsonSchema({"type": "string", "minLength": 1})]

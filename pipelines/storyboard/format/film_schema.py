@@ -17,6 +17,7 @@ from pipelines.storyboard.format.fields import (
     FilmSize,
     Fps,
     Id,
+    LineLength,
     Percent,
     Text,
     Time,
@@ -24,7 +25,7 @@ from pipelines.storyboard.format.fields import (
     Volume,
 )
 from pipelines.storyboard.format.parsers import Duration, describe, known_word
-from pipelines.storyboard.model import Background, Ease, MotionType, Output, Position, SmoothMethod
+from pipelines.storyboard.model import Background, CaptionStyle, Ease, MotionType, Output, Position, SmoothMethod
 from pipelines.storyboard.presets import DEFAULT_CODEC, Preset, codec_names, encoding_of, preset_names, presets
 from pipelines.storyboard.transitions import CUT, TYPES
 
@@ -101,14 +102,17 @@ class SmoothModel(FormatModel):
 class CaptionsModel(FormatModel):
     """Looks of the captions."""
 
-    burn: bool = Field(True, description="Draw them into the picture. They are always in the subtitle track and .srt.")
+    burn: bool = Field(
+        True, description="Draw them into the picture. They are always in the subtitle track, .srt and .vtt."
+    )
     position: Annotated[Position, BeforeValidator(known_word(tuple(Position)))] = Field(
         Position.BOTTOM, description="Where they stand. Default bottom."
     )
-    size: Percent = Field(Decimal(5), description="Height of a line in percent of the film's height. Default 5.")
+    size: Percent = Field(Decimal(5), description="Height of a line in percent of the film's shorter side. Default 5.")
     color: Color = Field("#ffffff", description='Default "#ffffff".')
     outline: Color = Field("#000000", description='Default "#000000".')
-    font: Text | None = Field(None, description="A font of this machine. Default one that storyreel brings.")
+    font: Text | None = Field(None, description="A font of this machine. Default those that storyreel brings.")
+    line_length: LineLength = Field(42, description="Letters in a line at most. Default 42.")
 
 
 class _SoundSettings(FormatModel):
@@ -147,6 +151,7 @@ class OutputModel(FormatModel):
     background: Annotated[Background, BeforeValidator(known_word(tuple(Background)))] | None = Field(
         None, description="What fit: contain leaves free: black, or a blurred copy. Default black."
     )
+    captions: CaptionsModel | None = Field(None, description="Looks of the captions in this film, where they differ.")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -183,6 +188,27 @@ class OutputModel(FormatModel):
             fit=self.fit or preset.fit or Fit.COVER,
             background=self.background or preset.background or Background.BLACK,
             name=name,
+        )
+
+    def caption_style(self, captions: CaptionsModel, *, language: str | None) -> CaptionStyle:
+        """Return the looks of this film's captions: its own, else those of all films.
+
+        Args:
+            captions: the looks in all films.
+            language: of the text.
+        """
+        own = self.captions.model_dump(exclude_unset=True) if self.captions else {}
+        looks = captions.model_copy(update=own)
+        return CaptionStyle(
+            burn=looks.burn,
+            position=looks.position,
+            size=Fraction(looks.size) / 100,
+            color=looks.color,
+            outline=looks.outline,
+            font=looks.font,
+            line_length=looks.line_length,
+            safe_area=self._preset.safe_area.margins,
+            language=language,
         )
 
     @property

@@ -11,6 +11,7 @@ from enum import StrEnum
 from fractions import Fraction
 
 from pipelines.common.geometry import Size
+from pipelines.common.languages import iso_639_2, tag_of_name
 from pipelines.common.printable import printable_name
 from pipelines.common.suggestions import suggest
 
@@ -24,6 +25,8 @@ ID_PATTERN = re.compile(r"[a-z0-9]+([-_][a-z0-9]+)*")
 _DURATION_PATTERN = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?(ms|s|f)?")
 FPS_PATTERN = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6}|/[1-9][0-9]{0,5})?")
 _NAME_PATTERN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# The parts of a BCP 47 tag that matter here: language, script, region, variants.
+LANGUAGE_PATTERN = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,4}")
 _COLOR_PATTERN = re.compile(r"#[0-9A-Fa-f]{6}")
 # The rates that broadcast calls by a rounded name (SMPTE ST 2046, 30000/1001 and its kin).
 _BROADCAST_FPS = {
@@ -241,6 +244,15 @@ def parse_color(value: object) -> str:
     if not isinstance(value, str) or not _COLOR_PATTERN.fullmatch(value):
         raise ValueError(f'must be a color like "#ffcc00", in quotes, got {describe(value)}')
     return value.lower()
+
+
+def parse_language(value: object) -> str:
+    """Read a language as a BCP 47 tag: `en`, `pt-BR`, `zh-Hant`."""
+    if isinstance(value, str) and LANGUAGE_PATTERN.fullmatch(value) and iso_639_2(value):
+        return value
+    known = tag_of_name(value) if isinstance(value, str) else None
+    cure = f"; did you mean {known!r}?" if known else ""
+    raise ValueError(f"must be the tag of a language, like en, pt-BR or zh-Hant, got {describe(value)}{cure}")
 
 
 def parse_crf(value: object) -> int:

@@ -12,6 +12,7 @@ from pipelines.storyboard.format.fields import (
     FrameCount,
     FrameFit,
     Id,
+    Language,
     Matrix,
     Name,
     Prompts,
@@ -148,6 +149,7 @@ class StoryboardModel(FormatModel):
     version: Version = Field(1, description="The version of this format.")
     id: Id | None = Field(None, description="Names the output folder. Default the file's own name.")
     title: Title | None = Field(None, description="The film's title. Default the id.")
+    language: Language | None = Field(None, description="Of captions and titles, as a tag: en, pt-BR, zh-Hant.")
     output: Outputs = Field([OutputModel()], description="The film to make, or a list of several.")
     budget: BudgetModel | None = Field(None, description="What it may cost.")
     max_frames: FrameCount = Field(MAX_FRAMES, description="More frames than this are refused as a mistake.")

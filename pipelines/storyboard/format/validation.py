@@ -28,6 +28,8 @@ _MODELS_BY_PATH: dict[YamlPath, type[BaseModel]] = {
     ("output", 0): OutputModel,
     ("budget",): BudgetModel,
     ("captions",): CaptionsModel,
+    ("output", "captions"): CaptionsModel,
+    ("output", 0, "captions"): CaptionsModel,
     ("audio",): AudioModel,
     ("defaults",): Cascading,
     ("scenes", 0): SceneModel,
