@@ -1,6 +1,6 @@
 """Captions drawn with an outline, on nothing, and laid over the film's pictures by ffmpeg."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
@@ -13,7 +13,7 @@ from PIL import Image
 from pipelines.common.geometry import Size
 from pipelines.common.lettering.drawing import Coverage, cover, outline
 from pipelines.common.lettering.layout import PlacedLine
-from pipelines.film.captions import OUTLINE, SHADOW, Box, Caption, CaptionLayout, lay_out_caption
+from pipelines.film.captions import OUTLINE, SHADOW, Box, CaptionLayout, lay_out_caption
 from pipelines.storyboard.model import CaptionStyle
 
 _LIST = "captions.ffconcat"
@@ -51,31 +51,30 @@ class CaptionInput:
         return f"[0:v]{film}[film];[1:v]{captions}[captions];[film][captions]{over},{then}"
 
 
-def caption_input(captions: Sequence[Caption], style: CaptionStyle, size: Size, *, folder: Path) -> CaptionInput:
-    """Draw captions into files, and return how an ffmpeg that runs in `folder` reads them."""
-    if not captions:
+def caption_input(
+    texts: Sequence[tuple[int, str | None]], style: CaptionStyle, size: Size, *, folder: Path
+) -> CaptionInput:
+    """Draw captions into files, and return how an ffmpeg that runs in `folder` reads them.
+
+    Args:
+        texts: what is to be read, and for how many pictures each, in order; None where there is nothing.
+        style: the looks.
+        size: of the film's pictures.
+        folder: an empty one; it must outlive ffmpeg.
+    """
+    layouts = {text: lay_out_caption(text, style, size) for _, text in texts if text}
+    if not layouts or not style.burn:
         return CaptionInput((), Box(0, 0, 0, 0))
-    layouts = {caption.text: lay_out_caption(caption.text, style, size) for caption in captions}
     box = reduce(Box.around, (layout.box for layout in layouts.values()))
     files: dict[str | None, str] = {None: "no-caption.png"}
     _save(np.zeros((box.size.height, box.size.width, 4), np.uint8), folder / files[None])
     for number, (text, layout) in enumerate(layouts.items()):
         files[text] = f"caption-{number}.png"
         _save(draw_caption(layout, style, box), folder / files[text])
-    lines = [f"file {files[text]}\nduration {length}\n" for length, text in _lengths(captions)]
+    # As long as the film's pictures and no longer: the overlay ends with the longer of the two.
+    lines = [f"file {files[text]}\nduration {length}\n" for length, text in texts]
     (folder / _LIST).write_text("".join(["ffconcat version 1.0\n", *lines]), encoding="utf-8")
     return CaptionInput(("-f", "concat", "-i", _LIST), box)
-
-
-def _lengths(captions: Sequence[Caption]) -> Iterator[tuple[int, str | None]]:
-    """Yield for how many pictures each caption, or none, is shown; the last one, none, for all that follow."""
-    shown_until = 0
-    for caption in captions:
-        if caption.start > shown_until:
-            yield caption.start - shown_until, None
-        yield caption.end - caption.start, caption.text
-        shown_until = caption.end
-    yield 1, None
 
 
 def _save(picture: Rgba, file: Path) -> None:

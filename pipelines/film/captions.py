@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import accumulate, pairwise
-from math import ceil, floor, sqrt
+from math import ceil, floor, inf, sqrt
 
 from pipelines.common.geometry import Size
 from pipelines.common.lettering.layout import Line, PlacedLine, break_lines
@@ -113,7 +113,8 @@ def lay_out_caption(text: str, style: CaptionStyle, size: Size) -> CaptionLayout
     height = wanted = _height(style, size)
     while True:
         em = height / _LINE_HEIGHT
-        limits = LineLimits(area.size.width / em, style.line_length)
+        # Where a text does not fit in lines of the usual length, longer ones keep its letters larger.
+        limits = LineLimits(area.size.width / em, style.line_length if height == wanted else inf)
         lines = break_lines(text, style.font_stack, limits, even=True)
         baselines = _baselines(lines)
         needed = (baselines[-1] + max(lines[-1].below, _LINE_HEIGHT - 1)) * em

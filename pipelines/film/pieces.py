@@ -15,7 +15,6 @@ from pipelines.common.background import NICENESS
 from pipelines.common.errors import FilmError
 from pipelines.common.files import atomic_path
 from pipelines.film.caption_input import caption_input
-from pipelines.film.captions import captions_of
 from pipelines.film.copies import Copies, access_units
 from pipelines.film.encoder_input import EncoderInput, input_of_batch, input_of_segment
 from pipelines.film.encoding import KEYFRAME_EVERY, encoder_arguments, on_time
@@ -194,9 +193,8 @@ async def _encoder(
 
     `texts` says what is to be read, and for how many pictures each.
     """
-    captions = captions_of(texts) if context.captions.burn else []
     # In a thread: letters are drawn.
-    drawn = await asyncio.to_thread(caption_input, captions, context.captions, context.output.size, folder=folder)
+    drawn = await asyncio.to_thread(caption_input, texts, context.captions, context.output.size, folder=folder)
     graph = drawn.graph(pictures.filters, then=on_time(context.output))
     arguments = [*pictures.arguments, *drawn.arguments, "-filter_complex", graph, *encoding]
     async with fed_ffmpeg(

@@ -372,7 +372,7 @@ def test_in_betweens_lead_from_middle_to_middle(tmp_path: Path, method: SmoothMe
 
 def white_rows(picture: Picture) -> list[int]:
     """Return the rows in which something is as bright as a caption."""
-    return [int(row) for row in np.nonzero((picture.min(axis=2) > 200).any(axis=1))[0]]
+    return [int(row) for row in np.nonzero((picture.min(axis=2) > 150).any(axis=1))[0]]
 
 
 @pytest.mark.parametrize("fps", [*RATES, Fraction(240)], ids=str)

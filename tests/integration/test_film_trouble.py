@@ -19,8 +19,7 @@ from PIL import Image
 from pipelines.common.errors import FilmError, StorageError
 from pipelines.common.geometry import Size
 from pipelines.film.assembler import assemble_film, cut_film
-from pipelines.film.captions import ass_script, captions_of, fitting_height
-from pipelines.storyboard.model import CaptionStyle, Motion, MotionType
+from pipelines.storyboard.model import Motion, MotionType
 from pipelines.storyboard.timeline import Timeline
 from tests.support.film_samples import COLOURS, colour_of, colour_runs, fake_ffmpeg, flat_frames, pictures, timeline_of
 from tests.support.full_disk import files_of_at_most
@@ -160,35 +159,16 @@ def test_the_longest_caption_stays_inside_the_safe_area(drawn: Mapping[str, list
     assert max(column for _, column in places) < SIZE.width - SIZE.width // 20 + 3
 
 
-def test_five_thousand_characters_fit_into_the_picture() -> None:
-    """By our own measure, with letters that are still letters."""
-    area = Size(1210, 690)
-
-    height = fitting_height("word " * 1000, area, 38)
-
-    assert 10 <= height < 38
-    assert fitting_height("Six in the morning", area, 38) == 38
-
-
 @pytest.mark.xdist_group("film_captions")
 @pytest.mark.parametrize("text", HOSTILE)
 def test_no_caption_is_a_command(drawn: Mapping[str, list[tuple[int, int]]], text: str) -> None:
-    """Whatever libass, ffmpeg or a shell might read in it, it stays in its place, in its size."""
+    """Whatever ffmpeg, a subtitle format or a shell might read in it, it stays in its place, in its size."""
     places = drawn[text]
 
     assert places
     # One line at the foot of the picture: no code moves or enlarges it.
     assert all(row > SIZE.height // 2 for row, _ in places)
     assert all(SIZE.width // 20 - 3 <= column < SIZE.width - SIZE.width // 20 + 3 for _, column in places)
-
-
-def test_a_caption_keeps_to_its_line_of_the_script() -> None:
-    """However it breaks, the script has one event for it."""
-    script = ass_script(captions_of([(2, "one\ntwo\r\nthree\rfour")]), CaptionStyle(), SIZE)
-
-    events = [line for line in script.splitlines() if line.startswith("Dialogue:")]
-    assert len(events) == 1
-    assert events[0].endswith("one\\Ntwo\\Nthree\\Nfour")
 
 
 def kept(folder: Path) -> dict[str, int]:

@@ -14,6 +14,8 @@ import icu
 _WIDE = (3, 5)
 # Characters that ask for the picture of an emoji: the joiner, its variation selector, the keycap.
 _EMOJI_MARKS = ("\u200d", "\ufe0f", "\u20e3")
+# ICU ends a paragraph at each of these (UAX #9, class B), and shows no line across two.
+_SEPARATORS = str.maketrans(dict.fromkeys("\n\r\x1c\x1d\x1e\x85\u2029", " "))
 _ANY_SCRIPT = ("Zyyy", "Zinh", "Zzzz")
 
 
@@ -75,7 +77,7 @@ class Directions:
     def __init__(self, text: str) -> None:
         self._bidi = icu.Bidi()
         # Kept: ICU goes on reading it.
-        self._text = icu.UnicodeString(text)
+        self._text = icu.UnicodeString(text.translate(_SEPARATORS))
         self._bidi.setPara(self._text, icu.Bidi.DEFAULT_LTR)
         self._places = _Places(text)
 

@@ -112,7 +112,9 @@ class CaptionsModel(FormatModel):
     color: Color = Field("#ffffff", description='Default "#ffffff".')
     outline: Color = Field("#000000", description='Default "#000000".')
     font: Text | None = Field(None, description="A font of this machine. Default those that storyreel brings.")
-    line_length: LineLength = Field(42, description="Letters in a line at most. Default 42.")
+    line_length: LineLength = Field(
+        42, description="Letters in a line at most, unless the text has to be shrunk. Default 42."
+    )
 
 
 class _SoundSettings(FormatModel):

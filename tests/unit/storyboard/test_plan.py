@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pipelines.common.budgets import Budgets
 from pipelines.common.geometry import AspectRatio, Fit, Size
-from pipelines.storyboard.model import BoardFrame, BoardScene, Output, Storyboard
+from pipelines.storyboard.model import BoardFrame, BoardScene, CaptionStyle, Output, Storyboard
 from pipelines.storyboard.plan import plan_frames, request_key
 from pipelines.storyboard.timeline import Chapter, Hold, build_timeline
 from pipelines.storyboard.timing import NO_SPEECH, hold_lengths
@@ -28,7 +28,8 @@ def board_of(*frames: BoardFrame, output: Output = OUTPUT) -> Storyboard:
     """Return a storyboard of these frames; scenes follow from theirs."""
     ids = dict.fromkeys(frame.scene for frame in frames)
     scenes = tuple(BoardScene(scene, scene.title()) for scene in ids)
-    return Storyboard("harbor", "Harbor at dawn", Path("harbor.yaml"), (output,), Budgets(), scenes, frames)
+    path, captions = Path("harbor.yaml"), (CaptionStyle(),)
+    return Storyboard("harbor", "Harbor at dawn", path, (output,), Budgets(), scenes, frames, captions)
 
 
 @st.composite
