@@ -69,8 +69,8 @@ def _rows_without_names(table: Table, columns: Sequence[Column], place: str, log
     if len(columns) > 1:
         names = table.separator.join([PROMPT, "caption"])
         raise UsageError(
-            f"{place}: names no column; put a row above it that names each, such as {describe(names)}. Text that holds "
-            f"a {table.separator!r} stands in double quotes. A list without columns is a .txt, with a line a shot"
+            f"{place}: names no column; the first row has to name each, such as {describe(names)}. Text that holds a "
+            f"{table.separator!r} stands in double quotes. A list without columns is a .txt, with a line a shot"
         )
     log.tell(
         f"the first row, {describe(columns[0].name)}, is taken for a prompt, as the rows below it; if it is a heading, "

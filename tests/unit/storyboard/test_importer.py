@@ -123,9 +123,8 @@ def test_a_storyboard_asks_for_what_each_row_says(
     table = io.StringIO(newline="")
     hint = f"sep={delimiter}{end}" if delimiter == "^" else ""
     visible = [*(row for row in rows if not shows_nothing(row[0])), ("a harbor", "", "")]
-    # The writer quotes no line end but its own.
-    quoting = csv.QUOTE_ALL if end == "\r" else csv.QUOTE_MINIMAL
-    writer = csv.writer(table, delimiter=delimiter, lineterminator=end, quoting=quoting)
+    # All of it, for the writer by itself quotes no line end but its own.
+    writer = csv.writer(table, delimiter=delimiter, lineterminator=end, quoting=csv.QUOTE_ALL)
     writer.writerows([("prompt", "caption", "scene"), *visible])
     (folder / "prompts.csv").write_bytes((hint + table.getvalue()).encode(encoding))
 
@@ -284,10 +283,10 @@ def test_a_title_is_made_of_any_name(tmp_path: Path) -> None:
         (
             "p.csv",
             "a harbor;dawn\na storm;\n",
-            "p.csv:1: names no column; put a row above it that names each, such as 'prompt;caption'. Text that holds a "
+            "p.csv:1: names no column; the first row has to name each, such as 'prompt;caption'. Text that holds a "
             "';' stands in double quotes. A list without columns is a .txt, with a line a shot",
         ),
-        ("p.csv", "a harbor\na storm, dark\n", "p.csv:1: names no column; put a row above it that names each, such as"),
+        ("p.csv", "a harbor\na storm, dark\n", "p.csv:1: names no column; the first row has to name each, such as"),
         ("p.csv", "sep=\nprompt\na\n", "p.csv:1: sep= names no single character; write sep=; or the character that"),
         ("p.csv", "sep=;;\nprompt\na\n", "p.csv:1: sep= names no single character; write sep=; or the character that"),
         ("p.csv", "a," * 101 + "b\n", "p.csv:1: has 102 cells; a table has at most 100 columns"),
