@@ -32,11 +32,12 @@ def read_text(path: Path) -> str:
         raise _no_text(path, data[: exc.start].decode(encoding), data[exc.start]) from exc
     if "\0" in text:
         raise _no_text(path, text.partition("\0")[0], 0)
-    return text.removeprefix("\ufeff")
+    # Two where a program added its own to one that was there.
+    return text.lstrip("\ufeff")
 
 
 def _no_text(path: Path, before: str, byte: int) -> UsageError:
-    lines = LINE_END.split(before.removeprefix("\ufeff"))
+    lines = LINE_END.split(before.lstrip("\ufeff"))
     place = f"{path}:{len(lines)}:{len(lines[-1]) + 1}"
     return UsageError(
         f"{place}: is no UTF-8 text (byte 0x{byte:02x}); save it as UTF-8: in Excel as CSV UTF-8, in an editor with "

@@ -172,6 +172,7 @@ def test_a_note_on_very_many_lines_is_short(read: Read) -> None:
         b"\xef\xbb\xbfsep=|\nprompt|caption\na harbor, calm|dawn\n",
         b"\xef\xbb\xbfprompt;caption\r\na harbor, calm;dawn\r\n",
         b"prompt|caption\na harbor, calm|dawn\n",
+        b"\xef\xbb\xbf\xef\xbb\xbfsep=;\nprompt;caption\na harbor, calm;dawn\n",
         b'prompt,caption\r\n"a harbor, calm",dawn\r\n',
         b'"Prompt","Caption"\n"a harbor, calm","dawn"\n',
         b"\r\n\r\n Prompt ; CAPTION \r\na harbor, calm;dawn\r\n",
