@@ -1,5 +1,6 @@
 """Commands about the storyboard's file, which send nothing: new, check, plan, schema."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,13 +31,18 @@ from pipelines.common.formatting import counted
     "prompts",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="A list of prompts: a .txt with a line for each shot, or a .csv with a row for each.",
+    help="A list of prompts: a .txt or .md with a line for each shot, or a .csv or .tsv with a row for each.",
 )
-def new(path: Path, *, prompts: Path | None) -> None:
+@strict_option
+@json_option
+def new(path: Path, *, prompts: Path | None, as_json: bool, **options: Any) -> None:
     """Write a storyboard to start from, or from a list of prompts.
 
     The columns of a .csv are a storyboard's own keys: prompt, and if you like scene, shot, caption, hold, steps,
     aspect, transition, motion, style ... A row without a scene belongs to the scene above it.
+
+    A line of a .txt is a prompt to the letter. Numbering and list marks are stripped; headings, code fences and lines
+    without a letter or digit are left out. Notes tell which.
 
     \b
     Example:
@@ -45,7 +51,6 @@ def new(path: Path, *, prompts: Path | None) -> None:
     """
     from pipelines.common.files import write_atomic
     from pipelines.storyboard.importer.starter import starter_text
-    from pipelines.storyboard.importer.storyboard_text import storyboard_text
 
     if path.suffix not in (".yaml", ".yml"):
         command = next_command("new", Path(f"{path}.yaml"), {"from": prompts})
@@ -53,9 +58,25 @@ def new(path: Path, *, prompts: Path | None) -> None:
     # A storyboard is the user's own work: nothing here ever overwrites one.
     if path.exists():
         raise UsageError(f"{path}: exists already and is left as it is; choose another name")
-    text = storyboard_text(prompts, path=path) if prompts else starter_text()
+    text, notes = _import_list(prompts, path, options) if prompts else (starter_text(), ())
     write_atomic(path, text.encode())
     print_message(f"{path}: written; next: {next_command('plan', path)}")
+    if as_json:
+        print_json({"path": str(path), "notes": list(map(str, notes))})
+
+
+def _import_list(source: Path, path: Path, options: Mapping[str, Any]) -> tuple[str, tuple[Note, ...]]:
+    """Return the text of the storyboard of a list, and the notes on the list, which are told."""
+    from pipelines.cli.checking import print_notes
+    from pipelines.common.settings import load_settings
+    from pipelines.storyboard.importer.prompt_list import read_prompt_list
+    from pipelines.storyboard.importer.storyboard_text import storyboard_text
+
+    prompts = read_prompt_list(source)
+    if prompts.notes and load_settings(options).strict:
+        raise StoryboardError(prompts.notes)
+    print_notes(prompts.notes)
+    return storyboard_text(prompts, path=path), prompts.notes
 
 
 @click.command(cls=LoggedCommand)

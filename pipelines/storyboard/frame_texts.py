@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 
 from pipelines.common.suggestions import suggest
+from pipelines.common.visible_text import shows_nothing
 from pipelines.storyboard.format.base import YamlPath
 from pipelines.storyboard.format.parsers import MAX_CAPTION_CHARS, MAX_PROMPT_CHARS
 from pipelines.storyboard.issues import IssueLog
@@ -18,18 +19,26 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 def prompt_issue(prompt: str) -> str | None:
     """Return what is wrong with a prompt once it is filled in; None if nothing is."""
-    return _length_issue(prompt, MAX_PROMPT_CHARS, "prompts") or _character_issue(prompt)
+    return _length_issue(prompt, MAX_PROMPT_CHARS, "prompts") or _blank_issue(prompt) or _character_issue(prompt)
 
 
 def caption_issue(caption: str) -> str | None:
     """Return what is wrong with a caption once it is filled in; None if nothing is."""
-    return _character_issue(caption) or _length_issue(caption, MAX_CAPTION_CHARS, "captions")
+    return _character_issue(caption) or _length_issue(caption, MAX_CAPTION_CHARS, "captions") or _blank_issue(caption)
 
 
 def _length_issue(text: str, most: int, kind: str) -> str | None:
     if 1 <= len(text) <= most:
         return None
     return f"is {len(text):,} characters once filled in; {kind} have 1 to {most:,}"
+
+
+def _blank_issue(text: str) -> str | None:
+    return (
+        "shows nothing once filled in: all of its characters are invisible; write words"
+        if shows_nothing(text)
+        else None
+    )
 
 
 def _character_issue(text: str) -> str | None:

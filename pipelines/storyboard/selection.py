@@ -56,7 +56,7 @@ def require_prompt(text: str) -> str:
     """Return a prompt without the spaces around it.
 
     Raises:
-        UsageError: it is no prompt: empty, too long, or with control characters.
+        UsageError: it is no prompt: empty, too long, of nothing that shows, or with control characters.
     """
     prompt = text.strip()
     if issue := prompt_issue(prompt):

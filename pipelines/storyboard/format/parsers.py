@@ -14,6 +14,7 @@ from pipelines.common.geometry import Size
 from pipelines.common.languages import iso_639_2, tag_of_name
 from pipelines.common.printable import printable_name
 from pipelines.common.suggestions import suggest
+from pipelines.common.visible_text import shows_nothing
 
 _MAX_DURATION_S = 86_400
 MAX_PROMPT_CHARS = 2048
@@ -135,12 +136,14 @@ def known_word(known: Sequence[str]) -> Callable[[object], str]:
 
 
 def parse_text(value: object) -> str:
-    """Read text that is not blank."""
+    """Read text of which something can be seen."""
     if not isinstance(value, str):
         cure = f'; put it in quotes: "{describe(value)}"' if isinstance(value, int | Decimal) else ""
         raise ValueError(f"must be text, got {describe(value)}{cure}")
     if not value.strip():
         raise ValueError("must not be empty")
+    if shows_nothing(value):
+        raise ValueError("must not be empty: all of its characters are invisible; write what it is to say")
     return value
 
 

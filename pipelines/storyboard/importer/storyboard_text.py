@@ -15,7 +15,7 @@ from pipelines.storyboard.format.base import YamlPath
 from pipelines.storyboard.format.parsers import MAX_PROMPT_CHARS, is_id
 from pipelines.storyboard.format.schema import MAX_FRAMES
 from pipelines.storyboard.format.yaml_tree import MAX_WRITTEN, core_schema, parse_yaml
-from pipelines.storyboard.importer.prompt_list import SCENE, Row, read_rows
+from pipelines.storyboard.importer.rows import SCENE, PromptList, Row
 from pipelines.storyboard.loader import load_text
 from pipelines.storyboard.reading import MAX_BYTES
 
@@ -39,19 +39,19 @@ _FIRST_SCENE = "main"
 _RowsByPath = dict[YamlPath, Row]
 
 
-def storyboard_text(source: Path, *, path: Path) -> str:
+def storyboard_text(prompts: PromptList, *, path: Path) -> str:
     """Return the text of a storyboard that shows the prompts of a list.
 
     Args:
-        source: the list, a .txt or a .csv; see `read_rows`.
+        prompts: the list.
         path: the file that the text is to be written to; the title is made of its name.
 
     Raises:
-        UsageError: the list cannot be read, or makes no valid storyboard; every problem with its line.
+        UsageError: the list makes no valid storyboard; every problem with its line.
     """
-    rows = read_rows(source)
+    source, rows = prompts.source, prompts.rows
     _require_bounds(rows, source)
-    shots, rows_by_path = _short_form(rows) if source.suffix.lower() == ".txt" else _long_form(rows)
+    shots, rows_by_path = _short_form(rows) if prompts.has_prompts_only else _long_form(rows)
     data = {"title": _title(path.stem), **shots}
     # The loader would refuse it too, but at a line of the storyboard, which is not written then.
     if _count_values(data) > MAX_WRITTEN:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.storyboard.loader import load_storyboard
 from tests.conftest import Ended
 from tests.unit.cli.conftest import BOARD
 
@@ -133,6 +134,43 @@ def test_new_writes_nothing_where_a_list_is_wrong(invoke: Callable[..., Ended], 
 
     assert (ended.exit_code, ended.stderr) == (2, "prompts.csv:3: steps: must be between 1 and 8, got 9\n")
     assert not (tmp_path / "my-film.yaml").exists()
+
+
+def test_new_tells_what_of_a_list_it_did_not_take_as_it_is(invoke: Callable[..., Ended], tmp_path: Path) -> None:
+    """In notes, for people and for programs, before anything is generated; the storyboard is written."""
+    (tmp_path / "prompts.txt").write_text("Your prompts:\n1. a harbor\n---\n#2 a storm\n")
+    notes = [
+        "prompts.txt:1:1: note: a colon at the end of line 1; is that a prompt? remove it if not",
+        "prompts.txt:2:1: note: the numbering or list mark of line 2 was stripped; to keep one, give the prompts as a "
+        ".csv",
+        "prompts.txt:3:1: note: line 3 left out, without a letter or digit; to ask for one, say it in words",
+        "prompts.txt:4:1: note: line 4 without a number or list mark, which others have; is that a prompt? remove it "
+        "if not",
+    ]
+
+    ended = invoke("new", "my-film.yaml", "--from", "prompts.txt", "--json")
+
+    assert (ended.exit_code, ended.json) == (0, {"path": "my-film.yaml", "notes": notes})
+    assert ended.stderr.splitlines() == [*notes, "my-film.yaml: written; next: storyreel plan my-film.yaml"]
+    prompts = [frame.prompt for frame in load_storyboard(tmp_path / "my-film.yaml").frames]
+    assert prompts == ["Your prompts:", "a harbor", "#2 a storm"]
+
+
+def test_new_takes_notes_for_errors_where_it_is_strict(
+    invoke: Callable[..., Ended], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the option, or by the setting; nothing is written. A list without notes is."""
+    (tmp_path / "marked.txt").write_text("- a harbor\n")
+    (tmp_path / "plain.txt").write_text("a harbor\n")
+    note = "marked.txt:1:1: note: the numbering or list mark of line 1 was stripped; to keep one, give the prompts as a"
+
+    by_option = invoke("new", "a.yaml", "--from", "marked.txt", "--strict")
+    monkeypatch.setenv("STORYREEL_STRICT", "1")
+    by_setting, plain = invoke("new", "b.yaml", "--from", "marked.txt"), invoke("new", "c.yaml", "--from", "plain.txt")
+
+    assert (by_option.exit_code, by_setting.exit_code, plain.exit_code) == (2, 2, 0)
+    assert by_option.stderr == by_setting.stderr == f"{note} .csv\n"
+    assert [(tmp_path / name).exists() for name in ("a.yaml", "b.yaml", "c.yaml")] == [False, False, True]
 
 
 def test_schema_prints_the_schema(invoke: Callable[..., Ended]) -> None:

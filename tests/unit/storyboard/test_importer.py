@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
 from pipelines.common.errors import UsageError
+from pipelines.common.visible_text import shows_nothing
 from pipelines.storyboard.format.schema import json_schema
 from pipelines.storyboard.format.yaml_tree import parse_yaml
-from pipelines.storyboard.importer.prompt_list import read_rows
+from pipelines.storyboard.importer.prompt_list import read_prompt_list
+from pipelines.storyboard.importer.rows import PromptList
 from pipelines.storyboard.importer.storyboard_text import storyboard_text
 from pipelines.storyboard.loader import load_storyboard, load_text
 
@@ -27,13 +29,26 @@ HOSTILE = [
 ]  # fmt: skip
 LETTERS = st.characters(exclude_categories=["Cs", "Cc"])
 BRACES = st.text(st.sampled_from(list("{}%#- '\\x")), max_size=30)
-LINE = (
-    (st.text(LETTERS, max_size=60) | BRACES | st.sampled_from(HOSTILE))
-    .map(str.strip)
-    .filter(lambda line: line and not line.startswith(("#", "\ufeff")))
-)
+LINE = st.text(LETTERS, max_size=60) | BRACES | st.sampled_from(HOSTILE)
+# Lines as people paste them: marks, signs and what is invisible around their words.
+PASTED = st.tuples(
+    st.sampled_from(["", " ", "\t", "\u200b", "\ufeff"]),
+    st.sampled_from(
+        ["", "- ", "* ", "\u2022 ", "1. ", "12) ", "# ", "###### ", "#", "####### ", "```", "~~~", "---", "1."]
+    ),
+    LINE,
+    st.sampled_from(["", "\u200b", " \ufeff", ":", "```"]),
+).map("".join)
 # Of a few lines, and short enough together to be one prompt.
 CELL = st.lists(LINE.filter(lambda line: len(line) <= 100), min_size=1, max_size=3).map("\n".join)
+BYTES = (
+    st.binary(max_size=200)
+    | st.text(max_size=100).map(lambda text: text.encode("utf-8", "surrogatepass"))
+    | st.text(max_size=100).map(lambda text: text.encode("utf-16-le", "surrogatepass"))
+    | st.lists(
+        st.sampled_from(["sep=", "prompt", "steps", "#", ",", ";", "\t", '"', "\n", "\r", "a b", "1", "", "\0"])
+    ).map(lambda parts: "".join(parts).encode())
+)
 
 
 @pytest.fixture
@@ -43,9 +58,16 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., st
 
     def write(name: str, text: str | bytes) -> str:
         Path(name).write_bytes(text.encode() if isinstance(text, str) else text)
-        return storyboard_text(Path(name), path=Path("my-film.yaml"))
+        return storyboard_text(read_prompt_list(Path(name)), path=Path("my-film.yaml"))
 
     return write
+
+
+def lines_told(prompts: PromptList) -> set[int]:
+    """Return the numbers of the lines that the notes on a short list name."""
+    places = re.findall(r"lines? \(?([0-9, -]+)", "\n".join(note.message for note in prompts.notes))
+    ranges = [place.strip().partition("-") for named in places for place in named.split(",") if place.strip()]
+    return {number for first, _, last in ranges for number in range(int(first), int(last or first) + 1)}
 
 
 def body(text: str) -> str:
@@ -56,22 +78,28 @@ def body(text: str) -> str:
 @pytest.mark.slow
 @settings(max_examples=120, deadline=None)
 @given(
-    lines=st.lists(LINE, min_size=1, max_size=8),
+    lines=st.lists(PASTED | LINE, min_size=1, max_size=8),
     end=st.sampled_from(["\n", "\r\n", "\r"]),
     encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
+    suffix=st.sampled_from([".txt", ".md"]),
 )
-@example(lines=HOSTILE, end="\n", encoding="utf-8")
+@example(lines=HOSTILE[:8], end="\n", encoding="utf-8", suffix=".txt")
 def test_a_storyboard_asks_for_what_each_line_says(
-    tmp_path_factory: pytest.TempPathFactory, lines: list[str], end: str, encoding: str
+    tmp_path_factory: pytest.TempPathFactory, lines: list[str], end: str, encoding: str, suffix: str
 ) -> None:
-    """To the letter, whatever YAML and Jinja would make of it; and an editor finds nothing to underline."""
+    """To the letter, whatever YAML and Jinja would make of it, or it is told; and an editor underlines nothing."""
     folder = tmp_path_factory.mktemp("list")
-    (folder / "prompts.txt").write_bytes(end.join(lines).encode(encoding))
-    board = folder / "board.yaml"
+    source, board = folder / f"prompts{suffix}", folder / "board.yaml"
+    source.write_bytes(end.join(["first", *lines]).encode(encoding))
+    prompts = read_prompt_list(source)
 
-    board.write_text(storyboard_text(folder / "prompts.txt", path=board), encoding="utf-8", newline="")
+    board.write_text(storyboard_text(prompts, path=board), encoding="utf-8", newline="")
 
-    assert [frame.prompt for frame in load_storyboard(board).frames] == lines
+    asked = {row.line: row.cells["prompt"] for row in prompts.rows}
+    for number, line in enumerate(lines, start=2):
+        assert asked.get(number, "") == line.strip() or number in lines_told(prompts)
+        assert str(asked.get(number, "")) in line
+    assert [frame.prompt for frame in load_storyboard(board).frames] == list(asked.values())
     assert Draft7Validator(json_schema()).is_valid(parse_yaml(board.read_text(encoding="utf-8")).data)
 
 
@@ -79,21 +107,49 @@ def test_a_storyboard_asks_for_what_each_line_says(
 @settings(max_examples=120, deadline=None)
 @given(
     rows=st.lists(st.tuples(CELL, CELL, st.sampled_from(["", "A", "b", "ท"])), min_size=1, max_size=8),
-    delimiter=st.sampled_from([",", ";", "\t"]),
+    delimiter=st.sampled_from([",", ";", "\t", "|", "^"]),
+    end=st.sampled_from(["\n", "\r\n", "\r"]),
+    encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"]),
 )
 def test_a_storyboard_asks_for_what_each_row_says(
-    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str, str]], delimiter: str
+    tmp_path_factory: pytest.TempPathFactory,
+    rows: list[tuple[str, str, str]],
+    delimiter: str,
+    end: str,
+    encoding: str,
 ) -> None:
-    """Prompts and captions of several lines, too."""
+    """Prompts and captions of several lines, too; a cell that shows nothing is empty."""
     folder = tmp_path_factory.mktemp("table")
     table = io.StringIO(newline="")
-    csv.writer(table, delimiter=delimiter).writerows([("prompt", "caption", "scene"), *rows])
-    (folder / "prompts.csv").write_bytes(table.getvalue().encode())
+    hint = f"sep={delimiter}{end}" if delimiter == "^" else ""
+    visible = [*(row for row in rows if not shows_nothing(row[0])), ("a harbor", "", "")]
+    # All of it, for the writer by itself quotes no line end but its own.
+    writer = csv.writer(table, delimiter=delimiter, lineterminator=end, quoting=csv.QUOTE_ALL)
+    writer.writerows([("prompt", "caption", "scene"), *visible])
+    (folder / "prompts.csv").write_bytes((hint + table.getvalue()).encode(encoding))
 
-    text = storyboard_text(folder / "prompts.csv", path=folder / "board.yaml")
+    text = storyboard_text(read_prompt_list(folder / "prompts.csv"), path=folder / "board.yaml")
 
     frames = load_text(text, folder / "board.yaml").frames
-    assert [(frame.prompt, frame.caption) for frame in frames] == [(prompt, caption) for prompt, caption, _ in rows]
+    assert [(frame.prompt, frame.caption) for frame in frames] == [
+        (prompt.strip(), None if shows_nothing(caption) else caption.strip()) for prompt, caption, _ in visible
+    ]
+
+
+@pytest.mark.slow
+@settings(max_examples=300, deadline=None)
+@given(data=BYTES, suffix=st.sampled_from([".txt", ".md", ".csv", ".tsv"]))
+def test_any_bytes_are_a_list_or_a_mistake(tmp_path_factory: pytest.TempPathFactory, data: bytes, suffix: str) -> None:
+    """Never an error that is not ours."""
+    source = tmp_path_factory.mktemp("bytes") / f"list{suffix}"
+    source.write_bytes(data)
+
+    try:
+        text = storyboard_text(read_prompt_list(source), path=Path("board.yaml"))
+    except UsageError as exc:
+        assert str(exc).startswith(f"{source}:")
+    else:
+        assert load_text(text, Path("board.yaml")).frames
 
 
 def test_lines_become_the_short_form(written: Callable[..., str]) -> None:
@@ -182,7 +238,7 @@ def test_a_title_is_made_of_any_name(tmp_path: Path) -> None:
     (tmp_path / "prompts.txt").write_text("a harbor\n")
 
     titles = [
-        load_text(storyboard_text(tmp_path / "prompts.txt", path=path), path).title
+        load_text(storyboard_text(read_prompt_list(tmp_path / "prompts.txt"), path=path), path).title
         for path in map(Path, ["my_first--film.yaml", "---.yaml", "16:9.yaml", "\udcff.yaml"])
     ]
 
@@ -192,28 +248,61 @@ def test_a_title_is_made_of_any_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "expected"),
     [
-        ("p.md", "a", "p.md: is no list of prompts; give a .txt with a line a shot, or a .csv with a row a shot"),
+        ("p.log", "a", "p.log: is no list of prompts; give a .txt with a line a shot, or a .csv with a row a shot"),
+        ("p", "a", "p: is no list of prompts; give a .txt with a line a shot, or a .csv with a row a shot"),
+        ("p.XLSX", b"PK", 'p.XLSX: is a spreadsheet; save its sheet as .csv (in Excel as "CSV UTF-8") and give that'),
+        ("p.ods", b"PK", "p.ods: is a spreadsheet; save its sheet as .csv"),
+        (
+            "p.docx",
+            b"PK",
+            "p.docx: is a document; save it as plain text, a .txt with a line a shot, or its table as .csv",
+        ),
+        ("p.json", "[]", "p.json: is data of its own form; export its prompts as .csv and give that"),
+        ("p.yaml", "[]", "p.yaml: is data of its own form; export its prompts as .csv and give that. A storyboard is"),
         ("p.txt", "# nothing\n \n", "p.txt: has no prompt in it; write a line for each shot"),
         ("p.csv", "", "p.csv: has no prompt in it; write a line for each shot"),
         ("p.csv", "prompt\n", "p.csv: has no prompt in it; write a line for each shot"),
-        ("p.txt", b"caf\xe9\n", "p.txt: is no text (byte 3); save it as UTF-8"),
-        ("p.txt", b"\xff\xfea", "p.txt: is no text (byte 2); save it as UTF-8"),
+        (
+            "p.csv",
+            b"prompt;caption\r\na harbor;caf\xe9\r\n",
+            "p.csv:2:13: is no UTF-8 text (byte 0xe9); save it as UTF-8: in Excel as CSV UTF-8, in an editor with the "
+            "encoding UTF-8",
+        ),
+        ("p.txt", b"\xff\xfea", "p.txt:1:1: is no UTF-8 text (byte 0x61); save it as UTF-8: in Excel as CSV UTF-8"),
+        ("p.txt", b"a\nb c\0d\n", "p.txt:2:4: is no UTF-8 text (byte 0x00); save it as UTF-8: in Excel as CSV UTF-8"),
         ("p.txt", "a" * (8 << 20) + "b", "p.txt: is larger than 8 MiB; split it into several lists"),
         (
             "p.txt",
-            f"a\n\n{'b' * 2049}\n{'{%' * 4100}",
+            f"a\n\n{'b' * 2049}\n{'{%c' * 3000}",
             "p.txt:3: is 2,049 characters; prompts have 1 to 2,048, shorten it\n"
-            "p.txt:4: is 8,200 characters; prompts have 1 to 2,048, shorten it",
+            "p.txt:4: is 9,000 characters; prompts have 1 to 2,048, shorten it",
         ),
         ("p.txt", "a\nb\x0bc\n", "p.txt:2: holds the control character '\\x0b'; remove it"),
         ("p.txt", "a\n" * 10_001, "p.txt:10001: is one prompt more than 10,000; split it into several lists"),
-        ("p.txt", "🌊" * 2048 + "\n", None),
-        ("p.csv", "a harbor\na storm\n", "p.csv:1: 'a harbor' is no column here; choose one of scene, shot, "),
+        ("p.txt", "\U00020000" * 2048 + "\n", None),
+        (
+            "p.csv",
+            "a harbor;dawn\na storm;\n",
+            "p.csv:1: names no column; the first row has to name each, such as 'prompt;caption'. Text that holds a "
+            "';' stands in double quotes. A list without columns is a .txt, with a line a shot",
+        ),
+        ("p.csv", "a harbor\na storm, dark\n", "p.csv:1: names no column; the first row has to name each, such as"),
+        ("p.csv", "sep=\nprompt\na\n", "p.csv:1: sep= names no single character; write sep=; or the character that"),
+        ("p.csv", "sep=;;\nprompt\na\n", "p.csv:1: sep= names no single character; write sep=; or the character that"),
+        ("p.csv", "a," * 101 + "b\n", "p.csv:1: has 102 cells; a table has at most 100 columns"),
         ("p.csv", "promt\na\n", "p.csv:1: 'promt' is no column here; did you mean 'prompt'?"),
         ("p.csv", "prompt,matrix\na,b\n", "p.csv:1: 'matrix' is no column here; choose one of "),
         ("p.csv", "\n\nscene,steps\na,4\n", "p.csv:3: lacks the column 'prompt'; the first row names the columns"),
         ("p.csv", "shot,id,prompt\na,b,c\n", "p.csv:1: the column 'id' is there twice; remove one of them"),
-        ("p.csv", "prompt,,steps\na,,4\n", "p.csv:1: column 2 has no name; name it, or remove it"),
+        ("p.csv", "prompt,,steps\na,b,4\n", "p.csv:1: column 2 has no name; name it, or remove it"),
+        (
+            "p.csv",
+            "promt,capton\na,b\n",
+            "p.csv:1: 'promt' is no column here; did you mean 'prompt'?\np.csv:1: 'capton' is no",
+        ),
+        ("p.csv", "text,description\na,b\n", "p.csv:1: the column 'prompt' is there twice; remove one of them"),
+        ("p.csv", "prompt,description\na,b\n", "p.csv:1: 'description' is no column here; did you mean 'caption'?"),
+        ("p.csv", "caption\na\n", "p.csv:1: lacks the column 'prompt'; the first row names the columns, add it"),
         (
             "p.csv",
             "prompt,steps\na harbor, a boat, 4\nb,4\nc,4,,x\n",
@@ -265,4 +354,4 @@ def test_a_list_that_is_not_there_is_reported(tmp_path: Path) -> None:
     with pytest.raises(
         UsageError, match=r"nope\.txt: cannot be read: No such file or directory; name a list of prompts"
     ):
-        read_rows(tmp_path / "nope.txt")
+        read_prompt_list(tmp_path / "nope.txt")

@@ -81,6 +81,7 @@ def test_more_takes_have_a_price_each() -> None:
         (0, None, "--takes 0: must be 1 to 99"),
         (100, None, "--takes 100: must be 1 to 99"),
         (1, " ", "the prompt is 0 characters once filled in; prompts have 1 to 2,048"),
+        (1, "\u200b", "the prompt shows nothing once filled in: all of its characters are invisible; write words"),
         (1, "x" * 2049, "the prompt is 2,049 characters once filled in; prompts have 1 to 2,048"),
         (1, "a\x1bb", "the prompt holds the control character '\\x1b'; remove it"),
     ],
