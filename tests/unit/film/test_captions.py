@@ -147,8 +147,8 @@ def test_what_cannot_be_shown_as_it_was_meant_is_noted() -> None:
         "shown instead; install a font that can, for instance one of Debian's fonts-noto-core"
     )
     assert shrunk.startswith(
-        "harbor.yaml:8:18: scenes[0].shots[2].caption: note: is too long, and shrunk to 67% of its size at 640x360, 84% "
-        "of its size at 1080x1920; "
+        "harbor.yaml:8:18: scenes[0].shots[2].caption: note: is too long, and shrunk to 67% of its size at 640x360, "
+        "84% of its size at 1080x1920; "
     )
 
 

@@ -16,7 +16,7 @@ from pipelines.common.lettering.segmentation import (
     split_scripts,
 )
 
-TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=60)
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
 
 
 @pytest.mark.parametrize(
