@@ -13,6 +13,7 @@ from pipelines.film.checks import check_film
 from pipelines.film.ffmpeg import require_encoder
 from pipelines.film.probe import Film
 from pipelines.server.engines.sketch import SketchEngine
+from pipelines.storyboard.ids import ANIMATIC_NAME
 from pipelines.storyboard.model import Output, Storyboard
 from pipelines.storyboard.plan import FrameSpec, plan_frames
 from pipelines.storyboard.presets import DEFAULT_CODEC
@@ -66,7 +67,7 @@ async def make_animatic(board: Storyboard, settings: Settings, *, scale: Decimal
     film = await cut_film(
         scaled(plan.timeline, scale),
         pictures,
-        store.folder / f"{plan.storyboard}-animatic.mp4",
+        store.folder / f"{plan.storyboard}-{ANIMATIC_NAME}.mp4",
         segments=workshop / "segments",
     )
     return Animatic(film, len(pictures), sum(picture.parent == workshop for picture in pictures))

@@ -165,15 +165,38 @@ def test_styles_are_there_to_be_filled_in(written: Callable[..., str]) -> None:
 
 
 def test_scenes_of_any_script_have_ids(written: Callable[..., str]) -> None:
-    """A title without a letter that an id may have is still a title."""
-    text = written("prompts.csv", "scene,prompt\n,first\nทะเล,sea\nสวน,garden\nÉté à Nice,summer\n")
+    """Of their own names, as ASCII spells them; names that come out alike have numbers, what is no word is a scene."""
+    text = written(
+        "prompts.csv",
+        "scene,prompt\n,first\nทะเล,sea\nสวน,garden\nÉté à Nice,summer\n港,harbor\n钢,steel\n🌊,wave\n…,end\n",
+    )
 
     scenes = load_text(text, Path("my-film.yaml")).scenes
     assert [(scene.id, scene.title) for scene in scenes] == [
         ("main", "main"),
-        ("scene", "ทะเล"),
-        ("scene-2", "สวน"),
+        ("thale", "ทะเล"),
+        ("swn", "สวน"),
         ("ete-a-nice", "Été à Nice"),
+        ("gang", "港"),
+        ("gang-2", "钢"),
+        ("water-wave", "🌊"),
+        ("scene", "…"),
+    ]
+
+
+def test_shots_of_any_script_have_ids(written: Callable[..., str]) -> None:
+    """As scenes have, in each scene anew; a shot whose name is no word has the id of one that names none."""
+    text = written(
+        "prompts.csv", "scene,shot,prompt\na,港,harbor\n,钢,steel\n,ทะเล,sea\n,…,end\nb,港,harbor again\n"
+    )
+
+    frames = load_text(text, Path("my-film.yaml")).frames
+    assert [(frame.scene, frame.shot) for frame in frames] == [
+        ("a", "gang"),
+        ("a", "gang-2"),
+        ("a", "thale"),
+        ("a", "shot-4"),
+        ("b", "gang"),
     ]
 
 
