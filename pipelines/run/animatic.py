@@ -21,6 +21,7 @@ from pipelines.storyboard.timeline import Timeline
 from pipelines.takes.frame_folder import is_as_requested
 from pipelines.takes.inventory import read_inventory
 from pipelines.takes.models import FrameTakes
+from pipelines.takes.ownership import require_own_folder
 from pipelines.takes.store import TakeStore
 
 # Pictures are yuv420p, in which two pixels share a colour.
@@ -54,7 +55,9 @@ async def make_animatic(board: Storyboard, settings: Settings, *, scale: Decimal
         StoryboardError: a sound cannot be read.
         FilmError: it could not be cut.
         StorageError: a file could not be written.
+        UsageError: the storyboard's folder is another file's.
     """
+    require_own_folder(board, settings)
     require_encoder(DEFAULT_CODEC)
     await check_film(board)
     plan = plan_frames(board, model=settings.effective_model)

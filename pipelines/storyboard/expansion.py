@@ -9,8 +9,8 @@ from pipelines.common.geometry import AspectRatio, Fit
 from pipelines.storyboard.film_parts import (
     FrameRates,
     caption_style,
-    check_film_names,
     check_film_length,
+    check_film_names,
     check_transitions,
     film_parts,
     resolve_outputs,

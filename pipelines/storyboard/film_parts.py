@@ -100,7 +100,9 @@ def check_film_names(board_id: str, outputs: Sequence[Output], issues: IssueLog)
     """Require that no film's file is the animatic's, and that file systems allow its name."""
     for index, output in enumerate(outputs):
         if output.name == ANIMATIC_NAME:
-            issues.add(("output", index), f"{ANIMATIC_NAME!r} ends the name of the animatic's own file; name it otherwise")
+            issues.add(
+                ("output", index), f"{ANIMATIC_NAME!r} ends the name of the animatic's own file; name it otherwise"
+            )
         name_bytes = len(f"{board_id}-{output.name}.{encoding_of(output.codec).extension}".encode())
         if output.name and name_bytes > MAX_FILE_NAME_BYTES:
             message = (

@@ -95,7 +95,7 @@ def _with_symbols_named(text: str) -> str:
 
 
 def _is_symbol(char: str) -> bool:
-    """Return whether a character can be seen, but is neither letter nor punctuation; ASCII's own count as the latter."""
+    """Return whether a character is seen, and neither letter nor punctuation; all of ASCII's count as the latter."""
     category = unicodedata.category(char)
     return not char.isascii() and (category[0] == "S" or category in ("Co", "Cn", "Cs"))
 

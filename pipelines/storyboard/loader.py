@@ -71,11 +71,14 @@ def load_text(text: str, path: Path) -> Storyboard:
 
 
 def read_id(path: Path) -> str | None:
-    """Return the id that a storyboard's file gives it now, whatever else is wrong in it; None where that cannot be read."""
+    """Return the id that a storyboard's file gives it now, whatever else is wrong; None where it cannot be read."""
     try:
+        # Reading a pipe or a terminal might never end.
+        if not path.is_file():
+            return None
         own_id = parse_text(read_text(path), path).tree.data.get("id")
         return folder_id(path) if own_id is None else parse_id(own_id)
-    except (StoryboardError, ValueError):
+    except (StoryboardError, ValueError, OSError):
         return None
 
 

@@ -186,9 +186,7 @@ def test_scenes_of_any_script_have_ids(written: Callable[..., str]) -> None:
 
 def test_shots_of_any_script_have_ids(written: Callable[..., str]) -> None:
     """As scenes have, in each scene anew; a shot whose name is no word has the id of one that names none."""
-    text = written(
-        "prompts.csv", "scene,shot,prompt\na,港,harbor\n,钢,steel\n,ทะเล,sea\n,…,end\nb,港,harbor again\n"
-    )
+    text = written("prompts.csv", "scene,shot,prompt\na,港,harbor\n,钢,steel\n,ทะเล,sea\n,…,end\nb,港,harbor again\n")
 
     frames = load_text(text, Path("my-film.yaml")).frames
     assert [(frame.scene, frame.shot) for frame in frames] == [
