@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from sqlalchemy import select, update
+from sqlalchemy import Connection, select, update
 
 from pipelines.ledger.database import LedgerPart
 from pipelines.ledger.schema import Upsert, folders
@@ -16,8 +16,7 @@ class FolderRegistry(LedgerPart):
     def folder_owner(self, folder: Path) -> Path | None:
         """Return the file that a folder belongs to; None where none has been entered."""
         with self.database.reading() as connection:
-            owner: Path | None = connection.scalar(select(folders.c.file).where(folders.c.folder == folder))
-        return owner
+            return _owner(connection, folder)
 
     def enter_folder_owner(self, folder: Path, file: Path, *, instead_of: Path | None) -> bool:
         """Enter the file that a folder belongs to, unless another one has been entered meanwhile.
@@ -28,12 +27,17 @@ class FolderRegistry(LedgerPart):
             instead_of: what `folder_owner` returned.
 
         Returns:
-            Whether it is entered now. Of several at the same moment, one is.
+            Whether it is the one that is entered now. Of several at the same moment, one is.
         """
         with self.database.transaction() as connection:
             if instead_of is None:
-                result = connection.execute(_ENTER.for_use_on(connection), {"folder": folder, "file": file})
+                connection.execute(_ENTER.for_use_on(connection), {"folder": folder, "file": file})
             else:
                 unchanged = (folders.c.folder == folder) & (folders.c.file == instead_of)
-                result = connection.execute(update(folders).where(unchanged).values(file=file))
-            return result.rowcount == 1
+                connection.execute(update(folders).where(unchanged).values(file=file))
+            return _owner(connection, folder) == file
+
+
+def _owner(connection: Connection, folder: Path) -> Path | None:
+    file: Path | None = connection.scalar(select(folders.c.file).where(folders.c.folder == folder))
+    return file

@@ -131,9 +131,11 @@ def _shortened(words: str) -> str:
 
 def _as_ascii(text: str) -> str:
     """Return text of any script as ASCII: transliterated where ICU can, else letter by letter by their names."""
-    latin = _transliterator().transliterate(text)
     # Soft signs and glottal stops come as quotation marks, and are no bounds of words.
-    return "".join(char if char.isascii() else _last_word(char) for char in re.sub("[\"'`]", "", latin))
+    latin = re.sub("[\"'`]", "", _transliterator().transliterate(text))
+    spelled = "".join(char if char.isascii() else _last_word(char) for char in latin)
+    # A name of nothing but such signs is a name, too.
+    return spelled if spelled.strip() else "".join(map(_last_word, text))
 
 
 @cache
