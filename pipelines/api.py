@@ -58,6 +58,7 @@ from pipelines.storyboard.plan import Plan, plan_frames
 from pipelines.storyboard.quote import Quote, quote_takes
 from pipelines.storyboard.selection import ExtraTakes, select_extra_takes, select_frame
 from pipelines.takes.inventory import read_inventory
+from pipelines.takes.ownership import require_own_folder
 
 __all__ = [
     "AllocationExhaustedError",
@@ -188,14 +189,15 @@ def quote(
         there already are counted in `reuse` and cost nothing; those of a re-roll are always new.
 
     Raises:
-        UsageError: there are no such frames, `takes` or the prompt is not allowed, or is given without frames, or the
-            ledger cannot be opened.
+        UsageError: there are no such frames, `takes` or the prompt is not allowed, or is given without frames, the
+            storyboard's folder is another file's, or the ledger cannot be opened.
 
     Example:
         quote = api.quote(board)
         print(f"{quote.generate} to generate for {quote.price.usd} USD, at worst {quote.worst_case_usd} USD")
     """
     effective = _effective(settings)
+    require_own_folder(board, effective)
     planned = plan_frames(board, model=effective.effective_model)
     if frames is not None:
         extra = select_extra_takes(planned, str(frames), count=takes, prompt=prompt)
@@ -218,8 +220,8 @@ def render(board: Storyboard, settings: Settings | None = None, *, observer: Run
         The counts, the cost and the files of a run that is whole.
 
     Raises:
-        UsageError: a setting or the output folder is wrong, or this is called inside a running event loop; nothing was
-            sent.
+        UsageError: a setting or the output folder is wrong, the folder of this storyboard's id is another file's, or
+            this is called inside a running event loop; nothing was sent.
         BudgetError: the budget refused the run, or stopped it.
         IncompleteError: some frames or a film are missing; render again to complete.
         EndpointError: the endpoint is of no use to this run.
@@ -297,6 +299,7 @@ def pick(board: Storyboard, frame: str | int, take: int, settings: Settings | No
     """
     _require_no_event_loop("pick")
     effective = _effective(settings)
+    require_own_folder(board, effective)
     planned = plan_frames(board, model=effective.effective_model)
     pick_take(planned, effective, select_frame(planned, str(frame)), take)
     # No extra takes, not None: that would generate what the storyboard still lacks.

@@ -26,6 +26,7 @@ from pipelines.run.observer import RunObserver
 from pipelines.run.result import RunResult, interrupted_error
 from pipelines.storyboard.loader import load_storyboards
 from pipelines.storyboard.model import Storyboard
+from pipelines.takes.ownership import require_own_folder
 
 # What the command itself has done by then.
 _NOT_PARAMETERS = ("strict",)
@@ -78,11 +79,14 @@ def render_boards(paths: Sequence[Path], options: Mapping[str, Any]) -> list[Ren
     """Render storyboards one after another, and return how each ended.
 
     Raises:
-        UsageError: a storyboard or an option is wrong, or notes are errors; nothing was started.
+        UsageError: a storyboard or an option is wrong, a storyboard's folder is another file's, or notes are errors;
+            nothing was started.
     """
     # All of them before the first, which may take hours; and Prefect takes seconds to start.
     settings = load_settings(options)
     boards = _load_distinct(paths)
+    for board in boards:
+        require_own_folder(board, settings)
     checked = check_boards(boards, strict=settings.strict)
     parameters = _flow_parameters(options)
     calls = [

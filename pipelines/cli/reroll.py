@@ -18,6 +18,7 @@ from pipelines.storyboard.plan import Plan, plan_frames
 from pipelines.storyboard.quote import Quote, quote_takes
 from pipelines.storyboard.reading import read_text
 from pipelines.storyboard.selection import select_extra_takes
+from pipelines.takes.ownership import require_own_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +53,14 @@ def quote_reroll(path: Path, frames: str, options: Mapping[str, Any]) -> RerollO
     """Quote more takes of some frames; send nothing.
 
     Raises:
-        UsageError: the storyboard or an option is wrong, or there are no such frames.
+        UsageError: the storyboard or an option is wrong, there are no such frames, or the storyboard's folder is
+            another file's.
     """
     text = read_text(path)
     board = load_text(text, path)
-    settings = follow_last_run(load_settings(options), board.id)
+    given = load_settings(options)
+    require_own_folder(board, given)
+    settings = follow_last_run(given, board.id)
     plan = plan_frames(board, model=settings.effective_model)
     extra = select_extra_takes(plan, frames, count=options["takes"], prompt=options["prompt"])
     # Every one of them is new: no take that is there already makes a re-roll cheaper.

@@ -37,15 +37,15 @@ def ledger(
       storyreel ledger my-film.yaml --verify
       storyreel ledger my-film.yaml --settle 17 --cost 0 --why "not on the invoice"
     """
+    from pipelines.cli.boards import open_board
     from pipelines.cli.following import follow_last_run
-    from pipelines.common.settings import load_settings
     from pipelines.report.statement import settle_attempt, statement_of
-    from pipelines.storyboard.loader import load_storyboard
 
     if (attempt_id is None) != (cost is None):
         raise UsageError("--settle ATTEMPT and --cost USD|none go together")
-    storyboard = load_storyboard(board).id
-    settings = follow_last_run(load_settings({"output": output}), storyboard)
+    opened, given = open_board(board, {"output": output})
+    storyboard = opened.id
+    settings = follow_last_run(given, storyboard)
     # First, so that the statement and its verification already show it.
     if attempt_id is not None and cost is not None:
         settle_attempt(settings, storyboard, attempt_id, cost=cost, why=why)
@@ -74,11 +74,11 @@ def status(board: Path, *, output: Path | None, as_json: bool) -> None:
       storyreel status my-film.yaml
       watch storyreel status my-film.yaml
     """
-    from pipelines.common.settings import load_settings
+    from pipelines.cli.boards import open_board
     from pipelines.report.status import status_of
-    from pipelines.storyboard.loader import load_storyboard
 
-    found = status_of(load_settings({"output": output}), load_storyboard(board).id)
+    storyboard, settings = open_board(board, {"output": output})
+    found = status_of(settings, storyboard.id)
     if as_json:
         print_json(found.as_json())
     else:

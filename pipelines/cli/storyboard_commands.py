@@ -157,16 +157,14 @@ def plan(board: Path, *, as_json: bool, **options: Any) -> None:
     Example:
       storyreel plan configs/storyboards/harbor-at-dawn.yaml
     """
+    from pipelines.cli.boards import open_board
     from pipelines.cli.checking import check_boards
     from pipelines.cli.following import notes_on_last_run
-    from pipelines.common.settings import load_settings
-    from pipelines.storyboard.loader import load_storyboard
     from pipelines.storyboard.plan import plan_frames
     from pipelines.storyboard.quote import quote_takes
     from pipelines.takes.inventory import read_inventory
 
-    settings = load_settings(options)
-    storyboard = load_storyboard(board)
+    storyboard, settings = open_board(board, options)
     [notes] = check_boards([storyboard], strict=settings.strict)
     planned = plan_frames(storyboard, model=settings.effective_model)
     inventory = read_inventory(planned, settings)

@@ -46,15 +46,14 @@ def pick(board: Path, frame: str, take: int, *, as_json: bool, **options: Any) -
       storyreel takes my-film.yaml
       storyreel pick my-film.yaml 3 2
     """
+    from pipelines.cli.boards import open_board
     from pipelines.cli.following import follow_last_run
-    from pipelines.common.settings import load_settings
     from pipelines.run.local import pick_take, run_locally
-    from pipelines.storyboard.loader import load_storyboard
     from pipelines.storyboard.plan import plan_frames
     from pipelines.storyboard.selection import ExtraTakes, select_frame
 
-    storyboard = load_storyboard(board)
-    settings = follow_last_run(load_settings(options), storyboard.id)
+    storyboard, given = open_board(board, options)
+    settings = follow_last_run(given, storyboard.id)
     planned = plan_frames(storyboard, model=settings.effective_model)
     spec = select_frame(planned, frame)
     pick_take(planned, settings, spec, take)
@@ -86,15 +85,14 @@ def takes(board: Path, *, as_json: bool, **options: Any) -> None:
     Example:
       storyreel takes my-film.yaml
     """
+    from pipelines.cli.boards import open_board
     from pipelines.cli.following import follow_last_run
-    from pipelines.common.settings import load_settings
     from pipelines.report.take_list import take_lines, takes_json
-    from pipelines.storyboard.loader import load_storyboard
     from pipelines.storyboard.plan import plan_frames
     from pipelines.takes.inventory import read_inventory
 
-    storyboard = load_storyboard(board)
-    settings = follow_last_run(load_settings(options), storyboard.id)
+    storyboard, given = open_board(board, options)
+    settings = follow_last_run(given, storyboard.id)
     planned = plan_frames(storyboard, model=settings.effective_model)
     frames = read_inventory(planned, settings).frames
     if as_json:
@@ -120,13 +118,13 @@ def review(board: Path, *, port: int, opens: bool, **options: Any) -> None:
     """
     from rich.console import Console
 
+    from pipelines.cli.boards import open_board
     from pipelines.cli.display import display_for
     from pipelines.cli.following import follow_last_run
-    from pipelines.common.settings import load_settings
     from pipelines.review.server import open_review
-    from pipelines.storyboard.loader import load_storyboard
 
-    settings = follow_last_run(load_settings(options), load_storyboard(board).id)
+    storyboard, given = open_board(board, options)
+    settings = follow_last_run(given, storyboard.id)
     print_endpoint_notice(settings)
     console = Console(stderr=True, quiet=is_quiet())
     show = partial(display_for, console=console)

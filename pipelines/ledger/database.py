@@ -251,11 +251,13 @@ def _prepare(connection: Connection, url: str) -> None:
 
 def _require_current(connection: Connection, url: str) -> None:
     """Refuse a database that a reader cannot use as it is: bringing it up to date would be writing."""
-    if not sqlalchemy.inspect(connection).has_table(meta.name):
+    inspector = sqlalchemy.inspect(connection)
+    if not inspector.has_table(meta.name):
         raise OutdatedLedgerError(f"{_without_password(url)}: holds no ledger yet; render a storyboard first")
     version = connection.scalar(select(meta.c.schema_version)) or 0
     _refuse_newer(version, url)
-    if version < SCHEMA_VERSION:
+    # A version that is not released yet may still gain tables.
+    if version < SCHEMA_VERSION or not metadata.tables.keys() <= set(inspector.get_table_names()):
         raise OutdatedLedgerError(
             f"{_without_password(url)}: the ledger has schema version {version}, this storyreel reads "
             f"{SCHEMA_VERSION}: any command that writes, like `storyreel ledger`, brings it up to date"

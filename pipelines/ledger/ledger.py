@@ -6,6 +6,7 @@ from typing import Self
 from pipelines.common.errors import OutdatedLedgerError
 from pipelines.ledger.attempt_history import AttemptHistory
 from pipelines.ledger.database import LedgerDatabase
+from pipelines.ledger.folders import FolderRegistry
 from pipelines.ledger.gate import Gate
 from pipelines.ledger.models import Run
 from pipelines.ledger.queries import Queries
@@ -16,7 +17,16 @@ from pipelines.ledger.takes import TakeRegistry
 from pipelines.ledger.verification import Verification
 
 
-class Ledger(RunRegistry, Settlement, TakeRegistry, Queries, Verification, RunStatusQueries, AttemptHistory):
+class Ledger(
+    RunRegistry,
+    FolderRegistry,
+    Settlement,
+    TakeRegistry,
+    Queries,
+    Verification,
+    RunStatusQueries,
+    AttemptHistory,
+):
     """An open ledger; blocking, and safe to use from several threads and processes at once.
 
     Each method is one short transaction, or one reading. `AsyncLedger` has those that asynchronous code needs.

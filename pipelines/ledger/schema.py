@@ -1,9 +1,12 @@
 """The tables of the ledger. Money and neurons are exact: whole numbers of a tiny unit, never floats."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
+from pathlib import Path
 from typing import Any
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from sqlalchemy import (
     BigInteger,
@@ -23,7 +26,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 # 2: gates.booked_at. 3: gates.pace, gates.slowed_at, leases.attempt_id, corrections; spending for runs.committed_usd.
-# 4: takes, picks; the counters of runs. 5: attempts.cost_basis, .stated_steps, .remarks. See migrations.py.
+# 4: takes, picks; the counters of runs. 5: attempts.cost_basis, .stated_steps, .remarks; folders.
+# See migrations.py.
 SCHEMA_VERSION = 5
 # A gate's pace is a share of the rate limit, in millionths.
 FULL_PACE = 1_000_000
@@ -53,6 +57,21 @@ class Exact(TypeDecorator[Decimal]):
             return None
         exact = Decimal(value).scaleb(-self.places).normalize()
         return exact if exact.as_tuple().exponent <= 0 else exact.quantize(Decimal(1))  # type: ignore[operator]
+
+
+class FilePath(TypeDecorator[Path]):
+    """An absolute path stored as its file: URI: a name may hold bytes that are no text, which no database takes."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Path | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        """Write the path as a URI."""
+        return None if value is None else value.as_uri()
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Path | None:  # noqa: ARG002
+        """Read the path from its URI."""
+        return None if value is None else Path(os.fsdecode(unquote_to_bytes(urlsplit(value).path)))
 
 
 # 63 bits hold 9.2 million dollars, and 9.2 trillion neurons.
@@ -207,6 +226,14 @@ takes = Table(
     Column("prompt", Text),
     # The run that holds this number until the take is kept.
     Column("run_id", String(64), nullable=False),
+)
+
+# The storyboard file that each folder of takes and films belongs to; see takes/ownership.py.
+folders = Table(
+    "folders",
+    metadata,
+    Column("folder", FilePath, primary_key=True),
+    Column("file", FilePath, nullable=False),
 )
 
 # The takes that were picked. A frame without a pick shows the first of its takes.

@@ -7,7 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Self
 
-from pipelines.common.errors import InterruptedRunError, StoryboardError, StoryreelError
+from pipelines.common.errors import InterruptedRunError, StoryreelError, UsageError
 from pipelines.common.settings import Settings
 from pipelines.ledger.ledger import Ledger
 from pipelines.report.models import FrameView, PageView
@@ -41,8 +41,7 @@ class ReviewService:
             show_stopping: shows the progress of a run while it is being stopped.
 
         Raises:
-            StoryboardError: it is wrong.
-            LedgerError: the ledger cannot be opened.
+            UsageError: it is wrong, its folder is another file's, or the ledger cannot be opened.
         """
         self._settings = settings
         self._addresses = addresses
@@ -186,7 +185,7 @@ class ReviewService:
     def _reload_storyboard(self) -> None:
         try:
             self._storyboard.reload()
-        except StoryboardError as error:
+        except UsageError as error:
             self._broker.publish(Failure(f"the storyboard has mistakes now; the page is as it was before\n{error}"))
 
     async def _publish_changes(self) -> None:

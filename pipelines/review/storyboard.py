@@ -11,6 +11,7 @@ from pipelines.storyboard.model import Storyboard
 from pipelines.storyboard.plan import FrameSpec, Plan, plan_frames
 from pipelines.storyboard.quote import Quote, quote_takes
 from pipelines.storyboard.selection import ExtraTakes, require_prompt
+from pipelines.takes.ownership import require_own_folder
 
 # The page's keys 1 to 9 pick takes; for more at once there is `storyreel reroll`.
 _MAX_TAKES_AT_ONCE = 9
@@ -46,7 +47,7 @@ class ReviewedStoryboard:
             settings: where its files are, and which model is asked.
 
         Raises:
-            StoryboardError: it is wrong.
+            UsageError: it is wrong, or its folder is another file's.
         """
         self._path = path
         self._settings = settings
@@ -58,9 +59,10 @@ class ReviewedStoryboard:
         """Read the file again.
 
         Raises:
-            StoryboardError: it is wrong; board and plan are as they were.
+            UsageError: it is wrong, or its folder is another file's; board and plan are as they were.
         """
         board = load_storyboard(self._path)
+        require_own_folder(board, self._settings)
         self.plan = plan_frames(board, model=self._settings.effective_model)
         self.board = board
 

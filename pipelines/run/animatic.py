@@ -13,6 +13,7 @@ from pipelines.film.checks import check_film
 from pipelines.film.ffmpeg import require_encoder
 from pipelines.film.probe import Film
 from pipelines.server.engines.sketch import SketchEngine
+from pipelines.storyboard.ids import ANIMATIC_NAME
 from pipelines.storyboard.model import Output, Storyboard
 from pipelines.storyboard.plan import FrameSpec, plan_frames
 from pipelines.storyboard.presets import DEFAULT_CODEC
@@ -20,6 +21,7 @@ from pipelines.storyboard.timeline import Timeline
 from pipelines.takes.frame_folder import is_as_requested
 from pipelines.takes.inventory import read_inventory
 from pipelines.takes.models import FrameTakes
+from pipelines.takes.ownership import require_own_folder
 from pipelines.takes.store import TakeStore
 
 # Pictures are yuv420p, in which two pixels share a colour.
@@ -53,7 +55,9 @@ async def make_animatic(board: Storyboard, settings: Settings, *, scale: Decimal
         StoryboardError: a sound cannot be read.
         FilmError: it could not be cut.
         StorageError: a file could not be written.
+        UsageError: the storyboard's folder is another file's.
     """
+    require_own_folder(board, settings)
     require_encoder(DEFAULT_CODEC)
     await check_film(board)
     plan = plan_frames(board, model=settings.effective_model)
@@ -66,7 +70,7 @@ async def make_animatic(board: Storyboard, settings: Settings, *, scale: Decimal
     film = await cut_film(
         scaled(plan.timeline, scale),
         pictures,
-        store.folder / f"{plan.storyboard}-animatic.mp4",
+        store.folder / f"{plan.storyboard}-{ANIMATIC_NAME}.mp4",
         segments=workshop / "segments",
     )
     return Animatic(film, len(pictures), sum(picture.parent == workshop for picture in pictures))

@@ -21,6 +21,7 @@ from pipelines.run.result import state_after
 from pipelines.run.signals import stopping_on_signals
 from pipelines.storyboard.plan import Plan
 from pipelines.takes.frame_folder import FrameFolder
+from pipelines.takes.ownership import claim_folder
 from pipelines.takes.recovery import recover
 from pipelines.takes.store import TakeStore
 
@@ -75,7 +76,7 @@ async def open_run(
         handle_signals: stop on Ctrl-C and SIGTERM; a server that starts runs handles them itself.
 
     Raises:
-        UsageError: the output folder or the ledger cannot be opened.
+        UsageError: the output folder or the ledger cannot be opened, or the storyboard's folder is another file's.
         StorageError: the ledger could not be written.
     """
     plan, settings = prepared.plan, prepared.settings
@@ -91,6 +92,7 @@ async def open_run(
     )
     blocking = await asyncio.to_thread(Ledger.open, settings.effective_database_url)
     with blocking, AsyncLedger(blocking) as ledger:
+        await ledger.call(claim_folder, prepared.board, settings)
         observer.progress.start(plan, settings, prepared.budgets)
         context = RunContext(run, prepared, ledger, store, FrameFolder(store.folder), observer)
         # First, so that images which killed runs have paid for are found, and not generated again.

@@ -16,6 +16,7 @@ from pipelines.storyboard.model import Storyboard
 from pipelines.storyboard.plan import Plan, plan_frames
 from pipelines.storyboard.quote import Quote, require_within_budget
 from pipelines.storyboard.selection import ExtraTakes
+from pipelines.takes.ownership import require_own_folder
 
 _log = logging.getLogger(__name__)
 
@@ -25,7 +26,8 @@ class PreparedRun:
     """A run, ready to be opened.
 
     Attributes:
-        plan: the storyboard's frames and films, for the settings' model.
+        board: the storyboard.
+        plan: its frames and films, for the settings' model.
         settings: folders, ledger, endpoint and bounds.
         budgets: the caps that hold.
         extra_takes: more takes of some frames, to be generated instead of what the storyboard asks for; perhaps of
@@ -34,6 +36,7 @@ class PreparedRun:
         notes: on the storyboard and its sounds.
     """
 
+    board: Storyboard
     plan: Plan
     settings: Settings
     budgets: Budgets
@@ -62,8 +65,10 @@ async def prepare_run(
     Raises:
         StoryboardError: a sound cannot be read, or notes are errors.
         FilmError: this ffmpeg lacks an encoder that an output needs.
-        UsageError: there are no such frames to select, or a secret would be sent in clear.
+        UsageError: there are no such frames to select, a secret would be sent in clear, or the storyboard's folder is
+            another file's.
     """
+    require_own_folder(board, settings)
     # Both would be noticed only when the film is cut, and its frames are paid for by then.
     for output in board.outputs:
         require_encoder(output.codec)
@@ -76,7 +81,7 @@ async def prepare_run(
     # None is a render. A film that is only cut again sends nothing.
     if extra_takes is None or extra_takes.frames:
         settings.require_secrets_hidden()
-    return PreparedRun(plan, settings, effective_budgets(board, settings), extra_takes, otio, tuple(notes))
+    return PreparedRun(board, plan, settings, effective_budgets(board, settings), extra_takes, otio, tuple(notes))
 
 
 def effective_budgets(board: Storyboard, settings: Settings) -> Budgets:

@@ -10,12 +10,14 @@ from pipelines.storyboard.caption_fonts import missing_fonts
 from pipelines.storyboard.film_parts import (
     FrameRates,
     check_film_length,
+    check_film_names,
     check_transitions,
     film_parts,
     resolve_outputs,
 )
 from pipelines.storyboard.format.schema import BudgetModel, StoryboardModel
 from pipelines.storyboard.frame_texts import FrameTexts
+from pipelines.storyboard.ids import complaint_about
 from pipelines.storyboard.issues import Issue, IssueLog
 from pipelines.storyboard.model import BoardFrame, Place, Storyboard
 from pipelines.storyboard.prompts import fallback_prompts, matrix_combinations, prompts_per_combination
@@ -52,11 +54,14 @@ def expand(board: StoryboardModel, *, path: Path, default_id: str, locate: Locat
     board_id = board.id or default_id
     title = board.title or board_id
     issues = IssueLog()
+    if complaint := complaint_about(board_id):
+        issues.add(("id",), complaint)
     shots = list_shots(board, title=title, issues=issues)
     frames = tuple(_frames(board, shots, issues))
     check_film_length(frames, issues)
     outputs = resolve_outputs(board, first_aspect=frames[0].aspect, issues=issues) if frames else ()
     check_transitions(shots, frames, outputs, issues)
+    check_film_names(board_id, outputs, issues)
     # Where there are no frames there is an issue, so from here on there is a first output.
     if issues:
         raise ExpansionError(list(issues))

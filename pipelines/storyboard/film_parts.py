@@ -13,8 +13,10 @@ from pipelines.storyboard.format.film_schema import (
 )
 from pipelines.storyboard.format.parsers import Duration
 from pipelines.storyboard.format.schema import StoryboardModel
+from pipelines.storyboard.ids import ANIMATIC_NAME, MAX_FILE_NAME_BYTES
 from pipelines.storyboard.issues import IssueLog
 from pipelines.storyboard.model import BoardFrame, Motion, MotionType, Output, Smooth, Transition
+from pipelines.storyboard.presets import encoding_of
 from pipelines.storyboard.shots import Shot
 from pipelines.storyboard.timing import NO_SPEECH, cut_points, half_transition, hold_lengths
 from pipelines.storyboard.transitions import CUT
@@ -91,6 +93,22 @@ def resolve_outputs(board: StoryboardModel, *, first_aspect: AspectRatio, issues
         if name in names[:index]:
             issues.add(("output", index), f"is the second one called {name!r}; give it a name of its own")
     return tuple(output.resolved(size=size, name=name) for output, name in zip(board.output, names, strict=True))
+
+
+def check_film_names(board_id: str, outputs: Sequence[Output], issues: IssueLog) -> None:
+    """Require that no film's file is the animatic's, and that file systems allow its name."""
+    for index, output in enumerate(outputs):
+        if output.name == ANIMATIC_NAME:
+            issues.add(
+                ("output", index), f"{ANIMATIC_NAME!r} ends the name of the animatic's own file; name it otherwise"
+            )
+        name_bytes = len(f"{board_id}-{output.name}.{encoding_of(output.codec).extension}".encode())
+        if output.name and name_bytes > MAX_FILE_NAME_BYTES:
+            message = (
+                f"its film's name would be {name_bytes} bytes long, more than the {MAX_FILE_NAME_BYTES} that file "
+                "systems allow; give the storyboard a shorter `id:`"
+            )
+            issues.add(("output", index), message)
 
 
 def check_film_length(frames: Sequence[BoardFrame], issues: IssueLog) -> None:

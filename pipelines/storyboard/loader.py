@@ -2,7 +2,6 @@
 
 import heapq
 import itertools
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -11,9 +10,11 @@ from pydantic_core import ErrorDetails
 
 from pipelines.common.errors import Problem, StoryboardError
 from pipelines.storyboard.expansion import ExpansionError, expand
+from pipelines.storyboard.format.parsers import parse_id
 from pipelines.storyboard.format.schema import StoryboardModel
 from pipelines.storyboard.format.validation import issues_of, path_in
 from pipelines.storyboard.further_issues import without_issues
+from pipelines.storyboard.ids import folder_id
 from pipelines.storyboard.issues import MAX_ISSUES, Issue
 from pipelines.storyboard.model import Storyboard
 from pipelines.storyboard.reading import parse_text, read_text
@@ -69,14 +70,21 @@ def load_text(text: str, path: Path) -> Storyboard:
     return board
 
 
+def read_id(path: Path) -> str | None:
+    """Return the id that a storyboard's file gives it now, whatever else is wrong; None where it cannot be read."""
+    try:
+        # Reading a pipe or a terminal might never end.
+        if not path.is_file():
+            return None
+        own_id = parse_text(read_text(path), path).tree.data.get("id")
+        return folder_id(path) if own_id is None else parse_id(own_id)
+    except (StoryboardError, ValueError, OSError):
+        return None
+
+
 def _expand(source: SourceMap, data: object) -> Storyboard:
     board = StoryboardModel.model_validate(data)
-    return expand(board, path=source.path, default_id=_default_id(source.path), locate=source.place)
-
-
-def _default_id(path: Path) -> str:
-    """Return the file's stem as a folder's name: safe characters as they are, others as a dash."""
-    return re.sub(r"[^\w.-]+", "-", path.stem).strip("-.") or "storyboard"
+    return expand(board, path=source.path, default_id=folder_id(source.path), locate=source.place)
 
 
 def _first_in_file(source: SourceMap, errors: Sequence[ErrorDetails]) -> Sequence[ErrorDetails]:

@@ -57,7 +57,7 @@ def test_no_parameter_of_a_flow_is_a_secret(
 
     @contextlib.contextmanager
     def recorded(_: object) -> Iterator[Any]:
-        yield lambda name, parameters, _, settings, __: called.append((name, parameters, settings.endpoint))
+        yield lambda name, parameters, given: called.append((name, parameters, given.settings.endpoint))
 
     monkeypatch.setattr("pipelines.cli.render.prefect_flows", recorded)
     path, url = str(board()), "http://amy:pw@127.0.0.1:9/v1?key=S3cret"

@@ -15,6 +15,7 @@ _UNDOING = {
         "ALTER TABLE attempts DROP COLUMN cost_basis",
         "ALTER TABLE attempts DROP COLUMN stated_steps",
         "ALTER TABLE attempts DROP COLUMN remarks",
+        "DROP TABLE folders",
     ),
     3: (*(f"ALTER TABLE runs DROP COLUMN {name}" for name in _COUNTERS), "DROP TABLE takes", "DROP TABLE picks"),
     2: (

@@ -1,9 +1,7 @@
 """A list of prompts -> the text of a storyboard that asks for exactly these, to the letter."""
 
 import bisect
-import itertools
 import re
-import unicodedata
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,9 +10,10 @@ import yaml
 
 from pipelines.common.errors import Problem, StoryboardError, UsageError
 from pipelines.storyboard.format.base import YamlPath
-from pipelines.storyboard.format.parsers import MAX_PROMPT_CHARS, is_id
+from pipelines.storyboard.format.parsers import MAX_PROMPT_CHARS
 from pipelines.storyboard.format.schema import MAX_FRAMES
 from pipelines.storyboard.format.yaml_tree import MAX_WRITTEN, core_schema, parse_yaml
+from pipelines.storyboard.ids import numbered, word_id
 from pipelines.storyboard.importer.rows import SCENE, PromptList, Row
 from pipelines.storyboard.loader import load_text
 from pipelines.storyboard.reading import MAX_BYTES
@@ -32,7 +31,6 @@ _TEMPLATES = ("prompt", "caption")
 _JINJA_TAGS = re.compile(r"(?:\{+[%#]|\{{2,})+")
 # PyYAML's line breaks, those of YAML 1.1; only double quotes keep them as they are.
 _LINE_BREAKS = re.compile("[\n\x85\u2028\u2029]")
-_MAX_ID_CHARS = 80
 _FIRST_SCENE = "main"
 
 # The rows by the paths of the storyboard's parts that are made of them.
@@ -118,7 +116,7 @@ def _long_form(rows: Sequence[Row]) -> tuple[dict[str, Any], _RowsByPath]:
         rows_by_path |= {("scenes", len(scenes), "shots", index): row for index, row in enumerate(shots)}
         named = _scene_names(name, taken_ids)
         taken_ids.add(named["id"])
-        scenes.append({**named, "shots": [_shot(row.cells) for row in shots]})
+        scenes.append({**named, "shots": _shots(shots)})
     if not styles:
         return {"scenes": scenes}, rows_by_path
     rows_by_path |= {("styles", name): row for name, row in styles.items()}
@@ -139,26 +137,28 @@ def _by_scene(rows: Sequence[Row]) -> list[tuple[str, list[Row]]]:
 
 def _scene_names(name: str, taken: Collection[str]) -> dict[str, str]:
     """Return the scene's id, which is none of those taken, and its title where it differs from the id."""
-    plain = (_id_from(name) or "scene") if name else _FIRST_SCENE
-    numbered = itertools.chain([plain], (f"{plain}-{number}" for number in itertools.count(2)))
-    own_id = next(candidate for candidate in numbered if candidate not in taken)
+    own_id = numbered((word_id(name) or "scene") if name else _FIRST_SCENE, taken)
     return {"id": own_id, "title": name} if name and name != own_id else {"id": own_id}
 
 
-def _shot(cells: Mapping[str, str | int]) -> dict[str, str | int]:
-    own_id = _id_from(str(cells.get("id", "")))
+def _shots(rows: Sequence[Row]) -> list[dict[str, str | int]]:
+    """Return the shots of a scene; names that differ and come out alike get numbers behind them."""
+    names = [str(row.cells.get("id", "")) for row in rows]
+    ids: dict[str, str] = {}
+    taken: set[str] = set()
+    for name in names:
+        # One name twice, capitals aside, stays a mistake, which the loader tells.
+        if name.casefold() not in ids:
+            plain = word_id(name)
+            ids[name.casefold()] = numbered(plain, taken) if plain else ""
+            taken.add(ids[name.casefold()])
+    return [_shot(row.cells, ids[name.casefold()]) for row, name in zip(rows, names, strict=True)]
+
+
+def _shot(cells: Mapping[str, str | int], own_id: str) -> dict[str, str | int]:
     shot = {key: _literal(str(cells[key])) if key in _TEMPLATES else cells[key] for key in cells if key != SCENE}
     shot.pop("id", None)
     return {"id": own_id, **shot} if own_id else shot
-
-
-def _id_from(words: str) -> str:
-    """Return an id made of `words`: an id as it is, else its letters in lower case joined by -; empty without any."""
-    if is_id(words):
-        return words
-    # NFKD takes the accents off the letters, and ASCII leaves them out.
-    letters = unicodedata.normalize("NFKD", words).encode("ascii", "ignore").decode().lower()
-    return re.sub(r"[^a-z0-9]+", "-", letters)[:_MAX_ID_CHARS].strip("-")
 
 
 def _literal(text: str) -> str:

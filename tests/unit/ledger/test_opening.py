@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert
 
-from pipelines.common.errors import LedgerError, StorageError
+from pipelines.common.errors import LedgerError, OutdatedLedgerError, StorageError
 from pipelines.ledger.database import ledger_exists
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.models import RunCounters
@@ -151,6 +151,20 @@ def test_a_ledger_of_another_version_is_not_read(tmp_path: Path, version: int, m
         Ledger.open(url_of(tmp_path), read_only=True)
 
     assert str(caught.value) == f"{url_of(tmp_path)}: the ledger has schema version {version}, {message}"
+
+
+def test_a_ledger_that_lacks_a_table_gets_it(tmp_path: Path, ledger: Ledger) -> None:
+    """Made by a storyreel on the way to this version: it is not read as it is, and opened to read it is made whole."""
+    url = url_of(tmp_path / "older")
+    Ledger.open(url).close()
+    with closing(sqlite3.connect(tmp_path / "older" / "storyreel.db")) as database:
+        database.execute("DROP TABLE folders")
+
+    with pytest.raises(OutdatedLedgerError):
+        Ledger.open(url, read_only=True)
+    with Ledger.open_to_read(url) as opened_to_read:
+        assert opened_to_read.folder_owner(tmp_path) is None
+        assert schema_of(opened_to_read) == schema_of(ledger)
 
 
 def test_a_database_without_a_ledger_is_not_read(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from jsonschema import Draft7Validator
 
 from pipelines.common.errors import UsageError
 from pipelines.common.visible_text import shows_nothing
+from pipelines.storyboard.format.parsers import MAX_PROMPT_CHARS
 from pipelines.storyboard.format.schema import json_schema
 from pipelines.storyboard.format.yaml_tree import parse_yaml
 from pipelines.storyboard.importer.prompt_list import read_prompt_list
@@ -31,14 +32,18 @@ LETTERS = st.characters(exclude_categories=["Cs", "Cc"])
 BRACES = st.text(st.sampled_from(list("{}%#- '\\x")), max_size=30)
 LINE = st.text(LETTERS, max_size=60) | BRACES | st.sampled_from(HOSTILE)
 # Lines as people paste them: marks, signs and what is invisible around their words.
-PASTED = st.tuples(
-    st.sampled_from(["", " ", "\t", "\u200b", "\ufeff"]),
-    st.sampled_from(
-        ["", "- ", "* ", "\u2022 ", "1. ", "12) ", "# ", "###### ", "#", "####### ", "```", "~~~", "---", "1."]
-    ),
-    LINE,
-    st.sampled_from(["", "\u200b", " \ufeff", ":", "```"]),
-).map("".join)
+PASTED = (
+    st.tuples(
+        st.sampled_from(["", " ", "\t", "\u200b", "\ufeff"]),
+        st.sampled_from(
+            ["", "- ", "* ", "\u2022 ", "1. ", "12) ", "# ", "###### ", "#", "####### ", "```", "~~~", "---", "1."]
+        ),
+        LINE,
+        st.sampled_from(["", "\u200b", " \ufeff", ":", "```"]),
+    )
+    .map("".join)
+    .filter(lambda line: len(line) <= MAX_PROMPT_CHARS)
+)
 # Of a few lines, and short enough together to be one prompt.
 CELL = st.lists(LINE.filter(lambda line: len(line) <= 100), min_size=1, max_size=3).map("\n".join)
 BYTES = (
@@ -221,15 +226,36 @@ def test_styles_are_there_to_be_filled_in(written: Callable[..., str]) -> None:
 
 
 def test_scenes_of_any_script_have_ids(written: Callable[..., str]) -> None:
-    """A title without a letter that an id may have is still a title."""
-    text = written("prompts.csv", "scene,prompt\n,first\nทะเล,sea\nสวน,garden\nÉté à Nice,summer\n")
+    """Of their own names, as ASCII spells them; names that come out alike have numbers, what is no word is a scene."""
+    text = written(
+        "prompts.csv",
+        "scene,prompt\n,first\nทะเล,sea\nสวน,garden\nÉté à Nice,summer\n港,harbor\n钢,steel\n🌊,wave\n…,end\n",
+    )
 
     scenes = load_text(text, Path("my-film.yaml")).scenes
     assert [(scene.id, scene.title) for scene in scenes] == [
         ("main", "main"),
-        ("scene", "ทะเล"),
-        ("scene-2", "สวน"),
+        ("thale", "ทะเล"),
+        ("swn", "สวน"),
         ("ete-a-nice", "Été à Nice"),
+        ("gang", "港"),
+        ("gang-2", "钢"),
+        ("water-wave", "🌊"),
+        ("scene", "…"),
+    ]
+
+
+def test_shots_of_any_script_have_ids(written: Callable[..., str]) -> None:
+    """As scenes have, in each scene anew; a shot whose name is no word has the id of one that names none."""
+    text = written("prompts.csv", "scene,shot,prompt\na,港,harbor\n,钢,steel\n,ทะเล,sea\n,…,end\nb,港,harbor again\n")
+
+    frames = load_text(text, Path("my-film.yaml")).frames
+    assert [(frame.scene, frame.shot) for frame in frames] == [
+        ("a", "gang"),
+        ("a", "gang-2"),
+        ("a", "thale"),
+        ("a", "shot-4"),
+        ("b", "gang"),
     ]
 
 

@@ -1,5 +1,6 @@
 """A storyboard's file becomes a storyboard, or every problem in it with its place and its cure."""
 
+import os
 import re
 import time
 from decimal import Decimal
@@ -17,7 +18,7 @@ from pipelines.common.errors import StoryboardError
 from pipelines.common.geometry import AspectRatio, Fit, Size
 from pipelines.storyboard.format import yaml_tree
 from pipelines.storyboard.importer.starter import starter_text
-from pipelines.storyboard.loader import load_storyboard, load_storyboards
+from pipelines.storyboard.loader import load_storyboard, load_storyboards, read_id
 from pipelines.storyboard.model import BoardFrame, BoardScene, Storyboard
 from pipelines.storyboard.reading import MAX_BYTES
 from tests.unit.storyboard.problems import Write, problems
@@ -170,6 +171,7 @@ def test_the_film_takes_the_size_of_its_aspect_ratio(write: Write, board: str, s
         ("..yaml", "storyboard"),
         ("a b$c.yaml", "a-b-c"),
         ("..x.yaml", "x"),
+        ("ทะเล 🌊.yaml", "ทะเล-water-wave"),
     ],
 )
 def test_the_id_defaults_to_the_files_stem(tmp_path: Path, name: str, expected: str) -> None:
@@ -178,6 +180,75 @@ def test_the_id_defaults_to_the_files_stem(tmp_path: Path, name: str, expected: 
     path.write_text("prompts: [x]")
 
     assert load_storyboard(path).id == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        (
+            "storyreel.db.yaml",
+            "prompts: [x]",
+            "storyreel.db.yaml:1:1: id: 'storyreel.db' is the name of a file of storyreel's own in the output folder",
+        ),
+        (
+            "film.yaml",
+            "prompts: [x]\nid: nul",
+            "film.yaml:2:5: id: 'nul' is the name of a device on Windows, where no folder can have it",
+        ),
+    ],
+)
+def test_an_id_that_no_folder_may_have_is_a_mistake(tmp_path: Path, name: str, text: str, expected: str) -> None:
+    """Named by the file or by itself; the cure is the same."""
+    (tmp_path / name).write_text(text)
+
+    assert problems(tmp_path / name) == [f"{expected}; write another `id:` into the storyboard"]
+
+
+def test_an_output_is_not_called_as_the_animatic(write: Write) -> None:
+    """Its film would be the animatic's file; the first output's name is not in its file's."""
+    path = write("output: [{name: animatic}, {name: animatic, codec: gif}]\nprompts: [x]")
+
+    assert problems(path) == [
+        "board.yaml:1:28: output[1]: 'animatic' ends the name of the animatic's own file; name it otherwise"
+    ]
+
+
+def test_a_films_name_that_no_file_system_takes_is_a_mistake(tmp_path: Path) -> None:
+    """Before its frames are paid for."""
+    path = tmp_path / f"{'港' * 80}.yaml"
+    path.write_text("output: [{}, {name: for-the-wall}]\nprompts: [x]")
+
+    assert problems(path) == [
+        f"{path.name}:1:14: output[1]: its film's name would be 257 bytes long, more than the 255 that file systems "
+        "allow; give the storyboard a shorter `id:`"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("id: harbor\nprompts: [x]", "harbor"),
+        ("prompts: [x]", "board"),
+        ("id:\nprompts: [x]", "board"),
+        ("id: harbor\nprompt: [x]\nsteps: 99", "harbor"),
+        ("steps: 99", "board"),
+        ("id: No id", None),
+        ("- a list", None),
+        ("id: harbor\n[", None),
+        ("", None),
+    ],
+)
+def test_the_id_is_read_whatever_else_is_wrong(write: Write, text: str, expected: str | None) -> None:
+    """A storyboard with mistakes is still that storyboard; what is no storyboard has none."""
+    assert read_id(write(text)) == expected
+
+
+def test_what_is_no_file_has_no_id(tmp_path: Path) -> None:
+    """A pipe is not waited for."""
+    os.mkfifo(tmp_path / "pipe.yaml")
+    names = ["pipe.yaml", "gone.yaml", "", "n" * 300 + ".yaml"]
+
+    assert [read_id(tmp_path / name) for name in names] == [None] * 4
 
 
 ONE_SHOT = "scenes: [{{id: s, shots: [{{id: t, {}}}]}}]"
