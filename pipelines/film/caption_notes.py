@@ -3,12 +3,9 @@
 from collections.abc import Iterator
 
 from pipelines.common.errors import Note
-from pipelines.common.lettering.layout import find_undrawable
-from pipelines.common.lettering.segmentation import script_name
+from pipelines.common.lettering.undrawable import find_undrawable, undrawable_message
 from pipelines.film.captions import lay_out_caption, surely_fits
 from pipelines.storyboard.model import Place, Storyboard
-
-_MAX_LISTED = 10
 
 
 def caption_notes(board: Storyboard) -> Iterator[Note]:
@@ -30,19 +27,9 @@ def _note(board: Storyboard, place: Place, message: str) -> Note:
 
 
 def _undrawable(caption: str, board: Storyboard) -> str:
-    # The first font has all of these.
-    if caption.isascii():
-        return ""
+    # An output may have another font.
     stacks = {style.font_stack for style in board.captions}
-    letters = dict.fromkeys(letter for stack in stacks for letter in find_undrawable(caption, stack))
-    if not letters:
-        return ""
-    scripts = ", ".join(dict.fromkeys(map(script_name, letters)))
-    listed = " ".join(list(letters)[:_MAX_LISTED]) + (" ..." if len(letters) > _MAX_LISTED else "")
-    return (
-        f"no font here can draw {listed} ({scripts}), and codes are shown instead; install a font that can, for "
-        "instance one of Debian's fonts-noto-core"
-    )
+    return undrawable_message(letter for stack in stacks for letter in find_undrawable(caption, stack))
 
 
 def _shrunk(caption: str, board: Storyboard) -> str:

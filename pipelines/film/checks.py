@@ -9,7 +9,7 @@ from pipelines.storyboard.model import Storyboard
 
 
 async def check_film(board: Storyboard, *, strict: bool = False) -> tuple[Note, ...]:
-    """Check what a storyboard's films are made of; return the notes on it, its own first.
+    """Check what a storyboard's films are made of; return the notes on it, in file order.
 
     Args:
         board: the storyboard.
@@ -18,7 +18,8 @@ async def check_film(board: Storyboard, *, strict: bool = False) -> tuple[Note, 
     Raises:
         StoryboardError: a sound cannot be read; or there are notes, and they are errors.
     """
-    notes = (*board.notes, *await asyncio.to_thread(list, caption_notes(board)), *await require_sounds(board))
+    found = [*board.notes, *await asyncio.to_thread(list, caption_notes(board)), *await require_sounds(board)]
+    notes = tuple(sorted(found, key=lambda note: (note.line, note.column)))
     if strict and notes:
         raise StoryboardError(notes)
     return notes

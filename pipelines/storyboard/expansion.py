@@ -6,7 +6,6 @@ from pathlib import Path
 
 from pipelines.common.budgets import Budgets
 from pipelines.common.geometry import AspectRatio, Fit
-from pipelines.storyboard.caption_fonts import missing_fonts
 from pipelines.storyboard.film_parts import (
     FrameRates,
     check_film_length,
@@ -19,6 +18,7 @@ from pipelines.storyboard.format.schema import BudgetModel, StoryboardModel
 from pipelines.storyboard.frame_texts import FrameTexts
 from pipelines.storyboard.ids import complaint_about
 from pipelines.storyboard.issues import Issue, IssueLog
+from pipelines.storyboard.letter_notes import letter_notes
 from pipelines.storyboard.model import BoardFrame, Place, Storyboard
 from pipelines.storyboard.prompts import fallback_prompts, matrix_combinations, prompts_per_combination
 from pipelines.storyboard.shots import Shot, list_shots
@@ -75,7 +75,7 @@ def expand(board: StoryboardModel, *, path: Path, default_id: str, locate: Locat
         frames=frames,
         captions=tuple(output.caption_style(board.captions, language=board.language) for output in board.output),
         caption_places=tuple(_caption_places(shots, locate)),
-        notes=tuple(missing_fonts(board, path, locate)),
+        notes=tuple(letter_notes(board, path, locate)),
         sound=sound_mix(board.audio, shots, folder=path.parent, fps=outputs[0].fps, locate=locate),
     )
 

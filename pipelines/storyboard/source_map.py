@@ -28,6 +28,7 @@ class SourceMap:
 
     def place(self, path: YamlPath, *, of_key: bool = False) -> Place:
         """Return the place of the value at `path`, or of its key; where there is none, of the nearest above it."""
+        path = _as_written(path, self.tree.data)
         return self.place_at(self.tree.mark(path, of_key=of_key), path)
 
     def place_at(self, mark: Mark, path: YamlPath) -> Place:
@@ -41,6 +42,17 @@ class SourceMap:
     def problem_at(self, place: Place, message: str) -> Problem:
         """Return the problem of something at `place`."""
         return Problem(str(self.path), place.line, place.column, place.where, message)
+
+
+def _as_written(path: YamlPath, data: Any) -> YamlPath:
+    """Return a path without the positions in a list of one that is written as its only entry."""
+    written: list[str | int] = []
+    for step in path:
+        if isinstance(step, int) and isinstance(data, dict) and not has_step(data, step):
+            continue
+        written.append(step)
+        data = data[step] if has_step(data, step) else None
+    return tuple(written)
 
 
 def path_in_words(path: YamlPath, data: Any) -> str:

@@ -207,12 +207,6 @@ def cut_lines(text: str, stack: FontStack, width: float, *, most: int) -> list[L
     return lines
 
 
-def find_undrawable(text: str, stack: FontStack) -> list[str]:
-    """Return the letters of a text that no font here can draw, each once."""
-    letters = dict.fromkeys(letter for part in paragraphs(text) for letter in split_letters(part))
-    return [letter for letter in letters if stack.face_for(letter, of=text) is None]
-
-
 def _shows(character: str) -> bool:
     # Joiners and marks of direction are not printable by themselves, and change how others are drawn.
     return character.isprintable() or unicodedata.category(character) == "Cf"

@@ -140,7 +140,7 @@ def test_what_cannot_be_shown_as_it_was_meant_is_noted() -> None:
 
     [font] = map(str, board.notes)
     assert font.startswith(
-        "harbor.yaml:2:18: captions.font: note: no font of this machine is called 'Comic Sans MS', and captions are "
+        "harbor.yaml:2:18: captions.font: note: no font of this machine is called 'Comic Sans MS', and others are "
     )
     assert letters == (
         "harbor.yaml:5:30: scenes[0].shots[0].caption: note: no font here can draw བོ ད ་ (Tibetan), and codes are "

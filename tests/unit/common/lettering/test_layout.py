@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.common.lettering.drawing import cover, outline
-from pipelines.common.lettering.layout import Line, Paragraph, PlacedLine, break_lines, cut_lines, find_undrawable
+from pipelines.common.lettering.layout import Line, Paragraph, PlacedLine, break_lines, cut_lines
 from pipelines.common.lettering.typefaces import FontStack, Weight, find_installed, installed_families
+from pipelines.common.lettering.undrawable import find_undrawable
 from pipelines.common.lettering.wrapping import LineLimits, break_text
 
 STACK = FontStack(Weight.SEMIBOLD)
