@@ -14,6 +14,9 @@ from pipelines.ledger.ledger import Ledger
 from pipelines.storyboard.loader import read_id
 from pipelines.storyboard.model import Storyboard
 
+# Each is lost only to another file that takes the folder in the same moment.
+_MAX_TRIES = 10
+
 
 def require_own_folder(board: Storyboard, settings: Settings) -> None:
     """Require that a storyboard's folder is not another file's; change nothing.
@@ -37,13 +40,14 @@ def claim_folder(ledger: Ledger, board: Storyboard, settings: Settings) -> None:
         StorageError: the ledger could not be written.
     """
     folder, file = _folder_of(board, settings), _absolute(board.path)
-    entered = False
     # Again where another run was quicker: whether its file is another one is to be judged anew.
-    while not entered:
+    for _ in range(_MAX_TRIES):
         owner = ledger.folder_owner(folder)
         _require_not_owned(folder, board, owner)
         # It stays under the name that it was entered by: a link may be meant to lead to another file later.
-        entered = _is_file_of(board, owner) or ledger.enter_folder_owner(folder, file, instead_of=owner)
+        if _is_file_of(board, owner) or ledger.enter_folder_owner(folder, file, instead_of=owner):
+            return
+    raise UsageError(f"{folder}: other storyboards of the id {board.id!r} come and go; give this one another `id:`")
 
 
 def _require_not_owned(folder: Path, board: Storyboard, owner: Path | None) -> None:
