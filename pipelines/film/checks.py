@@ -1,7 +1,7 @@
 """Checks of what films are made of besides frames: what is wrong is an error, what is surely not meant a note."""
 
 from pipelines.common.errors import Note, StoryboardError
-from pipelines.film.sound import require_sounds
+from pipelines.film.sound_checks import require_sounds
 from pipelines.storyboard.model import Storyboard
 
 

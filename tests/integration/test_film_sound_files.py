@@ -12,7 +12,8 @@ import pytest
 
 from pipelines.common.errors import FilmError, StoryboardError
 from pipelines.film.assembler import cut_film
-from pipelines.film.sound import MixedSound, mixed_sound, require_sounds
+from pipelines.film.sound import MixedSound, mixed_sound
+from pipelines.film.sound_checks import require_sounds
 from pipelines.storyboard.loader import load_storyboard
 from pipelines.storyboard.model import Place, Sound
 from pipelines.storyboard.timeline import Timeline
