@@ -76,5 +76,5 @@ def _clock_time(time_s: Fraction) -> str:
 
 
 def _duration(length_s: Fraction) -> str:
-    """Return a length in seconds, as fine as it is of interest: `0.02 s`, `3.4 s`, `125 s`."""
-    return f"{float(length_s):.{0 if length_s >= 100 else 1 if length_s >= 1 else 2}f} s"
+    """Return a length in seconds, as fine as it is of interest: `0.02 s`, `3.4 s`."""
+    return f"{float(length_s):.{1 if length_s >= Fraction(1, 10) else 2}f} s"

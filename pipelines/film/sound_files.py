@@ -5,7 +5,6 @@ import contextlib
 import math
 import os
 import re
-from array import array
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -94,8 +93,8 @@ async def measure_sound(file: Path, *, longest_s: int = MAX_FILM_S) -> MeasuredS
         ) from exc
     except OSError as exc:
         raise FilmError(f"{file}: cannot be read: {exc.strerror or exc}; put it back and try again") from exc
-    kind = log.container.clock if log.container else Clock.LOOSE
-    return MeasuredSound(clock.decoded_s, find_loss(clock, kind, stated_s=stated_s, complained=bool(log.complaints)))
+    loss = find_loss(clock, log.container.clock, stated_s=stated_s, complained=bool(log.complaints))
+    return MeasuredSound(clock.decoded_s, loss)
 
 
 async def _stated_s(file: Path, log: SoundLog, clock: SampleClock) -> Fraction | None:
@@ -106,27 +105,48 @@ async def _stated_s(file: Path, log: SoundLog, clock: SampleClock) -> Fraction |
             return clock.decoded_s / await asyncio.to_thread(wav_share, file)
         case Container(clock=Clock.NONE) as container:
             # The frames that an MP3's header counts may be wrong; but not where there is other damage too.
-            if log.stated_s and (log.complaints or await asyncio.to_thread(is_cut_mp3, file)):
+            is_cut = await asyncio.to_thread(is_cut_mp3, file)
+            if log.stated_s and (log.complaints or is_cut):
                 return log.stated_s
-            return await _length_by_bytes(file, container, clock)
+            pieces = await _measure_pieces(file, container.piece_max_bytes)
+            # What is skipped before or after all sound need never have been some.
+            has_hole = bool(clock.gaps) or pieces.are_mixed
+            return await asyncio.to_thread(_length_by_bytes, file, pieces, clock) if has_hole else None
+        case _ if log.gave_up:
+            by_bytes_s = await asyncio.to_thread(_length_by_bytes, file, await _measure_pieces(file), clock)
+            # In an OGG of several that were joined, the statement is on the last of them alone.
+            return max(by_bytes_s, log.stated_s or by_bytes_s)
     return log.stated_s
 
 
-async def _length_by_bytes(file: Path, container: Container, clock: SampleClock) -> Fraction | None:
-    """Return how long a sound without a clock would be, if all bytes that are no tags were sound.
+@dataclass(frozen=True, slots=True)
+class _Pieces:
+    """The pieces in which sound is encoded.
 
-    None where what was skipped lies before or after all sound: nothing says that it ever was some.
+    Attributes:
+        size: of all of them, in bytes.
+        are_mixed: one is too large to be sound alone, and sound follows it.
     """
-    sizes = array("I")
+
+    size: int
+    are_mixed: bool
+
+
+async def _measure_pieces(file: Path, max_bytes: float = math.inf) -> _Pieces:
+    """Add up the pieces of a file's sound, of which none counts more than `max_bytes`."""
+    total, last, are_mixed = 0, 0, False
     async with _decoding(file, ("-c", "copy", "-f", "framecrc", "-"), SoundLog()) as copier:
         async for _, _, size in _pieces(copier):
-            sizes.append(size)
-    if not clock.gaps and max(sizes[:-1], default=0) <= container.piece_max_bytes:
-        return None
-    sound_bytes = sum(min(size, container.piece_max_bytes) for size in sizes)
-    lost_bytes = await asyncio.to_thread(lambda: file.stat().st_size - count_tags(file)) - sound_bytes
+            are_mixed = are_mixed or last > max_bytes
+            total, last = total + round(min(size, max_bytes)), size
+    return _Pieces(total, are_mixed)
+
+
+def _length_by_bytes(file: Path, pieces: _Pieces, clock: SampleClock) -> Fraction:
+    """Return how long a sound would be, if all bytes of its file that are no tags were sound."""
+    lost_bytes = max(file.stat().st_size - count_tags(file) - pieces.size, 0)
     # What could not be decoded is one of the pieces, and has its time in the clock.
-    return clock.decoded_s + max(lost_bytes, 0) * clock.seconds(clock.end) / sound_bytes
+    return clock.decoded_s + lost_bytes * clock.seconds(clock.end) / pieces.size
 
 
 async def decode_sound(file: Path, target: Path, *, limit_s: Fraction) -> Fraction:

@@ -3,7 +3,7 @@
 import re
 from fractions import Fraction
 
-from pipelines.film.sound_containers import CONTAINERS, Container
+from pipelines.film.sound_containers import CONTAINERS, Clock, Container
 
 # The options that make ffmpeg write what is read here; each line then names its level.
 LOG_OPTIONS = ("-nostats", "-loglevel", "repeat+level+info")
@@ -19,18 +19,20 @@ _COVER = "(attached pic)"
 # ffmpeg's own words where a header states no length.
 _ESTIMATE = "Estimating duration from bitrate"
 _COMPLAINT = re.compile(r"\[(?:error|fatal)\] (.*)")
+_GAVE_UP = "Error during demuxing"
+_UNKNOWN = Container("", Clock.LOOSE)
 
 
 class SoundLog:
     """Reads ffmpeg's log as it is written.
 
     Attributes:
-        container: the kind of file; None if ffmpeg has not opened it.
+        container: the kind of file, once ffmpeg has opened it.
         complaints: what ffmpeg said of errors, the last few.
     """
 
     def __init__(self) -> None:
-        self.container: Container | None = None
+        self.container = _UNKNOWN
         self.complaints: list[str] = []
         self._unfinished = b""
         self._in_header = True
@@ -44,6 +46,11 @@ class SoundLog:
         for line in lines:
             self._read(line.decode(errors="replace"))
         self._unfinished = rest[:_LINE_MAX_BYTES]
+
+    @property
+    def gave_up(self) -> bool:
+        """Say whether ffmpeg stopped before the file's end."""
+        return any(_GAVE_UP in complaint for complaint in self.complaints)
 
     @property
     def stated_s(self) -> Fraction | None:
@@ -64,7 +71,7 @@ class SoundLog:
         if found := _CONTAINER.match(line):
             # ffmpeg names one by all that it reads: `mov,mp4,m4a,3gp,3g2,mj2`.
             names = found[1].split(",")
-            self.container = next((container for container in CONTAINERS if container.demuxer in names), None)
+            self.container = next((container for container in CONTAINERS if container.demuxer in names), _UNKNOWN)
         elif found := _DURATION.match(line):
             hours, minutes, seconds = found.groups()
             self._duration_s = int(hours) * 3600 + int(minutes) * 60 + Fraction(seconds)
