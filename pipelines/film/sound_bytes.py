@@ -15,12 +15,12 @@ _XING = re.compile(rb"(?:Xing|Info)\0\0\0(.)....(....)", re.DOTALL)
 _XING_WITHIN_BYTES = 4096
 # The first frame begins less than this before its Xing header.
 _XING_OFFSET_BYTES = 64
-# Sizes of seven bits a byte: of the tag without these ten bytes, and without ten more at its end if the flag is set.
-_ID3V2 = re.compile(rb"ID3[\2-\4][\0-\x0f]([\0-\xf0])([\0-\x7f]{4})", re.DOTALL)
+# Its size, without these ten bytes, has seven bits a byte.
+_ID3V2 = re.compile(rb"ID3[\2-\4][\0-\x0f][\0-\xf0]([\0-\x7f]{4})", re.DOTALL)
 _ID3V2_BYTES = 10
-# Its end: what counts the rest, but not the same 32 bytes at its beginning.
-_APE = re.compile(rb"APETAGEX.{4}(.{4}).{4}...[\x80\xa0]", re.DOTALL)
-_APE_END_BYTES = 32
+# The end of a tag: its size, without the head of as many bytes that it has if the flag is set.
+_APE = re.compile(rb"APETAGEX.{4}(.{4}).{4}...([\0\x80])", re.DOTALL)
+_APE_HEAD_BYTES = 32
 # Lyrics3, the older one and the newer.
 _LYRICS = re.compile(rb"LYRICSBEGIN.{0,5100}?LYRICSEND", re.DOTALL)
 _LYRICS_SIZE = re.compile(rb"(\d{6})LYRICS200")
@@ -48,7 +48,7 @@ def is_cut_mp3(file: Path) -> bool:
     with file.open("rb") as mp3:
         # A tag may stand in front; it has a cover in it, and may be large.
         tag = _ID3V2.match(mp3.read(_ID3V2_BYTES))
-        begin = _ID3V2_BYTES + _seven_bits(tag[2]) if tag else 0
+        begin = _ID3V2_BYTES + _seven_bits(tag[1]) if tag else 0
         mp3.seek(begin)
         xing = _XING.search(mp3.read(_XING_WITHIN_BYTES))
     if not xing or xing[1][0] & 3 != 3:
@@ -59,8 +59,10 @@ def is_cut_mp3(file: Path) -> bool:
 def count_tags(file: Path) -> int:
     """Return how many bytes of a file are tags: ID3, wherever they stand, APE and Lyrics3."""
     with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        id3v2 = sum(_ID3V2_BYTES + _seven_bits(tag[2]) for tag in _ID3V2.finditer(content))
-        ape = sum(_APE_END_BYTES + int.from_bytes(tag[1], "little") for tag in _APE.finditer(content))
+        id3v2 = sum(_ID3V2_BYTES + _seven_bits(tag[1]) for tag in _ID3V2.finditer(content))
+        ape = sum(
+            int.from_bytes(tag[1], "little") + _APE_HEAD_BYTES * (tag[2] > b"\0") for tag in _APE.finditer(content)
+        )
         lyrics = sum(len(tag[0]) for tag in _LYRICS.finditer(content))
         lyrics += sum(int(tag[1]) + len(tag[0]) for tag in _LYRICS_SIZE.finditer(content))
         id3v1 = _ID3V1_BYTES * (content[-_ID3V1_BYTES:].startswith(b"TAG"))

@@ -184,6 +184,18 @@ def test_a_sound_is_mixed_once(tmp_path: Path, wav: WavWriter) -> None:
     assert list(kept.glob("*.mp4")) == [first]
 
 
+def test_a_mix_leaves_nothing_beside_it(tmp_path: Path, wav: WavWriter) -> None:
+    """Neither when it is made nor when it fails: decoded sounds are large."""
+    whole, broken = wav(tone(1)), wav(silence(0), name="broken.wav")
+
+    made = mixed(with_sounds(timeline_of([24]), whole, whole), tmp_path / "made")
+    with pytest.raises(FilmError):
+        mixed(with_sounds(timeline_of([24]), whole, broken), tmp_path / "failed")
+
+    assert list((tmp_path / "made").iterdir()) == [made]
+    assert list((tmp_path / "failed").iterdir()) == []
+
+
 @pytest.mark.parametrize(
     "change",
     [
