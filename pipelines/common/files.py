@@ -12,6 +12,26 @@ from pipelines.common.errors import StorageError
 
 
 @contextlib.contextmanager
+def scratch_path(path: Path) -> Iterator[Path]:
+    """Yield the path of a new, empty file beside `path`, with its suffix; the file is removed as the block ends.
+
+    Folders that are missing are made.
+
+    Raises:
+        OSError: the file could not be made.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # In the same folder: a rename within a file system is one step, across two it is a copy.
+    temporary = path.with_name(f".{secrets.token_hex(8)}{path.suffix}")
+    # Not mkstemp: its files are private to their owner, and a film should follow the user's umask.
+    os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    try:
+        yield temporary
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; publish its file as `path` if the block ends without an error.
 
@@ -21,17 +41,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
     Raises:
         StorageError: the file could not be made, written or renamed; `path` is as it was.
     """
-    with storage_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # In the same folder: a rename within a file system is one step, across two it is a copy.
-        temporary = path.with_name(f".{secrets.token_hex(8)}{path.suffix}")
-        # Not mkstemp: its files are private to their owner, and a film should follow the user's umask.
-        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-        try:
-            yield temporary
-            publish_file(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+    with storage_errors(path), scratch_path(path) as temporary:
+        yield temporary
+        publish_file(temporary, path)
 
 
 def write_atomic(path: Path, data: bytes) -> None:

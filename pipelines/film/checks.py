@@ -4,7 +4,7 @@ import asyncio
 
 from pipelines.common.errors import Note, StoryboardError
 from pipelines.film.caption_notes import caption_notes
-from pipelines.film.sound import require_sounds
+from pipelines.film.sound_checks import require_sounds
 from pipelines.storyboard.model import Storyboard
 
 

@@ -8,7 +8,7 @@ import os
 import subprocess
 from asyncio import StreamReader
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 
@@ -64,7 +64,13 @@ def file_url(path: Path) -> str:
 
 @contextlib.asynccontextmanager
 async def running_ffmpeg(
-    arguments: Sequence[str], *, folder: Path, stdin: int = DEVNULL, stdout: int = DEVNULL, niceness: int = 0
+    arguments: Sequence[str],
+    *,
+    folder: Path,
+    stdin: int = DEVNULL,
+    stdout: int = DEVNULL,
+    niceness: int = 0,
+    on_stderr: Callable[[bytes], None] = lambda _: None,
 ) -> AsyncIterator[Process]:
     """Run ffmpeg in `folder` while the block writes to it or reads from it; leaving the block waits for its end.
 
@@ -77,6 +83,7 @@ async def running_ffmpeg(
         stdin: as for `asyncio.create_subprocess_exec`.
         stdout: as for `asyncio.create_subprocess_exec`.
         niceness: above 0, ffmpeg gives way to other processes (see `nice`).
+        on_stderr: called with all that ffmpeg writes to its stderr, chunk by chunk.
 
     Raises:
         FilmError: ffmpeg does not start, or fails; the message holds the end of its stderr.
@@ -87,7 +94,7 @@ async def running_ffmpeg(
     with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, process.pid, niceness)
     # Read all the time: a child whose stderr is full waits for it to be read.
-    complaint = asyncio.create_task(_read_tail(process.stderr))
+    complaint = asyncio.create_task(_read_tail(process.stderr, on_stderr))
     # Only of its own pipe: where there is none, such an error is of something else in the block.
     stopped_reading = (BrokenPipeError, ConnectionResetError) if process.stdin else ()
     try:
@@ -182,9 +189,10 @@ async def _start(arguments: Sequence[str], *, folder: Path, stdin: int, stdout: 
         raise FilmError(f"{binary}: does not run: {exc.strerror or exc}; {_CURE}") from exc
 
 
-async def _read_tail(stream: StreamReader) -> str:
+async def _read_tail(stream: StreamReader, on_chunk: Callable[[bytes], None]) -> str:
     tail = b""
     while chunk := await stream.read(_CHUNK_BYTES):
+        on_chunk(chunk)
         tail = (tail + chunk)[-_TAIL_BYTES:]
     return tail.decode(errors="replace").strip()
 

@@ -1,28 +1,24 @@
 """Sound: the track and the shots' sounds mixed into one stream, exactly as long as the film."""
 
 import asyncio
+import contextlib
 import hashlib
-import re
-from asyncio.subprocess import PIPE
-from collections.abc import Mapping
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
-from pipelines.common.errors import FilmError, Note, Problem, StoryboardError
-from pipelines.common.files import atomic_path
+from pipelines.common.errors import FilmError, StoryreelError
+from pipelines.common.files import atomic_path, scratch_path, storage_errors
 from pipelines.film.ffmpeg import file_url, running_ffmpeg
 from pipelines.film.identity import frame_identity
-from pipelines.storyboard.model import Sound, Storyboard
+from pipelines.film.sound_files import RATE_HZ, SAMPLES, decode_sound, side_by_side
+from pipelines.storyboard.model import Sound
 from pipelines.storyboard.presets import encoding_of
 from pipelines.storyboard.timeline import Timeline
 
-_RATE_HZ = 48_000
-# A single channel (FC) is heard on both sides as loud as it came: left to itself, ffmpeg takes 3 dB off it.
-_FORMAT = (
-    "aformat=channel_layouts=mono|stereo,pan=stereo|FL=FL+FC|FR=FR+FC,"
-    f"aformat=sample_rates={_RATE_HZ}:channel_layouts=stereo:sample_fmts=fltp"
-)
 # What streaming services ask for (AES TD1008), with peaks half a decibel below its -1 dB, as a factor.
 _LOUDNESS_LUFS = -16.0
 _PEAK = 0.841
@@ -33,12 +29,6 @@ _LEVEL_TOLERANCE_LU = 0.1
 _LOUDNESS_KEY = "lavfi.r128.I"
 # The absolute gate of EBU R 128: below it is silence.
 _SILENT_LUFS = -70.0
-# Only the samples' number counts: at a low rate there are fewer to read.
-_PROBE_HZ = 8000
-_PROBE_TIMEOUT_S = 300
-_SOUNDLESS = "holds no sound"
-# By ffmpeg's words for it.
-_FAULTS = {"matches no streams": _SOUNDLESS, "Decode error rate": "is damaged"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,22 +52,44 @@ class MixedSound:
         """
         if self.path.is_file():
             return
-        timeline = self.timeline
-        lengths_s = {file: await measure_sound(file) for file in {sound.file for sound in timeline.sound.sounds}}
-        graph = mixing_graph(timeline, lengths_s)
-        normalizing = await self._normalizing(graph) if timeline.sound.normalize else ""
-        whole = f"{graph}{normalizing}[film]"
-        with atomic_path(self.path) as temporary:
-            coded = [*(encoding_of(timeline.output.codec).audio or ()), "-ar", str(_RATE_HZ)]
-            arguments = [*self._inputs, "-filter_complex", whole, "-map", "[film]", *coded, file_url(temporary)]
-            async with running_ffmpeg(arguments, folder=Path.cwd()):
-                pass
+        files = {sound.file for sound in self.timeline.sound.sounds}
+        with storage_errors(self.path), contextlib.ExitStack() as stack:
+            # Decoded first: where a file changes its rate or its channels midway, the filters would begin anew.
+            samples = {file: stack.enter_context(scratch_path(self.path.with_suffix(".pcm"))) for file in files}
+            mix = await _decoded_mix(self.timeline, samples)
+            normalizing = await mix.normalizing() if self.timeline.sound.normalize else ""
+            with atomic_path(self.path) as temporary:
+                coded = [*(encoding_of(self.timeline.output.codec).audio or ()), "-ar", str(RATE_HZ)]
+                async with mix.running(normalizing, [*coded, file_url(temporary)]):
+                    pass
 
-    async def _normalizing(self, graph: str) -> str:
+
+@dataclass(frozen=True, slots=True)
+class _Mix:
+    """A mix of sounds that are decoded.
+
+    Attributes:
+        timeline: the film.
+        samples: of each sound file, as `decode_sound` writes them.
+        graph: the ffmpeg graph that mixes them.
+    """
+
+    timeline: Timeline
+    samples: Mapping[Path, Path]
+    graph: str
+
+    def running(
+        self, filters: str, output: Sequence[str], *, stdout: int = DEVNULL
+    ) -> AbstractAsyncContextManager[Process]:
+        """Run ffmpeg on the mix, with filters after it; see `running_ffmpeg`."""
+        graph = ["-filter_complex", f"{self.graph}{filters}[film]", "-map", "[film]"]
+        return running_ffmpeg([*self._inputs, *graph, *output], folder=Path.cwd(), stdout=stdout)
+
+    async def normalizing(self) -> str:
         """Return the filters that bring the mix to its loudness; an empty text for silence."""
         filters, gain_db = "", 0.0
         for _ in range(_MAX_LEVELLINGS):
-            loudness_lufs = await self._measure_loudness(graph + filters)
+            loudness_lufs = await self._measure_loudness(filters)
             if loudness_lufs <= _SILENT_LUFS:
                 return ""
             if abs(_LOUDNESS_LUFS - loudness_lufs) < _LEVEL_TOLERANCE_LU:
@@ -87,12 +99,10 @@ class MixedSound:
             filters = f",volume={gain_db:.2f}dB,alimiter=limit={_PEAK}:level=false:latency=true"
         return filters
 
-    async def _measure_loudness(self, graph: str) -> float:
+    async def _measure_loudness(self, filters: str) -> float:
         meter_filter = f"ebur128=metadata=1,ametadata=mode=print:key={_LOUDNESS_KEY}:file=-"
-        measured = ["-filter_complex", f"{graph},{meter_filter}[film]", "-map", "[film]"]
         loudness_lufs = _SILENT_LUFS
-        arguments = [*self._inputs, *measured, "-f", "null", "-"]
-        async with running_ffmpeg(arguments, folder=Path.cwd(), stdout=PIPE) as meter:
+        async with self.running(f"{filters},{meter_filter}", ["-f", "null", "-"], stdout=PIPE) as meter:
             assert meter.stdout is not None
             # A line for every tenth of a second; only the last one counts.
             async for line in meter.stdout:
@@ -105,8 +115,29 @@ class MixedSound:
         return [
             argument
             for sound in self.timeline.sound.sounds
-            for argument in (*(("-stream_loop", "-1") if sound.loop else ()), "-i", file_url(sound.file))
+            for argument in (
+                *(("-stream_loop", "-1") if sound.loop else ()),
+                *(*SAMPLES, "-i", file_url(self.samples[sound.file])),
+            )
         ]
+
+
+async def _decoded_mix(timeline: Timeline, samples: Mapping[Path, Path]) -> _Mix:
+    """Decode every sound of a film into its file of samples, as far as it is heard."""
+    heard_s = {file: Fraction(0) for file in samples}
+    for sound in timeline.sound.sounds:
+        end_s = sound.offset_s + timeline.duration_s - _start_s(sound, timeline)
+        heard_s[sound.file] = max(heard_s[sound.file], end_s)
+
+    async def decode(file: Path) -> Fraction:
+        return await decode_sound(file, samples[file], limit_s=heard_s[file])
+
+    lengths_s = {}
+    for file, length_s in (await side_by_side(decode, samples)).items():
+        if isinstance(length_s, StoryreelError):
+            raise length_s
+        lengths_s[file] = length_s
+    return _Mix(timeline, samples, mixing_graph(timeline, lengths_s))
 
 
 class SoundMixer:
@@ -165,7 +196,7 @@ def mixing_graph(timeline: Timeline, lengths_s: Mapping[Path, Fraction]) -> str:
 def _filters(sound: Sound, heard_s: Fraction, start_s: Fraction) -> list[str]:
     offset = _samples(sound.offset_s)
     # Counted in samples, and timed by their number: where a file repeats, its own times have gaps.
-    filters = [_FORMAT, f"atrim=start_sample={offset}:end_sample={offset + _samples(heard_s)}", "asetpts=N/SR/TB"]
+    filters = [f"atrim=start_sample={offset}:end_sample={offset + _samples(heard_s)}", "asetpts=N/SR/TB"]
     filters.append(f"volume={_decimal(sound.volume)}")
     if sound.fade_in_s:
         filters.append(f"afade=t=in:d={_decimal(sound.fade_in_s)}")
@@ -182,7 +213,7 @@ def _start_s(sound: Sound, timeline: Timeline) -> Fraction:
 
 
 def _samples(time_s: Fraction) -> int:
-    return round(time_s * _RATE_HZ)
+    return round(time_s * RATE_HZ)
 
 
 def _decimal(value: Fraction) -> str:
@@ -194,70 +225,3 @@ def _identity(sound: Sound) -> str:
         return frame_identity(sound.file)
     except FilmError as exc:
         raise FilmError(f"{sound.file}: is gone; put it back and render again") from exc
-
-
-async def measure_sound(file: Path) -> Fraction:
-    """Decode a sound file to its end; return its length in seconds.
-
-    Raises:
-        FilmError: it cannot be read, or holds no sound.
-    """
-    # Not -xerror, which refuses a WAV that was written to a pipe, where its header cannot tell its length.
-    strict = ["-max_error_rate", "0"]
-    # One channel of one byte a sample: bytes are samples.
-    arguments = [*strict, "-i", file_url(file), "-map", "0:a:0", "-ac", "1", "-ar", str(_PROBE_HZ), "-f", "u8", "-"]
-    samples = 0
-    try:
-        async with asyncio.timeout(_PROBE_TIMEOUT_S):
-            async with running_ffmpeg(arguments, folder=Path.cwd(), stdout=PIPE) as decoder:
-                assert decoder.stdout is not None
-                while chunk := await decoder.stdout.read(1 << 18):
-                    samples += len(chunk)
-    except TimeoutError as exc:
-        raise FilmError(f"{file}: not read to its end after {_PROBE_TIMEOUT_S} s") from exc
-    except FilmError as exc:
-        raise FilmError(f"{file}: {_reason(str(exc))}") from exc
-    if not samples:
-        raise FilmError(f"{file}: {_SOUNDLESS}")
-    return Fraction(samples, _PROBE_HZ)
-
-
-def _reason(complaint: str) -> str:
-    """Return what is wrong with a file, given what ffmpeg says of it."""
-    for words, fault in _FAULTS.items():
-        if words in complaint:
-            return fault
-    # Its last line is the plainest; in front of it stands the part of ffmpeg that writes it.
-    last = re.sub(r"^(\[[^]]*\] *)+", "", complaint.strip().splitlines()[-1])
-    return f"is no sound that ffmpeg reads: {last}"
-
-
-async def require_sounds(board: Storyboard) -> list[Note]:
-    """Check that every sound file of a storyboard can be read; return the notes on them.
-
-    Raises:
-        StoryboardError: some cannot; each is named with its place in the storyboard.
-    """
-    lengths_s: dict[Path, Fraction | FilmError] = {}
-    # Each file once, though many shots may have it.
-    for file in {sound.file for sound in board.sound.sounds}:
-        try:
-            lengths_s[file] = await measure_sound(file)
-        except FilmError as exc:
-            lengths_s[file] = exc
-    wrong = [(sound.place, _wrong(sound, lengths_s[sound.file])) for sound in board.sound.sounds]
-    problems = [
-        Problem(str(board.path), place.line, place.column, place.where, message) for place, message in wrong if message
-    ]
-    if problems:
-        raise StoryboardError(problems)
-    return []
-
-
-def _wrong(sound: Sound, length_s: Fraction | FilmError) -> str:
-    """Return what is wrong with a sound, and the cure; an empty text where nothing is."""
-    if isinstance(length_s, FilmError):
-        return f"{length_s}; use WAV, MP3, FLAC, OGG or M4A"
-    if length_s <= sound.offset_s:
-        return f"its offset of {float(sound.offset_s):g} s is beyond the file's end at {float(length_s):g} s"
-    return ""

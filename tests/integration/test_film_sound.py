@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipelines.film.sound import measure_sound
+from pipelines.film.sound_files import MeasuredSound, measure_sound
 from pipelines.storyboard.model import Sound
 from tests.support import sound_samples
 from tests.support.film_samples import ask_ffmpeg
@@ -233,7 +233,7 @@ def test_a_wav_from_a_pipe_is_a_sound(tmp_path: Path, film_with: FilmWithSounds,
     piped = tmp_path / "piped.wav"
     piped.write_bytes(ask_ffmpeg("-i", str(wav(tone(1)).file), "-f", "wav", "-"))
 
-    assert asyncio.run(measure_sound(piped)) == 1
+    assert asyncio.run(measure_sound(piped)) == MeasuredSound(Fraction(1))
     assert span_s(heard(film_with(Sound(piped, NOWHERE)))) == pytest.approx((0, 1), abs=0.001)
 
 

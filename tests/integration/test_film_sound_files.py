@@ -9,10 +9,12 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from pipelines.common.errors import FilmError, StoryboardError
 from pipelines.film.assembler import cut_film
-from pipelines.film.sound import MixedSound, mixed_sound, require_sounds
+from pipelines.film.sound import MixedSound, mixed_sound
+from pipelines.film.sound_checks import require_sounds
 from pipelines.storyboard.loader import load_storyboard
 from pipelines.storyboard.model import Place, Sound
 from pipelines.storyboard.timeline import Timeline
@@ -72,7 +74,9 @@ def test_a_film_without_sound_has_no_audio_stream(tmp_path: Path, wav: WavWriter
     assert re.findall(r"#media_type \d: (\w+)", streams) == ["video"]
 
 
-UNREADABLE = "is no sound that ffmpeg reads: Error opening input files: Invalid data found when processing input"
+CURE = "; use WAV, MP3, FLAC, OGG or M4A"
+UNREADABLE = f"is no sound that ffmpeg reads: Error opening input files: Invalid data found when processing input{CURE}"
+UNFINISHED = "was not written to its end, for its index is missing; use a whole copy of it"
 
 
 def a_text(path: Path) -> None:
@@ -87,9 +91,14 @@ def a_header_only(path: Path) -> None:
     write_wav(path, silence(0))
 
 
-def a_cut_flac(path: Path) -> None:
-    ask_ffmpeg("-f", "lavfi", "-i", "sine=d=2", "-f", "flac", "-y", str(path))
-    path.write_bytes(path.read_bytes()[:-1500])
+def an_unfinished_film(path: Path) -> None:
+    ask_ffmpeg("-f", "lavfi", "-i", "sine=d=2", "-f", "mp4", "-y", str(path))
+    # Its index comes last.
+    path.write_bytes(path.read_bytes()[:-3000])
+
+
+def a_picture(path: Path) -> None:
+    Image.new("RGB", (64, 48)).save(path, "PNG")
 
 
 @pytest.mark.parametrize(
@@ -97,9 +106,10 @@ def a_cut_flac(path: Path) -> None:
     [
         (a_text, UNREADABLE),
         (Path.touch, UNREADABLE),
-        (a_film_without_sound, "holds no sound"),
-        (a_header_only, "holds no sound"),
-        (a_cut_flac, "is damaged"),
+        (a_film_without_sound, f"holds no sound{CURE}"),
+        (a_header_only, f"holds no sound{CURE}"),
+        (an_unfinished_film, UNFINISHED),
+        (a_picture, f"is no sound file{CURE}"),
     ],
 )
 @pytest.mark.parametrize("name", ["a.mp3", "a\nb.wav"])
@@ -117,7 +127,7 @@ def test_a_file_without_sound_is_reported_with_its_place(
     with pytest.raises(StoryboardError) as caught:
         asyncio.run(require_sounds(load_storyboard(board)))
 
-    message = f"{file}: {fault}; use WAV, MP3, FLAC, OGG or M4A"
+    message = f"{file}: {fault}"
     places = ["1:16: audio.track", "5:31: scenes.s.shots.t.sound"]
     assert [str(problem) for problem in caught.value.problems] == [f"{board}:{place}: {message}" for place in places]
     assert str(caught.value).startswith(f"{board}:1:16: ")
@@ -172,6 +182,18 @@ def test_a_sound_is_mixed_once(tmp_path: Path, wav: WavWriter) -> None:
     after = mixed(moved, kept).stat()
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
     assert list(kept.glob("*.mp4")) == [first]
+
+
+def test_a_mix_leaves_nothing_beside_it(tmp_path: Path, wav: WavWriter) -> None:
+    """Neither when it is made nor when it fails: decoded sounds are large."""
+    whole, broken = wav(tone(1)), wav(silence(0), name="broken.wav")
+
+    made = mixed(with_sounds(timeline_of([24]), whole, whole), tmp_path / "made")
+    with pytest.raises(FilmError):
+        mixed(with_sounds(timeline_of([24]), whole, broken), tmp_path / "failed")
+
+    assert list((tmp_path / "made").iterdir()) == [made]
+    assert list((tmp_path / "failed").iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -96,6 +96,20 @@ def test_a_complaint_is_kept_to_its_end(tmp_path: Path, monkeypatch: pytest.Monk
     assert 4000 < len(message) < 4200
 
 
+def test_all_that_ffmpeg_says_can_be_read_on_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not its end alone, and also where it succeeds."""
+    script(tmp_path / "ffmpeg", monkeypatch, "head -c 3000000 /dev/zero >&2; echo the end >&2")
+    chunks: list[bytes] = []
+
+    async def listen() -> None:
+        async with running_ffmpeg([], folder=tmp_path, on_stderr=chunks.append):
+            pass
+
+    asyncio.run(listen())
+
+    assert b"".join(chunks) == bytes(3_000_000) + b"the end\n"
+
+
 def test_output_that_is_not_read_does_not_block_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A block that has read enough can leave."""
     script(tmp_path / "ffmpeg", monkeypatch, "head -c 3000000 /dev/zero")
