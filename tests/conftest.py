@@ -65,6 +65,14 @@ def wait_until(condition: Callable[[], bool], *, poll_s: float = 0.05) -> None:
         time.sleep(poll_s)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _no_fonts_of_this_machine() -> Iterator[None]:
+    """Let only the fonts from packages count: what is drawn, and noted, is then the same on every machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pipelines.common.lettering.typefaces._font_folders", list)
+        yield
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
     """Mark tests by what they want, and group those that share what is dear to start, before pytest-xdist looks."""

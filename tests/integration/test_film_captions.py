@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from pipelines.common.geometry import Size
+from pipelines.common.lettering import typefaces
 from pipelines.film.assembler import assemble_film
 from pipelines.storyboard.model import CaptionStyle
 from pipelines.storyboard.timeline import Timeline
@@ -124,20 +125,20 @@ def test_two_texts_never_come_out_as_one_picture(tmp_path: Path) -> None:
     assert len(seen) == len(texts)
 
 
-def test_the_same_letters_are_drawn_without_system_fonts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They come from packages: an empty machine draws every picture to the bit as this one."""
+def test_fonts_of_the_machine_change_nothing_that_packages_can_draw(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An empty machine draws every picture to the bit as one with fonts of its own."""
     texts = list(READABLE.values())
-    here = shown(tmp_path / "here", *texts)
-    monkeypatch.setenv("XDG_DATA_DIRS", str(tmp_path / "nothing"))
-    monkeypatch.setenv("HOME", str(tmp_path))
-    from pipelines.common.lettering import typefaces
-
+    bare = shown(tmp_path / "bare", *texts)
+    monkeypatch.setattr(typefaces, "_font_folders", lambda: [Path("/usr/share/fonts")])
     typefaces.installed.cache_clear()
     typefaces._face_for.cache_clear()
 
-    bare = shown(tmp_path / "bare", *texts)
+    here = shown(tmp_path / "here", *texts)
 
     typefaces.installed.cache_clear()
+    typefaces._face_for.cache_clear()
     assert all(np.array_equal(one, other) for one, other in zip(here, bare, strict=True))
 
 

@@ -1,12 +1,15 @@
 """Text laid out: which font, where lines break, in which order, and that nothing is lost."""
 
 import math
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipelines.common.lettering import typefaces
 from pipelines.common.lettering.drawing import cover, outline
 from pipelines.common.lettering.layout import Line, Paragraph, PlacedLine, break_lines, cut_lines
 from pipelines.common.lettering.typefaces import FontStack, Weight, find_installed, installed_families
@@ -14,6 +17,8 @@ from pipelines.common.lettering.undrawable import find_undrawable
 from pipelines.common.lettering.wrapping import LineLimits, break_text
 
 STACK = FontStack(Weight.SEMIBOLD)
+# As it is where the tests hide no fonts.
+FONT_FOLDERS = typefaces._font_folders
 WIDE = LineLimits(math.inf)
 # A greeting in each script that the packages have letters for.
 SCRIPTS = {
@@ -99,6 +104,28 @@ def test_a_named_font_is_asked_first() -> None:
     assert "Noto Sans Khmer" in installed_families()
 
 
+def test_a_font_of_the_machine_draws_what_packages_lack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the folders of the desktop's standard; a file that is no font is none."""
+    own, shared = tmp_path / "own/fonts/deep", tmp_path / "shared/fonts"
+    for folder in (own, shared):
+        folder.mkdir(parents=True)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "own"))
+    monkeypatch.setenv("XDG_DATA_DIRS", str(tmp_path / "shared"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(typefaces, "_font_folders", FONT_FOLDERS)
+    (shared / "broken.ttf").write_bytes(b"no font")
+    face = STACK.face_for("ก")
+    assert face is not None
+    shutil.copy(face.file, own / "Copy.TTF")
+    typefaces.installed.cache_clear()
+
+    [copy] = typefaces.installed()
+
+    typefaces.installed.cache_clear()
+    assert (copy.file, copy.has("ก"), copy.has("a")) == (own / "Copy.TTF", True, False)
+    assert copy.family == "Noto Sans Thai"
+
+
 def test_joined_letters_are_shaped_by_their_neighbours() -> None:
     """Arabic letters in a word are other glyphs than alone."""
     [word] = break_lines("ببب", STACK, WIDE)
@@ -150,7 +177,7 @@ def test_what_does_not_fit_ends_in_an_ellipsis() -> None:
     assert cut_lines("  \n ", STACK, 5.3, most=2) == []
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(ANY_TEXT, st.integers(1, 50))
 def test_no_word_is_lost_where_lines_break(text: str, columns: int) -> None:
     """But for the spaces between lines."""
@@ -159,7 +186,7 @@ def test_no_word_is_lost_where_lines_break(text: str, columns: int) -> None:
     assert "".join("".join(lines).split()) == "".join(text.split())
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(ANY_TEXT)
 def test_any_text_can_be_laid_out_and_drawn(text: str) -> None:
     """Whatever is in it."""

@@ -3,7 +3,7 @@
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.common.lettering.segmentation import (
@@ -37,6 +37,7 @@ def test_letters_are_those_that_readers_count(text: str, letters: list[str]) -> 
     assert split_letters(text) == letters
 
 
+@settings(deadline=None)
 @given(TEXT)
 def test_no_letter_is_lost(text: str) -> None:
     """Joined again, they are the text."""
@@ -82,6 +83,7 @@ def test_a_paragraph_keeps_its_direction_on_every_line() -> None:
     assert Directions(text).visual_runs(7, len(text)) == [DirectedRun(14, 15, True), DirectedRun(7, 14, False)]
 
 
+@settings(deadline=None)
 @given(TEXT)
 def test_every_character_is_in_one_run(text: str) -> None:
     """Whatever the directions, a line shows all of its text once."""
