@@ -38,9 +38,10 @@ def _shrunk(caption: str, board: Storyboard) -> str:
     for output, style in zip(board.outputs, board.captions, strict=True):
         if not style.burn or surely_fits(caption, style, output.size):
             continue
-        share = lay_out_caption(caption, style, output.size).shrunk_to
-        if share < 1:
-            shrunk.append(f"{round(share * 100)}% of its size at {output.size}")
+        layout = lay_out_caption(caption, style, output.size)
+        if layout.shrunk_to < 1:
+            cut = "" if layout.is_whole else ", where its end is cut off"
+            shrunk.append(f"{round(layout.shrunk_to * 100)}% of its size at {output.size}{cut}")
     if not shrunk:
         return ""
     return f"is too long, and shrunk to {', '.join(shrunk)}; shorten it, or split it over several frames"

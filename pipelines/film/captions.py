@@ -63,12 +63,14 @@ class CaptionLayout:
         lines: placed on the picture.
         em: the size of the letters, in pixels to the em.
         shrunk_to: their size as a share of the one that was asked for; below 1 where the text is too long for that.
+        is_whole: whether all of it is in the safe area; letters have a least size.
         box: all that is drawn, with even edges: the colours of four pixels are one.
     """
 
     lines: tuple[PlacedLine, ...]
     em: float
     shrunk_to: Fraction
+    is_whole: bool
     box: Box
 
 
@@ -127,7 +129,7 @@ def lay_out_caption(text: str, style: CaptionStyle, size: Size) -> CaptionLayout
         PlacedLine(line, _left(line.width * em, area, size), top + baseline * em)
         for line, baseline in zip(lines, baselines, strict=True)
     )
-    return CaptionLayout(placed, em, Fraction(height, wanted), _box_of(placed, em, size))
+    return CaptionLayout(placed, em, Fraction(height, wanted), needed <= area.size.height, _box_of(placed, em, size))
 
 
 def _height(style: CaptionStyle, size: Size) -> int:

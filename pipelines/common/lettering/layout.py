@@ -99,14 +99,14 @@ class Paragraph:
             text: without line breaks; what no font has is shown by its code.
             stack: the fonts.
         """
-        letters = [_drawable(letter, stack, text) for letter in split_letters(text)]
+        self._stack = stack = stack.for_text(text)
+        letters = [_drawable(letter, stack) for letter in split_letters(text)]
         self.text = "".join(letters)
-        self._stack = stack
         # Once more: what stands in for a letter has several.
         self._letters = letters = split_letters(self.text)
         # Where each letter begins, and where the last one ends.
         self._starts = list(itertools.accumulate(map(len, letters), initial=0))
-        self._faces = _faces_of(letters, stack, self.text)
+        self._faces = _faces_of(letters, stack)
         self._scripts = split_scripts(letters)
         self._directions = Directions(self.text)
         self._wrapping = Wrapping(letters, self._advances(), language=stack.language)
@@ -212,19 +212,19 @@ def _shows(character: str) -> bool:
     return character.isprintable() or unicodedata.category(character) == "Cf"
 
 
-def _drawable(letter: str, stack: FontStack, text: str) -> str:
+def _drawable(letter: str, stack: FontStack) -> str:
     """Return a letter that a font has, or its code: two texts never look the same for the lack of a font."""
-    if stack.face_for(letter, of=text) is not None:
+    if stack.face_for(letter) is not None:
         return letter
     return "".join(f"[U+{ord(character):04X}]" for character in letter)
 
 
-def _faces_of(letters: Sequence[str], stack: FontStack, text: str) -> list[Typeface]:
+def _faces_of(letters: Sequence[str], stack: FontStack) -> list[Typeface]:
     """Return the typeface of each letter; a space is drawn in that of the word before it, as wide as it fits there."""
     faces: list[Typeface] = []
     word: Typeface | None = None
     for letter in letters:
-        face = word if letter.isspace() and word and word.has(letter) else stack.face_for(letter, of=text)
+        face = word if letter.isspace() and word and word.has(letter) else stack.face_for(letter)
         assert face is not None
         faces.append(face)
         # The spaces of emoji are as wide as these are.

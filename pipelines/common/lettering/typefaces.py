@@ -9,7 +9,7 @@ import os
 import sys
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from pathlib import Path
 
@@ -107,26 +107,24 @@ class FontStack:
     family: str | None = None
     language: str | None = None
 
-    def face_for(self, letter: str, *, of: str = "") -> Typeface | None:
-        """Return the typeface that draws a letter; None where neither the program nor this machine has one.
+    def for_text(self, text: str) -> "FontStack":
+        """Return the stack for a text; where no language is stated, its letters may tell Japanese from Chinese."""
+        return self if self.language else replace(self, language=_language_of(text))
 
-        Args:
-            letter: with all its marks.
-            of: the text that it is from, which may tell Japanese from Chinese.
-        """
-        return _face_for(self, letter, self.language or _language_of(of))
+    def face_for(self, letter: str) -> Typeface | None:
+        """Return the typeface that draws a letter with all its marks; None where there is none, on this machine too."""
+        return _face_for(self, letter)
 
-    def faces(self, language: str | None) -> Sequence[Typeface]:
-        """Return its typefaces but for those of this machine that are not named, in their order."""
+    @property
+    def faces(self) -> Sequence[Typeface]:
+        """Its typefaces but for those of this machine that are not named, in their order."""
         named = find_installed(self.family, self.weight) if self.family else None
-        return [*([named] if named else []), _source_sans(self.weight), *_noto(), _cjk(language)]
+        return [*([named] if named else []), _source_sans(self.weight), *_noto(), _cjk(self.language)]
 
 
 @functools.lru_cache(maxsize=100_000)
-def _face_for(stack: FontStack, letter: str, language: str | None) -> Typeface | None:
-    faces: Iterator[Typeface] | Sequence[Typeface] = stack.faces(language)
-    if is_emoji(letter):
-        faces = [_emoji(), *faces]
+def _face_for(stack: FontStack, letter: str) -> Typeface | None:
+    faces = [_emoji(), *stack.faces] if is_emoji(letter) else stack.faces
     found = next((face for face in faces if face.has(letter)), None)
     return found or next((face for face in installed() if face.has(letter)), None)
 

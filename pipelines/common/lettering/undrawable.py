@@ -15,7 +15,8 @@ def find_undrawable(text: str, stack: FontStack) -> list[str]:
     if text.isascii():
         return []
     letters = dict.fromkeys(letter for part in paragraphs(text) for letter in split_letters(part))
-    return [letter for letter in letters if stack.face_for(letter, of=text) is None]
+    fonts = stack.for_text(text)
+    return [letter for letter in letters if fonts.face_for(letter) is None]
 
 
 def undrawable_message(letters: Iterable[str]) -> str:

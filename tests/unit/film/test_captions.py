@@ -159,6 +159,15 @@ def test_a_caption_that_many_frames_show_is_noted_once() -> None:
     assert [note.where for note in caption_notes(load_text(text, Path("harbor.yaml")))] == ["defaults.caption"]
 
 
+def test_a_caption_whose_end_cannot_be_shown_is_noted() -> None:
+    """Letters are never smaller than can be seen."""
+    board = load_text(BOARD % ("line\\n" * 300), Path("harbor.yaml"))
+
+    _, shrunk = map(str, caption_notes(board))
+
+    assert "is too long, and shrunk to 33% of its size at 640x360, where its end is cut off, " in shrunk
+
+
 def test_captions_that_are_not_drawn_are_not_shrunk() -> None:
     """There is nothing to note."""
     board = load_text(BOARD % ("It was six in the morning. " * 60), Path("harbor.yaml"))

@@ -91,7 +91,7 @@ def test_chinese_and_japanese_are_drawn_each_in_its_own_way() -> None:
         "ko": "Noto Sans CJK KR",
         "en": "Noto Sans CJK SC",
     }
-    assert STACK.face_for("骨", of="骨の話").family == "Noto Sans CJK JP"  # type: ignore[union-attr]
+    assert STACK.for_text("骨の話").face_for("骨").family == "Noto Sans CJK JP"  # type: ignore[union-attr]
 
 
 def test_a_named_font_is_asked_first() -> None:
