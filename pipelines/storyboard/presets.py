@@ -11,7 +11,8 @@ from pipelines.common.errors import UsageError
 from pipelines.common.suggestions import did_you_mean
 from pipelines.storyboard.format.base import FormatModel
 from pipelines.storyboard.format.fields import FilmFit, FilmSize, Fps, Text
-from pipelines.storyboard.format.yaml_tree import YamlError, parse_yaml
+from pipelines.storyboard.format.yaml_errors import YamlError
+from pipelines.storyboard.format.yaml_tree import parse_yaml
 from pipelines.storyboard.model import Background
 
 DEFAULT_CODEC = "h264"

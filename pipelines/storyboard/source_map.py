@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipelines.common.errors import Problem
+from pipelines.common.errors import Note, Problem
 from pipelines.storyboard.format.base import YamlPath, has_step
-from pipelines.storyboard.format.yaml_tree import Mark, YamlTree
+from pipelines.storyboard.format.yaml_errors import Mark
+from pipelines.storyboard.format.yaml_tree import YamlTree
 from pipelines.storyboard.issues import Issue
 from pipelines.storyboard.model import Place
 
@@ -41,6 +42,11 @@ class SourceMap:
     def problem_at(self, place: Place, message: str) -> Problem:
         """Return the problem of something at `place`."""
         return Problem(str(self.path), place.line, place.column, place.where, message)
+
+    def note_at(self, mark: Mark, path: YamlPath, message: str) -> Note:
+        """Return the note on a value of which something stands at `mark`."""
+        place = self.place_at(mark, path)
+        return Note(str(self.path), place.line, place.column, place.where, message)
 
 
 def path_in_words(path: YamlPath, data: Any) -> str:

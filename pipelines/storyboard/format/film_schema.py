@@ -18,7 +18,7 @@ from pipelines.storyboard.format.fields import (
     Fps,
     Id,
     Percent,
-    Text,
+    Reference,
     Time,
     TimeOnScreen,
     Volume,
@@ -108,7 +108,7 @@ class CaptionsModel(FormatModel):
     size: Percent = Field(Decimal(5), description="Height of a line in percent of the film's height. Default 5.")
     color: Color = Field("#ffffff", description='Default "#ffffff".')
     outline: Color = Field("#000000", description='Default "#000000".')
-    font: Text | None = Field(None, description="A font of this machine. Default one that storyreel brings.")
+    font: Reference | None = Field(None, description="A font of this machine. Default one that storyreel brings.")
 
 
 class _SoundSettings(FormatModel):
@@ -121,7 +121,7 @@ class _SoundSettings(FormatModel):
 class AudioModel(_SoundSettings):
     """Sound under the whole film."""
 
-    track: Text | None = Field(None, description="A sound file, from the storyboard's folder.")
+    track: Reference | None = Field(None, description="A sound file, from the storyboard's folder.")
     loop: bool = Field(False, description="Begin again, from the file's beginning, where it ends before the film does.")
     normalize: bool = Field(False, description="Bring the whole mix to -16 LUFS.")
 
@@ -129,7 +129,7 @@ class AudioModel(_SoundSettings):
 class SoundModel(_SoundSettings):
     """A sound that starts with its shot."""
 
-    file: Text = Field(description="A sound file, from the storyboard's folder.")
+    file: Reference = Field(description="A sound file, from the storyboard's folder.")
 
 
 class OutputModel(FormatModel):
@@ -197,7 +197,9 @@ TransitionValue = Annotated[
 MotionValue = Annotated[
     MotionModel, BeforeValidator(_short_form_of("type"), json_schema_input_type=MotionType | MotionModel)
 ]
-SoundValue = Annotated[SoundModel, BeforeValidator(_short_form_of("file"), json_schema_input_type=Text | SoundModel)]
+SoundValue = Annotated[
+    SoundModel, BeforeValidator(_short_form_of("file"), json_schema_input_type=Reference | SoundModel)
+]
 Outputs = Annotated[
     list[OutputModel],
     BeforeValidator(_as_list, json_schema_input_type=OutputModel | list[OutputModel]),

@@ -134,11 +134,36 @@ def known_word(known: Sequence[str]) -> Callable[[object], str]:
 def parse_text(value: object) -> str:
     """Read text that is not blank."""
     if not isinstance(value, str):
-        cure = f'; put it in quotes: "{describe(value)}"' if isinstance(value, int | Decimal) else ""
-        raise ValueError(f"must be text, got {describe(value)}{cure}")
+        raise ValueError(f"must be text, got {describe(value)}{_text_cure(value)}")
+    _require_whole_characters(value)
     if not value.strip():
         raise ValueError("must not be empty")
     return value
+
+
+def _text_cure(value: object) -> str:
+    """Return the end of the message about a value in place of a text: quotes, most often."""
+    match value:
+        case int() | Decimal():
+            return f'; put it in quotes: "{describe(value)}"'
+        case {"prompt": _}:
+            return "; write the text alone, or shots with their keys under `scenes`"
+        case dict() if len(value) == 1:
+            reason = "YAML takes it for a key" if None in value.values() else "it holds a colon and a space"
+            return f"; put the text in quotes: {reason}"
+        case list():
+            return "; put a text that begins with [ or - in quotes"
+        case None:
+            return "; write it, in quotes where it begins with #"
+        case _:
+            return ""
+
+
+def _require_whole_characters(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("holds half of a surrogate pair, which is no character; remove it") from None
 
 
 def parse_title(value: object) -> str:
@@ -159,8 +184,9 @@ def parse_scalar_text(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if not isinstance(value, str | int | Decimal):
-        raise ValueError(f"must be text or a number, got {describe(value)}")
+        raise ValueError(f"must be text or a number, got {describe(value)}{_text_cure(value)}")
     text = str(value)
+    _require_whole_characters(text)
     if len(text) > MAX_PROMPT_CHARS:
         raise ValueError(f"must be at most {MAX_PROMPT_CHARS:,} characters, as prompts are, got {len(text):,}")
     return text

@@ -15,6 +15,7 @@ from pipelines.storyboard.format.fields import (
     Matrix,
     Name,
     Prompts,
+    Reference,
     ScalarText,
     Steps,
     TakeCount,
@@ -54,7 +55,7 @@ class Cascading(FormatModel):
         None, description="How many takes to generate of each frame, to choose from. Default 1."
     )
     caption: CaptionText | None = Field(None, description="Shown with each of its frames; a Jinja2 template.")
-    style: Text | None = Field(None, description="Name of an entry in `styles`, a template around the prompt.")
+    style: Reference | None = Field(None, description="Name of an entry in `styles`, a template around the prompt.")
     fit: FrameFit | None = Field(
         None, description="What to do with an image of another size than was asked for. Default cover."
     )

@@ -3,43 +3,13 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from pipelines.common.suggestions import suggest
 from pipelines.storyboard.format.base import LOCATED_ERROR, YamlPath, has_step
-from pipelines.storyboard.format.film_schema import (
-    AudioModel,
-    CaptionsModel,
-    MotionModel,
-    OutputModel,
-    SmoothModel,
-    SoundModel,
-    TransitionModel,
-)
 from pipelines.storyboard.format.parsers import UnknownWordError, describe
-from pipelines.storyboard.format.schema import BudgetModel, Cascading, SceneModel, ShotModel, StoryboardModel
+from pipelines.storyboard.format.structure import known_keys
 from pipelines.storyboard.issues import Issue
-
-# The models by their path; every list position counts as 0.
-_MODELS_BY_PATH: dict[YamlPath, type[BaseModel]] = {
-    (): StoryboardModel,
-    ("output",): OutputModel,
-    ("output", 0): OutputModel,
-    ("budget",): BudgetModel,
-    ("captions",): CaptionsModel,
-    ("audio",): AudioModel,
-    ("defaults",): Cascading,
-    ("scenes", 0): SceneModel,
-    ("scenes", 0, "shots", 0): ShotModel,
-}
-# The models that several of those hold, by their key.
-_MODELS_BY_KEY: dict[str | int, type[BaseModel]] = {
-    "transition": TransitionModel,
-    "motion": MotionModel,
-    "smooth": SmoothModel,
-    "sound": SoundModel,
-}
 
 
 def issues_of(errors: Iterable[ErrorDetails], data: Any) -> Iterator[Issue]:
@@ -48,7 +18,7 @@ def issues_of(errors: Iterable[ErrorDetails], data: Any) -> Iterator[Issue]:
         path = path_in(data, error["loc"])
         match error["type"]:
             case "extra_forbidden":
-                known = suggest(path[-1], _known_keys(path))
+                known = suggest(path[-1], known_keys(path[:-1]))
                 yield Issue(path, f"unknown key{known.sentence}", known.closest, of_key=True)
             case "missing":
                 yield Issue(path, f"lacks {error['loc'][-1]!r}; add it")
@@ -90,9 +60,3 @@ def _message(error: ErrorDetails) -> str:
             return f"must have at most {most:,} entries, got {count:,}; remove some"
         case _:
             return f"{error['msg'][0].lower()}{error['msg'][1:]}, got {got}"
-
-
-def _known_keys(path: YamlPath) -> list[str]:
-    """Return the keys that the format knows beside the last key of `path`."""
-    above = tuple(0 if isinstance(step, int) else step for step in path[:-1])
-    return list((_MODELS_BY_PATH.get(above) or _MODELS_BY_KEY[above[-1]]).model_fields)

@@ -1,6 +1,5 @@
 """A storyboard's file becomes a storyboard, or every problem in it with its place and its cure."""
 
-import re
 import time
 from decimal import Decimal
 from fractions import Fraction
@@ -226,7 +225,7 @@ ONE_SHOT = "scenes: [{{id: s, shots: [{{id: t, {}}}]}}]"
         ("prompts: [x]\noutput: 5", "board.yaml:2:9: output: must be a mapping of keys to values, got 5"),
         ("prompts: [x]\nbudget: {}", "board.yaml:2:9: budget: lacks a cap; add usd or total_usd"),
         ("prompts: [x]\nbudget: {usd: free}", "board.yaml:2:15: budget.usd: must be an amount in US dollars like 0.25, got 'free'"),
-        ("prompts: [x]\nvars: {a: [1]}", "board.yaml:2:11: vars.a: must be text or a number, got a list"),
+        ("prompts: [x]\nvars: {a: [1]}", "board.yaml:2:11: vars.a: must be text or a number, got a list; put a text that begins with [ or - in quotes"),
         ("prompts: [x]\nvars: {a-b: 1}", "board.yaml:2:13: vars.a-b: must be a name of letters, digits and _, not starting with a digit, got 'a-b'"),
         ("prompts: [x]\nid: ../../x", "board.yaml:2:5: id: must be lower-case words joined by - or _, like old-harbor, got '../../x'"),
         ("scenes: [{id: ../../x, shots: [{prompt: x}]}]", "board.yaml:1:15: scenes[0].id: must be lower-case words joined by - or _, like old-harbor, got '../../x'"),
@@ -261,8 +260,8 @@ ONE_SHOT = "scenes: [{{id: s, shots: [{{id: t, {}}}]}}]"
         ('prompts: ["a\\u0007b"]', "board.yaml:1:11: prompts[0]: holds the control character '\\x07'; remove it"),
         ("max_frames: 2\nprompts: [a, b, c]", "board.yaml:2:17: prompts[2]: brings the storyboard to 3 frames, more than 2; ask for fewer, or raise max_frames"),
         ("defaults: {hold: 86400}\nprompts: [a, b]", "board.yaml:1:1: the film would be 48.0 hours long, more than 24"),
-        ("a: [1", "board.yaml:1:6: is not valid YAML: did not find expected ',' or ']'; check indentation, quotes and brackets"),
-        ("a: &x [*x]", "board.yaml:1:8: *x names no anchor before it; write &x there"),
+        ("a: [1", "board.yaml:1:4: is never closed; add ] at its end"),
+        ("a: &x [*x]", "board.yaml:1:8: *x names no anchor before it; write &x there, or put a text that begins with * in quotes"),
         ("<<: {a: 1}", "board.yaml:1:1: merge keys (<<) are not supported; use `defaults`, which scenes and shots inherit"),
         ("[a]: b", "board.yaml:1:1: a key must be a word or a whole number"),
         ("prompts: !!python/object:os.system [x]", "board.yaml:1:10: the tag 'tag:yaml.org,2002:python/object:os.system' is not supported; remove it"),
@@ -274,13 +273,7 @@ def test_every_mistake_is_reported_with_its_place_and_its_cure(write: Write, tex
     """One mistake, one problem, in words that a person can act on."""
     (problem,) = problems(write(text))
 
-    if "is not valid YAML" in expected:
-        # The words are libyaml's, the places differ between its C and Python versions.
-        assert re.fullmatch(
-            r"board\.yaml:\d+:\d+: is not valid YAML: .+; check indentation, quotes and brackets", problem
-        )
-    else:
-        assert problem == expected
+    assert problem == expected
 
 
 def test_all_mistakes_are_reported_at_once_in_file_order(write: Write) -> None:

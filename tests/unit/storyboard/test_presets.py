@@ -17,7 +17,7 @@ ENCODING = "{encoder: libx264, extension: mp4, join: ['-c:v', copy]}"
         ("description: x\nsise: 10x10\n", "sise: Extra inputs are not permitted; fix the preset, or remove it"),
         ("description: x\nsize: 11x10\n", "size: Value error, must be even in both directions"),
         ("description: x\nencoding: {encoder: libx264}\n", "encoding.extension: Field required"),
-        ("description: [\n", "mine.yaml:2:1: is not valid YAML"),
+        ("description: [\n", "mine.yaml:1:14: is never closed; add ]"),
     ],
 )
 def test_a_mistake_is_reported_with_its_place(tmp_path: Path, text: str, expected: str) -> None:
