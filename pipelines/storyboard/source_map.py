@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,9 @@ def path_in_words(path: YamlPath, data: Any) -> str:
     """Return a path as `scenes.arrival.shots.wide.steps`: scenes and shots by id, other list entries as `[0]`."""
     words = ""
     for step in path:
+        # A plain value in place of a mapping is the value of its main key.
+        if isinstance(data, str | int | Decimal):
+            break
         data = data[step] if has_step(data, step) else None
         own_id = data.get("id") if isinstance(data, dict) and isinstance(step, int) else None
         # The id is the user's text and not checked yet: a wrong one would make the path unreadable.

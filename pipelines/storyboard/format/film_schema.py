@@ -1,6 +1,5 @@
 """Models of the film language: transitions, motion, captions, sound, outputs."""
 
-from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
 from typing import Annotated, Self
@@ -23,7 +22,7 @@ from pipelines.storyboard.format.fields import (
     TimeOnScreen,
     Volume,
 )
-from pipelines.storyboard.format.parsers import Duration, describe, known_word
+from pipelines.storyboard.format.parsers import Duration, known_word, short_form
 from pipelines.storyboard.model import Background, Ease, MotionType, Output, Position, SmoothMethod
 from pipelines.storyboard.presets import DEFAULT_CODEC, Preset, codec_names, encoding_of, preset_names, presets
 from pipelines.storyboard.transitions import CUT, TYPES
@@ -31,17 +30,6 @@ from pipelines.storyboard.transitions import CUT, TYPES
 DEFAULT_FPS = Fraction(24)
 # ffmpeg's xfade, which draws most of the transitions, takes no longer duration (ffmpeg-filters, "xfade").
 _MAX_TRANSITION_S = 60
-
-
-def _short_form_of(key: str) -> Callable[[object], object]:
-    """Return a validator that takes plain text for a mapping with this text as its `key`."""
-
-    def to_mapping(value: object) -> object:
-        if not isinstance(value, str | dict):
-            raise ValueError(f"must be a {key}, or a mapping with a {key}, got {describe(value)}")
-        return {key: value} if isinstance(value, str) else value
-
-    return to_mapping
 
 
 def _as_list(value: object) -> object:
@@ -192,16 +180,18 @@ class OutputModel(FormatModel):
 
 
 TransitionValue = Annotated[
-    TransitionModel, BeforeValidator(_short_form_of("type"), json_schema_input_type=TransitionType | TransitionModel)
+    TransitionModel, BeforeValidator(short_form("type"), json_schema_input_type=TransitionType | TransitionModel)
 ]
 MotionValue = Annotated[
-    MotionModel, BeforeValidator(_short_form_of("type"), json_schema_input_type=MotionType | MotionModel)
+    MotionModel, BeforeValidator(short_form("type"), json_schema_input_type=MotionType | MotionModel)
 ]
-SoundValue = Annotated[
-    SoundModel, BeforeValidator(_short_form_of("file"), json_schema_input_type=Reference | SoundModel)
+SoundValue = Annotated[SoundModel, BeforeValidator(short_form("file"), json_schema_input_type=Reference | SoundModel)]
+AudioValue = Annotated[AudioModel, BeforeValidator(short_form("track"), json_schema_input_type=Reference | AudioModel)]
+OutputValue = Annotated[
+    OutputModel, BeforeValidator(short_form("preset"), json_schema_input_type=PresetName | OutputModel)
 ]
 Outputs = Annotated[
-    list[OutputModel],
-    BeforeValidator(_as_list, json_schema_input_type=OutputModel | list[OutputModel]),
+    list[OutputValue],
+    BeforeValidator(_as_list, json_schema_input_type=OutputValue | list[OutputValue]),
     Field(min_length=1),
 ]

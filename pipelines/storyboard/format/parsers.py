@@ -131,6 +131,16 @@ def known_word(known: Sequence[str]) -> Callable[[object], str]:
     return parse
 
 
+def short_form(key: str) -> Callable[[object], object]:
+    """Return a parser of a mapping that takes a plain value, too, for that of its main key."""
+
+    def parse(value: object) -> object:
+        # Lists and nothing are neither: the mapping's own message says so.
+        return {key: value} if isinstance(value, str | int | Decimal) else value
+
+    return parse
+
+
 def parse_text(value: object) -> str:
     """Read text that is not blank."""
     if not isinstance(value, str):

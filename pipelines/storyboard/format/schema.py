@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from pipelines.common.budgets import OnExceed
 from pipelines.storyboard.format.base import FormatModel, require
@@ -27,6 +27,7 @@ from pipelines.storyboard.format.fields import (
 )
 from pipelines.storyboard.format.film_schema import (
     AudioModel,
+    AudioValue,
     CaptionsModel,
     MotionValue,
     OutputModel,
@@ -35,6 +36,7 @@ from pipelines.storyboard.format.film_schema import (
     SoundValue,
     TransitionValue,
 )
+from pipelines.storyboard.format.parsers import short_form
 
 # The default of `max_frames`. More frames are rather a mistake, in a matrix for instance, than a film.
 MAX_FRAMES = 10_000
@@ -143,6 +145,9 @@ class BudgetModel(FormatModel):
         return self
 
 
+BudgetValue = Annotated[BudgetModel, BeforeValidator(short_form("usd"), json_schema_input_type=Usd | BudgetModel)]
+
+
 class StoryboardModel(FormatModel):
     """A storyboard for storyreel."""
 
@@ -150,10 +155,10 @@ class StoryboardModel(FormatModel):
     id: Id | None = Field(None, description="Names the output folder. Default the file's own name.")
     title: Title | None = Field(None, description="The film's title. Default the id.")
     output: Outputs = Field([OutputModel()], description="The film to make, or a list of several.")
-    budget: BudgetModel | None = Field(None, description="What it may cost.")
+    budget: BudgetValue | None = Field(None, description="What it may cost.")
     max_frames: FrameCount = Field(MAX_FRAMES, description="More frames than this are refused as a mistake.")
     captions: CaptionsModel = Field(CaptionsModel(), description="Looks of the captions.")
-    audio: AudioModel = Field(AudioModel(), description="Sound under the whole film.")
+    audio: AudioValue = Field(AudioModel(), description="Sound under the whole film.")
     defaults: Cascading = Field(Cascading(), description="What scenes and shots inherit.")
     vars: Annotated[dict[Name, ScalarText], Field(max_length=MAX_VARS)] = Field({}, description="Names for templates.")
     styles: dict[Name, Text] = Field({}, description="Templates around `{{ prompt }}`, by name.")

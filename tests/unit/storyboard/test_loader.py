@@ -222,7 +222,7 @@ ONE_SHOT = "scenes: [{{id: s, shots: [{{id: t, {}}}]}}]"
         ("prompts: [x]\noutput: {fps: fast}", "board.yaml:2:15: output.fps: must be a rate from 1 to 240 like 24, 23.976 or 30000/1001, got 'fast'"),
         ("prompts: [x]\noutput: {codec: av2}", "board.yaml:2:17: output.codec: unknown value 'av2'; did you mean 'av1'?"),
         ("prompts: [x]\noutput: {fit: error}", "board.yaml:2:15: output.fit: must be one of cover, contain, stretch, got 'error'"),
-        ("prompts: [x]\noutput: 5", "board.yaml:2:9: output: must be a mapping of keys to values, got 5"),
+        ("prompts: [x]\noutput: 5", "board.yaml:2:9: output: unknown value 5; choose one of av1, gif, h264, h265, prores, reel, square, vp9, webp, youtube"),
         ("prompts: [x]\nbudget: {}", "board.yaml:2:9: budget: lacks a cap; add usd or total_usd"),
         ("prompts: [x]\nbudget: {usd: free}", "board.yaml:2:15: budget.usd: must be an amount in US dollars like 0.25, got 'free'"),
         ("prompts: [x]\nvars: {a: [1]}", "board.yaml:2:11: vars.a: must be text or a number, got a list; put a text that begins with [ or - in quotes"),
