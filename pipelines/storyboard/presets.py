@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import ValidationError
 
 from pipelines.common.errors import UsageError
+from pipelines.common.requirements import requirement
 from pipelines.common.suggestions import did_you_mean
 from pipelines.storyboard.format.base import FormatModel
 from pipelines.storyboard.format.fields import FilmFit, FilmSize, Fps, Text
@@ -114,7 +115,7 @@ def _read(path: Traversable) -> Preset:
         # One mistake at a time is enough for a file of few keys, which hardly ever changes.
         first = exc.errors()[0]
         place = ".".join(map(str, first["loc"]))
-        raise UsageError(f"{path}: {place}: {first['msg']}; fix the preset, or remove it") from exc
+        raise UsageError(f"{path}: {place}: {requirement(first)}; fix the preset, or remove it") from exc
 
 
 def encoding_of(codec: str) -> Encoding:

@@ -12,7 +12,7 @@ from fractions import Fraction
 
 from pipelines.common.geometry import Size
 from pipelines.common.printable import printable_name
-from pipelines.common.suggestions import suggest
+from pipelines.common.suggestions import plain_amount, suggest
 
 _MAX_DURATION_S = 86_400
 MAX_PROMPT_CHARS = 2048
@@ -23,6 +23,7 @@ _MAX_SIDE_PX = 7680
 ID_PATTERN = re.compile(r"[a-z0-9]+([-_][a-z0-9]+)*")
 _DURATION_PATTERN = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?(ms|s|f)?")
 FPS_PATTERN = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6}|/[1-9][0-9]{0,5})?")
+_NUMBER_PATTERN = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 _NAME_PATTERN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _COLOR_PATTERN = re.compile(r"#[0-9A-Fa-f]{6}")
 # The rates that broadcast calls by a rounded name (SMPTE ST 2046, 30000/1001 and its kin).
@@ -78,13 +79,18 @@ def describe(value: object) -> str:
     return text if len(text) <= _MAX_DESCRIBED_CHARS else f"{text[: _MAX_DESCRIBED_CHARS - 3]}..."
 
 
+def _number_cure(value: object) -> str:
+    return "; write it without quotes" if isinstance(value, str) and _NUMBER_PATTERN.fullmatch(value.strip()) else ""
+
+
 def whole_number(least: int, most: int) -> Callable[[object], int]:
     """Return a parser of whole numbers from `least` to `most`."""
 
     def parse(value: object) -> int:
         # Here and below: to Python, true is an int.
         if isinstance(value, bool) or not isinstance(value, int):
-            raise ValueError(f"must be a whole number from {least} to {most}, got {describe(value)}")
+            cure = _number_cure(value)
+            raise ValueError(f"must be a whole number from {least} to {most}, got {describe(value)}{cure}")
         if not least <= value <= most:
             raise ValueError(f"must be between {least} and {most}, got {value}")
         return value
@@ -98,7 +104,7 @@ def number(least: int, most: int, *, above: bool = False) -> Callable[[object], 
 
     def parse(value: object) -> Decimal:
         if isinstance(value, bool) or not isinstance(value, int | Decimal):
-            raise ValueError(f"must be a number {allowed}, got {describe(value)}")
+            raise ValueError(f"must be a number {allowed}, got {describe(value)}{_number_cure(value)}")
         if not least <= value <= most or (above and value == least):
             raise ValueError(f"must be {allowed}, got {value}")
         return Decimal(value)
@@ -282,14 +288,15 @@ def parse_color(value: object) -> str:
 def parse_crf(value: object) -> int:
     """Read a constant rate factor from 0; its upper bound depends on the codec."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ValueError(f"must be a whole number like 18, got {describe(value)}")
+        raise ValueError(f"must be a whole number like 18, got {describe(value)}{_number_cure(value)}")
     return value
 
 
 def parse_usd(value: object) -> Decimal:
     """Read an exact amount in US dollars, below a million."""
     if isinstance(value, bool) or not isinstance(value, int | Decimal) or not 0 <= value < 1_000_000:
-        raise ValueError(f"must be an amount in US dollars like 0.25, got {describe(value)}")
+        cure = f"; write {amount}" if (amount := plain_amount(str(value))) else _number_cure(value)
+        raise ValueError(f"must be an amount in US dollars like 0.25, got {describe(value)}{cure}")
     return Decimal(value)
 
 

@@ -1,10 +1,12 @@
 """pydantic's errors -> issues: in the user's words, and at paths that lead through the storyboard's data."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from pydantic_core import ErrorDetails
 
+from pipelines.common.requirements import requirement
 from pipelines.common.suggestions import suggest
 from pipelines.storyboard.format.base import LOCATED_ERROR, YamlPath, has_step
 from pipelines.storyboard.format.parsers import UnknownWordError, describe
@@ -44,19 +46,16 @@ def path_in(data: Any, loc: Sequence[str | int]) -> YamlPath:
 
 
 def _message(error: ErrorDetails) -> str:
-    """Return one of pydantic's own errors in the user's words: its message speaks of Python's types."""
-    got = describe(error["input"])
-    match error["type"]:
-        case "literal_error":
-            return f"must be {error['ctx']['expected']}, got {got}"
-        case "model_type" | "dict_type" | "model_attributes_type":
-            return f"must be a mapping of keys to values, got {got}"
-        case "list_type":
-            return f"must be a list, got {got}"
-        case "too_short":
-            return "must not be empty"
-        case "too_long":
-            count, most = len(error["input"]), error["ctx"]["max_length"]
-            return f"must have at most {most:,} entries, got {count:,}; remove some"
-        case _:
-            return f"{error['msg'][0].lower()}{error['msg'][1:]}, got {got}"
+    """Return one of pydantic's own errors in the user's words."""
+    if error["type"] == "too_short":
+        return requirement(error)
+    if error["type"] == "too_long":
+        count, most = len(error["input"]), error["ctx"]["max_length"]
+        return f"must have at most {most:,} entries, got {count:,}; remove some"
+    return f"{requirement(error)}, got {describe(error['input'])}{_list_cure(error)}"
+
+
+def _list_cure(error: ErrorDetails) -> str:
+    # Without the space, the lines of the list are one text.
+    dashed = error["type"] == "list_type" and re.match("-[^ ]", str(error["input"]))
+    return "; write a space after each dash" if dashed else ""
