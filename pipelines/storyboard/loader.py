@@ -19,6 +19,7 @@ from pipelines.storyboard.further_issues import without_issues
 from pipelines.storyboard.issues import MAX_ISSUES, Issue
 from pipelines.storyboard.model import Storyboard
 from pipelines.storyboard.reading import parse_text, read_text
+from pipelines.storyboard.sound_files import similar_sound
 from pipelines.storyboard.source_map import SourceMap
 
 
@@ -66,7 +67,8 @@ def load_text(text: str, path: Path) -> Storyboard:
     except ExpansionError as exc:
         raise _storyboard_error(source, exc.issues) from exc
     # Sound files are looked for last, since only a storyboard that is otherwise right says which it needs.
-    if problems := [*_repeated_keys(source), *_missing_sounds(source, board)]:
+    missing = itertools.islice(_missing_sounds(source, board), MAX_ISSUES)
+    if problems := [*_repeated_keys(source), *missing]:
         raise StoryboardError(_in_file_order([*problems, *_notes(source)]))
     return dataclasses.replace(board, notes=tuple(_notes(source)))
 
@@ -118,8 +120,9 @@ def _repeated_keys(source: SourceMap) -> Iterator[Problem]:
 def _missing_sounds(source: SourceMap, board: Storyboard) -> Iterator[Problem]:
     for sound in board.sound.sounds:
         if not sound.file.is_file():
-            message = f"there is no sound file {str(sound.file)!r}; names are from the storyboard's folder"
-            yield source.problem_at(sound.place, message)
+            meant = similar_sound(sound.file, folder=board.path.parent)
+            cure = f"did you mean {meant!r}?" if meant else "names are from the storyboard's folder"
+            yield source.problem_at(sound.place, f"there is no sound file {str(sound.file)!r}; {cure}")
 
 
 def _notes(source: SourceMap) -> list[Note]:

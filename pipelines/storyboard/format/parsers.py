@@ -12,7 +12,8 @@ from fractions import Fraction
 
 from pipelines.common.geometry import Size
 from pipelines.common.printable import printable_name
-from pipelines.common.suggestions import plain_amount, suggest
+from pipelines.common.suggestions import plain_amount
+from pipelines.storyboard.format.words import meant_color, meant_fps, meant_size, meant_time, meant_word, suggest_word
 
 _MAX_DURATION_S = 86_400
 MAX_PROMPT_CHARS = 2048
@@ -60,7 +61,7 @@ class UnknownWordError(ValueError):
     """
 
     def __init__(self, value: object, known: Sequence[str]) -> None:
-        suggestion = suggest(value, known)
+        suggestion = suggest_word(value, known)
         super().__init__(f"unknown value {describe(value)}{suggestion.sentence}")
         self.suggestion = suggestion.closest
 
@@ -81,6 +82,10 @@ def describe(value: object) -> str:
 
 def _number_cure(value: object) -> str:
     return "; write it without quotes" if isinstance(value, str) and _NUMBER_PATTERN.fullmatch(value.strip()) else ""
+
+
+def _did_you_mean(value: str | None) -> str:
+    return "" if value is None else f"; did you mean {value!r}?"
 
 
 def whole_number(least: int, most: int) -> Callable[[object], int]:
@@ -120,8 +125,9 @@ def choice(kind: type[StrEnum], *, besides: tuple[StrEnum, ...] = ()) -> Callabl
         for member in choices:
             if value == member.value:
                 return member
-        names = ", ".join(member.value for member in choices)
-        raise ValueError(f"must be one of {names}, got {describe(value)}")
+        names = [member.value for member in choices]
+        meant = _did_you_mean(meant_word(value, names))
+        raise ValueError(f"must be one of {', '.join(names)}, got {describe(value)}{meant}")
 
     return parse
 
@@ -242,7 +248,8 @@ def parse_time(value: object) -> Duration:
     text = str(value) if isinstance(value, str | int | Decimal) and not isinstance(value, bool) else ""
     match = _DURATION_PATTERN.fullmatch(text.strip())
     if match is None:
-        raise ValueError(f"must be a time like 4, 4s, 500ms or 96f (video frames), got {describe(value)}")
+        meant = _did_you_mean(meant_time(text))
+        raise ValueError(f"must be a time like 4, 4s, 500ms or 96f (video frames), got {describe(value)}{meant}")
     amount, unit = Fraction(match[1]), match[2] or "s"
     if unit == "f":
         if amount.denominator != 1:
@@ -259,7 +266,7 @@ def parse_fps(value: object) -> Fraction:
     message = f"must be a rate from 1 to 240 like 24, 23.976 or 30000/1001, got {describe(value)}"
     text = str(value).strip() if isinstance(value, str | int | Decimal) and not isinstance(value, bool) else ""
     if not FPS_PATTERN.fullmatch(text):
-        raise ValueError(message)
+        raise ValueError(f"{message}{_did_you_mean(meant_fps(text))}")
     fps = Fraction(text) if "/" in text else _BROADCAST_FPS.get(Decimal(text), Fraction(text))
     if not 1 <= fps <= 240:
         raise ValueError(message)
@@ -268,7 +275,11 @@ def parse_fps(value: object) -> Fraction:
 
 def parse_size(value: object) -> Size:
     """Read a film's size in pixels: `1344x768`, even in both directions."""
-    size = Size.parse(value if isinstance(value, str) else describe(value))
+    text = value if isinstance(value, str) else describe(value)
+    try:
+        size = Size.parse(text)
+    except ValueError as exc:
+        raise ValueError(f"{exc}{_did_you_mean(meant_size(text))}") from exc
     if not (2 <= size.width <= _MAX_SIDE_PX and 2 <= size.height <= _MAX_SIDE_PX):
         raise ValueError(f"must be from 2x2 to {_MAX_SIDE_PX}x{_MAX_SIDE_PX} pixels, got {size}")
     # Most encoders take the colors of four pixels together (yuv420p).
@@ -281,7 +292,9 @@ def parse_size(value: object) -> Size:
 def parse_color(value: object) -> str:
     """Read `#rrggbb`, and return it in lower case."""
     if not isinstance(value, str) or not _COLOR_PATTERN.fullmatch(value):
-        raise ValueError(f'must be a color like "#ffcc00", in quotes, got {describe(value)}')
+        meant = meant_color(str(value))
+        cure = f'; did you mean "{meant}"?' if meant else ""
+        raise ValueError(f'must be a color like "#ffcc00", in quotes, got {describe(value)}{cure}')
     return value.lower()
 
 

@@ -7,10 +7,10 @@ from typing import Any
 from pydantic_core import ErrorDetails
 
 from pipelines.common.requirements import requirement
-from pipelines.common.suggestions import suggest
 from pipelines.storyboard.format.base import LOCATED_ERROR, YamlPath, has_step
 from pipelines.storyboard.format.parsers import UnknownWordError, describe
 from pipelines.storyboard.format.structure import known_keys
+from pipelines.storyboard.format.words import suggest_word
 from pipelines.storyboard.issues import Issue
 
 
@@ -20,7 +20,7 @@ def issues_of(errors: Iterable[ErrorDetails], data: Any) -> Iterator[Issue]:
         path = path_in(data, error["loc"])
         match error["type"]:
             case "extra_forbidden":
-                known = suggest(path[-1], known_keys(path[:-1]))
+                known = suggest_word(path[-1], known_keys(path[:-1]))
                 yield Issue(path, f"unknown key{known.sentence}", known.closest, of_key=True)
             case "missing":
                 yield Issue(path, f"lacks {error['loc'][-1]!r}; add it")

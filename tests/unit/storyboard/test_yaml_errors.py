@@ -230,15 +230,6 @@ def test_no_word_of_a_parser_reaches_the_user(text: str) -> None:
     assert [error for error in errors if JARGON.search(error)] == []
 
 
-@settings(max_examples=400, deadline=None)
-@given(text=st.text(alphabet=" \n#-:,[]{}*'\"@`\\ab1.", max_size=40))
-def test_both_parsers_say_the_same_at_the_same_place(text: str) -> None:
-    """They agree in all but tabs, question marks in brackets, and line breaks and signs that hardly any text has."""
-    in_c, in_python = (_error(f"key:\n  - {text}", loader) for loader in LOADERS)
-
-    assert (str(in_c), in_c and in_c.mark) == (str(in_python), in_python and in_python.mark)
-
-
 def _error(text: str, loader: str) -> YamlError | None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(yaml_tree, "_Loader", getattr(yaml, loader))
