@@ -1,5 +1,6 @@
 """A storyboard's file becomes a storyboard, or every problem in it with its place and its cure."""
 
+import dataclasses
 import time
 from decimal import Decimal
 from fractions import Fraction
@@ -17,7 +18,7 @@ from pipelines.common.geometry import AspectRatio, Fit, Size
 from pipelines.storyboard.format import yaml_tree
 from pipelines.storyboard.importer.starter import starter_text
 from pipelines.storyboard.loader import load_storyboard, load_storyboards
-from pipelines.storyboard.model import BoardFrame, BoardScene, Storyboard
+from pipelines.storyboard.model import BoardFrame, BoardScene, SoundMix, Storyboard
 from pipelines.storyboard.reading import MAX_BYTES
 from tests.unit.storyboard.problems import Write, problems
 
@@ -177,6 +178,30 @@ def test_the_id_defaults_to_the_files_stem(tmp_path: Path, name: str, expected: 
     path.write_text("prompts: [x]")
 
     assert load_storyboard(path).id == expected
+
+
+@pytest.mark.parametrize(
+    ("short", "long"),
+    [
+        ("audio: rain.wav", "audio: {track: rain.wav}"),
+        ("output: youtube", "output: {preset: youtube}"),
+        ("output: gif", "output: {preset: gif}"),
+        ("output: [youtube, {preset: reel, fps: 24}, gif]", "output: [{preset: youtube}, {preset: reel, fps: 24}, {preset: gif}]"),
+        ("budget: 0.25", "budget: {usd: 0.25}"),
+        ("budget: 0", "budget: {usd: 0}"),
+        ("defaults: {transition: wipe_up}", "defaults: {transition: {type: wipe_up}}"),
+        ("defaults: {motion: pan_up}", "defaults: {motion: {type: pan_up}}"),
+    ],
+)  # fmt: skip
+def test_a_plain_value_stands_for_a_mapping_with_its_main_key(write: Write, short: str, long: str) -> None:
+    """Both come to the same storyboard, but for the column of the sound."""
+    (write("").parent / "rain.wav").write_bytes(b"")
+
+    boards = [load_storyboard(write(f"{text}\nprompts: [x]\n")) for text in (short, long)]
+
+    first, second = (dataclasses.replace(board, sound=SoundMix((), False)) for board in boards)
+    assert first == second
+    assert [sound.file for sound in boards[0].sound.sounds] == [sound.file for sound in boards[1].sound.sounds]
 
 
 ONE_SHOT = "scenes: [{{id: s, shots: [{{id: t, {}}}]}}]"

@@ -33,7 +33,7 @@ def folder(tmp_path: Path) -> Path:
         ("notes.wav", None),
         ("thunder.wav", None),
         ("nowhere/rain.wav", None),
-        ("a\0b.wav", None),
+        ("a\0b/rain.wav", None),
     ],
 )
 def test_the_sound_that_was_meant_is_found_beside_it(folder: Path, name: str, meant: str | None) -> None:
