@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pipelines.common.errors import StoryboardError
 from pipelines.storyboard.format import yaml_tree
-from pipelines.storyboard.format.yaml_errors import YamlError
+from pipelines.storyboard.format.yaml_errors import YamlError, yaml_error
 from pipelines.storyboard.format.yaml_tree import parse_yaml
 from pipelines.storyboard.loader import load_text
 from tests.unit.storyboard.problems import Write, problems
@@ -150,6 +150,16 @@ def test_every_mistake_has_its_place_and_its_cure(text: str, expected: str) -> N
         parse_yaml(text)
 
     assert f"{caught.value.mark.line}:{caught.value.mark.column}: {caught.value}" == expected
+
+
+def test_an_error_of_no_known_kind_is_told_in_plain_words() -> None:
+    """A later version of PyYAML may have other kinds."""
+    error = yaml_error(yaml.YAMLError("expected <novelty>"), "a: b")
+
+    assert (error.mark, str(error)) == (
+        (1, 1),
+        "is not valid YAML here; check the indentation, the quotes and the brackets of this line",
+    )
 
 
 @pytest.mark.parametrize(
