@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterable
 
-from pipelines.cli.options import print_message
+from pipelines.cli.problems import print_notes
 from pipelines.common.errors import Note, Problem, StoryboardError
 from pipelines.film.checks import check_film
 from pipelines.storyboard.model import Storyboard
@@ -31,9 +31,3 @@ async def _check_boards(boards: Iterable[Storyboard], *, strict: bool) -> list[t
     for notes in checked:
         print_notes(notes)
     return checked
-
-
-def print_notes(notes: Iterable[Note]) -> None:
-    """Print notes on stderr, a line for each."""
-    for note in notes:
-        print_message(str(note))

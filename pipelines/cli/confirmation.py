@@ -2,11 +2,10 @@
 
 import select
 import sys
-from typing import IO
 
 import click
 
-from pipelines.cli.options import print_error
+from pipelines.cli.options import is_terminal, print_error
 from pipelines.common.errors import InterruptedRunError, UsageError
 
 # More is no answer to a question of yes or no.
@@ -16,7 +15,7 @@ _TURN_S = 0.2
 
 def has_terminal() -> bool:
     """Return whether a question can be asked: it is printed on stderr, and its answer read from stdin."""
-    return _is_terminal(sys.stdin) and _is_terminal(sys.stderr)
+    return is_terminal(sys.stdin) and is_terminal(sys.stderr)
 
 
 def require_yes(question: str) -> None:
@@ -45,8 +44,3 @@ def _read_line() -> bytes:
     while sys.platform != "win32" and not select.select([sys.stdin], [], [], _TURN_S)[0]:
         pass
     return sys.stdin.buffer.readline(_MAX_BYTES)
-
-
-def _is_terminal(stream: IO[str] | None) -> bool:
-    # None, or closed, where the command was started without it.
-    return stream is not None and not stream.closed and stream.isatty()

@@ -12,7 +12,8 @@ from pipelines.cli import run_commands, service_commands, storyboard_commands, t
 from pipelines.cli.exit_codes import BUG_EXIT_CODE
 from pipelines.cli.logs import log_options
 from pipelines.cli.options import print_error
-from pipelines.common.errors import InterruptedRunError, StoryreelError
+from pipelines.cli.problems import print_problems
+from pipelines.common.errors import InterruptedRunError, StoryboardError, StoryreelError
 
 _COMMANDS: tuple[click.Command, ...] = (
     storyboard_commands.new,
@@ -47,6 +48,9 @@ def run(arguments: Sequence[str]) -> int:
         words = io.StringIO()
         exc.show(words)
         print_error(words.getvalue().rstrip("\n"))
+        return exc.exit_code
+    except StoryboardError as exc:
+        print_problems(exc.problems)
         return exc.exit_code
     except StoryreelError as exc:
         print_error(str(exc))

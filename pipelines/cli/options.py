@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -28,6 +28,12 @@ def print_message(text: str) -> None:
 def print_error(text: str) -> None:
     """Print on stderr why something that was asked for is not done, or not whole."""
     click.echo(printable(text), err=True)
+
+
+def is_terminal(stream: IO[str] | None) -> bool:
+    """Return whether a person sees what is printed to a stream, or types what is read from it."""
+    # None, or closed, where the command was started without it.
+    return stream is not None and not stream.closed and stream.isatty()
 
 
 def print_json(value: object) -> None:

@@ -9,11 +9,14 @@ from typing import Annotated, Any, Self, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource, SettingsConfigDict
 
 from pipelines.common.addresses import is_loopback, normalize, without_secrets
 from pipelines.common.budgets import OnExceed
 from pipelines.common.errors import UsageError
+from pipelines.common.requirements import requirement
+from pipelines.common.suggestions import plain_amount
 
 DEFAULT_MODEL = "flux-1-schnell"
 SKETCH_MODEL = "sketch"
@@ -247,11 +250,13 @@ def _read(kind: type[S], given: Mapping[str, Any], *, names: Mapping[str, str]) 
         raise UsageError("\n".join(_complaint(error, names) for error in exc.errors())) from exc
 
 
-def _complaint(error: Any, names: Mapping[str, str]) -> str:
+def _complaint(error: ErrorDetails, names: Mapping[str, str]) -> str:
     """Return a line about one wrong value; `names` holds what the user calls those that are no variables."""
     name = str(error["loc"][0])
     place = names.get(name, f"{_PREFIX}{name.upper()}")
-    message = f"{place}: {error['msg'].removeprefix('Value error, ')}"
+    message = f"{place}: {requirement(error)}"
     # An address may hold a password before its @, and a key in its query.
-    hidden = name in _SECRETS or re.search(r"@|\?.*=", str(error["input"]))
-    return message if hidden else f"{message}, got {error['input']!r}"
+    if name in _SECRETS or re.search(r"@|\?.*=", str(error["input"])):
+        return message
+    amount = plain_amount(str(error["input"])) if name.endswith("_usd") else None
+    return f"{message}, got {error['input']!r}{f'; write {amount}' if amount else ''}"

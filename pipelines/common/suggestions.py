@@ -2,10 +2,12 @@
 
 import difflib
 import itertools
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 _MAX_LISTED = 20
+_AMOUNT = re.compile(r"(?:US ?)?\$? ?([0-9]{1,9})(?:[.,]([0-9]{1,9}))? ?(?:\$|USD|dollars?)?", re.IGNORECASE)
 # Comparing two words costs the product of their lengths: a very long word, or one held against thousands, would take
 # minutes.
 _MAX_COMPARED_CHARS = 100
@@ -39,6 +41,15 @@ def suggest(word: object, known: Iterable[str]) -> Suggestion:
 def did_you_mean(word: object, known: Iterable[str]) -> str:
     """Return `; did you mean ...?` where one of the `known` words is close, else the list of them."""
     return suggest(word, known).sentence
+
+
+def plain_amount(text: str) -> str | None:
+    """Return an amount of dollars without its sign: `0.50` for `$0,50`, `1` for `1 USD`; None if it has none."""
+    match = _AMOUNT.fullmatch(text.strip())
+    if match is None:
+        return None
+    amount = match[1] if match[2] is None else f"{match[1]}.{match[2]}"
+    return amount if amount != match[0] else None
 
 
 def _closest(word: str, known: list[str]) -> str | None:

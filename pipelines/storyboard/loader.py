@@ -1,5 +1,6 @@
 """A storyboard's file -> Storyboard, or every problem in it with its place and its cure."""
 
+import dataclasses
 import heapq
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
@@ -8,16 +9,18 @@ from pathlib import Path
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from pipelines.common.errors import Problem, StoryboardError
+from pipelines.common.errors import Note, Problem, StoryboardError
 from pipelines.storyboard.expansion import ExpansionError, expand
 from pipelines.storyboard.format.parsers import parse_id
 from pipelines.storyboard.format.schema import StoryboardModel
+from pipelines.storyboard.format.structure import is_free_text
 from pipelines.storyboard.format.validation import issues_of, path_in
 from pipelines.storyboard.further_issues import without_issues
 from pipelines.storyboard.ids import folder_id
 from pipelines.storyboard.issues import MAX_ISSUES, Issue
 from pipelines.storyboard.model import Storyboard
 from pipelines.storyboard.reading import parse_text, read_text
+from pipelines.storyboard.sound_files import similar_sound
 from pipelines.storyboard.source_map import SourceMap
 
 
@@ -65,9 +68,10 @@ def load_text(text: str, path: Path) -> Storyboard:
     except ExpansionError as exc:
         raise _storyboard_error(source, exc.issues) from exc
     # Sound files are looked for last, since only a storyboard that is otherwise right says which it needs.
-    if problems := [*_repeated_keys(source), *_missing_sounds(source, board)]:
-        raise StoryboardError(_in_file_order(problems))
-    return board
+    missing = itertools.islice(_missing_sounds(source, board), MAX_ISSUES)
+    if problems := [*_repeated_keys(source), *missing]:
+        raise StoryboardError(_in_file_order([*problems, *_notes(source)]))
+    return dataclasses.replace(board, notes=tuple(_notes(source)))
 
 
 def read_id(path: Path) -> str | None:
@@ -124,12 +128,20 @@ def _repeated_keys(source: SourceMap) -> Iterator[Problem]:
 def _missing_sounds(source: SourceMap, board: Storyboard) -> Iterator[Problem]:
     for sound in board.sound.sounds:
         if not sound.file.is_file():
-            message = f"there is no sound file {str(sound.file)!r}; names are from the storyboard's folder"
-            yield source.problem_at(sound.place, message)
+            meant = similar_sound(sound.file, folder=board.path.parent)
+            cure = f"did you mean {meant!r}?" if meant else "names are from the storyboard's folder"
+            yield source.problem_at(sound.place, f"there is no sound file {str(sound.file)!r}; {cure}")
+
+
+def _notes(source: SourceMap) -> list[Note]:
+    """Return a note for each place, in file order, at which YAML takes a part of a text for something else."""
+    marks = sorted(mark for mark, (path, _) in source.tree.remarks.items() if is_free_text(path))
+    return [source.note_at(mark, *source.tree.remarks[mark]) for mark in marks[:MAX_ISSUES]]
 
 
 def _storyboard_error(source: SourceMap, issues: Iterable[Issue]) -> StoryboardError:
-    return StoryboardError(_in_file_order([*_repeated_keys(source), *map(source.problem, issues)]))
+    # The notes too: what is cut off explains many a problem.
+    return StoryboardError(_in_file_order([*_repeated_keys(source), *map(source.problem, issues), *_notes(source)]))
 
 
 def _in_file_order(problems: Iterable[Problem]) -> list[Problem]:

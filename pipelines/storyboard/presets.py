@@ -11,10 +11,12 @@ from pydantic import ValidationError
 
 from pipelines.common.errors import UsageError
 from pipelines.common.geometry import Margins
+from pipelines.common.requirements import requirement
 from pipelines.common.suggestions import did_you_mean
 from pipelines.storyboard.format.base import FormatModel
 from pipelines.storyboard.format.fields import FilmFit, FilmSize, Fps, Percent, Text
-from pipelines.storyboard.format.yaml_tree import YamlError, parse_yaml
+from pipelines.storyboard.format.yaml_errors import YamlError
+from pipelines.storyboard.format.yaml_tree import parse_yaml
 from pipelines.storyboard.model import Background
 
 DEFAULT_CODEC = "h264"
@@ -137,7 +139,7 @@ def _read(path: Traversable) -> Preset:
         # One mistake at a time is enough for a file of few keys, which hardly ever changes.
         first = exc.errors()[0]
         place = ".".join(map(str, first["loc"]))
-        raise UsageError(f"{path}: {place}: {first['msg']}; fix the preset, or remove it") from exc
+        raise UsageError(f"{path}: {place}: {requirement(first)}; fix the preset, or remove it") from exc
 
 
 def encoding_of(codec: str) -> Encoding:

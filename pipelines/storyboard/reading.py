@@ -4,7 +4,8 @@ from pathlib import Path
 
 from pipelines.common.errors import Problem, StoryboardError
 from pipelines.storyboard.format.parsers import describe
-from pipelines.storyboard.format.yaml_tree import YamlError, YamlTree, parse_yaml
+from pipelines.storyboard.format.yaml_errors import YamlError
+from pipelines.storyboard.format.yaml_tree import YamlTree, parse_yaml
 from pipelines.storyboard.source_map import SourceMap
 
 MAX_BYTES = 8 << 20

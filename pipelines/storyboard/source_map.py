@@ -2,12 +2,14 @@
 
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from pipelines.common.errors import Problem
+from pipelines.common.errors import Note, Problem
 from pipelines.storyboard.format.base import YamlPath, has_step
-from pipelines.storyboard.format.yaml_tree import Mark, YamlTree
+from pipelines.storyboard.format.yaml_errors import Mark
+from pipelines.storyboard.format.yaml_tree import YamlTree
 from pipelines.storyboard.issues import Issue
 from pipelines.storyboard.model import Place
 
@@ -43,6 +45,11 @@ class SourceMap:
         """Return the problem of something at `place`."""
         return Problem(str(self.path), place.line, place.column, place.where, message)
 
+    def note_at(self, mark: Mark, path: YamlPath, message: str) -> Note:
+        """Return the note on a value of which something stands at `mark`."""
+        place = self.place_at(mark, path)
+        return Note(str(self.path), place.line, place.column, place.where, message)
+
 
 def _as_written(path: YamlPath, data: Any) -> YamlPath:
     """Return a path without the positions in a list of one that is written as its only entry."""
@@ -59,6 +66,9 @@ def path_in_words(path: YamlPath, data: Any) -> str:
     """Return a path as `scenes.arrival.shots.wide.steps`: scenes and shots by id, other list entries as `[0]`."""
     words = ""
     for step in path:
+        # A plain value in place of a mapping is the value of its main key.
+        if isinstance(data, str | int | Decimal):
+            break
         data = data[step] if has_step(data, step) else None
         own_id = data.get("id") if isinstance(data, dict) and isinstance(step, int) else None
         # The id is the user's text and not checked yet: a wrong one would make the path unreadable.

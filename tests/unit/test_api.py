@@ -80,8 +80,8 @@ def test_wrong_settings_are_named_as_the_program_named_them(monkeypatch: pytest.
         api.Settings(budget_usd=-1)
 
     assert sorted(str(caught.value).splitlines()) == [
-        "STORYREEL_CONCURRENCY: Input should be a valid integer, unable to parse string as an integer, got 'few'",
-        "budget_usd: Input should be greater than or equal to 0, got -1",
+        "STORYREEL_CONCURRENCY: must be a whole number, got 'few'",
+        "budget_usd: must be at least 0, got -1",
     ]
 
 

@@ -7,6 +7,8 @@ from pydantic_core import PydanticCustomError
 
 # The keys and list positions that lead from the root of a storyboard's data to a value in it.
 YamlPath = tuple[str | int, ...]
+# Marks the types of texts in which anything may stand, and so also what YAML cuts off unseen.
+FREE_TEXT = "free text"
 # The type of the errors that `require` raises, told apart from pydantic's own.
 LOCATED_ERROR = "storyboard"
 

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema
 
 from pipelines.common.geometry import AspectRatio, Fit, Size
+from pipelines.storyboard.format.base import FREE_TEXT
 from pipelines.storyboard.format.parsers import (
     FPS_PATTERN,
     ID_PATTERN,
@@ -125,15 +126,20 @@ Language = Annotated[
 ]
 
 # Texts.
-Text = Annotated[str, BeforeValidator(parse_text), WithJsonSchema({"type": "string", "minLength": 1})]
-Title = Annotated[str, BeforeValidator(parse_title), WithJsonSchema({"type": "string", "minLength": 1})]
+_TEXT_SCHEMA = WithJsonSchema({"type": "string", "minLength": 1})
+Text = Annotated[str, FREE_TEXT, BeforeValidator(parse_text), _TEXT_SCHEMA]
+# A file, a font, a style: a name that is looked up.
+Reference = Annotated[str, BeforeValidator(parse_text), _TEXT_SCHEMA]
+Title = Annotated[str, FREE_TEXT, BeforeValidator(parse_title), _TEXT_SCHEMA]
 CaptionText = Annotated[
     str,
+    FREE_TEXT,
     BeforeValidator(parse_caption),
     WithJsonSchema({"type": "string", "minLength": 1, "maxLength": MAX_CAPTION_CHARS}),
 ]
 ScalarText = Annotated[
     str,
+    FREE_TEXT,
     BeforeValidator(parse_scalar_text),
     WithJsonSchema({"type": ["string", "number", "boolean"], "maxLength": MAX_PROMPT_CHARS}),
 ]

@@ -1,6 +1,5 @@
 """Models of the film language: transitions, motion, captions, sound, outputs."""
 
-from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
 from typing import Annotated, Self
@@ -19,12 +18,12 @@ from pipelines.storyboard.format.fields import (
     Id,
     LineLength,
     Percent,
-    Text,
+    Reference,
     Time,
     TimeOnScreen,
     Volume,
 )
-from pipelines.storyboard.format.parsers import Duration, describe, known_word
+from pipelines.storyboard.format.parsers import Duration, known_word, short_form
 from pipelines.storyboard.model import Background, CaptionStyle, Ease, MotionType, Output, Position, SmoothMethod
 from pipelines.storyboard.presets import DEFAULT_CODEC, Preset, codec_names, encoding_of, preset_names, presets
 from pipelines.storyboard.transitions import CUT, TYPES
@@ -32,17 +31,6 @@ from pipelines.storyboard.transitions import CUT, TYPES
 DEFAULT_FPS = Fraction(24)
 # ffmpeg's xfade, which draws most of the transitions, takes no longer duration (ffmpeg-filters, "xfade").
 _MAX_TRANSITION_S = 60
-
-
-def _short_form_of(key: str) -> Callable[[object], object]:
-    """Return a validator that takes plain text for a mapping with this text as its `key`."""
-
-    def to_mapping(value: object) -> object:
-        if not isinstance(value, str | dict):
-            raise ValueError(f"must be a {key}, or a mapping with a {key}, got {describe(value)}")
-        return {key: value} if isinstance(value, str) else value
-
-    return to_mapping
 
 
 def _as_list(value: object) -> object:
@@ -111,7 +99,7 @@ class CaptionsModel(FormatModel):
     size: Percent = Field(Decimal(5), description="Height of a line in percent of the film's shorter side. Default 5.")
     color: Color = Field("#ffffff", description='Default "#ffffff".')
     outline: Color = Field("#000000", description='Default "#000000".')
-    font: Text | None = Field(None, description="A font of this machine. Default those that storyreel brings.")
+    font: Reference | None = Field(None, description="A font of this machine. Default those that storyreel brings.")
     line_length: LineLength = Field(
         42, description="Letters in a line at most, unless the text has to be shrunk. Default 42."
     )
@@ -127,7 +115,7 @@ class _SoundSettings(FormatModel):
 class AudioModel(_SoundSettings):
     """Sound under the whole film."""
 
-    track: Text | None = Field(None, description="A sound file, from the storyboard's folder.")
+    track: Reference | None = Field(None, description="A sound file, from the storyboard's folder.")
     loop: bool = Field(False, description="Begin again, from the file's beginning, where it ends before the film does.")
     normalize: bool = Field(False, description="Bring the whole mix to -16 LUFS.")
 
@@ -135,7 +123,7 @@ class AudioModel(_SoundSettings):
 class SoundModel(_SoundSettings):
     """A sound that starts with its shot."""
 
-    file: Text = Field(description="A sound file, from the storyboard's folder.")
+    file: Reference = Field(description="A sound file, from the storyboard's folder.")
 
 
 class OutputModel(FormatModel):
@@ -220,14 +208,18 @@ class OutputModel(FormatModel):
 
 
 TransitionValue = Annotated[
-    TransitionModel, BeforeValidator(_short_form_of("type"), json_schema_input_type=TransitionType | TransitionModel)
+    TransitionModel, BeforeValidator(short_form("type"), json_schema_input_type=TransitionType | TransitionModel)
 ]
 MotionValue = Annotated[
-    MotionModel, BeforeValidator(_short_form_of("type"), json_schema_input_type=MotionType | MotionModel)
+    MotionModel, BeforeValidator(short_form("type"), json_schema_input_type=MotionType | MotionModel)
 ]
-SoundValue = Annotated[SoundModel, BeforeValidator(_short_form_of("file"), json_schema_input_type=Text | SoundModel)]
+SoundValue = Annotated[SoundModel, BeforeValidator(short_form("file"), json_schema_input_type=Reference | SoundModel)]
+AudioValue = Annotated[AudioModel, BeforeValidator(short_form("track"), json_schema_input_type=Reference | AudioModel)]
+OutputValue = Annotated[
+    OutputModel, BeforeValidator(short_form("preset"), json_schema_input_type=PresetName | OutputModel)
+]
 Outputs = Annotated[
-    list[OutputModel],
-    BeforeValidator(_as_list, json_schema_input_type=OutputModel | list[OutputModel]),
+    list[OutputValue],
+    BeforeValidator(_as_list, json_schema_input_type=OutputValue | list[OutputValue]),
     Field(min_length=1),
 ]

@@ -13,8 +13,9 @@ from fractions import Fraction
 from pipelines.common.geometry import Size
 from pipelines.common.languages import iso_639_2, tag_of_name
 from pipelines.common.printable import printable_name
-from pipelines.common.suggestions import suggest
+from pipelines.common.suggestions import plain_amount
 from pipelines.common.visible_text import shows_nothing
+from pipelines.storyboard.format.words import meant_color, meant_fps, meant_size, meant_time, meant_word, suggest_word
 
 _MAX_DURATION_S = 86_400
 MAX_PROMPT_CHARS = 2048
@@ -25,6 +26,7 @@ _MAX_SIDE_PX = 7680
 ID_PATTERN = re.compile(r"[a-z0-9]+([-_][a-z0-9]+)*")
 _DURATION_PATTERN = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?(ms|s|f)?")
 FPS_PATTERN = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6}|/[1-9][0-9]{0,5})?")
+_NUMBER_PATTERN = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 _NAME_PATTERN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # The parts of a BCP 47 tag that matter here: language, script, region, variants.
 LANGUAGE_PATTERN = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,4}")
@@ -63,7 +65,7 @@ class UnknownWordError(ValueError):
     """
 
     def __init__(self, value: object, known: Sequence[str]) -> None:
-        suggestion = suggest(value, known)
+        suggestion = suggest_word(value, known)
         super().__init__(f"unknown value {describe(value)}{suggestion.sentence}")
         self.suggestion = suggestion.closest
 
@@ -82,13 +84,22 @@ def describe(value: object) -> str:
     return text if len(text) <= _MAX_DESCRIBED_CHARS else f"{text[: _MAX_DESCRIBED_CHARS - 3]}..."
 
 
+def _number_cure(value: object) -> str:
+    return "; write it without quotes" if isinstance(value, str) and _NUMBER_PATTERN.fullmatch(value.strip()) else ""
+
+
+def _did_you_mean(value: str | None) -> str:
+    return "" if value is None else f"; did you mean {value!r}?"
+
+
 def whole_number(least: int, most: int) -> Callable[[object], int]:
     """Return a parser of whole numbers from `least` to `most`."""
 
     def parse(value: object) -> int:
         # Here and below: to Python, true is an int.
         if isinstance(value, bool) or not isinstance(value, int):
-            raise ValueError(f"must be a whole number from {least} to {most}, got {describe(value)}")
+            cure = _number_cure(value)
+            raise ValueError(f"must be a whole number from {least} to {most}, got {describe(value)}{cure}")
         if not least <= value <= most:
             raise ValueError(f"must be between {least} and {most}, got {value}")
         return value
@@ -102,7 +113,7 @@ def number(least: int, most: int, *, above: bool = False) -> Callable[[object], 
 
     def parse(value: object) -> Decimal:
         if isinstance(value, bool) or not isinstance(value, int | Decimal):
-            raise ValueError(f"must be a number {allowed}, got {describe(value)}")
+            raise ValueError(f"must be a number {allowed}, got {describe(value)}{_number_cure(value)}")
         if not least <= value <= most or (above and value == least):
             raise ValueError(f"must be {allowed}, got {value}")
         return Decimal(value)
@@ -118,8 +129,9 @@ def choice(kind: type[StrEnum], *, besides: tuple[StrEnum, ...] = ()) -> Callabl
         for member in choices:
             if value == member.value:
                 return member
-        names = ", ".join(member.value for member in choices)
-        raise ValueError(f"must be one of {names}, got {describe(value)}")
+        names = [member.value for member in choices]
+        meant = _did_you_mean(meant_word(value, names))
+        raise ValueError(f"must be one of {', '.join(names)}, got {describe(value)}{meant}")
 
     return parse
 
@@ -135,16 +147,51 @@ def known_word(known: Sequence[str]) -> Callable[[object], str]:
     return parse
 
 
+def short_form(key: str) -> Callable[[object], object]:
+    """Return a parser of a mapping that takes a plain value, too, for that of its main key."""
+
+    def parse(value: object) -> object:
+        # Lists and nothing are neither: the mapping's own message says so.
+        return {key: value} if isinstance(value, str | int | Decimal) else value
+
+    return parse
+
+
 def parse_text(value: object) -> str:
     """Read text of which something can be seen."""
     if not isinstance(value, str):
-        cure = f'; put it in quotes: "{describe(value)}"' if isinstance(value, int | Decimal) else ""
-        raise ValueError(f"must be text, got {describe(value)}{cure}")
+        raise ValueError(f"must be text, got {describe(value)}{_text_cure(value)}")
+    _require_whole_characters(value)
     if not value.strip():
         raise ValueError("must not be empty")
     if shows_nothing(value):
         raise ValueError("must not be empty: all of its characters are invisible; write what it is to say")
     return value
+
+
+def _text_cure(value: object) -> str:
+    """Return the end of the message about a value in place of a text: quotes, most often."""
+    match value:
+        case int() | Decimal():
+            return f'; put it in quotes: "{describe(value)}"'
+        case {"prompt": _}:
+            return "; write the text alone, or shots with their keys under `scenes`"
+        case dict() if len(value) == 1:
+            reason = "YAML takes it for a key" if None in value.values() else "it holds a colon and a space"
+            return f"; put the text in quotes: {reason}"
+        case list():
+            return "; put a text that begins with [ or - in quotes"
+        case None:
+            return "; write it, in quotes where it begins with #"
+        case _:
+            return ""
+
+
+def _require_whole_characters(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("holds half of a surrogate pair, which is no character; remove it") from None
 
 
 def parse_title(value: object) -> str:
@@ -165,8 +212,9 @@ def parse_scalar_text(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if not isinstance(value, str | int | Decimal):
-        raise ValueError(f"must be text or a number, got {describe(value)}")
+        raise ValueError(f"must be text or a number, got {describe(value)}{_text_cure(value)}")
     text = str(value)
+    _require_whole_characters(text)
     if len(text) > MAX_PROMPT_CHARS:
         raise ValueError(f"must be at most {MAX_PROMPT_CHARS:,} characters, as prompts are, got {len(text):,}")
     return text
@@ -206,7 +254,8 @@ def parse_time(value: object) -> Duration:
     text = str(value) if isinstance(value, str | int | Decimal) and not isinstance(value, bool) else ""
     match = _DURATION_PATTERN.fullmatch(text.strip())
     if match is None:
-        raise ValueError(f"must be a time like 4, 4s, 500ms or 96f (video frames), got {describe(value)}")
+        meant = _did_you_mean(meant_time(text))
+        raise ValueError(f"must be a time like 4, 4s, 500ms or 96f (video frames), got {describe(value)}{meant}")
     amount, unit = Fraction(match[1]), match[2] or "s"
     if unit == "f":
         if amount.denominator != 1:
@@ -223,7 +272,7 @@ def parse_fps(value: object) -> Fraction:
     message = f"must be a rate from 1 to 240 like 24, 23.976 or 30000/1001, got {describe(value)}"
     text = str(value).strip() if isinstance(value, str | int | Decimal) and not isinstance(value, bool) else ""
     if not FPS_PATTERN.fullmatch(text):
-        raise ValueError(message)
+        raise ValueError(f"{message}{_did_you_mean(meant_fps(text))}")
     fps = Fraction(text) if "/" in text else _BROADCAST_FPS.get(Decimal(text), Fraction(text))
     if not 1 <= fps <= 240:
         raise ValueError(message)
@@ -232,7 +281,11 @@ def parse_fps(value: object) -> Fraction:
 
 def parse_size(value: object) -> Size:
     """Read a film's size in pixels: `1344x768`, even in both directions."""
-    size = Size.parse(value if isinstance(value, str) else describe(value))
+    text = value if isinstance(value, str) else describe(value)
+    try:
+        size = Size.parse(text)
+    except ValueError as exc:
+        raise ValueError(f"{exc}{_did_you_mean(meant_size(text))}") from exc
     if not (2 <= size.width <= _MAX_SIDE_PX and 2 <= size.height <= _MAX_SIDE_PX):
         raise ValueError(f"must be from 2x2 to {_MAX_SIDE_PX}x{_MAX_SIDE_PX} pixels, got {size}")
     # Most encoders take the colors of four pixels together (yuv420p).
@@ -245,7 +298,9 @@ def parse_size(value: object) -> Size:
 def parse_color(value: object) -> str:
     """Read `#rrggbb`, and return it in lower case."""
     if not isinstance(value, str) or not _COLOR_PATTERN.fullmatch(value):
-        raise ValueError(f'must be a color like "#ffcc00", in quotes, got {describe(value)}')
+        meant = meant_color(str(value))
+        cure = f'; did you mean "{meant}"?' if meant else ""
+        raise ValueError(f'must be a color like "#ffcc00", in quotes, got {describe(value)}{cure}')
     return value.lower()
 
 
@@ -261,14 +316,15 @@ def parse_language(value: object) -> str:
 def parse_crf(value: object) -> int:
     """Read a constant rate factor from 0; its upper bound depends on the codec."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ValueError(f"must be a whole number like 18, got {describe(value)}")
+        raise ValueError(f"must be a whole number like 18, got {describe(value)}{_number_cure(value)}")
     return value
 
 
 def parse_usd(value: object) -> Decimal:
     """Read an exact amount in US dollars, below a million."""
     if isinstance(value, bool) or not isinstance(value, int | Decimal) or not 0 <= value < 1_000_000:
-        raise ValueError(f"must be an amount in US dollars like 0.25, got {describe(value)}")
+        cure = f"; write {amount}" if (amount := plain_amount(str(value))) else _number_cure(value)
+        raise ValueError(f"must be an amount in US dollars like 0.25, got {describe(value)}{cure}")
     return Decimal(value)
 
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from pipelines.common.budgets import OnExceed
 from pipelines.storyboard.format.base import FormatModel, require
@@ -16,6 +16,7 @@ from pipelines.storyboard.format.fields import (
     Matrix,
     Name,
     Prompts,
+    Reference,
     ScalarText,
     Steps,
     TakeCount,
@@ -27,6 +28,7 @@ from pipelines.storyboard.format.fields import (
 )
 from pipelines.storyboard.format.film_schema import (
     AudioModel,
+    AudioValue,
     CaptionsModel,
     MotionValue,
     OutputModel,
@@ -35,6 +37,7 @@ from pipelines.storyboard.format.film_schema import (
     SoundValue,
     TransitionValue,
 )
+from pipelines.storyboard.format.parsers import short_form
 
 # The default of `max_frames`. More frames are rather a mistake, in a matrix for instance, than a film.
 MAX_FRAMES = 10_000
@@ -55,7 +58,7 @@ class Cascading(FormatModel):
         None, description="How many takes to generate of each frame, to choose from. Default 1."
     )
     caption: CaptionText | None = Field(None, description="Shown with each of its frames; a Jinja2 template.")
-    style: Text | None = Field(None, description="Name of an entry in `styles`, a template around the prompt.")
+    style: Reference | None = Field(None, description="Name of an entry in `styles`, a template around the prompt.")
     fit: FrameFit | None = Field(
         None, description="What to do with an image of another size than was asked for. Default cover."
     )
@@ -143,6 +146,9 @@ class BudgetModel(FormatModel):
         return self
 
 
+BudgetValue = Annotated[BudgetModel, BeforeValidator(short_form("usd"), json_schema_input_type=Usd | BudgetModel)]
+
+
 class StoryboardModel(FormatModel):
     """A storyboard for storyreel."""
 
@@ -151,10 +157,10 @@ class StoryboardModel(FormatModel):
     title: Title | None = Field(None, description="The film's title. Default the id.")
     language: Language | None = Field(None, description="Of captions and titles, as a tag: en, pt-BR, zh-Hant.")
     output: Outputs = Field([OutputModel()], description="The film to make, or a list of several.")
-    budget: BudgetModel | None = Field(None, description="What it may cost.")
+    budget: BudgetValue | None = Field(None, description="What it may cost.")
     max_frames: FrameCount = Field(MAX_FRAMES, description="More frames than this are refused as a mistake.")
     captions: CaptionsModel = Field(CaptionsModel(), description="Looks of the captions.")
-    audio: AudioModel = Field(AudioModel(), description="Sound under the whole film.")
+    audio: AudioValue = Field(AudioModel(), description="Sound under the whole film.")
     defaults: Cascading = Field(Cascading(), description="What scenes and shots inherit.")
     vars: Annotated[dict[Name, ScalarText], Field(max_length=MAX_VARS)] = Field({}, description="Names for templates.")
     styles: dict[Name, Text] = Field({}, description="Templates around `{{ prompt }}`, by name.")

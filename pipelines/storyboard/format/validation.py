@@ -1,47 +1,17 @@
 """pydantic's errors -> issues: in the user's words, and at paths that lead through the storyboard's data."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from pipelines.common.suggestions import suggest
+from pipelines.common.requirements import requirement
 from pipelines.storyboard.format.base import LOCATED_ERROR, YamlPath, has_step
-from pipelines.storyboard.format.film_schema import (
-    AudioModel,
-    CaptionsModel,
-    MotionModel,
-    OutputModel,
-    SmoothModel,
-    SoundModel,
-    TransitionModel,
-)
 from pipelines.storyboard.format.parsers import UnknownWordError, describe
-from pipelines.storyboard.format.schema import BudgetModel, Cascading, SceneModel, ShotModel, StoryboardModel
+from pipelines.storyboard.format.structure import known_keys
+from pipelines.storyboard.format.words import suggest_word
 from pipelines.storyboard.issues import Issue
-
-# The models by their path; every list position counts as 0.
-_MODELS_BY_PATH: dict[YamlPath, type[BaseModel]] = {
-    (): StoryboardModel,
-    ("output",): OutputModel,
-    ("output", 0): OutputModel,
-    ("budget",): BudgetModel,
-    ("captions",): CaptionsModel,
-    ("output", "captions"): CaptionsModel,
-    ("output", 0, "captions"): CaptionsModel,
-    ("audio",): AudioModel,
-    ("defaults",): Cascading,
-    ("scenes", 0): SceneModel,
-    ("scenes", 0, "shots", 0): ShotModel,
-}
-# The models that several of those hold, by their key.
-_MODELS_BY_KEY: dict[str | int, type[BaseModel]] = {
-    "transition": TransitionModel,
-    "motion": MotionModel,
-    "smooth": SmoothModel,
-    "sound": SoundModel,
-}
 
 
 def issues_of(errors: Iterable[ErrorDetails], data: Any) -> Iterator[Issue]:
@@ -50,7 +20,7 @@ def issues_of(errors: Iterable[ErrorDetails], data: Any) -> Iterator[Issue]:
         path = path_in(data, error["loc"])
         match error["type"]:
             case "extra_forbidden":
-                known = suggest(path[-1], _known_keys(path))
+                known = suggest_word(path[-1], known_keys(path[:-1]))
                 yield Issue(path, f"unknown key{known.sentence}", known.closest, of_key=True)
             case "missing":
                 yield Issue(path, f"lacks {error['loc'][-1]!r}; add it")
@@ -76,25 +46,16 @@ def path_in(data: Any, loc: Sequence[str | int]) -> YamlPath:
 
 
 def _message(error: ErrorDetails) -> str:
-    """Return one of pydantic's own errors in the user's words: its message speaks of Python's types."""
-    got = describe(error["input"])
-    match error["type"]:
-        case "literal_error":
-            return f"must be {error['ctx']['expected']}, got {got}"
-        case "model_type" | "dict_type" | "model_attributes_type":
-            return f"must be a mapping of keys to values, got {got}"
-        case "list_type":
-            return f"must be a list, got {got}"
-        case "too_short":
-            return "must not be empty"
-        case "too_long":
-            count, most = len(error["input"]), error["ctx"]["max_length"]
-            return f"must have at most {most:,} entries, got {count:,}; remove some"
-        case _:
-            return f"{error['msg'][0].lower()}{error['msg'][1:]}, got {got}"
+    """Return one of pydantic's own errors in the user's words."""
+    if error["type"] == "too_short":
+        return requirement(error)
+    if error["type"] == "too_long":
+        count, most = len(error["input"]), error["ctx"]["max_length"]
+        return f"must have at most {most:,} entries, got {count:,}; remove some"
+    return f"{requirement(error)}, got {describe(error['input'])}{_list_cure(error)}"
 
 
-def _known_keys(path: YamlPath) -> list[str]:
-    """Return the keys that the format knows beside the last key of `path`."""
-    above = tuple(0 if isinstance(step, int) else step for step in path[:-1])
-    return list((_MODELS_BY_PATH.get(above) or _MODELS_BY_KEY[above[-1]]).model_fields)
+def _list_cure(error: ErrorDetails) -> str:
+    # Without the space, the lines of the list are one text.
+    dashed = error["type"] == "list_type" and re.match("-[^ ]", str(error["input"]))
+    return "; write a space after each dash" if dashed else ""

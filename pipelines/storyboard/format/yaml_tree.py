@@ -8,11 +8,13 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any
 
 import yaml
 
 from pipelines.storyboard.format.base import YamlPath
+from pipelines.storyboard.format.yaml_errors import BREAK, Mark, YamlError, comment_words, mark_at, yaml_error
+from pipelines.storyboard.format.yaml_escapes import ImpossibleEscapeError, as_written, readable
 
 MAX_DEPTH = 50
 # Values with all aliases expanded, and values as written: to read one costs far more than to repeat it.
@@ -21,6 +23,8 @@ MAX_WRITTEN = 150_000
 
 # libyaml's parser in C is many times as fast, but PyYAML may be installed without it.
 _Loader: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+# Of a comment that is told of; no more of it is looked at.
+_MAX_COMMENT_CHARS = 200
 _INT = re.compile(r"[-+]?[0-9]{1,18}")
 _OCTAL = re.compile(r"0o[0-7]{1,18}")
 _HEX = re.compile(r"0x[0-9a-fA-F]{1,15}")
@@ -36,25 +40,6 @@ _STRING_TAGS = ("!", "tag:yaml.org,2002:str")
 _UNPRINTABLE = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-class Mark(NamedTuple):
-    """A place in the text: line and column, each counted from 1."""
-
-    line: int
-    column: int
-
-
-class YamlError(ValueError):
-    """The text is not YAML, or not YAML that a storyboard can hold.
-
-    Attributes:
-        mark: the place of the mistake.
-    """
-
-    def __init__(self, mark: Mark, message: str) -> None:
-        super().__init__(message)
-        self.mark = mark
-
-
 @dataclass(slots=True)
 class YamlTree:
     """Plain data (dict, list, str, int, Decimal, bool, None), and the place of each value and each key of it.
@@ -65,6 +50,8 @@ class YamlTree:
         keys: the place of each key.
         sources: numbers as they were written, where Python would write them otherwise: 007, 1e3.
         repeated: by the place of each key that its mapping has already: the mapping's path, and the key.
+        remarks: by a place in a value without quotes that YAML takes for something else than text: the value's path,
+            and what is to be said of it if the value is a text.
     """
 
     data: Any
@@ -72,6 +59,7 @@ class YamlTree:
     keys: dict[YamlPath, Mark] = field(default_factory=dict)
     sources: dict[YamlPath, str] = field(default_factory=dict)
     repeated: dict[Mark, tuple[YamlPath, str | int]] = field(default_factory=dict)
+    remarks: dict[Mark, tuple[YamlPath, str]] = field(default_factory=dict)
 
     def mark(self, path: YamlPath, *, of_key: bool = False) -> Mark:
         """Return the place of a value, or of its key; for a path that is not there, of the nearest path above it."""
@@ -89,6 +77,9 @@ class _Node:
         items: of a sequence.
         entries: of a mapping: key and value.
         repeated: keys that the mapping has already.
+        remarks: of a scalar: places in it that YAML takes for something else than text, and what to say of each.
+        lone_sign: of a scalar without quotes: what it begins with that means nothing, an anchor without an alias or a
+            `!`; empty without.
         size: values in it with aliases expanded. Counted as it is composed: walking a few lines of nested aliases
             would take forever.
     """
@@ -100,6 +91,8 @@ class _Node:
     items: Sequence["_Node"] = ()
     entries: Sequence[tuple["_Node", "_Node"]] = ()
     repeated: Sequence["_Node"] = ()
+    remarks: Sequence[tuple[Mark, str]] = ()
+    lone_sign: str = ""
     size: int = 1
 
 
@@ -112,12 +105,8 @@ def parse_yaml(text: str) -> YamlTree:
     _require_printable(text)
     try:
         root = _compose(text)
-    except yaml.MarkedYAMLError as exc:
-        mark = exc.problem_mark or exc.context_mark
-        place = Mark(mark.line + 1, mark.column + 1) if mark else Mark(1, 1)
-        raise YamlError(place, f"is not valid YAML: {exc.problem}; check indentation, quotes and brackets") from exc
     except yaml.YAMLError as exc:
-        raise YamlError(Mark(1, 1), f"is not valid YAML: {exc}") from exc
+        raise yaml_error(exc, text) from exc
     tree = YamlTree(None)
     tree.data = _construct(root, (), tree)
     return tree
@@ -125,14 +114,13 @@ def parse_yaml(text: str) -> YamlTree:
 
 def _require_printable(text: str) -> None:
     if match := _UNPRINTABLE.search(text):
-        before = text[: match.start()]
-        place = Mark(before.count("\n") + 1, match.start() - before.rfind("\n"))
+        place = mark_at(text, match.start())
         raise YamlError(place, f"holds the control character {match[0]!r}; remove it, or save the file as plain text")
 
 
 def _compose(text: str) -> _Node:
-    events = yaml.parse(text, Loader=_Loader)
-    composer = _Composer(events)
+    events = yaml.parse(readable(text), Loader=_Loader)
+    composer = _Composer(events, text)
     root: _Node | None = None
     for event in events:
         if isinstance(event, yaml.DocumentStartEvent) and root is not None:
@@ -145,8 +133,9 @@ def _compose(text: str) -> _Node:
 class _Composer:
     """Composes nodes from PyYAML's events, and refuses too many or too deep ones as they come."""
 
-    def __init__(self, events: Iterator[yaml.Event]) -> None:
+    def __init__(self, events: Iterator[yaml.Event], text: str) -> None:
         self._events = events
+        self._text = text
         self._anchors: dict[str, _Node] = {}
         self._written = 0
 
@@ -154,10 +143,13 @@ class _Composer:
         self._admit(event, depth)
         if isinstance(event, yaml.AliasEvent):
             if event.anchor not in self._anchors:
-                raise YamlError(_mark(event), f"*{event.anchor} names no anchor before it; write &{event.anchor} there")
-            return self._anchors[event.anchor]
+                cure = f"write &{event.anchor} there, or put a text that begins with * in quotes"
+                raise YamlError(_mark(event), f"*{event.anchor} names no anchor before it; {cure}")
+            node = self._anchors[event.anchor]
+            node.lone_sign = ""
+            return node
         if isinstance(event, yaml.ScalarEvent):
-            node = _Node(_mark(event), "scalar", _scalar(event), event.value)
+            node = self._scalar(event)
         elif isinstance(event, yaml.SequenceStartEvent):
             node = self._sequence(event, depth)
         else:
@@ -177,6 +169,25 @@ class _Composer:
         if self._written > MAX_WRITTEN:
             raise YamlError(_mark(event), f"is more than {MAX_WRITTEN:,} values; split it into several storyboards")
 
+    def _scalar(self, event: Any) -> _Node:
+        source = self._source(event)
+        node = _Node(_mark(event), "scalar", _meaning(event, source), source)
+        if not event.style:
+            node.lone_sign = f"&{event.anchor}" if event.anchor else event.tag or ""
+            # A word for nothing is no text that goes on.
+            if not (source and node.value is None):
+                node.remarks = tuple(_remarks(event, self._text))
+        return node
+
+    def _source(self, event: Any) -> str:
+        """Return the text of a scalar, as it was written."""
+        start, end = event.start_mark.index, event.end_mark.index
+        try:
+            return as_written(event.value, self._text[start:end], double_quoted=event.style == '"')
+        except ImpossibleEscapeError as exc:
+            place = mark_at(self._text, start + exc.position)
+            raise YamlError(place, f"{exc.escape} is no character: the last is \\U0010ffff; write another") from exc
+
     def _sequence(self, event: yaml.Event, depth: int) -> _Node:
         _require_plain_tag(event)
         items: list[_Node] = []
@@ -184,8 +195,11 @@ class _Composer:
             items.append(self.node(inner, depth=depth + 1))
         return _Node(_mark(event), "sequence", items=items, size=1 + sum(item.size for item in items))
 
-    def _mapping(self, event: yaml.Event, depth: int) -> _Node:
+    def _mapping(self, event: Any, depth: int) -> _Node:
         _require_plain_tag(event)
+        # To YAML a mapping whose first key is one; in a storyboard always a template that lacks its quotes.
+        if self._text.startswith("{{", event.start_mark.index):
+            raise YamlError(_mark(event), "put the text in quotes: it begins with '{{'")
         entries: list[tuple[_Node, _Node]] = []
         repeated: list[_Node] = []
         seen: set[str | int] = set()
@@ -211,15 +225,46 @@ def _check_key(key: _Node) -> None:
 
 def _require_plain_tag(event: Any) -> None:
     if event.tag not in (None, "!", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"):
-        raise YamlError(_mark(event), f"the tag {event.tag!r} is not supported; remove it")
+        raise _unknown_tag(event)
 
 
-def _scalar(event: Any) -> Any:
+def _meaning(event: Any, source: str) -> Any:
     if event.tag in _STRING_TAGS or (event.tag is None and not event.implicit[0]):
-        return event.value
+        return source
     if event.tag is not None:
-        raise YamlError(_mark(event), f"the tag {event.tag!r} is not supported; remove it")
-    return core_schema(event.value)
+        raise _unknown_tag(event)
+    return core_schema(source)
+
+
+def _unknown_tag(event: Any) -> YamlError:
+    if event.tag.startswith("!"):
+        return YamlError(_mark(event), "put the text in quotes: it begins with '!'")
+    return YamlError(_mark(event), f"the tag {event.tag!r} is not supported; remove it")
+
+
+def _remarks(event: Any, text: str) -> Iterator[tuple[Mark, str]]:
+    """Yield the places in a scalar without quotes, and right behind it, that were perhaps meant as text."""
+    start, end = event.start_mark, event.end_mark
+    for line, dash in _entries_within(text[start.index : end.index]) if start.line < end.line else ():
+        yield (
+            Mark(start.line + 1 + line, dash),
+            "goes on with this line, which is indented further; line it up with the entry above if it is one of its "
+            "own, else put the text in quotes",
+        )
+    # Comments that were meant are often lined up, with more than one space before them.
+    if text.startswith(" #", end.index):
+        comment = BREAK.split(text[end.index : end.index + _MAX_COMMENT_CHARS], maxsplit=1)[0]
+        yield (
+            Mark(end.line + 1, end.column + 2),
+            f"ends before {comment_words(comment)}, which YAML takes for a comment; put the text in quotes",
+        )
+
+
+def _entries_within(source: str) -> Iterator[tuple[int, int]]:
+    """Yield line and column, in a scalar of several lines, of each line that looks like an entry of a list."""
+    for number, line in enumerate(BREAK.split(source)):
+        if number and line.lstrip(" ").startswith("- "):
+            yield number, len(line) - len(line.lstrip(" ")) + 1
 
 
 def core_schema(text: str) -> Any:
@@ -246,9 +291,18 @@ def _construct(node: _Node, path: YamlPath, tree: YamlTree) -> Any:
         for key in node.repeated:
             tree.repeated.setdefault(key.mark, (path, key.value))
         return data
+    _note_remarks(node, path, tree)
     if isinstance(node.value, int | Decimal) and not isinstance(node.value, bool) and str(node.value) != node.source:
         tree.sources[path] = node.source or ""
     return node.value
+
+
+def _note_remarks(node: _Node, path: YamlPath, tree: YamlTree) -> None:
+    for mark, remark in node.remarks:
+        tree.remarks.setdefault(mark, (path, remark))
+    if node.lone_sign:
+        remark = f"begins behind {node.lone_sign!r}, which YAML takes for a sign of its own; put the text in quotes"
+        tree.remarks.setdefault(node.mark, (path, remark))
 
 
 def _mark(event: Any) -> Mark:

@@ -192,7 +192,7 @@ def test_a_bad_level_in_the_environment_is_refused(
     ended = invoke("plan", "harbor.yaml")
 
     assert (ended.exit_code, ended.stdout) == (2, "")
-    assert ended.stderr == "STORYREEL_LOG_LEVEL: Input should be 'debug', 'info', 'warning' or 'error', got 'loud'\n"
+    assert ended.stderr == "STORYREEL_LOG_LEVEL: must be 'debug', 'info', 'warning' or 'error', got 'loud'\n"
     assert invoke("plan", "--help").exit_code == 0
 
 

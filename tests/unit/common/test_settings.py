@@ -121,10 +121,56 @@ def test_every_bad_value_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> No
         load_settings({"budget_usd": "-1", "concurrency": 0})
 
     assert sorted(str(caught.value).splitlines()) == [
-        "--budget: Input should be greater than or equal to 0, got '-1'",
-        "--concurrency: Input should be greater than or equal to 1, got 0",
-        "STORYREEL_RATE_LIMIT: Input should be a valid integer, unable to parse string as an integer, got 'many'",
+        "--budget: must be at least 0, got '-1'",
+        "--concurrency: must be at least 1, got 0",
+        "STORYREEL_RATE_LIMIT: must be a whole number, got 'many'",
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("budget_usd", "$1", "--budget: must be an amount in US dollars like 0.25, got '$1'; write 1"),
+        ("budget_usd", "0,25", "--budget: must be an amount in US dollars like 0.25, got '0,25'; write 0.25"),
+        (
+            "budget_daily_usd",
+            "2 USD",
+            "--budget-daily: must be an amount in US dollars like 0.25, got '2 USD'; write 2",
+        ),
+        ("budget_usd", "cheap", "--budget: must be an amount in US dollars like 0.25, got 'cheap'"),
+        ("budget_usd", "NaN", "--budget: must be an amount in US dollars like 0.25, got 'NaN'"),
+        ("budget_usd", "2000000", "--budget: must be at most 1,000,000, got '2000000'"),
+        ("on_exceed", "ask", "--on-exceed: must be 'stop' or 'refuse', got 'ask'"),
+        ("strict", "perhaps", "--strict: must be true or false, got 'perhaps'"),
+        ("concurrency", 1.5, "--concurrency: must be a whole number, got 1.5"),
+        ("total_timeout_s", "soon", "--total-timeout-s: must be a number, got 'soon'"),
+        ("total_timeout_s", "0", "--total-timeout-s: must be above 0, got '0'"),
+        ("model", "", "--model: must not be empty, got ''"),
+        ("model", "m" * 201, f"--model: must be at most 200 characters, got '{'m' * 201}'"),
+        ("output", 5, "--output: must be a path, got 5"),
+    ],
+)
+def test_a_bad_value_is_told_in_our_words(name: str, value: Any, message: str) -> None:
+    """What it must be, and where a person can be understood, what to write."""
+    with pytest.raises(UsageError) as caught:
+        load_settings({name: value})
+
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("name", GOOD_AND_BAD)
+def test_no_word_of_pydantic_reaches_the_user(name: str) -> None:
+    """Whatever is wrong with a setting."""
+    said = []
+    bad: Any
+    for bad in (GOOD_AND_BAD[name][2], "?", [], {}, -1, 10**30, float("nan")):
+        try:
+            load_settings({name: bad})
+        except UsageError as exc:
+            said.append(str(exc))
+
+    assert said
+    assert [line for line in said if "nput" in line or "valid" in line or "something else" in line] == []
 
 
 @pytest.mark.parametrize("budget", ["NaN", "Infinity", "1000000.01", "1e30", "a lot", ""])
@@ -193,9 +239,7 @@ def test_a_bad_value_in_a_dotenv_file_is_named(tmp_path: Path) -> None:
     """In the words that a variable of the environment gets."""
     (tmp_path / ".env").write_text("STORYREEL_RATE_LIMIT=0\n")
 
-    with pytest.raises(
-        UsageError, match=r"^STORYREEL_RATE_LIMIT: Input should be greater than or equal to 1, got '0'$"
-    ):
+    with pytest.raises(UsageError, match=r"^STORYREEL_RATE_LIMIT: must be at least 1, got '0'$"):
         load_settings()
 
 
@@ -271,9 +315,7 @@ def test_a_bad_level_is_named_with_the_choices(monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(UsageError) as caught:
         load_log_level()
 
-    assert str(caught.value) == (
-        "STORYREEL_LOG_LEVEL: Input should be 'debug', 'info', 'warning' or 'error', got 'loud'"
-    )
+    assert str(caught.value) == "STORYREEL_LOG_LEVEL: must be 'debug', 'info', 'warning' or 'error', got 'loud'"
     assert load_settings().model_dump() == DEFAULTS
 
 
@@ -323,7 +365,7 @@ def test_a_secret_that_is_wrong_is_not_quoted(name: str) -> None:
     with pytest.raises(UsageError) as caught:
         load_settings({name: ["hunter2"]})
 
-    assert str(caught.value) == f"--{name.replace('_', '-')}: Input should be a valid string"
+    assert str(caught.value) == f"--{name.replace('_', '-')}: must be text"
 
 
 @pytest.mark.parametrize("endpoint", ["http://amy:hunter2@flux.test:port", "ftp://flux.test/?key=hunter2"])

@@ -134,7 +134,8 @@ def test_a_wrong_entry_does_not_make_its_users_wrong(write: Write) -> None:
     path = write("vars: {mood: [1]}\nstyles: {film: 5}\ndefaults: {style: film}\nprompts: ['{{ mood }}']\n")
 
     assert problems(path) == [
-        "board.yaml:1:14: vars.mood: must be text or a number, got a list",
+        "board.yaml:1:14: vars.mood: must be text or a number, got a list; put a text that begins with [ or - in "
+        "quotes",
         'board.yaml:2:16: styles.film: must be text, got 5; put it in quotes: "5"',
     ]
 
@@ -212,5 +213,5 @@ def test_an_empty_value_where_one_is_needed_is_reported(write: Write) -> None:
     assert problems(path) == [
         "board.yaml:2:8: output: must be a mapping of keys to values, got nothing",
         "board.yaml:3:15: budget.usd: must be an amount in US dollars like 0.25, got true",
-        "board.yaml:4:11: vars.a: must be text or a number, got nothing",
+        "board.yaml:4:11: vars.a: must be text or a number, got nothing; write it, in quotes where it begins with #",
     ]

@@ -14,10 +14,10 @@ ENCODING = "{encoder: libx264, extension: mp4, join: ['-c:v', copy]}"
     ("text", "expected"),
     [
         ("description: x\ncodec: h265x\n", "configs/presets/mine.yaml: codec: no preset encodes 'h265x'; did you mean"),
-        ("description: x\nsise: 10x10\n", "sise: Extra inputs are not permitted; fix the preset, or remove it"),
-        ("description: x\nsize: 11x10\n", "size: Value error, must be even in both directions"),
-        ("description: x\nencoding: {encoder: libx264}\n", "encoding.extension: Field required"),
-        ("description: [\n", "mine.yaml:2:1: is not valid YAML"),
+        ("description: x\nsise: 10x10\n", "sise: is unknown here; fix the preset, or remove it"),
+        ("description: x\nsize: 11x10\n", "size: must be even in both directions"),
+        ("description: x\nencoding: {encoder: libx264}\n", "encoding.extension: is missing; fix the preset"),
+        ("description: [\n", "mine.yaml:1:14: is never closed; add ]"),
     ],
 )
 def test_a_mistake_is_reported_with_its_place(tmp_path: Path, text: str, expected: str) -> None:

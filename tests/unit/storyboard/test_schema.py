@@ -58,6 +58,9 @@ def test_the_examples_and_the_starter_fit_it() -> None:
         "prompts: [x]\nbudget: {}",
         "prompts: [x]\nbudget: {usd: 1, on_exceed: ask}",
         "prompts: [x]\nbudget: {on_exceed: stop}",
+        "prompts: [x]\nbudget: $1",
+        "prompts: [x]\noutput: tiktok",
+        "prompts: [x]\naudio: [rain.mp3]",
     ],
 )
 def test_what_the_loader_refuses_the_schema_refuses(text: str) -> None:
@@ -74,6 +77,8 @@ def test_what_the_loader_refuses_the_schema_refuses(text: str) -> None:
         "prompts: [x]\noutput: [{preset: youtube}, {preset: reel, crf: 20}]\ncaptions: {size: 4, color: '#FFCC00'}",
         "scenes: [{shots: [{prompts: [x, y], smooth: {fps: 24, method: blend}, caption: both}]}]",
         "prompts: [x]\nbudget: {total_usd: 2, on_exceed: refuse}",
+        "prompts: [x]\nbudget: 0.25\noutput: youtube\naudio: rain.mp3",
+        "prompts: [x]\noutput: [youtube, {preset: reel}, gif]",
         "prompts: [x]\noutput: {fps: 30000/1001}\nvars: {a: 1, b: true, c: x}",
         "scenes: [{shots: [{prompts: {0: x, 4: y}, frames: 8, matrix: {a: [1, x]}, match: zip}]}]",
     ],
