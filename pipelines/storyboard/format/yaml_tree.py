@@ -173,7 +173,7 @@ class _Composer:
         source = self._source(event)
         node = _Node(_mark(event), "scalar", _meaning(event, source), source)
         if not event.style:
-            node.lone_sign = f"&{event.anchor}" if event.anchor else event.tag or ""
+            node.lone_sign = f"&{event.anchor}" if event.anchor else "!" if event.tag == "!" else ""
             # A word for nothing is no text that goes on.
             if not (source and node.value is None):
                 node.remarks = tuple(_remarks(event, self._text))
