@@ -67,7 +67,7 @@ def new(path: Path, *, prompts: Path | None, as_json: bool, **options: Any) -> N
 
 def _import_list(source: Path, path: Path, options: Mapping[str, Any]) -> tuple[str, tuple[Note, ...]]:
     """Return the text of the storyboard of a list, and the notes on the list, which are told."""
-    from pipelines.cli.checking import print_notes
+    from pipelines.cli.problems import print_notes
     from pipelines.common.settings import load_settings
     from pipelines.storyboard.importer.prompt_list import read_prompt_list
     from pipelines.storyboard.importer.storyboard_text import storyboard_text

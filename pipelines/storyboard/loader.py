@@ -71,7 +71,8 @@ def load_text(text: str, path: Path) -> Storyboard:
     missing = itertools.islice(_missing_sounds(source, board), MAX_ISSUES)
     if problems := [*_repeated_keys(source), *missing]:
         raise StoryboardError(_in_file_order([*problems, *_notes(source)]))
-    return dataclasses.replace(board, notes=tuple(_notes(source)))
+    notes = sorted([*board.notes, *_notes(source)], key=lambda note: (note.line, note.column))
+    return dataclasses.replace(board, notes=tuple(notes))
 
 
 def read_id(path: Path) -> str | None:
