@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from pipelines.common.files import atomic_path
+from pipelines.common.lettering.segmentation import isolate
 from pipelines.common.settings import Settings
 from pipelines.ledger.ledger import Ledger
 from pipelines.report.contact_sheet import write_contact_sheet
@@ -118,6 +119,6 @@ def _sheet_frame(frame: FrameTakes, thumbnails: _ThumbnailPaths) -> SheetFrame:
     selected = frame.selected
     return SheetFrame(
         number=frame.frame.number,
-        caption=f"{frame.frame.shot} · {selected.prompt if selected else frame.frame.prompt}",
+        caption=f"{frame.frame.shot} · {isolate(selected.prompt if selected else frame.frame.prompt)}",
         thumbnail=thumbnails.get(selected.path) if selected else None,
     )

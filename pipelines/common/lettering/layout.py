@@ -27,6 +27,8 @@ from pipelines.common.lettering.typefaces import UNITS, FontStack, Typeface
 _ELLIPSIS = "\u2026"
 # What an ellipsis does not stand behind.
 _BEFORE_ELLIPSIS = " ,.;:"
+# More letters than fit into an em, marks included.
+_MOST_TO_THE_EM = 16
 # The ends of paragraphs (UAX #14, class BK and its kin).
 _PARAGRAPH_ENDS = re.compile("\r\n|[\n\r\v\f\x85\u2028\u2029]")
 # So close, widths are the same: sums of fractions differ in their last digits.
@@ -129,21 +131,33 @@ class Paragraph:
         ends = self._line_ends(limits)
         if even and len(ends) > 1:
             ends = self._even_ends(limits, len(ends))
-        starts = [0, *ends[:-1]]
-        return [self._line(start, self._without_space(start, end)) for start, end in zip(starts, ends, strict=True)]
+        return self._lines(ends)
 
-    def cut(self, width: float) -> Line:
-        """Return as much of the paragraph as fits into one line; an ellipsis stands for the rest."""
-        if self.width <= width + _HAIR:
-            return self._line(0, len(self._letters))
-        ellipsis = Paragraph(_ELLIPSIS, self._stack)
-        count = self._fitting(0, LineLimits(width - ellipsis.width))
-        kept = self.text[: self._starts[count]].rstrip(_BEFORE_ELLIPSIS)
-        return Paragraph(kept + _ELLIPSIS, self._stack).lines(LineLimits(float("inf")))[0]
+    def count_lines(self, width: float) -> int:
+        """Return how many lines of a width, in ems, the paragraph needs."""
+        return len(self._line_ends(LineLimits(width)))
 
-    def rest_after(self, line: Line) -> str:
-        """Return what follows a line of `lines` that begins where the paragraph does."""
-        return self.text[len(line.text) :].lstrip()
+    def cut(self, width: float, *, most: int) -> list[Line]:
+        """Return as much of the paragraph as fits into `most` lines; an ellipsis at their end stands for the rest."""
+        ends = self._line_ends(LineLimits(width))
+        if len(ends) <= most:
+            return self._lines(ends)
+        whole = ends[: most - 1]
+        return [*self._lines(whole), self._cut_line(whole[-1] if whole else 0, width)]
+
+    def _lines(self, ends: Sequence[int]) -> list[Line]:
+        """Return the lines that end before these letters."""
+        pairs = itertools.pairwise([0, *ends])
+        return [self._line(start, self._without_space(start, end)) for start, end in pairs]
+
+    def _cut_line(self, start: int, width: float) -> Line:
+        """Return what fits into a line from letter `start`, and an ellipsis."""
+        end = self._fitting(start, LineLimits(width - _ellipsis_width(self._stack)))
+        before = self.text[: self._starts[start]]
+        kept = self.text[self._starts[start] : self._starts[end]].rstrip(_BEFORE_ELLIPSIS)
+        # With what is before it: the direction of its letters may come from there.
+        shortened = Paragraph(before + kept + _ELLIPSIS, self._stack)
+        return shortened._line(start, len(shortened._letters))
 
     def _line_ends(self, limits: LineLimits) -> list[int]:
         """Return the letter that follows each line, with as much in every line as fits."""
@@ -263,19 +277,27 @@ def cut_lines(text: str, stack: FontStack, width: float, *, most: int) -> list[L
         width: of a line, in ems.
         most: lines at most.
     """
-    rest = " ".join("".join(filter(_shows, " ".join(text.split()))).split())
-    lines: list[Line] = []
-    while rest and len(lines) < most:
-        paragraph = Paragraph(rest, stack)
-        lines.append(paragraph.cut(width) if len(lines) == most - 1 else paragraph.lines(LineLimits(width))[0])
-        rest = paragraph.rest_after(lines[-1])
-    return lines
+    flat = flatten(text)
+    bound = int(width * most * _MOST_TO_THE_EM) + 1
+    # What is cut off in any case need not be measured.
+    flat = flat[:bound] + _ELLIPSIS if len(flat) > bound else flat
+    return Paragraph(flat, stack).cut(width, most=most) if flat else []
+
+
+def flatten(text: str) -> str:
+    """Return a text as one paragraph: its line breaks are spaces, control characters are left out."""
+    return " ".join("".join(filter(_shows, " ".join(text.split()))).split())
 
 
 def find_undrawable(text: str, stack: FontStack) -> list[str]:
     """Return the letters of a text that no font here can draw, each once."""
     letters = dict.fromkeys(letter for part in paragraphs(text) for letter in split_letters(part))
     return [letter for letter in letters if stack.face_for(letter, of=text) is None]
+
+
+@functools.cache
+def _ellipsis_width(stack: FontStack) -> float:
+    return Paragraph(_ELLIPSIS, stack).width
 
 
 def _shows(character: str) -> bool:

@@ -1,6 +1,6 @@
 """Unicode's algorithms, by ICU: letters as readers count them, where lines may break, and which way text runs.
 
-ICU counts in UTF-16, in which a character beyond U+FFFF takes two places; here all places are those of Python's strings.
+ICU counts in UTF-16, where a character beyond U+FFFF takes two places; here all places are those of Python's strings.
 """
 
 import functools
@@ -14,6 +14,7 @@ import icu
 _WIDE = (3, 5)
 # Characters that ask for the picture of an emoji: the joiner, its variation selector, the keycap.
 _EMOJI_MARKS = ("\u200d", "\ufe0f", "\u20e3")
+_FIRST_STRONG_ISOLATE, _POP_ISOLATE = "\u2068", "\u2069"
 _ANY_SCRIPT = ("Zyyy", "Zinh", "Zzzz")
 
 
@@ -96,6 +97,11 @@ class Directions:
             DirectedRun(places.to_text(offset + at), places.to_text(offset + at + length), bool(direction))
             for at, length, direction in runs
         ]
+
+
+def isolate(text: str) -> str:
+    """Return a text to stand among others in a line: it has its own direction, as in HTML within <bdi> (UAX #9)."""
+    return f"{_FIRST_STRONG_ISOLATE}{text}{_POP_ISOLATE}"
 
 
 def split_scripts(letters: Sequence[str]) -> list[str]:

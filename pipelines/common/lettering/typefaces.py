@@ -209,6 +209,8 @@ def _cjk_kind(language: str | None) -> str:
     return tag if tag in _CJK_FACES else _DEFAULT_CJK
 
 
+# Cached: it is asked for each letter of a text.
+@functools.lru_cache(maxsize=1000)
 def _language_of(text: str) -> str | None:
     """Return the language that the letters of a text are of alone: kana is Japanese, hangul Korean; else None."""
     for character in text:
