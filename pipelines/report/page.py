@@ -101,9 +101,13 @@ def frame_json(frame: FrameView, embed: Embed = str) -> dict[str, Any]:
 
 
 def header_json(page: PageView) -> dict[str, Any]:
-    """Return the summary and the film, which stand above the frames, as the page's script reads them."""
+    """Return the summary, the notes and the film, which stand above the frames, as the page's script reads them."""
     film = page.films[0] if page.films else None
-    return {"summary": str(_macros().summary(page)), "film": {"url": film.url} if film else None}
+    return {
+        "summary": str(_macros().summary(page)),
+        "notes": str(_macros().notes(page)),
+        "film": {"url": film.url} if film else None,
+    }
 
 
 def kinds_of(frame: FrameView) -> list[str]:
