@@ -37,6 +37,21 @@ def test_the_page_is_served_under_its_address(review: ReviewSession) -> None:
         assert review.get(f"assets/{name}").status_code == 200
 
 
+def test_fonts_are_served_to_the_page_alone(review: ReviewSession) -> None:
+    """By name, to be kept; a style sheet says which letters each has."""
+    sheet = review.get("fonts/ja/fonts.css")
+    font = review.get("fonts/ja/NotoSansThai-0.ttf")
+
+    assert "src:url(NotoSansThai-0.ttf);" in sheet.text
+    assert "src:url(NotoSansCJKJP-4e00.ttf);" in sheet.text
+    assert (font.headers["content-type"], font.content[:4]) == ("font/ttf", b"\0\1\0\0")
+    assert "immutable" in font.headers["cache-control"]
+    assert "font-src 'self'" in font.headers["content-security-policy"]
+    unknown = ["fonts/ja/NotoSansThai-1.ttf", "fonts/ja/..%2f..%2fpets.yaml", "fonts/fonts.css", "fonts/xx/fonts.css"]
+    assert [review.get(path).status_code for path in unknown] == [404, 404, 404, 422]
+    assert httpx.get(f"{review.origin}/{'x' * 32}/fonts/ja/NotoSansThai-0.ttf").status_code == 403
+
+
 def test_a_stale_token_is_refused(review: ReviewSession) -> None:
     """A page of an earlier start can neither read nor change anything."""
     stale = review.origin + "/" + "x" * 32 + "/"

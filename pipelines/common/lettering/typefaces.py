@@ -6,9 +6,10 @@ Source Sans Pro, Noto Sans, Noto Sans CJK and Noto Emoji (all SIL Open Font Lice
 import functools
 import importlib.util
 import os
+import re
 import sys
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -22,9 +23,12 @@ UNITS = 1 << 16
 _SUFFIXES = (".ttf", ".otf", ".ttc", ".otc")
 # Name 16 joins what name 1 must split into families of four styles (OpenType, "name").
 _FAMILY_NAMES = (hb.OTNameIdPredefined.FONT_FAMILY, hb.OTNameIdPredefined.TYPOGRAPHIC_FAMILY)
+# Fonts under the Open Font License name it wherever they go.
+_LICENSE_NAMES = (hb.OTNameIdPredefined.LICENSE, hb.OTNameIdPredefined.LICENSE_URL)
 _FULL_NAME = hb.OTNameIdPredefined.FULL_NAME
 # The faces of Noto Sans CJK, in the order of its file, by language and script.
 _CJK_FACES = {"ja": 0, "ko": 1, "zh-Hans": 2, "zh-Hant": 3, "zh-Hant-HK": 4}
+_OF_ONE_LANGUAGE = re.compile("(?P<ja>[\u3041-\u30ff])|(?P<ko>[\uac00-\ud7a3])")
 _DEFAULT_CJK = "zh-Hans"
 
 
@@ -72,10 +76,12 @@ class Typeface:
         slanted = font.get_style_value(hb.StyleTag.ITALIC) > 0 or font.get_style_value(hb.StyleTag.SLANT_ANGLE) != 0
         return font.get_style_value(hb.StyleTag.WEIGHT), slanted
 
-    @property
-    def bytes(self) -> bytes:
-        """Its file."""
-        return self.file.read_bytes()
+    def subset(self, characters: Iterable[int]) -> bytes:
+        """Return a font of these code points alone, as the bytes of a file; they are joined and placed as before."""
+        wanted = hb.SubsetInput()
+        wanted.unicode_set.update(characters)
+        wanted.name_id_set.update(_LICENSE_NAMES)
+        return bytes(hb.subset(self._face, wanted).blob.data)
 
     def has(self, letter: str) -> bool:
         """Return whether it can draw a letter with all its marks."""
@@ -114,7 +120,7 @@ class FontStack:
             letter: with all its marks.
             of: the text that it is from, which may tell Japanese from Chinese.
         """
-        return _face_for(self, letter, self.language or _language_of(of))
+        return _face_for(self, letter, self.language or language_of(of))
 
     def faces(self, language: str | None) -> Sequence[Typeface]:
         """Return its typefaces but for those of this machine that are not named, in their order."""
@@ -124,11 +130,14 @@ class FontStack:
 
 @functools.lru_cache(maxsize=100_000)
 def _face_for(stack: FontStack, letter: str, language: str | None) -> Typeface | None:
-    faces: Iterator[Typeface] | Sequence[Typeface] = stack.faces(language)
+    return first_with(letter, stack.faces(language)) or next((face for face in installed() if face.has(letter)), None)
+
+
+def first_with(letter: str, faces: Sequence[Typeface]) -> Typeface | None:
+    """Return the first typeface that has a letter, that of emoji before all for one; None where none has it."""
     if is_emoji(letter):
         faces = [_emoji(), *faces]
-    found = next((face for face in faces if face.has(letter)), None)
-    return found or next((face for face in installed() if face.has(letter)), None)
+    return next((face for face in faces if face.has(letter)), None)
 
 
 def find_installed(family: str, weight: Weight) -> Typeface | None:
@@ -146,6 +155,14 @@ def installed_families() -> list[str]:
 def packaged() -> tuple[Typeface, ...]:
     """Return the typefaces that are installed with the program."""
     return (*map(_source_sans, Weight), *_noto(), _cjk(None))
+
+
+def embeddable(language: str | None) -> tuple[Typeface, ...]:
+    """Return the packaged typefaces of which parts may be passed on, in their order.
+
+    Source Sans Pro is not one: nothing that is made of it may bear its name (SIL Open Font License, 3).
+    """
+    return (*_noto(), _cjk(language))
 
 
 @functools.cache
@@ -211,14 +228,10 @@ def _cjk_kind(language: str | None) -> str:
 
 # Cached: it is asked for each letter of a text.
 @functools.lru_cache(maxsize=1000)
-def _language_of(text: str) -> str | None:
+def language_of(text: str) -> str | None:
     """Return the language that the letters of a text are of alone: kana is Japanese, hangul Korean; else None."""
-    for character in text:
-        if "\u3041" <= character <= "\u30ff":
-            return "ja"
-        if "\uac00" <= character <= "\ud7a3":
-            return "ko"
-    return None
+    found = _OF_ONE_LANGUAGE.search(text)
+    return found and found.lastgroup
 
 
 def _package(name: str) -> Path:
