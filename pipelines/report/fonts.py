@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from pipelines.common.lettering.segmentation import split_letters
-from pipelines.common.lettering.typefaces import Typeface, embeddable, first_with, language_of
+from pipelines.common.lettering.typefaces import FontStack, Typeface, embeddable, first_with
 from pipelines.report.models import PageView
 
 # Every browser has letters up to U+00FF: of English, and of the west of Europe (Unicode, "Latin-1 Supplement").
@@ -80,7 +80,7 @@ def all_fonts(language: str | None) -> list[PageFont]:
 
 def page_language(page: PageView) -> str | None:
     """Return the language that a page's letters are of alone, where Chinese, Japanese and Korean share some."""
-    return language_of("".join(_texts_of(page)))
+    return FontStack().for_text("".join(_texts_of(page))).language
 
 
 def _parts(face: Typeface) -> Iterator[PageFont]:

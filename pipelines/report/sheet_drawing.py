@@ -9,8 +9,8 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 
 from pipelines.common.imaging import decode_reduced, open_picture
-from pipelines.common.lettering.drawing import PlacedLine, place_lines, write_lines
-from pipelines.common.lettering.layout import Line, cut_lines
+from pipelines.common.lettering.drawing import place_lines, write_lines
+from pipelines.common.lettering.layout import Line, PlacedLine, cut_lines
 from pipelines.common.lettering.typefaces import FontStack, Weight
 from pipelines.common.picture_file import UnreadablePictureError
 from pipelines.report.sheet_layout import (

@@ -1,1 +1,1 @@
-"""Letters of the world's scripts: fonts, the layout of text in lines, and its drawing; the same on every machine."""
+"""Letters of the world's scripts: their fonts, text laid out in lines, and its drawing; the same on every machine."""

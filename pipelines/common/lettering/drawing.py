@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -10,26 +9,11 @@ import numpy.typing as npt
 import uharfbuzz as hb
 from PIL import Image
 
-from pipelines.common.lettering.layout import Line
+from pipelines.common.lettering.layout import Line, PlacedLine
 from pipelines.common.lettering.typefaces import UNITS
 
 # The share of each pixel that is covered, from 0 to 255; rows from the top.
 Coverage = npt.NDArray[np.uint8]
-
-
-@dataclass(frozen=True, slots=True)
-class PlacedLine:
-    """A line on a picture.
-
-    Attributes:
-        line: what it says.
-        left: of its first glyph's origin, in pixels.
-        baseline: in pixels from the top.
-    """
-
-    line: Line
-    left: float
-    baseline: float
 
 
 def place_lines(

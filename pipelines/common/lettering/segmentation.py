@@ -14,6 +14,8 @@ import icu
 _WIDE = (3, 5)
 # Characters that ask for the picture of an emoji: the joiner, its variation selector, the keycap.
 _EMOJI_MARKS = ("\u200d", "\ufe0f", "\u20e3")
+# ICU ends a paragraph at each of these (UAX #9, class B), and shows no line across two.
+_SEPARATORS = str.maketrans(dict.fromkeys("\n\r\x1c\x1d\x1e\x85\u2029", " "))
 _FIRST_STRONG_ISOLATE, _POP_ISOLATE = "\u2068", "\u2069"
 _ANY_SCRIPT = ("Zyyy", "Zinh", "Zzzz")
 
@@ -76,7 +78,7 @@ class Directions:
     def __init__(self, text: str) -> None:
         self._bidi = icu.Bidi()
         # Kept: ICU goes on reading it.
-        self._text = icu.UnicodeString(text)
+        self._text = icu.UnicodeString(text.translate(_SEPARATORS))
         self._bidi.setPara(self._text, icu.Bidi.DEFAULT_LTR)
         self._places = _Places(text)
 
@@ -114,6 +116,11 @@ def split_scripts(letters: Sequence[str]) -> list[str]:
     for index, script in enumerate(scripts):
         before = scripts[index] = before if script in _ANY_SCRIPT else script
     return scripts
+
+
+def script_name(letter: str) -> str:
+    """Return the name of a letter's script, in English."""
+    return str(icu.Script.getScript(letter[0]).getName()).replace("_", " ")
 
 
 @functools.cache

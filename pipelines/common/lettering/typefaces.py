@@ -6,11 +6,10 @@ Source Sans Pro, Noto Sans, Noto Sans CJK and Noto Emoji (all SIL Open Font Lice
 import functools
 import importlib.util
 import os
-import re
 import sys
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from pathlib import Path
 
@@ -28,7 +27,6 @@ _LICENSE_NAMES = (hb.OTNameIdPredefined.LICENSE, hb.OTNameIdPredefined.LICENSE_U
 _FULL_NAME = hb.OTNameIdPredefined.FULL_NAME
 # The faces of Noto Sans CJK, in the order of its file, by language and script.
 _CJK_FACES = {"ja": 0, "ko": 1, "zh-Hans": 2, "zh-Hant": 3, "zh-Hant-HK": 4}
-_OF_ONE_LANGUAGE = re.compile("(?P<ja>[\u3041-\u30ff])|(?P<ko>[\uac00-\ud7a3])")
 _DEFAULT_CJK = "zh-Hans"
 
 
@@ -113,24 +111,24 @@ class FontStack:
     family: str | None = None
     language: str | None = None
 
-    def face_for(self, letter: str, *, of: str = "") -> Typeface | None:
-        """Return the typeface that draws a letter; None where neither the program nor this machine has one.
+    def for_text(self, text: str) -> "FontStack":
+        """Return the stack for a text; where no language is stated, its letters may tell Japanese from Chinese."""
+        return self if self.language else replace(self, language=_language_of(text))
 
-        Args:
-            letter: with all its marks.
-            of: the text that it is from, which may tell Japanese from Chinese.
-        """
-        return _face_for(self, letter, self.language or language_of(of))
+    def face_for(self, letter: str) -> Typeface | None:
+        """Return the typeface that draws a letter with all its marks; None where there is none, on this machine too."""
+        return _face_for(self, letter)
 
-    def faces(self, language: str | None) -> Sequence[Typeface]:
-        """Return its typefaces but for those of this machine that are not named, in their order."""
+    @property
+    def faces(self) -> Sequence[Typeface]:
+        """Its typefaces but for those of this machine that are not named, in their order."""
         named = find_installed(self.family, self.weight) if self.family else None
-        return [*([named] if named else []), _source_sans(self.weight), *_noto(), _cjk(language)]
+        return [*([named] if named else []), _source_sans(self.weight), *_noto(), _cjk(self.language)]
 
 
 @functools.lru_cache(maxsize=100_000)
-def _face_for(stack: FontStack, letter: str, language: str | None) -> Typeface | None:
-    return first_with(letter, stack.faces(language)) or next((face for face in installed() if face.has(letter)), None)
+def _face_for(stack: FontStack, letter: str) -> Typeface | None:
+    return first_with(letter, stack.faces) or next((face for face in installed() if face.has(letter)), None)
 
 
 def first_with(letter: str, faces: Sequence[Typeface]) -> Typeface | None:
@@ -226,12 +224,14 @@ def _cjk_kind(language: str | None) -> str:
     return tag if tag in _CJK_FACES else _DEFAULT_CJK
 
 
-# Cached: it is asked for each letter of a text.
-@functools.lru_cache(maxsize=1000)
-def language_of(text: str) -> str | None:
+def _language_of(text: str) -> str | None:
     """Return the language that the letters of a text are of alone: kana is Japanese, hangul Korean; else None."""
-    found = _OF_ONE_LANGUAGE.search(text)
-    return found and found.lastgroup
+    for character in text:
+        if "\u3041" <= character <= "\u30ff":
+            return "ja"
+        if "\uac00" <= character <= "\ud7a3":
+            return "ko"
+    return None
 
 
 def _package(name: str) -> Path:

@@ -5,8 +5,8 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from pipelines.common.lettering.drawing import PlacedLine, cover, place_lines, write_lines
-from pipelines.common.lettering.layout import Line, cut_lines
+from pipelines.common.lettering.drawing import cover, place_lines, write_lines
+from pipelines.common.lettering.layout import Line, PlacedLine, cut_lines
 from pipelines.common.lettering.typefaces import FontStack
 from tests.support.letters import HOSTILE
 
