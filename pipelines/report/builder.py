@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -11,7 +11,9 @@ from itertools import groupby
 from pathlib import Path
 from urllib.parse import unquote
 
+from pipelines.common.errors import Note
 from pipelines.common.files import atomic_path
+from pipelines.common.lettering.segmentation import isolate
 from pipelines.common.settings import Settings
 from pipelines.ledger.ledger import Ledger
 from pipelines.report.contact_sheet import write_contact_sheet
@@ -40,14 +42,15 @@ def write_report(
     ledger: Ledger,
     settings: Settings,
     *,
+    notes: Iterable[Note] = (),
     max_embedded: int = _MAX_EMBEDDED,
     on_unreadable: Callable[[Take], None] = lambda _: None,
 ) -> Path:
     """Write the contact sheet and `report.html` into a storyboard's folder; return the report's path.
 
     For one run at a time. A report that would say the same as the one that is there is left as it is. One of more than
-    `max_embedded` takes refers to their thumbnails' files instead of holding them. `on_unreadable` is called with each
-    take of which no thumbnail could be made.
+    `max_embedded` takes refers to their thumbnails' files instead of holding them. `notes` are those on the storyboard;
+    `on_unreadable` is called with each take of which no thumbnail could be made.
 
     Raises:
         StorageError: a file could not be written.
@@ -61,7 +64,7 @@ def write_report(
             on_unreadable(take)
     thumbnails.prune(paths)
     write_contact_sheet(plan.title, list(_sheet_scenes(plan, inventory, paths)), folder)
-    page = build_page(plan, inventory, ledger, settings, _addresses(folder, paths))
+    page = build_page(plan, inventory, ledger, settings, _addresses(folder, paths), notes)
     path = folder / "report.html"
     _write_if_changed(path, page, embedded=len(paths) <= max_embedded)
     return path
@@ -118,6 +121,6 @@ def _sheet_frame(frame: FrameTakes, thumbnails: _ThumbnailPaths) -> SheetFrame:
     selected = frame.selected
     return SheetFrame(
         number=frame.frame.number,
-        caption=f"{frame.frame.shot} · {selected.prompt if selected else frame.frame.prompt}",
+        caption=f"{frame.frame.shot} · {isolate(selected.prompt if selected else frame.frame.prompt)}",
         thumbnail=thumbnails.get(selected.path) if selected else None,
     )

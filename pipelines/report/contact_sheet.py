@@ -12,7 +12,7 @@ from pipelines.report.sheet_layout import SheetRow, SheetScene, lay_out_page, sp
 
 _NAME = "contact-sheet"
 # Raised with each change of the look: pages of another version are drawn again.
-_VERSION = 1
+_VERSION = 2
 _QUALITY = 88
 # The comment is before the picture.
 _HEAD_BYTES = 4096

@@ -167,6 +167,7 @@ class PageView:
         sheets: addresses of the contact sheet's pages, relative to the page.
         ledger: address of ledger.csv, relative to the page.
         remarks: about the takes that are shown, a sentence for each kind.
+        notes: on the storyboard, a line for each.
     """
 
     title: str
@@ -179,6 +180,7 @@ class PageView:
     sheets: tuple[str, ...]
     ledger: str
     remarks: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def frames(self) -> tuple[FrameView, ...]:

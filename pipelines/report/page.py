@@ -17,6 +17,7 @@ from markupsafe import Markup
 from pipelines.common.formatting import counted, format_decimal, format_spent
 from pipelines.common.printable import printable_in_html, printable_json
 from pipelines.report.charts import HEIGHT, WIDTH, charts_of
+from pipelines.report.fonts import PageFont, fonts_of_page, page_language, style_sheet
 from pipelines.report.models import AttemptView, FrameView, PageView, TakeView
 
 # The kinds of frames that the page can be filtered by, with the labels of their buttons, in order.
@@ -45,7 +46,7 @@ def render_report(page: PageView, *, embed: Embed = str, fingerprint: str = "") 
         embed: called with the address of each thumbnail.
         fingerprint: written into the head, so that a later run can tell what the report was made of.
     """
-    style, script = read_asset("page.css"), read_asset("page.js")
+    style, script = read_asset("page.css") + style_sheet(fonts_of_page(page), _font_uri), read_asset("page.js")
     yield from _render(
         "report.html.j2",
         page,
@@ -56,7 +57,7 @@ def render_report(page: PageView, *, embed: Embed = str, fingerprint: str = "") 
         # The hashes allow the page's own style and script, and no others (Content Security Policy, "hash-source").
         policy=(
             f"default-src 'none'; style-src '{_source_hash(style)}'; script-src '{_source_hash(script)}'; "
-            "img-src data: 'self' file:; media-src 'self' file:; base-uri 'none'; form-action 'none'"
+            "font-src data:; img-src data: 'self' file:; media-src 'self' file:; base-uri 'none'; form-action 'none'"
         ),
     )
 
@@ -68,7 +69,7 @@ def render_review(page: PageView, *, version: int = 0) -> str:
         page: what is shown.
         version: the page's script names it when it asks for what has changed since.
     """
-    return "".join(_render("review.html.j2", page, str, version=version))
+    return "".join(_render("review.html.j2", page, str, version=version, language=page_language(page) or "und"))
 
 
 def render_card(frame: FrameView, *, interactive: bool = True) -> str:
@@ -101,9 +102,13 @@ def frame_json(frame: FrameView, embed: Embed = str) -> dict[str, Any]:
 
 
 def header_json(page: PageView) -> dict[str, Any]:
-    """Return the summary and the film, which stand above the frames, as the page's script reads them."""
+    """Return the summary, the notes and the film, which stand above the frames, as the page's script reads them."""
     film = page.films[0] if page.films else None
-    return {"summary": str(_macros().summary(page)), "film": {"url": film.url} if film else None}
+    return {
+        "summary": str(_macros().summary(page)),
+        "notes": str(_macros().notes(page)),
+        "film": {"url": film.url} if film else None,
+    }
 
 
 def kinds_of(frame: FrameView) -> list[str]:
@@ -205,6 +210,10 @@ def _script_text(text: str) -> Markup:
     for character, escaped in _UNSAFE_IN_SCRIPT.items():
         text = text.replace(character, escaped)
     return Markup(text)  # noqa: S704 - nothing in it can end the script element any more
+
+
+def _font_uri(font: PageFont) -> str:
+    return f"data:font/ttf;base64,{base64.b64encode(font.build()).decode()}"
 
 
 def _source_hash(text: str) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.common.imaging import open_picture
+from pipelines.common.lettering.segmentation import isolate
 from pipelines.common.picture_file import UnreadablePictureError
 from pipelines.report.thumbnails import THUMBNAIL_SIDE, fitting_size
 
@@ -20,9 +21,9 @@ ROWS = 20
 MARGIN, GUTTER = 72, 28
 PAGE_WIDTH = 2 * MARGIN + COLUMNS * THUMBNAIL_SIDE + (COLUMNS - 1) * GUTTER
 CAPTION_LINES, LINE_HEIGHT = 2, 25
-_HEADER_HEIGHT = 176
+CAPTION_HEIGHT = 14 + CAPTION_LINES * LINE_HEIGHT
+HEADER_HEIGHT = 176
 _HEADING_HEIGHT = 58
-_CAPTION_HEIGHT = 14 + CAPTION_LINES * LINE_HEIGHT
 _ROW_GAP = 34
 # A missing frame has the box of a landscape thumbnail.
 _MISSING_SIZE = (THUMBNAIL_SIDE, 180)
@@ -109,7 +110,7 @@ def lay_out_page(rows: Sequence[SheetRow]) -> SheetPage:
     """Return the layout of a page with these rows; their thumbnails are opened to see how high they are."""
     headings: list[Heading] = []
     cells: list[Cell] = []
-    top = _HEADER_HEIGHT
+    top = HEADER_HEIGHT
     for index, row in enumerate(rows):
         # A scene that goes on from the row above needs no second heading, except at the top of a page.
         if index == 0 or not row[0].continued:
@@ -118,7 +119,7 @@ def lay_out_page(rows: Sequence[SheetRow]) -> SheetPage:
         frames = [frame for part in row for frame in part.frames]
         height = max(_MIN_ROW_HEIGHT, *(_picture_size(frame)[1] for frame in frames))
         cells += [Cell(frame, _left(column), top, height) for column, frame in enumerate(frames)]
-        top += height + _CAPTION_HEIGHT + _ROW_GAP
+        top += height + CAPTION_HEIGHT + _ROW_GAP
     return SheetPage(top - _ROW_GAP + MARGIN, tuple(headings), tuple(cells))
 
 
@@ -140,7 +141,7 @@ def _rows(scenes: Iterable[SheetScene]) -> Iterator[SheetRow]:
 def _headings(row: SheetRow, top: int) -> Iterator[Heading]:
     column = 0
     for part in row:
-        text = f"{part.title} (continued)" if part.continued else part.title
+        text = f"{isolate(part.title)} (continued)" if part.continued else part.title
         # The title of a scene that is alone in its row may be as wide as the row.
         columns = len(part.frames) if len(row) > 1 else COLUMNS
         yield Heading(text, _left(column), top, _left(columns) - _left(0) - GUTTER)

@@ -12,6 +12,7 @@ from itertools import groupby
 from pathlib import Path
 from urllib.parse import quote
 
+from pipelines.common.errors import Problem
 from pipelines.common.settings import Settings
 from pipelines.film.outputs import film_path
 from pipelines.ledger.attempt_history import PastAttempt
@@ -67,7 +68,12 @@ def relative_address(path: Path, *, folder: Path) -> str:
 
 
 def build_page(
-    plan: Plan, inventory: TakeInventory, ledger: Ledger, settings: Settings, addresses: Addresses
+    plan: Plan,
+    inventory: TakeInventory,
+    ledger: Ledger,
+    settings: Settings,
+    addresses: Addresses,
+    notes: Iterable[Problem] = (),
 ) -> PageView:
     """Gather the views of a storyboard's page.
 
@@ -77,6 +83,7 @@ def build_page(
         ledger: where the attempts are.
         settings: where the files are, and the rate limit.
         addresses: how the page names files.
+        notes: on the storyboard.
     """
     folder = settings.output / plan.storyboard
     history = ledger.attempt_history(plan.storyboard)
@@ -92,6 +99,7 @@ def build_page(
         sheets=tuple(addresses.file(path) for path in find_contact_sheets(folder)),
         ledger=addresses.file(folder / "ledger.csv"),
         remarks=tuple(sum_up_remarks(inventory.selected)),
+        notes=tuple(map(str, notes)),
     )
 
 

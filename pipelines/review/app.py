@@ -2,11 +2,12 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import functools
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import asdict
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Annotated, Any, assert_never
+from typing import Annotated, Any, Literal, assert_never
 from urllib.parse import quote
 
 from fastapi import FastAPI, Query, Request
@@ -17,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pipelines.common.errors import StoryreelError, UsageError
 from pipelines.common.formatting import format_decimal
 from pipelines.ledger.models import RunCounters
+from pipelines.report.fonts import PageFont, all_fonts, style_sheet
 from pipelines.report.page import frame_json, header_json, read_asset, render_card, render_review
 from pipelines.report.thumbnails import Thumbnails
 from pipelines.report.views import Addresses
@@ -32,6 +34,8 @@ _ASSETS = {
 }
 # Nothing else in the output folder leaves it: not the database, for instance.
 _SERVED_SUFFIXES = {".png", ".jpg", ".webp", ".gif", ".mp4", ".webm", ".mov", ".csv", ".srt"}
+# Those that `page_language` finds; of the others, none has letters of its own that another one draws differently.
+FontLanguage = Literal["ja", "ko", "und"]
 _MAX_FRAMES_AT_ONCE = 10_000
 _CACHE_FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}
 _NEVER_CACHE = {"Cache-Control": "no-store"}
@@ -100,6 +104,7 @@ def build_app(service: ReviewService, output: Path) -> FastAPI:
     app = FastAPI(lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None)
     app.add_exception_handler(StoryreelError, _refuse)
     _serve_page(app, service)
+    _serve_fonts(app)
     _serve_files(app, output)
     _serve_actions(app, service)
     return app
@@ -134,6 +139,28 @@ def _serve_page(app: FastAPI, service: ReviewService) -> None:
         """Send a page of this version what it has missed, and what happens from then on."""
         async for event in service.events(version):
             yield _server_sent(event)
+
+
+def _serve_fonts(app: FastAPI) -> None:
+    @app.get("/fonts/{language}/fonts.css")
+    async def font_rules(language: FontLanguage) -> Response:
+        fonts = await asyncio.to_thread(_fonts_by_name, language)
+        return Response(
+            style_sheet(fonts.values(), lambda font: font.name), media_type="text/css", headers=_NEVER_CACHE
+        )
+
+    @app.get("/fonts/{language}/{name}")
+    async def font(language: FontLanguage, name: str) -> Response:
+        """Return a font; a browser asks for those alone whose letters it lacks, and once."""
+        found = (await asyncio.to_thread(_fonts_by_name, language)).get(name)
+        if found is None:
+            return Response(status_code=404)
+        return Response(await asyncio.to_thread(found.build), media_type="font/ttf", headers=_CACHE_FOREVER)
+
+
+@functools.cache
+def _fonts_by_name(language: FontLanguage) -> Mapping[str, PageFont]:
+    return {font.name: font for font in all_fonts(language)}
 
 
 def _serve_files(app: FastAPI, output: Path) -> None:

@@ -58,18 +58,20 @@ class ReviewService:
             show_stopping=show_stopping,
         )
         self._tasks: list[asyncio.Task[None]] = []
+        self._edited = asyncio.Event()
 
     async def __aenter__(self) -> Self:
-        self._tasks = [asyncio.create_task(work()) for work in (self._jobs.work, self._watch_files)]
+        self._tasks = [asyncio.create_task(work()) for work in (self._jobs.work, self._watch_files, self._check)]
         return self
 
     async def __aexit__(self, *_: object) -> None:
         # Pages first: their open streams of events would keep the server from ending.
         self._broker.close()
-        working, watching = self._tasks
-        watching.cancel()
+        working, *looking = self._tasks
+        for task in looking:
+            task.cancel()
         await self._jobs.stop(working)
-        await asyncio.gather(watching, return_exceptions=True)
+        await asyncio.gather(*looking, return_exceptions=True)
         self._ledger.close()
 
     def interrupt(self) -> None:
@@ -167,7 +169,7 @@ class ReviewService:
         plan, settings = self._storyboard.plan, self._settings
         store = TakeStore(self.folder)
         inventory = take_inventory(self._ledger, plan, store=store, output=settings.output)
-        return build_page(plan, inventory, self._ledger, settings, self._addresses)
+        return build_page(plan, inventory, self._ledger, settings, self._addresses, self._storyboard.notes)
 
     async def _watch_files(self) -> None:
         """Notice changes from outside: an edited storyboard, a run or a pick in a terminal."""
@@ -182,9 +184,22 @@ class ReviewService:
                 before = now
                 await self._publish_changes()
 
+    async def _check(self) -> None:
+        """Complete the notes on the storyboard, now and whenever it was edited; the page is shown meanwhile."""
+        while True:
+            before = self._storyboard.notes
+            # Where it cannot be looked at, because there is no ffmpeg for instance, a run says so.
+            with contextlib.suppress(StoryreelError):
+                await self._storyboard.check()
+            if self._storyboard.notes != before:
+                await self._publish_changes()
+            await self._edited.wait()
+            self._edited.clear()
+
     def _reload_storyboard(self) -> None:
         try:
             self._storyboard.reload()
+            self._edited.set()
         except UsageError as error:
             self._broker.publish(Failure(f"the storyboard has mistakes now; the page is as it was before\n{error}"))
 

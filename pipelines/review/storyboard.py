@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.common.errors import UsageError
+from pipelines.common.errors import Problem, StoryboardError, UsageError
 from pipelines.common.settings import Settings
+from pipelines.film.checks import check_film
 from pipelines.film.outputs import film_path
 from pipelines.storyboard.loader import load_storyboard
 from pipelines.storyboard.model import Storyboard
@@ -37,7 +38,13 @@ class RerollRequest:
 
 
 class ReviewedStoryboard:
-    """A storyboard file that may be edited while it is under review."""
+    """A storyboard file that may be edited while it is under review.
+
+    Attributes:
+        board: as it was last read without mistakes.
+        plan: its frames and films.
+        notes: on it; those on its sounds are added by `check`.
+    """
 
     def __init__(self, path: Path, settings: Settings) -> None:
         """Read a storyboard.
@@ -53,6 +60,7 @@ class ReviewedStoryboard:
         self._settings = settings
         self.board: Storyboard
         self.plan: Plan
+        self.notes: tuple[Problem, ...]
         self.reload()
 
     def reload(self) -> None:
@@ -65,6 +73,22 @@ class ReviewedStoryboard:
         require_own_folder(board, self._settings)
         self.plan = plan_frames(board, model=self._settings.effective_model)
         self.board = board
+        self.notes = board.notes
+
+    async def check(self) -> None:
+        """Look at what its films are made of besides frames, and note what is wrong or surely not meant.
+
+        Sounds are decoded, which may take long.
+        """
+        board = self.board
+        notes: tuple[Problem, ...]
+        try:
+            notes = await check_film(board)
+        except StoryboardError as error:
+            notes = (*board.notes, *error.problems)
+        # Read again in the meantime, it has other notes.
+        if board is self.board:
+            self.notes = notes
 
     def find_frames(self, keys: tuple[str, ...]) -> tuple[FrameSpec, ...]:
         """Return the frames of these request keys.

@@ -327,7 +327,13 @@ async def _report(context: RunContext, record: RunRecord) -> Path | None:
         async with context.folder_lock:
             ledger = context.ledger.blocking
             report = await asyncio.to_thread(
-                write_report, context.plan, inventory, ledger, context.settings, on_unreadable=unreadable.append
+                write_report,
+                context.plan,
+                inventory,
+                ledger,
+                context.settings,
+                notes=context.prepared.notes,
+                on_unreadable=unreadable.append,
             )
             await _set_aside(context, record, [take.spec.request_key for take in unreadable])
         return report

@@ -1,15 +1,19 @@
 """The review app over real sockets: access, prices, re-rolls and picks, and the events that pages receive."""
 
+import asyncio
 import socket
+import threading
 from decimal import Decimal
 from pathlib import Path
 
 import httpx
 import pytest
 
-from pipelines.common.errors import StoryboardError, UsageError
+from pipelines.common.errors import Note, StoryboardError, UsageError
 from pipelines.review.server import open_review
+from pipelines.storyboard.model import Storyboard
 from tests.conftest import serving, wait_until
+from tests.support.patience import WAIT_S
 from tests.support.review import BOARD, ReviewSession
 
 pytestmark = pytest.mark.slow
@@ -31,6 +35,21 @@ def test_the_page_is_served_under_its_address(review: ReviewSession) -> None:
     assert page.headers["cache-control"] == "no-store"
     for name in ("page.css", "page.js", "review.css", "review.js"):
         assert review.get(f"assets/{name}").status_code == 200
+
+
+def test_fonts_are_served_to_the_page_alone(review: ReviewSession) -> None:
+    """By name, to be kept; a style sheet says which letters each has."""
+    sheet = review.get("fonts/ja/fonts.css")
+    font = review.get("fonts/ja/NotoSansThai-0.ttf")
+
+    assert "src:url(NotoSansThai-0.ttf);" in sheet.text
+    assert "src:url(NotoSansCJKJP-4e00.ttf);" in sheet.text
+    assert (font.headers["content-type"], font.content[:4]) == ("font/ttf", b"\0\1\0\0")
+    assert "immutable" in font.headers["cache-control"]
+    assert "font-src 'self'" in font.headers["content-security-policy"]
+    unknown = ["fonts/ja/NotoSansThai-1.ttf", "fonts/ja/..%2f..%2fpets.yaml", "fonts/fonts.css", "fonts/xx/fonts.css"]
+    assert [review.get(path).status_code for path in unknown] == [404, 404, 404, 422]
+    assert httpx.get(f"{review.origin}/{'x' * 32}/fonts/ja/NotoSansThai-0.ttf").status_code == 403
 
 
 def test_a_stale_token_is_refused(review: ReviewSession) -> None:
@@ -257,6 +276,39 @@ def test_a_render_elsewhere_is_noticed(review: ReviewSession) -> None:
 
         page.wait_for_event("changed")
     assert review.get("frames?numbers=2").json()["frames"][0]["frame"]["selected"] == 1
+
+
+@pytest.mark.usefixtures("watched_closely")
+def test_a_sound_that_cannot_be_read_is_noted(review: ReviewSession) -> None:
+    """Once it is named; a page that is open is told to fetch it, and told again when it is mended."""
+    (review.path.parent / "music.mp3").write_bytes(b"no sound")
+    with review.listening() as page:
+        review.edit(f"{BOARD}audio: {{track: music.mp3}}\n")
+        page.wait_for_event("changed")
+        wait_until(lambda: "music.mp3" in review.get("frames").json()["header"]["notes"])
+
+        review.edit(BOARD)
+        wait_until(lambda: review.get("frames").json()["header"]["notes"] == "")
+
+
+def test_a_slow_check_keeps_no_page_waiting(
+    rendered: ReviewSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its notes follow: the page that is open is told to fetch them."""
+    checked = threading.Event()
+
+    async def check_slowly(board: Storyboard) -> tuple[Note, ...]:
+        await asyncio.to_thread(checked.wait, WAIT_S)
+        return (Note(str(board.path), 3, 5, "audio.track", "2 s of noise were skipped; cut them off"),)
+
+    monkeypatch.setattr("pipelines.review.storyboard.check_film", check_slowly)
+    with rendered.copy_to(tmp_path).open() as review, review.listening() as page:
+        before = review.get().text
+        checked.set()
+        assert page.wait_for_event("changed") == {"numbers": []}
+
+        noted = f"{review.path}:3:5: audio.track: note: 2 s of noise were skipped; cut them off"
+        assert (noted in before, noted in review.get().text) == (False, True)
 
 
 @pytest.fixture

@@ -225,6 +225,27 @@ async def test_an_edit_of_the_storyboard_is_seen(browser: Browser, review: Revie
         assert not await visit.page.is_visible("#failure")
 
 
+@pytest.mark.usefixtures("watched_closely")
+async def test_notes_appear_and_stay_folded_up(browser: Browser, review: ReviewSession, tmp_path: Path) -> None:
+    """Each with its place; other changes leave the list as it is, and it goes with what it was about."""
+    (review.path.parent / "music.mp3").write_bytes(b"no sound")
+    async with looking_at(browser, review) as visit:
+        await visit.wait_hearing()
+        review.edit(f"{BOARD}audio: {{track: music.mp3}}\n")
+        await visit.wait_visible("#notes li", 1)
+        assert f"{review.path}:" in await visit.page.inner_text("#notes li")
+        assert await visit.accessibility_violations() == []
+        await visit.save_screenshot("review-notes", tmp_path)
+
+        await visit.page.click("#notes summary")
+        review.post("picks", {"key": review.keys[1], "take": 1})
+        await visit.wait_visible("#f1 .badge.good")
+        assert not await visit.page.is_visible("#notes li")
+        review.edit(BOARD)
+        await visit.wait_visible("#notes details", 0)
+        assert visit.errors == []
+
+
 async def test_a_closed_review_is_reported(
     browser: Browser, rendered: ReviewSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

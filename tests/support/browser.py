@@ -72,10 +72,12 @@ class Visit:
 
 
 @contextlib.asynccontextmanager
-async def open_chromium() -> AsyncIterator[Browser]:
+async def open_chromium(**environment: str) -> AsyncIterator[Browser]:
     """Run Chromium while the block lasts: it takes longer to start than most tests take in it."""
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = await playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox"], env={**os.environ, **environment}
+        )
         try:
             yield browser
         finally:

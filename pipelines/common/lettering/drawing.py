@@ -7,12 +7,48 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import uharfbuzz as hb
+from PIL import Image
 
 from pipelines.common.lettering.layout import Line, PlacedLine
 from pipelines.common.lettering.typefaces import UNITS
 
 # The share of each pixel that is covered, from 0 to 255; rows from the top.
 Coverage = npt.NDArray[np.uint8]
+
+
+def place_lines(
+    lines: Sequence[Line], em: float, *, width: float, baseline: float, spacing: float = 0.0
+) -> list[PlacedLine]:
+    """Place lines beneath each other, each at the side where its paragraph begins.
+
+    Args:
+        lines: from the top.
+        em: the size of the letters, in pixels to the em.
+        width: of the room for them, in pixels.
+        baseline: of the first one, in pixels from the top.
+        spacing: from one baseline to the next.
+    """
+
+    def left_of(line: Line) -> float:
+        return width - line.width * em if line.right_to_left else 0.0
+
+    return [PlacedLine(line, left_of(line), baseline + index * spacing) for index, line in enumerate(lines)]
+
+
+def write_lines(
+    picture: Image.Image, box: tuple[int, int, int, int], lines: Sequence[PlacedLine], em: float, color: str
+) -> None:
+    """Write lines on a picture, in place.
+
+    Args:
+        picture: an RGB picture.
+        box: the part that is written on: left, top, right, bottom. What reaches out of it is cut off.
+        lines: where they are placed, from the box's left top corner.
+        em: the size of the letters, in pixels to the em.
+        color: of the letters, as Pillow names colors.
+    """
+    left, top, right, bottom = box
+    picture.paste(color, box, Image.fromarray(cover(lines, (right - left, bottom - top), em)))
 
 
 def cover(lines: Sequence[PlacedLine], size: tuple[int, int], em: float, *, finer: int = 1) -> Coverage:

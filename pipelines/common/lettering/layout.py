@@ -25,6 +25,8 @@ from pipelines.common.lettering.wrapping import LineLimits, Wrapping, paragraphs
 _ELLIPSIS = "\u2026"
 # What an ellipsis does not stand behind.
 _BEFORE_ELLIPSIS = " ,.;:"
+# More letters than fit into an em, marks included.
+_MOST_TO_THE_EM = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,19 +122,26 @@ class Paragraph:
         """Return the paragraph in as few lines as it needs; with `even`, in lines of about one width."""
         return [self._line(start, end) for start, end in self._wrapping.lines(limits, even=even)]
 
-    def cut(self, width: float) -> Line:
-        """Return as much of the paragraph as fits into one line; an ellipsis stands for the rest."""
-        if self.width <= width:
-            return self._line(0, len(self._letters))
-        ellipsis = Paragraph(_ELLIPSIS, self._stack)
-        count = self._wrapping.count_fitting(0, LineLimits(width - ellipsis.width))
-        kept = self.text[: self._starts[count]].rstrip(_BEFORE_ELLIPSIS)
-        shown = Paragraph(kept + _ELLIPSIS, self._stack)
-        return shown.cut(shown.width)
+    def count_lines(self, width: float) -> int:
+        """Return how many lines of a width, in ems, the paragraph needs."""
+        return len(self._wrapping.lines(LineLimits(width)))
 
-    def rest_after(self, line: Line) -> str:
-        """Return what follows a line of `lines` that begins where the paragraph does."""
-        return self.text[len(line.text) :].lstrip()
+    def cut(self, width: float, *, most: int) -> list[Line]:
+        """Return as much of the paragraph as fits into `most` lines; an ellipsis at their end stands for the rest."""
+        spans = self._wrapping.lines(LineLimits(width))
+        if len(spans) <= most:
+            return [self._line(start, end) for start, end in spans]
+        start_of_last = spans[most - 1][0]
+        return [*(self._line(start, end) for start, end in spans[: most - 1]), self._cut_line(start_of_last, width)]
+
+    def _cut_line(self, start: int, width: float) -> Line:
+        """Return what fits into a line from letter `start`, and an ellipsis."""
+        end = self._wrapping.count_fitting(start, LineLimits(width - _ellipsis_width(self._stack)))
+        before = self.text[: self._starts[start]]
+        kept = self.text[self._starts[start] : self._starts[end]].rstrip(_BEFORE_ELLIPSIS)
+        # With what is before it: the direction of its letters may come from there.
+        shortened = Paragraph(before + kept + _ELLIPSIS, self._stack)
+        return shortened._line(start, len(shortened._letters))
 
     def _advances(self) -> list[float]:
         """Return how far each letter moves the pen."""
@@ -198,13 +207,21 @@ def cut_lines(text: str, stack: FontStack, width: float, *, most: int) -> list[L
         width: of a line, in ems.
         most: lines at most.
     """
-    rest = " ".join("".join(filter(_shows, " ".join(text.split()))).split())
-    lines: list[Line] = []
-    while rest and len(lines) < most:
-        paragraph = Paragraph(rest, stack)
-        lines.append(paragraph.cut(width) if len(lines) == most - 1 else paragraph.lines(LineLimits(width))[0])
-        rest = paragraph.rest_after(lines[-1])
-    return lines
+    flat = flatten(text)
+    bound = int(width * most * _MOST_TO_THE_EM) + 1
+    # What is cut off in any case need not be measured.
+    flat = flat[:bound] + _ELLIPSIS if len(flat) > bound else flat
+    return Paragraph(flat, stack).cut(width, most=most) if flat else []
+
+
+def flatten(text: str) -> str:
+    """Return a text as one paragraph: its line breaks are spaces, control characters are left out."""
+    return " ".join("".join(filter(_shows, " ".join(text.split()))).split())
+
+
+@functools.cache
+def _ellipsis_width(stack: FontStack) -> float:
+    return Paragraph(_ELLIPSIS, stack).width
 
 
 def _shows(character: str) -> bool:

@@ -16,6 +16,7 @@ _WIDE = (3, 5)
 _EMOJI_MARKS = ("\u200d", "\ufe0f", "\u20e3")
 # ICU ends a paragraph at each of these (UAX #9, class B), and shows no line across two.
 _SEPARATORS = str.maketrans(dict.fromkeys("\n\r\x1c\x1d\x1e\x85\u2029", " "))
+_FIRST_STRONG_ISOLATE, _POP_ISOLATE = "\u2068", "\u2069"
 _ANY_SCRIPT = ("Zyyy", "Zinh", "Zzzz")
 
 
@@ -98,6 +99,11 @@ class Directions:
             DirectedRun(places.to_text(offset + at), places.to_text(offset + at + length), bool(direction))
             for at, length, direction in runs
         ]
+
+
+def isolate(text: str) -> str:
+    """Return a text to stand among others in a line: it has its own direction, as in HTML within <bdi> (UAX #9)."""
+    return f"{_FIRST_STRONG_ISOLATE}{text}{_POP_ISOLATE}"
 
 
 def split_scripts(letters: Sequence[str]) -> list[str]:

@@ -8,7 +8,7 @@ import importlib.util
 import os
 import sys
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from pathlib import Path
@@ -22,6 +22,8 @@ UNITS = 1 << 16
 _SUFFIXES = (".ttf", ".otf", ".ttc", ".otc")
 # Name 16 joins what name 1 must split into families of four styles (OpenType, "name").
 _FAMILY_NAMES = (hb.OTNameIdPredefined.FONT_FAMILY, hb.OTNameIdPredefined.TYPOGRAPHIC_FAMILY)
+# Fonts under the Open Font License name it wherever they go.
+_LICENSE_NAMES = (hb.OTNameIdPredefined.LICENSE, hb.OTNameIdPredefined.LICENSE_URL)
 _FULL_NAME = hb.OTNameIdPredefined.FULL_NAME
 # The faces of Noto Sans CJK, in the order of its file, by language and script.
 _CJK_FACES = {"ja": 0, "ko": 1, "zh-Hans": 2, "zh-Hant": 3, "zh-Hant-HK": 4}
@@ -72,10 +74,12 @@ class Typeface:
         slanted = font.get_style_value(hb.StyleTag.ITALIC) > 0 or font.get_style_value(hb.StyleTag.SLANT_ANGLE) != 0
         return font.get_style_value(hb.StyleTag.WEIGHT), slanted
 
-    @property
-    def bytes(self) -> bytes:
-        """Its file."""
-        return self.file.read_bytes()
+    def subset(self, characters: Iterable[int]) -> bytes:
+        """Return a font of these code points alone, as the bytes of a file; they are joined and placed as before."""
+        wanted = hb.SubsetInput()
+        wanted.unicode_set.update(characters)
+        wanted.name_id_set.update(_LICENSE_NAMES)
+        return bytes(hb.subset(self._face, wanted).blob.data)
 
     def has(self, letter: str) -> bool:
         """Return whether it can draw a letter with all its marks."""
@@ -124,9 +128,14 @@ class FontStack:
 
 @functools.lru_cache(maxsize=100_000)
 def _face_for(stack: FontStack, letter: str) -> Typeface | None:
-    faces = [_emoji(), *stack.faces] if is_emoji(letter) else stack.faces
-    found = next((face for face in faces if face.has(letter)), None)
-    return found or next((face for face in installed() if face.has(letter)), None)
+    return first_with(letter, stack.faces) or next((face for face in installed() if face.has(letter)), None)
+
+
+def first_with(letter: str, faces: Sequence[Typeface]) -> Typeface | None:
+    """Return the first typeface that has a letter, that of emoji before all for one; None where none has it."""
+    if is_emoji(letter):
+        faces = [_emoji(), *faces]
+    return next((face for face in faces if face.has(letter)), None)
 
 
 def find_installed(family: str, weight: Weight) -> Typeface | None:
@@ -144,6 +153,14 @@ def installed_families() -> list[str]:
 def packaged() -> tuple[Typeface, ...]:
     """Return the typefaces that are installed with the program."""
     return (*map(_source_sans, Weight), *_noto(), _cjk(None))
+
+
+def embeddable(language: str | None) -> tuple[Typeface, ...]:
+    """Return the packaged typefaces of which parts may be passed on, in their order.
+
+    Source Sans Pro is not one: nothing that is made of it may bear its name (SIL Open Font License, 3).
+    """
+    return (*_noto(), _cjk(language))
 
 
 @functools.cache

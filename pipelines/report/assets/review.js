@@ -129,6 +129,20 @@ function showProgress(counters) {
   one("#progress-text").textContent = `${stage}${takes}${failed ? ` · ${failed} failed` : ""}`;
 }
 
+function replaceChildren(parent, html) {
+  parent.replaceChildren(...new DOMParser().parseFromString(html, "text/html").body.childNodes);
+}
+
+// What stands above the frames. The notes are left alone where they are the same: they may be folded up.
+let notes = null;
+
+function showHeader(header) {
+  replaceChildren(one("#summary"), header.summary);
+  if (header.notes !== notes) replaceChildren(one("#notes"), header.notes);
+  notes = header.notes;
+  showFilm(header.film);
+}
+
 async function refresh(numbers) {
   const response = await fetch(`frames?numbers=${numbers.join(",")}`);
   if (!response.ok) return;
@@ -137,11 +151,9 @@ async function refresh(numbers) {
   const kept = new Set(marked());
   for (const { frame, card } of changed) updateFrame(frame, card);
   for (const box of all("[data-mark]")) box.checked = kept.has(Number(box.dataset.mark));
-  const summary = new DOMParser().parseFromString(header.summary, "text/html").body;
-  one("#summary").replaceChildren(...summary.childNodes);
   countKinds();
   applyFilter();
-  showFilm(header.film);
+  showHeader(header);
 }
 
 // A film that was cut again goes on where the one before it was.

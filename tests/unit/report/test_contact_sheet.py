@@ -2,7 +2,6 @@
 
 import errno
 import os
-import unicodedata
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -15,11 +14,12 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from pipelines.common.errors import StorageError
-from pipelines.common.fonts import Face
+from pipelines.common.lettering.segmentation import isolate
 from pipelines.report.contact_sheet import write_contact_sheet
-from pipelines.report.lettering import cut_line, cut_lines, font
+from pipelines.report.sheet_drawing import SheetHeader, draw_page
 from pipelines.report.sheet_layout import SheetFrame, SheetPage, SheetScene, lay_out_page, split_into_pages
 from tests.support.full_disk import files_of_at_most
+from tests.support.letters import HOSTILE, words
 from tests.support.pictures import picture_bytes, write
 
 # The colours of the paper and of what fills a box around a picture, and how far JPEG takes them.
@@ -219,7 +219,7 @@ def test_a_scene_that_goes_on_is_headed_again() -> None:
 
     assert [[heading.text for heading in page.headings] for page in pages] == [
         ["Scene 1", "Scene 2"],
-        ["Scene 2 (continued)", "Scene 3"],
+        [f"{isolate('Scene 2')} (continued)", "Scene 3"],
     ]
 
 
@@ -299,22 +299,6 @@ def test_the_same_frames_make_the_same_sheet(tmp_path: Path) -> None:
 # --- letters
 
 
-HOSTILE = {
-    "long": "a harbor in mist " * 120 + "end of it",
-    "one word": "w" * 2048,
-    "lines": "first\n\nsecond\r\nthird\u2028fourth\tfifth " * 20,
-    "controls": "bell\x07 null\x00 escape\x1b[31m delete\x7f " * 20,
-    "overrides": "\u202eright to left\u202c \u200f\u061c \ufeff" * 20,
-    "hebrew and arabic": "\u05e0\u05de\u05dc \u0645\u0631\u0641\u0623 " * 40,
-    "chinese": "\u6e2f\u53e3\u7684\u9ece\u660e" * 60,
-    "emoji": "\U0001f468\u200d\U0001f469\u200d\U0001f467 \U0001f30a" * 50,
-    "marks": "a" + "\u0301" * 300,
-    "half a pair": "lone \ud800 surrogate " * 30,
-    "nothing": "",
-    "blank": " \n\t ",
-}
-
-
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
 def test_a_caption_stays_in_its_cell(tmp_path: Path, text: str) -> None:
     """Whatever it says, the sheet is drawn, and nothing stands between the columns or below the last line."""
@@ -328,40 +312,38 @@ def test_a_caption_stays_in_its_cell(tmp_path: Path, text: str) -> None:
     assert all(difference(part, PAPER) < LETTERS for part in (*gutters, below))
 
 
-@pytest.mark.parametrize("width", [40, 120, 280])
-@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
-def test_lines_fit_their_width(text: str, width: int) -> None:
-    """Two at most, each measured; an ellipsis stands for what was left out."""
-    letters = font(Face.REGULAR, 20)
+@given(text=st.text(st.characters(), max_size=60))
+def test_any_caption_is_drawn(text: str) -> None:
+    """Whatever characters it is of."""
+    frame = SheetFrame(0, text, None)
 
-    lines = cut_lines(text, letters, width, most=2)
+    (page,) = laid_out([SheetScene(text, (frame,))])
 
-    assert len(lines) <= 2
-    assert all(letters.getlength(line) <= width for line in lines)
-    whole = "".join(letter for letter in text if letter.isprintable() and letter != " ")
-    whole = unicodedata.normalize("NFC", whole)
-    assert "".join(lines).replace(" ", "") == whole or lines[-1].endswith("\u2026")
+    assert draw_page(page, SheetHeader(text, "1 frame", "page 1 of 1")).width == 1856
 
 
-def test_a_caption_breaks_at_words() -> None:
-    """Line breaks of its own are spaces; the cut is told, without the comma before it."""
-    letters = font(Face.REGULAR, 20)
-    width = letters.getlength("a quiet harbor, ev")
+@given(first=words(), second=words())
+def test_captions_that_differ_look_different(first: str, second: str) -> None:
+    """In every script: nobody sees boxes."""
 
-    assert cut_lines("a quiet\nharbor", letters, width, most=2) == ["a quiet harbor"]
-    assert cut_lines("a quiet harbor in mist", letters, width, most=2) == ["a quiet harbor in", "mist"]
-    assert cut_lines("a quiet harbor in mist a quiet harbor", letters, width, most=2) == [
-        "a quiet harbor in",
-        "mist a quiet ha\u2026",
-    ]
-    assert cut_line("a quiet harbor, evening", letters, width) == "a quiet harbor\u2026"
+    def drawn(text: str) -> bytes:
+        (page,) = laid_out([SheetScene("One", (SheetFrame(0, text, None),))])
+        return draw_page(page, SheetHeader("Harbor", "1 frame", "page 1 of 1")).tobytes()
+
+    assert (drawn(first) == drawn(second)) == (first == second)
 
 
-def test_a_word_wider_than_a_line_breaks_anywhere() -> None:
-    """So does text without spaces, as Chinese is."""
-    letters = font(Face.REGULAR, 20)
+@pytest.mark.parametrize(("caption", "side"), [("a quiet harbor", 0), ("\u05e0\u05de\u05dc \u05e9\u05e7\u05d8", 1)])
+def test_a_caption_stands_at_the_side_where_it_begins(tmp_path: Path, caption: str, side: int) -> None:
+    """Hebrew at the right of its cell."""
+    page, read = only_page([SheetScene("One", (SheetFrame(0, caption, None),))], tmp_path)
 
-    assert cut_lines("w" * 6, letters, letters.getlength("wwww"), most=2) == ["wwww", "ww"]
+    cell = page.cells[0]
+    top = cell.top + cell.height + 10
+    inked = np.flatnonzero(read[top : top + 26, cell.left + 23 : cell.left + 320].min(axis=(0, 2)) < 180)
+    gaps = (inked[0], 296 - inked[-1])
+    assert gaps[side] <= 2
+    assert gaps[1 - side] > 100
 
 
 def test_a_number_of_any_length_leaves_space_for_its_caption(tmp_path: Path) -> None:
@@ -370,7 +352,8 @@ def test_a_number_of_any_length_leaves_space_for_its_caption(tmp_path: Path) -> 
 
     page, read = only_page([SheetScene("One", frames)], tmp_path)
 
-    indent = 12 + round(font(Face.SEMIBOLD, 20).getlength("12345"))
+    # A digit is 0.536 em wide.
+    indent = 12 + round(5 * 0.536 * 20)
     top = page.cells[0].top + page.cells[0].height + 10
     columns = [read[top : top + 22, cell.left : cell.left + 320].min(axis=(0, 2)) < 180 for cell in page.cells]
     begins = [int(np.flatnonzero(dark[indent - 6 :])[0]) + indent - 6 for dark in columns]

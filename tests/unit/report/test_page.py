@@ -79,6 +79,17 @@ def test_the_card_alone_is_the_card_of_the_page() -> None:
     )
 
 
+def test_notes_on_the_storyboard_are_listed() -> None:
+    """As text, each with its place; without any there is no list."""
+    notes = ("harbor.yaml:3:5: title: note: it ends at <!-- # --> & is cut short", "harbor.yaml:4:1: note: another")
+
+    report = render_report(page(notes=notes))
+
+    assert re.findall(r'<li dir="auto">(.*?)</li>', report) == [html.escape(note) for note in notes]
+    assert "2 notes on the storyboard" in report
+    assert "on the storyboard" not in render_report(page())
+
+
 def test_a_cost_that_is_not_known_is_called_unknown() -> None:
     """Never zero."""
     unknown = frame(0, takes=0, attempts=(attempt(status="unknown", cost_usd=None, latency_s=None),))

@@ -2,14 +2,19 @@
 
 import io
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from pipelines.common.geometry import AspectRatio, Size
 from pipelines.endpoints.dialects.flux import ImageRequest
+from pipelines.server.engines.lettering import letter_card
 from pipelines.server.engines.palette import LIGHTS
 from pipelines.server.engines.scene import Place, Scene, Subject, Weather, read_scene
 from pipelines.server.engines.sketch import SketchEngine
+from tests.support.letters import words
 
 
 def test_a_prompt_is_read_by_its_keywords() -> None:
@@ -61,3 +66,50 @@ def test_every_prompt_gets_a_card(prompt: str) -> None:
         png = SketchEngine(0).paint(ImageRequest(prompt), size, 1)
         with Image.open(io.BytesIO(png)) as card:
             assert card.size == (size.width, size.height)
+
+
+# --- letters
+
+
+def lettered(prompt: str, size: tuple[int, int] = (336, 192)) -> Image.Image:
+    """Return an empty card with its lettering."""
+    card = Image.new("RGB", size, "#4a6a8a")
+    letter_card(card, ImageRequest(prompt), 1)
+    return card
+
+
+@given(prompt=st.text(st.characters(), max_size=2048))
+def test_any_prompt_is_lettered(prompt: str) -> None:
+    """Whatever characters it is of; the foot of the card is left to the film's captions."""
+    card = np.asarray(lettered(prompt))
+
+    assert (card[110:] == (0x4A, 0x6A, 0x8A)).all()
+
+
+@given(first=words(), second=words())
+def test_prompts_that_differ_are_lettered_differently(first: str, second: str) -> None:
+    """In every script: no box stands for a letter."""
+    assert (lettered(first).tobytes() == lettered(second).tobytes()) == (first == second)
+
+
+def test_hebrew_stands_at_the_right_of_its_card() -> None:
+    """The heading, which is English, stays at the left."""
+    size = (1344, 768)
+    latin, hebrew = (
+        np.asarray(lettered(prompt, size)).max(axis=2) > 200 for prompt in ("harbor", "\u05e0\u05de\u05dc")
+    )
+
+    heading, prompt = slice(40, 72), slice(74, 110)
+    assert np.array_equal(latin[heading], hebrew[heading])
+    assert latin[prompt, :200].any()
+    assert not hebrew[prompt, :200].any()
+    assert hebrew[prompt, -200:].any()
+
+
+def test_a_prompt_that_does_not_fit_is_cut_short() -> None:
+    """What is behind the cut makes no difference; the band leaves more than half of the card."""
+    cards = [np.asarray(lettered("W" * count, (768, 768))) for count in (300, 2047, 2048)]
+
+    assert all((card[340:] == (0x4A, 0x6A, 0x8A)).all() for card in cards)
+    assert np.array_equal(cards[1], cards[2])
+    assert not np.array_equal(cards[0], cards[2])
