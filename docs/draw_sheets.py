@@ -6,9 +6,12 @@ from fractions import Fraction
 from pathlib import Path
 
 import imageio.v3 as iio
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from pipelines.common.geometry import AspectRatio, Fit, Size
+from pipelines.common.lettering.drawing import place_lines, write_lines
+from pipelines.common.lettering.layout import cut_lines
+from pipelines.common.lettering.typefaces import FontStack
 from pipelines.endpoints.dialects.flux import ImageRequest
 from pipelines.film.assembler import assemble_film
 from pipelines.server.engines.sketch import SketchEngine
@@ -18,7 +21,7 @@ from pipelines.storyboard.transitions import OWN, XFADE
 
 # Pixels.
 CELL = Size(224, 128)
-GAP, LABEL_HEIGHT = 6, 18
+GAP, LABEL_HEIGHT, EM = 6, 18, 13
 # Video frames.
 HOLD = 24
 OUTPUT = Output(Fraction(24), CELL, "h264", 10, Fit.COVER)
@@ -75,11 +78,11 @@ def sheet(cells: Sequence[tuple[str, Image.Image]], *, columns: int) -> Image.Im
     rows = -(-len(cells) // columns)
     width, height = CELL.width + GAP, CELL.height + GAP + LABEL_HEIGHT
     page = Image.new("RGB", (columns * width + GAP, rows * height + GAP), "white")
-    pen, font = ImageDraw.Draw(page), ImageFont.load_default(size=13)
     for number, (name, cell) in enumerate(cells):
         x, y = GAP + number % columns * width, GAP + number // columns * height
         page.paste(cell, (x, y))
-        pen.text((x, y + CELL.height + 1), name, fill="black", font=font)
+        label = place_lines(cut_lines(name, FontStack(), CELL.width / EM, most=1), EM, width=CELL.width, baseline=EM)
+        write_lines(page, (x, y + CELL.height, x + CELL.width, y + CELL.height + LABEL_HEIGHT), label, EM, "black")
     return page
 
 

@@ -79,8 +79,8 @@ def all_fonts(language: str | None) -> list[PageFont]:
 
 
 def page_language(page: PageView) -> str | None:
-    """Return the language that a page's letters are of alone, where Chinese, Japanese and Korean share some."""
-    return FontStack().for_text("".join(_texts_of(page))).language
+    """Return the language of a page's texts: the storyboard's, else that whose letters they hold, if it is known."""
+    return FontStack(language=page.language).for_text("".join(_texts_of(page))).language
 
 
 def _parts(face: Typeface) -> Iterator[PageFont]:

@@ -168,6 +168,7 @@ class PageView:
         ledger: address of ledger.csv, relative to the page.
         remarks: about the takes that are shown, a sentence for each kind.
         notes: on the storyboard, a line for each.
+        language: of titles and captions, as a BCP 47 tag; None where the storyboard does not state it.
     """
 
     title: str
@@ -181,6 +182,7 @@ class PageView:
     ledger: str
     remarks: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    language: str | None = None
 
     @property
     def frames(self) -> tuple[FrameView, ...]:

@@ -15,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from pipelines.common.formatting import counted, format_decimal, format_spent
+from pipelines.common.lettering.typefaces import cjk_style
 from pipelines.common.printable import printable_in_html, printable_json
 from pipelines.report.charts import HEIGHT, WIDTH, charts_of
 from pipelines.report.fonts import PageFont, fonts_of_page, page_language, style_sheet
@@ -69,7 +70,7 @@ def render_review(page: PageView, *, version: int = 0) -> str:
         page: what is shown.
         version: the page's script names it when it asks for what has changed since.
     """
-    return "".join(_render("review.html.j2", page, str, version=version, language=page_language(page) or "und"))
+    return "".join(_render("review.html.j2", page, str, version=version, cjk_style=cjk_style(page_language(page))))
 
 
 def render_card(frame: FrameView, *, interactive: bool = True) -> str:

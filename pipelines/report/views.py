@@ -100,6 +100,7 @@ def build_page(
         ledger=addresses.file(folder / "ledger.csv"),
         remarks=tuple(sum_up_remarks(inventory.selected)),
         notes=tuple(map(str, notes)),
+        language=plan.timeline.captions.language,
     )
 
 

@@ -33,9 +33,9 @@ _ASSETS = {
     "review.js": "text/javascript",
 }
 # Nothing else in the output folder leaves it: not the database, for instance.
-_SERVED_SUFFIXES = {".png", ".jpg", ".webp", ".gif", ".mp4", ".webm", ".mov", ".csv", ".srt"}
-# Those that `page_language` finds; of the others, none has letters of its own that another one draws differently.
-FontLanguage = Literal["ja", "ko", "und"]
+_SERVED_SUFFIXES = {".png", ".jpg", ".webp", ".gif", ".mp4", ".webm", ".mov", ".csv", ".srt", ".vtt"}
+# Those of `cjk_style`: all other letters are drawn in one way.
+FontLanguage = Literal["ja", "ko", "zh-Hans", "zh-Hant", "zh-Hant-HK"]
 _MAX_FRAMES_AT_ONCE = 10_000
 _CACHE_FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}
 _NEVER_CACHE = {"Cache-Control": "no-store"}

@@ -123,7 +123,7 @@ class FontStack:
     def faces(self) -> Sequence[Typeface]:
         """Its typefaces but for those of this machine that are not named, in their order."""
         named = find_installed(self.family, self.weight) if self.family else None
-        return [*([named] if named else []), _source_sans(self.weight), *_noto(), _cjk(self.language)]
+        return [*([named] if named else []), _source_sans(self.weight), *_noto(), _cjk(cjk_style(self.language))]
 
 
 @functools.lru_cache(maxsize=100_000)
@@ -152,7 +152,7 @@ def installed_families() -> list[str]:
 
 def packaged() -> tuple[Typeface, ...]:
     """Return the typefaces that are installed with the program."""
-    return (*map(_source_sans, Weight), *_noto(), _cjk(None))
+    return (*map(_source_sans, Weight), *_noto(), _cjk(cjk_style(None)))
 
 
 def embeddable(language: str | None) -> tuple[Typeface, ...]:
@@ -160,7 +160,7 @@ def embeddable(language: str | None) -> tuple[Typeface, ...]:
 
     Source Sans Pro is not one: nothing that is made of it may bear its name (SIL Open Font License, 3).
     """
-    return (*_noto(), _cjk(language))
+    return (*_noto(), _cjk(cjk_style(language)))
 
 
 @functools.cache
@@ -208,12 +208,14 @@ def _emoji() -> Typeface:
 
 
 @functools.cache
-def _cjk(language: str | None) -> Typeface:
+def _cjk(style: str) -> Typeface:
     [file] = _package("manimgx_fonts_cjk").glob("*.ttc")
-    return Typeface(file, _CJK_FACES[_cjk_kind(language)])
+    return Typeface(file, _CJK_FACES[style])
 
 
-def _cjk_kind(language: str | None) -> str:
+@functools.cache
+def cjk_style(language: str | None) -> str:
+    """Return how a language draws the letters that Chinese, Japanese and Korean share: `ja`, `ko`, `zh-Hant` ..."""
     import icu
 
     likely = icu.Locale.forLanguageTag(language or _DEFAULT_CJK)

@@ -10,7 +10,7 @@ import pytest
 
 from pipelines.report.charts import HEIGHT, WIDTH, charts_of
 from pipelines.report.models import PageView, RunView
-from pipelines.report.page import kinds_of, render_card
+from pipelines.report.page import kinds_of, render_card, render_review
 from pipelines.report.page import render_report as rendered_parts
 from tests.support.report_samples import FAILED, PRICE_USD, REROLLED, RETRIED, START, attempt, frame, page
 
@@ -42,6 +42,15 @@ def test_hostile_text_is_text(text: str) -> None:
     assert text in html.unescape(report)
     [data] = re.findall(r'<script type="application/json" id="data">(.*?)</script>', report, re.DOTALL)
     assert json.loads(data)[0]["caption"] == text
+
+
+def test_titles_and_captions_state_their_language() -> None:
+    """Screen readers speak it, and browsers draw Chinese, Japanese and Korean each in its own way."""
+    view = replace(page(frame(0)), language="zh-TW")
+
+    assert '<h1 dir="auto" lang="zh-TW">' in render_report(view)
+    assert '<link rel="stylesheet" href="fonts/zh-Hant/fonts.css">' in render_review(view)
+    assert 'lang="zh' not in render_report(page(frame(0)))
 
 
 def test_the_report_needs_nothing_from_elsewhere() -> None:

@@ -83,7 +83,7 @@ def test_a_text_of_which_yaml_takes_a_part_for_something_else_is_noted(
         "prompts: # two\n  - a cat\n  # a comment\n  - a dog\n",
         # Words, names and numbers: one that is cut short is another, or none.
         "version: 1 # the first\nid: x # y\ndefaults:\n  hold: 2s # long\n  aspect: 1:1 # square\nprompts: [x]",
-        "styles:\n  film: x\ndefaults:\n  style: film # as ever\ncaptions:\n  font: Sans # any\nprompts: [x]",
+        "styles:\n  film: x\ndefaults:\n  style: film # as ever\ncaptions:\n  font: Noto Sans # any\nprompts: [x]",
         "output: {preset: youtube} # wide\nbudget:\n  usd: 1 # enough\nprompts: [x]",
         "prompts:\n  - !!str 12\n",
         # An anchor that is used, and nothing that is meant.
