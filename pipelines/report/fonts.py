@@ -68,9 +68,17 @@ def fonts_of_page(page: PageView) -> list[PageFont]:
     for letter in filter(_UNCOMMON.search, letters):
         face = first_with(letter, faces)
         if face is not None:
-            # A browser may compose a letter and its marks first.
-            characters[face] |= set(map(ord, letter + unicodedata.normalize("NFC", letter)))
+            characters[face] |= {ord(character) for form in _forms(letter) for character in form}
     return [PageFont(face, frozenset(characters[face])) for face in faces if face in characters]
+
+
+def _forms(letter: str) -> Iterator[str]:
+    """Yield a letter, and what a browser may make of it before it draws it."""
+    yield letter
+    yield unicodedata.normalize("NFC", letter)
+    # Thai's and Lao's vowel AM is taken apart.
+    compatible = (char for char in letter if unicodedata.decomposition(char).startswith("<compat>"))
+    yield from (unicodedata.normalize("NFKD", char) for char in compatible)
 
 
 def all_fonts(language: str | None) -> list[PageFont]:

@@ -10,7 +10,7 @@ from hypothesis import given
 from pipelines.common.lettering.typefaces import embeddable
 from pipelines.report.fonts import PageFont, all_fonts, fonts_of_page, style_sheet
 from pipelines.report.page import render_report
-from tests.support.letters import ALPHABETS, words
+from tests.support.letters import ALPHABETS, GREETINGS, words
 from tests.support.report_samples import attempt, frame, page, take
 
 
@@ -50,6 +50,16 @@ def test_the_letters_that_a_page_shows_are_in_a_font(alphabet: str) -> None:
 
     assert font.characters == uncommon
     assert set(hb.Face(font.build()).unicodes) >= uncommon
+
+
+@pytest.mark.parametrize("text", [*GREETINGS.values(), "\u0e25\u0e33", "\u0ea5\u0eb3", "\u0ba4\u0bcb", "\u092b\u093c"])
+def test_a_browser_that_takes_letters_apart_finds_their_parts(text: str) -> None:
+    """Shaped as browsers do it, no letter of any script is a box: Thai's vowel AM is two for the font."""
+    for font in fonts_of(text):
+        part = hb.Face(font.build())
+        runs = re.findall(f"[{''.join(map(chr, sorted(font.characters)))}]+", text)
+        assert runs
+        assert all(-1 not in shaped(part, run) for run in runs)
 
 
 @given(word=words())

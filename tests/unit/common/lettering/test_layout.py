@@ -15,40 +15,12 @@ from pipelines.common.lettering.layout import Line, Paragraph, PlacedLine, break
 from pipelines.common.lettering.typefaces import FontStack, Weight, find_installed, installed_families
 from pipelines.common.lettering.undrawable import find_undrawable
 from pipelines.common.lettering.wrapping import LineLimits, break_text
+from tests.support.letters import GREETINGS
 
 STACK = FontStack(Weight.SEMIBOLD)
 # As it is where the tests hide no fonts.
 FONT_FOLDERS = typefaces._font_folders
 WIDE = LineLimits(math.inf)
-# A greeting in each script that the packages have letters for.
-SCRIPTS = {
-    "Latin": "Žluťoučký kůň, đường phố",
-    "Greek": "Καλημέρα κόσμε",
-    "Cyrillic": "Привет, мир",
-    "Hebrew": "שלום עולם",
-    "Arabic": "مرحبا بالعالم",
-    "Devanagari": "नमस्ते दुनिया",
-    "Bengali": "ওহে বিশ্ব",
-    "Gurmukhi": "ਸਤ ਸ੍ਰੀ ਅਕਾਲ",
-    "Gujarati": "નમસ્તે દુનિયા",
-    "Oriya": "ନମସ୍କାର",
-    "Tamil": "வணக்கம் உலகம்",
-    "Telugu": "హలో ప్రపంచం",
-    "Kannada": "ನಮಸ್ಕಾರ ಜಗತ್ತು",
-    "Malayalam": "നമസ്കാരം ലോകം",
-    "Sinhala": "ආයුබෝවන්",
-    "Thai": "สวัสดีชาวโลก",
-    "Lao": "ສະບາຍດີ",
-    "Burmese": "မင်္ဂလာပါ",
-    "Khmer": "ជំរាបសួរ",
-    "Georgian": "გამარჯობა",
-    "Armenian": "Բարեւ Ձեզ",
-    "Ethiopic": "ሰላም ለዓለም",
-    "Japanese": "日本の港、カモメ",
-    "Korean": "안녕하세요 세계",
-    "Chinese": "你好世界",
-    "emoji": "🌅🏖️❤️👩‍👩‍👧",
-}
 ANY_TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=80)
 
 
@@ -56,7 +28,7 @@ def texts(lines: list[Line]) -> list[str]:
     return [line.text for line in lines]
 
 
-@pytest.mark.parametrize("text", SCRIPTS.values(), ids=SCRIPTS)
+@pytest.mark.parametrize("text", GREETINGS.values(), ids=GREETINGS)
 def test_the_letters_of_every_script_are_there(text: str) -> None:
     """From the packages, on any machine; no glyph is the one that fonts show in place of a letter."""
     [line] = break_lines(text, STACK, WIDE)
@@ -225,7 +197,7 @@ def test_an_outline_reaches_as_far_as_it_is_told() -> None:
 
 def test_a_paragraph_is_as_wide_as_its_line() -> None:
     """Measured letter by letter, or drawn in one line."""
-    for text in SCRIPTS.values():
+    for text in GREETINGS.values():
         paragraph = Paragraph(text, STACK)
         [line] = paragraph.lines(WIDE)
         assert paragraph.width == pytest.approx(line.width, abs=0.02)
