@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipelines.common.suggestions import did_you_mean, suggest
+from pipelines.common.suggestions import suggest
 from pipelines.common.visible_text import strip_idle
 from pipelines.storyboard.format.parsers import describe
 from pipelines.storyboard.format.schema import ShotModel
-from pipelines.storyboard.importer.rows import SCENE
+from pipelines.storyboard.format.words import suggest_word
+from pipelines.storyboard.importer.rows import PROMPT, SCENE
 
 # The storyboard's own key is `id`; beside a column `scene`, people write `shot`.
 _ALIASES = {"shot": "id"}
@@ -70,7 +71,9 @@ class Column:
         """What is wrong with its name, where that is no known one, and the cure."""
         if not self.name:
             return f"column {self.index + 1} has no name; name it, or remove it"
-        return f"{describe(self.name)} is no column here{did_you_mean(self._plain_name, _offered_names())}"
+        # Another name of the prompts is an issue only beside those.
+        offered = [name for name in _offered_names() if name != PROMPT or not self.may_be_prompts]
+        return f"{describe(self.name)} is no column here{suggest_word(self._plain_name, offered).sentence}"
 
     @property
     def _plain_name(self) -> str:

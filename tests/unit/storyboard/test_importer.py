@@ -327,7 +327,7 @@ def test_a_title_is_made_of_any_name(tmp_path: Path) -> None:
             "p.csv:1: 'promt' is no column here; did you mean 'prompt'?\np.csv:1: 'capton' is no",
         ),
         ("p.csv", "text,description\na,b\n", "p.csv:1: the column 'prompt' is there twice; remove one of them"),
-        ("p.csv", "prompt,description\na,b\n", "p.csv:1: 'description' is no column here; did you mean 'caption'?"),
+        ("p.csv", "prompt,description\na,b\n", "p.csv:1: 'description' is no column here; choose one of scene, shot, "),
         ("p.csv", "caption\na\n", "p.csv:1: lacks the column 'prompt'; the first row names the columns, add it"),
         (
             "p.csv",
