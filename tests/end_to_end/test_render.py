@@ -43,6 +43,7 @@ def test_a_render_leaves_film_frames_and_ledger(storyreel_on_prefect: Storyreel,
         "video_seconds": 0.75,
         "ledger": "outputs/film/ledger.csv",
         "report": "outputs/film/report.html",
+        "notes": [],
         "elapsed_s": ended.json["elapsed_s"],
     }
     assert sorted(path.name for path in (folder / "frames").iterdir()) == [

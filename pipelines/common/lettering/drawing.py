@@ -96,8 +96,10 @@ def _ink_of(line: Line, scale: float, origin: tuple[float, float]) -> tuple[Cove
 def _paste(ink: Coverage, covered: Coverage, left: int, top: int) -> None:
     """Add ink to a picture; what lies outside of it is cut off."""
     height, width = covered.shape
-    rows = slice(max(0, top), max(0, min(height, top + ink.shape[0])))
-    columns = slice(max(0, left), max(0, min(width, left + ink.shape[1])))
+    rows = slice(max(0, top), min(height, top + ink.shape[0]))
+    columns = slice(max(0, left), min(width, left + ink.shape[1]))
+    if rows.start >= rows.stop or columns.start >= columns.stop:
+        return
     part = ink[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
     np.maximum(covered[rows, columns], part, out=covered[rows, columns])
 

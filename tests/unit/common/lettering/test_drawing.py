@@ -79,3 +79,15 @@ def test_letters_have_their_color() -> None:
 
     assert picture.getpixel((10, 30)) == (0xF0, 0xE0, 0xD0)
     assert picture.getpixel((55, 5)) == (0x20, 0x40, 0x60)
+
+
+@pytest.mark.parametrize(
+    "place", [(-500.0, 10.0), (500.0, 10.0), (5.0, -500.0), (5.0, 500.0), (-3.0, 3.0), (18.0, 21.0)]
+)
+def test_what_lies_outside_of_a_picture_is_cut_off(place: tuple[float, float]) -> None:
+    """On every side, however small the picture."""
+    [line] = lines_of("Wg")
+
+    covered = cover([PlacedLine(line, *place)], (20, 20), 30)
+
+    assert covered.shape == (20, 20)
