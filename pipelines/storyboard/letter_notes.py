@@ -6,7 +6,7 @@ from pathlib import Path
 from pipelines.common.errors import Note
 from pipelines.common.lettering.typefaces import FontStack, Weight, find_installed, installed_families
 from pipelines.common.lettering.undrawable import find_undrawable, undrawable_message
-from pipelines.common.suggestions import did_you_mean
+from pipelines.common.suggestions import suggest
 from pipelines.storyboard.format.base import YamlPath
 from pipelines.storyboard.format.film_schema import CaptionsModel
 from pipelines.storyboard.format.schema import StoryboardModel
@@ -32,11 +32,9 @@ def _fonts(board: StoryboardModel) -> Iterator[tuple[YamlPath, str]]:
     for yaml_path, captions in looks:
         font = captions.font if captions else None
         if font is not None and find_installed(font, Weight.SEMIBOLD) is None:
-            known = did_you_mean(font, installed_families())
-            yield (
-                (*yaml_path, "font"),
-                f"no font of this machine is called {font!r}, and others are used instead{known}",
-            )
+            closest = suggest(font, installed_families()).closest
+            cure = f"did you mean {closest!r}?" if closest else "install it, or name another"
+            yield (*yaml_path, "font"), f"no font of this machine is called {font!r}, and others are used; {cure}"
 
 
 def _titles(board: StoryboardModel) -> Iterator[tuple[YamlPath, str]]:

@@ -16,7 +16,7 @@ scenes:
     shots:
       - {prompt: a, caption: "བོད"}
 """
-FONT = "film.yaml:3:18: captions.font: note: no font of this machine is called 'Comic Sans MS', and others are used"
+FONT = "film.yaml:3:18: captions.font: note: no font of this machine is called 'Comic Sans MS', and others are used;"
 LETTERS = "film.yaml:7:30: scenes[0].shots[0].caption: note: no font here can draw བོ ད (Tibetan), and codes are shown"
 
 
