@@ -62,8 +62,8 @@ def caption_input(
         size: of the film's pictures.
         folder: an empty one; it must outlive ffmpeg.
     """
-    layouts = {text: lay_out_caption(text, style, size) for _, text in texts if text}
-    if not layouts or not style.burn:
+    layouts = {text: lay_out_caption(text, style, size) for _, text in texts if text and style.burn}
+    if not layouts:
         return CaptionInput((), Box(0, 0, 0, 0))
     box = reduce(Box.around, (layout.box for layout in layouts.values()))
     files: dict[str | None, str] = {None: "no-caption.png"}
