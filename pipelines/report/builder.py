@@ -63,7 +63,12 @@ def write_report(
         if paths[take.path] is None:
             on_unreadable(take)
     thumbnails.prune(paths)
-    write_contact_sheet(plan.title, list(_sheet_scenes(plan, inventory, paths)), folder)
+    write_contact_sheet(
+        plan.title,
+        list(_sheet_scenes(plan, inventory, paths)),
+        folder,
+        language=plan.timeline.captions.language,
+    )
     page = build_page(plan, inventory, ledger, settings, _addresses(folder, paths), notes)
     path = folder / "report.html"
     _write_if_changed(path, page, embedded=len(paths) <= max_embedded)

@@ -18,10 +18,18 @@ _QUALITY = 88
 _HEAD_BYTES = 4096
 
 
-def write_contact_sheet(title: str, scenes: Sequence[SheetScene], folder: Path) -> list[Path]:
+def write_contact_sheet(
+    title: str, scenes: Sequence[SheetScene], folder: Path, *, language: str | None = None
+) -> list[Path]:
     """Write `contact-sheet.jpg`, and `contact-sheet-2.jpg` and so on where a page is not enough.
 
     A page that would come out the same is left as it is. Pages that an earlier, longer storyboard left are removed.
+
+    Args:
+        title: the film's.
+        scenes: with their frames.
+        folder: where the pages go.
+        language: of titles, as a BCP 47 tag; None where it is not known.
 
     Returns:
         The pages, in order; one at least.
@@ -35,7 +43,7 @@ def write_contact_sheet(title: str, scenes: Sequence[SheetScene], folder: Path) 
     ]
     frames = _count_frames(scenes)
     for number, (rows, path) in enumerate(zip(pages, paths, strict=True), start=1):
-        header = SheetHeader(title, frames, f"page {number} of {len(pages)}")
+        header = SheetHeader(title, frames, f"page {number} of {len(pages)}", language)
         fingerprint = _fingerprint(header, rows)
         if not _has_fingerprint(path, fingerprint):
             write_atomic(path, _page_as_jpeg(rows, header, fingerprint))

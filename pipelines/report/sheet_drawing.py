@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
 
@@ -43,6 +43,10 @@ class _Style:
     em: int
     color: str
 
+    def in_language(self, language: str | None) -> "_Style":
+        """Return it for texts in a language, a BCP 47 tag; None where that is not known."""
+        return replace(self, stack=replace(self.stack, language=language))
+
 
 _TITLE = _Style(_SEMIBOLD, 46, _INK)
 _COUNT = _Style(_REGULAR, 22, _FAINT)
@@ -54,11 +58,19 @@ _MISSING_NUMBER = _Style(_SEMIBOLD, 52, _PALE)
 
 @dataclass(frozen=True, slots=True)
 class SheetHeader:
-    """The texts above a page: the title at the left, the number of frames and of the page at the right."""
+    """The texts above a page: the title at the left, the number of frames and of the page at the right.
+
+    Attributes:
+        title: the film's.
+        frames: how many there are.
+        page: which one it is.
+        language: of titles, as a BCP 47 tag; None where it is not known.
+    """
 
     title: str
     frames: str
     page: str
+    language: str | None = None
 
 
 def draw_page(page: SheetPage, header: SheetHeader) -> Image.Image:
@@ -67,7 +79,7 @@ def draw_page(page: SheetPage, header: SheetHeader) -> Image.Image:
     draw = ImageDraw.Draw(sheet)
     _draw_header(sheet, header)
     for heading in page.headings:
-        _draw_heading(sheet, draw, heading)
+        _draw_heading(sheet, draw, heading, _HEADING.in_language(header.language))
     # The indent is that of the widest number, so that the captions of a column begin at one edge.
     indent = 12 + max((_width_of(str(cell.frame.number), _NUMBER) for cell in page.cells), default=0)
     for cell in page.cells:
@@ -78,16 +90,16 @@ def draw_page(page: SheetPage, header: SheetHeader) -> Image.Image:
 
 def _draw_header(sheet: Image.Image, header: SheetHeader) -> None:
     right = PAGE_WIDTH - MARGIN
-    counts = (header.frames, header.page)
+    counts, title = (header.frames, header.page), _TITLE.in_language(header.language)
     title_right = right - 2 * GUTTER - max(_width_of(count, _COUNT) for count in counts)
-    _write_label(sheet, (MARGIN, 0, title_right, HEADER_HEIGHT), header.title, _TITLE, baseline=104)
+    _write_label(sheet, (MARGIN, 0, title_right, HEADER_HEIGHT), header.title, title, baseline=104)
     for count, baseline in zip(counts, (74, 104), strict=True):
         _write_label(sheet, (MARGIN, 0, right, HEADER_HEIGHT), count, _COUNT, baseline=baseline, place=1)
 
 
-def _draw_heading(sheet: Image.Image, draw: ImageDraw.ImageDraw, heading: Heading) -> None:
+def _draw_heading(sheet: Image.Image, draw: ImageDraw.ImageDraw, heading: Heading, style: _Style) -> None:
     right, rule = heading.left + heading.width, heading.top + 39
-    _write_label(sheet, (heading.left, heading.top, right, rule), heading.text, _HEADING, baseline=26)
+    _write_label(sheet, (heading.left, heading.top, right, rule), heading.text, style, baseline=26)
     draw.line((heading.left, rule, right - 1, rule), _RULE, 2)
 
 

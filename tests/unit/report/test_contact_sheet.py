@@ -322,6 +322,18 @@ def test_any_caption_is_drawn(text: str) -> None:
     assert draw_page(page, SheetHeader(text, "1 frame", "page 1 of 1")).width == 1856
 
 
+def test_titles_are_drawn_as_their_language_draws_them() -> None:
+    """Chinese and Japanese share letters, and draw some of them differently."""
+    (page,) = laid_out([SheetScene("\u9aa8", (SheetFrame(0, "a", None),))])
+
+    japanese, chinese = (
+        draw_page(page, SheetHeader("\u9aa8", "1 frame", "page 1 of 1", language)).tobytes()
+        for language in ("ja", "zh")
+    )
+
+    assert japanese != chinese
+
+
 @given(first=words(), second=words())
 def test_captions_that_differ_look_different(first: str, second: str) -> None:
     """In every script: nobody sees boxes."""
