@@ -68,13 +68,14 @@ def _processor(folder: Path, env: dict[str, str], url: str) -> Iterator[Row]:
     for made in (home / "segments", home / "thumbnails"):
         shutil.rmtree(made)
     (home / "processor.mp4").unlink()
+    # These two have nothing to generate, and no Prefect; the flow of empty tasks has nothing else.
     drawn_s, again_s = own_s(*render), own_s(*render)
-    task_s = own_s("benchmarks.naive", "tasks", str(_FRAMES)) - own_s("benchmarks.naive", "tasks", "0")
+    flow_s = own_s("benchmarks.naive", "tasks", str(_FRAMES))
     generating_ms, drawing_ms, task_ms = (
-        1000 * seconds / _FRAMES for seconds in (generated_s - drawn_s - task_s, drawn_s - again_s, task_s)
+        1000 * seconds / _FRAMES for seconds in (generated_s - drawn_s - flow_s, drawn_s - again_s, flow_s)
     )
     name = "client processor time a frame: to generate and keep it"
-    yield Row(name, generating_ms, "ms", Kind.TIME, f"beyond an empty Prefect task ({task_ms:.1f} ms)", "15 ms")
+    yield Row(name, generating_ms, "ms", Kind.TIME, f"beyond a Prefect flow of empty tasks ({task_ms:.1f} ms)", "15 ms")
     name = "client processor time a frame: its part of the film and its thumbnail"
     yield Row(name, drawing_ms, "ms", Kind.TIME, "a re-render")
 

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.measure import BIN, Row, paired, ratio_row
+from benchmarks.measure import BIN, Row, paired, ratio_row, run
 from benchmarks.rendering import write_board
 
-_FRAMES = 10_000
+_FRAMES, _FEW = 10_000, 12
 _ROUNDS = 5
 
 
@@ -16,9 +16,21 @@ def rows(folder: Path) -> Iterator[Row]:
     ours, theirs, ratio = paired([storyreel, "--help"], [python, "-c", "pass"], rounds=_ROUNDS)
     against = f"python -c pass ({theirs * 1000:.0f} ms)"
     yield ratio_row("storyreel --help", ratio, against, detail=f"{ours * 1000:.0f} ms")
+    yield from _nothing_to_generate(storyreel, folder)
     board = str(write_board(folder / "many.yaml", _FRAMES))
     load = [python, "-c", f"import yaml; yaml.safe_load(open({board!r}))"]
     for verb in ("check", "plan"):
         ours, theirs, ratio = paired([storyreel, verb, board, "--json"], load, rounds=3)
         against = f"yaml.safe_load of the same file ({theirs:.1f} s)"
         yield ratio_row(f"{verb} of {_FRAMES:,} frames", ratio, against, "2 s", detail=f"{ours:.2f} s")
+
+
+def _nothing_to_generate(storyreel: str, folder: Path) -> Iterator[Row]:
+    """Measure a render that finds everything as it is, beside the command that only looks."""
+    output = ["--output", str(folder / "outputs")]
+    board = str(write_board(folder / "few.yaml", _FEW))
+    run([storyreel, "render", board, *output])
+    ours, theirs, ratio = paired(
+        [storyreel, "render", board, *output], [storyreel, "plan", board, *output], rounds=_ROUNDS
+    )
+    yield ratio_row("render with nothing to generate", ratio, f"plan ({theirs:.2f} s)", "1.7", detail=f"{ours:.2f} s")

@@ -13,6 +13,7 @@ from pipelines.cli.exit_codes import BUG_EXIT_CODE
 from pipelines.cli.logs import log_options
 from pipelines.cli.options import print_error
 from pipelines.cli.problems import print_problems
+from pipelines.cli.waiting import Waiting
 from pipelines.common.errors import InterruptedRunError, StoryboardError, StoryreelError
 
 _COMMANDS: tuple[click.Command, ...] = (
@@ -42,7 +43,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run the command with these arguments; return its exit code, see `storyreel --help`."""
     try:
         # Otherwise click would exit by itself, with exit codes of its own.
-        storyreel.main(args=list(arguments), prog_name="storyreel", standalone_mode=False)
+        storyreel.main(args=list(arguments), prog_name="storyreel", standalone_mode=False, obj=Waiting.now())
     except click.ClickException as exc:
         # click quotes what was typed, or what a pattern of the shell has found.
         words = io.StringIO()

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +11,14 @@ from typing import Any
 from rich.console import Console
 
 from pipelines.cli.checking import check_boards
+from pipelines.cli.direct_run import needs_prefect, run_directly
 from pipelines.cli.display import display_for, print_lines, summary_lines
 from pipelines.cli.following import follows_another_run
 from pipelines.cli.hints import next_command, options_to_repeat, own_program
 from pipelines.cli.logs import is_quiet
 from pipelines.cli.opener import open_for_user
 from pipelines.cli.options import print_endpoint_notice
+from pipelines.cli.waiting import waiting_since
 from pipelines.common.addresses import without_secrets
 from pipelines.common.errors import EndpointError, InterruptedRunError, Note, StoryreelError, UsageError
 from pipelines.common.printable import printable_name
@@ -28,6 +31,8 @@ from pipelines.storyboard.loader import load_storyboards
 from pipelines.storyboard.model import Storyboard
 from pipelines.takes.ownership import require_own_folder
 
+# The flow that may have nothing to generate.
+_RENDER = "render_storyboard"
 # What the command itself has done by then.
 _NOT_PARAMETERS = ("strict",)
 # Runs a flow to its end; see `flows.running.run_flow`.
@@ -90,7 +95,7 @@ def render_boards(paths: Sequence[Path], options: Mapping[str, Any]) -> list[Ren
     checked = check_boards(boards, strict=settings.strict)
     parameters = _flow_parameters(options)
     calls = [
-        FlowCall("render_storyboard", path, board, settings, parameters, notes)
+        FlowCall(_RENDER, path, board, settings, parameters, notes)
         for path, board, notes in zip(paths, boards, checked, strict=True)
     ]
     return _run_flows(calls)
@@ -117,11 +122,22 @@ def _run_flows(calls: Sequence[FlowCall]) -> list[RenderResult]:
     print_endpoint_notice(calls[0].settings)
     console = Console(stderr=True, quiet=is_quiet())
     results: list[RenderResult] = []
-    with prefect_flows(console) as run_flow:
+    began = waiting_since()
+    with contextlib.ExitStack() as stack:
+        by_prefect: RunFlow | None = None
         for call in calls:
-            results.append(_run_flow(run_flow, call, console))
+            try:
+                direct = call.flow == _RENDER and not needs_prefect(call.board, call.settings)
+                if not direct and by_prefect is None:
+                    by_prefect = stack.enter_context(prefect_flows(console))
+            except StoryreelError as error:
+                results.append(RenderResult(call.path, None, error))
+                break
+            run_flow = run_directly if direct or by_prefect is None else by_prefect
+            results.append(_run_flow(run_flow, call, console, began=began))
             if isinstance(results[-1].error, EndpointError | InterruptedRunError):
                 break
+            began = time.monotonic()
     return results
 
 
@@ -160,7 +176,7 @@ def open_results(results: Sequence[RenderResult]) -> None:
             print_lines(console, message)
 
 
-def _run_flow(run_flow: RunFlow, call: FlowCall, console: Console) -> RenderResult:
+def _run_flow(run_flow: RunFlow, call: FlowCall, console: Console, *, began: float) -> RenderResult:
     observer = RunObserver()
     error: StoryreelError | None = None
     review = ""
@@ -171,7 +187,7 @@ def _run_flow(run_flow: RunFlow, call: FlowCall, console: Console) -> RenderResu
             run_flow(
                 call.flow,
                 {"storyboard": printable_name(str(call.path)), **call.parameters},
-                Handover(call.board, call.settings, observer, call.notes),
+                Handover(call.board, call.settings, observer, call.notes, began),
             )
     except StoryreelError as exc:
         error = exc

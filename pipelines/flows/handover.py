@@ -1,7 +1,8 @@
 """The handover from a command to a flow in the same process: objects that cannot be parameters of a flow."""
 
+import time
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pipelines.common.errors import Note
 from pipelines.common.settings import Settings
@@ -18,12 +19,14 @@ class Handover:
         settings: from the command line, the environment and .env.
         observer: receives the run's progress, and its result.
         notes: on the storyboard, where the command has checked it and told them; None where the flow is to check it.
+        began: when a person began to wait for it, by the monotonic clock, in seconds.
     """
 
     board: Storyboard
     settings: Settings
     observer: RunObserver
     notes: tuple[Note, ...] | None = None
+    began: float = field(default_factory=time.monotonic)
 
 
 # Set only in the process of a command; a flow that a worker runs finds nothing here, and reads its parameters.

@@ -73,7 +73,7 @@ async def _run(request: FlowRequest) -> RunResult:
     prepared = await prepare_run(
         given.board, given.settings, select=request.select, otio=request.otio, notes=given.notes
     )
-    record = RunRecord()
+    record = RunRecord(started=given.began)
     async with open_run(prepared, given.observer) as context, _published(context, record):
         return await run_pipeline(context, record, _generate_as_task)
 

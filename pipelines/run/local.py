@@ -1,6 +1,8 @@
-"""A run without Prefect, which takes seconds to start: for re-rolls in the review app, and films after a pick."""
+"""A run without Prefect, which takes seconds to start: where nothing is generated, and for the review app."""
 
-from pipelines.common.errors import UsageError
+from collections.abc import Sequence
+
+from pipelines.common.errors import Note, UsageError
 from pipelines.common.settings import Settings
 from pipelines.ledger.ledger import Ledger
 from pipelines.run.context import open_run
@@ -21,6 +23,9 @@ async def run_locally(
     extra_takes: ExtraTakes | None = None,
     *,
     observer: RunObserver | None = None,
+    otio: bool = False,
+    notes: Sequence[Note] | None = None,
+    began: float | None = None,
     handle_signals: bool = True,
 ) -> RunResult:
     """Generate takes, publish the frames, and cut the film if every frame has a take.
@@ -30,15 +35,20 @@ async def run_locally(
         settings: folders, ledger, endpoint and bounds.
         extra_takes: the takes to generate, perhaps of no frames; None for those that the storyboard asks for.
         observer: receives the progress and the result, and can stop the run.
+        otio: write the timeline as OpenTimelineIO too.
+        notes: see `prepare_run`.
+        began: when a person began to wait for it, by the monotonic clock; None for now.
         handle_signals: see `open_run`.
 
     Raises:
         StoryreelError: why the run is not whole; what was generated is kept.
     """
     # An empty ExtraTakes is not None: it generates nothing, and the film is cut again.
-    prepared = await prepare_run(board, settings, select=(lambda _: extra_takes) if extra_takes is not None else None)
+    select = (lambda _: extra_takes) if extra_takes is not None else None
+    record = RunRecord() if began is None else RunRecord(started=began)
+    prepared = await prepare_run(board, settings, select=select, otio=otio, notes=notes)
     async with open_run(prepared, observer or RunObserver(), handle_signals=handle_signals) as context:
-        return await run_pipeline(context, RunRecord(), generate_logged)
+        return await run_pipeline(context, record, generate_logged)
 
 
 def pick_take(plan: Plan, settings: Settings, frame: FrameSpec, number: int) -> None:

@@ -60,7 +60,7 @@ class RunRecord:
         remarks: sentences for people, of what else is not as it should be.
         notes: on the storyboard and its sounds.
         error: the exception that ended the run.
-        started: by the monotonic clock, in seconds.
+        started: when a person began to wait for it, by the monotonic clock, in seconds.
     """
 
     quote: Quote | None = None
@@ -102,7 +102,7 @@ class RunResult:
         video_seconds: its length.
         ledger: path of the storyboard's ledger.csv.
         report: path of report.html; None if this run could not write it.
-        elapsed_s: seconds from the first step to the last.
+        elapsed_s: seconds from when a person began to wait for it to its last step.
         estimated_usd: the part of `cost_usd` that is known by a price list only.
         more_videos: the other outputs' films; for people only.
         new_takes: those of a re-roll's takes that are there.

@@ -1,0 +1,47 @@
+"""Renders without Prefect, which takes seconds to start: those that have nothing to generate."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from pipelines.common.errors import BudgetError
+from pipelines.common.settings import Settings
+from pipelines.flows.handover import Handover
+from pipelines.run.local import run_locally
+from pipelines.run.preparation import require_quote_within_budgets
+from pipelines.storyboard.model import Storyboard
+from pipelines.storyboard.plan import plan_frames
+from pipelines.storyboard.quote import quote_takes
+from pipelines.takes.inventory import read_inventory
+
+
+def needs_prefect(board: Storyboard, settings: Settings) -> bool:
+    """Return whether a render has anything to orchestrate: takes to generate, for which the budgets can pay.
+
+    Raises:
+        LedgerError: the ledger cannot be opened.
+    """
+    plan = plan_frames(board, model=settings.effective_model)
+    inventory = read_inventory(plan, settings)
+    quote = quote_takes(inventory.requested, frames=len(plan.frames), kept=inventory.found.takes, settings=settings)
+    if not quote.generate:
+        return False
+    try:
+        require_quote_within_budgets(quote, board, settings)
+    except BudgetError:
+        # The run is refused for the same reason; it enters that in the ledger, and writes a report.
+        return False
+    return True
+
+
+def run_directly(_: str, parameters: Mapping[str, Any], given: Handover) -> None:
+    """Run a render to its end, in this process; see `flows.running.run_flow`.
+
+    Raises:
+        StoryreelError: why the run is not whole.
+    """
+    otio = bool(parameters.get("otio"))
+    run = run_locally(
+        given.board, given.settings, observer=given.observer, otio=otio, notes=given.notes, began=given.began
+    )
+    asyncio.run(run)
