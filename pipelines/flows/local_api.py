@@ -19,8 +19,9 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
+from urllib.parse import urlsplit
 
-from pipelines.common.errors import StoryreelError
+from pipelines.common.errors import StoryreelError, UsageError
 
 if TYPE_CHECKING:
     import uvicorn
@@ -30,6 +31,9 @@ _START_TIMEOUT_S = 180
 _STOP_TIMEOUT_S = 15
 _HEALTH_TIMEOUT_S = 5
 _POLL_S = 0.05
+
+_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 # This server lives for one run: it needs no pages, no schedules, no telemetry.
 _SERVER_SETTINGS = {
@@ -60,14 +64,21 @@ def prefect_api() -> Iterator[Callable[[], None]]:
     API is up, for importing Prefect and starting its API each take seconds.
 
     Raises:
+        UsageError: the environment names a proxy that Prefect cannot use.
         StoryreelError: the API did not start; the message holds the end of its log.
     """
+    _require_usable_proxies()
     for name, value in _CLIENT_SETTINGS.items():
         os.environ.setdefault(name, value)
     if _is_configured():
         yield lambda: None
         return
-    with _home(), socket.create_server(("127.0.0.1", 0)) as listener, tempfile.TemporaryFile() as log:
+    with (
+        _home(),
+        _loopback_without_proxy(),
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        tempfile.TemporaryFile() as log,
+    ):
         port = listener.getsockname()[1]
         process = _start(listener, log)
         try:
@@ -105,6 +116,38 @@ def _home() -> Iterator[None]:
             yield
         finally:
             del os.environ["PREFECT_HOME"]
+
+
+def _require_usable_proxies() -> None:
+    """Refuse a proxy of a kind that httpx, and so Prefect's client, cannot even be made with.
+
+    Raises:
+        UsageError: there is one.
+    """
+    for name, value in os.environ.items():
+        # Without a scheme, httpx takes it for http.
+        kind = urlsplit(value).scheme if "://" in value else "http"
+        if name.upper() in _PROXIES and kind not in ("http", "https"):
+            raise UsageError(
+                f"{name}: names a proxy that cannot be used, of the kind {kind!r}; name an http:// one, or unset it; "
+                "nothing was sent"
+            )
+
+
+@contextlib.contextmanager
+def _loopback_without_proxy() -> Iterator[None]:
+    """Let Prefect ask its API on this machine through no proxy, whatever the environment says."""
+    before = {name: os.environ.get(name) for name in ("NO_PROXY", "no_proxy")}
+    excepted = ",".join([*filter(None, before.values()), *_LOOPBACK])
+    os.environ.update(dict.fromkeys(before, excepted))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _prefect_home() -> Path:
@@ -150,7 +193,9 @@ def _wait_until_healthy(port: int, process: "subprocess.Popen[bytes]", log: IO[b
 def _is_healthy(port: int) -> bool:
     try:
         # The socket is bound, so before the server accepts, a connection waits and is not refused.
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/health", timeout=_HEALTH_TIMEOUT_S) as answer:
+        # Not through a proxy: Python's own way to look for one takes more spellings than httpx's.
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(f"http://127.0.0.1:{port}/api/health", timeout=_HEALTH_TIMEOUT_S) as answer:
             return bool(answer.status == 200)
     except OSError:
         return False

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -57,6 +58,51 @@ def test_a_first_run_says_nothing_that_a_friend_should_not_see(tmp_path: Path) -
     ]
     assert review == f"  review  {BIN}/storyreel review harbor.yaml: look, generate other takes, pick"
     assert imageio_ffmpeg.count_frames_and_secs(str(tmp_path / "outputs/harbor/harbor.mp4")) == (12, 1.0)
+
+
+def test_this_machine_is_never_asked_through_a_proxy(tmp_path: Path) -> None:
+    """Neither Prefect's API nor the embedded endpoint, whatever the environment says."""
+    (tmp_path / "harbor.yaml").write_text(BOARD)
+    (tmp_path / "home").mkdir()
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        address = f"http://127.0.0.1:{proxy.getsockname()[1]}"
+        names = ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY")
+        done = subprocess.run(
+            [BIN / "storyreel", "render", "harbor.yaml"],
+            cwd=tmp_path,
+            env=clean_environment(HOME=str(tmp_path / "home"), NO_PROXY="", **dict.fromkeys(names, address)),
+            capture_output=True,
+            text=True,
+            timeout=WAIT_S,
+            check=False,
+        )
+        proxy.setblocking(False)
+
+        assert done.returncode == 0, done.stderr
+        with pytest.raises(BlockingIOError):
+            proxy.accept()
+
+
+@pytest.mark.parametrize("name", ["ALL_PROXY", "http_proxy"])
+def test_a_proxy_that_cannot_be_used_is_named(tmp_path: Path, name: str) -> None:
+    """Before anything is started or sent."""
+    (tmp_path / "harbor.yaml").write_text(BOARD)
+    done = subprocess.run(
+        [BIN / "storyreel", "render", "harbor.yaml"],
+        cwd=tmp_path,
+        env=clean_environment(HOME=str(tmp_path), **{name: "socks5://127.0.0.1:1080"}),
+        capture_output=True,
+        text=True,
+        timeout=WAIT_S,
+        check=False,
+    )
+
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == (
+        f"{name}: names a proxy that cannot be used, of the kind 'socks5'; name an http:// one, or unset it; "
+        "nothing was sent"
+    )
+    assert not (tmp_path / "outputs").exists()
 
 
 def test_a_killed_run_takes_its_prefect_api_with_it(tmp_path: Path) -> None:
