@@ -6,7 +6,6 @@ of its own, writes nothing to the terminal, and ends when its parent closes the 
 """
 
 import contextlib
-import functools
 import os
 import socket
 import subprocess
@@ -21,13 +20,19 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 from urllib.parse import urlsplit
 
+import psutil
+from filelock import FileLock, Timeout
+
 from pipelines.common.errors import StoryreelError, UsageError
 
 if TYPE_CHECKING:
     import uvicorn
 
-# A first start makes Prefect's database: about half a minute, and more on a slow machine.
-_START_TIMEOUT_S = 180
+# A first start makes Prefect's database: about half a minute, and many on a machine that is loaded.
+_MAKING_TIMEOUT_S = 1800
+# One that does nothing for so long does not start any more.
+_IDLE_S = 60
+_LOCK = "storyreel-first-start.lock"
 _STOP_TIMEOUT_S = 15
 _HEALTH_TIMEOUT_S = 5
 _POLL_S = 0.05
@@ -79,15 +84,15 @@ def prefect_api() -> Iterator[Callable[[], None]]:
         socket.create_server(("127.0.0.1", 0)) as listener,
         tempfile.TemporaryFile() as log,
     ):
-        port = listener.getsockname()[1]
-        process = _start(listener, log)
+        server = _LocalServer(listener, log)
         try:
+            server.start_if_free()
             # The port is known before the server listens on it, so that Prefect can be imported meanwhile.
-            os.environ["PREFECT_API_URL"] = f"http://127.0.0.1:{port}/api"
-            yield functools.partial(_wait_until_healthy, port, process, log)
+            os.environ["PREFECT_API_URL"] = f"http://127.0.0.1:{listener.getsockname()[1]}/api"
+            yield server.wait_until_healthy
         finally:
-            del os.environ["PREFECT_API_URL"]
-            _stop(process)
+            os.environ.pop("PREFECT_API_URL", None)
+            server.stop()
 
 
 def is_first_start() -> bool:
@@ -167,27 +172,137 @@ def _is_configured() -> bool:
     return bool(profiles.get("profiles", {}).get(active, {}).get("PREFECT_API_URL"))
 
 
-def _start(listener: socket.socket, log: IO[bytes]) -> "subprocess.Popen[bytes]":
-    return subprocess.Popen(
-        [sys.executable, "-m", "pipelines.flows.local_api", str(listener.fileno())],
-        stdin=subprocess.PIPE,
-        stdout=log,
-        stderr=log,
-        pass_fds=[listener.fileno()],
-        # A Ctrl-C in the terminal goes to the whole group; the run needs its API to the end.
-        start_new_session=True,
-        env={**os.environ, **_SERVER_SETTINGS},
-    )
+class _LocalServer:
+    """Prefect's API in a process of its own. The first one makes Prefect's database, and no other starts meanwhile."""
 
+    def __init__(self, listener: socket.socket, log: IO[bytes]) -> None:
+        """Prepare a server.
 
-def _wait_until_healthy(port: int, process: "subprocess.Popen[bytes]", log: IO[bytes]) -> None:
-    deadline = time.monotonic() + _START_TIMEOUT_S
-    while time.monotonic() < deadline and process.poll() is None:
-        if _is_healthy(port):
+        Args:
+            listener: where it is to listen.
+            log: receives what it writes.
+        """
+        self._listener = listener
+        self._log = log
+        self._process: subprocess.Popen[bytes] | None = None
+        self._making = FileLock(_prefect_home() / _LOCK)
+
+    def start_if_free(self) -> None:
+        """Start it, unless another one is just making the database."""
+        with contextlib.suppress(Timeout):
+            self._start(timeout_s=0)
+
+    def wait_until_healthy(self) -> None:
+        """Wait until it answers; start it first where another one was making the database.
+
+        Raises:
+            StoryreelError: it has ended, or does nothing any more.
+        """
+        try:
+            for is_last in (False, True):
+                if self._process is None:
+                    self._start(timeout_s=_MAKING_TIMEOUT_S)
+                if self._answers():
+                    return
+                if is_last or self._process is None or self._process.poll() is None:
+                    break
+                # One that has ended may have been killed, or met a lock: once more is worth it.
+                self._end()
+        except Timeout as exc:
+            raise StoryreelError(
+                f"Prefect's API did not start: another storyreel has been making Prefect's database for more than "
+                f"{_MAKING_TIMEOUT_S} s; run again when it is done, or remove {self._making.lock_file}"
+            ) from exc
+        finally:
+            self._making.release()
+        raise StoryreelError(f"Prefect's API did not start: {self._reason()}")
+
+    def stop(self) -> None:
+        """End it, and wait for its end."""
+        self._making.release()
+        self._end()
+
+    def _end(self) -> None:
+        if self._process is None:
             return
-        time.sleep(_POLL_S)
-    log.seek(0)
-    raise StoryreelError(f"Prefect's API did not start: {log.read()[-2000:].decode(errors='replace').strip()}")
+        assert self._process.stdin is not None
+        # The signal to end; see `main`.
+        self._process.stdin.close()
+        try:
+            self._process.wait(_STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+
+    def _start(self, *, timeout_s: float) -> None:
+        # Two that make one database at once break each other; and its file is there long before it is made.
+        with _folder_errors():
+            self._making.acquire(timeout=timeout_s)
+        if not is_first_start():
+            self._making.release()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "pipelines.flows.local_api", str(self._listener.fileno())],
+            stdin=subprocess.PIPE,
+            stdout=self._log,
+            stderr=self._log,
+            pass_fds=[self._listener.fileno()],
+            # A Ctrl-C in the terminal goes to the whole group; the run needs its API to the end.
+            start_new_session=True,
+            env={**os.environ, **_SERVER_SETTINGS},
+        )
+
+    def _answers(self) -> bool:
+        """Wait for its first answer, for as long as it lives and works; return whether it came."""
+        assert self._process is not None
+        port, work = self._listener.getsockname()[1], _Work(self._process.pid)
+        while self._process.poll() is None and work.goes_on():
+            if _is_healthy(port):
+                return True
+            time.sleep(_POLL_S)
+        return False
+
+    def _reason(self) -> str:
+        assert self._process is not None
+        code = self._process.poll()
+        ended = f"it has done nothing for {_IDLE_S} s" if code is None else f"it ended with exit code {code}"
+        self._log.seek(0)
+        said = self._log.read()[-2000:].decode(errors="replace").strip()
+        return f"{ended}: {said}" if said else f"{ended}, and gave no reason"
+
+
+@contextlib.contextmanager
+def _folder_errors() -> Iterator[None]:
+    home = _prefect_home()
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as exc:
+        # A lock that is held by another comes out as one of these, too.
+        if isinstance(exc, Timeout):
+            raise
+        reason = exc.strerror or exc
+        raise UsageError(
+            f"{home}: Prefect cannot keep its state there: {reason}; let PREFECT_HOME name a folder"
+        ) from exc
+
+
+class _Work:
+    """The work of a process, by its processor time: a machine may be too loaded to give it much."""
+
+    def __init__(self, pid: int) -> None:
+        self._process = psutil.Process(pid)
+        self._done_s = 0.0
+        self._last = time.monotonic()
+
+    def goes_on(self) -> bool:
+        """Return whether it has done anything in the last time."""
+        now = time.monotonic()
+        with contextlib.suppress(psutil.Error):
+            times = self._process.cpu_times()
+            if times.user + times.system > self._done_s:
+                self._done_s, self._last = times.user + times.system, now
+        return now - self._last < _IDLE_S
 
 
 def _is_healthy(port: int) -> bool:
@@ -199,17 +314,6 @@ def _is_healthy(port: int) -> bool:
             return bool(answer.status == 200)
     except OSError:
         return False
-
-
-def _stop(process: "subprocess.Popen[bytes]") -> None:
-    assert process.stdin is not None
-    # The signal to end; see `main`.
-    process.stdin.close()
-    try:
-        process.wait(_STOP_TIMEOUT_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
 
 
 def main() -> None:

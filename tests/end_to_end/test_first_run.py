@@ -60,6 +60,49 @@ def test_a_first_run_says_nothing_that_a_friend_should_not_see(tmp_path: Path) -
     assert imageio_ffmpeg.count_frames_and_secs(str(tmp_path / "outputs/harbor/harbor.mp4")) == (12, 1.0)
 
 
+def test_two_first_runs_at_once_both_come_through(tmp_path: Path) -> None:
+    """One makes Prefect's database, the other waits for it."""
+    (tmp_path / "home").mkdir()
+    runs = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "harbor.yaml").write_text(BOARD)
+        runs.append(
+            subprocess.Popen(
+                [BIN / "storyreel", "render", "harbor.yaml"],
+                cwd=tmp_path / name,
+                env=clean_environment(HOME=str(tmp_path / "home")),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        )
+
+    said = [run.communicate(timeout=WAIT_S)[1] for run in runs]
+
+    assert [run.returncode for run in runs] == [0, 0], said
+    assert all("Traceback" not in text for text in said)
+
+
+def test_a_folder_that_prefect_cannot_use_is_named(tmp_path: Path) -> None:
+    """With the variable that names another."""
+    (tmp_path / "harbor.yaml").write_text(BOARD)
+    (tmp_path / "file").write_text("no folder")
+    done = subprocess.run(
+        [BIN / "storyreel", "render", "harbor.yaml"],
+        cwd=tmp_path,
+        env=clean_environment(HOME=str(tmp_path), PREFECT_HOME=str(tmp_path / "file/prefect")),
+        capture_output=True,
+        text=True,
+        timeout=WAIT_S,
+        check=False,
+    )
+
+    assert done.returncode == 2
+    assert "Prefect cannot keep its state there: Not a directory; let PREFECT_HOME name a folder" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_this_machine_is_never_asked_through_a_proxy(tmp_path: Path) -> None:
     """Neither Prefect's API nor the embedded endpoint, whatever the environment says."""
     (tmp_path / "harbor.yaml").write_text(BOARD)
