@@ -97,7 +97,11 @@ def prefect_api() -> Iterator[Callable[[], None]]:
 
 def is_first_start() -> bool:
     """Return whether Prefect will have to make its database first, which takes about half a minute."""
-    return not _is_configured() and not (_prefect_home() / "prefect.db").exists()
+    return not _is_configured() and not _has_database()
+
+
+def _has_database() -> bool:
+    return (_prefect_home() / "prefect.db").exists()
 
 
 def drain_prefect() -> None:
@@ -211,7 +215,7 @@ class _LocalServer:
         except Timeout as exc:
             raise StoryreelError(
                 f"Prefect's API did not start: another storyreel has been making Prefect's database for more than "
-                f"{_MAKING_TIMEOUT_S} s; run again when it is done, or remove {self._making.lock_file}"
+                f"{_MAKING_TIMEOUT_S} s; end it, or run again when it is done"
             ) from exc
         finally:
             self._making.release()
@@ -239,7 +243,7 @@ class _LocalServer:
         # Two that make one database at once break each other; and its file is there long before it is made.
         with _folder_errors():
             self._making.acquire(timeout=timeout_s)
-        if not is_first_start():
+        if _has_database():
             self._making.release()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "pipelines.flows.local_api", str(self._listener.fileno())],
