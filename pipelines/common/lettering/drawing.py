@@ -61,10 +61,10 @@ def cover(lines: Sequence[PlacedLine], size: tuple[int, int], em: float, *, fine
         finer: as many pixels on each pixel's side.
     """
     covered = np.zeros((size[1] * finer, size[0] * finer), np.uint8)
+    scale = UNITS / (em * finer)
     for placed in lines:
         # Glyphs are drawn from a whole pixel: the rest of the way is counted in their units.
         left, baseline = math.floor(placed.left * finer), math.floor(placed.baseline * finer)
-        scale = UNITS / (em * finer)
         rest = (placed.left * finer - left) * scale, (baseline - placed.baseline * finer) * scale
         ink, x, y = _ink_of(placed.line, scale, rest)
         _paste(ink, covered, left + x, baseline + y)

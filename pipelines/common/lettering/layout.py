@@ -146,14 +146,19 @@ class Paragraph:
     def _advances(self) -> list[float]:
         """Return how far each letter moves the pen."""
         advances = [0.0] * len(self._letters)
-        for directed in self._directions.visual_runs(0, len(self.text)):
-            for run in self._runs(directed):
-                infos, positions = _shape(self.text, run, self._stack)
-                for info, position in zip(infos, positions, strict=True):
-                    # A ligature's glyph moves the pen for all its letters, and is the first one's.
-                    letter = bisect.bisect_right(self._starts, info.cluster) - 1
-                    advances[letter] += position.x_advance / UNITS
+        for _, info, position in self._shaped(0, len(self.text)):
+            # A ligature's glyph moves the pen for all its letters, and is the first one's.
+            letter = bisect.bisect_right(self._starts, info.cluster) - 1
+            advances[letter] += position.x_advance / UNITS
         return advances
+
+    def _shaped(self, start: int, end: int) -> Iterator[tuple[hb.Font, hb.GlyphInfo, hb.GlyphPosition]]:
+        """Yield the glyphs of a line of the text, from the left to the right, each with the font that draws it."""
+        for directed in self._directions.visual_runs(start, end):
+            for run in self._runs(directed):
+                font = run.face.font(self._stack.weight)
+                for info, position in zip(*_shape(self.text, run, font, self._stack.language), strict=True):
+                    yield font, info, position
 
     def _runs(self, directed: DirectedRun) -> Iterator[_Run]:
         """Yield the parts of a run in one direction that can be shaped, in the order in which they are shown."""
@@ -173,13 +178,9 @@ class Paragraph:
         start, end = self._starts[first], self._starts[last]
         glyphs: list[Glyph] = []
         pen = 0
-        for directed in self._directions.visual_runs(start, end):
-            for run in self._runs(directed):
-                font = run.face.font(self._stack.weight)
-                for info, position in zip(*_shape(self.text, run, self._stack), strict=True):
-                    x, y = pen + position.x_offset, position.y_offset
-                    glyphs.append(Glyph(font, info.codepoint, x, y))
-                    pen += position.x_advance
+        for font, info, position in self._shaped(start, end):
+            glyphs.append(Glyph(font, info.codepoint, pen + position.x_offset, position.y_offset))
+            pen += position.x_advance
         above, below = _ink(glyphs)
         return Line(self.text[start:end], tuple(glyphs), pen / UNITS, above, below, self._directions.right_to_left)
 
@@ -249,14 +250,16 @@ def _faces_of(letters: Sequence[str], stack: FontStack) -> list[Typeface]:
     return faces
 
 
-def _shape(text: str, run: _Run, stack: FontStack) -> tuple[list[hb.GlyphInfo], list[hb.GlyphPosition]]:
+def _shape(
+    text: str, run: _Run, font: hb.Font, language: str | None
+) -> tuple[list[hb.GlyphInfo], list[hb.GlyphPosition]]:
     """Return the glyphs of a run, from the left to the right; their clusters are places in the text."""
     buffer = hb.Buffer()
     buffer.add_str(text, run.start, run.end - run.start)
     buffer.direction = "rtl" if run.right_to_left else "ltr"
     buffer.script = run.script
-    buffer.language = stack.language or "und"
-    hb.shape(run.face.font(stack.weight), buffer)
+    buffer.language = language or "und"
+    hb.shape(font, buffer)
     return buffer.glyph_infos, buffer.glyph_positions
 
 

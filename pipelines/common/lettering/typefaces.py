@@ -88,7 +88,7 @@ class Typeface:
     def _has_all(self, letter: str) -> bool:
         return all(ord(character) in self.characters or is_ignorable(character) for character in letter)
 
-    @functools.lru_cache(maxsize=8)  # noqa: B019 - faces live as long as the program
+    @functools.cache  # noqa: B019 - faces live as long as the program
     def font(self, weight: Weight) -> hb.Font:
         """Return the font that shapes and draws its letters, of `UNITS` to the em; as heavy as it can be had."""
         font = hb.Font(self._face)
