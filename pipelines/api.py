@@ -204,8 +204,7 @@ def quote(
         return quote_takes(extra.to_quote, frames=len(planned.frames), settings=effective)
     if takes != 1 or prompt is not None:
         raise UsageError("api.quote: takes and prompt are those of a re-roll; give frames too")
-    inventory = read_inventory(planned, effective)
-    return quote_takes(inventory.requested, frames=len(planned.frames), kept=inventory.found.takes, settings=effective)
+    return read_inventory(planned, effective).quote(effective)
 
 
 def render(board: Storyboard, settings: Settings | None = None, *, observer: RunObserver | None = None) -> RunResult:

@@ -11,7 +11,6 @@ from pipelines.run.local import run_locally
 from pipelines.run.preparation import require_quote_within_budgets
 from pipelines.storyboard.model import Storyboard
 from pipelines.storyboard.plan import plan_frames
-from pipelines.storyboard.quote import quote_takes
 from pipelines.takes.inventory import read_inventory
 
 
@@ -22,8 +21,7 @@ def needs_prefect(board: Storyboard, settings: Settings) -> bool:
         LedgerError: the ledger cannot be opened.
     """
     plan = plan_frames(board, model=settings.effective_model)
-    inventory = read_inventory(plan, settings)
-    quote = quote_takes(inventory.requested, frames=len(plan.frames), kept=inventory.found.takes, settings=settings)
+    quote = read_inventory(plan, settings).quote(settings)
     if not quote.generate:
         return False
     try:

@@ -126,14 +126,13 @@ def _run_flows(calls: Sequence[FlowCall]) -> list[RenderResult]:
     with contextlib.ExitStack() as stack:
         by_prefect: RunFlow | None = None
         for call in calls:
+            run_flow: RunFlow = run_directly
             try:
-                direct = call.flow == _RENDER and not needs_prefect(call.board, call.settings)
-                if not direct and by_prefect is None:
-                    by_prefect = stack.enter_context(prefect_flows(console))
+                if call.flow != _RENDER or needs_prefect(call.board, call.settings):
+                    run_flow = by_prefect = by_prefect or stack.enter_context(prefect_flows(console))
             except StoryreelError as error:
                 results.append(RenderResult(call.path, None, error))
                 break
-            run_flow = run_directly if direct or by_prefect is None else by_prefect
             results.append(_run_flow(run_flow, call, console, began=began))
             if isinstance(results[-1].error, EndpointError | InterruptedRunError):
                 break

@@ -161,7 +161,6 @@ def plan(board: Path, *, as_json: bool, **options: Any) -> None:
     from pipelines.cli.checking import check_boards
     from pipelines.cli.following import notes_on_last_run
     from pipelines.storyboard.plan import plan_frames
-    from pipelines.storyboard.quote import quote_takes
     from pipelines.takes.inventory import read_inventory
 
     storyboard, settings = open_board(board, options)
@@ -169,7 +168,7 @@ def plan(board: Path, *, as_json: bool, **options: Any) -> None:
     planned = plan_frames(storyboard, model=settings.effective_model)
     inventory = read_inventory(planned, settings)
     # All that the storyboard asks for: with `takes: 3`, three of a frame.
-    quote = quote_takes(inventory.requested, frames=len(planned.frames), kept=inventory.found.takes, settings=settings)
+    quote = inventory.quote(settings)
     on_last_run = notes_on_last_run(settings, planned.storyboard)
     if as_json:
         print_json({**quote_json(planned, quote, inventory.losses), "notes": [*map(str, notes), *on_last_run]})

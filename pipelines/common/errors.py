@@ -69,6 +69,11 @@ class Problem:
     # Stands before the message.
     _label: ClassVar[str] = ""
 
+    @property
+    def position(self) -> tuple[int, int]:
+        """Its line and column, by which problems of one file are sorted."""
+        return self.line, self.column
+
     def __str__(self) -> str:
         # In the form of compilers, from which editors and terminals jump to the place.
         path = printable_name(self.path)

@@ -19,7 +19,7 @@ async def check_film(board: Storyboard, *, strict: bool = False) -> tuple[Note, 
         StoryboardError: a sound cannot be read; or there are notes, and they are errors.
     """
     found = [*board.notes, *await asyncio.to_thread(list, caption_notes(board)), *await require_sounds(board)]
-    notes = tuple(sorted(found, key=lambda note: (note.line, note.column)))
+    notes = tuple(sorted(found, key=lambda note: note.position))
     if strict and notes:
         raise StoryboardError(notes)
     return notes

@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipelines.common.visible_text import shows_nothing
 from pipelines.storyboard.format.parsers import is_id
 
 if TYPE_CHECKING:
@@ -37,8 +38,6 @@ _DEVICE = re.compile(r"(con|prn|aux|nul|(com|lpt)[0-9¹²³])(\..*)?")
 
 # Marks that show nothing: a joiner, inherent vowels, selectors of variants (Unicode's Default_Ignorable_Code_Point).
 _INVISIBLE_MARKS = re.compile("[\u034f\u17b4\u17b5\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
-# Letters that show nothing, as that property has them.
-_FILLERS = "\u115f\u1160\u3164\uffa0"
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 _TO_ASCII = "Any-Latin; Latin-ASCII; Lower"
 # What `surrogateescape` makes of a byte in a file's name that is not UTF-8.
@@ -107,7 +106,7 @@ def _name_of(char: str) -> str:
 
 
 def _is_kept(char: str) -> bool:
-    return (char.isalnum() and char not in _FILLERS) or char in "_.-" or _is_mark(char)
+    return (char.isalnum() and not shows_nothing(char)) or char in "_.-" or _is_mark(char)
 
 
 def _is_mark(char: str) -> bool:

@@ -71,7 +71,7 @@ def load_text(text: str, path: Path) -> Storyboard:
     missing = itertools.islice(_missing_sounds(source, board), MAX_ISSUES)
     if problems := [*_repeated_keys(source), *missing]:
         raise StoryboardError(_in_file_order([*problems, *_notes(source)]))
-    notes = sorted([*board.notes, *_notes(source)], key=lambda note: (note.line, note.column))
+    notes = sorted([*board.notes, *_notes(source)], key=lambda note: note.position)
     return dataclasses.replace(board, notes=tuple(notes))
 
 
@@ -135,7 +135,7 @@ def _missing_sounds(source: SourceMap, board: Storyboard) -> Iterator[Problem]:
 
 
 def _notes(source: SourceMap) -> list[Note]:
-    """Return a note for each place, in file order, at which YAML takes a part of a text for something else."""
+    """Return a note for each of the first places at which YAML takes a part of a text for something else."""
     marks = sorted(mark for mark, (path, _) in source.tree.remarks.items() if is_free_text(path))
     return [source.note_at(mark, *source.tree.remarks[mark]) for mark in marks[:MAX_ISSUES]]
 
@@ -147,7 +147,7 @@ def _storyboard_error(source: SourceMap, issues: Iterable[Issue]) -> StoryboardE
 
 def _in_file_order(problems: Iterable[Problem]) -> list[Problem]:
     """Return the problems, each once, in file order; of very many, the first `MAX_ISSUES` and that there are more."""
-    ordered = sorted(dict.fromkeys(problems), key=lambda problem: (problem.line, problem.column))
+    ordered = sorted(dict.fromkeys(problems), key=lambda problem: problem.position)
     if len(ordered) < MAX_ISSUES:
         return ordered
     last = ordered[MAX_ISSUES - 1]

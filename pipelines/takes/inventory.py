@@ -11,6 +11,7 @@ from pipelines.ledger.database import ledger_exists
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.models import RequestedTake, TakeLoss
 from pipelines.storyboard.plan import Plan, TakeSpec, take_of
+from pipelines.storyboard.quote import Quote, quote_takes
 from pipelines.takes.discovery import FoundTakes, discover_takes
 from pipelines.takes.models import FrameTakes, Take
 from pipelines.takes.store import TakeStore
@@ -51,6 +52,10 @@ class TakeInventory:
     def selected(self) -> list[Take]:
         """The take that each frame shows; frames that have none are left out."""
         return [take for frame in self.frames if (take := frame.selected)]
+
+    def quote(self, settings: Settings) -> Quote:
+        """Return the price of what a render with these settings would generate."""
+        return quote_takes(self.requested, frames=len(self.frames), kept=self.found.takes, settings=settings)
 
 
 def read_inventory(plan: Plan, settings: Settings) -> TakeInventory:

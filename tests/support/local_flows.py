@@ -3,18 +3,14 @@
 import asyncio
 import contextlib
 from collections.abc import Iterator, Mapping
-from functools import partial
 from typing import Any
 
 from rich.console import Console
 
 from pipelines.cli.render import RunFlow
 from pipelines.flows.handover import Handover
-from pipelines.run.context import open_run
-from pipelines.run.pipeline import run_pipeline
-from pipelines.run.preparation import prepare_run
-from pipelines.run.result import RunRecord
-from pipelines.run.take_log import generate_logged
+from pipelines.run.local import run_locally
+from pipelines.storyboard.plan import plan_frames
 from pipelines.storyboard.selection import select_extra_takes
 
 
@@ -25,12 +21,18 @@ def local_flows(console: Console) -> Iterator[RunFlow]:
 
 
 async def _run(name: str, parameters: Mapping[str, Any], given: Handover) -> None:
-    select = None
+    extra = None
     if name == "reroll_takes":
-        asked = {"text": parameters["frames"], "count": parameters["takes"], "prompt": parameters.get("prompt")}
-        select = partial(select_extra_takes, **asked)
-    prepared = await prepare_run(
-        given.board, given.settings, select=select, otio=parameters.get("otio", False), notes=given.notes
+        plan = plan_frames(given.board, model=given.settings.effective_model)
+        extra = select_extra_takes(
+            plan, parameters["frames"], count=parameters["takes"], prompt=parameters.get("prompt")
+        )
+    await run_locally(
+        given.board,
+        given.settings,
+        extra,
+        observer=given.observer,
+        otio=parameters.get("otio", False),
+        notes=given.notes,
+        began=given.began,
     )
-    async with open_run(prepared, given.observer) as context:
-        await run_pipeline(context, RunRecord(), generate_logged)
