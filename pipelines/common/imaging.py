@@ -34,6 +34,8 @@ _FLAT_SPREAD = 4
 _BLACK = (0, 0, 0)
 # Of what stands in an image's place: enough to see what it is.
 _QUOTED_BYTES = 80
+# The control characters, but for tab, line feed, form feed and carriage return.
+_NEVER_IN_TEXT = frozenset(range(32)) - frozenset(b"\t\n\f\r")
 
 # Left, top, right and bottom, in pixels; fractions count.
 Box = tuple[float, float, float, float]
@@ -177,11 +179,18 @@ def _take_apart(data: bytes) -> PictureFile:
         return open_webp(data)
     if not data:
         raise UnreadablePictureError("an empty file")
-    if data[:64].lstrip()[:1] == b"<":
+    text = _beginning_of_text(data)
+    if text.startswith("<"):
         raise UnreadablePictureError("a web page, not an image")
-    if data[:64].lstrip()[:1] in (b"{", b"["):
-        raise UnreadablePictureError(f"JSON, not an image: {one_line(data[:_QUOTED_BYTES].decode(errors='replace'))}")
+    if text.startswith(("{", "[")):
+        raise UnreadablePictureError(f"JSON, not an image: {one_line(text)}")
     raise UnreadablePictureError(f"not an image: it starts with {data[:16]!r}")
+
+
+def _beginning_of_text(data: bytes) -> str:
+    """Return how a text begins, without leading space, whatever its encoding; empty if the bytes are no text."""
+    beginning = data[:_QUOTED_BYTES]
+    return "" if _NEVER_IN_TEXT.intersection(beginning) else beginning.decode(errors="replace").lstrip()
 
 
 def _require_bounds(picture: PictureFile, asked: Size | None) -> None:
