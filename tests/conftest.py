@@ -188,7 +188,7 @@ def storyreel(
 ) -> Storyreel:
     """Return a function that runs the command in this process, in a folder of its own, its flows without Prefect."""
     enter_folder(tmp_path, monkeypatch)
-    monkeypatch.setattr("pipelines.cli.render.prefect_flows", local_flows)
+    monkeypatch.setattr("pipelines.cli.prefect_run.prefect_flows", local_flows)
     return partial(run_command, monkeypatch, capfd)
 
 

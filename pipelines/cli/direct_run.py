@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from pipelines.common.errors import BudgetError
+from pipelines.common.errors import BudgetError, LedgerError
 from pipelines.common.settings import Settings
 from pipelines.flows.handover import Handover
 from pipelines.run.local import run_locally
@@ -15,21 +15,16 @@ from pipelines.takes.inventory import read_inventory
 
 
 def needs_prefect(board: Storyboard, settings: Settings) -> bool:
-    """Return whether a render has anything to orchestrate: takes to generate, for which the budgets can pay.
-
-    Raises:
-        LedgerError: the ledger cannot be opened.
-    """
+    """Return whether a render has anything to orchestrate: takes to generate, for which the budgets can pay."""
     plan = plan_frames(board, model=settings.effective_model)
-    quote = read_inventory(plan, settings).quote(settings)
-    if not quote.generate:
-        return False
     try:
-        require_quote_within_budgets(quote, board, settings)
-    except BudgetError:
-        # The run is refused for the same reason; it enters that in the ledger, and writes a report.
+        quote = read_inventory(plan, settings).quote(settings)
+        if quote.generate:
+            require_quote_within_budgets(quote, board, settings)
+    except (BudgetError, LedgerError):
+        # The run itself fails for the same reason: refused by its budget, it has its entry in the ledger and a report.
         return False
-    return True
+    return bool(quote.generate)
 
 
 def run_directly(_: str, parameters: Mapping[str, Any], given: Handover) -> None:

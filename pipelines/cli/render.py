@@ -1,15 +1,16 @@
-"""Rendering from the command line: a Prefect API for its time, a display on stderr, a result for each storyboard."""
+"""Rendering from the command line: under Prefect where anything is generated, a display, a result for each board."""
 
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+from pipelines.cli import prefect_run
 from pipelines.cli.checking import check_boards
 from pipelines.cli.direct_run import needs_prefect, run_directly
 from pipelines.cli.display import display_for, print_lines, summary_lines
@@ -20,23 +21,26 @@ from pipelines.cli.opener import open_for_user
 from pipelines.cli.options import print_endpoint_notice
 from pipelines.cli.waiting import waiting_since
 from pipelines.common.addresses import without_secrets
-from pipelines.common.errors import EndpointError, InterruptedRunError, Note, StoryreelError, UsageError
+from pipelines.common.errors import (
+    EndpointError,
+    InterruptedRunError,
+    Note,
+    PrefectStartError,
+    StoryreelError,
+    UsageError,
+)
 from pipelines.common.printable import printable_name
 from pipelines.common.settings import Settings, load_settings
-from pipelines.flows.handover import Handover
-from pipelines.flows.local_api import drain_prefect, is_first_start, prefect_api
+from pipelines.flows.handover import Handover, RunFlow
 from pipelines.run.observer import RunObserver
+from pipelines.run.progress import Progress
 from pipelines.run.result import RunResult, interrupted_error
 from pipelines.storyboard.loader import load_storyboards
 from pipelines.storyboard.model import Storyboard
 from pipelines.takes.ownership import require_own_folder
 
-# The flow that may have nothing to generate.
-_RENDER = "render_storyboard"
 # What the command itself has done by then.
 _NOT_PARAMETERS = ("strict",)
-# Runs a flow to its end; see `flows.running.run_flow`.
-RunFlow = Callable[[str, Mapping[str, Any], Handover], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,7 @@ class FlowCall:
 
     Attributes:
         flow: its name, `render_storyboard` or `reroll_takes`.
+        run_flow: runs it, under Prefect or without.
         path: the storyboard's file, as it was named on the command line.
         board: what is in it, read once.
         settings: from the options, the environment and .env.
@@ -53,6 +58,7 @@ class FlowCall:
     """
 
     flow: str
+    run_flow: RunFlow
     path: Path
     board: Storyboard
     settings: Settings
@@ -85,82 +91,56 @@ def render_boards(paths: Sequence[Path], options: Mapping[str, Any]) -> list[Ren
 
     Raises:
         UsageError: a storyboard or an option is wrong, a storyboard's folder is another file's, or notes are errors;
-            nothing was started.
+            nothing was sent.
     """
-    # All of them before the first, which may take hours; and Prefect takes seconds to start.
+    # All of them before the first, which may take hours.
     settings = load_settings(options)
     boards = _load_distinct(paths)
     for board in boards:
         require_own_folder(board, settings)
-    checked = check_boards(boards, strict=settings.strict)
+    print_endpoint_notice(settings)
     parameters = _flow_parameters(options)
-    calls = [
-        FlowCall(_RENDER, path, board, settings, parameters, notes)
-        for path, board, notes in zip(paths, boards, checked, strict=True)
-    ]
-    return _run_flows(calls)
+    with contextlib.ExitStack() as stack:
+        generates = [needs_prefect(board, settings) for board in boards]
+        by_prefect = stack.enter_context(prefect_run.prefect_flows()) if any(generates) else run_directly
+        # While Prefect's API starts: sounds are read to their end.
+        checked = check_boards(boards, strict=settings.strict)
+        runs = [by_prefect if generate else run_directly for generate in generates]
+        return _run_flows(
+            FlowCall("render_storyboard", run_flow, path, board, settings, parameters, notes)
+            for run_flow, path, board, notes in zip(runs, paths, boards, checked, strict=True)
+        )
 
 
 def reroll_board(
     path: Path, board: Storyboard, settings: Settings, frames: str, options: Mapping[str, Any]
 ) -> RenderResult:
-    """Generate more takes of some frames of a storyboard that has been read, and return how that ended."""
+    """Generate more takes of some frames of a storyboard that has been read, and return how that ended.
+
+    Raises:
+        UsageError: Prefect's API cannot be started, or a secret would be sent in clear; nothing was sent.
+    """
+    print_endpoint_notice(settings)
     parameters = {"frames": frames, **_flow_parameters(options)}
-    [result] = _run_flows([FlowCall("reroll_takes", path, board, settings, parameters)])
+    with prefect_run.prefect_flows() as by_prefect:
+        [result] = _run_flows([FlowCall("reroll_takes", by_prefect, path, board, settings, parameters)])
     return result
 
 
-def _run_flows(calls: Sequence[FlowCall]) -> list[RenderResult]:
+def _run_flows(calls: Iterable[FlowCall]) -> list[RenderResult]:
     """Run flows one after another, and return how each ended.
 
-    An endpoint that is of no use, or an interruption, ends them all: the rest are not started, and have no result.
-
-    Raises:
-        UsageError: a secret would be sent in clear; nothing was started.
+    An endpoint or a Prefect that is of no use, or an interruption, ends them all: the rest have no result.
     """
-    # All calls have the settings of one command line.
-    print_endpoint_notice(calls[0].settings)
     console = Console(stderr=True, quiet=is_quiet())
     results: list[RenderResult] = []
     began = waiting_since()
-    with contextlib.ExitStack() as stack:
-        by_prefect: RunFlow | None = None
-        for call in calls:
-            run_flow: RunFlow = run_directly
-            try:
-                if call.flow != _RENDER or needs_prefect(call.board, call.settings):
-                    run_flow = by_prefect = by_prefect or stack.enter_context(prefect_flows(console))
-            except StoryreelError as error:
-                results.append(RenderResult(call.path, None, error))
-                break
-            results.append(_run_flow(run_flow, call, console, began=began))
-            if isinstance(results[-1].error, EndpointError | InterruptedRunError):
-                break
-            began = time.monotonic()
+    for call in calls:
+        results.append(_run_flow(call, console, began=began))
+        if isinstance(results[-1].error, EndpointError | PrefectStartError | InterruptedRunError):
+            break
+        began = time.monotonic()
     return results
-
-
-@contextlib.contextmanager
-def prefect_flows(console: Console) -> Iterator[RunFlow]:
-    """Yield the function that runs a flow, once Prefect's API is up; in the end, wait until it has all that was logged.
-
-    Raises:
-        StoryreelError: the API did not start.
-    """
-    starting = RunObserver()
-    first_start = ", for the first time: about half a minute" if is_first_start() else ""
-    starting.progress.stage = f"starting Prefect{first_start}"
-    with prefect_api() as wait_until_up:
-        with display_for(starting.progress, console):
-            # Here and not above: Prefect reads its settings as it is imported.
-            from pipelines.flows import running
-
-            wait_until_up()
-        try:
-            yield running.run_flow
-        finally:
-            # Its log and events are sent in the background; the API ends with this block.
-            drain_prefect()
 
 
 def open_results(results: Sequence[RenderResult]) -> None:
@@ -175,15 +155,16 @@ def open_results(results: Sequence[RenderResult]) -> None:
             print_lines(console, message)
 
 
-def _run_flow(run_flow: RunFlow, call: FlowCall, console: Console, *, began: float) -> RenderResult:
-    observer = RunObserver()
+def _run_flow(call: FlowCall, console: Console, *, began: float) -> RenderResult:
+    # Its first step, whatever that is, is the first news.
+    observer = RunObserver(Progress(stage="", storyboard=call.board.id))
     error: StoryreelError | None = None
     review = ""
     try:
         # Before the run, whose end is told even if the ledger is away by then.
         review = _review_command(call)
         with display_for(observer.progress, console):
-            run_flow(
+            call.run_flow(
                 call.flow,
                 {"storyboard": printable_name(str(call.path)), **call.parameters},
                 Handover(call.board, call.settings, observer, call.notes, began),

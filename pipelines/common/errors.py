@@ -20,6 +20,7 @@ StoryreelError                  1    a bug, or an error that none of the classes
     ModelRefusedError           5    it has no such model, or not for this account
     WrongEndpointError          5    what answers is not this API, or not the model that was asked for
     NoUsableImageError          5    it answers frame after frame in the same way, and never with an image
+  PrefectStartError             1    Prefect's API on this machine did not start; nothing was sent
   InterruptedRunError         130    the user stopped the run; what was paid for is kept
 """
 
@@ -180,6 +181,10 @@ class WrongEndpointError(EndpointError):
 
 class NoUsableImageError(EndpointError):
     """The endpoint answers frame after frame in the same way, and never with an image."""
+
+
+class PrefectStartError(StoryreelError):
+    """Prefect's API on this machine, for the time of the command, did not start; nothing was sent."""
 
 
 class InterruptedRunError(StoryreelError):

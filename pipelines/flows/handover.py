@@ -1,8 +1,10 @@
 """The handover from a command to a flow in the same process: objects that cannot be parameters of a flow."""
 
 import time
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from typing import Any
 
 from pipelines.common.errors import Note
 from pipelines.common.settings import Settings
@@ -28,6 +30,9 @@ class Handover:
     notes: tuple[Note, ...] | None = None
     began: float = field(default_factory=time.monotonic)
 
+
+# Runs a flow to its end; see `running.run_flow`.
+RunFlow = Callable[[str, Mapping[str, Any], Handover], None]
 
 # Set only in the process of a command; a flow that a worker runs finds nothing here, and reads its parameters.
 handover: ContextVar[Handover | None] = ContextVar("handover", default=None)

@@ -24,7 +24,7 @@ prompts: [a harbor, a storm]
 
 
 def local_apis(run: psutil.Process) -> list[psutil.Process]:
-    return [child for child in run.children() if "pipelines.flows.local_api" in " ".join(child.cmdline())]
+    return [child for child in run.children() if "pipelines.flows.local_server_main" in " ".join(child.cmdline())]
 
 
 def test_a_first_run_says_nothing_that_a_friend_should_not_see(tmp_path: Path) -> None:

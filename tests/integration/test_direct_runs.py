@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
-from pipelines.cli.render import RunFlow
+from pipelines.flows.handover import RunFlow
 from tests.conftest import Board, Storyreel
 from tests.support.local_flows import local_flows
 
@@ -21,13 +20,13 @@ def starts(storyreel: Storyreel, monkeypatch: pytest.MonkeyPatch) -> list[float]
     started: list[float] = []
 
     @contextlib.contextmanager
-    def slow_flows(console: Console) -> Iterator[RunFlow]:
+    def slow_flows() -> Iterator[RunFlow]:
         started.append(time.monotonic())
         time.sleep(START_S)
-        with local_flows(console) as run_flow:
+        with local_flows() as run_flow:
             yield run_flow
 
-    monkeypatch.setattr("pipelines.cli.render.prefect_flows", slow_flows)
+    monkeypatch.setattr("pipelines.cli.prefect_run.prefect_flows", slow_flows)
     return started
 
 
@@ -61,6 +60,22 @@ def test_a_refusal_that_plan_could_tell_comes_before_prefect(
     assert starts == []
     assert (ended.exit_code, ended.json["state"], ended.json["requests"]) == (3, "OverBudget", 0)
     assert (tmp_path / "outputs/film/ledger.csv").is_file()
+
+
+def test_sounds_are_read_while_prefect_starts(
+    storyreel: Storyreel, board: Board, starts: list[float], tmp_path: Path
+) -> None:
+    """One that is none refuses the run before anything waits for Prefect, or is sent."""
+    path = board(frames=2)
+    path.write_text(f"audio: noise.mp3\n{path.read_text()}")
+    (tmp_path / "noise.mp3").write_bytes(b"no sound at all")
+
+    ended = storyreel("render", str(path))
+
+    assert len(starts) == 1
+    assert ended.exit_code == 2
+    assert "noise.mp3" in ended.stderr
+    assert not (tmp_path / "outputs").exists()
 
 
 def test_of_several_storyboards_the_first_that_generates_starts_prefect(

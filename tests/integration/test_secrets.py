@@ -56,10 +56,10 @@ def test_no_parameter_of_a_flow_is_a_secret(
     called: list[tuple[str, Mapping[str, Any], str | None]] = []
 
     @contextlib.contextmanager
-    def recorded(_: object) -> Iterator[Any]:
+    def recorded() -> Iterator[Any]:
         yield lambda name, parameters, given: called.append((name, parameters, given.settings.endpoint))
 
-    monkeypatch.setattr("pipelines.cli.render.prefect_flows", recorded)
+    monkeypatch.setattr("pipelines.cli.prefect_run.prefect_flows", recorded)
     path, url = str(board()), "http://amy:pw@127.0.0.1:9/v1?key=S3cret"
 
     storyreel(command[0], path, *command[1:], "--endpoint", url, "--output", "odd\x1b", STORYREEL_API_TOKEN="t0ken")

@@ -6,13 +6,13 @@ For tests that need it as a process of its own, for its signals and its terminal
 import sys
 
 from pipelines.cli import main as cli
-from pipelines.cli import render
+from pipelines.cli import prefect_run
 from pipelines.server.app import ENGINES
 from pipelines.server.config import EngineKind
 from pipelines.server.engines.plain import PlainEngine
 from tests.support.local_flows import local_flows
 
 if __name__ == "__main__":
-    render.prefect_flows = local_flows
+    prefect_run.prefect_flows = local_flows
     ENGINES[EngineKind.SKETCH] = PlainEngine
     sys.exit(cli.run(sys.argv[1:]))

@@ -5,17 +5,14 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from rich.console import Console
-
-from pipelines.cli.render import RunFlow
-from pipelines.flows.handover import Handover
+from pipelines.flows.handover import Handover, RunFlow
 from pipelines.run.local import run_locally
 from pipelines.storyboard.plan import plan_frames
 from pipelines.storyboard.selection import select_extra_takes
 
 
 @contextlib.contextmanager
-def local_flows(console: Console) -> Iterator[RunFlow]:
+def local_flows() -> Iterator[RunFlow]:
     """Yield a function that runs a flow's pipeline in this process, as the review page does."""
     yield lambda *call: asyncio.run(_run(*call))
 

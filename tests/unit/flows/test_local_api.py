@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.common.errors import StoryreelError, UsageError
-from pipelines.flows import local_api
+from pipelines.common.errors import PrefectStartError, UsageError
+from pipelines.flows import local_api, local_server
 
 
 @pytest.fixture
@@ -30,22 +30,24 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], P
 def test_one_that_ends_is_started_once_more_and_its_reason_told(server: Callable[[str], Path]) -> None:
     """Its exit code, and the end of what it wrote."""
     starts = server("echo 'table flow already exists' >&2; exit 3")
+    steps: list[str] = []
 
-    with local_api.prefect_api() as wait_until_up, pytest.raises(StoryreelError) as raised:
-        wait_until_up()
+    with local_api.prefect_api() as api, pytest.raises(PrefectStartError) as raised:
+        api.wait_until_up(steps.append)
 
+    assert steps == ["starting Prefect, for the first time: about half a minute"]
     assert starts.read_text().count("started") == 2
     assert str(raised.value).startswith("Prefect's API did not start: it ended with exit code 3: table flow already")
 
 
 def test_one_that_does_nothing_is_given_up(server: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> None:
     """With a word, though it wrote none."""
-    monkeypatch.setattr(local_api, "_IDLE_S", 0.5)
-    monkeypatch.setattr(local_api, "_HEALTH_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(local_server, "_IDLE_S", 0.5)
+    monkeypatch.setattr(local_server, "_HEALTH_TIMEOUT_S", 0.2)
     starts = server("read line")
 
-    with local_api.prefect_api() as wait_until_up, pytest.raises(StoryreelError) as raised:
-        wait_until_up()
+    with local_api.prefect_api() as api, pytest.raises(PrefectStartError) as raised:
+        api.wait_until_up(print)
 
     assert starts.read_text() == "started\n"
     assert str(raised.value) == "Prefect's API did not start: it has done nothing for 0.5 s, and gave no reason"
