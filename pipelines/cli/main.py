@@ -13,6 +13,7 @@ from pipelines.cli.exit_codes import BUG_EXIT_CODE
 from pipelines.cli.logs import log_options
 from pipelines.cli.options import print_error
 from pipelines.cli.problems import print_problems
+from pipelines.cli.standard_streams import dependable_streams
 from pipelines.cli.waiting import Waiting
 from pipelines.common.errors import InterruptedRunError, StoryboardError, StoryreelError
 
@@ -36,7 +37,9 @@ _COMMANDS: tuple[click.Command, ...] = (
 
 def main() -> None:
     """Run the command with the process's arguments, and exit with its exit code."""
-    sys.exit(run(sys.argv[1:]))
+    with dependable_streams():
+        exit_code = run(sys.argv[1:])
+    sys.exit(exit_code)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 import click
 
 from pipelines.cli.logs import is_quiet
+from pipelines.common.errors import StorageError
 from pipelines.common.printable import printable, printable_json
 
 if TYPE_CHECKING:
@@ -37,8 +38,27 @@ def is_terminal(stream: IO[str] | None) -> bool:
 
 
 def print_json(value: object) -> None:
-    """Print a value as JSON on stdout; a command does so once, or not at all."""
-    click.echo(printable_json(json.dumps(value, indent=2, ensure_ascii=False)))
+    """Print a value as JSON on stdout; a command does so once, or not at all.
+
+    Raises:
+        StorageError: it cannot be written there.
+    """
+    print_output(printable_json(json.dumps(value, indent=2, ensure_ascii=False)) + "\n")
+
+
+def print_output(text: str) -> None:
+    """Print on stdout what a program asked for, to the letter.
+
+    Raises:
+        StorageError: it cannot be written there.
+    """
+    try:
+        click.echo(text, nl=False)
+    except BrokenPipeError:
+        # Its reader has had enough.
+        raise
+    except OSError as exc:
+        raise StorageError(f"standard output: cannot be written: {exc.strerror}") from exc
 
 
 def print_endpoint_notice(settings: "Settings") -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from pipelines.cli.logs import LoggedCommand
-from pipelines.cli.options import board_argument, json_option, output_option, print_json, print_message
+from pipelines.cli.options import board_argument, json_option, output_option, print_json, print_message, print_output
 from pipelines.common.errors import IncompleteError, UsageError
 
 
@@ -157,4 +157,4 @@ def completion(context: click.Context, shell: str) -> None:
     assert complete_class is not None
     # The variable is the one that click looks for as the command starts: its name follows from the program's.
     script = complete_class(context.find_root().command, {}, "storyreel", "_STORYREEL_COMPLETE")
-    click.echo(script.source(), nl=False)
+    print_output(script.source())

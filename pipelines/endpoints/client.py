@@ -17,6 +17,7 @@ import httpx
 from pipelines.common.addresses import is_loopback, normalize
 from pipelines.common.errors import UsageError
 from pipelines.common.files import storage_errors
+from pipelines.common.network_environment import require_readable_certificates, require_usable_proxies
 from pipelines.common.printable import one_line
 from pipelines.endpoints.answers import Answer, Bill, BrokenBody, ImageBody, NoAnswerError, Refused
 from pipelines.endpoints.dialects.flux import ImageRequest, read_bill
@@ -84,7 +85,8 @@ class FluxClient:
         transport: what carries the requests, in place of httpx's own.
 
     Raises:
-        UsageError: the endpoint's token cannot be sent, or the environment names a proxy that cannot be used.
+        UsageError: the endpoint's token cannot be sent, or the environment names a proxy or certificates that cannot be
+            used.
     """
 
     def __init__(
@@ -96,6 +98,7 @@ class FluxClient:
         max_body_bytes: int,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
+        require_readable_certificates()
         self._url = endpoint.url
         self._address = _address_without_secrets(endpoint.url)
         self._secrets = _secrets(endpoint)
@@ -108,6 +111,8 @@ class FluxClient:
         if transport is None and (endpoint.local or _is_on_this_machine(endpoint.url)):
             # Given one, httpx leaves out the environment's proxies, and nothing else of the environment.
             transport = httpx.AsyncHTTPTransport(limits=limits)
+        if transport is None:
+            require_usable_proxies()
         with _proxy_errors():
             self._http = httpx.AsyncClient(
                 headers={**_HEADERS, **_authorization(endpoint)},
@@ -256,8 +261,7 @@ def _proxy_errors() -> Iterator[None]:
     """Translate what httpx raises where the environment names a proxy that it cannot use."""
     try:
         yield
-    # The last one: a SOCKS proxy wants a package of its own.
-    except (ValueError, httpx.InvalidURL, ImportError) as exc:
+    except (ValueError, httpx.InvalidURL) as exc:
         raise UsageError(
             f"the environment names a proxy that cannot be used: {_reason(exc)}; let HTTP_PROXY, HTTPS_PROXY and "
             "ALL_PROXY be http:// addresses, or name the endpoint's host in NO_PROXY and unset them; nothing was sent"

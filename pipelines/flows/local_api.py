@@ -11,14 +11,16 @@ import socket
 import tempfile
 import tomllib
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from pipelines.common.errors import UsageError
+from pipelines.common.network_environment import require_readable_certificates, require_usable_proxies
 from pipelines.flows.local_server import LocalServer
 
 _DRAIN_TIMEOUT_S = 15
-_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+# Before there was a storyreel.
+_OLDEST_CLOCK = datetime(2025, 1, 1, tzinfo=UTC)
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 # Prefect's log of the run goes to the API, where it can be read later, and not to the terminal.
@@ -47,14 +49,17 @@ def prefect_api() -> Iterator[LocalServer | ConfiguredApi]:
     to be waited for.
 
     Raises:
-        UsageError: the environment names a proxy that Prefect cannot use, or there is no folder for its state.
+        UsageError: the environment names a proxy or certificates that Prefect cannot use, there is no folder for its
+            state, or the clock was never set.
     """
-    _require_usable_proxies()
+    require_usable_proxies()
+    require_readable_certificates()
     for name, value in _CLIENT_SETTINGS.items():
         os.environ.setdefault(name, value)
     if _is_configured():
         yield ConfiguredApi()
         return
+    _require_a_clock()
     with (
         _home(),
         _loopback_without_proxy(),
@@ -95,20 +100,15 @@ def _home() -> Iterator[None]:
             del os.environ["PREFECT_HOME"]
 
 
-def _require_usable_proxies() -> None:
-    """Refuse a proxy of a kind that httpx, and so Prefect's client, cannot even be made with.
+def _require_a_clock() -> None:
+    """Refuse a clock that was never set, as on a machine without a battery: with it, Prefect's API never answers.
 
     Raises:
-        UsageError: there is one.
+        UsageError: this machine has one.
     """
-    for name, value in os.environ.items():
-        # Without a scheme, httpx takes it for http.
-        kind = urlsplit(value).scheme if "://" in value else "http"
-        if name.upper() in _PROXIES and kind not in ("http", "https"):
-            raise UsageError(
-                f"{name}: names a proxy that cannot be used, of the kind {kind!r}; name an http:// one, or unset it; "
-                "nothing was sent"
-            )
+    now = datetime.now(UTC)
+    if now < _OLDEST_CLOCK:
+        raise UsageError(f"the clock of this machine says {now:%Y-%m-%d %H:%M} UTC; set it, then run again")
 
 
 @contextlib.contextmanager

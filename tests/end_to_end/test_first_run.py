@@ -148,6 +148,26 @@ def test_a_proxy_that_cannot_be_used_is_named(tmp_path: Path, name: str) -> None
     assert not (tmp_path / "outputs").exists()
 
 
+def test_certificates_that_are_not_there_are_named(tmp_path: Path) -> None:
+    """Prefect could not even be imported with them."""
+    (tmp_path / "harbor.yaml").write_text(BOARD)
+    done = subprocess.run(
+        [BIN / "storyreel", "render", "harbor.yaml"],
+        cwd=tmp_path,
+        env=clean_environment(HOME=str(tmp_path), SSL_CERT_FILE="/nowhere/ca.pem"),
+        capture_output=True,
+        text=True,
+        timeout=WAIT_S,
+        check=False,
+    )
+
+    assert done.returncode == 2
+    assert done.stderr == (
+        "SSL_CERT_FILE: /nowhere/ca.pem: cannot be read: No such file or directory; let it name a file of certificates "
+        "in PEM, or unset it; nothing was sent\n"
+    )
+
+
 def test_a_killed_run_takes_its_prefect_api_with_it(tmp_path: Path) -> None:
     """The API ends when the run that brought it is no more, however it ended."""
     (tmp_path / "harbor.yaml").write_text(BOARD)

@@ -3,8 +3,6 @@
 For tests that need it as a process of its own, for its signals and its terminal, and that are not about Prefect.
 """
 
-import sys
-
 from pipelines.cli import main as cli
 from pipelines.cli import prefect_run
 from pipelines.server.app import ENGINES
@@ -15,4 +13,4 @@ from tests.support.local_flows import local_flows
 if __name__ == "__main__":
     prefect_run.prefect_flows = local_flows
     ENGINES[EngineKind.SKETCH] = PlainEngine
-    sys.exit(cli.run(sys.argv[1:]))
+    cli.main()

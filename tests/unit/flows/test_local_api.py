@@ -2,7 +2,9 @@
 
 import os
 from collections.abc import Callable
+from datetime import datetime, tzinfo
 from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -87,3 +89,21 @@ def test_a_proxy_of_another_kind_is_refused(
         refused = True
 
     assert refused is not usable
+
+
+def test_a_clock_that_was_never_set_is_told(server: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anything waits for a server that would never answer."""
+
+    class Epoch(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Self:
+            return cls(1970, 1, 1, 0, 0, 10, tzinfo=tz)
+
+    monkeypatch.setattr(local_api, "datetime", Epoch)
+    starts = server("read line")
+
+    with pytest.raises(UsageError) as raised, local_api.prefect_api():
+        pass
+
+    assert str(raised.value) == "the clock of this machine says 1970-01-01 00:00 UTC; set it, then run again"
+    assert not starts.exists()
