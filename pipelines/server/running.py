@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import ipaddress
 import logging
+import os
 import socket
 import threading
 import time
@@ -77,7 +78,11 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((address, port), family=family)
     except OSError as exc:
-        raise UsageError(f"--port {port}: cannot be listened on: {exc.strerror}; choose another, or 0") from exc
+        # Python's own text of the error repeats the address.
+        reason = os.strerror(exc.errno) if exc.errno else str(exc)
+        raise UsageError(
+            f"--port {port}: cannot be listened on: {reason}; choose another, or 0 for a free one"
+        ) from exc
 
 
 def _server(config: ServerConfig) -> uvicorn.Server:
