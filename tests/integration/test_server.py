@@ -401,17 +401,6 @@ def test_only_loopback_is_served(host: str) -> None:
         serve_forever(ServerConfig(), host=host, port=0)
 
 
-def test_a_taken_port_is_an_error() -> None:
-    """With its number and the cure."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        with pytest.raises(
-            UsageError,
-            match=f"--port {port}: cannot be listened on: Address already in use; choose another, or 0 for a free one$",
-        ):
-            serve_forever(ServerConfig(), host="127.0.0.1", port=port)
-
-
 @pytest.mark.slow
 def test_the_command_serves_until_it_is_stopped() -> None:
     """It tells its address and how to ask it; a Ctrl-C ends it quietly, hanging answers or not."""
