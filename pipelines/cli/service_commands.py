@@ -110,13 +110,25 @@ def serve(
 ) -> None:
     """Serve the FLUX API on loopback, for rehearsal and tests.
 
+    It answers programs, and web pages of every origin, as the API is documented; nothing is paid.
+
+    \b
+    Kinds of fault that bill nothing:
+      rate-limit, server-error, authentication, refused, html
+    \b
+    Kinds of fault that bill the image:
+      hang, reset, truncate, corrupt, jpeg, wrong-size
     \b
     Example:
       storyreel serve --port 8787 --latency 3-10 --fault server-error=0.2
       storyreel render my-film.yaml --endpoint http://127.0.0.1:8787 --model sketch
     """
     from pipelines.server.config import EngineKind, ServerConfig, parse_fault, parse_latency
+    from pipelines.server.description import example_request
     from pipelines.server.running import serve_forever
+
+    def announce(address: str) -> None:
+        print_message(f"storyreel serves the FLUX API on {address} (Ctrl-C ends it)\n  {example_request(address)}")
 
     config = ServerConfig(
         engine=EngineKind(engine),
@@ -125,12 +137,7 @@ def serve(
         faults=tuple(parse_fault(fault) for fault in faults),
         seed=seed,
     )
-    serve_forever(
-        config,
-        host=host,
-        port=port,
-        on_listening=lambda address: print_message(f"storyreel serves the FLUX API on {address} (Ctrl-C ends it)"),
-    )
+    serve_forever(config, host=host, port=port, on_listening=announce)
 
 
 @click.command(cls=LoggedCommand)

@@ -12,7 +12,8 @@ from types import FrameType
 
 import uvicorn
 
-from pipelines.common.errors import InterruptedRunError, UsageError
+from pipelines.common.errors import InterruptedRunError
+from pipelines.common.listening import listen
 from pipelines.common.settings import Settings
 from pipelines.review.app import build_app, served_addresses
 from pipelines.review.jobs import ShowStopping
@@ -92,7 +93,7 @@ def open_review(
         UsageError: the storyboard is wrong, the ledger cannot be opened, or the port is taken.
     """
     service = ReviewService(board, settings, served_addresses(settings.output), show_stopping=show_stopping)
-    with _listen(port) as listener:
+    with listen(_HOST, port) as listener:
         listening_port = listener.getsockname()[1]
         token = secrets.token_urlsafe(_TOKEN_BYTES)
         hosts = {f"{name}:{listening_port}" for name in (_HOST, "localhost")}
@@ -115,10 +116,3 @@ def open_review(
             yield ReviewServer(server, service, listener, address, opening)
         finally:
             opening.remove()
-
-
-def _listen(port: int) -> socket.socket:
-    try:
-        return socket.create_server((_HOST, port))
-    except OSError as exc:
-        raise UsageError(f"--port {port}: cannot be listened on: {exc.strerror}; choose another, or 0") from exc

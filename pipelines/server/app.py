@@ -13,10 +13,12 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse, Response
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.types import Receive, Scope, Send
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Mount, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pipelines.endpoints.dialects.flux import (
     AUTHENTICATION_ERROR,
@@ -28,9 +30,11 @@ from pipelines.endpoints.dialects.flux import (
 )
 from pipelines.endpoints.prices import PRICE_LIST
 from pipelines.server.config import EngineKind, FaultKind, ServerConfig
+from pipelines.server.description import openapi_document, welcome
 from pipelines.server.engines.plain import PlainEngine
 from pipelines.server.engines.sketch import SKETCH_MODEL, SketchEngine
 from pipelines.server.faults import FaultDraw, as_jpeg, corrupt, wrong_size
+from pipelines.server.headers import DocumentedCase, readable_by_pages
 from pipelines.server.stats import RateLimiter, Statistics
 
 MAX_BODY_BYTES = 64 << 10
@@ -73,7 +77,7 @@ class ApiError(Exception):
 
 def build_app(
     config: ServerConfig, connections: Connections, *, clock: Callable[[], float] = time.monotonic
-) -> FastAPI:
+) -> ASGIApp:
     """Return the API as an ASGI application.
 
     Args:
@@ -82,11 +86,21 @@ def build_app(
         clock: the time in seconds, from any start.
     """
     service = _ImageService(config, connections, clock)
-    app = FastAPI(title="FLUX Image Generation API", docs_url=None, redoc_url=None, openapi_url=None)
-    app.add_api_route("/", service.generate, methods=["POST"], response_model=None)
-    app.add_api_route("/_stats", service.statistics.as_json, methods=["GET"])
-    app.add_exception_handler(HTTPException, _as_api_error)
-    return app
+    api = Starlette(
+        routes=[
+            Route("/", service.respond, methods=["GET", "OPTIONS", "POST"]),
+            Route("/openapi.json", _describe),
+        ],
+        exception_handlers={HTTPException: _as_api_error},
+    )
+    # The figures are for the person who rehearses, and no page's business.
+    figures = Route("/_stats", service.figures)
+    return DocumentedCase(Starlette(routes=[figures, Mount("/", readable_by_pages(api))]))
+
+
+async def _describe(_: Request) -> JSONResponse:
+    """Answer with the description of the API for programs."""
+    return JSONResponse(openapi_document())
 
 
 async def _as_api_error(_: Request, error: Exception) -> JSONResponse:
@@ -118,6 +132,16 @@ class _ImageService:
         self._request_counts: Counter[ImageRequest] = Counter()
         # A sketch takes about 0.1 s of a core: drawn in the event loop, it would hold up every other answer.
         self._executor = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="sketch")
+
+    async def respond(self, request: Request) -> Response:
+        """Answer a request for an image, or say how to ask for one."""
+        if request.method == "POST":
+            return await self.generate(request)
+        return PlainTextResponse(welcome(str(request.base_url).rstrip("/")))
+
+    async def figures(self, _: Request) -> Response:
+        """Answer with what was billed."""
+        return JSONResponse(self.statistics.as_json())
 
     async def generate(self, request: Request) -> Response:
         """Answer one request for an image."""

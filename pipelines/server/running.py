@@ -13,6 +13,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from pipelines.common.errors import StoryreelError, UsageError
+from pipelines.common.listening import listen
 from pipelines.server.app import Connections, build_app
 from pipelines.server.config import ServerConfig
 
@@ -30,7 +31,7 @@ def serve_in_thread(config: ServerConfig) -> Iterator[str]:
         StoryreelError: the server did not start within 30 s.
     """
     # The socket is opened here, so that the port is known before the thread starts and no other program can take it.
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with listen("127.0.0.1", 0) as listener:
         server = _server(config)
         thread = threading.Thread(target=_run, args=(server, listener), name="flux-api", daemon=True)
         thread.start()
@@ -56,7 +57,7 @@ def serve_forever(
     Raises:
         UsageError: the host is no loopback address, or the port is taken.
     """
-    with _listen(host, port) as listener:
+    with _listen_on_loopback(host, port) as listener:
         server = _server(config)
         name, number = listener.getsockname()[:2]
         # The socket takes connections from here on, though the first may wait a moment.
@@ -65,7 +66,7 @@ def serve_forever(
             server.run(sockets=[listener])
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _listen_on_loopback(host: str, port: int) -> socket.socket:
     address = "127.0.0.1" if host == "localhost" else host
     try:
         loopback = ipaddress.ip_address(address).is_loopback
@@ -73,11 +74,7 @@ def _listen(host: str, port: int) -> socket.socket:
         loopback = False
     if not loopback:
         raise UsageError(f"--host {host}: this API is for rehearsal, on loopback only; use 127.0.0.1")
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    try:
-        return socket.create_server((address, port), family=family)
-    except OSError as exc:
-        raise UsageError(f"--port {port}: cannot be listened on: {exc.strerror}; choose another, or 0") from exc
+    return listen(address, port)
 
 
 def _server(config: ServerConfig) -> uvicorn.Server:

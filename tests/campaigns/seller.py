@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipelines.server import running
@@ -58,10 +57,8 @@ def selling(config: ServerConfig) -> Iterator[Seller]:
     """Serve the API, recorded, for as long as the block lasts."""
     seller = Seller()
 
-    def build_recorded(config: ServerConfig, connections: Connections) -> FastAPI:
-        app = build_app(config, connections)
-        app.add_middleware(_Recorder, seller=seller)
-        return app
+    def build_recorded(config: ServerConfig, connections: Connections) -> ASGIApp:
+        return _Recorder(build_app(config, connections), seller)
 
     # The API states how much it billed, not for what; only these tests need to know that.
     recorded = mock.patch.object(running, "build_app", build_recorded)

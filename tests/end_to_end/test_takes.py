@@ -105,7 +105,7 @@ def test_the_cutting_room_opens_and_closes(board: Board, tmp_path: Path) -> None
         port = address.split(":")[2].split("/")[0]
         with reviewing(str(path), "--no-open", "--port", port, cwd=tmp_path) as second:
             refused = second.communicate(timeout=WAIT_S)[1]
-        assert re.fullmatch(f"--port {port}: cannot be listened on: .*; choose another, or 0\n", refused)
+        assert re.fullmatch(f"--port {port}: cannot be listened on: .*; choose another, or 0 for a free one\n", refused)
         room.send_signal(signal.SIGINT)
         rest = room.communicate(timeout=WAIT_S)[1]
 

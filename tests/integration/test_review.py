@@ -123,7 +123,9 @@ def test_a_taken_port_is_an_error(tmp_path: Path) -> None:
         port = taken.getsockname()[1]
 
         with (
-            pytest.raises(UsageError, match=f"^--port {port}: cannot be listened on: .*; choose another, or 0$"),
+            pytest.raises(
+                UsageError, match=f"^--port {port}: cannot be listened on: .*; choose another, or 0 for a free one$"
+            ),
             open_review(review.path, review.settings, port=port),
         ):
             pass

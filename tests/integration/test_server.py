@@ -1,6 +1,7 @@
 """The served API over real sockets: its documented answers, its faults, its rate limiter and its figures."""
 
 import io
+import json
 import socket
 import subprocess
 import time
@@ -10,6 +11,7 @@ from functools import partial
 from typing import Any
 
 import httpx
+import jsonschema
 import pytest
 from PIL import Image
 
@@ -17,6 +19,7 @@ from pipelines.common.errors import UsageError
 from pipelines.common.geometry import AspectRatio
 from pipelines.endpoints.prices import PRICE_LIST
 from pipelines.server.config import Fault, FaultKind, ServerConfig
+from pipelines.server.description import example_request, welcome
 from pipelines.server.running import serve_forever, serve_in_thread
 from tests.conftest import BIN
 from tests.support.patience import WAIT_S
@@ -33,6 +36,13 @@ def _plain_sketches() -> None:
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
     with serve_in_thread(ServerConfig()) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def broken_url() -> Iterator[str]:
+    """Yield the address of an API that breaks off every image."""
+    with serve_in_thread(faulty("truncate")) as address:
         yield address
 
 
@@ -73,13 +83,192 @@ def test_a_bad_request_is_answered_in_json(url: str, content: bytes, error: str)
     assert (answer.status_code, answer.json()) == (400, {"error": error})
 
 
-@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/nowhere", 404), ("GET", "/", 405), ("PUT", "/", 405)])
+@pytest.mark.parametrize(
+    ("method", "path", "status"), [("GET", "/nowhere", 404), ("DELETE", "/", 405), ("PUT", "/", 405)]
+)
 def test_other_addresses_and_methods_are_errors_in_json(url: str, method: str, path: str, status: int) -> None:
     """Even what is not the API answers in its form."""
     answer = httpx.request(method, url + path, timeout=WAIT_S)
 
     assert answer.status_code == status
     assert set(answer.json()) == {"error"}
+
+
+def test_a_browser_that_opens_the_address_is_told_how_to_ask() -> None:
+    """In plain text, and it costs nothing."""
+    with serve_in_thread(ServerConfig()) as url:
+        shown, head = get(url), httpx.head(url, timeout=WAIT_S)
+        figures = get(f"{url}/_stats").json()
+
+    assert (shown.status_code, shown.text) == (200, welcome(url))
+    assert shown.headers["Content-Type"] == "text/plain; charset=utf-8"
+    assert (head.status_code, head.content) == (200, b"")
+    assert (figures["requests"], figures["billed_usd"]) == (0, "0")
+
+
+@pytest.mark.parametrize(
+    ("line", "headers"),
+    [
+        ("POST / HTTP/1.0", ""),
+        ("POST / HTTP/1.1", "Host: localhost\r\nConnection: close\r\n"),
+        ("POST /?from=here HTTP/1.1", "Host: [::bad\r\nConnection: close\r\nExpect: 100-continue\r\n"),
+    ],
+    ids=["HTTP 1.0", "closing", "expecting"],
+)
+def test_clients_of_every_manner_are_answered(url: str, line: str, headers: str) -> None:
+    """Old ones, those that want no second answer, and those that ask before they send a body."""
+    body = json.dumps(ASK)
+    with socket.create_connection(("127.0.0.1", httpx.URL(url).port or 0), timeout=WAIT_S) as connection:
+        connection.sendall(f"{line}\r\n{headers}Content-Length: {len(body)}\r\n\r\n{body}".encode())
+        answer = b"".join(iter(partial(connection.recv, 1 << 16), b""))
+
+    final = answer.removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n")
+    assert (final is not answer) == ("Expect" in headers)
+    assert final.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert final.endswith(b"IEND\xaeB`\x82")
+
+
+# --- the names of headers
+
+
+IMAGE_NAMES = [
+    "X-Cost-USD", "X-Cost-THB", "X-Neurons-Used", "X-Image-Width", "X-Image-Height", "X-Steps", "X-Tiles", "X-Model",
+    "Content-Length", "Content-Type",
+]  # fmt: skip
+
+
+def names_of(answer: httpx.Response) -> list[str]:
+    """Return the names of an answer's headers as they came, without those that the HTTP server itself adds."""
+    names = [name.decode() for name, _ in answer.headers.raw]
+    return [name for name in names if name not in ("date", "server", "Vary")]
+
+
+def test_headers_are_named_as_they_are_documented(url: str, broken_url: str) -> None:
+    """Clients that search the header block as text find them, in an answer that breaks off too."""
+    with httpx.stream("POST", broken_url, json=ASK, timeout=WAIT_S) as broken:
+        names = names_of(broken)
+
+    assert names == IMAGE_NAMES
+    assert names_of(post(url, json=ASK)) == IMAGE_NAMES
+    assert names_of(post(url, json={})) == ["Content-Length", "Content-Type"]
+
+
+# --- pages of other origins
+
+
+PAGE = {"Origin": "https://page.example"}
+READABLE = {*IMAGE_NAMES, "Retry-After"} - {"Content-Length", "Content-Type"}
+
+
+def allowance(answer: httpx.Response) -> tuple[str, set[str]]:
+    """Return who may read an answer, and which of its headers."""
+    exposed = answer.headers.get("Access-Control-Expose-Headers", "")
+    return answer.headers.get("Access-Control-Allow-Origin", ""), set(exposed.split(", "))
+
+
+def test_a_page_of_any_origin_may_ask() -> None:
+    """The browser asks first, which is neither counted nor limited."""
+    asked = {
+        **PAGE,
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "authorization,content-type",
+        "Access-Control-Request-Private-Network": "true",
+    }
+    with serve_in_thread(ServerConfig(rate_limit=1, token="secret")) as url:
+        answers = [httpx.options(url, headers=asked, timeout=WAIT_S) for _ in range(3)]
+        figures = get(f"{url}/_stats").json()
+
+    prefix = "access-control-"
+    allowed = [{name: value for name, value in answer.headers.items() if name.startswith(prefix)} for answer in answers]
+    assert [answer.status_code for answer in answers] == [200, 200, 200]
+    assert (
+        allowed
+        == [
+            {
+                f"{prefix}allow-origin": "*",
+                f"{prefix}allow-methods": "GET, POST",
+                f"{prefix}allow-headers": "Accept, Accept-Language, Authorization, Content-Language, Content-Type",
+                f"{prefix}allow-private-network": "true",
+                f"{prefix}max-age": "600",
+            }
+        ]
+        * 3
+    )
+    assert figures["requests"] == 0
+
+
+def test_a_page_can_read_every_answer(url: str) -> None:
+    """The image and its bill; and what is wrong, where it asks wrongly."""
+    answers = [
+        post(url, json=ASK, headers=PAGE),
+        post(url, json={}, headers=PAGE),
+        post(f"{url}/nowhere", json=ASK, headers=PAGE),
+        httpx.put(url, headers=PAGE, timeout=WAIT_S),
+        get(f"{url}/openapi.json", headers=PAGE),
+    ]
+
+    assert [answer.status_code for answer in answers] == [200, 400, 404, 405, 200]
+    assert [allowance(answer) for answer in answers] == [("*", READABLE)] * 5
+
+
+@pytest.mark.parametrize("kind", [kind for kind in FaultKind if kind not in (FaultKind.HANG, FaultKind.RESET)])
+def test_a_page_can_read_the_answers_of_faults(kind: FaultKind) -> None:
+    """As far as there is one."""
+    with (
+        serve_in_thread(faulty(kind)) as url,
+        httpx.stream("POST", url, json=ASK, headers=PAGE, timeout=WAIT_S) as answer,
+    ):
+        allowed = allowance(answer)
+
+    assert allowed == ("*", READABLE)
+
+
+def test_a_page_can_read_when_there_is_room_again() -> None:
+    """The limiter's refusal says it in a header."""
+    with serve_in_thread(ServerConfig(rate_limit=1)) as url:
+        answers = [post(url, json=ASK, headers=PAGE) for _ in range(2)]
+
+    assert [answer.status_code for answer in answers] == [200, 429]
+    assert allowance(answers[1]) == ("*", READABLE)
+    assert names_of(answers[1])[:3] == ["Retry-After", "Content-Length", "Content-Type"]
+
+
+def test_the_figures_are_no_pages_business(url: str) -> None:
+    """They are for the person who rehearses."""
+    answer = get(f"{url}/_stats", headers=PAGE)
+
+    assert answer.status_code == 200
+    assert "Access-Control-Allow-Origin" not in answer.headers
+
+
+# --- the description for programs
+
+
+def test_what_is_described_is_what_is_answered(url: str) -> None:
+    """Status, type, headers and errors of an image, of a wrong request and of a refusal."""
+    described = get(f"{url}/openapi.json").json()
+    answers = [post(url, json=ASK), post(url, json={})]
+    for config in (ServerConfig(rate_limit=1), faulty("refused")):
+        with serve_in_thread(config) as other:
+            answers.extend(post(other, json=ASK) for _ in range(2))
+
+    assert [answer.status_code for answer in answers] == [200, 400, 200, 429, 500, 500]
+    for answer in answers:
+        assert_described(answer, described)
+
+
+def assert_described(answer: httpx.Response, described: dict[str, Any]) -> None:
+    """Compare an answer with its description."""
+    response = described["paths"]["/"]["post"]["responses"][str(answer.status_code)]
+    headers = response.get("headers", {})
+    assert {name for name in names_of(answer) if name not in ("Content-Length", "Content-Type")} == set(headers)
+    for name, header in headers.items():
+        text = answer.headers[name]
+        jsonschema.validate(int(text) if header["schema"]["type"] == "integer" else text, header["schema"])
+    [(media_type, content)] = response["content"].items()
+    assert answer.headers["Content-Type"] == media_type
+    if content:
+        jsonschema.validate(answer.json(), {**content["schema"], "components": described["components"]})
 
 
 def test_the_server_counts_what_it_bills() -> None:
@@ -212,17 +401,9 @@ def test_only_loopback_is_served(host: str) -> None:
         serve_forever(ServerConfig(), host=host, port=0)
 
 
-def test_a_taken_port_is_an_error() -> None:
-    """With its number and the cure."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        with pytest.raises(UsageError, match=f"--port {port}: cannot be listened on: .*; choose another, or 0"):
-            serve_forever(ServerConfig(), host="127.0.0.1", port=port)
-
-
 @pytest.mark.slow
 def test_the_command_serves_until_it_is_stopped() -> None:
-    """One line has the address; a Ctrl-C ends it quietly, hanging answers or not."""
+    """It tells its address and how to ask it; a Ctrl-C ends it quietly, hanging answers or not."""
     command = [str(BIN / "storyreel"), "serve", "--port", "0", "--fault", "hang=1"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
         assert server.stderr is not None
@@ -235,4 +416,4 @@ def test_the_command_serves_until_it_is_stopped() -> None:
         rest = server.stderr.read()
 
     assert line.startswith("storyreel serves the FLUX API on http://127.0.0.1:")
-    assert (server.returncode, rest) == (0, "")
+    assert (server.returncode, rest) == (0, f"  {example_request(url)}\n")

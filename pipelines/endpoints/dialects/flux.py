@@ -19,6 +19,16 @@ HEIGHT_HEADER = "X-Image-Height"
 STEPS_HEADER = "X-Steps"
 TILES_HEADER = "X-Tiles"
 MODEL_HEADER = "X-Model"
+BILL_HEADERS = (
+    COST_USD_HEADER,
+    COST_THB_HEADER,
+    NEURONS_HEADER,
+    WIDTH_HEADER,
+    HEIGHT_HEADER,
+    STEPS_HEADER,
+    TILES_HEADER,
+    MODEL_HEADER,
+)
 
 # flux-api.md, "Parameters"; the longest prompt is Workers AI's bound for FLUX.1 schnell.
 DEFAULT_STEPS = 4

@@ -1,6 +1,7 @@
-"""The commands about accounts, runs and the machine: ledger, status, completion."""
+"""The commands about accounts, runs and the machine: ledger, status, serve, completion."""
 
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.server.config import FaultKind
 from tests.conftest import Ended, clean_environment
 from tests.support.patience import WAIT_S
 from tests.unit.cli.conftest import BOARD
@@ -110,6 +112,14 @@ def test_status_imports_no_prefect(tmp_path: Path) -> None:
     )
 
     assert asked.stdout == "[]\n"
+
+
+def test_serve_helps_with_every_kind_of_fault(invoke: Callable[..., Ended]) -> None:
+    """Told apart by whether the image is billed; the option takes each of them."""
+    shown = invoke("serve", "--help").stdout
+    kinds = re.findall(r"Kinds of fault that bill (?:nothing|the image):\n +(.+)\n", shown)
+
+    assert sorted(", ".join(kinds).split(", ")) == sorted(FaultKind)
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -1,0 +1,31 @@
+"""Sockets on which this machine's own servers listen."""
+
+import os
+import socket
+
+from pipelines.common.errors import UsageError
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens at an address of this machine, and whose connections send what they have at once.
+
+    Args:
+        host: an IP address, of version 4 or 6.
+        port: 0 for a free one.
+
+    Raises:
+        UsageError: the port is taken, or may not be used.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listener = socket.create_server((host, port), family=family)
+    except OSError as exc:
+        # Python's own text of the error repeats the address.
+        reason = os.strerror(exc.errno) if exc.errno else str(exc)
+        raise UsageError(
+            f"--port {port}: cannot be listened on: {reason}; choose another, or 0 for a free one"
+        ) from exc
+    # Connections inherit it. asyncio sets it only where a socket names its protocol, which this one does not: the body
+    # of an answer would wait 40 ms until the client acknowledges the headers (tcp(7), TCP_NODELAY).
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
