@@ -25,7 +25,7 @@ from pipelines.common.errors import (
     EndpointError,
     InterruptedRunError,
     Note,
-    PrefectStartError,
+    PrefectUnavailableError,
     StoryreelError,
     UsageError,
 )
@@ -137,7 +137,7 @@ def _run_flows(calls: Iterable[FlowCall]) -> list[RenderResult]:
     began = waiting_since()
     for call in calls:
         results.append(_run_flow(call, console, began=began))
-        if isinstance(results[-1].error, EndpointError | PrefectStartError | InterruptedRunError):
+        if isinstance(results[-1].error, EndpointError | PrefectUnavailableError | InterruptedRunError):
             break
         began = time.monotonic()
     return results

@@ -5,6 +5,7 @@ StoryreelError                  1    a bug, or an error that none of the classes
     StoryboardError             2    the storyboard is wrong: every problem, each with its place and its cure
     LedgerError                 2    the ledger cannot be opened: unreadable, or written by a newer storyreel
       OutdatedLedgerError       2    it has an older schema, or none yet, and is not to be written
+    PrefectUnavailableError     2    Prefect's API did not start on this machine, or cannot be reached where it is
   BudgetError                   3    the budget refused the run, or stopped it
   IncompleteError               4    some frames or a film are missing; the rest is kept, run again to complete
     FramesMissingError          4    some frames, or takes that were asked for, could not be generated
@@ -20,7 +21,6 @@ StoryreelError                  1    a bug, or an error that none of the classes
     ModelRefusedError           5    it has no such model, or not for this account
     WrongEndpointError          5    what answers is not this API, or not the model that was asked for
     NoUsableImageError          5    it answers frame after frame in the same way, and never with an image
-  PrefectStartError             1    Prefect's API on this machine did not start; nothing was sent
   InterruptedRunError         130    the user stopped the run; what was paid for is kept
 """
 
@@ -109,6 +109,10 @@ class OutdatedLedgerError(LedgerError):
     """The ledger has an older schema, or none yet, and was opened to be read only."""
 
 
+class PrefectUnavailableError(UsageError):
+    """Prefect's API did not start on this machine, or cannot be reached where the user configured it."""
+
+
 class BudgetError(StoryreelError):
     """The budget refused the run before its first request, or stopped it."""
 
@@ -181,10 +185,6 @@ class WrongEndpointError(EndpointError):
 
 class NoUsableImageError(EndpointError):
     """The endpoint answers frame after frame in the same way, and never with an image."""
-
-
-class PrefectStartError(StoryreelError):
-    """Prefect's API on this machine, for the time of the command, did not start; nothing was sent."""
 
 
 class InterruptedRunError(StoryreelError):

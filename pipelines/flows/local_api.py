@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pipelines.common.errors import UsageError
+from pipelines.common.addresses import without_secrets
+from pipelines.common.errors import PrefectUnavailableError, UsageError
 from pipelines.common.network_environment import require_readable_certificates, require_usable_proxies
 from pipelines.flows.local_server import LocalServer
 
@@ -33,12 +34,24 @@ _CLIENT_SETTINGS = {
 
 
 class ConfiguredApi:
-    """The API that the user configured: Prefect's own client waits for it."""
+    """The API that the user configured."""
 
     step = "asking Prefect's API"
 
     def wait_until_up(self, on_step: Callable[[str], None]) -> None:
-        """Return at once."""
+        """Ask it once, as Prefect's own client does, which also waits for one that is just starting.
+
+        Raises:
+            PrefectUnavailableError: it gives no good answer.
+        """
+        from prefect.client.orchestration import get_client
+
+        with get_client(sync_client=True) as client:
+            if error := client.api_healthcheck():
+                raise PrefectUnavailableError(
+                    f"Prefect's API at {without_secrets(str(client.api_url))} cannot be reached: {error}; start it, or "
+                    "unset PREFECT_API_URL, for one on this machine for the time of the run; nothing was sent"
+                )
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ from typing import IO
 import psutil
 from filelock import FileLock, Timeout
 
-from pipelines.common.errors import PrefectStartError, UsageError
+from pipelines.common.errors import PrefectUnavailableError, UsageError
 from pipelines.flows.local_server_main import STOP_TIMEOUT_S
 
 # A first start makes Prefect's database: about half a minute, and many on a machine that is loaded.
@@ -79,7 +79,7 @@ class LocalServer:
             on_step: is told in words what is waited for.
 
         Raises:
-            PrefectStartError: it has ended, or does nothing any more.
+            PrefectUnavailableError: it has ended, or does nothing any more.
         """
         try:
             on_step(self.step)
@@ -95,13 +95,13 @@ class LocalServer:
             if answers:
                 return
         except Timeout as exc:
-            raise PrefectStartError(
+            raise PrefectUnavailableError(
                 f"Prefect's API did not start: another storyreel has been making Prefect's database for more than "
                 f"{_MAKING_TIMEOUT_S} s; end it, or run again when it is done"
             ) from exc
         finally:
             self._making.release()
-        raise PrefectStartError(f"Prefect's API did not start: {self._reason()}")
+        raise PrefectUnavailableError(f"Prefect's API did not start: {self._reason()}")
 
     def stop(self) -> None:
         """End it, and wait for its end."""

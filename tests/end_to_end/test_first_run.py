@@ -148,6 +148,28 @@ def test_a_proxy_that_cannot_be_used_is_named(tmp_path: Path, name: str) -> None
     assert not (tmp_path / "outputs").exists()
 
 
+def test_a_configured_prefect_that_cannot_be_reached_is_named(tmp_path: Path) -> None:
+    """Without its password, and before anything is sent."""
+    (tmp_path / "harbor.yaml").write_text(BOARD)
+    done = subprocess.run(
+        [BIN / "storyreel", "render", "harbor.yaml"],
+        cwd=tmp_path,
+        env=clean_environment(HOME=str(tmp_path), PREFECT_API_URL="http://amy:pw@127.0.0.1:9/api"),
+        capture_output=True,
+        text=True,
+        timeout=WAIT_S,
+        check=False,
+    )
+
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        "asking Prefect's API",
+        "Prefect's API at http://127.0.0.1:9/api/ cannot be reached: [Errno 111] Connection refused; start it, or unset "
+        "PREFECT_API_URL, for one on this machine for the time of the run; nothing was sent",
+    ]
+    assert not (tmp_path / "outputs").exists()
+
+
 def test_certificates_that_are_not_there_are_named(tmp_path: Path) -> None:
     """Prefect could not even be imported with them."""
     (tmp_path / "harbor.yaml").write_text(BOARD)

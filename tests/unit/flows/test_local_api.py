@@ -8,7 +8,7 @@ from typing import Self
 
 import pytest
 
-from pipelines.common.errors import PrefectStartError, UsageError
+from pipelines.common.errors import PrefectUnavailableError, UsageError
 from pipelines.flows import local_api, local_server
 
 
@@ -34,7 +34,7 @@ def test_one_that_ends_is_started_once_more_and_its_reason_told(server: Callable
     starts = server("echo 'table flow already exists' >&2; exit 3")
     steps: list[str] = []
 
-    with local_api.prefect_api() as api, pytest.raises(PrefectStartError) as raised:
+    with local_api.prefect_api() as api, pytest.raises(PrefectUnavailableError) as raised:
         api.wait_until_up(steps.append)
 
     assert steps == ["starting Prefect, for the first time: about half a minute"]
@@ -48,7 +48,7 @@ def test_one_that_does_nothing_is_given_up(server: Callable[[str], Path], monkey
     monkeypatch.setattr(local_server, "_HEALTH_TIMEOUT_S", 0.2)
     starts = server("read line")
 
-    with local_api.prefect_api() as api, pytest.raises(PrefectStartError) as raised:
+    with local_api.prefect_api() as api, pytest.raises(PrefectUnavailableError) as raised:
         api.wait_until_up(print)
 
     assert starts.read_text() == "started\n"
