@@ -46,6 +46,7 @@ class ConfiguredApi:
         """
         from prefect.client.orchestration import get_client
 
+        on_step(self.step)
         with get_client(sync_client=True) as client:
             if error := client.api_healthcheck():
                 raise PrefectUnavailableError(

@@ -164,8 +164,8 @@ def test_a_configured_prefect_that_cannot_be_reached_is_named(tmp_path: Path) ->
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
         "asking Prefect's API",
-        "Prefect's API at http://127.0.0.1:9/api/ cannot be reached: [Errno 111] Connection refused; start it, or unset "
-        "PREFECT_API_URL, for one on this machine for the time of the run; nothing was sent",
+        "Prefect's API at http://127.0.0.1:9/api/ cannot be reached: [Errno 111] Connection refused; start it, or "
+        "unset PREFECT_API_URL, for one on this machine for the time of the run; nothing was sent",
     ]
     assert not (tmp_path / "outputs").exists()
 
