@@ -177,6 +177,7 @@ def open_results(results: Sequence[RenderResult]) -> None:
 
 def _run_flow(run_flow: RunFlow, call: FlowCall, console: Console, *, began: float) -> RenderResult:
     observer = RunObserver()
+    observer.progress.began = began
     error: StoryreelError | None = None
     review = ""
     try:

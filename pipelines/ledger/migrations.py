@@ -60,4 +60,10 @@ def _to_5(connection: Connection) -> None:
     connection.execute(update(attempts).where(settled).values(cost_basis=CostBasis.SETTLED.value))
 
 
-_STEPS = {2: _to_2, 3: _to_3, 4: _to_4, 5: _to_5}
+def _to_6(connection: Connection) -> None:
+    """Add what runs say of their end, and of the speed of their encoders."""
+    for figure in ("seconds_left", "megapixels_per_s"):
+        connection.exec_driver_sql(f"ALTER TABLE runs ADD COLUMN {figure} DOUBLE PRECISION")
+
+
+_STEPS = {2: _to_2, 3: _to_3, 4: _to_4, 5: _to_5, 6: _to_6}
