@@ -1,10 +1,15 @@
 """The effort of encoding: segments weighed against each other, and an observer that hears how far it has come."""
 
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
-from pipelines.film.segments import Morph, Part, Segment, Stay
+from pipelines.common.errors import FilmError
+from pipelines.film.identity import piece_name
+from pipelines.film.segments import Morph, Part, Segment, Stay, cut_segments
 from pipelines.storyboard.model import Output, SmoothMethod
+from pipelines.storyboard.timeline import Timeline
 
 # In pictures of a frame that moves. A still is drawn anew and encoded without reference to any other picture; following
 # what moves costs minterpolate many times what the encoder takes.
@@ -38,6 +43,25 @@ def megapixels(segment: Segment, output: Output) -> float:
     """Return the effort of encoding a segment, in megapixels of moving pictures that take as long."""
     pictures = sum(map(_pictures, segment.parts))
     return pictures * output.size.width * output.size.height / 1e6
+
+
+def effort_left(timeline: Timeline, folder: Path, pictures: Mapping[int, Path]) -> float:
+    """Return the effort of encoding those segments of a film whose pieces are not there, in megapixels.
+
+    Args:
+        timeline: the film.
+        folder: where its pieces are kept.
+        pictures: the file of each frame that has one, by the frame's number.
+    """
+
+    def is_there(segment: Segment) -> bool:
+        if not all(frame in pictures for frame in segment.frames):
+            return False
+        with suppress(FilmError):
+            return (folder / piece_name(segment, timeline, pictures)).is_file()
+        return False
+
+    return sum(megapixels(segment, timeline.output) for segment in cut_segments(timeline) if not is_there(segment))
 
 
 def _pictures(part: Part) -> int:

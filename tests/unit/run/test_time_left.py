@@ -1,4 +1,4 @@
-"""The time that is left: over takes and segments together, never 0 while there is work, unknown before it is measured."""
+"""The time that is left: over takes and segments together, never 0 while there is work, unknown before measured."""
 
 import pytest
 
