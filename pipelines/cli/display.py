@@ -1,9 +1,12 @@
 """The display of a run: bars redrawn in place on a terminal, plain lines elsewhere; and its last lines."""
 
 import contextlib
+import os
 import queue
+import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from types import TracebackType
 
 from rich.console import Console, ConsoleOptions, Group, RenderResult
@@ -60,7 +63,7 @@ class PlainDisplay:
         self._console = console
         # Listeners run in the run's own thread. A pipe that is not read blocks whatever prints to it, so another
         # thread prints. None ends it.
-        self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._lines: queue.SimpleQueue[Line | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._print, name="display", daemon=True)
 
     def __enter__(self) -> None:
@@ -78,12 +81,12 @@ class PlainDisplay:
     def _print(self) -> None:
         before = ""
         while (line := self._next_line()) is not None:
-            # The same once more is no news.
-            if line != before:
-                print_lines(self._console, line)
-            before = line
+            # The same once more is no news, though time goes on.
+            if line.news != before:
+                print_lines(self._console, str(line))
+            before = line.news
 
-    def _next_line(self) -> str | None:
+    def _next_line(self) -> "Line | None":
         try:
             return self._lines.get(timeout=_STOPPING_LINE_EVERY_S if self._progress.stopping else _LINE_EVERY_S)
         except queue.Empty:
@@ -97,25 +100,56 @@ def print_lines(console: Console, text: str) -> None:
 
 
 def display_for(progress: Progress, console: Console) -> LiveDisplay | PlainDisplay | contextlib.nullcontext[None]:
-    """Return the display for a console: live on a terminal, lines on a pipe or in a file, none on a quiet one."""
+    """Return the display for a console: live on a terminal that can be redrawn, none on a quiet one, else lines."""
     # A live display on a quiet console would still take what others write to stderr, and print none of it.
     if console.quiet:
         return contextlib.nullcontext()
-    return LiveDisplay(progress, console) if console.is_terminal else PlainDisplay(progress, console)
+    return LiveDisplay(progress, console) if _can_be_redrawn(console) else PlainDisplay(progress, console)
 
 
-def progress_line(progress: Progress) -> str:
+def _can_be_redrawn(console: Console) -> bool:
+    # Where TERM is not set, nothing is known of a terminal; on Windows it never is.
+    named = bool(os.environ.get("TERM")) or sys.platform == "win32"
+    return console.is_terminal and named and not console.is_dumb_terminal
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """The state of a run in one line.
+
+    Attributes:
+        news: what it is at, and how far.
+        figures: its pace and its times, which change though nothing happens.
+    """
+
+    news: str
+    figures: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return ", ".join((self.news, *self.figures))
+
+
+def progress_line(progress: Progress) -> Line:
     """Return the state of a run in one line."""
     if not progress.frames:
-        return progress.headline
+        return Line(progress.headline)
     if progress.stopping:
-        return f"{progress.storyboard}: {progress.headline}"
-    parts = [f"{progress.storyboard}: {progress.stage}", _frames(progress)]
+        return Line(f"{progress.storyboard}: {progress.headline}")
+    parts = [f"{progress.storyboard}: {progress.news}", _frames(progress)]
     if progress.to_generate:
-        parts += [_rate(progress), _cost(progress)]
+        parts += [counted(progress.requests, "request"), _cost(progress)]
     if progress.segments_done:
         parts.append(_film(progress))
-    return ", ".join(parts)
+    return Line(", ".join(parts), tuple(_line_figures(progress)))
+
+
+def _line_figures(progress: Progress) -> Iterator[str]:
+    # A minute without a request has no pace worth a word.
+    if progress.requests_per_minute:
+        yield _pace(progress)
+    yield f"{format_duration(progress.elapsed_s)} elapsed"
+    if progress.seconds_left is not None:
+        yield f"{format_duration(progress.seconds_left)} left"
 
 
 class ProgressView:
@@ -134,9 +168,13 @@ class ProgressView:
             return
         figures = _figures(progress, options)
         yield figures
+        notice = Text(_interruption(progress), style="dim")
+        if notice:
+            yield notice
         scenes = list(progress.scenes.values())
         # Less one line for the cursor, and an empty one before the scenes.
-        lines_left = options.size.height - len(console.render_lines(Group(title, figures), options)) - 2
+        above = Group(title, figures, *([notice] if notice else []))
+        lines_left = options.size.height - len(console.render_lines(above, options)) - 2
         shown = scenes_to_show(scenes, min(lines_left, _MOST_SCENES + 1))
         if shown and len(scenes) > 1:
             yield ""
@@ -177,17 +215,37 @@ def _figures(progress: Progress, options: ConsoleOptions) -> Table:
     grid.add_column()
     # What the widest label and the padding leave.
     width = max(options.max_width - len("time left") - 2, 1)
-    bar = ProgressBar(total=progress.frames, completed=progress.done, width=min(width, _BAR_WIDTH))
-    grid.add_row("", bar)
+    # A low terminal crops the last rows: what matters most comes first.
+    grid.add_row(f"{progress.time_left.share:.0%}", _bar(progress.time_left.share, 1, width=min(width, _BAR_WIDTH)))
+    if left := _time_left(progress):
+        grid.add_row("time left", left)
+    grid.add_row("elapsed", format_duration(progress.elapsed_s))
     grid.add_row("frames", _frames(progress))
-    grid.add_row("requests", f"{progress.requests} sent")
-    grid.add_row("rate", _rate_with_sparkline(progress, options, width=width))
-    grid.add_row("cost", _cost(progress))
     if progress.segments_done:
         grid.add_row("film", _film(progress))
-    if not progress.stopping:
-        grid.add_row("time left", _time_left(progress))
+    if progress.to_generate:
+        grid.add_row("cost", _cost(progress))
+        grid.add_row("requests", _requests(progress))
+    if progress.time_left.takes.left:
+        grid.add_row("rate", _rate_with_sparkline(progress, options, width=width))
     return grid
+
+
+def _bar(done: float, total: float, *, width: int) -> ProgressBar:
+    # The terminal's own colours: they suit its background, light or dark.
+    return ProgressBar(
+        total=total, completed=done, width=width, style="dim", complete_style="bold", finished_style="bold"
+    )
+
+
+def _interruption(progress: Progress) -> str:
+    """Return what Ctrl-C does to the run, where it stops it; empty where it does not, or has done so."""
+    if progress.grace_period_s is None or progress.stopping:
+        return ""
+    if not progress.in_flight:
+        return "Ctrl-C: ends the run, keeps what was generated"
+    wait = format_duration(progress.grace_period_s)
+    return f"Ctrl-C: sends nothing more, keeps what is in flight (up to {wait})"
 
 
 def _rate_with_sparkline(progress: Progress, options: ConsoleOptions, *, width: int) -> str:
@@ -208,7 +266,7 @@ def _scenes(scenes: Sequence[SceneProgress], options: ConsoleOptions) -> Table:
     grid.add_column(width=name_width, no_wrap=True, overflow="crop" if options.ascii_only else "ellipsis")
     for scene, count in zip(scenes, counts, strict=True):
         # A bar of less than four columns tells nothing; the count alone is enough then.
-        bar = [ProgressBar(total=scene.frames, completed=scene.done, width=bar_width)] if bar_width > 3 else []
+        bar = [_bar(scene.done, scene.frames, width=bar_width)] if bar_width > 3 else []
         grid.add_row(Text(printable_name(scene.name)), *bar, Text(count, no_wrap=True))
     return grid
 
@@ -246,8 +304,9 @@ def _frames(progress: Progress) -> str:
     return f"{text} ({', '.join(details)})" if details else text
 
 
-def _rate(progress: Progress) -> str:
-    return f"{counted(progress.requests, 'request')}, {_pace(progress)}"
+def _requests(progress: Progress) -> str:
+    in_flight = f", {progress.in_flight} in flight" if progress.in_flight else ""
+    return f"{progress.requests} sent{in_flight}"
 
 
 def _pace(progress: Progress) -> str:
@@ -262,9 +321,11 @@ def _cost(progress: Progress) -> str:
 
 
 def _film(progress: Progress) -> str:
-    return f"{progress.segments_done} of {counted(progress.segments, 'segment')}"
+    return f"{progress.segments_done} of {counted(progress.segments, 'segment')} encoded"
 
 
 def _time_left(progress: Progress) -> str:
     left = progress.seconds_left
-    return "" if left is None else format_duration(left)
+    if left is not None:
+        return format_duration(left)
+    return "" if progress.stopping or progress.time_left.known else "estimating"

@@ -1,14 +1,16 @@
 """The quote of a run as text for people and as JSON for programs."""
 
+import math
 from typing import TYPE_CHECKING
 
-from pipelines.common.formatting import counted, format_amounts, format_decimal
+from pipelines.common.formatting import counted, format_amounts, format_decimal, format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from pipelines.common.settings import Settings
     from pipelines.ledger.models import TakeLoss
+    from pipelines.run.forecast import Forecast
     from pipelines.storyboard.plan import Plan
     from pipelines.storyboard.quote import Quote
 
@@ -39,8 +41,10 @@ def quote_json(planned: "Plan", quote: "Quote", losses: "Mapping[TakeLoss, int]"
     }
 
 
-def quote_text(planned: "Plan", quote: "Quote", settings: "Settings", losses: "Mapping[TakeLoss, int]") -> str:
-    """Return a quote in lines; see `quote_json`."""
+def quote_text(
+    planned: "Plan", quote: "Quote", settings: "Settings", losses: "Mapping[TakeLoss, int]", *, forecast: "Forecast"
+) -> str:
+    """Return a quote in lines, with the time that the render will take; see `quote_json`."""
     timeline, price = planned.timeline, quote.price
     cost = f"{format_amounts(price.usd, price.thb, price.neurons)}{simulated_suffix(settings.simulated)}"
     video_frames = counted(timeline.video_frames, "video frame")
@@ -52,8 +56,7 @@ def quote_text(planned: "Plan", quote: "Quote", settings: "Settings", losses: "M
             f"  cost        {cost}",
             f"  worst case  {format_decimal(quote.worst_case_usd)} USD, if every re-send is made and billed",
             f"  film        {float(timeline.duration_s):.1f} s, {video_frames}, {timeline.output.size}",
-            f"  time        {float(quote.time_at_rate_limit_s):.1f} s at "
-            f"{counted(settings.rate_limit, 'request')} a minute",
+            f"  time        {_time(quote, settings, forecast)}",
         ]
     )
 
@@ -62,6 +65,20 @@ def _again_lines(losses: "Mapping[TakeLoss, int]") -> "Iterator[str]":
     if losses:
         kinds = ", ".join(f"{count} {loss}" for loss, count in sorted(losses.items()))
         yield f"  again       {sum(losses.values())} of these had been generated, and cost again: {kinds}"
+
+
+def _time(quote: "Quote", settings: "Settings", forecast: "Forecast") -> str:
+    # Up: it is an estimate, and less than a second is no time to be told.
+    whole = f"about {format_duration(math.ceil(forecast.seconds))} until the film is there"
+    limit = counted(settings.rate_limit, "request")
+    parts = []
+    if quote.generate:
+        parts.append(f"{float(quote.time_at_rate_limit_s):.1f} s at {limit} a minute")
+    if quote.generate and forecast.latency.slow_s >= 1:
+        parts.append(f"answers in up to {format_duration(math.ceil(forecast.latency.slow_s))}")
+    if forecast.encoding_s >= 1:
+        parts.append(f"{format_duration(math.ceil(forecast.encoding_s))} of encoding")
+    return f"{whole} ({', '.join(parts)})" if parts else whole
 
 
 def reroll_text(frames: int, quote: "Quote", settings: "Settings") -> str:

@@ -158,6 +158,7 @@ def open_results(results: Sequence[RenderResult]) -> None:
 def _run_flow(call: FlowCall, console: Console, *, began: float) -> RenderResult:
     # Its first step, whatever that is, is the first news.
     observer = RunObserver(Progress(stage="", storyboard=call.board.id))
+    observer.progress.began = began
     error: StoryreelError | None = None
     review = ""
     try:

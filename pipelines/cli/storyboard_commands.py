@@ -160,6 +160,7 @@ def plan(board: Path, *, as_json: bool, **options: Any) -> None:
     from pipelines.cli.boards import open_board
     from pipelines.cli.checking import check_boards
     from pipelines.cli.following import notes_on_last_run
+    from pipelines.run.forecast import forecast_render
     from pipelines.storyboard.plan import plan_frames
     from pipelines.takes.inventory import read_inventory
 
@@ -169,13 +170,15 @@ def plan(board: Path, *, as_json: bool, **options: Any) -> None:
     inventory = read_inventory(planned, settings)
     # All that the storyboard asks for: with `takes: 3`, three of a frame.
     quote = inventory.quote(settings)
+    forecast = forecast_render(planned, inventory, settings)
     on_last_run = notes_on_last_run(settings, planned.storyboard)
     if as_json:
-        print_json({**quote_json(planned, quote, inventory.losses), "notes": [*map(str, notes), *on_last_run]})
+        foretold = {"seconds_until_finished": round(forecast.seconds, 1)}
+        noted = {"notes": [*map(str, notes), *on_last_run]}
+        print_json({**quote_json(planned, quote, inventory.losses), **foretold, **noted})
     else:
-        noted = [f"  note        {note}" for note in on_last_run]
-        lines = [quote_text(planned, quote, settings, inventory.losses), *noted]
-        print_message("\n".join(lines))
+        lines = [quote_text(planned, quote, settings, inventory.losses, forecast=forecast)]
+        print_message("\n".join([*lines, *(f"  note        {note}" for note in on_last_run)]))
 
 
 @click.command(cls=LoggedCommand)

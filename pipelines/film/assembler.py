@@ -2,7 +2,7 @@
 
 import asyncio
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -12,6 +12,7 @@ from pipelines.common.errors import FilmError, StorageError
 from pipelines.common.files import storage_errors
 from pipelines.common.geometry import Fit
 from pipelines.film.capacity import capacity_for, time_limit_s
+from pipelines.film.effort import FilmObserver, Unobserved, megapixels
 from pipelines.film.encoding_pool import EncodingPool
 from pipelines.film.ffmpeg import require_encoder
 from pipelines.film.finishing import finish_film, planned_film
@@ -73,7 +74,7 @@ class FilmAssembler:
         timeline: Timeline,
         folder: Path,
         *,
-        on_encoded: Callable[[], None] = lambda: None,
+        observer: FilmObserver | None = None,
         read: ReadFrame = read_frame,
     ) -> None:
         """Prepare to cut a film.
@@ -81,7 +82,7 @@ class FilmAssembler:
         Args:
             timeline: what to cut.
             folder: where its pieces are kept.
-            on_encoded: called once for each segment whose piece is there.
+            observer: hears of each segment once its piece is there, and when these are joined.
             read: reads a frame; called from several threads at once.
         """
         self._timeline = timeline
@@ -89,7 +90,8 @@ class FilmAssembler:
         self._capacity = capacity_for(timeline)
         self._arrivals = FrameArrivals(self._segments)
         self._complete = SegmentQueue(self._capacity)
-        self._pool = EncodingPool(timeline, folder, self._capacity, on_encoded=on_encoded, read=read)
+        self._observer = observer or Unobserved()
+        self._pool = EncodingPool(timeline, folder, self._capacity, observer=self._observer, read=read)
         self._sound = SoundMixer(timeline, folder)
         self._background: list[asyncio.Task[None]] = []
         self.used: set[Path] = set()
@@ -111,6 +113,16 @@ class FilmAssembler:
     def __len__(self) -> int:
         """Return how many segments the film has."""
         return len(self._segments)
+
+    @property
+    def encoders(self) -> int:
+        """How many encoders run side by side."""
+        return self._capacity.workers
+
+    @property
+    def megapixels(self) -> float:
+        """The effort of encoding all segments; see `effort.megapixels`."""
+        return sum(megapixels(segment, self._timeline.output) for segment in self._segments)
 
     def arrived(self, frame: int, path: Path) -> None:
         """Take note of a frame's picture; segments that lack no other are encoded in the background.
@@ -148,6 +160,7 @@ class FilmAssembler:
         await self._pool.encode_all(pieces, frames)
         if sound:
             await self._sound.mix(sound)
+        self._observer.joining(target)
         joined = JoinInput(self._segments, paths, sound_path)
         try:
             return await finish_film(joined, timeline, target, comment=identity_mark(identity))

@@ -2,6 +2,7 @@
 
 import asyncio
 import tempfile
+import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,7 @@ from pipelines.common.background import lower_priority
 from pipelines.common.files import storage_errors
 from pipelines.film.capacity import Capacity
 from pipelines.film.copies import Copies, encode_copies
+from pipelines.film.effort import FilmObserver, megapixels
 from pipelines.film.identity import piece_name
 from pipelines.film.painting import FrameCache, FrameRenderer, ReadFrame
 from pipelines.film.pieces import EncodeContext, Piece, batches, encode_batch
@@ -29,12 +31,20 @@ class EncodingPool:
     """
 
     def __init__(
-        self, timeline: Timeline, folder: Path, capacity: Capacity, *, on_encoded: Callable[[], None], read: ReadFrame
+        self,
+        timeline: Timeline,
+        folder: Path,
+        capacity: Capacity,
+        *,
+        observer: FilmObserver,
+        read: ReadFrame,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._timeline = timeline
         self._folder = folder
         self._capacity = capacity
-        self._on_encoded = on_encoded
+        self._observer = observer
+        self._clock = clock
         self._reported: set[Path] = set()
         self._slots = asyncio.Semaphore(capacity.workers)
         self._threads = ThreadPoolExecutor(capacity.workers, "frame-renderer", initializer=lower_priority)
@@ -65,7 +75,7 @@ class EncodingPool:
         queue = SegmentQueue(self._capacity)
         for number, piece in enumerate(pieces):
             if piece.path.is_file():
-                self._report(piece.path)
+                self._report(piece)
             else:
                 queue.put([number])
 
@@ -99,15 +109,15 @@ class EncodingPool:
             missing = [piece for path, piece in pieces.items() if not path.is_file()]
             if missing:
                 await self._encode_batches(missing, frames)
-            for path in pieces:
-                self._report(path)
+            for piece in pieces.values():
+                self._report(piece)
 
     async def _encode_batches(self, pieces: Sequence[Piece], frames: FramePaths) -> None:
         context, renderer = await self._shared_context(), FrameRenderer(self._cache, frames)
         for batch in batches(pieces, context):
             with storage_errors(self._folder), tempfile.TemporaryDirectory(prefix="storyreel-") as folder:
                 await encode_batch(
-                    batch, context=context, renderer=renderer, folder=Path(folder), on_encoded=self._report
+                    batch, context=context, renderer=renderer, folder=Path(folder), on_encoded=self._timed_report()
                 )
 
     async def _shared_context(self) -> EncodeContext:
@@ -118,11 +128,23 @@ class EncodingPool:
                 self._context = EncodeContext(output, self._timeline.captions, await _copies(output), self._threads)
         return self._context
 
-    def _report(self, path: Path) -> None:
-        """Call `on_encoded` for a piece that is there, once for each."""
-        if path not in self._reported:
-            self._reported.add(path)
-            self._on_encoded()
+    def _timed_report(self) -> Callable[[Piece], None]:
+        """Return a function that reports each piece of a batch, with the time since the one before it."""
+        before = self._clock()
+
+        def report(piece: Piece) -> None:
+            nonlocal before
+            now = self._clock()
+            self._report(piece, seconds=now - before)
+            before = now
+
+        return report
+
+    def _report(self, piece: Piece, *, seconds: float | None = None) -> None:
+        """Tell the observer of a piece that is there, once for each."""
+        if piece.path not in self._reported:
+            self._reported.add(piece.path)
+            self._observer.segment_encoded(megapixels(piece.segment, self._timeline.output), seconds)
 
 
 async def _copies(output: Output) -> Copies | None:

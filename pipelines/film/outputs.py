@@ -1,11 +1,12 @@
 """The films of one storyboard: one for each output, cut while frames come, and the files beside them."""
 
 import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 from pipelines.common.files import write_atomic
 from pipelines.film.assembler import FilmAssembler
+from pipelines.film.effort import FilmObserver
 from pipelines.film.painting import ReadFrame, read_frame
 from pipelines.film.probe import Film
 from pipelines.film.subtitles import srt_text, vtt_text
@@ -22,7 +23,7 @@ class Films:
         plan: Plan,
         folder: Path,
         *,
-        on_encoded: Callable[[], None] = lambda: None,
+        observer: FilmObserver | None = None,
         read: ReadFrame = read_frame,
     ) -> None:
         """Prepare to cut the films.
@@ -30,19 +31,29 @@ class Films:
         Args:
             plan: the storyboard's frames, and a timeline for each film.
             folder: where the films go, and their pieces in a folder there.
-            on_encoded: called once for each piece that is there.
+            observer: hears of each piece once it is there, and when a film's pieces are joined.
             read: reads a frame; called from several threads at once.
         """
         self._plan = plan
         self._folder = folder
         self._segments = folder / "segments"
         self._assemblers = [
-            FilmAssembler(timeline, self._segments, on_encoded=on_encoded, read=read) for timeline in plan.timelines
+            FilmAssembler(timeline, self._segments, observer=observer, read=read) for timeline in plan.timelines
         ]
 
     def __len__(self) -> int:
         """Return how many pieces the films have."""
         return sum(map(len, self._assemblers))
+
+    @property
+    def megapixels(self) -> float:
+        """The effort of encoding all pieces; see `effort.megapixels`."""
+        return sum(assembler.megapixels for assembler in self._assemblers)
+
+    @property
+    def encoders(self) -> int:
+        """How many encoders run side by side when a film is cut."""
+        return max(assembler.encoders for assembler in self._assemblers)
 
     @contextlib.asynccontextmanager
     async def working(self) -> AsyncIterator["Films"]:

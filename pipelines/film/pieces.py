@@ -73,7 +73,7 @@ async def encode_batch(
     context: EncodeContext,
     renderer: FrameRenderer,
     folder: Path,
-    on_encoded: Callable[[Path], None],
+    on_encoded: Callable[[Piece], None],
 ) -> None:
     """Encode pieces, each whole or not at all.
 
@@ -82,7 +82,7 @@ async def encode_batch(
         context: what all pieces of the film share.
         renderer: renders the frames that the segments name; not used by anything else meanwhile.
         folder: an empty folder to work in.
-        on_encoded: called with the path of each piece as soon as it is there.
+        on_encoded: called with each piece as soon as it is there.
 
     Raises:
         FilmError: a frame cannot be read, or ffmpeg failed.
@@ -96,7 +96,7 @@ async def encode_batch(
     for piece in batch:
         with atomic_path(piece.path) as temporary:
             await _encode_alone(piece.segment, temporary, context=context, renderer=renderer, folder=folder)
-        on_encoded(piece.path)
+        on_encoded(piece)
 
 
 def _can_be_cut_out(segment: Segment) -> bool:
@@ -128,7 +128,7 @@ async def _encode_together(
     context: EncodeContext,
     renderer: FrameRenderer,
     folder: Path,
-    on_encoded: Callable[[Path], None],
+    on_encoded: Callable[[Piece], None],
 ) -> None:
     """Encode pieces one after another by one ffmpeg, and cut them out of its stream.
 
@@ -148,7 +148,7 @@ async def _encode_together(
             for piece in batch:
                 with atomic_path(piece.path) as temporary:
                     await _cut_out(piece.segment, units, temporary, copies)
-                on_encoded(piece.path)
+                on_encoded(piece)
                 done += 1
     if done < len(batch):
         raise FilmError(f"ffmpeg stopped after {done} of {len(batch)} pieces and gave no reason")

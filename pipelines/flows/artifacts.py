@@ -119,7 +119,7 @@ def _cost(take: Take) -> str:
 async def _update(artifact: UUID | None, progress: Progress) -> None:
     if artifact is None:
         return
-    share = 100.0 * progress.done / progress.frames if progress.frames else 0.0
+    share = 100 * progress.time_left.share
     with _best_effort():
         await aupdate_progress_artifact(artifact, progress=share, description=progress.headline)
 

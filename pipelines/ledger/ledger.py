@@ -13,6 +13,7 @@ from pipelines.ledger.queries import Queries
 from pipelines.ledger.run_status import RunStatusQueries
 from pipelines.ledger.runs import RunRegistry
 from pipelines.ledger.settlement import Settlement
+from pipelines.ledger.speeds import SpeedQueries
 from pipelines.ledger.takes import TakeRegistry
 from pipelines.ledger.verification import Verification
 
@@ -25,6 +26,7 @@ class Ledger(
     Queries,
     Verification,
     RunStatusQueries,
+    SpeedQueries,
     AttemptHistory,
 ):
     """An open ledger; blocking, and safe to use from several threads and processes at once.

@@ -49,10 +49,12 @@ def _to_4(connection: Connection) -> None:
 
 
 def _to_5(connection: Connection) -> None:
-    """Add how costs are known, and what answers and pictures say of themselves."""
+    """Add how costs are known, what answers and pictures say of themselves, and how fast runs are."""
     connection.exec_driver_sql("ALTER TABLE attempts ADD COLUMN cost_basis VARCHAR(16)")
     connection.exec_driver_sql("ALTER TABLE attempts ADD COLUMN stated_steps INTEGER")
     connection.exec_driver_sql("ALTER TABLE attempts ADD COLUMN remarks TEXT")
+    for figure in ("seconds_left", "megapixels_per_s"):
+        connection.exec_driver_sql(f"ALTER TABLE runs ADD COLUMN {figure} DOUBLE PRECISION")
     connection.exec_driver_sql("CREATE INDEX IF NOT EXISTS attempts_by_content ON attempts (sha256)")
     known = attempts.c.cost_usd.is_not(None)
     settled = known & attempts.c.attempt_id.in_(select(corrections.c.attempt_id))

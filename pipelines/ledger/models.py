@@ -81,6 +81,8 @@ class RunCounters:
         quote_usd: the quote for what was to be generated; None before there is one.
         cost_usd: the cost of its answers so far, as far as it is known.
         uncertain_usd: the most that the others may have cost. Both are added up from the attempts, and not stored.
+        seconds_left: until its last segment is encoded, by its own estimate; None where it has none.
+        megapixels_per_s: the speed of its encoders, see `film.effort`; None where it measured none.
     """
 
     stage: str = ""
@@ -95,6 +97,8 @@ class RunCounters:
     quote_usd: Decimal | None = None
     cost_usd: Decimal = Decimal(0)
     uncertain_usd: Decimal = Decimal(0)
+    seconds_left: float | None = None
+    megapixels_per_s: float | None = None
 
     @property
     def done(self) -> int:

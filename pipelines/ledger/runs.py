@@ -30,6 +30,8 @@ COUNTER_COLUMNS = {
     "segments_done": "pieces_done",
     "rate_limit": "rate_limit",
     "quote_usd": "quote_usd",
+    "seconds_left": "seconds_left",
+    "megapixels_per_s": "megapixels_per_s",
 }
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Connection,
     Dialect,
     Executable,
+    Float,
     Index,
     Integer,
     MetaData,
@@ -26,7 +27,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 # 2: gates.booked_at. 3: gates.pace, gates.slowed_at, leases.attempt_id, corrections; spending for runs.committed_usd.
-# 4: takes, picks; the counters of runs. 5: attempts.cost_basis, .stated_steps, .remarks; folders.
+# 4: takes, picks; the counters of runs. 5: attempts.cost_basis, .stated_steps, .remarks; runs.seconds_left,
+# .megapixels_per_s; folders.
 # See migrations.py.
 SCHEMA_VERSION = 5
 # A gate's pace is a share of the rate limit, in millionths.
@@ -128,6 +130,8 @@ runs = Table(
     Column("pieces_done", Integer),
     Column("rate_limit", Integer),
     Column("quote_usd", Usd),
+    Column("seconds_left", Float),
+    Column("megapixels_per_s", Float),
 )
 
 attempts = Table(

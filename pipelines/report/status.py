@@ -67,11 +67,12 @@ class RunStatus:
 
     @property
     def seconds_left(self) -> float | None:
-        """Seconds that the remaining frames will take at the present rate; None where that cannot be said."""
-        # At less than one take a minute, any figure would be a guess.
-        counters, kept = self._counters, self.snapshot.rates.kept
-        left = counters.to_generate - counters.generated - counters.failed
-        return 60 * left / kept if self.running and left > 0 and kept >= 1 else None
+        """Seconds until its last segment is encoded, by its own estimate; None where it has none."""
+        reported_s = self._counters.seconds_left
+        if reported_s is None or not self.running:
+            return None
+        # Time goes on between two reports; a run that is late is not done.
+        return max(reported_s - (self.now - self.snapshot.seen_at) / 1_000_000, 1.0)
 
     @property
     def ends_at(self) -> int | None:

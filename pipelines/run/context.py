@@ -61,7 +61,8 @@ class RunContext:
     @property
     def folder_lock(self) -> contextlib.AbstractAsyncContextManager[None]:
         """The lock of the storyboard's folder, to be entered; raises StorageError where it cannot be had."""
-        return exclusive(self.store.folder, timeout_s=self.settings.max_wait_s)
+        waiting = self.observer.progress.waiting("for another run of this storyboard")
+        return exclusive(self.store.folder, timeout_s=self.settings.max_wait_s, waiting=waiting)
 
 
 @contextlib.asynccontextmanager
@@ -100,8 +101,11 @@ async def open_run(
         await ledger.start_run(run)
         _log.info("%s: run %s asks %s for model %s", run.storyboard, run.run_id, run.endpoint, run.model)
         async with _entered(context), _heartbeat(context):
-            signals = stopping_on_signals(observer, grace_period_s=settings.stop_patience_s)
-            with signals if handle_signals else contextlib.nullcontext():
+            if not handle_signals:
+                yield context
+                return
+            observer.progress.grace_period_s = settings.stop_patience_s
+            with stopping_on_signals(observer, grace_period_s=settings.stop_patience_s):
                 yield context
 
 

@@ -71,7 +71,9 @@ async def _generate_in_rounds(
         if missing and time.monotonic() > deadline:
             return [*done, *(Failed(spec, "another run has been generating it for too long") for spec in missing)]
         if missing:
-            await stop_signal.pause(_POLL_OTHER_RUNS_S)
+            waits_for = f"for another run, which generates {len(missing)} of these takes"
+            with context.observer.progress.waiting(waits_for):
+                await stop_signal.pause(_POLL_OTHER_RUNS_S)
             # The other run may have died meanwhile, and left images that were paid for.
             await recover_storyboard(context, context.plan.storyboard)
     return done

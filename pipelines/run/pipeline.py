@@ -209,10 +209,10 @@ async def _followers(context: RunContext) -> AsyncIterator[_Followers]:
         films = Films(
             context.plan,
             context.store.folder,
-            on_encoded=progress.segment_encoded,
+            observer=progress,
             read=thumbnails.read_frame,
         )
-        progress.segments = len(films)
+        progress.expect_films(films)
         async with films.working():
             yield _Followers(films, thumbnails)
 
@@ -311,6 +311,7 @@ async def _cut_films(context: RunContext, films: Films, pictures: list[Path]) ->
     cutting = films.cut(pictures)
     # A run that was stopped before, by its budget say, still cuts its films: only a later stop interrupts it.
     made = await (cutting if stop_signal.stopped else stop_signal.run_until_stopped(cutting))
+    context.observer.progress.films_made()
     for film in made:
         _log.info("%s: %.1f s at %s", film.path, film.duration_s, film.size)
     if context.prepared.otio:
@@ -320,6 +321,7 @@ async def _cut_films(context: RunContext, films: Films, pictures: list[Path]) ->
 
 async def _report(context: RunContext, record: RunRecord) -> Path | None:
     """Write the report and the contact sheet; one that cannot be written becomes a remark, not the run's error."""
+    context.observer.progress.end_work()
     context.observer.progress.enter("writing the report")
     try:
         inventory = record.inventory or await find_takes(context)

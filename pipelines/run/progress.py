@@ -1,17 +1,22 @@
 """The progress of a run, counted while it goes on: for the terminal, Prefect's page and the ledger."""
 
+import contextlib
 import logging
 import math
+import textwrap
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
+from pathlib import Path
 
 from pipelines.common.budgets import Budgets
 from pipelines.common.formatting import counted, format_duration
 from pipelines.common.settings import Settings
+from pipelines.film.outputs import Films
 from pipelines.ledger.models import RunCounters
+from pipelines.run.time_left import TakePace, TimeLeft
 from pipelines.storyboard.plan import Plan
 
 _log = logging.getLogger(__name__)
@@ -20,6 +25,9 @@ _log = logging.getLogger(__name__)
 _WINDOW_S = 60.0
 # The bars of the display's small chart.
 _SLICE_S = 2.0
+# A run that waits for its place in the rate limit does so all the time; shorter waits are no news.
+_NOTABLE_WAIT_S = 2.0
+_REASON_LENGTH = 60
 
 
 @dataclass(slots=True)
@@ -50,6 +58,19 @@ class StopNotice:
     deadline: float
 
 
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """A wait of the run.
+
+    Attributes:
+        words: what it waits for.
+        until: when that is over, by the clock of the progress; None where that is not known.
+    """
+
+    words: str
+    until: float | None = None
+
+
 @dataclass(slots=True)
 class Progress:
     """Counters that a run keeps and an observer in the same process reads.
@@ -74,7 +95,10 @@ class Progress:
         scenes: by name, in the order of the storyboard.
         simulated: whether the costs are made up.
         stopping: set once a person has stopped the run.
+        grace_period_s: how long a person who stops the run waits for answers; None where Ctrl-C does not stop it.
         clock: seconds that never step back.
+        began: when a person began to wait for it, by that clock.
+        time_left: the estimate of its end.
     """
 
     stage: str = "starting"
@@ -98,9 +122,19 @@ class Progress:
     scenes: dict[str, SceneProgress] = field(default_factory=dict)
     simulated: bool = False
     stopping: StopNotice | None = None
+    grace_period_s: float | None = None
     clock: Callable[[], float] = time.monotonic
+    began: float = field(init=False)
+    time_left: TimeLeft = field(init=False)
+    _wait: Wait | None = None
+    _cool_down: Wait | None = None
+    _joining: str = ""
     _sent: deque[float] = field(default_factory=deque)
     _listeners: list[Callable[[], None]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.began = self.clock()
+        self.time_left = TimeLeft(TakePace(self.clock))
 
     def start(self, plan: Plan, settings: Settings, budgets: Budgets) -> None:
         """Fill in what is known before the run's first step."""
@@ -109,6 +143,7 @@ class Progress:
         self.budget_usd = budgets.run_usd
         self.rate_limit = settings.rate_limit
         self.simulated = settings.simulated
+        self.time_left.takes.assumed_s = 60 / settings.rate_limit
 
     def listen(self, listener: Callable[[], None]) -> None:
         """Call `listener` at the beginning of each stage, and at a stop, in the run's thread: it must not block."""
@@ -116,7 +151,7 @@ class Progress:
 
     def enter(self, stage: str) -> None:
         """Begin another stage, and call the listeners."""
-        self.stage = stage
+        self.stage, self._joining = stage, ""
         self._call_listeners(stage)
 
     def stop(self, *, grace_period_s: float) -> None:
@@ -142,19 +177,55 @@ class Progress:
         for name, frames in counted.items():
             self.scenes[name].done += frames
         self.reused = counted.total()
-        self.to_generate = self.frames - self.reused
+        self.to_generate = self.time_left.takes.expected = self.frames - self.reused
+
+    def expect_films(self, films: Films) -> None:
+        """Note the segments that the films have."""
+        self.segments = len(films)
+        self.time_left.encoding.expected = films.megapixels
+        self.time_left.encoding.encoders = films.encoders
 
     def count(self, scene: str, *, failed: bool = False) -> None:
         """Count a frame of a scene as generated, or as failed."""
         self.failed += failed
         self.generated += not failed
+        self.time_left.takes.count()
         if tally := self.scenes.get(scene):
             tally.done += 1
             tally.failed += failed
 
-    def segment_encoded(self) -> None:
-        """Count a segment of the films as encoded."""
+    def segment_encoded(self, megapixels: float, seconds: float | None) -> None:
+        """Count a segment of the films as encoded; see `film.effort.FilmObserver`."""
         self.segments_done += 1
+        self.time_left.encoding.count(megapixels, seconds)
+
+    def joining(self, film: Path) -> None:
+        """Note which film's segments are being joined."""
+        self._joining = f"joining {film.name}"
+
+    def films_made(self) -> None:
+        """Note that all films are there."""
+        self.time_left.film_made = True
+
+    def end_work(self) -> None:
+        """Note that nothing is generated or encoded any more, whether all was or not."""
+        self.time_left.over = True
+
+    @contextlib.contextmanager
+    def waiting(self, words: str, *, seconds: float | None = None) -> Iterator[None]:
+        """Say what the run waits for while the block lasts; `seconds` is for how long, where that is known."""
+        if seconds is None or seconds >= _NOTABLE_WAIT_S:
+            self._wait = Wait(words, None if seconds is None else self.clock() + seconds)
+        try:
+            yield
+        finally:
+            self._wait = None
+
+    def cool_down(self, reason: str, *, seconds: float) -> None:
+        """Note that no run sends anything for so many seconds, and why."""
+        # An endpoint's words may be many.
+        short = textwrap.shorten(reason, _REASON_LENGTH, placeholder=" ...")
+        self._cool_down = Wait(f"after {short}", self.clock() + seconds)
 
     def sent(self, *, again: bool, pace: float = 1.0) -> None:
         """Count a request that is sent now, and note the gate's pace."""
@@ -177,12 +248,41 @@ class Progress:
 
     @property
     def headline(self) -> str:
-        """The step that the run is at; of a run that is being stopped, how many answers it waits for and how long."""
-        if self.stopping is None or not self.in_flight:
+        """The step that the run is at, what it waits for, and how long that may take."""
+        if self.stopping is None:
+            wait = self._present_wait
+            if wait is None or wait.until is None:
+                return self.news
+            return f"{self._step}: waiting {self._until(wait.until)} more {wait.words}"
+        if not self.in_flight:
             return self._step
-        left_s = max(self.stopping.deadline - self.clock(), 0)
+        return f"{self._step}, at most {self._until(self.stopping.deadline)}; Ctrl-C again gives them up"
+
+    @property
+    def news(self) -> str:
+        """The headline without its times: as long as it is the same, the run is at the same."""
+        detail = "" if self.stopping else self._detail
+        return f"{self._step}: {detail}" if detail else self._step
+
+    @property
+    def _detail(self) -> str:
+        if wait := self._present_wait:
+            return f"waiting {wait.words}"
+        # All that is left has been sent.
+        if self.in_flight and self.in_flight >= self.to_generate - self.generated - self.failed:
+            return f"waiting for {counted(self.in_flight, 'answer')}"
+        return self._joining
+
+    @property
+    def _present_wait(self) -> Wait | None:
+        cool_down = self._cool_down
+        if cool_down and cool_down.until and cool_down.until > self.clock():
+            return cool_down
+        return self._wait
+
+    def _until(self, deadline: float) -> str:
         # Up: a period that has just begun must not read as a shorter one.
-        return f"{self._step}, at most {format_duration(math.ceil(left_s))}; Ctrl-C again gives them up"
+        return format_duration(math.ceil(max(deadline - self.clock(), 0)))
 
     @property
     def _step(self) -> str:
@@ -209,6 +309,8 @@ class Progress:
             quote_usd=self.quote_usd,
             cost_usd=self.cost_usd,
             uncertain_usd=self.uncertain_usd,
+            seconds_left=self.seconds_left,
+            megapixels_per_s=self.time_left.encoding.megapixels_per_s,
         )
 
     @property
@@ -241,9 +343,11 @@ class Progress:
         return [60 * counted[number] / slice_s for number in range(first, last + 1)]
 
     @property
+    def elapsed_s(self) -> float:
+        """Seconds that a person has waited for the run."""
+        return max(self.clock() - self.began, 0)
+
+    @property
     def seconds_left(self) -> float | None:
-        """Seconds until the last frame is generated at the present rate; None before there is a rate."""
-        # Re-sends count in the rate and bring no frame: a guess for people, which a bad endpoint makes too small.
-        left = self.to_generate - self.generated - self.failed
-        rate = self.requests_per_minute
-        return 60 * left / rate if rate >= 1 and self.requests > 1 else None
+        """Seconds until the last segment is encoded; None where that cannot be said, and for a run that is stopped."""
+        return None if self.stopping else self.time_left.seconds

@@ -184,6 +184,7 @@ class TakeGenerator:
             case Resend(delay_s, cool_down=True, reason=reason):
                 # No pause here: the gate delays every request, this one's next attempt as well.
                 log(f"{reason}: no run sends for {delay_s:.1f} s")
+                self._progress.cool_down(reason, seconds=delay_s)
             case Resend(delay_s, reason=reason):
                 log(f"sending again in {delay_s:.1f} s: {reason}")
                 await self._timing.pause(delay_s)
@@ -205,7 +206,8 @@ class TakeGenerator:
             asked_at = self._timing.clock()
             admission = await self._ask_gate(request)
             if isinstance(admission, Permit):
-                await self._timing.pause(admission.wait_s)
+                with self._progress.waiting("for the rate limit", seconds=admission.wait_s):
+                    await self._timing.pause(admission.wait_s)
                 # In each case nothing was asked, so nothing stays reserved.
                 if self._stop_signal.stopped:
                     await self._gate.withdraw(admission)
@@ -238,7 +240,8 @@ class TakeGenerator:
             # Each attempt in flight may yet turn out to cost less than was reserved for it.
             if not isinstance(admission, OverBudget) or not in_flight or self._stop_signal.stopped:
                 return admission
-            await self._attempt_ended.wait()
+            with self._progress.waiting("for answers, for which the rest of the budget is reserved"):
+                await self._attempt_ended.wait()
 
     async def _attempt(
         self, request: AttemptRequest, permit: Permit, retries: RetryState, log: Log

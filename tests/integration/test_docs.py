@@ -213,11 +213,12 @@ def test_the_page_about_scheduling_has_each_state_with_its_exit_code() -> None:
 
 
 def test_the_worked_example_has_the_quote_that_plan_prints(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The block below the storyboard of "The whole"."""
+    """The block below the storyboard of "The whole"; how long it takes depends on the machine."""
     whole = (DOCS / "storyboard.md").read_text().split("## The whole")[1]
     board, quote = (whole.split(f"```{language}\n")[1].split("```")[0] for language in ("yaml", "text"))
     path = tmp_path / "ferry.yaml"
     path.write_text(board)
 
     assert run(["plan", str(path), "--output", str(tmp_path)]) == 0
-    assert capsys.readouterr().err == quote
+    times = r"about .* until the film is there|[^(]* of encoding"
+    assert re.sub(times, "", capsys.readouterr().err) == re.sub(times, "", quote)

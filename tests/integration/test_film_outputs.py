@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -21,6 +21,20 @@ from pipelines.storyboard.timeline import Timeline
 from tests.support.film_samples import COLOURS, SMALL, colour_runs, fake_ffmpeg, flat_frames, timeline_of
 
 NAMES = list(COLOURS)
+
+
+@dataclass
+class Watching:
+    """An observer that keeps what it hears."""
+
+    encoded: list[tuple[float, float | None]] = field(default_factory=list)
+    joined: list[Path] = field(default_factory=list)
+
+    def segment_encoded(self, megapixels: float, seconds: float | None) -> None:
+        self.encoded.append((megapixels, seconds))
+
+    def joining(self, film: Path) -> None:
+        self.joined.append(film)
 
 
 def dissolved(lengths: Sequence[int], *, half: int = 4) -> Timeline:
@@ -83,23 +97,25 @@ def test_a_frame_more_at_the_start_encodes_nothing_further_on(tmp_path: Path) ->
 def test_frames_that_come_are_encoded_before_the_last_is_there(tmp_path: Path) -> None:
     """All that they complete, and nothing else; cutting the film then finds it done."""
     plan, frames = plan_of(dissolved([60] * 4)), flat_frames(tmp_path / "frames", NAMES[:4])
-    encoded: list[int] = []
+    watching = Watching()
 
     async def work() -> int:
-        async with Films(plan, tmp_path, on_encoded=lambda: encoded.append(1)).working() as films:
+        async with Films(plan, tmp_path, observer=watching).working() as films:
             assert len(films) == 7
             for number in (0, 1, 3):
                 films.arrived(number, frames[number])
             async with asyncio.timeout(30):
                 # Two ends, a middle and the transition between the first two; all that does not need frame 2.
-                while len(encoded) < 4:
+                while len(watching.encoded) < 4:
                     await asyncio.sleep(0.01)
             early = len(pieces(tmp_path))
             await films.cut(frames)
         return early
 
     assert asyncio.run(work()) == 4
-    assert len(encoded) == 7
+    assert watching.joined == [tmp_path / "harbor.mp4"]
+    assert sum(megapixels for megapixels, _ in watching.encoded) == Films(plan, tmp_path).megapixels
+    assert [seconds is not None and seconds > 0 for _, seconds in watching.encoded] == [True] * 7
     assert len(pieces(tmp_path)) == 7
 
 

@@ -10,6 +10,7 @@ _COUNTERS = (
 )  # fmt: skip
 # By the version that they go back to, from the next one.
 _UNDOING = {
+    5: ("ALTER TABLE runs DROP COLUMN seconds_left", "ALTER TABLE runs DROP COLUMN megapixels_per_s"),
     4: (
         "DROP INDEX attempts_by_content",
         "ALTER TABLE attempts DROP COLUMN cost_basis",

@@ -34,9 +34,14 @@ class TerminalSession:
         self._reading.start()
 
     @property
+    def sent(self) -> str:
+        """What the command has sent to the terminal so far, colours and moves of the cursor included."""
+        return self._printed.decode(errors="replace")
+
+    @property
     def printed(self) -> str:
         """What stands on the terminal so far, as text."""
-        return _ESCAPES.sub("", self._printed.decode(errors="replace")).replace("\r\n", "\n")
+        return _ESCAPES.sub("", self.sent).replace("\r\n", "\n")
 
     def wait_for(self, text: str) -> Self:
         """Wait until the command has printed this, or has ended."""
@@ -76,7 +81,7 @@ def on_terminal(*arguments: str, cwd: Path, **environment: str) -> Iterator[Term
     with subprocess.Popen(
         [sys.executable, "-m", "tests.support.local_command", *arguments],
         cwd=cwd,
-        env=clean_environment(PYTHONPATH=str(REPOSITORY), TERM="xterm", COLUMNS="200", **environment),
+        env=clean_environment(**{"PYTHONPATH": str(REPOSITORY), "TERM": "xterm", "COLUMNS": "200", **environment}),
         stdin=theirs,
         stdout=subprocess.PIPE,
         stderr=theirs,

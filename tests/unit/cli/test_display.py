@@ -22,19 +22,25 @@ from pipelines.cli.display import (
 )
 from pipelines.ledger.models import RunState
 from pipelines.run.progress import Progress, SceneProgress
+from tests.support.clocks import Seconds
 from tests.support.results import run_result
 
 
 def halfway() -> Progress:
     """Return the progress of a run in the middle of its work, on a clock that stands."""
-    now = [0.0]
-    progress = Progress(clock=lambda: now[0])
+    now = Seconds(0)
+    progress = Progress(clock=now)
     progress.storyboard, progress.stage = "harbor", "generating frames"
     progress.frames, progress.reused, progress.to_generate, progress.generated, progress.failed = 100, 10, 90, 30, 1
     progress.budget_usd, progress.cost_usd, progress.rate_limit = Decimal("0.25"), Decimal("0.0196"), 720
     for number in range(31):
-        now[0] = number / 12
+        now.now = number / 12
         progress.sent(again=number == 5)
+    progress.time_left.takes.expected = 90
+    for _ in range(31):
+        now.now += 0.05
+        progress.time_left.takes.count()
+    progress.time_left.encoding.expected = 100
     return progress
 
 
@@ -78,11 +84,14 @@ def words(text: str) -> list[str]:
 
 
 def test_a_line_says_how_far_how_fast_and_at_what_cost() -> None:
-    """Frames done, requests a minute against the limit, cost against the budget."""
-    assert progress_line(halfway()) == (
+    """Frames done, cost against the budget, requests a minute against the limit, and the time."""
+    line = progress_line(halfway())
+
+    assert str(line) == (
         "harbor: generating frames, 40 of 100 frames (10 reused, 1 failed, 1 sent again), 31 requests, "
-        "720 of 720 a minute, 0.0196 of 0.25 USD"
+        "0.0196 of 0.25 USD, 444 of 720 a minute, 4 s elapsed, 5 s left"
     )
+    assert line.news == str(line).partition(", 444 of")[0]
 
 
 def test_a_line_counts_one_of_each_in_the_singular() -> None:
@@ -90,22 +99,47 @@ def test_a_line_counts_one_of_each_in_the_singular() -> None:
     progress = Progress(stage="assembling", storyboard="harbor", frames=1, to_generate=1, generated=1, rate_limit=720)
     progress.requests = progress.segments = progress.segments_done = 1
 
-    assert progress_line(progress) == (
-        "harbor: assembling, 1 of 1 frame, 1 request, 0 of 720 a minute, 0 USD, 1 of 1 segment"
+    assert progress_line(progress).news == (
+        "harbor: assembling, 1 of 1 frame, 1 request, 0 USD, 1 of 1 segment encoded"
     )
 
 
 def test_the_live_display_says_it_in_lines() -> None:
-    """With a bar, the rate of the last minute as columns, and the time left."""
+    """A bar over all the work, the time left and the time gone, the rate of the last minute as columns."""
     assert words(drawn(halfway())) == [
         "harbor generating frames",
-        "",
+        "21%",
+        "time left 5 s",
+        "elapsed 4 s",
         "frames 40 of 100 frames (10 reused, 1 failed, 1 sent again)",
-        "requests 31 sent",
-        "rate █ 720 of 720 a minute",
         "cost 0.0196 of 0.25 USD",
-        "time left 4 s",
+        "requests 31 sent, 31 in flight",
+        "rate █▃ 444 of 720 a minute",
     ]
+
+
+def test_before_anything_is_measured_the_time_left_is_being_estimated() -> None:
+    """Never 0; and nothing is said of it once no work is left."""
+    progress = Progress(storyboard="harbor", frames=4)
+    progress.time_left.encoding.expected = 10
+    before = words(drawn(progress))
+    progress.time_left.over = True
+
+    assert before[2] == "time left estimating"
+    assert "time left" not in drawn(progress)
+
+
+def test_a_person_is_told_what_ctrl_c_does() -> None:
+    """To a run with answers to come, to one without, and to none that it does not stop."""
+    progress = halfway()
+    unsaid = drawn(progress)
+    progress.grace_period_s = 25
+    with_answers = drawn(progress).splitlines()[-1]
+    progress.in_flight = 0
+
+    assert "Ctrl-C" not in unsaid
+    assert with_answers == "Ctrl-C: sends nothing more, keeps what is in flight (up to 25 s)"
+    assert drawn(progress).splitlines()[-1] == "Ctrl-C: ends the run, keeps what was generated"
 
 
 def test_each_scene_has_a_line_with_its_own_bar() -> None:
@@ -158,7 +192,7 @@ def test_a_scene_that_is_stuck_stays_in_sight() -> None:
 
 
 @pytest.mark.parametrize("height", [1, 3, 8, 9, 10, 11, 12, 16, 24, 50])
-@pytest.mark.parametrize("width", [40, 80, 300])
+@pytest.mark.parametrize("width", [40, 60, 80, 120, 200])
 def test_the_display_keeps_to_the_terminal(width: int, height: int) -> None:
     """No scene is drawn for which there is no line, none is wider than the terminal."""
     without, whole = (
@@ -198,30 +232,44 @@ def test_a_console_without_unicode_is_drawn_in_ascii() -> None:
     text = paper.read()
 
     assert text.isascii()
-    assert "rate       #  720 of 720 a minute" in text
+    assert "rate       #-  444 of 720 a minute" in text
 
 
 def test_before_there_is_anything_to_say_only_the_stage_is_said() -> None:
     """Prefect takes a moment to start."""
     starting = Progress(stage="starting Prefect")
 
-    assert (progress_line(starting), drawn(starting).strip()) == ("starting Prefect", "storyreel  starting Prefect")
+    assert (str(progress_line(starting)), drawn(starting).strip()) == (
+        "starting Prefect",
+        "storyreel  starting Prefect",
+    )
 
 
 def test_long_waits_are_given_in_minutes() -> None:
     """Ten thousand frames at twelve a second."""
     progress = halfway()
-    progress.frames = progress.to_generate = 10_000
+    progress.time_left.takes.expected = 10_000
 
-    assert "13 min 50 s" in drawn(progress)
+    assert "time left  8 min 21 s" in drawn(progress)
 
 
-def test_the_display_suits_the_console() -> None:
+def test_the_display_suits_the_console(monkeypatch: pytest.MonkeyPatch) -> None:
     """Live on a terminal, lines elsewhere."""
+    monkeypatch.setenv("TERM", "xterm-256color")
     terminal = display_for(Progress(), Console(force_terminal=True, file=io.StringIO()))
     pipe = display_for(Progress(), Console(file=io.StringIO()))
 
     assert (type(terminal), type(pipe)) == (LiveDisplay, PlainDisplay)
+
+
+@pytest.mark.parametrize("term", ["dumb", "unknown", ""])
+def test_a_terminal_that_cannot_be_redrawn_gets_lines(term: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a pipe does: what moves the cursor elsewhere would be printed there as it is."""
+    monkeypatch.setenv("TERM", term)
+
+    display = display_for(Progress(), Console(force_terminal=True, file=io.StringIO()))
+
+    assert type(display) is PlainDisplay
 
 
 def test_a_quiet_console_has_no_display(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -273,6 +321,25 @@ def test_a_line_that_tells_nothing_new_is_not_printed_again(monkeypatch: pytest.
     assert paper.getvalue() == "one\ntwo\n"
 
 
+def test_time_that_goes_by_is_no_news(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line is printed where something has happened; what it says of the time is not enough."""
+    monkeypatch.setattr("pipelines.cli.display._LINE_EVERY_S", 0.001)
+    clock, turned = Seconds(), threading.Event()
+
+    def turn() -> float:
+        # It is asked for each line, printed or not.
+        clock.now += 1
+        if clock.now > 1100:
+            turned.set()
+        return clock.now
+
+    progress, paper = Progress(stage="one", storyboard="harbor", frames=2, clock=turn), io.StringIO()
+    with PlainDisplay(progress, Console(file=paper, width=200)):
+        assert turned.wait(10)
+
+    assert len(paper.getvalue().splitlines()) == 1
+
+
 def test_a_run_that_is_stopped_is_drawn_as_one() -> None:
     """What it waits for stands in the place of its step, and no time left; a plain line has that alone."""
     progress = halfway()
@@ -282,7 +349,7 @@ def test_a_run_that_is_stopped_is_drawn_as_one() -> None:
         "harbor stopping: waiting for 31 answers, at most 25 s; Ctrl-C again gives them up"
     )
     assert "time left" not in drawn(progress)
-    assert progress_line(progress) == f"harbor: {progress.headline}"
+    assert str(progress_line(progress)) == f"harbor: {progress.headline}"
 
 
 def test_a_live_display_leaves_nothing_behind() -> None:

@@ -123,7 +123,9 @@ def test_a_run_is_closed_with_its_state(ledger: Ledger, clock: Clock) -> None:
 
 def test_a_run_reports_its_progress(ledger: Ledger) -> None:
     """With a heartbeat, and once more as it ends; a heartbeat without counters leaves the last ones."""
-    counters = RunCounters("generating frames", 20, 4, 16, 5, 1, 3, 2, 720, Decimal("0.010432"))
+    counters = RunCounters(
+        "generating frames", 20, 4, 16, 5, 1, 3, 2, 720, Decimal("0.010432"), seconds_left=12.5, megapixels_per_s=60.25
+    )
     ledger.start_run(run())
     ledger.record_heartbeat("run-1", counters)
     ledger.record_heartbeat("run-1")
@@ -131,7 +133,7 @@ def test_a_run_reports_its_progress(ledger: Ledger) -> None:
 
     ledger.finish_run("run-1", state=RunState.COMPLETED, counters=replace(counters, generated=15))
 
-    assert reported == [("generating frames", 20, 4, 16, 5, 1, 3, 2, 720, Decimal("0.010432"))]
+    assert reported == [("generating frames", 20, 4, 16, 5, 1, 3, 2, 720, Decimal("0.010432"), 12.5, 60.25)]
     assert table_rows(ledger, runs, "stage", "bought", "state") == [("generating frames", 15, "Completed")]
 
 

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC
 from decimal import Decimal
 from pathlib import Path
@@ -27,7 +28,7 @@ pytestmark = pytest.mark.usefixtures("database")
 
 PRICE = Decimal("0.000652")
 # 20 frames, of which 4 were there; 6 of 16 are generated.
-HALFWAY = RunCounters("generating frames", 20, 4, 16, 6, 0, 3, 1, 60, 16 * PRICE)
+HALFWAY = RunCounters("generating frames", 20, 4, 16, 6, 0, 3, 1, 60, 16 * PRICE, seconds_left=20.0)
 Ask = Callable[[], StoryboardStatus]
 
 
@@ -66,7 +67,7 @@ def halfway(ledger: Ledger, clock: Clock, **of_run: Any) -> None:
 
 
 def test_a_running_run_has_a_stage_a_cost_and_an_end(ledger: Ledger, clock: Clock, ask: Ask) -> None:
-    """Ten frames are left, thirty a minute are kept: twenty seconds."""
+    """What it says itself of its end: it knows its encoders' pace as well."""
     halfway(ledger, clock, budget_usd=Decimal("0.25"))
     snapshot = ask().runs[0].snapshot
 
@@ -134,15 +135,26 @@ def test_a_run_that_has_only_begun_is_starting(ledger: Ledger, ask: Ask) -> None
 
 
 def test_the_rate_is_that_of_the_last_minute(ledger: Ledger, clock: Clock, ask: Ask) -> None:
-    """A run that stands still has no time left to promise, however fast it was; its pace is named."""
+    """A run that stands still promises no time left, however fast it was; its pace is named."""
     halfway(ledger, clock)
     ledger.gate(run(), rate_limit=60).slow_down(sent_at=clock.now_us)
     clock.turn(70)
-    ledger.record_heartbeat("run-1", HALFWAY)
+    ledger.record_heartbeat("run-1", replace(HALFWAY, seconds_left=None))
     (status,) = ask().runs
 
     assert (status.snapshot.rates.sent, status.snapshot.rates.kept, status.seconds_left) == (0, 0, None)
     assert "0 of 60 requests a minute, 1 in flight, slowed to " in status.lines(UTC)[2]
+
+
+@pytest.mark.parametrize(("since_s", "left_s"), [(3, 17.0), (19.5, 1.0), (40, 1.0)])
+def test_between_two_reports_the_time_left_goes_by(
+    ledger: Ledger, clock: Clock, ask: Ask, since_s: float, left_s: float
+) -> None:
+    """A run that is late is not done: it has a second left, not none."""
+    halfway(ledger, clock)
+    clock.turn(since_s)
+
+    assert ask().runs[0].seconds_left == left_s
 
 
 def test_a_run_on_another_machine_is_known_by_its_heartbeat(ledger: Ledger, clock: Clock, ask: Ask) -> None:

@@ -1,6 +1,5 @@
 """Counts add up, and the rate is neither ahead of the run nor behind it."""
 
-from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
@@ -14,16 +13,7 @@ from pipelines.ledger.models import RunCounters
 from pipelines.run.progress import Progress, SceneProgress
 from pipelines.storyboard.loader import load_storyboard
 from pipelines.storyboard.plan import plan_frames
-
-
-@dataclass
-class Seconds:
-    """A clock that stands still until it is turned."""
-
-    now: float = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.support.clocks import Seconds
 
 
 @pytest.fixture
@@ -96,38 +86,25 @@ def test_the_rate_is_never_negative(gaps_s: list[float]) -> None:
         assert progress.requests_per_minute >= 0
 
 
-def test_the_time_left_follows_from_the_rate(progress: Progress, clock: Seconds) -> None:
-    """A hundred to generate, ten done, one a second: ninety seconds."""
-    progress.to_generate, progress.generated, progress.failed = 100, 8, 2
-    send(progress, clock, 10, gap_s=1)
+def test_the_time_left_follows_from_the_takes_that_come(progress: Progress, clock: Seconds) -> None:
+    """A hundred, ten done, one a second: ninety seconds; failed ones are done too, reused ones take no time."""
+    progress.expect(["arrival"] * 150)
+    progress.reuse(["arrival"] * 50)
+    for number in range(10):
+        clock.now += 1
+        progress.count("arrival", failed=number > 7)
+    progress.segment_encoded(10, 0.5)
 
-    assert progress.seconds_left == pytest.approx(90)
-
-
-def test_reused_frames_take_no_time(progress: Progress, clock: Seconds) -> None:
-    """Only those to generate do."""
-    progress.frames, progress.reused, progress.to_generate, progress.generated = 50, 40, 10, 10
-    send(progress, clock, 10, gap_s=1)
-
-    assert progress.seconds_left == 0
+    assert progress.seconds_left == pytest.approx(90 + 0.5)
+    assert progress.counters.seconds_left == progress.seconds_left
 
 
-@pytest.mark.parametrize("sent", [0, 1])
-def test_before_there_is_a_rate_the_time_left_is_not_known(progress: Progress, clock: Seconds, sent: int) -> None:
-    """One request is no pace."""
-    progress.to_generate = 10
-    send(progress, clock, sent, gap_s=1)
+def test_the_time_that_has_gone_by_is_that_of_the_person_who_waits(progress: Progress, clock: Seconds) -> None:
+    """From when the command was started, where that was before the run."""
+    progress.began -= 7
+    clock.now += 5
 
-    assert progress.seconds_left is None
-
-
-def test_a_run_that_stands_still_promises_nothing(progress: Progress, clock: Seconds) -> None:
-    """No time left is named while nothing moves."""
-    progress.to_generate = 10
-    send(progress, clock, 5, gap_s=1)
-    clock.now += 120
-
-    assert progress.seconds_left is None
+    assert progress.elapsed_s == 12
 
 
 def test_each_scene_counts_its_own_frames(progress: Progress) -> None:
@@ -164,11 +141,12 @@ def test_the_counters_are_those_of_this_moment(progress: Progress) -> None:
 def test_counters_know_the_costs_and_the_segments(progress: Progress) -> None:
     """What the answers cost so far, beside the quote; how many segments are encoded."""
     progress.quote_usd, progress.cost_usd = Decimal("0.002"), Decimal("0.0005")
-    progress.segment_encoded()
+    progress.segment_encoded(10, 2.0)
 
     counters = progress.counters
 
     assert (counters.quote_usd, counters.cost_usd, counters.segments_done) == (Decimal("0.002"), Decimal("0.0005"), 1)
+    assert counters.megapixels_per_s == 5
 
 
 def test_a_run_starts_with_what_is_known_of_it(progress: Progress, tmp_path: Path) -> None:
@@ -256,3 +234,55 @@ def test_a_run_that_waits_longer_than_it_said_has_no_time_left(progress: Progres
     clock.now += 9
 
     assert progress.headline == "stopping: waiting for 1 answer, at most 0 s; Ctrl-C again gives them up"
+
+
+def test_a_run_says_what_it_waits_for_and_for_how_long(progress: Progress, clock: Seconds) -> None:
+    """Where it is long enough to be noticed; its ledger keeps the step alone."""
+    progress.enter("generating frames")
+    with progress.waiting("for the rate limit", seconds=0.08):
+        short = progress.headline
+    with progress.waiting("for the rate limit", seconds=8):
+        clock.now += 1.5
+        long, news, kept = progress.headline, progress.news, progress.counters.stage
+    with progress.waiting("for another run of this storyboard"):
+        unknown = progress.headline
+
+    assert short == progress.headline == kept == "generating frames"
+    assert long == "generating frames: waiting 7 s more for the rate limit"
+    assert news == "generating frames: waiting for the rate limit"
+    assert unknown == "generating frames: waiting for another run of this storyboard"
+
+
+def test_a_cool_down_is_the_reason_that_is_told(progress: Progress, clock: Seconds) -> None:
+    """Not the rate limit, which is what the next request waits for then; a long answer is cut short."""
+    progress.enter("generating frames")
+    progress.cool_down("rate limited (429 Too Many Requests, " + "please wait " * 30 + ")", seconds=60)
+    with progress.waiting("for the rate limit", seconds=60):
+        during = progress.headline
+    clock.now += 60
+
+    reason = "rate limited (429 Too Many Requests, please wait please ..."
+    assert during == f"generating frames: waiting 1 min 00 s more after {reason}"
+    assert progress.headline == "generating frames"
+
+
+def test_once_all_is_sent_the_answers_are_waited_for(progress: Progress, clock: Seconds) -> None:
+    """Before, the requests are what takes the time."""
+    progress.expect(["arrival"] * 3)
+    progress.reuse([])
+    progress.enter("generating frames")
+    send(progress, clock, 2, gap_s=0)
+    before = progress.headline
+    send(progress, clock, 1, gap_s=0)
+
+    assert (before, progress.headline) == ("generating frames", "generating frames: waiting for 3 answers")
+
+
+def test_a_film_that_is_being_joined_is_named(progress: Progress) -> None:
+    """Until the next step."""
+    progress.enter("assembling the film")
+    progress.joining(Path("outputs/harbor/harbor.mp4"))
+    during = progress.headline
+    progress.enter("writing the report")
+
+    assert (during, progress.headline) == ("assembling the film: joining harbor.mp4", "writing the report")

@@ -1,0 +1,74 @@
+"""The effort of encoding: segments weighed against each other, and an observer that hears how far it has come."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+
+from pipelines.common.errors import FilmError
+from pipelines.film.identity import piece_name
+from pipelines.film.segments import Morph, Part, Segment, Stay, cut_segments
+from pipelines.storyboard.model import Output, SmoothMethod
+from pipelines.storyboard.timeline import Timeline
+
+# In pictures of a frame that moves. A still is drawn anew and encoded without reference to any other picture; following
+# what moves costs minterpolate many times what the encoder takes.
+_STILL = 5
+_FOLLOWED = 12
+# Of one of the encoders that run side by side on a machine of two processors; others take a half or the double of it.
+SECONDS_PER_MEGAPIXEL = 0.03
+
+
+class FilmObserver(Protocol):
+    """Hears how the making of films goes on, in the event loop that makes them."""
+
+    def segment_encoded(self, megapixels: float, seconds: float | None) -> None:
+        """A segment of so many megapixels is there, after so many seconds of an encoder; None where it was before."""
+
+    def joining(self, film: Path) -> None:
+        """All segments of a film are there, and become its file now."""
+
+
+class Unobserved:
+    """An observer for films that nothing watches."""
+
+    def segment_encoded(self, megapixels: float, seconds: float | None) -> None:
+        """Ignore it."""
+
+    def joining(self, film: Path) -> None:
+        """Ignore it."""
+
+
+def megapixels(segment: Segment, output: Output) -> float:
+    """Return the effort of encoding a segment, in megapixels of moving pictures that take as long."""
+    pictures = sum(map(_pictures, segment.parts))
+    return pictures * output.size.width * output.size.height / 1e6
+
+
+def effort_left(timeline: Timeline, folder: Path, pictures: Mapping[int, Path]) -> float:
+    """Return the effort of encoding those segments of a film whose pieces are not there, in megapixels.
+
+    Args:
+        timeline: the film.
+        folder: where its pieces are kept.
+        pictures: the file of each frame that has one, by the frame's number.
+    """
+
+    def is_there(segment: Segment) -> bool:
+        if not all(frame in pictures for frame in segment.frames):
+            return False
+        with suppress(FilmError):
+            return (folder / piece_name(segment, timeline, pictures)).is_file()
+        return False
+
+    return sum(megapixels(segment, timeline.output) for segment in cut_segments(timeline) if not is_there(segment))
+
+
+def _pictures(part: Part) -> int:
+    match part:
+        case Stay(still=True):
+            return _STILL
+        case Morph(smooth=smooth) if smooth.method is SmoothMethod.MOTION:
+            return _FOLLOWED * part.length
+        case _:
+            return part.length
