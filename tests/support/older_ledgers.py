@@ -10,12 +10,13 @@ _COUNTERS = (
 )  # fmt: skip
 # By the version that they go back to, from the next one.
 _UNDOING = {
-    5: ("ALTER TABLE runs DROP COLUMN seconds_left", "ALTER TABLE runs DROP COLUMN megapixels_per_s"),
     4: (
         "DROP INDEX attempts_by_content",
         "ALTER TABLE attempts DROP COLUMN cost_basis",
         "ALTER TABLE attempts DROP COLUMN stated_steps",
         "ALTER TABLE attempts DROP COLUMN remarks",
+        "ALTER TABLE runs DROP COLUMN seconds_left",
+        "ALTER TABLE runs DROP COLUMN megapixels_per_s",
         "DROP TABLE folders",
     ),
     3: (*(f"ALTER TABLE runs DROP COLUMN {name}" for name in _COUNTERS), "DROP TABLE takes", "DROP TABLE picks"),
