@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks import assembling, filming, gating, looking, rendering, reporting, sheets, starting
+from benchmarks import assembling, filming, gating, looking, overview, rendering, reporting, sheets, starting
 from benchmarks.history import comparison_lines, earlier_results, results_of, write_results
 from benchmarks.measure import Row, print_table
 
@@ -24,6 +24,7 @@ _PARTS: dict[str, Measure] = {
     "assembling": assembling.rows,
     "filming": filming.rows,
     "rendering": rendering.rows,
+    "overview": overview.rows,
     "sheets": sheets.rows,
     "reporting": reporting.rows,
 }

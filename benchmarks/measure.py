@@ -106,9 +106,11 @@ def own_processor_s() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def paired(first: Sequence[str], second: Sequence[str], *, rounds: int) -> tuple[float, float, float]:
+def paired(
+    first: Sequence[str], second: Sequence[str], *, rounds: int, env: dict[str, str] | None = None
+) -> tuple[float, float, float]:
     """Run two commands in turn; return their median wall times and the median ratio, first over second."""
-    pairs = [(run(first).wall_s, run(second).wall_s) for _ in range(rounds)]
+    pairs = [(run(first, env=env).wall_s, run(second, env=env).wall_s) for _ in range(rounds)]
     ratio = statistics.median(one / other for one, other in pairs)
     return statistics.median(one for one, _ in pairs), statistics.median(other for _, other in pairs), ratio
 

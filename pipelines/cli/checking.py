@@ -1,12 +1,62 @@
 """Checking storyboards before a command does anything else with them, and telling the notes on them."""
 
-import asyncio
 from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
+from pipelines.cli.asynchronous import run_to_end
+from pipelines.cli.options import print_message
 from pipelines.cli.problems import print_notes
 from pipelines.common.errors import Note, Problem, StoryboardError
+from pipelines.common.formatting import counted
 from pipelines.film.checks import check_film
+from pipelines.storyboard.loader import load_storyboard
 from pipelines.storyboard.model import Storyboard
+from pipelines.storyboard.timeline import build_timeline
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What is to be said of one storyboard.
+
+    Attributes:
+        path: its file.
+        problems: what is wrong with it.
+        notes: on it, where nothing is wrong.
+        frames: how many it asks for.
+        video_seconds: the length of its film.
+    """
+
+    path: Path
+    problems: tuple[Problem, ...] = ()
+    notes: tuple[Note, ...] = ()
+    frames: int = 0
+    video_seconds: float = 0
+
+    @property
+    def ok(self) -> bool:
+        """Whether it can be rendered."""
+        return not self.problems
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as plain JSON values."""
+        found = {"problems": list(map(str, self.problems)), "notes": list(map(str, self.notes))}
+        film = {"frames": self.frames, "video_seconds": self.video_seconds} if self.ok else {}
+        return {"path": str(self.path), "ok": self.ok, **found, **film}
+
+
+def check_board(path: Path, *, strict: bool) -> Checked:
+    """Check one storyboard; tell the notes on it, and if it is good."""
+    try:
+        board = load_storyboard(path)
+        [notes] = check_boards([board], strict=strict)
+    except StoryboardError as exc:
+        return Checked(path, problems=exc.problems)
+    frames, seconds = len(board.frames), float(build_timeline(board).duration_s)
+    noted = f", {counted(len(notes), 'note')}" if notes else ""
+    print_message(f"{path}: ok, {counted(frames, 'frame')}, {seconds:.1f} s{noted}")
+    return Checked(path, notes=notes, frames=frames, video_seconds=seconds)
 
 
 def check_boards(boards: Iterable[Storyboard], *, strict: bool) -> list[tuple[Note, ...]]:
@@ -15,7 +65,7 @@ def check_boards(boards: Iterable[Storyboard], *, strict: bool) -> list[tuple[No
     Raises:
         StoryboardError: every problem of all of them; notes too, with `strict`.
     """
-    return asyncio.run(_check_boards(boards, strict=strict))
+    return run_to_end(_check_boards(boards, strict=strict))
 
 
 async def _check_boards(boards: Iterable[Storyboard], *, strict: bool) -> list[tuple[Note, ...]]:

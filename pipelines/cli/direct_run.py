@@ -7,7 +7,6 @@ from typing import Any
 from pipelines.common.errors import BudgetError, LedgerError
 from pipelines.common.settings import Settings
 from pipelines.flows.handover import Handover
-from pipelines.run.local import run_locally
 from pipelines.run.preparation import require_quote_within_budgets
 from pipelines.storyboard.model import Storyboard
 from pipelines.storyboard.plan import plan_frames
@@ -33,6 +32,9 @@ def run_directly(_: str, parameters: Mapping[str, Any], given: Handover) -> None
     Raises:
         StoryreelError: why the run is not whole.
     """
+    # Here and not above: Prefect starts while what makes films is imported.
+    from pipelines.run.local import run_locally
+
     otio = bool(parameters.get("otio"))
     run = run_locally(
         given.board, given.settings, observer=given.observer, otio=otio, notes=given.notes, began=given.began

@@ -1,22 +1,17 @@
-"""The command's log: lines on stderr, and the options that say how many of them, `--verbose` and `--quiet`."""
+"""The options that say how much the command logs, `--verbose` and `--quiet`, and the subcommands that take them."""
 
-import contextlib
-import logging
-import queue
-import sys
-from collections.abc import Iterator
-from logging.handlers import QueueHandler, QueueListener
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from pipelines.common.errors import UsageError
-from pipelines.common.printable import printable
+
+if TYPE_CHECKING:
+    from pipelines.common.settings import LogLevel
 
 # Keys of what click keeps for one call of the command and its subcommand together.
 _VERBOSE = "storyreel.verbose"
 _QUIET = "storyreel.quiet"
-_LINE = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s", datefmt="%H:%M:%S")
 
 
 def log_options() -> list[click.Parameter]:
@@ -52,7 +47,10 @@ class LoggedCommand(click.Command):
         Raises:
             UsageError: STORYREEL_LOG_LEVEL is wrong, or the options exclude each other.
         """
-        with logging_to_stderr(log_level(ctx)):
+        # Here and not above: --help and Tab log nothing.
+        from pipelines.cli.log_lines import logging_to_stderr
+
+        with logging_to_stderr(log_level(ctx).upper()):
             return super().invoke(ctx)
 
 
@@ -62,63 +60,22 @@ def is_quiet() -> bool:
     return context is not None and bool(context.meta.get(_QUIET))
 
 
-def log_level(context: click.Context) -> int:
+def log_level(context: click.Context) -> "LogLevel":
     """Return the level that the options ask for, else STORYREEL_LOG_LEVEL.
 
     Raises:
         UsageError: the variable is wrong, or the options exclude each other.
     """
-    from pipelines.common.settings import load_log_level
+    from pipelines.common.settings import LogLevel, load_log_level
 
     quiet, verbose = context.meta.get(_QUIET, False), context.meta.get(_VERBOSE, 0)
     if quiet and verbose:
         raise UsageError("--quiet and --verbose exclude each other; give one of them")
     if quiet:
-        return logging.ERROR
+        return LogLevel.ERROR
     if verbose:
-        return logging.DEBUG if verbose > 1 else logging.INFO
-    return logging.getLevelNamesMapping()[load_log_level().upper()]
-
-
-@contextlib.contextmanager
-def logging_to_stderr(level: int) -> Iterator[None]:
-    """Write what storyreel's own modules log, from this level on, to stderr for as long as the block lasts.
-
-    The logs of other libraries, Prefect's among them, stay where they are.
-    """
-    # A pipe that is not read blocks whatever writes to it: a thread of its own, and not the run.
-    lines: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    printing = QueueListener(lines, _StderrHandler())
-    queueing = QueueHandler(lines)
-    logger = logging.getLogger("pipelines")
-    level_before, propagate_before = logger.level, logger.propagate
-    logger.addHandler(queueing)
-    logger.setLevel(level)
-    # Prefect installs a handler of its own at the root, which would print each line a second time.
-    logger.propagate = False
-    printing.start()
-    try:
-        yield
-    finally:
-        logger.removeHandler(queueing)
-        logger.setLevel(level_before)
-        logger.propagate = propagate_before
-        # It prints what is still queued first.
-        printing.stop()
-
-
-class _StderrHandler(logging.Handler):
-    """Writes to stderr as it is at each moment: a live display replaces it, to print lines above itself."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.setFormatter(_LINE)
-
-    def emit(self, record: logging.LogRecord) -> None:
-        # A reader that has gone must not end a run.
-        with contextlib.suppress(OSError, ValueError):
-            sys.stderr.write(f"{printable(self.format(record))}\n")
-            sys.stderr.flush()
+        return LogLevel.DEBUG if verbose > 1 else LogLevel.INFO
+    return load_log_level()
 
 
 def _note_verbose(context: click.Context, _: click.Parameter, count: int) -> None:

@@ -1,6 +1,5 @@
 """The storyreel command: it reads the command line, runs one subcommand, and maps errors to exit codes."""
 
-import asyncio
 import io
 import sys
 import traceback
@@ -59,7 +58,7 @@ def run(arguments: Sequence[str]) -> int:
     except StoryreelError as exc:
         print_error(str(exc))
         return exc.exit_code
-    except (KeyboardInterrupt, click.Abort, asyncio.CancelledError):
+    except (KeyboardInterrupt, click.Abort):
         print_error(str(InterruptedRunError()))
         return InterruptedRunError.exit_code
     except BrokenPipeError:

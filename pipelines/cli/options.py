@@ -1,9 +1,7 @@
 """Arguments and options that several commands share, and the ways to print: for people on stderr, JSON on stdout."""
 
-import json
 import os
 from collections.abc import Callable
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
@@ -14,6 +12,8 @@ from pipelines.common.errors import StorageError
 from pipelines.common.printable import printable, printable_json
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from pipelines.common.settings import Settings
 
 # A decorator of click returns the function that it was given.
@@ -43,6 +43,9 @@ def print_json(value: object) -> None:
     Raises:
         StorageError: it cannot be written there.
     """
+    # Here and not above, like whatever only some commands need: --help and Tab start without it.
+    import json
+
     print_output(printable_json(json.dumps(value, indent=2, ensure_ascii=False)) + "\n")
 
 
@@ -148,13 +151,15 @@ def limit_options(command: F) -> F:
     return budget(concurrency(command))
 
 
-class Scale(click.ParamType[Decimal]):
+class Scale(click.ParamType["Decimal"]):
     """A number above 0 and up to 1, read exactly."""
 
     name = "number"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Decimal:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> "Decimal":
         """Return the number that was typed; anything else is a wrong command line."""
+        from decimal import Decimal, InvalidOperation
+
         try:
             scale = Decimal(value)
         except InvalidOperation:

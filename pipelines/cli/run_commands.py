@@ -1,9 +1,7 @@
 """Commands that make a film: render, reroll, animatic."""
 
-import asyncio
-from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -22,8 +20,9 @@ from pipelines.cli.options import (
     strict_option,
     takes_model_option,
 )
-from pipelines.cli.quotes import quote_json
-from pipelines.common.formatting import counted
+
+if TYPE_CHECKING:
+    from decimal import Decimal
 
 
 @click.command(cls=LoggedCommand)
@@ -81,6 +80,7 @@ def reroll(board: Path, frames: str, *, dry_run: bool, yes: bool, as_json: bool,
       storyreel reroll my-film.yaml 3,7-9 --takes 2
       storyreel reroll my-film.yaml arrival/wide --prompt "a harbor in fog, no boats"
     """
+    from pipelines.cli.quotes import quote_json
     from pipelines.cli.render import reroll_board
     from pipelines.cli.reroll import quote_reroll, require_consent
 
@@ -111,7 +111,7 @@ def reroll(board: Path, frames: str, *, dry_run: bool, yes: bool, as_json: bool,
     help="Size of the animatic: a factor of the film's width and height, up to 1.",
 )
 @json_option
-def animatic(board: Path, *, scale: Decimal, as_json: bool, **options: Any) -> None:
+def animatic(board: Path, *, scale: "Decimal", as_json: bool, **options: Any) -> None:
     """Cut the film, with free sketch cards for missing frames.
 
     It has its true timing. No endpoint is asked.
@@ -121,12 +121,14 @@ def animatic(board: Path, *, scale: Decimal, as_json: bool, **options: Any) -> N
       storyreel animatic my-film.yaml
       storyreel animatic my-film.yaml --scale 1
     """
+    from pipelines.cli.asynchronous import run_to_end
+    from pipelines.common.formatting import counted
     from pipelines.common.settings import load_settings
     from pipelines.run.animatic import make_animatic
     from pipelines.storyboard.loader import load_storyboard
 
     storyboard = load_storyboard(board)
-    made = asyncio.run(make_animatic(storyboard, load_settings(options), scale=scale))
+    made = run_to_end(make_animatic(storyboard, load_settings(options), scale=scale))
     film, seconds = made.film, float(made.film.duration_s)
     if as_json:
         counts = {"frames": made.frames, "cards": made.cards}

@@ -1,13 +1,11 @@
 """Commands about the storyboard's file, which send nothing: new, check, plan, schema."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
-from pipelines.cli.hints import next_command
 from pipelines.cli.logs import LoggedCommand
 from pipelines.cli.options import (
     StoryboardPath,
@@ -19,9 +17,7 @@ from pipelines.cli.options import (
     print_message,
     strict_option,
 )
-from pipelines.cli.quotes import quote_json, quote_text
-from pipelines.common.errors import Note, Problem, StoryboardError, UsageError
-from pipelines.common.formatting import counted
+from pipelines.common.errors import Note, StoryboardError, UsageError
 
 
 @click.command(cls=LoggedCommand)
@@ -49,6 +45,7 @@ def new(path: Path, *, prompts: Path | None, as_json: bool, **options: Any) -> N
       storyreel new my-film.yaml
       storyreel new my-film.yaml --from prompts.txt
     """
+    from pipelines.cli.hints import next_command
     from pipelines.common.files import write_atomic
     from pipelines.storyboard.importer.starter import starter_text
 
@@ -92,11 +89,12 @@ def check(boards: tuple[Path, ...], *, as_json: bool, **options: Any) -> None:
     Example:
       storyreel check configs/storyboards/*.yaml
     """
+    from pipelines.cli.checking import check_board
     from pipelines.common.settings import load_settings
 
     strict = load_settings(options).strict
     # Every one is read before any problem ends the command: people fix them all at once.
-    results = [_check(path, strict=strict) for path in boards]
+    results = [check_board(path, strict=strict) for path in boards]
     if as_json:
         as_dicts = [result.as_json() for result in results]
         notes = [note for result in as_dicts for note in result["notes"]]
@@ -104,43 +102,6 @@ def check(boards: tuple[Path, ...], *, as_json: bool, **options: Any) -> None:
     problems = [problem for result in results for problem in result.problems]
     if problems:
         raise StoryboardError(problems)
-
-
-@dataclass(frozen=True, slots=True)
-class _Checked:
-    """What is to be said of one storyboard."""
-
-    path: Path
-    problems: tuple[Problem, ...] = ()
-    notes: tuple[Note, ...] = ()
-    frames: int = 0
-    video_seconds: float = 0
-
-    @property
-    def ok(self) -> bool:
-        return not self.problems
-
-    def as_json(self) -> dict[str, Any]:
-        found = {"problems": list(map(str, self.problems)), "notes": list(map(str, self.notes))}
-        film = {"frames": self.frames, "video_seconds": self.video_seconds} if self.ok else {}
-        return {"path": str(self.path), "ok": self.ok, **found, **film}
-
-
-def _check(path: Path, *, strict: bool) -> _Checked:
-    """Check one storyboard; tell the notes on it, and if it is good."""
-    from pipelines.cli.checking import check_boards
-    from pipelines.storyboard.loader import load_storyboard
-    from pipelines.storyboard.timeline import build_timeline
-
-    try:
-        board = load_storyboard(path)
-        [notes] = check_boards([board], strict=strict)
-    except StoryboardError as exc:
-        return _Checked(path, problems=exc.problems)
-    frames, seconds = len(board.frames), float(build_timeline(board).duration_s)
-    noted = f", {counted(len(notes), 'note')}" if notes else ""
-    print_message(f"{path}: ok, {counted(frames, 'frame')}, {seconds:.1f} s{noted}")
-    return _Checked(path, notes=notes, frames=frames, video_seconds=seconds)
 
 
 @click.command(cls=LoggedCommand)
@@ -160,6 +121,7 @@ def plan(board: Path, *, as_json: bool, **options: Any) -> None:
     from pipelines.cli.boards import open_board
     from pipelines.cli.checking import check_boards
     from pipelines.cli.following import notes_on_last_run
+    from pipelines.cli.quotes import quote_json, quote_text
     from pipelines.run.forecast import forecast_render
     from pipelines.storyboard.plan import plan_frames
     from pipelines.takes.inventory import read_inventory

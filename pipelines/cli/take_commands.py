@@ -1,6 +1,5 @@
 """Commands to choose among takes: pick, takes, review."""
 
-import asyncio
 import threading
 from functools import partial
 from pathlib import Path
@@ -8,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipelines.cli.hints import next_command, options_to_repeat
 from pipelines.cli.logs import LoggedCommand, is_quiet
 from pipelines.cli.options import (
     board_argument,
@@ -46,8 +44,10 @@ def pick(board: Path, frame: str, take: int, *, as_json: bool, **options: Any) -
       storyreel takes my-film.yaml
       storyreel pick my-film.yaml 3 2
     """
+    from pipelines.cli.asynchronous import run_to_end
     from pipelines.cli.boards import open_board
     from pipelines.cli.following import follow_last_run
+    from pipelines.cli.hints import next_command, options_to_repeat
     from pipelines.run.local import pick_take, run_locally
     from pipelines.storyboard.plan import plan_frames
     from pipelines.storyboard.selection import ExtraTakes, select_frame
@@ -59,7 +59,7 @@ def pick(board: Path, frame: str, take: int, *, as_json: bool, **options: Any) -
     pick_take(planned, settings, spec, take)
     print_message(f"{spec.label}: shows take {take}")
     # No extra takes, not None: that would generate what the storyboard still lacks.
-    result = asyncio.run(run_locally(storyboard, settings, ExtraTakes()))
+    result = run_to_end(run_locally(storyboard, settings, ExtraTakes()))
     if as_json:
         print_json({"frame": spec.number, "take": take, **result.as_json()})
     elif result.video:

@@ -11,7 +11,6 @@ import zlib
 from pathlib import Path
 from typing import assert_never
 
-import imageio.v3 as imageio
 from PIL import Image, ImageOps, ImageSequence
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
@@ -84,6 +83,9 @@ def decode(picture: PictureFile) -> Image.Image:
             return _decode_png(picture)
         if picture.format is PictureFormat.JPEG:
             require_scans(picture.data)
+        # Here and not above: with numpy it takes longer to import than all else here, and few pictures need it.
+        import imageio.v3 as imageio
+
         # Takes that are no PNG are encoded again as frames; beside that the detour over an array costs little.
         pixels = imageio.imread(picture.data, plugin="pillow", extension=f".{picture.format}", index=0, mode="RGB")
         return Image.fromarray(pixels)

@@ -18,10 +18,11 @@ from pipelines.flows.tasks import TakeFailedError, generate_take
 from pipelines.ledger.models import RunState
 from pipelines.run.context import RunContext, open_run
 from pipelines.run.observer import RunObserver
+from pipelines.run.outcomes import TakeOutcome
 from pipelines.run.pipeline import find_takes, run_pipeline
 from pipelines.run.preparation import prepare_run
 from pipelines.run.result import RunRecord, RunResult, state_after
-from pipelines.run.worker import TakeGenerator, TakeOutcome
+from pipelines.run.worker import TakeGenerator
 from pipelines.storyboard.loader import load_storyboard
 from pipelines.storyboard.plan import Plan, TakeSpec
 from pipelines.storyboard.selection import ExtraTakes

@@ -3,8 +3,9 @@
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
+from pipelines.run.outcomes import Failed, TakeOutcome
 from pipelines.run.take_log import generate_logged
-from pipelines.run.worker import Failed, TakeGenerator, TakeOutcome
+from pipelines.run.worker import TakeGenerator
 from pipelines.storyboard.plan import TakeSpec
 
 

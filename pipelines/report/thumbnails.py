@@ -22,9 +22,10 @@ from pipelines.common.picture_file import UnreadablePictureError
 THUMBNAIL_SIDE = 320
 
 _QUALITY = 80
-# Pillow's reducing_gap: larger pictures are first reduced by a whole factor, to no less than 1.5 times the size.
-# Measured at 1024x1024: a PSNR of 50 dB to a thumbnail made without it, in six tenths of the time.
-_REDUCING_GAP = 1.5
+# Pillow's reducing_gap: larger pictures are first reduced by a whole factor, to no less than the size itself.
+# Measured at 1344x768: a PSNR of 44 dB to a thumbnail made without it, in a fifth of the time; as a JPEG, each has 31
+# dB to it.
+_REDUCING_GAP = 1.0
 _END_OF_JPEG = b"\xff\xd9"
 
 

@@ -9,8 +9,9 @@ from pipelines.endpoints.client import Endpoint, FluxClient, Timeouts
 from pipelines.endpoints.retry import RetryPolicy, RetryQuota, RunRetries
 from pipelines.run.attempt import AttemptRunner
 from pipelines.run.context import RunContext, recover_storyboard
+from pipelines.run.outcomes import Failed, Postponed, TakeOutcome
 from pipelines.run.scheduling import AdmissionQueue, generate_in_order
-from pipelines.run.worker import Failed, Postponed, TakeGenerator, TakeOutcome
+from pipelines.run.worker import TakeGenerator
 from pipelines.server.config import ServerConfig
 from pipelines.storyboard.plan import TakeSpec
 from pipelines.storyboard.quote import run_retry_quota

@@ -14,10 +14,10 @@ from pipelines.film.probe import Film
 from pipelines.report.builder import write_report
 from pipelines.run.context import RunContext, ledger_path, recover_storyboard
 from pipelines.run.generation import Generate, generate_missing
+from pipelines.run.outcomes import Generated, Reused, TakeOutcome
 from pipelines.run.progress import Progress
 from pipelines.run.result import RunRecord, RunResult, incomplete_error, interrupted_error, sum_up
 from pipelines.run.thumbnail_prefetch import ThumbnailPrefetcher
-from pipelines.run.worker import Generated, Reused, TakeOutcome
 from pipelines.storyboard.plan import TakeSpec
 from pipelines.storyboard.quote import Quote, quote_takes, require_within_budget
 from pipelines.takes.frame_folder import UnreadableTakesError, is_as_requested

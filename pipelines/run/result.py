@@ -20,7 +20,7 @@ from pipelines.common.errors import (
 from pipelines.common.formatting import counted, format_decimal
 from pipelines.film.probe import Film
 from pipelines.ledger.models import AttemptStatus, RunState, TakeLoss, Totals
-from pipelines.run.worker import Failed, Generated, Reused, TakeOutcome
+from pipelines.run.outcomes import Failed, Generated, Reused, TakeOutcome
 from pipelines.storyboard.plan import Plan, TakeSpec
 from pipelines.storyboard.quote import Quote
 from pipelines.takes.inventory import TakeInventory

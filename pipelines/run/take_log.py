@@ -6,7 +6,8 @@ from typing import assert_never
 from pipelines.common.formatting import counted
 from pipelines.common.printable import printable
 from pipelines.run.attempt import Log
-from pipelines.run.worker import Failed, Generated, Postponed, Reused, TakeGenerator, TakeOutcome, Unsent
+from pipelines.run.outcomes import Failed, Generated, Postponed, Reused, TakeOutcome, Unsent
+from pipelines.run.worker import TakeGenerator
 from pipelines.storyboard.plan import TakeSpec
 
 _log = logging.getLogger(__name__)

@@ -21,6 +21,7 @@ from pipelines.endpoints.retry import (
 from pipelines.ledger.executor import AsyncGate
 from pipelines.ledger.models import Admission, AlreadyKept, AttemptRequest, HeldElsewhere, OverBudget, Permit
 from pipelines.run.attempt import AttemptRunner, Kept, Log
+from pipelines.run.outcomes import Failed, Generated, Postponed, Reused, TakeOutcome, Unsent
 from pipelines.run.progress import Progress
 from pipelines.run.scheduling import AdmissionQueue, StopSignal
 from pipelines.storyboard.plan import TakeSpec
@@ -28,43 +29,6 @@ from pipelines.storyboard.plan import TakeSpec
 # Seconds. An attempt that is sent so much later than it was admitted has slept with its machine, or its process was
 # stopped; meanwhile another machine may have taken its take over. Far less than what makes a run count as dead.
 _LATE_S = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Generated:
-    """The take was generated in this run, with so many requests."""
-
-    spec: TakeSpec
-    requests: int
-
-
-@dataclass(frozen=True, slots=True)
-class Reused:
-    """The take was there already: another run has kept it since the inventory was read."""
-
-    spec: TakeSpec
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """The take could not be generated; `reason` says why."""
-
-    spec: TakeSpec
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Postponed:
-    """Another run is generating this take, which is to be looked for again later."""
-
-    spec: TakeSpec
-
-
-@dataclass(frozen=True, slots=True)
-class Unsent:
-    """The run was stopped before the take's turn, or before its next attempt."""
-
-    spec: TakeSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +42,6 @@ class Timing:
 
     pause: Callable[[float], Awaitable[None]]
     clock: Callable[[], float] = seconds_awake_and_asleep
-
-
-TakeOutcome = Generated | Reused | Failed | Postponed | Unsent
 
 
 class TakeGenerator:

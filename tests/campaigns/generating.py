@@ -15,9 +15,9 @@ from pipelines.common.settings import load_settings
 from pipelines.run.context import open_run
 from pipelines.run.generation import open_generator
 from pipelines.run.observer import RunObserver
+from pipelines.run.outcomes import Generated
 from pipelines.run.preparation import prepare_run
 from pipelines.run.scheduling import AdmissionQueue, generate_in_order
-from pipelines.run.worker import Generated
 from pipelines.storyboard.loader import load_storyboard
 
 

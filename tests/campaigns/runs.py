@@ -7,10 +7,11 @@ from pipelines.common.settings import Settings
 from pipelines.run.context import open_run
 from pipelines.run.generation import generate_missing
 from pipelines.run.observer import RunObserver
+from pipelines.run.outcomes import TakeOutcome
 from pipelines.run.pipeline import find_takes
 from pipelines.run.preparation import prepare_run
 from pipelines.run.result import RunRecord, incomplete_error
-from pipelines.run.worker import TakeGenerator, TakeOutcome
+from pipelines.run.worker import TakeGenerator
 from pipelines.storyboard.loader import load_storyboard
 from pipelines.storyboard.plan import TakeSpec
 

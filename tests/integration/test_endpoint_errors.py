@@ -14,7 +14,7 @@ from pipelines.common.errors import (
     WrongEndpointError,
 )
 from pipelines.endpoints.retry import RetryPolicy
-from pipelines.run.worker import Failed, Generated
+from pipelines.run.outcomes import Failed, Generated
 from tests.support.builders import run, take_spec
 from tests.support.generation import ACCOUNT, SPEC, api_error, replies, rig, take_file
 from tests.support.pictures import PRICE_USD, image_answer

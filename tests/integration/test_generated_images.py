@@ -13,7 +13,7 @@ import pytest
 from pipelines.common.errors import WrongEndpointError
 from pipelines.common.geometry import Fit
 from pipelines.endpoints.retry import RetryPolicy
-from pipelines.run.worker import Failed, Generated
+from pipelines.run.outcomes import Failed, Generated
 from pipelines.storyboard.plan import TakeSpec
 from tests.support.builders import run, take_spec
 from tests.support.generation import ACCOUNT, SPEC, Rig, replies, rig, take_file

@@ -16,7 +16,7 @@ from sqlalchemy import update
 from pipelines.common.errors import BudgetError, InterruptedRunError
 from pipelines.ledger.models import AttemptRequest, AttemptStatus, Outcome, Permit
 from pipelines.ledger.schema import runs
-from pipelines.run.worker import Generated, Postponed, Reused, Unsent
+from pipelines.run.outcomes import Generated, Postponed, Reused, Unsent
 from tests.support.builders import run, take_spec
 from tests.support.generation import SPEC, Rig, replies, rig
 from tests.support.pictures import PRICE_USD, image_answer

@@ -11,7 +11,7 @@ import pytest
 
 from pipelines.common.errors import StorageError
 from pipelines.ledger.executor import AsyncLedger
-from pipelines.run.worker import Failed, Reused
+from pipelines.run.outcomes import Failed, Reused
 from pipelines.takes.discovery import discover_takes
 from pipelines.takes.recovery import recover
 from pipelines.takes.store import TakeStore

@@ -18,9 +18,10 @@ from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.models import Run, RunState
 from pipelines.ledger.schema import attempts, gates, leases
 from pipelines.run.attempt import AttemptRunner
+from pipelines.run.outcomes import TakeOutcome
 from pipelines.run.progress import Progress
 from pipelines.run.scheduling import AdmissionQueue, StopSignal, generate_in_order
-from pipelines.run.worker import TakeGenerator, TakeOutcome, Timing
+from pipelines.run.worker import TakeGenerator, Timing
 from pipelines.storyboard.plan import TakeSpec
 from pipelines.takes.store import TakeStore
 from tests.support.builders import take_spec

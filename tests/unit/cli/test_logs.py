@@ -12,9 +12,11 @@ import pytest
 from rich.console import Console
 
 from pipelines.cli.display import LiveDisplay
-from pipelines.cli.logs import LoggedCommand, log_level, log_options, logging_to_stderr
+from pipelines.cli.log_lines import logging_to_stderr
+from pipelines.cli.logs import LoggedCommand, log_level, log_options
 from pipelines.cli.main import storyreel as command
 from pipelines.common.errors import UsageError
+from pipelines.common.settings import LogLevel
 from pipelines.run.progress import Progress
 from tests.conftest import Ended
 
@@ -33,9 +35,9 @@ def log_at_every_level() -> None:
         logging.getLogger("pipelines.run.pipeline").log(level, "harbor: %d%%", level)
 
 
-def level_of(*arguments: str) -> int:
+def level_of(*arguments: str) -> LogLevel:
     """Return the level at which a subcommand logs, given these arguments of `storyreel log`."""
-    levels: list[int] = []
+    levels: list[LogLevel] = []
     log = LoggedCommand("log", callback=lambda: levels.append(log_level(click.get_current_context())))
     group = click.Group("storyreel", commands=[log], params=log_options())
 
@@ -141,25 +143,25 @@ def test_a_reader_that_has_gone_ends_nothing(monkeypatch: pytest.MonkeyPatch, er
 @pytest.mark.parametrize(
     ("arguments", "level"),
     [
-        (["log"], logging.WARNING),
-        (["log", "-v"], logging.INFO),
-        (["-v", "log"], logging.INFO),
-        (["log", "--verbose"], logging.INFO),
-        (["log", "-vv"], logging.DEBUG),
-        (["-v", "log", "-v"], logging.DEBUG),
-        (["log", "--quiet"], logging.ERROR),
-        (["--quiet", "log"], logging.ERROR),
+        (["log"], LogLevel.WARNING),
+        (["log", "-v"], LogLevel.INFO),
+        (["-v", "log"], LogLevel.INFO),
+        (["log", "--verbose"], LogLevel.INFO),
+        (["log", "-vv"], LogLevel.DEBUG),
+        (["-v", "log", "-v"], LogLevel.DEBUG),
+        (["log", "--quiet"], LogLevel.ERROR),
+        (["--quiet", "log"], LogLevel.ERROR),
     ],
 )
-def test_options_set_the_level(arguments: list[str], level: int) -> None:
+def test_options_set_the_level(arguments: list[str], level: LogLevel) -> None:
     """Before the subcommand or after it, or both."""
     assert level_of(*arguments) == level
 
 
 @pytest.mark.parametrize(
-    ("arguments", "level"), [([], logging.INFO), (["-vv"], logging.DEBUG), (["-q"], logging.ERROR)]
+    ("arguments", "level"), [([], LogLevel.INFO), (["-vv"], LogLevel.DEBUG), (["-q"], LogLevel.ERROR)]
 )
-def test_options_win_over_the_variable(monkeypatch: pytest.MonkeyPatch, arguments: list[str], level: int) -> None:
+def test_options_win_over_the_variable(monkeypatch: pytest.MonkeyPatch, arguments: list[str], level: LogLevel) -> None:
     """STORYREEL_LOG_LEVEL holds where none is given."""
     monkeypatch.setenv("STORYREEL_LOG_LEVEL", "info")
 

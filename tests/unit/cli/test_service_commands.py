@@ -170,7 +170,7 @@ def imported_packages(import_times: str) -> set[str]:
     return {line.rpartition("|")[2].strip().partition(".")[0] for line in import_times.splitlines()}
 
 
-HEAVY = {"prefect", "pydantic", "sqlalchemy", "httpx", "numpy", "yaml", "jinja2", "rich", "PIL", "cv2"}
+HEAVY = {"asyncio", "prefect", "pydantic", "sqlalchemy", "httpx", "numpy", "yaml", "jinja2", "rich", "PIL", "cv2"}
 
 
 def test_completion_is_quick(tmp_path: Path) -> None:

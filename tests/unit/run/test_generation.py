@@ -13,8 +13,9 @@ from pipelines.run import generation
 from pipelines.run.context import RunContext, open_run
 from pipelines.run.generation import Generate, generate_missing
 from pipelines.run.observer import RunObserver
+from pipelines.run.outcomes import Failed, Generated, Postponed, Reused, TakeOutcome, Unsent
 from pipelines.run.preparation import prepare_run
-from pipelines.run.worker import Failed, Generated, Postponed, Reused, TakeGenerator, TakeOutcome, Unsent
+from pipelines.run.worker import TakeGenerator
 from pipelines.storyboard.loader import load_storyboard
 from pipelines.storyboard.plan import TakeSpec
 from tests.support import builders

@@ -32,8 +32,8 @@ from pipelines.common.geometry import Size
 from pipelines.endpoints.prices import Price
 from pipelines.film.probe import Film
 from pipelines.ledger.models import RunState, Totals
+from pipelines.run.outcomes import Failed, Generated, Reused, Unsent
 from pipelines.run.result import RunRecord, incomplete_error, state_after, sum_up
-from pipelines.run.worker import Failed, Generated, Reused, Unsent
 from pipelines.storyboard.plan import Plan, TakeSpec
 from pipelines.storyboard.quote import Quote
 from pipelines.takes.discovery import FoundTakes

@@ -6,8 +6,9 @@ from typing import cast
 import pytest
 
 from pipelines.run.attempt import Log
+from pipelines.run.outcomes import Failed, Generated, Postponed, Reused, TakeOutcome, Unsent
 from pipelines.run.take_log import generate_logged, outcome_text
-from pipelines.run.worker import Failed, Generated, Postponed, Reused, TakeGenerator, TakeOutcome, Unsent
+from pipelines.run.worker import TakeGenerator
 from pipelines.storyboard.plan import TakeSpec
 from tests.support.builders import take_spec
 

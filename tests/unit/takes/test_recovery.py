@@ -12,7 +12,7 @@ import pytest
 from pipelines.common.geometry import Size
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.models import AlreadyKept, AttemptRequest, Permit, Remark, RemarkKind
-from pipelines.run.worker import Generated, Reused
+from pipelines.run.outcomes import Generated, Reused
 from pipelines.storyboard.plan import TakeSpec
 from pipelines.takes.discovery import FoundTakes, discover_takes
 from pipelines.takes.models import Take
