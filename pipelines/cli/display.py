@@ -144,8 +144,7 @@ def progress_line(progress: Progress) -> Line:
 
 
 def _line_figures(progress: Progress) -> Iterator[str]:
-    # A minute without a request has no pace worth a word.
-    if progress.requests_per_minute:
+    if progress.time_left.takes.left and progress.requests:
         yield _pace(progress)
     yield f"{format_duration(progress.elapsed_s)} elapsed"
     if progress.seconds_left is not None:
@@ -288,7 +287,7 @@ def summary_lines(summary: RunResult) -> list[str]:
         f"  cost    {amounts} for {requests}",
         f"  film    {film}",
         *(f"          {path}" for path in summary.more_videos),
-        *(f"  take    {take.spec.number} of {take.spec.label}: {take.path}" for take in summary.new_takes),
+        *(f"  take    {take.spec.number} of {take.frame.label}: {take.path}" for take in summary.new_takes),
         f"  ledger  {summary.ledger}",
         *([f"  report  {summary.report}"] if summary.report else []),
         *(f"  note    {remark}" for remark in summary.remarks),

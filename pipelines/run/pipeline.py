@@ -27,6 +27,9 @@ from pipelines.takes.unreadable import set_aside_unreadable
 
 _log = logging.getLogger(__name__)
 
+# Enough of a request key to find its take by.
+_SHORT_KEY = 12
+
 
 async def run_pipeline(context: RunContext, record: RunRecord, generate: Generate) -> RunResult:
     """Carry out the steps of a run, and return its result; the observer gets the result however the run ends.
@@ -73,9 +76,16 @@ async def find_takes(context: RunContext) -> TakeInventory:
         _log.warning("%s: the files of %s are gone", context.plan.storyboard, lost)
         await context.ledger.forget_lost_takes(inventory.found.lost)
     for path in inventory.found.damaged:
-        _log.warning("%s: is damaged, and moved to takes/unusable", path)
+        label = _label(inventory, path.stem)
+        _log.warning("%s: %s: its take is damaged, and moved to takes/unusable", context.plan.storyboard, label)
         await asyncio.to_thread(context.store.quarantine_damaged, path)
     return inventory
+
+
+def _label(inventory: TakeInventory | None, request_key: str) -> str:
+    """Return the take's frame, and its number beyond the first; of one that no frame asks for, its short key."""
+    known = inventory.known if inventory else ()
+    return next((spec.label for spec in known if spec.request_key == request_key), request_key[:_SHORT_KEY])
 
 
 def _interruption(context: RunContext, error: BaseException) -> InterruptedRunError | None:
@@ -284,7 +294,8 @@ async def _set_aside(context: RunContext, record: RunRecord, request_keys: Itera
             set_aside_unreadable, request_key, store=context.store, output=context.settings.output
         )
         if reason:
-            _log.warning("%s: take %s: %s; set aside in takes/unusable", context.plan.storyboard, request_key, reason)
+            label = _label(record.inventory, request_key)
+            _log.warning("%s: %s: its take: %s; set aside in takes/unusable", context.plan.storyboard, label, reason)
             record.unreadable[request_key] = reason
             found = True
     if found:

@@ -66,7 +66,7 @@ def test_a_run_is_watched_from_without(
     """Running with figures that hang together; killed, it has died; run again, it is complete."""
     path = board(frames=60)
     render = start(path, prefect_api_url, slow_api)
-    wait_until(lambda: (told := status()) is not None and (told["bought"] or 0) >= 8)
+    wait_until(lambda: (told := status()) is not None and (told["bought"] or 0) >= 8 and told["seconds_left"])
     running = status()
     os.kill(render.pid, signal.SIGKILL)
     render.wait()

@@ -130,7 +130,7 @@ def test_a_damaged_take_is_a_warning(harbor: Path, tmp_path: Path, caplog: pytes
 
     assert error is None
     warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-    assert f"{take}: is damaged, and moved to takes/unusable" in warnings
+    assert "board: frame_0000 arrival/wide: its take is damaged, and moved to takes/unusable" in warnings
 
 
 @pytest.mark.slow

@@ -22,6 +22,9 @@ from pipelines.cli.display import (
 )
 from pipelines.ledger.models import RunState
 from pipelines.run.progress import Progress, SceneProgress
+from pipelines.storyboard.plan import take_of
+from pipelines.takes.models import Take
+from tests.support.builders import take_spec
 from tests.support.clocks import Seconds
 from tests.support.results import run_result
 
@@ -386,3 +389,14 @@ def test_the_closing_lines_name_everything_that_was_made() -> None:
         "  film    outputs/harbor/harbor.mp4, 6.0 s",
         "  ledger  outputs/harbor/ledger.csv",
     ]
+
+
+def test_a_new_take_is_named_by_its_frame() -> None:
+    """And by its number, once."""
+    frame = take_spec().frame
+    spec = take_of(frame, 2, model="sketch")
+    take = Take(spec, Path("outputs/harbor/takes/a.png"), "a harbor", cost_usd=None)
+
+    [line] = [line for line in summary_lines(run_result(new_takes=(take,))) if line.startswith("  take")]
+
+    assert line == f"  take    2 of {frame.label}: outputs/harbor/takes/a.png"
