@@ -14,16 +14,16 @@ from pipelines.common.errors import StoryreelError, UsageError
 from pipelines.common.settings import Settings, load_settings
 from pipelines.flows.artifacts import publish_cost, publish_frames, publishing_progress
 from pipelines.flows.handover import Handover, handover
-from pipelines.flows.tasks import TakeFailedError, generate_take
+from pipelines.flows.run_log import logging_to_prefect
+from pipelines.flows.tasks import generating_in_task_runs
 from pipelines.ledger.models import RunState
 from pipelines.run.context import RunContext, open_run
 from pipelines.run.observer import RunObserver
 from pipelines.run.pipeline import find_takes, run_pipeline
 from pipelines.run.preparation import prepare_run
 from pipelines.run.result import RunRecord, RunResult, state_after
-from pipelines.run.worker import TakeGenerator, TakeOutcome
 from pipelines.storyboard.loader import load_storyboard
-from pipelines.storyboard.plan import Plan, TakeSpec
+from pipelines.storyboard.plan import Plan
 from pipelines.storyboard.selection import ExtraTakes
 
 # Set by Prefect in every process that a worker starts for a flow run.
@@ -70,12 +70,13 @@ def final_state(error: StoryreelError) -> State[Any]:
 async def _run(request: FlowRequest) -> RunResult:
     # From a command, the flow gets what was checked and quoted; under a worker it reads everything itself.
     given = handover.get() or _read(request)
-    prepared = await prepare_run(
-        given.board, given.settings, select=request.select, otio=request.otio, notes=given.notes
-    )
-    record = RunRecord(started=given.began)
-    async with open_run(prepared, given.observer) as context, _published(context, record):
-        return await run_pipeline(context, record, _generate_as_task)
+    with logging_to_prefect():
+        prepared = await prepare_run(
+            given.board, given.settings, select=request.select, otio=request.otio, notes=given.notes
+        )
+        record = RunRecord(started=given.began)
+        async with open_run(prepared, given.observer) as context, _published(context, record):
+            return await run_pipeline(context, record, generating_in_task_runs)
 
 
 def _read(request: FlowRequest) -> Handover:
@@ -114,14 +115,6 @@ def _require_lasting_folder(settings: Settings, storyboard: str) -> None:
                 f"{name} {path}: is relative, and a worker runs flows in a temporary folder, which is deleted with all "
                 "that was paid for: set STORYREEL_ROOT for the worker, or give an absolute path; nothing was sent"
             )
-
-
-async def _generate_as_task(generator: TakeGenerator, spec: TakeSpec) -> TakeOutcome:
-    try:
-        return await generate_take(spec, generator)
-    except TakeFailedError as error:
-        # It has marked the task run as failed; for the run it is an outcome like others.
-        return error.outcome
 
 
 @contextlib.asynccontextmanager
