@@ -12,9 +12,10 @@ from prefect.client.schemas.objects import StateType
 
 from pipelines.common.errors import StoryreelError, UsageError
 from pipelines.common.settings import Settings, load_settings
-from pipelines.flows.artifacts import publish_cost, publish_frames, publishing_progress
+from pipelines.flows.artifacts import publish_account, publish_frames, publishing_progress
 from pipelines.flows.handover import Handover, handover
 from pipelines.flows.run_log import logging_to_prefect
+from pipelines.flows.tags import tag_flow_run
 from pipelines.flows.tasks import generating_in_task_runs
 from pipelines.ledger.models import RunState
 from pipelines.run.context import RunContext, open_run
@@ -80,23 +81,29 @@ async def _run(request: FlowRequest) -> RunResult:
 
 
 def _read(request: FlowRequest) -> Handover:
-    _require_no_password(request.options.get("endpoint"))
+    _require_no_secret(request.options.get("endpoint"))
     settings = load_settings(request.options)
     _require_lasting_folder(settings, request.storyboard)
     board = load_storyboard(settings.locate(Path(request.storyboard)))
     return Handover(board, settings, RunObserver())
 
 
-def _require_no_password(endpoint: str | None) -> None:
-    """Refuse a password in a parameter: parameters stand on Prefect's page.
+def _require_no_secret(endpoint: str | None) -> None:
+    """Refuse a password or a key in a parameter: parameters stand on Prefect's page.
 
     Raises:
-        UsageError: the endpoint's address holds one.
+        UsageError: the endpoint's address holds a user with a password, or a query, in which keys are sent.
     """
-    if endpoint is not None and "@" in endpoint:
+    if endpoint is None:
+        return
+    held = [
+        *(["a user and a password"] if "@" in endpoint else []),
+        *(["a query, which may be a key"] if "?" in endpoint else []),
+    ]
+    if held:
         raise UsageError(
-            "endpoint: holds a user and a password, and all parameters stand on Prefect's page: set STORYREEL_ENDPOINT "
-            "for the worker instead, and change that password; nothing was sent"
+            f"endpoint: holds {' and '.join(held)}, and all parameters stand on Prefect's page: set STORYREEL_ENDPOINT "
+            "for the worker instead, and change what was secret; nothing was sent"
         )
 
 
@@ -120,8 +127,9 @@ def _require_lasting_folder(settings: Settings, storyboard: str) -> None:
 @contextlib.asynccontextmanager
 async def _published(context: RunContext, record: RunRecord) -> AsyncIterator[None]:
     """Publish the run's progress while the block lasts, and in the end, however it ends, its frames and its cost."""
+    await tag_flow_run(context.run)
     try:
-        async with publishing_progress(context.observer.progress):
+        async with publishing_progress(context.observer):
             yield
     finally:
         # A run that was refused at once has no inventory yet, and its frames are published all the same.
@@ -130,4 +138,5 @@ async def _published(context: RunContext, record: RunRecord) -> AsyncIterator[No
         selected = {take.frame.number: take for take in inventory.selected}
         await publish_frames(context.plan, selected, requests)
         if result := context.observer.result:
-            await publish_cost(result, reason=str(record.error) if record.error else None)
+            reason = str(record.error) if record.error else None
+            await publish_account(context.run, record.quote, result, reason=reason)
