@@ -40,9 +40,13 @@ async def publishing_progress(observer: RunObserver) -> AsyncIterator[None]:
         )
 
     async def keep_in_step() -> None:
+        published = ""
         while True:
             await asyncio.sleep(_EVERY_S)
-            await _update(artifact, observer)
+            # Each update is a mark on Prefect's page, and work for its server.
+            if (text := progress_text(observer)) != published:
+                await _update(artifact, observer)
+                published = text
 
     updating = asyncio.create_task(keep_in_step())
     try:

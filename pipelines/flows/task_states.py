@@ -65,9 +65,8 @@ def _end(outcome: TakeOutcome | Abandoned) -> _End:
         case Unsent():
             return _End(StateType.CANCELLED, "GivenUp", "given up", outcome_text(outcome))
         case Abandoned():
-            return _End(
-                StateType.CANCELLED, "GivenUp", "given up", "its answer was not awaited; it may have been billed"
-            )
+            text = "its answer was not awaited, and it may have been billed"
+            return _End(StateType.CANCELLED, "GivenUp", "given up", text)
         case Failed(reason=reason):
             return _End(StateType.FAILED, "Failed", "failed", reason)
         case _:

@@ -2,16 +2,12 @@
 
 import contextlib
 import datetime
-import json
 import os
 import re
 import shutil
 import signal
 import socket
 import subprocess
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -25,44 +21,22 @@ from tests import conftest
 from tests.conftest import BIN, clean_environment, serving
 from tests.support.accounts import rows as ledger_rows
 from tests.support.patience import WAIT_S
+from tests.support.prefect_server import POLL_S, ask, reap, server_environment, wait_for_server
 
 REPOSITORY = Path(__file__).parents[2]
-# Each look at a run costs the server time that it needs for the run itself.
-POLL_S = 0.2
 wait_until = partial(conftest.wait_until, poll_s=POLL_S)
 # Prefect's worker looks for runs every ten seconds, its scheduler for schedules every minute. Here each look costs
-# little, and so they look often. Nor need a hundred runs be planned ahead, or pages be served.
+# little, and so they look often. Nor need a hundred runs be planned ahead.
 SHORT_WAITS = {
     "PREFECT_WORKER_QUERY_SECONDS": "1",
     "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "2",
     "PREFECT_SERVER_SERVICES_SCHEDULER_MIN_SCHEDULED_TIME": "PT1M",
-    "PREFECT_SERVER_UI_ENABLED": "false",
 }
 
 
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
-
-
-def wait_for_server(url: str, server: "subprocess.Popen[bytes]") -> None:
-    deadline = time.monotonic() + WAIT_S
-    while time.monotonic() < deadline and server.poll() is None:
-        try:
-            with urllib.request.urlopen(f"{url}/health", timeout=5):
-                return
-        except OSError:
-            time.sleep(0.2)
-    raise AssertionError(f"Prefect's server did not start, its exit code is {server.poll()}")
-
-
-def reap(process: "subprocess.Popen[bytes]") -> None:
-    process.terminate()
-    try:
-        process.wait(30)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,17 +68,9 @@ def schedule_it() -> list[str]:
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    port = free_port()
-    return {
-        **clean_environment(),
-        **SHORT_WAITS,
-        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
-        "PREFECT_HOME": str(tmp_path_factory.mktemp("prefect")),
-        "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
-        "PREFECT_SERVER_API_PORT": str(port),
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "DO_NOT_TRACK": "1",
-    }
+    path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
+    home = tmp_path_factory.mktemp("prefect")
+    return server_environment({**clean_environment(), **SHORT_WAITS, "PATH": path}, home, port=free_port())
 
 
 @pytest.fixture(scope="module")
@@ -220,7 +186,40 @@ def test_a_run_that_is_not_whole_has_a_state_of_its_own(
         for name, run_id in begun.items():
             wait_until(lambda run_id=run_id: is_over(prefect, run_id))  # type: ignore[misc]
             assert state_of(prefect, run_id) == name
-            assert ask(f"{prefect['PREFECT_API_URL']}/flow_runs/{run_id}")["state_type"] == "FAILED"
+            assert run_of(prefect, run_id)["state_type"] == "FAILED"
+
+
+@pytest.fixture
+def automations(prefect: Team) -> Iterator[None]:
+    """Create the example automations, with Prefect's own command, for the time of a test."""
+    for file in sorted((REPOSITORY / "examples/automations").glob("*.yaml")):
+        call(prefect.environment, f"prefect automation create --from-file {file}")
+    yield
+    url = f"{prefect['PREFECT_API_URL']}/automations"
+    for automation in ask(f"{url}/filter", {}):
+        ask(f"{url}/{automation['id']}", method="DELETE")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("automations")
+def test_automations_tell_what_is_over_budget_from_what_is_incomplete(
+    prefect: Team, board: Callable[..., Path], tmp_path: Path
+) -> None:
+    """The one's deployment is paused; the other is run once more, and no more than that."""
+    path, deployment = board(), url_of(prefect, "render-storyboard/on-demand")
+    with serving("refused=1") as url:
+        incomplete = begin(prefect, path, endpoint=url, model="sketch", output=str(tmp_path / "a"))
+        wait_until(lambda: run_of(prefect, incomplete)["run_count"] == 2)
+        wait_until(lambda: state_of(prefect, incomplete) == "Incomplete")
+    assert not ask(deployment)["paused"]
+
+    over_budget = begin(prefect, path, budget_usd=0.0001, output=str(tmp_path / "b"))
+    wait_until(lambda: ask(deployment)["paused"])
+    ask(f"{deployment}/resume_deployment", {})
+
+    assert (run_of(prefect, over_budget)["run_count"], state_of(prefect, over_budget)) == (1, "OverBudget")
+    assert (run_of(prefect, incomplete)["run_count"], state_of(prefect, incomplete)) == (2, "Incomplete")
+    assert len({row["run_id"] for row in ledger_rows(tmp_path / "a/film")}) == 2
 
 
 def wait_for(found: Callable[[], list[Any]]) -> list[Any]:
@@ -242,8 +241,7 @@ def others(runs: list[Any], *, than: list[Any]) -> list[Any]:
 
 
 def is_over(prefect: Team, run_id: str) -> bool:
-    run = ask(f"{prefect['PREFECT_API_URL']}/flow_runs/{run_id}")
-    return run["state_type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
+    return run_of(prefect, run_id)["state_type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 
 
 def end_of_run(prefect: Team, line: str) -> str:
@@ -273,29 +271,13 @@ def url_of(prefect: Team, name: str) -> str:
     return f"{deployments}/{ask(f'{deployments}/name/{name}')['id']}"
 
 
-def ask(url: str, body: object = None, *, method: str | None = None) -> Any:
-    """Send a request, a POST if it has a body; return the answer, which is None if it is empty."""
-    request = urllib.request.Request(
-        url,
-        data=None if body is None else json.dumps(body).encode(),
-        headers={"Content-Type": "application/json"},
-        method=method,
-    )
-    deadline = time.monotonic() + WAIT_S
-    while True:
-        try:
-            with urllib.request.urlopen(request, timeout=WAIT_S) as answer:
-                said = answer.read()
-            return json.loads(said) if said else None
-        except urllib.error.HTTPError as refusal:
-            # Prefect's database was busy, and nothing was done. Prefect's own client tries again, too.
-            if refusal.code != 503 or time.monotonic() > deadline:
-                raise
-            time.sleep(POLL_S)
-
-
 def state_of(prefect: Team, run_id: str) -> str:
-    return str(ask(f"{prefect['PREFECT_API_URL']}/flow_runs/{run_id}")["state_name"])
+    return str(run_of(prefect, run_id)["state_name"])
+
+
+def run_of(prefect: Team, run_id: str) -> Any:
+    """Return a flow run as Prefect's API has it."""
+    return ask(f"{prefect['PREFECT_API_URL']}/flow_runs/{run_id}")
 
 
 def has_completed(prefect: Team, run_id: str) -> bool:

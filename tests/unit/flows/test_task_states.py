@@ -30,7 +30,7 @@ LABEL = SPEC.label
             Abandoned(SPEC),
             StateType.CANCELLED,
             "GivenUp",
-            "its answer was not awaited; it may have been billed",
+            "its answer was not awaited, and it may have been billed",
         ),
         (Failed(SPEC, "prompt refused"), StateType.FAILED, "Failed", "prompt refused"),
     ],
