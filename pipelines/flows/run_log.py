@@ -11,6 +11,7 @@ from prefect.context import TaskRunContext
 _ALL_MODULES = "pipelines"
 # A task run's log, of a group of takes that are sent again and again, is to stay one that Prefect's page can show.
 _MAX_LINES = 200
+_LEFT_OUT = "further lines are left out: the ledger has a row for each attempt"
 
 
 @contextlib.contextmanager
@@ -48,5 +49,7 @@ class _RunLogHandler(logging.Handler):
             self._flow_run.log(record.levelno, "%s", record.getMessage())
             return
         self._lines[task_run.task_run.id] += 1
-        if self._lines[task_run.task_run.id] <= _MAX_LINES:
-            get_run_logger(task_run).log(record.levelno, "%s", record.getMessage())
+        lines = self._lines[task_run.task_run.id]
+        if lines <= _MAX_LINES + 1:
+            text = record.getMessage() if lines <= _MAX_LINES else _LEFT_OUT
+            get_run_logger(task_run).log(record.levelno, "%s", text)

@@ -26,7 +26,7 @@ async def generating_in_task_runs(
     generator: TakeGenerator, takes: Sequence[TakeSpec], *, max_task_runs: int = _MAX_TASK_RUNS
 ) -> AsyncIterator[Generate]:
     """Yield how one of these takes is generated: in a task run of its own, or of a group where they are many."""
-    size = -(-len(takes) // max_task_runs)
+    size = max(-(-len(takes) // max_task_runs), 1)
     groups = [TakeGroup(generator, takes[start : start + size]) for start in range(0, len(takes), size)]
     group_of = {spec.request_key: group for group in groups for spec in group.takes}
 
