@@ -170,6 +170,20 @@ def test_more_takes_are_a_deployment_of_their_own(prefect: Team, board: Callable
     ]  # fmt: skip
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["render-storyboard/on-demand", "render-storyboard/nightly", "reroll-takes/on-demand"])
+def test_the_form_for_a_run_explains_each_parameter(prefect: Team, name: str) -> None:
+    """Prefect takes the words from the flow's docstring; the deployment has a description and a tag."""
+    deployment = ask(url_of(prefect, name))
+
+    unexplained = [
+        parameter
+        for parameter, schema in deployment["parameter_openapi_schema"]["properties"].items()
+        if not schema.get("description")
+    ]
+    assert (unexplained, deployment["tags"], bool(deployment["description"])) == ([], ["storyreel"], True)
+
+
 @pytest.fixture
 def automations(prefect: Team) -> Iterator[None]:
     """Create the example automations, with Prefect's own command, for the time of a test."""
