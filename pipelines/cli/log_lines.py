@@ -23,6 +23,8 @@ def logging_to_stderr(level: int | str) -> Iterator[None]:
     lines: queue.SimpleQueue[Any] = queue.SimpleQueue()
     printing = QueueListener(lines, _StderrHandler())
     queueing = QueueHandler(lines)
+    # Its own, beside the logger's: a run under Prefect logs more than is asked for here.
+    queueing.setLevel(level)
     logger = logging.getLogger("pipelines")
     level_before, propagate_before = logger.level, logger.propagate
     logger.addHandler(queueing)

@@ -2,44 +2,51 @@
 
 import asyncio
 import contextlib
+import platform
 from collections.abc import AsyncIterator, Iterator, Mapping
-from pathlib import Path
 from uuid import UUID
 
-import httpx
-from prefect import get_run_logger
 from prefect.artifacts import (
-    acreate_link_artifact,
     acreate_markdown_artifact,
     acreate_progress_artifact,
     acreate_table_artifact,
     aupdate_progress_artifact,
 )
-from prefect.exceptions import PrefectException
 
-from pipelines.common.formatting import format_amounts, format_decimal
+from pipelines.common.formatting import counted, format_amounts, format_decimal, format_spent
 from pipelines.common.printable import printable
-from pipelines.run.progress import Progress
+from pipelines.flows.best_effort import best_effort
+from pipelines.ledger.models import Run, RunState
+from pipelines.run.observer import RunObserver
 from pipelines.run.result import RunResult
+from pipelines.run.run_log import quote_text
 from pipelines.storyboard.plan import FrameSpec, Plan
+from pipelines.storyboard.quote import Quote
 from pipelines.takes.models import Take
 
 _EVERY_S = 2.0
 # An artifact is sent in one request, which must not grow with the storyboard.
 _MAX_ROWS = 1000
+_NOT_PUBLISHED = "an artifact was not published"
 
 
 @contextlib.asynccontextmanager
-async def publishing_progress(progress: Progress) -> AsyncIterator[None]:
+async def publishing_progress(observer: RunObserver) -> AsyncIterator[None]:
     """Update a progress artifact every two seconds for as long as the block lasts, and once more at its end."""
     artifact: UUID | None = None
-    with _best_effort():
-        artifact = await acreate_progress_artifact(progress=0, key="storyreel-progress", description=progress.headline)
+    with best_effort(_NOT_PUBLISHED):
+        artifact = await acreate_progress_artifact(
+            progress=0, key="storyreel-progress", description=progress_text(observer)
+        )
 
     async def keep_in_step() -> None:
+        published = ""
         while True:
             await asyncio.sleep(_EVERY_S)
-            await _update(artifact, progress)
+            # Each update is a mark on Prefect's page, and work for its server.
+            if (text := progress_text(observer)) != published:
+                await _update(artifact, observer)
+                published = text
 
     updating = asyncio.create_task(keep_in_step())
     try:
@@ -48,35 +55,67 @@ async def publishing_progress(progress: Progress) -> AsyncIterator[None]:
         updating.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await updating
-        await _update(artifact, progress)
+        await _update(artifact, observer)
 
 
-async def publish_cost(result: RunResult, *, reason: str | None) -> None:
-    """Publish a run's result as a table, and a link to its report; `reason` says why it is not whole."""
-    simulated = " (simulated)" if result.simulated else ""
-    lines = {
-        "State": result.state,
-        "Frames": f"{result.frames}: {result.generated} generated, {result.reused} reused, {result.failed} failed",
-        "Requests": str(result.requests),
-        f"Cost{simulated}": format_amounts(
-            result.cost_usd, result.cost_thb, result.neurons, uncertain_usd=result.uncertain_usd
-        ),
-        "Film": f"`{result.video}`, {result.video_seconds:.1f} s" if result.video else "none",
-        "Ledger": f"`{result.ledger}`",
-        **({"Report": f"`{result.report}`"} if result.report else {}),
-    }
+def progress_share(observer: RunObserver) -> float:
+    """Return how much of a run is done, in per cent of the work that it takes."""
+    result = observer.result
+    # One that was to generate takes only has no film to wait for.
+    return 100.0 if result and result.state is RunState.COMPLETED else 100 * observer.progress.time_left.share
+
+
+def progress_text(observer: RunObserver) -> str:
+    """Return the step that a run is at, or the state that it has ended in, and its counts so far."""
+    progress, result = observer.progress, observer.result
+    step = result.state if result else progress.counters.stage
+    parts = [f"{step}: {progress.reused + progress.generated} of {counted(progress.frames, 'frame')}"]
+    parts += [f"{progress.failed} failed"] if progress.failed else []
+    parts += [f"{progress.segments_done} of {counted(progress.segments, 'segment')}"] if progress.segments else []
+    spent = format_spent(progress.cost_usd, progress.uncertain_usd, budget_usd=progress.budget_usd)
+    return ", ".join([*parts, f"{spent}{' (simulated)' if progress.simulated else ''}"])
+
+
+async def publish_account(run: Run, quote: Quote | None, result: RunResult, *, reason: str | None) -> None:
+    """Publish the account of a run as a table, with what else is to be known of it below.
+
+    Args:
+        run: its entry in the ledger.
+        quote: what it was to generate; None where it ended before that was known.
+        result: what became of it.
+        reason: why it is not whole; None where it is.
+    """
+    rows = _account(run, quote, result)
     # Markdown knows no table without a head, so it is empty.
-    table = "\n".join(["| | |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in lines.items())])
-    text = f"# {result.storyboard}\n\n{table}\n" + (f"\n{reason}\n" if reason else "")
-    with _best_effort():
+    table = "\n".join(["| | |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in rows)])
+    paragraphs = [f"# {result.storyboard}", table, *([reason] if reason else [])]
+    further = [*result.remarks, *result.notes]
+    paragraphs += ["\n".join(f"- {line}" for line in further)] if further else []
+    with best_effort(_NOT_PUBLISHED):
         await acreate_markdown_artifact(
-            markdown=printable(text), key="storyreel-account", description="The account of the run"
+            markdown=printable("\n\n".join(paragraphs) + "\n"),
+            key="storyreel-account",
+            description="The account of the run",
         )
+
+
+def _account(run: Run, quote: Quote | None, result: RunResult) -> Iterator[tuple[str, str]]:
+    yield "State", result.state
+    yield "Endpoint", f"`{run.endpoint}`"
+    yield "Model", f"`{run.model}`"
+    if quote:
+        yield "Quote", quote_text(quote)
+    yield "Frames", f"{result.frames}: {result.generated} generated, {result.reused} reused, {result.failed} failed"
+    yield "Requests", str(result.requests)
+    amounts = format_amounts(result.cost_usd, result.cost_thb, result.neurons, uncertain_usd=result.uncertain_usd)
+    yield f"Cost{' (simulated)' if result.simulated else ''}", amounts
+    films = f"`{result.video}`, {result.video_seconds:.1f} s" if result.video else "none"
+    yield "Film", ", ".join([films, *(f"`{path}`" for path in result.more_videos)])
+    yield "Ledger", f"`{result.ledger}`"
+    # A path and no link: browsers follow none from Prefect's page to a file.
     if result.report:
-        with _best_effort():
-            await acreate_link_artifact(
-                link=_address(result.report), key="storyreel-report", link_text=f"The report of {result.storyboard}"
-            )
+        yield "Report", f"`{result.report}`"
+    yield "Machine", f"`{platform.node()}`"
 
 
 async def publish_frames(plan: Plan, selected: Mapping[int, Take], requests: Mapping[str, int]) -> None:
@@ -91,12 +130,8 @@ async def publish_frames(plan: Plan, selected: Mapping[int, Take], requests: Map
     description = (
         f"The first {_MAX_ROWS} of {len(plan.frames)} frames" if len(plan.frames) > _MAX_ROWS else "The frames"
     )
-    with _best_effort():
+    with best_effort(_NOT_PUBLISHED):
         await acreate_table_artifact(table=rows, key="storyreel-frames", description=description)
-
-
-def _address(path: Path) -> str:
-    return path.absolute().as_uri()
 
 
 def _row(frame: FrameSpec, take: Take | None, requests: Mapping[str, int]) -> dict[str, str]:
@@ -116,18 +151,10 @@ def _cost(take: Take) -> str:
     return "unknown" if take.cost_usd is None else format_decimal(take.cost_usd)
 
 
-async def _update(artifact: UUID | None, progress: Progress) -> None:
+async def _update(artifact: UUID | None, observer: RunObserver) -> None:
     if artifact is None:
         return
-    share = 100 * progress.time_left.share
-    with _best_effort():
-        await aupdate_progress_artifact(artifact, progress=share, description=progress.headline)
-
-
-@contextlib.contextmanager
-def _best_effort() -> Iterator[None]:
-    """Log an error of Prefect's API and go on: a run that was paid for must not fail for an artifact."""
-    try:
-        yield
-    except (httpx.HTTPError, PrefectException) as exc:
-        get_run_logger().warning("an artifact could not be published: %s", exc)
+    with best_effort(_NOT_PUBLISHED):
+        await aupdate_progress_artifact(
+            artifact, progress=progress_share(observer), description=progress_text(observer)
+        )

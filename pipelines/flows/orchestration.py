@@ -12,19 +12,19 @@ from prefect.client.schemas.objects import StateType
 
 from pipelines.common.errors import StoryreelError, UsageError
 from pipelines.common.settings import Settings, load_settings
-from pipelines.flows.artifacts import publish_cost, publish_frames, publishing_progress
+from pipelines.flows.artifacts import publish_account, publish_frames, publishing_progress
 from pipelines.flows.handover import Handover, handover
-from pipelines.flows.tasks import TakeFailedError, generate_take
+from pipelines.flows.run_log import logging_to_prefect
+from pipelines.flows.tags import tag_flow_run
+from pipelines.flows.tasks import generating_in_task_runs
 from pipelines.ledger.models import RunState
 from pipelines.run.context import RunContext, open_run
 from pipelines.run.observer import RunObserver
-from pipelines.run.outcomes import TakeOutcome
 from pipelines.run.pipeline import find_takes, run_pipeline
 from pipelines.run.preparation import prepare_run
 from pipelines.run.result import RunRecord, RunResult, state_after
-from pipelines.run.worker import TakeGenerator
 from pipelines.storyboard.loader import load_storyboard
-from pipelines.storyboard.plan import Plan, TakeSpec
+from pipelines.storyboard.plan import Plan
 from pipelines.storyboard.selection import ExtraTakes
 
 # Set by Prefect in every process that a worker starts for a flow run.
@@ -71,32 +71,39 @@ def final_state(error: StoryreelError) -> State[Any]:
 async def _run(request: FlowRequest) -> RunResult:
     # From a command, the flow gets what was checked and quoted; under a worker it reads everything itself.
     given = handover.get() or _read(request)
-    prepared = await prepare_run(
-        given.board, given.settings, select=request.select, otio=request.otio, notes=given.notes
-    )
-    record = RunRecord(started=given.began)
-    async with open_run(prepared, given.observer) as context, _published(context, record):
-        return await run_pipeline(context, record, _generate_as_task)
+    with logging_to_prefect():
+        prepared = await prepare_run(
+            given.board, given.settings, select=request.select, otio=request.otio, notes=given.notes
+        )
+        record = RunRecord(started=given.began)
+        async with open_run(prepared, given.observer) as context, _published(context, record):
+            return await run_pipeline(context, record, generating_in_task_runs)
 
 
 def _read(request: FlowRequest) -> Handover:
-    _require_no_password(request.options.get("endpoint"))
+    _require_no_secret(request.options.get("endpoint"))
     settings = load_settings(request.options)
     _require_lasting_folder(settings, request.storyboard)
     board = load_storyboard(settings.locate(Path(request.storyboard)))
     return Handover(board, settings, RunObserver())
 
 
-def _require_no_password(endpoint: str | None) -> None:
-    """Refuse a password in a parameter: parameters stand on Prefect's page.
+def _require_no_secret(endpoint: str | None) -> None:
+    """Refuse a password or a key in a parameter: parameters stand on Prefect's page.
 
     Raises:
-        UsageError: the endpoint's address holds one.
+        UsageError: the endpoint's address holds a user with a password, or a query, in which keys are sent.
     """
-    if endpoint is not None and "@" in endpoint:
+    if endpoint is None:
+        return
+    held = [
+        *(["a user and a password"] if "@" in endpoint else []),
+        *(["a query, which may be a key"] if "?" in endpoint else []),
+    ]
+    if held:
         raise UsageError(
-            "endpoint: holds a user and a password, and all parameters stand on Prefect's page: set STORYREEL_ENDPOINT "
-            "for the worker instead, and change that password; nothing was sent"
+            f"endpoint: holds {' and '.join(held)}, and all parameters stand on Prefect's page: set STORYREEL_ENDPOINT "
+            "for the worker instead, and change what was secret; nothing was sent"
         )
 
 
@@ -117,19 +124,12 @@ def _require_lasting_folder(settings: Settings, storyboard: str) -> None:
             )
 
 
-async def _generate_as_task(generator: TakeGenerator, spec: TakeSpec) -> TakeOutcome:
-    try:
-        return await generate_take(spec, generator)
-    except TakeFailedError as error:
-        # It has marked the task run as failed; for the run it is an outcome like others.
-        return error.outcome
-
-
 @contextlib.asynccontextmanager
 async def _published(context: RunContext, record: RunRecord) -> AsyncIterator[None]:
     """Publish the run's progress while the block lasts, and in the end, however it ends, its frames and its cost."""
+    await tag_flow_run(context.run)
     try:
-        async with publishing_progress(context.observer.progress):
+        async with publishing_progress(context.observer):
             yield
     finally:
         # A run that was refused at once has no inventory yet, and its frames are published all the same.
@@ -138,4 +138,5 @@ async def _published(context: RunContext, record: RunRecord) -> AsyncIterator[No
         selected = {take.frame.number: take for take in inventory.selected}
         await publish_frames(context.plan, selected, requests)
         if result := context.observer.result:
-            await publish_cost(result, reason=str(record.error) if record.error else None)
+            reason = str(record.error) if record.error else None
+            await publish_account(context.run, record.quote, result, reason=reason)

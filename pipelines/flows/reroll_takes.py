@@ -33,10 +33,10 @@ async def reroll_takes(
         takes: how many more of each.
         prompt: what to ask instead of the frames' own prompts.
         output: folder for everything that is made; default `outputs`, found likewise.
-        endpoint: address of the FLUX API; default STORYREEL_ENDPOINT, else the embedded one, which is free.
+        endpoint: address of the FLUX API, without any secret; default STORYREEL_ENDPOINT, else the embedded one, free.
         model: the model to ask for; default `flux-1-schnell`, or `sketch` for the embedded endpoint.
         budget_usd: hard cap for this run in US dollars, beside the storyboard's own.
-        rate_limit: requests a minute; default 720.
+        rate_limit: requests a minute that the endpoint allows; default 720.
         concurrency: requests in flight at most; default 128.
     """
     options = {

@@ -18,6 +18,7 @@ from pipelines.run.folder_lock import exclusive
 from pipelines.run.observer import RunObserver
 from pipelines.run.preparation import PreparedRun
 from pipelines.run.result import state_after
+from pipelines.run.run_log import beginning_lines, ending_lines
 from pipelines.run.signals import stopping_on_signals
 from pipelines.storyboard.plan import Plan
 from pipelines.takes.frame_folder import FrameFolder
@@ -99,7 +100,8 @@ async def open_run(
         # First, so that images which killed runs have paid for are found, and not generated again.
         await recover_all(context)
         await ledger.start_run(run)
-        _log.info("%s: run %s asks %s for model %s", run.storyboard, run.run_id, run.endpoint, run.model)
+        for line in beginning_lines(run, prepared):
+            _log.info("%s: %s", run.storyboard, line)
         async with _entered(context), _heartbeat(context):
             if not handle_signals:
                 yield context
@@ -150,7 +152,8 @@ async def _entered(context: RunContext) -> AsyncIterator[None]:
         ledger, run, counters = context.ledger, context.run, context.observer.progress.counters
         state = state_after(error)
         await ledger.finish_run(run.run_id, state=state, counters=counters)
-        _log.info("%s: run %s ended: %s", run.storyboard, run.run_id, state)
+        for line in ending_lines(run, state, context.observer.result):
+            _log.info("%s: %s", run.storyboard, line)
         # Only now does what it gave up in flight count as abandoned; the CSV is to show it closed.
         await recover_storyboard(context, run.storyboard)
         await ledger.write_csv(run.storyboard, ledger_path(context.settings, run.storyboard))

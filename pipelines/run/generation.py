@@ -2,7 +2,8 @@
 
 import contextlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
 
 from pipelines.common.settings import Settings
 from pipelines.endpoints.client import Endpoint, FluxClient, Timeouts
@@ -19,14 +20,16 @@ from pipelines.storyboard.quote import run_retry_quota
 # How often to look, in seconds, whether another run has finished a take that this one needs too.
 _POLL_OTHER_RUNS_S = 1.0
 
-# Generates one take with a run's generator; under Prefect, as a task run.
-Generate = Callable[[TakeGenerator, TakeSpec], Awaitable[TakeOutcome]]
+# Generates one take.
+Generate = Callable[[TakeSpec], Awaitable[TakeOutcome]]
+# Yields, while these takes are generated with a run's generator, how one of them is; under Prefect, in task runs.
+Generating = Callable[[TakeGenerator, Sequence[TakeSpec]], AbstractAsyncContextManager[Generate]]
 
 
 async def generate_missing(
     context: RunContext,
     missing: tuple[TakeSpec, ...],
-    generate: Generate,
+    generating: Generating,
     *,
     on_outcome: Callable[[TakeOutcome], None],
 ) -> list[TakeOutcome]:
@@ -35,15 +38,18 @@ async def generate_missing(
     Args:
         context: the run.
         missing: the takes, in the order in which they are to be generated.
-        generate: generates one.
+        generating: yields how one is generated.
         on_outcome: called for each as it ends.
     """
     queue = AdmissionQueue(context.settings.concurrency)
     quota = run_retry_quota(len(missing), configured=context.settings.retry_quota)
-    async with open_generator(context, queue, retry_quota=quota) as generator:
+    async with (
+        open_generator(context, queue, retry_quota=quota) as generator,
+        generating(generator, missing) as generate,
+    ):
 
         async def generate_one(spec: TakeSpec) -> TakeOutcome:
-            outcome = await generate(generator, spec)
+            outcome = await generate(spec)
             on_outcome(outcome)
             return outcome
 
@@ -53,7 +59,7 @@ async def generate_missing(
 async def _generate_in_rounds(
     context: RunContext,
     missing: tuple[TakeSpec, ...],
-    generate: Callable[[TakeSpec], Awaitable[TakeOutcome]],
+    generate: Generate,
     queue: AdmissionQueue,
 ) -> list[TakeOutcome]:
     stop_signal = context.observer.stop_signal

@@ -10,7 +10,7 @@ from pipelines.run.observer import RunObserver
 from pipelines.run.pipeline import run_pipeline
 from pipelines.run.preparation import prepare_run
 from pipelines.run.result import RunRecord, RunResult
-from pipelines.run.take_log import generate_logged
+from pipelines.run.take_log import generating_logged
 from pipelines.storyboard.model import Storyboard
 from pipelines.storyboard.plan import FrameSpec, Plan
 from pipelines.storyboard.selection import ExtraTakes
@@ -48,7 +48,7 @@ async def run_locally(
     record = RunRecord() if began is None else RunRecord(started=began)
     prepared = await prepare_run(board, settings, select=select, otio=otio, notes=notes)
     async with open_run(prepared, observer or RunObserver(), handle_signals=handle_signals) as context:
-        return await run_pipeline(context, record, generate_logged)
+        return await run_pipeline(context, record, generating_logged)
 
 
 def pick_take(plan: Plan, settings: Settings, frame: FrameSpec, number: int) -> None:

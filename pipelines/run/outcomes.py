@@ -37,9 +37,10 @@ class Postponed:
 
 @dataclass(frozen=True, slots=True)
 class Unsent:
-    """The run was stopped before the take's turn, or before its next attempt."""
+    """The run was stopped before the take's turn; or before its next attempt, after so many requests."""
 
     spec: TakeSpec
+    requests: int = 0
 
 
 TakeOutcome = Generated | Reused | Failed | Postponed | Unsent

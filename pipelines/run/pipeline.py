@@ -8,15 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.common.errors import FilmError, InterruptedRunError, StoryreelError, UnreadableFrameError
-from pipelines.common.formatting import counted, format_decimal
+from pipelines.common.formatting import counted
 from pipelines.film.outputs import Films, film_path
 from pipelines.film.probe import Film
 from pipelines.report.builder import write_report
 from pipelines.run.context import RunContext, ledger_path, recover_storyboard
-from pipelines.run.generation import Generate, generate_missing
+from pipelines.run.generation import Generating, generate_missing
 from pipelines.run.outcomes import Generated, Reused, TakeOutcome
 from pipelines.run.progress import Progress
 from pipelines.run.result import RunRecord, RunResult, incomplete_error, interrupted_error, sum_up
+from pipelines.run.run_log import quote_text
 from pipelines.run.thumbnail_prefetch import ThumbnailPrefetcher
 from pipelines.storyboard.plan import TakeSpec
 from pipelines.storyboard.quote import Quote, quote_takes, require_within_budget
@@ -31,20 +32,20 @@ _log = logging.getLogger(__name__)
 _SHORT_KEY = 12
 
 
-async def run_pipeline(context: RunContext, record: RunRecord, generate: Generate) -> RunResult:
+async def run_pipeline(context: RunContext, record: RunRecord, generating: Generating) -> RunResult:
     """Carry out the steps of a run, and return its result; the observer gets the result however the run ends.
 
     Args:
         context: the run, open.
         record: is filled in step by step.
-        generate: generates one take.
+        generating: yields how one take is generated.
 
     Raises:
         StoryreelError: why the run is not whole; what was generated is kept.
     """
     record.notes = context.prepared.notes
     try:
-        await _produce_and_report(context, record, generate)
+        await _produce_and_report(context, record, generating)
         _require_films(context, record)
     except BaseException as error:
         record.error = _interruption(context, error) or error
@@ -99,9 +100,9 @@ def _interruption(context: RunContext, error: BaseException) -> InterruptedRunEr
     return stop_signal.error if isinstance(stop_signal.error, InterruptedRunError) else InterruptedRunError()
 
 
-async def _produce_and_report(context: RunContext, record: RunRecord, generate: Generate) -> None:
+async def _produce_and_report(context: RunContext, record: RunRecord, generating: Generating) -> None:
     try:
-        await _produce(context, record, generate)
+        await _produce(context, record, generating)
     except InterruptedRunError:
         # The person who stopped the run wants it to end; the next one writes the report.
         raise
@@ -128,7 +129,7 @@ def _require_films(context: RunContext, record: RunRecord) -> None:
         raise FilmError(f"{', '.join(gone)}: missing, though every frame is there; run again to make it")
 
 
-async def _produce(context: RunContext, record: RunRecord, generate: Generate) -> None:
+async def _produce(context: RunContext, record: RunRecord, generating: Generating) -> None:
     inventory = record.inventory = await find_takes(context)
     requested = record.requested = await _requested_takes(context, inventory)
     record.losses = inventory.found.losses
@@ -136,7 +137,7 @@ async def _produce(context: RunContext, record: RunRecord, generate: Generate) -
     record.quote = _quote(context, requested, inventory)
     await _require_within_budgets(context, record.quote)
     async with _followers(context) as followers:
-        record.outcomes = await _generate_missing(context, requested, inventory, generate, followers)
+        record.outcomes = await _generate_missing(context, requested, inventory, generating, followers)
         # Another run may have died since this one began.
         await recover_storyboard(context, context.plan.storyboard)
         # Until here runs of one storyboard go on side by side; frames and films are written by one at a time.
@@ -174,14 +175,7 @@ def _quote(context: RunContext, requested: tuple[TakeSpec, ...], inventory: Take
         requested, frames=len(context.plan.frames), kept=inventory.found.takes, settings=context.settings
     )
     context.observer.progress.quote_usd = quote.price.usd
-    _log.info(
-        "%s: %d to generate for %s USD, at worst %s USD; %d to reuse",
-        context.plan.storyboard,
-        quote.generate,
-        format_decimal(quote.price.usd),
-        format_decimal(quote.worst_case_usd),
-        quote.reuse,
-    )
+    _log.info("%s: %s", context.plan.storyboard, quote_text(quote))
     return quote
 
 
@@ -231,7 +225,7 @@ async def _generate_missing(
     context: RunContext,
     requested: tuple[TakeSpec, ...],
     inventory: TakeInventory,
-    generate: Generate,
+    generating: Generating,
     followers: _Followers,
 ) -> list[TakeOutcome]:
     """Generate every requested take that is missing; the films get each take that they will show at once."""
@@ -254,7 +248,7 @@ async def _generate_missing(
         elif path:
             followers.thumbnails.arrived(path)
 
-    return await generate_missing(context, missing, generate, on_outcome=follow)
+    return await generate_missing(context, missing, generating, on_outcome=follow)
 
 
 def _expect(progress: Progress, requested: tuple[TakeSpec, ...], inventory: TakeInventory) -> None:

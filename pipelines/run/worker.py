@@ -172,7 +172,7 @@ class TakeGenerator:
                 # In each case nothing was asked, so nothing stays reserved.
                 if self._stop_signal.stopped:
                     await self._gate.withdraw(admission)
-                    return Unsent(spec)
+                    return Unsent(spec, request.number - 1)
                 late_s = self._timing.clock() - asked_at - admission.wait_s
                 if late_s > _LATE_S and not await self._gate.confirm(admission):
                     await self._gate.withdraw(admission)
@@ -188,7 +188,7 @@ class TakeGenerator:
                 return Postponed(spec)
             case OverBudget():
                 self._stop_signal.stop(_budget_error(admission))
-                return Unsent(spec)
+                return Unsent(spec, request.number - 1)
             case _:
                 assert_never(admission)
 

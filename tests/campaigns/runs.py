@@ -1,13 +1,15 @@
 """Whole runs below Prefect: as the flow does them, but for the film."""
 
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from pipelines.common.errors import StoryreelError
 from pipelines.common.settings import Settings
 from pipelines.run.context import open_run
-from pipelines.run.generation import generate_missing
+from pipelines.run.generation import Generate, generate_missing
 from pipelines.run.observer import RunObserver
-from pipelines.run.outcomes import TakeOutcome
 from pipelines.run.pipeline import find_takes
 from pipelines.run.preparation import prepare_run
 from pipelines.run.result import RunRecord, incomplete_error
@@ -25,7 +27,7 @@ async def generate_without_film(board: Path, settings: Settings) -> int:
             inventory = await find_takes(context)
             record.requested = inventory.requested
             record.outcomes = await generate_missing(
-                context, inventory.missing, generate_quietly, on_outcome=lambda _: None
+                context, inventory.missing, generating_quietly, on_outcome=lambda _: None
             )
             record.inventory = await find_takes(context)
             if error := incomplete_error(context.plan, record, stopped_by=observer.stop_signal.error):
@@ -35,6 +37,7 @@ async def generate_without_film(board: Path, settings: Settings) -> int:
     return 0
 
 
-async def generate_quietly(generator: TakeGenerator, spec: TakeSpec) -> TakeOutcome:
-    """Generate a take; what happens on the way is in the ledger."""
-    return await generator.generate(spec, log=lambda _: None)
+@contextlib.asynccontextmanager
+async def generating_quietly(generator: TakeGenerator, takes: Sequence[TakeSpec]) -> AsyncIterator[Generate]:
+    """Yield how a take is generated without a log; what happens on the way is in the ledger."""
+    yield partial(generator.generate, log=lambda _: None)

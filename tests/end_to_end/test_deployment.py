@@ -2,16 +2,12 @@
 
 import contextlib
 import datetime
-import json
 import os
 import re
 import shutil
 import signal
 import socket
 import subprocess
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -25,44 +21,22 @@ from tests import conftest
 from tests.conftest import BIN, clean_environment, serving
 from tests.support.accounts import rows as ledger_rows
 from tests.support.patience import WAIT_S
+from tests.support.prefect_server import POLL_S, ask, reap, server_environment, wait_for_server
 
 REPOSITORY = Path(__file__).parents[2]
-# Each look at a run costs the server time that it needs for the run itself.
-POLL_S = 0.2
 wait_until = partial(conftest.wait_until, poll_s=POLL_S)
 # Prefect's worker looks for runs every ten seconds, its scheduler for schedules every minute. Here each look costs
-# little, and so they look often. Nor need a hundred runs be planned ahead, or pages be served.
+# little, and so they look often. Nor need a hundred runs be planned ahead.
 SHORT_WAITS = {
     "PREFECT_WORKER_QUERY_SECONDS": "1",
     "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "2",
     "PREFECT_SERVER_SERVICES_SCHEDULER_MIN_SCHEDULED_TIME": "PT1M",
-    "PREFECT_SERVER_UI_ENABLED": "false",
 }
 
 
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
-
-
-def wait_for_server(url: str, server: "subprocess.Popen[bytes]") -> None:
-    deadline = time.monotonic() + WAIT_S
-    while time.monotonic() < deadline and server.poll() is None:
-        try:
-            with urllib.request.urlopen(f"{url}/health", timeout=5):
-                return
-        except OSError:
-            time.sleep(0.2)
-    raise AssertionError(f"Prefect's server did not start, its exit code is {server.poll()}")
-
-
-def reap(process: "subprocess.Popen[bytes]") -> None:
-    process.terminate()
-    try:
-        process.wait(30)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,17 +68,9 @@ def schedule_it() -> list[str]:
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    port = free_port()
-    return {
-        **clean_environment(),
-        **SHORT_WAITS,
-        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
-        "PREFECT_HOME": str(tmp_path_factory.mktemp("prefect")),
-        "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
-        "PREFECT_SERVER_API_PORT": str(port),
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "DO_NOT_TRACK": "1",
-    }
+    path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
+    home = tmp_path_factory.mktemp("prefect")
+    return server_environment({**clean_environment(), **SHORT_WAITS, "PATH": path}, home, port=free_port())
 
 
 @pytest.fixture(scope="module")
@@ -205,22 +171,58 @@ def test_more_takes_are_a_deployment_of_their_own(prefect: Team, board: Callable
 
 
 @pytest.mark.slow
-def test_a_run_that_is_not_whole_has_a_state_of_its_own(
+@pytest.mark.parametrize("name", ["render-storyboard/on-demand", "render-storyboard/nightly", "reroll-takes/on-demand"])
+def test_the_form_for_a_run_explains_each_parameter(prefect: Team, name: str) -> None:
+    """Prefect takes the words from the flow's docstring; the deployment has a description and a tag."""
+    deployment = ask(url_of(prefect, name))
+
+    unexplained = [
+        parameter
+        for parameter, schema in deployment["parameter_openapi_schema"]["properties"].items()
+        if not schema.get("description")
+    ]
+    assert (unexplained, deployment["tags"], bool(deployment["description"])) == ([], ["storyreel"], True)
+
+
+@pytest.fixture
+def automations(prefect: Team) -> Iterator[None]:
+    """Create the example automations, with Prefect's own command, for the time of a test."""
+    for file in sorted((REPOSITORY / "examples/automations").glob("*.yaml")):
+        call(prefect.environment, f"prefect automation create --from-file {file}")
+    yield
+    url = f"{prefect['PREFECT_API_URL']}/automations"
+    for automation in ask(f"{url}/filter", {}):
+        ask(f"{url}/{automation['id']}", method="DELETE")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("automations")
+def test_a_run_that_is_not_whole_has_a_state_that_automations_go_by(
     prefect: Team, board: Callable[..., Path], tmp_path: Path
 ) -> None:
-    """Over budget, incomplete, without an endpoint: each has a name, all count as failed."""
+    """All count as failed; by its name, what is incomplete is run once more, and what is over budget is paused."""
     path = board()
     with serving("refused=1") as url:
         begun = {
+            "Incomplete": begin(prefect, path, endpoint=url, model="sketch", output=str(tmp_path / "incomplete")),
             "OverBudget": begin(prefect, path, budget_usd=0.0001, output=str(tmp_path / "a")),
-            "Incomplete": begin(prefect, path, endpoint=url, model="sketch", output=str(tmp_path / "b")),
-            "EndpointUnavailable": begin(prefect, path, endpoint=f"{url}/nothing-here", output=str(tmp_path / "c")),
-            "Failed": begin(prefect, tmp_path / "missing.yaml", output=str(tmp_path / "d")),
+            "EndpointUnavailable": begin(prefect, path, endpoint=f"{url}/nothing-here", output=str(tmp_path / "b")),
+            "Failed": begin(prefect, tmp_path / "missing.yaml", output=str(tmp_path / "c")),
         }
-        for name, run_id in begun.items():
-            wait_until(lambda run_id=run_id: is_over(prefect, run_id))  # type: ignore[misc]
-            assert state_of(prefect, run_id) == name
-            assert ask(f"{prefect['PREFECT_API_URL']}/flow_runs/{run_id}")["state_type"] == "FAILED"
+        wait_until(lambda: run_of(prefect, begun["Incomplete"])["run_count"] == 2)
+        wait_until(lambda: all(is_over(prefect, run_id) for run_id in begun.values()))
+    deployment = url_of(prefect, "render-storyboard/on-demand")
+    wait_until(lambda: ask(deployment)["paused"])
+    ask(f"{deployment}/resume_deployment", {})
+
+    ended = [run_of(prefect, run_id) for run_id in begun.values()]
+    assert [(run["state_name"], run["state_type"], run["run_count"]) for run in ended] == [
+        ("Incomplete", "FAILED", 2),
+        ("OverBudget", "FAILED", 1),
+        ("EndpointUnavailable", "FAILED", 1),
+        ("Failed", "FAILED", 1),
+    ]
+    assert len({row["run_id"] for row in ledger_rows(tmp_path / "incomplete/film")}) == 2
 
 
 def wait_for(found: Callable[[], list[Any]]) -> list[Any]:
@@ -242,8 +244,7 @@ def others(runs: list[Any], *, than: list[Any]) -> list[Any]:
 
 
 def is_over(prefect: Team, run_id: str) -> bool:
-    run = ask(f"{prefect['PREFECT_API_URL']}/flow_runs/{run_id}")
-    return run["state_type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
+    return run_of(prefect, run_id)["state_type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 
 
 def end_of_run(prefect: Team, line: str) -> str:
@@ -273,29 +274,19 @@ def url_of(prefect: Team, name: str) -> str:
     return f"{deployments}/{ask(f'{deployments}/name/{name}')['id']}"
 
 
-def ask(url: str, body: object = None, *, method: str | None = None) -> Any:
-    """Send a request, a POST if it has a body; return the answer, which is None if it is empty."""
-    request = urllib.request.Request(
-        url,
-        data=None if body is None else json.dumps(body).encode(),
-        headers={"Content-Type": "application/json"},
-        method=method,
-    )
-    deadline = time.monotonic() + WAIT_S
-    while True:
-        try:
-            with urllib.request.urlopen(request, timeout=WAIT_S) as answer:
-                said = answer.read()
-            return json.loads(said) if said else None
-        except urllib.error.HTTPError as refusal:
-            # Prefect's database was busy, and nothing was done. Prefect's own client tries again, too.
-            if refusal.code != 503 or time.monotonic() > deadline:
-                raise
-            time.sleep(POLL_S)
+def task_runs(prefect: Team, run_id: str, *types: str) -> int:
+    """Return how many task runs of a flow run are in states of these types."""
+    wanted = {"flow_runs": {"id": {"any_": [run_id]}}, "task_runs": {"state": {"type": {"any_": types}}}}
+    return int(ask(f"{prefect['PREFECT_API_URL']}/task_runs/count", wanted))
 
 
 def state_of(prefect: Team, run_id: str) -> str:
-    return str(ask(f"{prefect['PREFECT_API_URL']}/flow_runs/{run_id}")["state_name"])
+    return str(run_of(prefect, run_id)["state_name"])
+
+
+def run_of(prefect: Team, run_id: str) -> Any:
+    """Return a flow run as Prefect's API has it."""
+    return ask(f"{prefect['PREFECT_API_URL']}/flow_runs/{run_id}")
 
 
 def has_completed(prefect: Team, run_id: str) -> bool:
@@ -308,7 +299,7 @@ def has_completed(prefect: Team, run_id: str) -> bool:
 
 @pytest.mark.slow
 def test_a_cancelled_run_keeps_what_is_in_flight(prefect: Team, board: Callable[..., Path], tmp_path: Path) -> None:
-    """After `prefect flow-run cancel` nothing new is sent, all that was asked is kept, and the state says Cancelled."""
+    """After `prefect flow-run cancel` nothing new is sent, all that was asked is kept, no other take is Completed."""
     with serving(latency_s=(2, 3)) as url:
         # At this pace the run takes five minutes, so that it is cancelled in the middle, however long that takes.
         options = {"endpoint": url, "model": "sketch", "output": str(tmp_path), "rate_limit": 120}
@@ -320,6 +311,10 @@ def test_a_cancelled_run_keeps_what_is_in_flight(prefect: Team, board: Callable[
         account = ask(f"{url}/_stats")
 
     rows = ledger_rows(tmp_path / "film")
+    # They are recorded in the background.
+    wait_until(lambda: task_runs(prefect, run_id, "COMPLETED") >= len(rows))
+    wait_until(lambda: not task_runs(prefect, run_id, "PENDING", "RUNNING"))
+    assert task_runs(prefect, run_id, "COMPLETED") == len(rows)
     assert 5 < len(rows) == account["images"] == account["requests"] < 600
     assert {row["status"] for row in rows} == {"ok"}
 

@@ -1,7 +1,9 @@
 """What Prefect's page of a run shows, read back from a real Prefect API."""
 
 import json
+import platform
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +11,27 @@ import pytest
 from prefect import flow
 from prefect.artifacts import Artifact
 
-from pipelines.flows.artifacts import publish_cost, publish_frames
+from pipelines.endpoints.prices import Price
+from pipelines.flows.artifacts import publish_account, publish_frames
 from pipelines.run.result import RunResult
 from pipelines.storyboard.loader import load_storyboard
 from pipelines.storyboard.plan import plan_frames
+from pipelines.storyboard.quote import Quote
 from pipelines.takes.models import Take
+from tests.support.builders import run
 from tests.support.results import run_result
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_api_url")]
+
+
+QUOTE = Quote(
+    frames=2,
+    reuse=0,
+    generate=2,
+    price=Price(Decimal("0.001304"), Decimal("0.04564"), Decimal("115.2")),
+    worst_case_usd=Decimal("0.005"),
+    time_at_rate_limit_s=Fraction(1, 6),
+)
 
 
 async def stored(key: str) -> Any:
@@ -25,38 +40,49 @@ async def stored(key: str) -> Any:
     return found and found.data
 
 
-async def publish(result: RunResult, *, reason: str | None = None) -> None:
-    """Publish what a run came to, in a flow."""
+async def published_account(result: RunResult, *, reason: str | None = None) -> str:
+    """Publish what a run came to, in a flow; return the account as the API has it."""
 
     @flow
     async def publishing() -> None:
-        await publish_cost(result, reason=reason)
+        await publish_account(run(), QUOTE, result, reason=reason)
 
     await publishing()
+    return str(await stored("storyreel-account"))
 
 
-async def test_the_cost_names_the_report_and_links_to_it(tmp_path: Path) -> None:
-    """As long as there is none, there is no link either."""
+async def test_the_account_says_what_was_asked_for_and_what_came_of_it() -> None:
+    """Its state by the name that Prefect's state has, endpoint, model, quote, frames, cost, files; the reason below."""
+    account = await published_account(run_result(), reason="1 of 2 frames is missing")
+
+    assert account == (
+        "# harbor\n\n| | |\n| --- | --- |\n"
+        "| State | Incomplete |\n"
+        "| Endpoint | `http://flux.test` |\n"
+        "| Model | `flux-1-schnell` |\n"
+        "| Quote | 2 to generate for 0.001304 USD, at worst 0.005 USD; 0 to reuse |\n"
+        "| Frames | 2: 1 generated, 0 reused, 1 failed |\n"
+        "| Requests | 3 |\n"
+        "| Cost | 0.000652 USD, 0.02282 THB, 57.6 neurons |\n"
+        "| Film | none |\n"
+        "| Ledger | `outputs/harbor/ledger.csv` |\n"
+        f"| Machine | `{platform.node()}` |\n\n"
+        "1 of 2 frames is missing\n"
+    )
+
+
+async def test_the_account_names_the_report_and_what_is_uncertain(tmp_path: Path) -> None:
+    """By its path: no browser follows a link from Prefect's page to a file. Remarks are a list below."""
     report = tmp_path / "report.html"
-    await publish(run_result())
-    before = await stored("storyreel-account"), await stored("storyreel-report")
-    await publish(run_result(report=report))
-    after = await stored("storyreel-account"), await stored("storyreel-report")
 
-    # Another test's run may have left a link of its own.
-    assert ("Report" in before[0], report.as_uri() in (before[1] or "")) == (False, False)
-    assert f"| Report | `{report}` |" in after[0]
-    assert after[1] == f"[The report of harbor]({report.as_uri()})"
+    account = await published_account(
+        run_result(report=report, uncertain_usd=Decimal("0.001"), remarks=("1 take is one flat colour",))
+    )
 
-
-async def test_the_cost_says_how_the_run_ended_and_why() -> None:
-    """Its state by the name that Prefect's state has, its frames, its cost, and the reason below."""
-    await publish(run_result(), reason="1 of 2 frames is missing")
-
-    text = await stored("storyreel-account")
-    assert "| State | Incomplete |\n| Frames | 2: 1 generated, 0 reused, 1 failed |\n| Requests | 3 |" in text
-    assert "| Cost | 0.000652 USD, 0.02282 THB, 57.6 neurons |\n| Film | none |" in text
-    assert text.endswith("\n1 of 2 frames is missing\n")
+    assert f"| Report | `{report}` |" in account
+    assert "| Cost | 0.000652 USD and at most 0.001 uncertain, 0.02282 THB, 57.6 neurons |" in account
+    assert account.endswith("\n- 1 take is one flat colour\n")
+    assert "file://" not in account
 
 
 async def test_the_table_of_frames_says_what_each_took(write: Any) -> None:

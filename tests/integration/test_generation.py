@@ -155,7 +155,7 @@ async def test_a_resend_that_the_budget_refuses_stops_the_run(tmp_path: Path) ->
         outcome = await bench.generate(SPEC)
 
         assert (outcome, bench.rows("status", "cost_usd"), type(bench.stop_signal.error), bench.leases()) == (
-            Unsent(SPEC),
+            Unsent(SPEC, 1),
             [("unknown", None)],
             BudgetError,
             [],
@@ -187,7 +187,7 @@ async def test_a_stop_in_a_back_off_sends_no_more(tmp_path: Path) -> None:
     async with rig(tmp_path, replies(httpx.Response(503)), run(), on_pause=stop) as bench:
         outcome = await bench.generate(SPEC)
 
-        assert (outcome, bench.rows("try", "status")) == (Unsent(SPEC), [(1, "failed")])
+        assert (outcome, bench.rows("try", "status")) == (Unsent(SPEC, 1), [(1, "failed")])
 
 
 async def test_a_generator_without_a_pause_of_its_own_waits_for_the_stop_signal(tmp_path: Path) -> None:

@@ -81,13 +81,19 @@ def test_a_local_run_logs_what_happens(harbor: Path, tmp_path: Path, caplog: pyt
         error = render(harbor, settings(tmp_path))
 
     assert error is None
-    run_id = caplog.messages[0].split()[2]
+    run_id = caplog.messages[1].split()[2]
     assert [
         (record.name, record.levelname, record.getMessage().replace(run_id, "ID")) for record in caplog.records
     ] == [
         (f"pipelines.run.{module}", "INFO", message)
         for module, message in [
-            ("context", "board: run ID asks embedded for model sketch"),
+            ("context", f"board: storyboard {harbor}, 1 frame; results in {tmp_path}/outputs"),
+            (
+                "context",
+                "board: run ID asks embedded for model sketch, at most 60000 requests a minute and 128 at once; its "
+                "costs are simulated",
+            ),
+            ("context", "board: budget: none"),
             ("pipeline", "board: 1 to generate for 0.000322 USD, at worst 0.002576 USD; 0 to reuse"),
             ("progress", "board: generating frames"),
             ("take_log", f"{TAKE}: generated with 1 request"),
@@ -95,6 +101,13 @@ def test_a_local_run_logs_what_happens(harbor: Path, tmp_path: Path, caplog: pyt
             ("progress", "board: assembling the film"),
             ("pipeline", f"{tmp_path}/outputs/board/board.mp4: 0.2 s at 64x64"),
             ("progress", "board: writing the report"),
+            ("context", "board: 1 frame: 1 generated, 0 reused, 0 failed, with 1 request"),
+            (
+                "context",
+                "board: cost: 0.000322 USD, 0.01127 THB, 28.8 neurons (simulated); "
+                f"ledger: {tmp_path}/outputs/board/ledger.csv",
+            ),
+            ("context", f"board: report: {tmp_path}/outputs/board/report.html"),
             ("context", "board: run ID ended: Completed"),
         ]
     ]

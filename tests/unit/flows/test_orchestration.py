@@ -86,13 +86,21 @@ async def test_relative_paths_are_found_from_the_workers_root(worker: Path, monk
     assert str(ended.message).startswith(f"{worker}/reels/board.yaml: there is no such file")
 
 
-async def test_a_password_is_no_parameter(worker: Path) -> None:
+@pytest.mark.parametrize(
+    ("endpoint", "held"),
+    [
+        ("https://amy:hunter2@flux.test", "a user and a password"),
+        ("https://flux.test/?key=hunter2", "a query, which may be a key"),
+        ("https://amy:hunter2@flux.test/?key=hunter3", "a user and a password and a query, which may be a key"),
+    ],
+)
+async def test_a_secret_is_no_parameter(worker: Path, endpoint: str, held: str) -> None:
     """Every parameter stands on Prefect's page; the message does not repeat it."""
-    ended = await render_storyboard.fn(str(worker / "board.yaml"), endpoint="https://amy:hunter2@flux.test")
+    ended = await render_storyboard.fn(str(worker / "board.yaml"), endpoint=endpoint)
 
     assert isinstance(ended, State)
     assert ended.name == "Failed"
     assert ended.message == (
-        "endpoint: holds a user and a password, and all parameters stand on Prefect's page: set STORYREEL_ENDPOINT "
-        "for the worker instead, and change that password; nothing was sent"
+        f"endpoint: holds {held}, and all parameters stand on Prefect's page: set STORYREEL_ENDPOINT "
+        "for the worker instead, and change what was secret; nothing was sent"
     )

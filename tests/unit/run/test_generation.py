@@ -1,7 +1,7 @@
 """Takes are generated in rounds: what another run is generating is waited for, but not for ever."""
 
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,7 @@ from pipelines.common.settings import Settings
 from pipelines.ledger.models import AttemptRequest
 from pipelines.run import generation
 from pipelines.run.context import RunContext, open_run
-from pipelines.run.generation import Generate, generate_missing
+from pipelines.run.generation import Generate, Generating, generate_missing
 from pipelines.run.observer import RunObserver
 from pipelines.run.outcomes import Failed, Generated, Postponed, Reused, TakeOutcome, Unsent
 from pipelines.run.preparation import prepare_run
@@ -35,13 +35,17 @@ def specs_of(context: RunContext) -> tuple[TakeSpec, ...]:
     return tuple(frame.first_take for frame in context.plan.frames)
 
 
-def answering(outcome_of: Callable[[TakeSpec], TakeOutcome]) -> Generate:
+def answering(outcome_of: Callable[[TakeSpec], TakeOutcome]) -> Generating:
     """Return a way to generate takes that asks no endpoint."""
 
-    async def generate(_: TakeGenerator, spec: TakeSpec) -> TakeOutcome:
+    async def generate(spec: TakeSpec) -> TakeOutcome:
         return outcome_of(spec)
 
-    return generate
+    @contextlib.asynccontextmanager
+    async def generating(_: TakeGenerator, takes: Sequence[TakeSpec]) -> AsyncIterator[Generate]:
+        yield generate
+
+    return generating
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,54 @@
+"""The log of a run: what it is to do, what that costs, and how it ended, in words."""
+
+from collections.abc import Iterator
+
+from pipelines.common.budgets import Budgets, BudgetScope
+from pipelines.common.formatting import counted, format_amounts, format_decimal
+from pipelines.common.printable import printable_name
+from pipelines.ledger.models import Run, RunState
+from pipelines.run.preparation import PreparedRun
+from pipelines.run.result import RunResult
+from pipelines.storyboard.quote import Quote
+
+_EXTENTS = {
+    BudgetScope.RUN: "for this run",
+    BudgetScope.STORYBOARD: "for the storyboard in all",
+    BudgetScope.DAY: "a day",
+}
+
+
+def beginning_lines(run: Run, prepared: PreparedRun) -> Iterator[str]:
+    """Yield what a run is to do: its storyboard, whom it asks for what, and what it may spend."""
+    settings, frames = prepared.settings, counted(len(prepared.plan.frames), "frame")
+    yield f"storyboard {printable_name(str(prepared.board.path))}, {frames}; results in {settings.output}"
+    yield (
+        f"run {run.run_id} asks {run.endpoint} for model {run.model}, at most {settings.rate_limit} requests a minute "
+        f"and {settings.concurrency} at once{'; its costs are simulated' if run.simulated else ''}"
+    )
+    yield _budgets_text(run.budgets)
+
+
+def quote_text(quote: Quote) -> str:
+    """Return what a run is to generate, and the price of that."""
+    return (
+        f"{quote.generate} to generate for {format_decimal(quote.price.usd)} USD, at worst "
+        f"{format_decimal(quote.worst_case_usd)} USD; {quote.reuse} to reuse"
+    )
+
+
+def ending_lines(run: Run, state: RunState, result: RunResult | None) -> Iterator[str]:
+    """Yield how a run ended: its counts, its cost with what is not known of it, its files, what else is to be known."""
+    if result:
+        counts = f"{result.generated} generated, {result.reused} reused, {result.failed} failed"
+        yield f"{counted(result.frames, 'frame')}: {counts}, with {counted(result.requests, 'request')}"
+        amounts = format_amounts(result.cost_usd, result.cost_thb, result.neurons, uncertain_usd=result.uncertain_usd)
+        yield f"cost: {amounts}{' (simulated)' if result.simulated else ''}; ledger: {result.ledger}"
+        if result.report:
+            yield f"report: {result.report}"
+        yield from result.remarks
+    yield f"run {run.run_id} ended: {state}"
+
+
+def _budgets_text(budgets: Budgets) -> str:
+    caps = [f"{format_decimal(usd)} USD {_EXTENTS[scope]}" for scope, usd in budgets.caps.items()]
+    return f"budget: {', '.join(caps)}" if caps else "budget: none"
