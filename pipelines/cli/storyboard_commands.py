@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +34,10 @@ from pipelines.common.formatting import counted
     type=click.Path(path_type=Path),
     help="A list of prompts: a .txt or .md with a line for each shot, or a .csv or .tsv with a row for each.",
 )
+@click.option("--deployments", is_flag=True, help="Write a prefect.yaml of storyreel's deployments instead.")
 @strict_option
 @json_option
-def new(path: Path, *, prompts: Path | None, as_json: bool, **options: Any) -> None:
+def new(path: Path, *, prompts: Path | None, deployments: bool, as_json: bool, **options: Any) -> None:
     """Write a storyboard to start from, or from a list of prompts.
 
     The columns of a .csv are a storyboard's own keys: prompt, and if you like scene, shot, caption, hold, steps,
@@ -48,21 +50,46 @@ def new(path: Path, *, prompts: Path | None, as_json: bool, **options: Any) -> N
     Example:
       storyreel new my-film.yaml
       storyreel new my-film.yaml --from prompts.txt
+      storyreel new prefect.yaml --deployments
     """
     from pipelines.common.files import write_atomic
-    from pipelines.storyboard.importer.starter import starter_text
 
+    if deployments and prompts:
+        raise UsageError("--deployments and --from: a file of deployments holds no prompts; leave one of them out")
     if path.suffix not in (".yaml", ".yml"):
-        command = next_command("new", Path(f"{path}.yaml"), {"from": prompts})
-        raise UsageError(f"{path}: a storyboard's name ends in .yaml: {command}")
-    # A storyboard is the user's own work: nothing here ever overwrites one.
+        rule = "Prefect reads prefect.yaml" if deployments else "a storyboard's name ends in .yaml"
+        command = next_command("new", Path(f"{path}.yaml"), {"from": prompts, "deployments": deployments or None})
+        raise UsageError(f"{path}: {rule}: {command}")
+    # What is there is the user's own work: nothing here ever overwrites it.
     if path.exists():
         raise UsageError(f"{path}: exists already and is left as it is; choose another name")
-    text, notes = _import_list(prompts, path, options) if prompts else (starter_text(), ())
-    write_atomic(path, text.encode())
-    print_message(f"{path}: written; next: {next_command('plan', path)}")
+    written = _deployments() if deployments else _storyboard(path, prompts, options)
+    write_atomic(path, written.text.encode())
+    print_message(f"{path}: written; next: {written.next_step}")
     if as_json:
-        print_json({"path": str(path), "notes": list(map(str, notes))})
+        print_json({"path": str(path), "notes": list(map(str, written.notes))})
+
+
+@dataclass(frozen=True, slots=True)
+class _NewFile:
+    """What is written, and what is told of it."""
+
+    text: str
+    next_step: str
+    notes: tuple[Note, ...] = ()
+
+
+def _deployments() -> _NewFile:
+    # A link to prefect.yaml, so that the installed package holds it too.
+    text = files("pipelines.flows").joinpath("prefect.yaml").read_text(encoding="utf-8")
+    return _NewFile(text, "name your storyboards in it, then prefect deploy --all")
+
+
+def _storyboard(path: Path, prompts: Path | None, options: Mapping[str, Any]) -> _NewFile:
+    from pipelines.storyboard.importer.starter import starter_text
+
+    text, notes = _import_list(prompts, path, options) if prompts else (starter_text(), ())
+    return _NewFile(text, next_command("plan", path), notes)
 
 
 def _import_list(source: Path, path: Path, options: Mapping[str, Any]) -> tuple[str, tuple[Note, ...]]:
