@@ -23,13 +23,15 @@ def next_command(
     Args:
         verb: the subcommand.
         path: the storyboard's file, as it was named.
-        options: values by the names of the options; None for one that is left out.
+        options: values by the names of the options; None for one that is left out, True for a flag.
         program: the command's own name or path.
     """
     # A name like -film.yaml would be read as an option.
     words = [program, verb, f"./{path}" if str(path).startswith("-") else str(path)]
     for name, value in (options or {}).items():
-        if value is not None:
+        if value is True:
+            words.append(f"--{name}")
+        elif value is not None:
             words += [f"--{name}={value}"] if str(value).startswith("-") else [f"--{name}", str(value)]
     return shlex.join(words)
 

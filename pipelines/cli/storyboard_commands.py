@@ -1,6 +1,5 @@
 """Commands about the storyboard's file, which send nothing: new, check, plan, schema."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from pipelines.cli.options import (
     print_message,
     strict_option,
 )
-from pipelines.common.errors import Note, StoryboardError, UsageError
+from pipelines.common.errors import StoryboardError
 
 
 @click.command(cls=LoggedCommand)
@@ -29,9 +28,10 @@ from pipelines.common.errors import Note, StoryboardError, UsageError
     type=click.Path(path_type=Path),
     help="A list of prompts: a .txt or .md with a line for each shot, or a .csv or .tsv with a row for each.",
 )
+@click.option("--deployments", is_flag=True, help="Write a prefect.yaml of storyreel's deployments instead.")
 @strict_option
 @json_option
-def new(path: Path, *, prompts: Path | None, as_json: bool, **options: Any) -> None:
+def new(path: Path, *, prompts: Path | None, deployments: bool, as_json: bool, **options: Any) -> None:
     """Write a storyboard to start from, or from a list of prompts.
 
     The columns of a .csv are a storyboard's own keys: prompt, and if you like scene, shot, caption, hold, steps,
@@ -44,36 +44,14 @@ def new(path: Path, *, prompts: Path | None, as_json: bool, **options: Any) -> N
     Example:
       storyreel new my-film.yaml
       storyreel new my-film.yaml --from prompts.txt
+      storyreel new prefect.yaml --deployments
     """
-    from pipelines.cli.hints import next_command
-    from pipelines.common.files import write_atomic
-    from pipelines.storyboard.importer.starter import starter_text
+    from pipelines.cli.new_files import write_new_file
 
-    if path.suffix not in (".yaml", ".yml"):
-        command = next_command("new", Path(f"{path}.yaml"), {"from": prompts})
-        raise UsageError(f"{path}: a storyboard's name ends in .yaml: {command}")
-    # A storyboard is the user's own work: nothing here ever overwrites one.
-    if path.exists():
-        raise UsageError(f"{path}: exists already and is left as it is; choose another name")
-    text, notes = _import_list(prompts, path, options) if prompts else (starter_text(), ())
-    write_atomic(path, text.encode())
-    print_message(f"{path}: written; next: {next_command('plan', path)}")
+    made = write_new_file(path, prompts=prompts, deployments=deployments, options=options)
+    print_message(f"{path}: written; next: {made.next_step}")
     if as_json:
-        print_json({"path": str(path), "notes": list(map(str, notes))})
-
-
-def _import_list(source: Path, path: Path, options: Mapping[str, Any]) -> tuple[str, tuple[Note, ...]]:
-    """Return the text of the storyboard of a list, and the notes on the list, which are told."""
-    from pipelines.cli.problems import print_notes
-    from pipelines.common.settings import load_settings
-    from pipelines.storyboard.importer.prompt_list import read_prompt_list
-    from pipelines.storyboard.importer.storyboard_text import storyboard_text
-
-    prompts = read_prompt_list(source)
-    if prompts.notes and load_settings(options).strict:
-        raise StoryboardError(prompts.notes)
-    print_notes(prompts.notes)
-    return storyboard_text(prompts, path=path), prompts.notes
+        print_json({"path": str(path), "notes": list(map(str, made.notes))})
 
 
 @click.command(cls=LoggedCommand)

@@ -119,6 +119,35 @@ def test_new_wants_a_yaml_name(invoke: Callable[..., Ended]) -> None:
     assert (ended.exit_code, ended.stderr) == (2, "mine: a storyboard's name ends in .yaml: storyreel new mine.yaml\n")
 
 
+def test_new_writes_the_deployments_for_prefect(invoke: Callable[..., Ended], tmp_path: Path) -> None:
+    """Those of the repository, which somebody who installed a wheel does not have."""
+    ended = invoke("new", "prefect.yaml", "--deployments")
+
+    next_step = "name your storyboards in it, then prefect deploy --all"
+    assert (ended.exit_code, ended.stderr) == (0, f"prefect.yaml: written; next: {next_step}\n")
+    assert (tmp_path / "prefect.yaml").read_text() == (REPOSITORY / "prefect.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["prefect"], "prefect: Prefect reads prefect.yaml: storyreel new prefect.yaml --deployments"),
+        (
+            ["prefect.yaml", "--from", "prompts.txt"],
+            "--deployments and --from: a file of deployments holds no prompts; leave one of them out",
+        ),
+    ],
+)
+def test_new_says_what_is_wrong_with_a_request_for_deployments(
+    invoke: Callable[..., Ended], tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    """And writes nothing."""
+    ended = invoke("new", *arguments, "--deployments")
+
+    assert (ended.exit_code, ended.stderr) == (2, f"{message}\n")
+    assert not list(tmp_path.glob("prefect*"))
+
+
 def test_new_writes_what_a_list_says(invoke: Callable[..., Ended], tmp_path: Path) -> None:
     """Ready to be quoted."""
     (tmp_path / "prompts.txt").write_text("a harbor\na storm\n")
