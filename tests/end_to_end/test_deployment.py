@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,22 +20,18 @@ from tests import conftest
 from tests.conftest import BIN, clean_environment, serving
 from tests.support.accounts import rows as ledger_rows
 from tests.support.patience import WAIT_S
-from tests.support.prefect_server import POLL_S, ask, reap, server_environment, wait_for_server
+from tests.support.prefect_server import (
+    POLL_S,
+    SHORT_WAITS,
+    ask,
+    free_port,
+    reap,
+    server_environment,
+    wait_for_server,
+)
 
 REPOSITORY = Path(__file__).parents[2]
 wait_until = partial(conftest.wait_until, poll_s=POLL_S)
-# Prefect's worker looks for runs every ten seconds, its scheduler for schedules every minute. Here each look costs
-# little, and so they look often. Nor need a hundred runs be planned ahead.
-SHORT_WAITS = {
-    "PREFECT_WORKER_QUERY_SECONDS": "1",
-    "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "2",
-    "PREFECT_SERVER_SERVICES_SCHEDULER_MIN_SCHEDULED_TIME": "PT1M",
-}
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import socket
 import subprocess
 import time
 import urllib.error
@@ -15,6 +16,21 @@ from tests.support.patience import WAIT_S
 
 # Each look costs the server time that it needs for the run itself.
 POLL_S = 0.2
+
+
+# Prefect's worker looks for runs every ten seconds, its scheduler for schedules every minute. Here each look costs
+# little, and so they look often. Nor need a hundred runs be planned ahead.
+SHORT_WAITS = {
+    "PREFECT_WORKER_QUERY_SECONDS": "1",
+    "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "2",
+    "PREFECT_SERVER_SERVICES_SCHEDULER_MIN_SCHEDULED_TIME": "PT1M",
+}
+
+
+def free_port() -> int:
+    """Return a port of this machine that nothing listens on just now."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
 
 
 def wait_for_server(url: str, server: "subprocess.Popen[bytes]") -> None:
