@@ -11,10 +11,9 @@ import pytest
 
 from tests.campaigns.tally import LONG, Tally
 from tests.conftest import BIN, clean_environment, serving
-from tests.end_to_end.test_deployment import free_port
 from tests.support.patience import WAIT_S
 from tests.support.postgres import Postgres, database_for
-from tests.support.prefect_server import ask, server_environment, serving_prefect
+from tests.support.prefect_server import ask, free_port, server_environment, serving_prefect
 
 FRAMES = 10_000
 DATABASE = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
