@@ -157,7 +157,8 @@ class Progress:
     def stop(self, *, grace_period_s: float) -> None:
         """Note that a person has stopped the run, and for how long it awaits answers; call the listeners."""
         self.stopping = StopNotice(self.clock() + grace_period_s)
-        self._call_listeners(self.headline)
+        # Where it is a log on Prefect's page, there is no Ctrl-C.
+        self._call_listeners(self._awaited)
 
     def _call_listeners(self, news: str) -> None:
         _log.info("%s: %s", self.storyboard, news)
@@ -254,9 +255,14 @@ class Progress:
             if wait is None or wait.until is None:
                 return self.news
             return f"{self._step}: waiting {self._until(wait.until)} more {wait.words}"
-        if not self.in_flight:
+        return f"{self._awaited}; Ctrl-C again gives them up" if self.in_flight else self._step
+
+    @property
+    def _awaited(self) -> str:
+        """What a run that is being stopped still waits for, and how long that may take."""
+        if self.stopping is None or not self.in_flight:
             return self._step
-        return f"{self._step}, at most {self._until(self.stopping.deadline)}; Ctrl-C again gives them up"
+        return f"{self._step}, at most {self._until(self.stopping.deadline)}"
 
     @property
     def news(self) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pipelines.common.budgets import Budgets, BudgetScope
 from pipelines.common.formatting import counted, format_amounts, format_decimal
 from pipelines.common.printable import printable_name
+from pipelines.common.settings import EMBEDDED_ENDPOINT
 from pipelines.ledger.models import Run, RunState
 from pipelines.run.preparation import PreparedRun
 from pipelines.run.result import RunResult
@@ -22,10 +23,14 @@ def beginning_lines(run: Run, prepared: PreparedRun) -> Iterator[str]:
     settings, frames = prepared.settings, counted(len(prepared.plan.frames), "frame")
     yield f"storyboard {printable_name(str(prepared.board.path))}, {frames}; results in {settings.output}"
     yield (
-        f"run {run.run_id} asks {run.endpoint} for model {run.model}, at most {settings.rate_limit} requests a minute "
+        f"run {run.run_id} asks {_endpoint_name(run)} for model {run.model}, at most {settings.rate_limit} requests a minute "
         f"and {settings.concurrency} at once{'; its costs are simulated' if run.simulated else ''}"
     )
     yield _budgets_text(run.budgets)
+
+
+def _endpoint_name(run: Run) -> str:
+    return "the embedded endpoint" if run.endpoint == EMBEDDED_ENDPOINT else run.endpoint
 
 
 def quote_text(quote: Quote) -> str:
