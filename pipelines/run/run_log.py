@@ -23,8 +23,9 @@ def beginning_lines(run: Run, prepared: PreparedRun) -> Iterator[str]:
     settings, frames = prepared.settings, counted(len(prepared.plan.frames), "frame")
     yield f"storyboard {printable_name(str(prepared.board.path))}, {frames}; results in {settings.output}"
     yield (
-        f"run {run.run_id} asks {_endpoint_name(run)} for model {run.model}, at most {settings.rate_limit} requests a minute "
-        f"and {settings.concurrency} at once{'; its costs are simulated' if run.simulated else ''}"
+        f"run {run.run_id} asks {_endpoint_name(run)} for model {run.model}, at most "
+        f"{settings.rate_limit} requests a minute and {settings.concurrency} at once"
+        f"{'; its costs are simulated' if run.simulated else ''}"
     )
     yield _budgets_text(run.budgets)
 

@@ -90,8 +90,8 @@ def test_a_local_run_logs_what_happens(harbor: Path, tmp_path: Path, caplog: pyt
             ("context", f"board: storyboard {harbor}, 1 frame; results in {tmp_path}/outputs"),
             (
                 "context",
-                "board: run ID asks embedded for model sketch, at most 60000 requests a minute and 128 at once; its "
-                "costs are simulated",
+                "board: run ID asks the embedded endpoint for model sketch, at most 60000 requests a minute and 128 "
+                "at once; its costs are simulated",
             ),
             ("context", "board: budget: none"),
             ("pipeline", "board: 1 to generate for 0.000322 USD, at worst 0.002576 USD; 0 to reuse"),
