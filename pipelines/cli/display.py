@@ -162,9 +162,11 @@ class ProgressView:
         progress = self._progress
         name = printable_name(progress.storyboard or "storyreel")
         title = Text.assemble((name, "bold"), "  ", printable_name(progress.headline))
-        yield title
         if not progress.frames:
+            # Prefect is being started, or the storyboard's takes are looked for.
+            yield title.append(f", {format_duration(progress.elapsed_s)} so far", "dim")
             return
+        yield title
         figures = _figures(progress, options)
         yield figures
         notice = Text(_interruption(progress), style="dim")

@@ -240,11 +240,13 @@ def test_a_console_without_unicode_is_drawn_in_ascii() -> None:
 
 def test_before_there_is_anything_to_say_only_the_stage_is_said() -> None:
     """Prefect takes a moment to start."""
-    starting = Progress(stage="starting Prefect")
+    now = Seconds(0)
+    starting = Progress(stage="starting Prefect", clock=now)
+    now.now = 12.7
 
     assert (str(progress_line(starting)), drawn(starting).strip()) == (
         "starting Prefect",
-        "storyreel  starting Prefect",
+        "storyreel  starting Prefect, 12 s so far",
     )
 
 
