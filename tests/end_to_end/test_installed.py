@@ -95,7 +95,8 @@ class Running:
     def address(self) -> str:
         """Return the address that it has said, once it has."""
         wait_until(lambda: "http://" in self.log.read_text())
-        [address] = re.findall(r"http://\S+", self.log.read_text())
+        # What stands below it is how to ask there.
+        address, *_ = re.findall(r"http://\S+", self.log.read_text())
         return str(address)
 
 
