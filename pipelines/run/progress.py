@@ -10,14 +10,18 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipelines.common.budgets import Budgets
 from pipelines.common.formatting import counted, format_duration
 from pipelines.common.settings import Settings
-from pipelines.film.outputs import Films
 from pipelines.ledger.models import RunCounters
 from pipelines.run.time_left import TakePace, TimeLeft
 from pipelines.storyboard.plan import Plan
+
+if TYPE_CHECKING:
+    # What draws and encodes takes long to import: a command begins its wait before that.
+    from pipelines.film.outputs import Films
 
 _log = logging.getLogger(__name__)
 
@@ -180,7 +184,7 @@ class Progress:
         self.reused = counted.total()
         self.to_generate = self.time_left.takes.expected = self.frames - self.reused
 
-    def expect_films(self, films: Films) -> None:
+    def expect_films(self, films: "Films") -> None:
         """Note the segments that the films have."""
         self.segments = len(films)
         self.time_left.encoding.expected = films.megapixels
