@@ -28,6 +28,7 @@ def main() -> None:
     server = uvicorn.Server(config)
     threading.Thread(target=_stop_at_end_of_input, args=(server,), daemon=True).start()
     config.load()
+    gc.freeze()
     gc.enable()
     server.run(sockets=[listener])
 
