@@ -75,3 +75,8 @@ class AttemptHistory(LedgerPart):
         """Return the budget of a run in US dollars; None where it had none, or there is no such run."""
         with self.database.reading() as connection:
             return connection.scalar(select(runs.c.budget_usd).where(runs.c.run_id == run_id))
+
+    def run_rate_limit(self, run_id: str) -> int | None:
+        """Return the requests a minute that a run was allowed; None before its first heartbeat, or where it is none."""
+        with self.database.reading() as connection:
+            return connection.scalar(select(runs.c.rate_limit).where(runs.c.run_id == run_id))

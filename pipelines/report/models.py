@@ -140,7 +140,7 @@ class RunView:
     Attributes:
         started_at: when its first request was sent, UTC.
         attempts: every request that it sent, oldest first; one at least.
-        rate_limit: requests a minute that the endpoint allows.
+        rate_limit: requests a minute that it was allowed.
         quote_usd: the price of its takes, without re-sends.
         budget_usd: its hard cap; None where it had none.
     """

@@ -228,7 +228,8 @@ def _last_run_view(
     return RunView(
         started_at=attempts[0].sent_at,
         attempts=tuple(_attempt_view(attempt, numbers.get(attempt.request_key, 1)) for attempt in attempts),
-        rate_limit=settings.rate_limit,
+        # Its own, whatever holds where its report is looked at.
+        rate_limit=ledger.run_rate_limit(run_id) or settings.rate_limit,
         # The reservations of first attempts are the quote; re-sends come on top of it.
         quote_usd=sum((attempt.reserved_usd for attempt in attempts if attempt.number == 1), Decimal(0)),
         budget_usd=ledger.run_budget_usd(run_id),

@@ -43,6 +43,7 @@ def test_a_first_run_says_nothing_that_a_friend_should_not_see(tmp_path: Path) -
 
     assert (done.returncode, done.stdout) == (0, "")
     said = done.stderr.splitlines()
+    assert len(said) == len(set(said))
     *closing, review = said[-7:]
     assert said[0] == "starting Prefect, for the first time: about half a minute"
     assert all(

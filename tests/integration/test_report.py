@@ -65,6 +65,19 @@ def test_a_render_leaves_a_report_and_a_contact_sheet(room: Room) -> None:
         assert sheet.width > 1000
 
 
+def test_the_plot_of_a_run_has_its_own_limit(room: Room) -> None:
+    """Wherever it is looked at, and with whatever limit there."""
+    its_own = room.settings.rate_limit
+    room.render()
+    room.settings = room.settings.model_copy(update={"rate_limit": 60})
+
+    page = page_of(room)
+
+    assert its_own != 60
+    assert page.last_run is not None
+    assert page.last_run.rate_limit == its_own
+
+
 def test_a_failed_render_is_reported_too(room: Room) -> None:
     """Each frame with what became of it; there is no film."""
     with serving("refused=1", rate_limit=0) as url:
