@@ -5,6 +5,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import signal
 import subprocess
 from asyncio import StreamReader
 from asyncio.subprocess import DEVNULL, PIPE, Process
@@ -211,15 +212,22 @@ async def _reap(process: Process) -> None:
     if process.returncode is not None:
         return
     try:
-        with contextlib.suppress(ProcessLookupError, TimeoutError):
-            process.terminate()
+        _send_signal(process, signal.SIGTERM)
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_GRACE_S):
                 await _ended(process)
     finally:
         # Also where the wait itself was cancelled: no child outlives the program.
         if process.returncode is None:
-            process.kill()
+            _send_signal(process, signal.SIGKILL)
             await _ended(process)
+
+
+def _send_signal(process: Process, number: int) -> None:
+    # Not by the process's own methods: they ask for its exit code first, and asyncio, which waits for that too, then
+    # finds none where the child has just ended.
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(process.pid, number)
 
 
 def _failure(code: int, tail: str) -> FilmError | StorageError:

@@ -1,6 +1,7 @@
 """ffmpeg is run without a shell, its complaints are kept, and it never outlives the program."""
 
 import asyncio
+import contextlib
 import os
 import time
 from asyncio.subprocess import PIPE
@@ -182,3 +183,23 @@ async def run_to_end(*arguments: str, folder: Path) -> None:
     """Run ffmpeg and wait for it."""
     async with running_ffmpeg(arguments, folder=folder):
         pass
+
+
+def test_one_that_ends_as_it_is_given_up_is_reaped_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By asyncio, which complains of a child whose exit code was asked for by anything else."""
+    script(tmp_path / "ffmpeg", monkeypatch, "exec true")
+
+    async def give_up_at_its_end() -> None:
+        async with running_ffmpeg([], folder=tmp_path) as process:
+            # It has ended, and the event loop does not know yet. The thread that waits for it may be first.
+            with contextlib.suppress(ChildProcessError):
+                os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+            raise ZeroDivisionError
+
+    for _ in range(100):
+        with pytest.raises(ZeroDivisionError):
+            asyncio.run(give_up_at_its_end())
+
+    assert caplog.messages == []
