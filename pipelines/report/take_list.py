@@ -16,7 +16,7 @@ def take_lines(frames: Iterable[FrameTakes]) -> Iterator[str]:
         for take in frame.takes:
             mark = "->" if take == frame.selected else "  "
             picked = ", picked" if take.spec.number == frame.picked else ""
-            yield f"  {mark} take {take.spec.number}  {_cost(take)}{picked}  {take.path}{_other_prompt(frame, take)}"
+            yield f"  {mark} take {take.spec.number}  {_cost(take)}{picked}  {take.pattern}{_other_prompt(frame, take)}"
             yield from (f"       {remark.text}" for remark in take.remarks)
         if not frame.takes:
             yield "     none yet"

@@ -8,6 +8,9 @@ from pipelines.common.geometry import Size
 from pipelines.ledger.models import Remark
 from pipelines.storyboard.plan import FrameSpec, TakeSpec
 
+# Enough digits to find a take's file by.
+_SHORT_NAME = 12
+
 
 @dataclass(frozen=True, slots=True)
 class Take:
@@ -33,6 +36,13 @@ class Take:
     def frame(self) -> FrameSpec:
         """The frame that it is a take of."""
         return self.spec.frame
+
+    @property
+    def pattern(self) -> str:
+        """Its file for people: a path that a shell completes, where the whole has 64 digits that nobody reads."""
+        stem = self.path.stem
+        short = stem if len(stem) <= _SHORT_NAME else f"{stem[:_SHORT_NAME]}*"
+        return str(self.path.with_name(f"{short}{self.path.suffix}"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,9 +19,10 @@ def test_what_is_there_is_listed_for_people(storyreel: Storyreel, board: Board) 
     lines = storyreel("takes", path).stderr.splitlines()
 
     assert lines[0] == "frame_0000 main/shot-1"
-    assert re.fullmatch(r"     take 1  0\.000322 USD  outputs/film/takes/\w+\.png", lines[1])
+    assert re.fullmatch(r"     take 1  0\.000322 USD  outputs/film/takes/\w{12}\*\.png", lines[1])
     assert re.fullmatch(
-        r"  -> take 2  0\.000322 USD, picked  outputs/film/takes/\w+\.png  asked: 'a quiet harbor in fog'", lines[2]
+        r"  -> take 2  0\.000322 USD, picked  outputs/film/takes/\w{12}\*\.png  asked: 'a quiet harbor in fog'",
+        lines[2],
     )
 
 

@@ -9,13 +9,13 @@ from tests.conftest import Ended
 
 
 def test_takes_are_listed_for_people(invoke: Callable[..., Ended], first_take: Path) -> None:
-    """An arrow marks the one that is shown; frames without a take say so."""
+    """An arrow marks the one that is shown; its path is one that a shell completes; frames without a take say so."""
     ended = invoke("takes", "harbor.yaml")
 
     assert (ended.exit_code, ended.stdout) == (0, "")
     assert ended.stderr == (
         "frame_0000 main/shot-1\n"
-        f"  -> take 1  0.000652 USD  outputs/harbor/takes/{first_take.name}\n"
+        f"  -> take 1  0.000652 USD  outputs/harbor/takes/{first_take.name[:12]}*.png\n"
         "frame_0001 main/shot-2\n"
         "     none yet\n"
         "frame_0002 main/shot-3\n"
