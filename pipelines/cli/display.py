@@ -289,7 +289,7 @@ def summary_lines(summary: RunResult) -> list[str]:
         f"  cost    {amounts} for {requests}",
         f"  film    {film}",
         *(f"          {path}" for path in summary.more_videos),
-        *(f"  take    {take.spec.number} of {take.frame.label}: {take.path}" for take in summary.new_takes),
+        *(f"  take    {take.spec.number} of {take.frame.label}: {take.pattern}" for take in summary.new_takes),
         f"  ledger  {summary.ledger}",
         *([f"  report  {summary.report}"] if summary.report else []),
         *(f"  note    {remark}" for remark in summary.remarks),
