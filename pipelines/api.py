@@ -58,7 +58,7 @@ from pipelines.storyboard.model import Storyboard
 from pipelines.storyboard.plan import Plan, plan_frames
 from pipelines.storyboard.quote import Quote, quote_takes
 from pipelines.storyboard.selection import ExtraTakes, select_extra_takes, select_frame
-from pipelines.takes.inventory import read_inventory
+from pipelines.takes.inventory import read_inventory, require_takes_here
 from pipelines.takes.ownership import require_own_folder
 
 __all__ = [
@@ -192,7 +192,8 @@ def quote(
 
     Raises:
         UsageError: there are no such frames, `takes` or the prompt is not allowed, or is given without frames, the
-            storyboard's folder is another file's, or the ledger cannot be opened.
+            storyboard's folder is another file's, takes of it lie in another output folder, or the ledger cannot be
+            opened.
 
     Example:
         quote = api.quote(board)
@@ -201,12 +202,14 @@ def quote(
     effective = _effective(settings)
     require_own_folder(board, effective)
     planned = plan_frames(board, model=effective.effective_model)
+    inventory = read_inventory(planned, effective)
+    require_takes_here(inventory, planned, effective)
     if frames is not None:
         extra = select_extra_takes(planned, str(frames), count=takes, prompt=prompt)
         return quote_takes(extra.to_quote, frames=len(planned.frames), settings=effective)
     if takes != 1 or prompt is not None:
         raise UsageError("api.quote: takes and prompt are those of a re-roll; give frames too")
-    return read_inventory(planned, effective).quote(effective)
+    return inventory.quote(effective)
 
 
 def render(board: Storyboard, settings: Settings | None = None, *, observer: RunObserver | None = None) -> RunResult:
@@ -221,8 +224,8 @@ def render(board: Storyboard, settings: Settings | None = None, *, observer: Run
         The counts, the cost and the files of a run that is whole.
 
     Raises:
-        UsageError: a setting or the output folder is wrong, the folder of this storyboard's id is another file's, or
-            this is called inside a running event loop; nothing was sent.
+        UsageError: a setting or the output folder is wrong, the folder of this storyboard's id is another file's,
+            takes of it lie in another output folder, or this is called inside a running event loop; nothing was sent.
         BudgetError: the budget refused the run, or stopped it.
         IncompleteError: some frames or a film are missing; render again to complete.
         EndpointError: the endpoint is of no use to this run.

@@ -10,14 +10,20 @@ from pipelines.flows.handover import Handover
 from pipelines.run.preparation import require_quote_within_budgets
 from pipelines.storyboard.model import Storyboard
 from pipelines.storyboard.plan import plan_frames
-from pipelines.takes.inventory import read_inventory
+from pipelines.takes.inventory import read_inventory, require_takes_here
 
 
 def needs_prefect(board: Storyboard, settings: Settings) -> bool:
-    """Return whether a render has anything to orchestrate: takes to generate, for which the budgets can pay."""
+    """Return whether a render has anything to orchestrate: takes to generate, for which the budgets can pay.
+
+    Raises:
+        UsageError: takes of the storyboard lie in another output folder.
+    """
     plan = plan_frames(board, model=settings.effective_model)
     try:
-        quote = read_inventory(plan, settings).quote(settings)
+        inventory = read_inventory(plan, settings)
+        require_takes_here(inventory, plan, settings)
+        quote = inventory.quote(settings)
         if quote.generate:
             require_quote_within_budgets(quote, board, settings)
     except (BudgetError, LedgerError):

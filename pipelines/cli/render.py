@@ -90,8 +90,8 @@ def render_boards(paths: Sequence[Path], options: Mapping[str, Any]) -> list[Ren
     """Render storyboards one after another, and return how each ended.
 
     Raises:
-        UsageError: a storyboard or an option is wrong, a storyboard's folder is another file's, or notes are errors;
-            nothing was sent.
+        UsageError: a storyboard or an option is wrong, a storyboard's folder is another file's, takes of one lie in
+            another output folder, or notes are errors; nothing was sent.
     """
     # All of them before the first, which may take hours.
     settings = load_settings(options)

@@ -3,7 +3,7 @@
 import asyncio
 import functools
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
@@ -131,9 +131,9 @@ class AsyncLedger:
         self.blocking = ledger
         self.executor = LedgerExecutor(pause=pause)
 
-    def gate(self, run: Run, *, rate_limit: int) -> AsyncGate:
+    def gate(self, run: Run, *, rate_limit: int, places: Collection[str] = ()) -> AsyncGate:
         """Return the gate through which the attempts of `run` pass; see `Ledger.gate`."""
-        return AsyncGate(self.blocking.gate(run, rate_limit=rate_limit), self.executor)
+        return AsyncGate(self.blocking.gate(run, rate_limit=rate_limit, places=places), self.executor)
 
     async def call(self, function: Callable[Concatenate[Ledger, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Call a function of the blocking ledger in the ledger's thread; it is repeated while the server is away.

@@ -11,10 +11,13 @@ for raises it a little, up to the limit that was configured.
 """
 
 import math
+from collections.abc import Collection
+from typing import Any
 
 from sqlalchemy import (
     BindParameter,
     Connection,
+    Row,
     RowMapping,
     bindparam,
     case,
@@ -55,11 +58,16 @@ _BOOK = (
 )
 # Everything that may stand against an attempt at a take, in one round trip: kept takes, open attempts, the lease.
 _CONCERNED = union_all(
-    select(func.coalesce(attempts.c.status, "open").label("how"), attempts.c.run_id, attempts.c.storyboard).where(
+    select(
+        func.coalesce(attempts.c.status, "open").label("how"),
+        attempts.c.run_id,
+        attempts.c.storyboard,
+        attempts.c.place,
+    ).where(
         attempts.c.request_key == _OF,
         attempts.c.status.is_(None) | ((attempts.c.status == "ok") & attempts.c.file.is_not(None)),
     ),
-    select(literal("lease"), leases.c.run_id, null()).where(leases.c.request_key == _OF),
+    select(literal("lease"), leases.c.run_id, null(), null()).where(leases.c.request_key == _OF),
 )
 _CLAIM = Upsert.of(
     leases,
@@ -78,11 +86,13 @@ class Gate:
         database: all runs on it share the limit.
         run: already entered in the ledger.
         rate_limit: requests a minute.
+        places: the ids of the output folder that it generates takes for.
     """
 
-    def __init__(self, database: LedgerDatabase, run: Run, *, rate_limit: int) -> None:
+    def __init__(self, database: LedgerDatabase, run: Run, *, rate_limit: int, places: Collection[str] = ()) -> None:
         self._database = database
         self._run = run
+        self._places = places
         self._interval_us = _MINUTE_US / (rate_limit * PACE)
 
     def admit(self, request: AttemptRequest) -> Admission:
@@ -187,7 +197,7 @@ class Gate:
         A dead run may have left an image that was paid for: its open attempts have to be recovered first.
         """
         found = connection.execute(_CONCERNED, {"of": request_key}).all()
-        if any(each.how == "ok" for each in found):
+        if any(each.how == "ok" and self._may_serve(each) for each in found):
             return AlreadyKept()
         for each in found:
             # An open attempt always stands against it; a lease only while the run that holds it lives. Of another
@@ -196,6 +206,13 @@ class Gate:
             if theirs and (each.how == "open" or is_alive(connection, each.run_id, now=now)):
                 return HeldElsewhere(each.run_id)
         return None
+
+    def _may_serve(self, kept: Row[Any]) -> bool:
+        """Return whether a take that is kept need not be generated: not where only another storyboard's folder has it.
+
+        This storyboard's own is never generated twice, wherever it lies.
+        """
+        return kept.storyboard == self._run.storyboard or kept.place is None or kept.place in self._places
 
     def _claim(self, connection: Connection, request_key: str, attempt_id: int) -> None:
         """Take the lease on a take, from a dead run where one held it; the attempt's number is its fencing token."""

@@ -1,6 +1,6 @@
 """The ledger: one object for everything that is recorded about runs, attempts, takes and money."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Self
 
 from pipelines.common.errors import OutdatedLedgerError
@@ -59,14 +59,15 @@ class Ledger(
         except OutdatedLedgerError:
             return cls.open(url, clock=clock)
 
-    def gate(self, run: Run, *, rate_limit: int) -> Gate:
+    def gate(self, run: Run, *, rate_limit: int, places: Collection[str] = ()) -> Gate:
         """Return the gate through which the attempts of `run` pass.
 
         Args:
             run: already entered by `start_run`.
             rate_limit: requests a minute that its endpoint allows.
+            places: the ids of the output folder that it generates takes for.
         """
-        return Gate(self.database, run, rate_limit=rate_limit)
+        return Gate(self.database, run, rate_limit=rate_limit, places=places)
 
     def close(self) -> None:
         """Close every connection."""

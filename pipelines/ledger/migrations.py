@@ -49,10 +49,11 @@ def _to_4(connection: Connection) -> None:
 
 
 def _to_5(connection: Connection) -> None:
-    """Add how costs are known, what answers and pictures say of themselves, and how fast runs are."""
+    """Add how costs are known, what answers and pictures say of themselves, where takes lie, and how fast runs are."""
     connection.exec_driver_sql("ALTER TABLE attempts ADD COLUMN cost_basis VARCHAR(16)")
     connection.exec_driver_sql("ALTER TABLE attempts ADD COLUMN stated_steps INTEGER")
     connection.exec_driver_sql("ALTER TABLE attempts ADD COLUMN remarks TEXT")
+    connection.exec_driver_sql("ALTER TABLE attempts ADD COLUMN place VARCHAR(2048)")
     for figure in ("seconds_left", "megapixels_per_s"):
         connection.exec_driver_sql(f"ALTER TABLE runs ADD COLUMN {figure} DOUBLE PRECISION")
     connection.exec_driver_sql("CREATE INDEX IF NOT EXISTS attempts_by_content ON attempts (sha256)")

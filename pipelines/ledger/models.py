@@ -308,6 +308,7 @@ class NewTake:
         sha256: of its bytes, in hex.
         width, height: in pixels.
         remarks: what is unusual about it.
+        place: the id of the output folder; None where it has none.
     """
 
     file: str
@@ -316,6 +317,7 @@ class NewTake:
     width: int
     height: int
     remarks: tuple[Remark, ...] = ()
+    place: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,7 +337,10 @@ class Correction:
 
 @dataclass(frozen=True, slots=True)
 class KeptTake:
-    """A take that is safe on disk: `file` is relative to the folder of `storyboard`; sizes are in bytes and pixels."""
+    """A take that is safe on disk: `file` is relative to the folder of `storyboard`; sizes are in bytes and pixels.
+
+    `place` is the id of the output folder that it was kept in; None where an older version kept it.
+    """
 
     attempt_id: int
     request_key: str
@@ -348,6 +353,7 @@ class KeptTake:
     width: int
     height: int
     remarks: tuple[Remark, ...] = ()
+    place: str | None = None
 
 
 class TakeLoss(StrEnum):

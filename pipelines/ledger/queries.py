@@ -182,6 +182,7 @@ def _kept_take(row: RowMapping) -> KeptTake:
         width=row["width"],
         height=row["height"],
         remarks=parse_remarks(row["remarks"]),
+        place=row["place"],
     )
 
 

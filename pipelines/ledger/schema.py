@@ -27,8 +27,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 # 2: gates.booked_at. 3: gates.pace, gates.slowed_at, leases.attempt_id, corrections; spending for runs.committed_usd.
-# 4: takes, picks; the counters of runs. 5: attempts.cost_basis, .stated_steps, .remarks; runs.seconds_left,
-# .megapixels_per_s; folders.
+# 4: takes, picks; the counters of runs. 5: attempts.cost_basis, .stated_steps, .remarks, .place;
+# runs.seconds_left, .megapixels_per_s; folders.
 # See migrations.py.
 SCHEMA_VERSION = 5
 # A gate's pace is a share of the rate limit, in millionths.
@@ -178,6 +178,8 @@ attempts = Table(
     Column("sha256", String(64)),
     # Remarks about a kept take, as JSON: [["flat", "is one flat colour (#000000)"], ...].
     Column("remarks", Text),
+    # Where the file of a kept take lies: the id of an output folder. NULL: not known, of an older version.
+    Column("place", String(2048)),
     Index("attempts_by_storyboard", "storyboard", "attempt_id"),
     Index("attempts_by_request", "request_key", "status"),
     Index("attempts_by_status", "status"),

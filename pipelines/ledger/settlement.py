@@ -76,6 +76,7 @@ class Settlement(LedgerPart):
             "sha256": take.sha256,
             "width": take.width,
             "height": take.height,
+            "place": take.place,
         }
         with self.database.transaction() as connection:
             remarks = [*take.remarks, *_same_bytes(connection, attempt_id, take)]

@@ -1,7 +1,7 @@
 """The verification of the ledger: against the takes on disk, the price list, its own sums, and ledger.csv."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from pipelines.ledger.settlement import LOST
 class Verification(LedgerPart):
     """Compares the ledger with everything that has to agree with it."""
 
-    def verify(self, storyboard: str, *, folder: Path) -> list[str]:
+    def verify(self, storyboard: str, *, folder: Path, places: Collection[str] = ()) -> list[str]:
         """Return every difference found, each naming its attempt or file; an empty list if all agrees.
 
         Costs are compared with the price list for what the answers state that they made.
@@ -32,13 +32,14 @@ class Verification(LedgerPart):
         Args:
             storyboard: the storyboard's id.
             folder: the folder of its takes and its ledger.csv.
+            places: the ids of the output folder that it is in.
         """
         query = select(attempts).where(attempts.c.storyboard == storyboard).order_by(attempts.c.attempt_id)
         with self.database.reading() as connection:
             rows = connection.execute(query).mappings().all()
         return [
             *(difference for row in rows for difference in _verify_price(row)),
-            *_verify_kept(rows, folder),
+            *_verify_kept(rows, folder, places),
             *_verify_takes(self.database, folder),
             *_verify_sums(self.database, rows),
             *_verify_csv(self.database, storyboard, folder),
@@ -101,7 +102,7 @@ def _stated_work(row: RowMapping) -> tuple[int, int]:
     )
 
 
-def _verify_kept(rows: Sequence[RowMapping], folder: Path) -> Iterator[str]:
+def _verify_kept(rows: Sequence[RowMapping], folder: Path, places: Collection[str]) -> Iterator[str]:
     kept = defaultdict(list)
     for row in rows:
         if row["status"] == "ok":
@@ -113,15 +114,18 @@ def _verify_kept(rows: Sequence[RowMapping], folder: Path) -> Iterator[str]:
             loss = (same[-1]["error"] or f"{LOST}{TakeLoss.GONE}").removeprefix(LOST)
             yield f"attempt {same[-1]['attempt_id']}: its take is {loss}; render again to generate another"
         for row in there:
-            yield from _verify_file(row, folder)
+            yield from _verify_file(row, folder, places)
         for row in there[1:]:
             first = there[0]["attempt_id"]
             yield f"attempt {row['attempt_id']}: generated what attempt {first} had generated; see {row['file']}"
 
 
-def _verify_file(row: RowMapping, folder: Path) -> Iterator[str]:
+def _verify_file(row: RowMapping, folder: Path, places: Collection[str]) -> Iterator[str]:
     name = f"attempt {row['attempt_id']}: its take {row['file']}"
-    if not (folder / row["file"]).is_file():
+    there = (folder / row["file"]).is_file()
+    if not there and row["place"] is not None and row["place"] not in places:
+        yield f"{name} lies in another output folder, of the id {row['place']}: verify it where that is seen"
+    elif not there:
         yield f"{name} is gone; render again to generate another"
     elif hash_file(folder / row["file"]) != row["sha256"]:
         yield f"{name} is not the one that was generated: the sha-256 differs"

@@ -12,6 +12,7 @@ from pipelines.common.settings import Settings
 from pipelines.ledger.database import require_ledger
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.models import Correction, Totals
+from pipelines.takes.place import read_place
 
 # More than any image costs, and little enough for the ledger's 63 bits.
 _MAX_USD = 1_000_000
@@ -79,7 +80,7 @@ def statement_of(settings: Settings, storyboard: str, *, verify: bool, csv_path:
         csv_path: where to write the ledger as CSV; None for nowhere.
 
     Raises:
-        UsageError: there is no ledger yet.
+        UsageError: there is no ledger yet, or the output folder's place cannot be read.
         StorageError: the ledger could not be written.
     """
     with Ledger.open(require_ledger(settings.effective_database_url, output=settings.output)) as ledger:
@@ -87,6 +88,7 @@ def statement_of(settings: Settings, storyboard: str, *, verify: bool, csv_path:
         if csv_path:
             ledger.write_csv(storyboard, csv_path)
         folder = settings.output / storyboard
+        places = read_place(settings.output).ids
         return Statement(
             storyboard=storyboard,
             totals={
@@ -95,7 +97,7 @@ def statement_of(settings: Settings, storyboard: str, *, verify: bool, csv_path:
             },
             unsettled=ledger.unsettled_attempts(storyboard),
             paces=ledger.paces(storyboard),
-            differences=ledger.verify(storyboard, folder=folder) if verify else None,
+            differences=ledger.verify(storyboard, folder=folder, places=places) if verify else None,
             made_otherwise=ledger.made_otherwise(storyboard) if verify else {},
         )
 

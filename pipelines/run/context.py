@@ -23,6 +23,7 @@ from pipelines.run.signals import stopping_on_signals
 from pipelines.storyboard.plan import Plan
 from pipelines.takes.frame_folder import FrameFolder
 from pipelines.takes.ownership import claim_folder
+from pipelines.takes.place import claim_place
 from pipelines.takes.recovery import recover
 from pipelines.takes.store import TakeStore
 
@@ -82,8 +83,8 @@ async def open_run(
         StorageError: the ledger could not be written.
     """
     plan, settings = prepared.plan, prepared.settings
-    store = TakeStore(settings.output / plan.storyboard)
-    store.prepare()
+    TakeStore(settings.output / plan.storyboard).prepare()
+    store = TakeStore(settings.output / plan.storyboard, claim_place(settings.output))
     run = Run(
         run_id=uuid.uuid4().hex,
         storyboard=plan.storyboard,
@@ -128,7 +129,7 @@ async def recover_storyboard(context: RunContext, storyboard: str) -> None:
     # Almost always there is nothing to do, and then nothing to wait for.
     if not await context.ledger.abandoned_attempts(storyboard):
         return
-    store = TakeStore(context.settings.output / storyboard)
+    store = TakeStore(context.settings.output / storyboard, context.store.place)
     async with exclusive(store.folder, timeout_s=context.settings.max_wait_s):
         await context.ledger.call(recover, storyboard, store=store)
 

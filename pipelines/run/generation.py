@@ -99,7 +99,7 @@ async def open_generator(
     """
     settings, observer = context.settings, context.observer
     timeouts = Timeouts(settings.connect_timeout_s, settings.read_timeout_s, settings.total_timeout_s)
-    gate = context.ledger.gate(context.run, rate_limit=settings.rate_limit)
+    gate = context.ledger.gate(context.run, rate_limit=settings.rate_limit, places=context.store.place.ids)
     with _endpoint(settings, seed=int(context.run.run_id, 16)) as endpoint:
         async with FluxClient(
             endpoint,

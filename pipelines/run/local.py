@@ -14,7 +14,7 @@ from pipelines.run.take_log import generating_logged
 from pipelines.storyboard.model import Storyboard
 from pipelines.storyboard.plan import FrameSpec, Plan
 from pipelines.storyboard.selection import ExtraTakes
-from pipelines.takes.inventory import read_inventory
+from pipelines.takes.inventory import read_inventory, require_takes_here
 
 
 async def run_locally(
@@ -61,9 +61,12 @@ def pick_take(plan: Plan, settings: Settings, frame: FrameSpec, number: int) -> 
         number: of the take, from 1.
 
     Raises:
-        UsageError: there is no such take of it.
+        UsageError: there is no such take of it, or takes of the storyboard lie in another output folder.
     """
-    takes = read_inventory(plan, settings).frames[frame.number]
+    inventory = read_inventory(plan, settings)
+    # Before the pick is entered: the film could not follow it.
+    require_takes_here(inventory, plan, settings)
+    takes = inventory.frames[frame.number]
     if takes.find(number) is None:
         there = ", ".join(str(take.spec.number) for take in takes.takes)
         has = f"it has {there}" if there else "it has none yet; render the storyboard first"

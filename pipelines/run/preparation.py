@@ -1,5 +1,6 @@
 """The preparation of a run: everything that can be checked before its first request."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ from pipelines.storyboard.model import Storyboard
 from pipelines.storyboard.plan import Plan, plan_frames
 from pipelines.storyboard.quote import Quote, require_within_budget
 from pipelines.storyboard.selection import ExtraTakes
+from pipelines.takes.inventory import read_inventory, require_takes_here
 from pipelines.takes.ownership import require_own_folder
 
 _log = logging.getLogger(__name__)
@@ -65,8 +67,8 @@ async def prepare_run(
     Raises:
         StoryboardError: a sound cannot be read, or notes are errors.
         FilmError: this ffmpeg lacks an encoder that an output needs.
-        UsageError: there are no such frames to select, a secret would be sent in clear, or the storyboard's folder is
-            another file's.
+        UsageError: there are no such frames to select, a secret would be sent in clear, the storyboard's folder is
+            another file's, or takes of it lie in another output folder.
     """
     require_own_folder(board, settings)
     # Both would be noticed only when the film is cut, and its frames are paid for by then.
@@ -77,6 +79,7 @@ async def prepare_run(
         for note in notes:
             _log.warning("%s", note)
     plan = plan_frames(board, model=settings.effective_model)
+    require_takes_here(await asyncio.to_thread(read_inventory, plan, settings), plan, settings)
     extra_takes = select(plan) if select else None
     # None is a render. A film that is only cut again sends nothing.
     if extra_takes is None or extra_takes.frames:

@@ -236,7 +236,14 @@ def _missing_takes(record: RunRecord) -> Iterator[tuple[TakeSpec, str]]:
         # Its file may have gone between the last look and the publishing of frames.
         gone = record.published is not None and spec.number == 1 and spec.frame.number not in record.published
         if spec.request_key not in there or gone:
-            yield spec, _unreadable_text(record, spec) or reasons.get(spec, "its file is gone")
+            yield spec, _unreadable_text(record, spec) or reasons.get(spec, _absence_text(record, spec))
+
+
+def _absence_text(record: RunRecord, spec: TakeSpec) -> str:
+    # A run on another machine may have kept it while this one was at work.
+    if record.inventory and spec.request_key in record.inventory.found.elsewhere:
+        return "another run has kept it in an output folder that is not seen from here"
+    return "its file is gone"
 
 
 def _unreadable_text(record: RunRecord, spec: TakeSpec) -> str | None:

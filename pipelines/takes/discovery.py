@@ -6,9 +6,10 @@ from pathlib import Path
 
 from pipelines.common.geometry import Size
 from pipelines.ledger.ledger import Ledger
-from pipelines.ledger.models import TakeLoss
+from pipelines.ledger.models import KeptTake, TakeLoss
 from pipelines.storyboard.plan import TakeSpec
 from pipelines.takes.models import Take
+from pipelines.takes.place import read_place
 from pipelines.takes.store import TakeStore
 from pipelines.takes.unreadable import why_unreadable
 
@@ -22,12 +23,14 @@ class FoundTakes:
         lost: attempts whose take the ledger calls kept, while its file is gone.
         damaged: files of this storyboard that are no longer, or never were, the takes that their names say.
         losses: what became of takes that were there once and have to be generated again, by request key.
+        elsewhere: the places of this storyboard's takes that are not here but in another place, by request key.
     """
 
     takes: dict[str, Take]
     lost: tuple[int, ...] = ()
     damaged: tuple[Path, ...] = ()
     losses: Mapping[str, TakeLoss] = field(default_factory=dict)
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
 
 
 def discover_takes(ledger: Ledger | None, specs: Iterable[TakeSpec], *, store: TakeStore, output: Path) -> FoundTakes:
@@ -38,19 +41,12 @@ def discover_takes(ledger: Ledger | None, specs: Iterable[TakeSpec], *, store: T
         specs: the takes.
         store: the storyboard's own takes; one that the ledger does not know counts too, for it was paid for.
         output: the folder that holds the storyboards' folders: a take of another storyboard serves as well.
+
+    Raises:
+        UsageError: the output folder's place cannot be read.
     """
     by_key = {spec.request_key: spec for spec in specs}
-    takes: dict[str, Take] = {}
-    lost: dict[int, str] = {}
-    for kept in ledger.kept_takes(by_key) if ledger else ():
-        path = output / kept.storyboard / kept.file
-        # The size finds a file that was cut short. Hashing all takes before each run would take long: --verify does it.
-        if not path.is_file() or path.stat().st_size != kept.bytes:
-            lost[kept.attempt_id] = kept.request_key
-        # The ledger lists them oldest first: of two takes of one request the first one counts.
-        elif kept.request_key not in takes:
-            spec, size = by_key[kept.request_key], Size(kept.width, kept.height)
-            takes[kept.request_key] = Take(spec, path, kept.prompt, kept.cost_usd, size, kept.remarks)
+    takes, absent = _kept_takes(ledger.kept_takes(by_key) if ledger else (), by_key, output)
     on_disk = store.find_all()
     damaged: list[Path] = []
     for key in (by_key.keys() - takes.keys()) & on_disk.keys():
@@ -60,8 +56,39 @@ def discover_takes(ledger: Ledger | None, specs: Iterable[TakeSpec], *, store: T
             takes[key] = Take(by_key[key], on_disk[key], by_key[key].prompt, cost_usd=None)
         else:
             damaged.append(on_disk[key])
-    losses = dict.fromkeys(lost.values(), TakeLoss.GONE)
+    place = read_place(output)
+    lost = [each for each in absent if place.has(each.place)]
+    elsewhere = _elsewhere((each for each in absent if not place.has(each.place)), store.folder.name)
+    losses = {each.request_key: TakeLoss.GONE for each in lost}
     losses |= dict.fromkeys((path.stem for path in damaged), TakeLoss.UNREADABLE)
     losses |= ledger.lost_takes(by_key.keys() - takes.keys() - losses.keys()) if ledger else {}
-    losses = {key: loss for key, loss in losses.items() if key not in takes}
-    return FoundTakes(takes, tuple(lost), tuple(damaged), losses)
+    return FoundTakes(
+        takes,
+        tuple(each.attempt_id for each in lost),
+        tuple(damaged),
+        {key: loss for key, loss in losses.items() if key not in takes},
+        {key: there for key, there in elsewhere.items() if key not in takes},
+    )
+
+
+def _kept_takes(
+    kept: Iterable[KeptTake], by_key: Mapping[str, TakeSpec], output: Path
+) -> tuple[dict[str, Take], list[KeptTake]]:
+    """Return those that are in the output folder, by request key, and those that are not."""
+    takes: dict[str, Take] = {}
+    absent: list[KeptTake] = []
+    for each in kept:
+        path = output / each.storyboard / each.file
+        # The size finds a file that was cut short. Hashing all takes before each run would take long: --verify does it.
+        if not path.is_file() or path.stat().st_size != each.bytes:
+            absent.append(each)
+        # The ledger lists them oldest first: of two takes of one request the first one counts.
+        elif each.request_key not in takes:
+            spec, size = by_key[each.request_key], Size(each.width, each.height)
+            takes[each.request_key] = Take(spec, path, each.prompt, each.cost_usd, size, each.remarks)
+    return takes, absent
+
+
+def _elsewhere(absent: Iterable[KeptTake], storyboard: str) -> dict[str, str]:
+    """Return the places of a storyboard's takes; those of another one would have served, and are not needed."""
+    return {each.request_key: each.place for each in absent if each.storyboard == storyboard and each.place}

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipelines.common.errors import UsageError
 from pipelines.common.settings import Settings
 from pipelines.ledger.database import ledger_exists
 from pipelines.ledger.ledger import Ledger
@@ -14,6 +15,7 @@ from pipelines.storyboard.plan import Plan, TakeSpec, take_of
 from pipelines.storyboard.quote import Quote, quote_takes
 from pipelines.takes.discovery import FoundTakes, discover_takes
 from pipelines.takes.models import FrameTakes, Take
+from pipelines.takes.place import PLACE_FILE
 from pipelines.takes.store import TakeStore
 
 
@@ -56,6 +58,25 @@ class TakeInventory:
     def quote(self, settings: Settings) -> Quote:
         """Return the price of what a render with these settings would generate."""
         return quote_takes(self.requested, frames=len(self.frames), kept=self.found.takes, settings=settings)
+
+
+def require_takes_here(inventory: TakeInventory, plan: Plan, settings: Settings) -> None:
+    """Require that no take of a plan lies in a place that cannot be seen from here: it would be paid for twice.
+
+    Raises:
+        UsageError: some do.
+    """
+    places = inventory.found.elsewhere.values()
+    if not places:
+        return
+    lie = "lies" if len(places) == 1 else "lie"
+    ids = " or ".join(sorted(set(places)))
+    raise UsageError(
+        f"{plan.storyboard}: {len(places)} of its takes {lie} in another output folder, whose {PLACE_FILE} holds "
+        f"{ids}: nothing was sent or changed; let this machine see that folder and name it by --output or "
+        f"STORYREEL_OUTPUT, or copy it here whole, with its {PLACE_FILE}; if it is gone for good, add its id to "
+        f"{settings.output / PLACE_FILE} as a line, and what is missing is generated again, which costs again"
+    )
 
 
 def read_inventory(plan: Plan, settings: Settings) -> TakeInventory:

@@ -12,6 +12,7 @@ from pipelines.common.picture_file import PictureFormat
 from pipelines.endpoints.image_check import Picture, UnusablePictureError, inspect_picture
 from pipelines.ledger.models import NewTake, Remark, RemarkKind
 from pipelines.takes.models import Take
+from pipelines.takes.place import NO_PLACE, Place
 
 _SUFFIXES = tuple(f".{picture_format}" for picture_format in PictureFormat)
 
@@ -22,10 +23,12 @@ class TakeStore:
     Attributes:
         folder: the storyboard's.
         takes: where takes lie, and bodies while they arrive.
+        place: the output folder that it is in, as the ledger is to know it; without an id where no takes are kept.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, place: Place = NO_PLACE) -> None:
         self.folder = folder
+        self.place = place
         self.takes = folder / "takes"
 
     def prepare(self) -> None:
@@ -145,7 +148,7 @@ def check_and_store(
     path, spare = store.store(attempt_id, request_key=request_key, suffix=f".{picture.format}")
     file = path.relative_to(store.folder).as_posix()
     remarks = tuple(_remarks(picture, asked=asked, spare=spare))
-    return NewTake(file, size, sha256, picture.size.width, picture.size.height, remarks)
+    return NewTake(file, size, sha256, picture.size.width, picture.size.height, remarks, store.place.id)
 
 
 def _remarks(picture: Picture, *, asked: Size, spare: bool) -> Iterator[Remark]:

@@ -15,6 +15,7 @@ _UNDOING = {
         "ALTER TABLE attempts DROP COLUMN cost_basis",
         "ALTER TABLE attempts DROP COLUMN stated_steps",
         "ALTER TABLE attempts DROP COLUMN remarks",
+        "ALTER TABLE attempts DROP COLUMN place",
         "ALTER TABLE runs DROP COLUMN seconds_left",
         "ALTER TABLE runs DROP COLUMN megapixels_per_s",
         "DROP TABLE folders",

@@ -14,9 +14,11 @@ from pipelines.run.context import RunContext, ledger_path, open_run
 from pipelines.run.observer import RunObserver
 from pipelines.run.preparation import PreparedRun, prepare_run
 from pipelines.storyboard.loader import load_storyboard
+from pipelines.takes.place import read_place
 from tests.support import builders
 from tests.support.builders import take_spec
 from tests.support.ledger import kill, table_rows
+from tests.support.pictures import picture_bytes, write
 
 
 async def prepared_in(folder: Path) -> PreparedRun:
@@ -94,6 +96,20 @@ async def test_what_killed_runs_left_open_is_closed_first(tmp_path: Path) -> Non
             rows = connection.execute(select(attempts.c.storyboard, attempts.c.status)).all()
 
     assert dict(map(tuple, rows)) == {"pets": "unknown", "harbor": "unknown", "elsewhere": None}
+
+
+@pytest.mark.parametrize("storyboard", ["pets", "harbor"])
+async def test_an_image_that_a_killed_run_left_is_kept_in_this_place(tmp_path: Path, storyboard: str) -> None:
+    """As those are that this run generates; whichever storyboard's it is."""
+    prepared = await prepared_in(tmp_path)
+    left_open(tmp_path, storyboard)
+    write(tmp_path / "outputs" / storyboard / "takes/.1.part", picture_bytes())
+
+    async with open_run(prepared, RunObserver()) as context:
+        kept = table_rows(context.ledger.blocking, attempts, "status", "place")
+
+    assert kept == [("ok", read_place(tmp_path / "outputs").id)]
+    assert context.store.place == read_place(tmp_path / "outputs")
 
 
 async def test_a_folder_that_another_run_holds_is_not_written(tmp_path: Path) -> None:

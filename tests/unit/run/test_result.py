@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -157,6 +158,21 @@ def test_missing_frames_are_named_with_their_reasons() -> None:
         "4 of 5 frames are missing: frame_0000 arrival/wide: prompt refused; "
         "frame_0001 arrival/wide: its file is gone; frame_0002 arrival/wide: its file is gone; and 1 more. "
         "Everything generated is kept; run again to complete",
+    )
+
+
+def test_a_take_that_another_machine_has_kept_meanwhile_is_not_called_gone() -> None:
+    """It is paid for, and not to be seen from here."""
+    record = record_of(SPECS[1:])
+    assert record.inventory
+    found = replace(record.inventory.found, elsewhere={SPECS[0].request_key: "the studio"})
+    record.inventory = replace(record.inventory, found=found)
+
+    error = incomplete_error(plan_of(SPECS), record, stopped_by=None)
+
+    assert str(error).partition(". ")[0] == (
+        "1 of 5 frames is missing: frame_0000 arrival/wide: another run has kept it in an output folder that is not "
+        "seen from here"
     )
 
 

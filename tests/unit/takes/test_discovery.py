@@ -7,15 +7,19 @@ import pytest
 
 from pipelines.common.geometry import Fit, Size
 from pipelines.ledger.models import TakeLoss
+from pipelines.ledger.schema import attempts
 from pipelines.takes.discovery import FoundTakes, discover_takes
 from pipelines.takes.models import Take
+from pipelines.takes.place import PLACE_FILE, claim_place
 from tests.support.builders import run, take_spec
 from tests.support.generation import SPEC
+from tests.support.ledger import alter
 from tests.support.output_folder import BODY, OutputFolder
 from tests.support.pictures import PRICE_USD, picture_bytes, write
 
 KEY = SPEC.request_key
 SIZE = Size(16, 16)
+ELSEWHERE = "7c1f3d52-2b8e-4a6f-8d55-3f1c2a9b0e22"
 OTHER_BODY = picture_bytes("PNG", (32, 32))
 
 
@@ -93,6 +97,43 @@ def test_an_imported_take_outlives_the_folder_it_came_from(output: OutputFolder)
     shutil.rmtree(output.path / "other")
 
     assert output.find() == FoundTakes({KEY: Take(SPEC, imported.path, SPEC.prompt, None)}, (1,))
+
+
+def test_a_take_of_another_place_is_neither_here_nor_lost(output: OutputFolder) -> None:
+    """Its file is not here; nor is the rest of one that was half copied."""
+    path = output.generate(run())
+    alter(output.ledger, attempts, {"place": ELSEWHERE})
+    path.write_bytes(BODY[:-20])
+    half = output.find()
+    path.unlink()
+
+    assert output.find() == FoundTakes({}, elsewhere={KEY: ELSEWHERE})
+    assert (half.takes, half.lost, half.elsewhere) == ({}, (), {KEY: ELSEWHERE})
+
+
+def test_a_take_that_is_here_is_found_whatever_its_place(output: OutputFolder) -> None:
+    """Its folder was copied without the file of the place."""
+    path = output.generate(run())
+    alter(output.ledger, attempts, {"place": ELSEWHERE})
+
+    assert output.find() == FoundTakes({KEY: Take(SPEC, path, SPEC.prompt, PRICE_USD, SIZE)})
+
+
+def test_a_take_that_this_place_has_lost_is_lost(output: OutputFolder) -> None:
+    """Or one of a place that it stands for."""
+    output.generate(run()).unlink()
+    alter(output.ledger, attempts, {"place": ELSEWHERE})
+    (output.path / PLACE_FILE).write_text(f"{claim_place(output.path).id}\n{ELSEWHERE}\n")
+
+    assert output.find() == FoundTakes({}, (1,), losses={KEY: TakeLoss.GONE})
+
+
+def test_a_take_of_another_storyboard_elsewhere_is_nothing_to_this_one(output: OutputFolder) -> None:
+    """It is not forgotten, and not in the way."""
+    output.generate(run(storyboard="other")).unlink()
+    alter(output.ledger, attempts, {"place": ELSEWHERE})
+
+    assert output.find() == FoundTakes({})
 
 
 def test_of_two_takes_a_lost_one_does_not_hide_the_other(output: OutputFolder) -> None:
