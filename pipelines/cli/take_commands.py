@@ -89,12 +89,15 @@ def takes(board: Path, *, as_json: bool, **options: Any) -> None:
     from pipelines.cli.following import follow_last_run
     from pipelines.report.take_list import take_lines, takes_json
     from pipelines.storyboard.plan import plan_frames
-    from pipelines.takes.inventory import read_inventory
+    from pipelines.takes.inventory import elsewhere_text, read_inventory
 
     storyboard, given = open_board(board, options)
     settings = follow_last_run(given, storyboard.id)
     planned = plan_frames(storyboard, model=settings.effective_model)
-    frames = read_inventory(planned, settings).frames
+    inventory = read_inventory(planned, settings)
+    frames = inventory.frames
+    if inventory.found.elsewhere:
+        print_error(f"{planned.storyboard}: {elsewhere_text(inventory)}; not listed here")
     if as_json:
         print_json(takes_json(planned.storyboard, frames, simulated=settings.simulated))
     else:

@@ -66,17 +66,22 @@ def require_takes_here(inventory: TakeInventory, plan: Plan, settings: Settings)
     Raises:
         UsageError: some do.
     """
-    places = inventory.found.elsewhere.values()
-    if not places:
+    if not inventory.found.elsewhere:
         return
+    raise UsageError(
+        f"{plan.storyboard}: {elsewhere_text(inventory)}: nothing was sent or changed; let this machine see that "
+        "folder and name it by --output or STORYREEL_OUTPUT, or copy it here whole, with its "
+        f"{PLACE_FILE}; if it is gone for good, add its id to {settings.output / PLACE_FILE} as a line, and what is "
+        "missing is generated again, which costs again"
+    )
+
+
+def elsewhere_text(inventory: TakeInventory) -> str:
+    """Return how many takes lie in other places, and in which."""
+    places = inventory.found.elsewhere.values()
     lie = "lies" if len(places) == 1 else "lie"
     ids = " or ".join(sorted(set(places)))
-    raise UsageError(
-        f"{plan.storyboard}: {len(places)} of its takes {lie} in another output folder, whose {PLACE_FILE} holds "
-        f"{ids}: nothing was sent or changed; let this machine see that folder and name it by --output or "
-        f"STORYREEL_OUTPUT, or copy it here whole, with its {PLACE_FILE}; if it is gone for good, add its id to "
-        f"{settings.output / PLACE_FILE} as a line, and what is missing is generated again, which costs again"
-    )
+    return f"{len(places)} of its takes {lie} in another output folder, whose {PLACE_FILE} holds {ids}"
 
 
 def read_inventory(plan: Plan, settings: Settings) -> TakeInventory:

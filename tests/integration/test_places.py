@@ -115,6 +115,18 @@ def test_a_command_that_looks_makes_no_place(on: Machine, film: str, tmp_path: P
     assert (ended.exit_code, (tmp_path / "second" / PLACE_FILE).exists()) == (0, False), ended.stderr
 
 
+def test_the_list_of_takes_says_which_lie_elsewhere(on: Machine, film: str, tmp_path: Path) -> None:
+    """They are not called lost; where they lie, nothing is said."""
+    place = place_of(tmp_path / "first")
+
+    here, there = (on(machine, "takes", film) for machine in ("first", "second"))
+
+    assert there.stderr.splitlines()[0] == (
+        f"film: 3 of its takes lie in another output folder, whose {PLACE_FILE} holds {place}; not listed here"
+    )
+    assert "another output folder" not in here.stderr
+
+
 def test_the_account_tells_takes_that_lie_elsewhere_from_lost_ones(on: Machine, film: str, tmp_path: Path) -> None:
     """It does not say that they should be rendered again."""
     here = on("first", "ledger", film, "--verify")
