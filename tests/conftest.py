@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from coverage import Coverage
+from hypothesis import settings
 
 from pipelines.cli import main as cli
 from pipelines.ledger.gate import Gate
@@ -27,6 +28,10 @@ from tests.support.ledger import Clock, gate_of, opened
 from tests.support.local_flows import local_flows
 from tests.support.patience import WAIT_S
 from tests.support.postgres import POSTGRES_PORT, Postgres, find_binaries, serving_postgres
+
+# How long an example takes is the machine's affair.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 BIN = Path(sys.executable).parent
 

@@ -23,23 +23,28 @@ prompts: [a harbor, a storm]
 """
 
 
+def render(folder: Path, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """Render the storyboard in an empty folder, as a newcomer does."""
+    (folder / "harbor.yaml").write_text(BOARD)
+    return subprocess.run(
+        [BIN / "storyreel", "render", "harbor.yaml"],
+        cwd=folder,
+        env=clean_environment(**environment),
+        capture_output=True,
+        text=True,
+        timeout=WAIT_S,
+        check=False,
+    )
+
+
 def local_apis(run: psutil.Process) -> list[psutil.Process]:
     return [child for child in run.children() if "pipelines.flows.local_server_main" in " ".join(child.cmdline())]
 
 
 def test_a_first_run_says_nothing_that_a_friend_should_not_see(tmp_path: Path) -> None:
     """No home, no Prefect state: the whole output is ours, to the letter, and nothing is left running."""
-    (tmp_path / "harbor.yaml").write_text(BOARD)
     (tmp_path / "home").mkdir()
-    done = subprocess.run(
-        [BIN / "storyreel", "render", "harbor.yaml"],
-        cwd=tmp_path,
-        env=clean_environment(HOME=str(tmp_path / "home")),
-        capture_output=True,
-        text=True,
-        timeout=WAIT_S,
-        check=False,
-    )
+    done = render(tmp_path, HOME=str(tmp_path / "home"))
 
     assert (done.returncode, done.stdout) == (0, "")
     said = done.stderr.splitlines()
@@ -87,17 +92,8 @@ def test_two_first_runs_at_once_both_come_through(tmp_path: Path) -> None:
 
 def test_a_folder_that_prefect_cannot_use_is_named(tmp_path: Path) -> None:
     """With the variable that names another."""
-    (tmp_path / "harbor.yaml").write_text(BOARD)
     (tmp_path / "file").write_text("no folder")
-    done = subprocess.run(
-        [BIN / "storyreel", "render", "harbor.yaml"],
-        cwd=tmp_path,
-        env=clean_environment(HOME=str(tmp_path), PREFECT_HOME=str(tmp_path / "file/prefect")),
-        capture_output=True,
-        text=True,
-        timeout=WAIT_S,
-        check=False,
-    )
+    done = render(tmp_path, HOME=str(tmp_path), PREFECT_HOME=str(tmp_path / "file/prefect"))
 
     assert done.returncode == 2
     assert "Prefect cannot keep its state there: Not a directory; let PREFECT_HOME name a folder" in done.stderr
@@ -106,20 +102,11 @@ def test_a_folder_that_prefect_cannot_use_is_named(tmp_path: Path) -> None:
 
 def test_this_machine_is_never_asked_through_a_proxy(tmp_path: Path) -> None:
     """Neither Prefect's API nor the embedded endpoint, whatever the environment says."""
-    (tmp_path / "harbor.yaml").write_text(BOARD)
     (tmp_path / "home").mkdir()
     with socket.create_server(("127.0.0.1", 0)) as proxy:
         address = f"http://127.0.0.1:{proxy.getsockname()[1]}"
         names = ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY")
-        done = subprocess.run(
-            [BIN / "storyreel", "render", "harbor.yaml"],
-            cwd=tmp_path,
-            env=clean_environment(HOME=str(tmp_path / "home"), NO_PROXY="", **dict.fromkeys(names, address)),
-            capture_output=True,
-            text=True,
-            timeout=WAIT_S,
-            check=False,
-        )
+        done = render(tmp_path, HOME=str(tmp_path / "home"), NO_PROXY="", **dict.fromkeys(names, address))
         proxy.setblocking(False)
 
         assert done.returncode == 0, done.stderr
@@ -130,16 +117,7 @@ def test_this_machine_is_never_asked_through_a_proxy(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["ALL_PROXY", "http_proxy"])
 def test_a_proxy_that_cannot_be_used_is_named(tmp_path: Path, name: str) -> None:
     """Before anything is started or sent."""
-    (tmp_path / "harbor.yaml").write_text(BOARD)
-    done = subprocess.run(
-        [BIN / "storyreel", "render", "harbor.yaml"],
-        cwd=tmp_path,
-        env=clean_environment(HOME=str(tmp_path), **{name: "socks5://127.0.0.1:1080"}),
-        capture_output=True,
-        text=True,
-        timeout=WAIT_S,
-        check=False,
-    )
+    done = render(tmp_path, HOME=str(tmp_path), **{name: "socks5://127.0.0.1:1080"})
 
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1] == (
@@ -151,16 +129,7 @@ def test_a_proxy_that_cannot_be_used_is_named(tmp_path: Path, name: str) -> None
 
 def test_a_configured_prefect_that_cannot_be_reached_is_named(tmp_path: Path) -> None:
     """Without its password, and before anything is sent."""
-    (tmp_path / "harbor.yaml").write_text(BOARD)
-    done = subprocess.run(
-        [BIN / "storyreel", "render", "harbor.yaml"],
-        cwd=tmp_path,
-        env=clean_environment(HOME=str(tmp_path), PREFECT_API_URL="http://amy:pw@127.0.0.1:9/api"),
-        capture_output=True,
-        text=True,
-        timeout=WAIT_S,
-        check=False,
-    )
+    done = render(tmp_path, HOME=str(tmp_path), PREFECT_API_URL="http://amy:pw@127.0.0.1:9/api")
 
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
@@ -173,16 +142,7 @@ def test_a_configured_prefect_that_cannot_be_reached_is_named(tmp_path: Path) ->
 
 def test_certificates_that_are_not_there_are_named(tmp_path: Path) -> None:
     """Prefect could not even be imported with them."""
-    (tmp_path / "harbor.yaml").write_text(BOARD)
-    done = subprocess.run(
-        [BIN / "storyreel", "render", "harbor.yaml"],
-        cwd=tmp_path,
-        env=clean_environment(HOME=str(tmp_path), SSL_CERT_FILE="/nowhere/ca.pem"),
-        capture_output=True,
-        text=True,
-        timeout=WAIT_S,
-        check=False,
-    )
+    done = render(tmp_path, HOME=str(tmp_path), SSL_CERT_FILE="/nowhere/ca.pem")
 
     assert done.returncode == 2
     assert done.stderr == (

@@ -234,7 +234,7 @@ def shown_in(part: Part) -> list[Shown]:
 
 
 @given(timelines())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_segments_are_the_film(timeline: Timeline) -> None:
     """They follow one another without gap, are as long as the holds, and show each moment of every move once."""
     segments = cut_segments(timeline)
@@ -255,7 +255,7 @@ def test_segments_are_the_film(timeline: Timeline) -> None:
 
 
 @given(timelines())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_only_short_holds_share_a_segment(timeline: Timeline) -> None:
     """A transition or a run of in-betweens is alone, and so is a hold of two seconds or more."""
     few = 2 * timeline.output.fps
