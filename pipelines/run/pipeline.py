@@ -23,13 +23,10 @@ from pipelines.storyboard.plan import TakeSpec
 from pipelines.storyboard.quote import Quote, quote_takes, require_within_budget
 from pipelines.takes.frame_folder import UnreadableTakesError, is_as_requested
 from pipelines.takes.inventory import TakeInventory, take_inventory
-from pipelines.takes.models import Take
+from pipelines.takes.models import SHORT_KEY, Take
 from pipelines.takes.unreadable import set_aside_unreadable
 
 _log = logging.getLogger(__name__)
-
-# Enough of a request key to find its take by.
-_SHORT_KEY = 12
 
 
 async def run_pipeline(context: RunContext, record: RunRecord, generating: Generating) -> RunResult:
@@ -86,7 +83,7 @@ async def find_takes(context: RunContext) -> TakeInventory:
 def _label(inventory: TakeInventory | None, request_key: str) -> str:
     """Return the take's frame, and its number beyond the first; of one that no frame asks for, its short key."""
     known = inventory.known if inventory else ()
-    return next((spec.label for spec in known if spec.request_key == request_key), request_key[:_SHORT_KEY])
+    return next((spec.label for spec in known if spec.request_key == request_key), request_key[:SHORT_KEY])
 
 
 def _interruption(context: RunContext, error: BaseException) -> InterruptedRunError | None:

@@ -8,8 +8,8 @@ from pipelines.common.geometry import Size
 from pipelines.ledger.models import Remark
 from pipelines.storyboard.plan import FrameSpec, TakeSpec
 
-# Enough digits to find a take's file by.
-_SHORT_NAME = 12
+# Enough digits of a request key, which names a take's file too, to find the take by.
+SHORT_KEY = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Take:
     def pattern(self) -> str:
         """Its file for people: a path that a shell completes, where the whole has 64 digits that nobody reads."""
         stem = self.path.stem
-        short = stem if len(stem) <= _SHORT_NAME else f"{stem[:_SHORT_NAME]}*"
+        short = stem if len(stem) <= SHORT_KEY else f"{stem[:SHORT_KEY]}*"
         return str(self.path.with_name(f"{short}{self.path.suffix}"))
 
 
