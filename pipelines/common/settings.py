@@ -49,6 +49,12 @@ def _absolute(path: Path) -> Path:
     return path
 
 
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("must be a name of printable characters")
+    return text
+
+
 class _FromEnvironment(BaseSettings):
     """Settings whose values come from keywords, else from variables, else from .env."""
 
@@ -60,6 +66,8 @@ class Settings(_FromEnvironment):
 
     Attributes:
         endpoint: address of the FLUX API; None means the embedded one.
+        lane: the name of the address that this machine sends from, where machines share a ledger and each has an
+            address, and so a rate limit, of its own; empty: they share one limit.
         model: the model asked for; None means `flux-1-schnell`, or `sketch` for the embedded endpoint.
         output: the folder that holds a folder for each storyboard, and the ledger.
         root: the folder from which relative storyboards and outputs are found; None means the working folder.
@@ -88,6 +96,7 @@ class Settings(_FromEnvironment):
 
     endpoint: Annotated[str, AfterValidator(_http_url)] | None = None
     model: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    lane: Annotated[str, Field(max_length=64), AfterValidator(_printable)] = ""
     output: Path = Path("outputs")
     root: Annotated[Path, AfterValidator(_absolute)] | None = None
     # The ledger holds 9 million of each currency.

@@ -16,6 +16,7 @@ Where the first frames are all answered in the same hopeless way, the breaker st
 import random
 import re
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pipelines.common.errors import (
@@ -62,11 +63,13 @@ class Resend:
     Attributes:
         delay_s: seconds until then.
         cool_down: whether every other request waits too.
+        counted: whether it was taken from the quota of re-sends, because the last attempt may have been billed.
         reason: why the last attempt was not enough, for the log.
     """
 
     delay_s: float
     cool_down: bool = False
+    counted: bool = field(default=False, compare=False)
     reason: str = field(default="", compare=False)
 
 
@@ -144,11 +147,13 @@ class RunRetries:
         policy: the bounds on each prompt.
         quota: the re-sends left to the run.
         breaker: notices an endpoint that gives no image at all.
+        earlier: re-sends that other runs have made of a take, and died over, by its request key.
     """
 
     policy: RetryPolicy
     quota: RetryQuota
     breaker: Breaker = field(default_factory=Breaker)
+    earlier: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -246,7 +251,7 @@ class RetryState:
         if may_be_billed and not self.run.quota.take():
             return GiveUp(f"{reason} (the run's retry quota is used up)")
         self.resends += 1
-        return Resend(self._backoff(self.resends), reason=reason)
+        return Resend(self._backoff(self.resends), counted=may_be_billed, reason=reason)
 
     def _unless_hopeless(self, decision: RetryDecision, words: str, *, way: str | None = None) -> RetryDecision:
         """Return `decision`; StopRun where too many frames were answered in that way, by default in these words."""

@@ -1,6 +1,7 @@
 """The ledger's database: opening it, its schema's version, and the short transactions that read and write it."""
 
 import contextlib
+import functools
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from pipelines.common.errors import (
     StorageError,
     UsageError,
 )
+from pipelines.ledger.batches import Batch
 from pipelines.ledger.migrations import migrate
 from pipelines.ledger.schema import SCHEMA_VERSION, meta, metadata
 
@@ -31,6 +33,7 @@ _SERVER_BOUNDS = {
     "connect_timeout": 10,
     "options": "-c lock_timeout=30s -c statement_timeout=60s -c idle_in_transaction_session_timeout=30s",
 }
+_NOW = select((sqlalchemy.func.extract("epoch", sqlalchemy.func.clock_timestamp()) * 1_000_000).label("now"))
 # The key of an advisory lock on Postgres: any number, as long as every storyreel uses the same one.
 _PREPARING = 8_273_105
 
@@ -74,6 +77,8 @@ class LedgerDatabase:
     def transaction(self) -> Iterator[Connection]:
         """Yield a connection in a write transaction: committed on a clean exit, else rolled back.
 
+        A block may end it before: by `connection.rollback()`, or by the last of its batches.
+
         Raises:
             DatabaseAwayError: the database server went away; nothing of the transaction was written.
             CommitUnknownError: it went away during the commit; the transaction may have been written or not.
@@ -84,17 +89,24 @@ class LedgerDatabase:
             with self._engine.connect() as connection, connection.begin() as transaction:
                 yield connection
                 committing = True
-                transaction.commit()
+                # Not where the block has rolled it back.
+                if transaction.is_active:
+                    transaction.commit()
         except sqlalchemy.exc.DBAPIError as exc:
             kind = StorageError
             if self._is_away(exc):
                 kind = CommitUnknownError if committing else DatabaseAwayError
             raise kind(f"the ledger cannot be written: {_words(exc.orig)}; what was generated is kept") from exc
 
+    @property
+    def on_server(self) -> bool:
+        """Whether a server holds it, which may be far away; not a file."""
+        return self._engine.name != "sqlite"
+
     def _is_away(self, exc: sqlalchemy.exc.DBAPIError) -> bool:
         # psycopg raises OperationalError for lost connections, shutdowns and timeouts; all of these may pass.
         gone = exc.connection_invalidated or isinstance(exc, sqlalchemy.exc.OperationalError)
-        return gone and self._engine.name != "sqlite"
+        return gone and self.on_server
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -117,8 +129,17 @@ class LedgerDatabase:
             return int(self._clock() * 1_000_000)
         if connection.dialect.name == "sqlite":
             return time.time_ns() // 1000
-        now = sqlalchemy.func.extract("epoch", sqlalchemy.func.clock_timestamp())
-        return int(connection.scalar(select(now * 1_000_000)))  # type: ignore[arg-type]
+        return int(connection.scalar(_NOW))
+
+    def now_after(self, batch: Batch) -> Callable[[], int]:
+        """Return a function that tells the time, see `now`, at which the statements of a batch so far were done.
+
+        It may be called once the batch is sent.
+        """
+        if self._clock is not None or batch.connection.dialect.name == "sqlite":
+            return functools.partial(self.now, batch.connection)
+        asked = batch.add(_NOW, {})
+        return lambda: int(asked.rows[0]["now"])
 
 
 class LedgerPart:

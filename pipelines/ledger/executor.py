@@ -1,4 +1,4 @@
-"""The ledger for asynchronous code: the same methods, run one after another in a thread of their own."""
+"""The ledger for asynchronous code: the same methods, run in threads of their own."""
 
 import asyncio
 import functools
@@ -17,6 +17,8 @@ _log = logging.getLogger(__name__)
 # A restart of a database server takes seconds; half a minute is waited for it.
 _RETRY_AFTER_S = 1.0
 _MAX_RETRIES = 30
+# A take is six round trips: with 15 ms each, four threads keep up with forty takes a second.
+_SERVER_THREADS = 4
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -24,16 +26,17 @@ S = TypeVar("S")
 
 
 class LedgerExecutor:
-    """Runs blocking calls in one thread, in order; repeats a call while the database server is away.
+    """Runs blocking calls in threads; repeats a call while the database server is away.
 
     Args:
+        threads: how many calls are made at once; one keeps them in order.
         pause: sleeps before the next try.
     """
 
-    def __init__(self, *, pause: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+    def __init__(self, *, threads: int = 1, pause: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         self._pause = pause
-        # One thread keeps their order. More would gain nothing: transactions on SQLite wait for one write lock anyway.
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="ledger")
+        self._running: set[asyncio.Future[Any]] = set()
 
     async def run(self, call: Callable[[], R], *, until_committed: bool = False) -> R:
         """Run `call` to its end, even if the caller is cancelled meanwhile; repeat it while the server is away.
@@ -73,7 +76,9 @@ class LedgerExecutor:
         return await self._run_once(call)
 
     async def _run_once(self, call: Callable[[], R]) -> R:
-        running = asyncio.get_running_loop().run_in_executor(self._thread, call)
+        running = asyncio.get_running_loop().run_in_executor(self._threads, call)
+        self._running.add(running)
+        running.add_done_callback(self._running.discard)
         # A cancelled caller never asks for the error, and asyncio would log it as never retrieved. An attempt that it
         # leaves open is closed by the next run.
         running.add_done_callback(lambda done: done.cancelled() or done.exception())
@@ -81,9 +86,14 @@ class LedgerExecutor:
         await asyncio.wait([running])
         return running.result()
 
+    async def idle(self) -> None:
+        """Wait until every call that was made has ended, also those whose callers were cancelled meanwhile."""
+        while self._running:
+            await asyncio.wait(self._running)
+
     def close(self) -> None:
-        """Wait for every call that was made, then end the thread."""
-        self._thread.shutdown()
+        """Wait for every call that was made, then end the threads."""
+        self._threads.shutdown()
 
 
 def _in_executor(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, R]]:
@@ -106,11 +116,13 @@ class AsyncGate:
         self.blocking = gate
         self.executor = executor
 
+    claim = _in_executor(Gate.claim)
     admit = _in_executor(Gate.admit)
     slow_down = _in_executor(Gate.slow_down)
     confirm = _in_executor(Gate.confirm)
     withdraw = _in_executor(Gate.withdraw)
     release = _in_executor(Gate.release)
+    give_up = _in_executor(Gate.give_up)
 
 
 class AsyncLedger:
@@ -129,14 +141,15 @@ class AsyncLedger:
             pause: sleeps before the next try while the database server is away.
         """
         self.blocking = ledger
-        self.executor = LedgerExecutor(pause=pause)
+        # A server answers several at once, and may be far away. Transactions on SQLite wait for one write lock anyway.
+        self.executor = LedgerExecutor(threads=_SERVER_THREADS if ledger.database.on_server else 1, pause=pause)
 
     def gate(self, run: Run, *, rate_limit: int, places: Collection[str] = ()) -> AsyncGate:
         """Return the gate through which the attempts of `run` pass; see `Ledger.gate`."""
         return AsyncGate(self.blocking.gate(run, rate_limit=rate_limit, places=places), self.executor)
 
     async def call(self, function: Callable[Concatenate[Ledger, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Call a function of the blocking ledger in the ledger's thread; it is repeated while the server is away.
+        """Call a function of the blocking ledger in one of its threads; it is repeated while the server is away.
 
         Args:
             function: takes the ledger first. Each repetition starts it from the beginning.
@@ -150,8 +163,12 @@ class AsyncLedger:
         return await self.executor.run(functools.partial(function, self.blocking, *args, **kwargs))
 
     def close(self) -> None:
-        """Wait for every call that was made, then end the thread; the ledger stays open."""
+        """Wait for every call that was made, then end the threads; the ledger stays open."""
         self.executor.close()
+
+    async def idle(self) -> None:
+        """Wait until every call that was made has ended, also those whose callers were cancelled meanwhile."""
+        await self.executor.idle()
 
     def __enter__(self) -> Self:
         return self
@@ -159,13 +176,17 @@ class AsyncLedger:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    # The run: see ledger/runs.py.
+    # The run: see ledger/runs.py and ledger/groups.py.
     start_run = _in_executor(Ledger.start_run)
+    bound_group = _in_executor(Ledger.bound_group)
+    stop_group = _in_executor(Ledger.stop_group)
+    group_news = _in_executor(Ledger.group_news)
+    claim_pieces = _in_executor(Ledger.claim_pieces)
+    release_pieces = _in_executor(Ledger.release_pieces)
     record_heartbeat = _in_executor(Ledger.record_heartbeat)
     finish_run = _in_executor(Ledger.finish_run)
     storyboards_to_recover = _in_executor(Ledger.storyboards_to_recover)
     abandoned_attempts = _in_executor(Ledger.abandoned_attempts)
-    keys_held_elsewhere = _in_executor(Ledger.keys_held_elsewhere)
     # An attempt after it was admitted: see ledger/settlement.py.
     settle_bill = _in_executor(Ledger.settle_bill)
     keep_take = _in_executor(Ledger.keep_take)

@@ -5,20 +5,27 @@ take so that no other run generates it too, and books a place by virtual schedul
 `send_at = max(tat, now); tat = send_at + interval`. No process polls and none can burst; any number of processes on
 one database share one limit.
 
+An endpoint counts each address for itself: a lane is the name of an address, and has a place in the ledger of its own.
+Two names for one address share its limit as two programs do: slower, and never wrong.
+
 The pace adapts as TCP's does (additive increase, multiplicative decrease; Chiu and Jain, 1989): where other programs
 draw on the same limit, an endpoint's "too much" lowers the pace of all processes at once, and each image that is paid
 for raises it a little, up to the limit that was configured.
 """
 
 import math
-from collections.abc import Collection
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
     BindParameter,
+    ColumnElement,
+    CompoundSelect,
     Connection,
-    Row,
     RowMapping,
+    String,
     bindparam,
     case,
     delete,
@@ -31,11 +38,22 @@ from sqlalchemy import (
     update,
 )
 
+from pipelines.ledger.batches import Answer, Batch
 from pipelines.ledger.budgets import charge, charged_usd, reserve
-from pipelines.ledger.database import LedgerDatabase
-from pipelines.ledger.models import Admission, AlreadyKept, AttemptRequest, HeldElsewhere, Permit, Run
+from pipelines.ledger.database import LedgerDatabase, repeat_until_committed
+from pipelines.ledger.leasing import drop_leases, take_leases
+from pipelines.ledger.models import (
+    Admission,
+    AlreadyKept,
+    AttemptRequest,
+    GivenUp,
+    HeldElsewhere,
+    Permit,
+    Run,
+    TakeClaims,
+)
 from pipelines.ledger.runs import is_alive, keep_alive
-from pipelines.ledger.schema import FULL_PACE, Upsert, attempts, gates, leases
+from pipelines.ledger.schema import FULL_PACE, Upsert, attempts, gates, given_up, groups, leases
 
 # The share of the limit that is ever aimed at. The server counts arrivals: at exactly the limit, jitter would put one
 # too many into some minute.
@@ -47,43 +65,85 @@ _RAISED_BY = FULL_PACE // 1000
 # Never zero: without any request the gate would not notice that the endpoint takes more again.
 _LEAST_PACE = FULL_PACE // 20
 
-# Built once: to build a statement takes longer than to run it on SQLite.
-_OF: BindParameter[str] = bindparam("of")
-_LOCK_GATE = select(gates).where(gates.c.endpoint == _OF).with_for_update()
+# Built once: to build a statement takes longer than to run it on SQLite. Parameters of UPDATEs that are not to be
+# written must not have the names of columns.
+_OF: BindParameter[str] = bindparam("of", type_=String)
+_BY: BindParameter[str] = bindparam("by", type_=String)
+_IN_GROUP: BindParameter[str] = bindparam("in_group", type_=String)
+_THIS_GATE = (gates.c.endpoint == bindparam("at", type_=String)) & (gates.c.lane == bindparam("in_lane", type_=String))
+_LOCK_GATE = select(gates).where(_THIS_GATE).with_for_update()
 _MAKE_GATE = Upsert.of(gates, lambda insert: insert.on_conflict_do_nothing())
 _BOOK = (
     update(gates)
-    .where(gates.c.endpoint == _OF)
+    .where(_THIS_GATE)
     .values({name: bindparam(name) for name in ("tat", "cool_until", "booked_at", "pace", "slowed_at")})
 )
-# Everything that may stand against an attempt at a take, in one round trip: kept takes, open attempts, the lease.
-_CONCERNED = union_all(
-    select(
-        func.coalesce(attempts.c.status, "open").label("how"),
-        attempts.c.run_id,
-        attempts.c.storyboard,
-        attempts.c.place,
-    ).where(
-        attempts.c.request_key == _OF,
-        attempts.c.status.is_(None) | ((attempts.c.status == "ok") & attempts.c.file.is_not(None)),
-    ),
-    select(literal("lease"), leases.c.run_id, null(), null()).where(leases.c.request_key == _OF),
+_RAISED = gates.c.pace + _RAISED_BY
+_RAISE_PACE = (
+    update(gates)
+    .where(_THIS_GATE, gates.c.pace < FULL_PACE)
+    .values(pace=case((_RAISED > FULL_PACE, FULL_PACE), else_=_RAISED))
+)
+
+
+def _concerned(which: Callable[[ColumnElement[str]], ColumnElement[bool]]) -> CompoundSelect[Any]:
+    """Return the query for all that may stand against an attempt at some takes.
+
+    Those are kept takes, open attempts, leases, and that this group has given them up.
+    """
+    found = func.coalesce(attempts.c.status, "open").label("how")
+    by, of, where = attempts.c.run_id, attempts.c.storyboard, attempts.c.place
+    of_a_take = attempts.c.status.is_(None) | ((attempts.c.status == "ok") & attempts.c.file.is_not(None))
+    return union_all(
+        select(attempts.c.request_key, found, by, of, where, null().label("reason")).where(
+            which(attempts.c.request_key), of_a_take
+        ),
+        select(leases.c.request_key, literal("lease"), leases.c.run_id, null(), null(), null()).where(
+            which(leases.c.request_key)
+        ),
+        select(given_up.c.request_key, literal("given up"), given_up.c.run_id, null(), null(), given_up.c.reason).where(
+            which(given_up.c.request_key), given_up.c.group_id == _IN_GROUP
+        ),
+    )
+
+
+_CONCERNED = _concerned(lambda request_key: request_key == _OF)
+_ALL_CONCERNED = _concerned(lambda request_key: request_key.in_(bindparam("among", expanding=True)))
+# What may have been billed and left no take, of attempts in this group.
+_RESENDS = (
+    select(attempts.c.request_key, func.count().label("made"))
+    .where(attempts.c.request_key.in_(bindparam("among", expanding=True)), attempts.c.group_id == _IN_GROUP)
+    .where(attempts.c.status.in_(("unknown", "unusable", "failed")))
+    .group_by(attempts.c.request_key)
+)
+# Returns nothing where the quota is used up.
+_COUNT_RESEND = (
+    update(groups)
+    .where(groups.c.group_id == _IN_GROUP)
+    .where(groups.c.retry_quota.is_(None) | (groups.c.resends < groups.c.retry_quota))
+    .values(resends=groups.c.resends + 1)
+    .returning(groups.c.group_id)
+)
+# The attempt that has just been entered is the last one of this run at this take.
+_LAST_ENTERED = select(_OF, _BY, func.max(attempts.c.attempt_id)).where(
+    attempts.c.request_key == _OF, attempts.c.run_id == _BY
 )
 _CLAIM = Upsert.of(
     leases,
-    lambda insert: insert.on_conflict_do_update(
+    lambda insert: insert.from_select(["request_key", "run_id", "attempt_id"], _LAST_ENTERED).on_conflict_do_update(
         index_elements=["request_key"],
         set_={"run_id": insert.excluded.run_id, "attempt_id": insert.excluded.attempt_id},
     ),
 )
+_GIVE_UP = Upsert.of(given_up, lambda insert: insert.on_conflict_do_nothing())
 _ENTER = insert(attempts).returning(attempts.c.attempt_id)
 
 
 class Gate:
-    """Admits the attempts of one run to its endpoint.
+    """Admits the attempts of one run to its endpoint, in its lane.
 
     Args:
-        database: all runs on it share the limit.
+        database: all runs on it that have the same lane share the limit.
         run: already entered in the ledger.
         rate_limit: requests a minute.
         places: the ids of the output folder that it generates takes for.
@@ -94,6 +154,7 @@ class Gate:
         self._run = run
         self._places = places
         self._interval_us = _MINUTE_US / (rate_limit * PACE)
+        self._of_gate = {"at": run.endpoint, "in_lane": run.lane}
 
     def admit(self, request: AttemptRequest) -> Admission:
         """Enter an attempt in the ledger as sent, or return why it must not be sent.
@@ -101,20 +162,72 @@ class Gate:
         Raises:
             StorageError: the ledger could not be written; the attempt must not be sent.
         """
-        request_key = request.take.request_key
         with self._database.transaction() as connection:
-            # First of all: every admission for this endpoint waits here, so that none of them sees half of another.
-            gate = self._lock(connection)
-            if refusal := self._is_taken(connection, request_key, now=gate["booked_at"]):
-                return refusal
-            send_at = max(gate["tat"], gate["cool_until"], gate["booked_at"])
-            if over_budget := reserve(connection, self._run, request.reserve_usd, sent_at=send_at):
-                return over_budget
-            interval = math.ceil(self._interval_us * FULL_PACE / gate["pace"])
-            self._book(connection, {**gate, "tat": send_at + interval})
-            attempt_id = self._enter(connection, request, send_at=send_at)
-            self._claim(connection, request_key, attempt_id)
-        return Permit(attempt_id, send_at, (send_at - gate["booked_at"]) / 1_000_000, gate["pace"] / FULL_PACE)
+            admission = self._admit(connection, request)
+            if not isinstance(admission, Permit):
+                # What was added to see whether it fits.
+                connection.rollback()
+        return admission
+
+    def _admit(self, connection: Connection, request: AttemptRequest) -> Admission:
+        run, request_key = self._run, request.take.request_key
+        asking = Batch(connection)
+        # First of all: every admission in this lane waits here, so that none of them sees half of another.
+        locked = self._lock(asking)
+        concerned = asking.add(_CONCERNED, {"of": request_key, "in_group": run.group_id})
+        counted = asking.add(_COUNT_RESEND, {"in_group": run.group_id}) if request.resend else None
+        asking.send()
+        gate = locked.row()
+        if refusal := self._refusal(connection, concerned.rows, now=gate["booked_at"]):
+            return refusal
+        if counted is not None and not counted.rows:
+            return GivenUp("the retry quota is used up")
+        send_at = max(gate["tat"], gate["cool_until"], gate["booked_at"])
+        reservation = reserve(connection, run, request.reserve_usd, sent_at=send_at)
+        if over_budget := reservation.passed:
+            return over_budget
+        entering = Batch(connection)
+        reservation.complete(entering)
+        interval = math.ceil(self._interval_us * FULL_PACE / gate["pace"])
+        self._book(entering, {**gate, "tat": send_at + interval})
+        entered = entering.add(_ENTER, self._entry(request, send_at=send_at))
+        # From a dead run where one held it; the attempt's number is the fencing token of the lease.
+        entering.add(_CLAIM.for_use_on(connection), {"of": request_key, "by": run.run_id})
+        entering.send(commit=True)
+        wait_s = (send_at - gate["booked_at"]) / 1_000_000
+        return Permit(entered.rows[0]["attempt_id"], send_at, wait_s, gate["pace"] / FULL_PACE)
+
+    def claim(self, request_keys: Sequence[str], *, limit: int) -> TakeClaims:
+        """Claim the first of some takes that no other run has, for this run to generate next.
+
+        Of several runs that claim the same takes at once, one gets each.
+
+        Args:
+            request_keys: in the order in which they are to be generated.
+            limit: how many to claim at most.
+        """
+        with self._database.transaction() as connection:
+            now = self._database.now(connection)
+            of_group = {"among": list(request_keys), "in_group": self._run.group_id}
+            concerned: defaultdict[str, list[RowMapping]] = defaultdict(list)
+            for row in connection.execute(_ALL_CONCERNED, of_group).mappings():
+                concerned[row["request_key"]].append(row)
+            refusals = {key: self._refusal(connection, rows, now=now) for key, rows in concerned.items()}
+            free = [key for key in request_keys if refusals.get(key) is None][:limit]
+            # Whoever had them is dead, or is this run itself.
+            before = {row["run_id"] for key in free for row in concerned[key] if row["how"] == "lease"}
+            claimed = take_leases(connection, free, run_id=self._run.run_id, instead_of=before)
+            taken_over = [key for key in claimed if concerned[key]]
+            resends = connection.execute(_RESENDS, {**of_group, "among": taken_over}) if taken_over else ()
+            return TakeClaims(
+                tuple(key for key in free if key in claimed),
+                frozenset(key for key, refusal in refusals.items() if isinstance(refusal, AlreadyKept)),
+                # And those that another run has claimed in this very moment.
+                frozenset(key for key, refusal in refusals.items() if isinstance(refusal, HeldElsewhere))
+                | frozenset(free).difference(claimed),
+                {key: refusal.reason for key, refusal in refusals.items() if isinstance(refusal, GivenUp)},
+                {row.request_key: row.made for row in resends},
+            )
 
     def slow_down(self, *, sent_at: int, cool_down_s: float = 0) -> None:
         """Lower the pace of all runs after the endpoint answered that an attempt was too much.
@@ -125,13 +238,18 @@ class Gate:
             cool_down_s: seconds from now in which no run sends.
         """
         with self._database.transaction() as connection:
-            gate = self._lock(connection)
+            asking = Batch(connection)
+            locked = self._lock(asking)
+            asking.send()
+            gate = locked.row()
             now = gate["booked_at"]
             gate["cool_until"] = max(gate["cool_until"], now + int(cool_down_s * 1_000_000))
             if sent_at > gate["slowed_at"]:
                 gate["pace"] = max(round(gate["pace"] * _LOWERED), _LEAST_PACE)
                 gate["slowed_at"] = now
-            self._book(connection, gate)
+            booking = Batch(connection)
+            self._book(booking, gate)
+            booking.send(commit=True)
 
     def confirm(self, permit: Permit) -> bool:
         """Return whether an admitted attempt may still be sent, though its machine may have been asleep meanwhile.
@@ -159,99 +277,109 @@ class Gate:
         with self._database.transaction() as connection:
             attempt = connection.execute(select(attempts).where(entry).with_for_update()).mappings().first()
             if attempt is not None:
-                connection.execute(delete(attempts).where(entry))
-                charge(connection, attempt, -charged_usd(attempt))
+                withdrawing = Batch(connection)
+                withdrawing.add(delete(attempts).where(entry), {})
+                charge(withdrawing, attempt, -charged_usd(attempt))
+                withdrawing.send(commit=True)
 
-    def release(self, request_key: str) -> None:
-        """Give up the lease on a take that this run will not generate after all."""
+    def release(self, request_keys: Collection[str]) -> None:
+        """Give up the leases on takes that this run will not generate after all."""
         with self._database.transaction() as connection:
-            ours = (leases.c.request_key == request_key) & (leases.c.run_id == self._run.run_id)
-            connection.execute(delete(leases).where(ours))
+            drop_leases(connection, request_keys, run_id=self._run.run_id)
 
-    def _lock(self, connection: Connection) -> dict[str, int]:
-        """Lock this endpoint's row, made on first use; return it with the present time as `booked_at`."""
-        row = self._row(connection) or self._make_row(connection)
-        now = self._database.now(connection)
+    @repeat_until_committed
+    def give_up(self, request_key: str, *, reason: str) -> None:
+        """Enter that a take cannot be generated, so that no run of this group tries it again; give up its lease."""
+        failed = {"group_id": self._run.group_id, "request_key": request_key, "run_id": self._run.run_id}
+        with self._database.transaction() as connection:
+            connection.execute(_GIVE_UP.for_use_on(connection), {**failed, "reason": reason})
+            drop_leases(connection, [request_key], run_id=self._run.run_id)
+
+    def _lock(self, batch: Batch) -> "_LockedGate":
+        """Lock this lane's row, made on first use, once the batch is sent."""
+        fresh = {"endpoint": self._run.endpoint, "lane": self._run.lane, "tat": 0, "cool_until": 0, "booked_at": 0}
+        batch.add(_MAKE_GATE.for_use_on(batch.connection), fresh)
+        locked = batch.add(_LOCK_GATE, self._of_gate)
+        # After the lock, however long that took.
+        return _LockedGate(locked, self._database.now_after(batch))
+
+    def _book(self, batch: Batch, gate: Mapping[str, int]) -> None:
+        batch.add(_BOOK, {**self._of_gate, **gate})
+
+    def _refusal(
+        self, connection: Connection, concerned: Sequence[Mapping[Any, Any]], *, now: int
+    ) -> AlreadyKept | HeldElsewhere | GivenUp | None:
+        """Return why a take is not to be generated: it is kept, given up, or another run generates it, or died over it.
+
+        A dead run may have left an image that was paid for: its open attempts have to be recovered first.
+        """
+        if any(each["how"] == "ok" and self._may_serve(each) for each in concerned):
+            return AlreadyKept()
+        for each in concerned:
+            if each["how"] == "given up":
+                return GivenUp(each["reason"])
+            # An open attempt always stands against it; a lease only while the run that holds it lives. Of another
+            # storyboard only the lease counts: what its runs left open is recovered in its own folder.
+            theirs = each["run_id"] != self._run.run_id and each["storyboard"] in (None, self._run.storyboard)
+            if theirs and (each["how"] == "open" or is_alive(connection, each["run_id"], now=now)):
+                return HeldElsewhere(each["run_id"])
+        return None
+
+    def _may_serve(self, kept: Mapping[Any, Any]) -> bool:
+        """Return whether a take that is kept need not be generated: not where only another storyboard's folder has it.
+
+        This storyboard's own is never generated twice, wherever it lies.
+        """
+        return kept["storyboard"] == self._run.storyboard or kept["place"] is None or kept["place"] in self._places
+
+    def _entry(self, request: AttemptRequest, *, send_at: int) -> dict[str, Any]:
+        run, take, frame = self._run, request.take, request.take.frame
+        return {
+            "run_id": run.run_id,
+            "group_id": run.group_id,
+            "lane": run.lane,
+            "storyboard": run.storyboard,
+            "frame": frame.number,
+            "scene": frame.scene,
+            "shot": frame.shot,
+            "take": take.number,
+            "try": request.number,
+            "request_key": take.request_key,
+            "endpoint": run.endpoint,
+            "model": run.model,
+            "simulated": run.simulated,
+            "prompt": request.prompt,
+            "steps": frame.steps,
+            "aspect_ratio": frame.aspect.value,
+            "reserved_usd": request.reserve_usd,
+            "sent_at": send_at,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _LockedGate:
+    """A lane's row, locked as its batch is sent."""
+
+    locked: Answer
+    now: Callable[[], int]
+
+    def row(self) -> dict[str, int]:
+        """Return the row, with the present time as `booked_at`."""
+        [row] = self.locked.rows
+        now = self.now()
         # A clock that was set back moves the bookings too: a place that was a second away still is, and no minute holds
         # more than its share.
         set_back = max(row["booked_at"] - now, 0)
         moved = {name: row[name] - set_back for name in ("tat", "cool_until", "slowed_at")}
         return {**moved, "booked_at": now, "pace": row["pace"]}
 
-    def _row(self, connection: Connection) -> RowMapping | None:
-        return connection.execute(_LOCK_GATE, {"of": self._run.endpoint}).mappings().first()
 
-    def _make_row(self, connection: Connection) -> RowMapping:
-        fresh = {"endpoint": self._run.endpoint, "tat": 0, "cool_until": 0, "booked_at": 0}
-        connection.execute(_MAKE_GATE.for_use_on(connection), fresh)
-        row = self._row(connection)
-        assert row is not None
-        return row
-
-    def _book(self, connection: Connection, gate: dict[str, int]) -> None:
-        connection.execute(_BOOK, {"of": self._run.endpoint, **gate})
-
-    def _is_taken(self, connection: Connection, request_key: str, *, now: int) -> AlreadyKept | HeldElsewhere | None:
-        """Return why a take is not to be generated: it is kept, or another run is generating it, or died over it.
-
-        A dead run may have left an image that was paid for: its open attempts have to be recovered first.
-        """
-        found = connection.execute(_CONCERNED, {"of": request_key}).all()
-        if any(each.how == "ok" and self._may_serve(each) for each in found):
-            return AlreadyKept()
-        for each in found:
-            # An open attempt always stands against it; a lease only while the run that holds it lives. Of another
-            # storyboard only the lease counts: what its runs left open is recovered in its own folder.
-            theirs = each.run_id != self._run.run_id and each.storyboard in (None, self._run.storyboard)
-            if theirs and (each.how == "open" or is_alive(connection, each.run_id, now=now)):
-                return HeldElsewhere(each.run_id)
-        return None
-
-    def _may_serve(self, kept: Row[Any]) -> bool:
-        """Return whether a take that is kept need not be generated: not where only another storyboard's folder has it.
-
-        This storyboard's own is never generated twice, wherever it lies.
-        """
-        return kept.storyboard == self._run.storyboard or kept.place is None or kept.place in self._places
-
-    def _claim(self, connection: Connection, request_key: str, attempt_id: int) -> None:
-        """Take the lease on a take, from a dead run where one held it; the attempt's number is its fencing token."""
-        ours = {"request_key": request_key, "run_id": self._run.run_id, "attempt_id": attempt_id}
-        connection.execute(_CLAIM.for_use_on(connection), ours)
-
-    def _enter(self, connection: Connection, request: AttemptRequest, *, send_at: int) -> int:
-        take, frame = request.take, request.take.frame
-        entered = connection.execute(
-            _ENTER,
-            {
-                "run_id": self._run.run_id,
-                "storyboard": self._run.storyboard,
-                "frame": frame.number,
-                "scene": frame.scene,
-                "shot": frame.shot,
-                "take": take.number,
-                "try": request.number,
-                "request_key": take.request_key,
-                "endpoint": self._run.endpoint,
-                "model": self._run.model,
-                "simulated": self._run.simulated,
-                "prompt": request.prompt,
-                "steps": frame.steps,
-                "aspect_ratio": frame.aspect.value,
-                "reserved_usd": request.reserve_usd,
-                "sent_at": send_at,
-            },
-        )
-        return int(entered.scalar_one())
+def raise_pace(batch: Batch, *, endpoint: str, lane: str) -> None:
+    """Raise a lane's pace by a thousandth of the full one, up to that, after its endpoint has made an image."""
+    batch.add(_RAISE_PACE, {"at": endpoint, "in_lane": lane})
 
 
-def raise_pace(connection: Connection, endpoint: str) -> None:
-    """Raise an endpoint's pace by a thousandth of the full one, up to that, after it has made an image."""
-    raised = gates.c.pace + _RAISED_BY
-    lowered = (gates.c.endpoint == endpoint) & (gates.c.pace < FULL_PACE)
-    connection.execute(update(gates).where(lowered).values(pace=case((raised > FULL_PACE, FULL_PACE), else_=raised)))
-
-
-def current_pace(connection: Connection, endpoint: str) -> float:
-    """Return the share of the rate limit that is aimed at for an endpoint now, from 0 to 1."""
-    return int(connection.scalar(select(gates.c.pace).where(gates.c.endpoint == endpoint)) or FULL_PACE) / FULL_PACE
+def current_pace(connection: Connection, endpoint: str, lane: str = "") -> float:
+    """Return the share of the rate limit that is aimed at now in a lane of an endpoint, from 0 to 1."""
+    pace = connection.scalar(select(gates.c.pace).where(_THIS_GATE), {"at": endpoint, "in_lane": lane})
+    return int(pace or FULL_PACE) / FULL_PACE

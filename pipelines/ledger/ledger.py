@@ -8,6 +8,7 @@ from pipelines.ledger.attempt_history import AttemptHistory
 from pipelines.ledger.database import LedgerDatabase
 from pipelines.ledger.folders import FolderRegistry
 from pipelines.ledger.gate import Gate
+from pipelines.ledger.groups import GroupRegistry
 from pipelines.ledger.models import Run
 from pipelines.ledger.queries import Queries
 from pipelines.ledger.run_status import RunStatusQueries
@@ -20,6 +21,7 @@ from pipelines.ledger.verification import Verification
 
 class Ledger(
     RunRegistry,
+    GroupRegistry,
     FolderRegistry,
     Settlement,
     TakeRegistry,

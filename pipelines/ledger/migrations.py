@@ -1,10 +1,10 @@
 """Migrations: from one version of the ledger's schema to the next, without loss."""
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, insert, null, select, update
 
 from pipelines.ledger.budgets import add_up
 from pipelines.ledger.models import CostBasis
-from pipelines.ledger.schema import FULL_PACE, attempts, corrections
+from pipelines.ledger.schema import FULL_PACE, LANE_CHARS, attempts, corrections, gates
 
 
 def migrate(connection: Connection, version: int) -> None:
@@ -32,10 +32,10 @@ def _to_3(connection: Connection) -> None:
     connection.exec_driver_sql("ALTER TABLE runs DROP COLUMN committed_usd")
     connection.exec_driver_sql("CREATE INDEX IF NOT EXISTS attempts_by_status ON attempts (status)")
     # Run by run was all that was summed before; storyboards and days are added up from the attempts.
-    charged = (
-        attempts.c[name] for name in ("run_id", "storyboard", "simulated", "sent_at", "reserved_usd", "cost_usd")
-    )
-    add_up(connection, connection.execute(select(*charged)).mappings().all())
+    names = ("run_id", "storyboard", "simulated", "sent_at", "reserved_usd", "cost_usd")
+    # There were no groups: each run was alone.
+    charged = select(*(attempts.c[name] for name in names), null().label("group_id"))
+    add_up(connection, connection.execute(charged).mappings().all())
 
 
 def _to_4(connection: Connection) -> None:
@@ -49,18 +49,36 @@ def _to_4(connection: Connection) -> None:
 
 
 def _to_5(connection: Connection) -> None:
-    """Add how costs are known, what answers and pictures say of themselves, where takes lie, and how fast runs are."""
+    """Add how costs are known, what answers and pictures say of themselves, where takes lie, and how fast runs are.
+
+    And lanes: the gates get a second column in their key.
+    """
     connection.exec_driver_sql("ALTER TABLE attempts ADD COLUMN cost_basis VARCHAR(16)")
     connection.exec_driver_sql("ALTER TABLE attempts ADD COLUMN stated_steps INTEGER")
     connection.exec_driver_sql("ALTER TABLE attempts ADD COLUMN remarks TEXT")
     connection.exec_driver_sql("ALTER TABLE attempts ADD COLUMN place VARCHAR(2048)")
     for figure in ("seconds_left", "megapixels_per_s"):
         connection.exec_driver_sql(f"ALTER TABLE runs ADD COLUMN {figure} DOUBLE PRECISION")
+    for table in ("attempts", "runs"):
+        connection.exec_driver_sql(f"ALTER TABLE {table} ADD COLUMN lane VARCHAR({LANE_CHARS}) NOT NULL DEFAULT ''")
+        connection.exec_driver_sql(f"ALTER TABLE {table} ADD COLUMN group_id VARCHAR(64)")
+    connection.exec_driver_sql("ALTER TABLE runs ADD COLUMN place VARCHAR(2048)")
+    connection.exec_driver_sql("CREATE INDEX IF NOT EXISTS runs_by_group ON runs (group_id)")
+    _replace_gates(connection)
     connection.exec_driver_sql("CREATE INDEX IF NOT EXISTS attempts_by_content ON attempts (sha256)")
     known = attempts.c.cost_usd.is_not(None)
     settled = known & attempts.c.attempt_id.in_(select(corrections.c.attempt_id))
     connection.execute(update(attempts).where(known).values(cost_basis=CostBasis.STATED.value))
     connection.execute(update(attempts).where(settled).values(cost_basis=CostBasis.SETTLED.value))
+
+
+def _replace_gates(connection: Connection) -> None:
+    """Make the table of gates anew: SQLite cannot change a table's key."""
+    before = connection.exec_driver_sql("SELECT * FROM gates").mappings().all()
+    gates.drop(connection)
+    gates.create(connection)
+    if before:
+        connection.execute(insert(gates), [dict(row) for row in before])
 
 
 _STEPS = {2: _to_2, 3: _to_3, 4: _to_4, 5: _to_5}

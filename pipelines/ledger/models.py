@@ -1,5 +1,6 @@
 """The ledger's models: the frozen values that go in and come out."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
@@ -58,7 +59,19 @@ class Remark:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One execution of the pipeline, as the ledger knows it."""
+    """One execution of the pipeline, as the ledger knows it.
+
+    Attributes:
+        run_id: tells it from all others.
+        storyboard: its id.
+        endpoint: as the ledger names it.
+        model: the model that it asks for.
+        simulated: whether its costs are made up.
+        budgets: the caps that hold for it; that of a run for all runs of its group together.
+        lane: the name of the address that it sends from, for which its endpoint has a limit of its own.
+        place: the id of the output folder that it makes takes for; None where that is not known.
+        group: the run that conducts it; None where it is alone, or conducts others.
+    """
 
     run_id: str
     storyboard: str
@@ -66,6 +79,19 @@ class Run:
     model: str
     simulated: bool
     budgets: Budgets = field(default_factory=Budgets)
+    lane: str = ""
+    place: str | None = None
+    group: str | None = None
+
+    @property
+    def group_id(self) -> str:
+        """The id of its group: the run id of its conductor."""
+        return self.group or self.run_id
+
+    @property
+    def conducts(self) -> bool:
+        """Whether it makes the film: alone, or for all runs of its group."""
+        return self.group_id == self.run_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,11 +232,13 @@ class AttemptRequest:
         take: the take to be generated.
         prompt: the take's own, or one of its fallbacks.
         number: of the attempts for this take in this run, from 1.
+        resend: whether it is sent again after one that may have been billed, which its group's quota bounds.
     """
 
     take: TakeSpec
     prompt: str
     number: int
+    resend: bool = False
 
     @property
     def reserve_usd(self) -> Decimal:
@@ -266,7 +294,57 @@ class OverBudget:
     committed_usd: Decimal
 
 
-Admission = Permit | AlreadyKept | HeldElsewhere | OverBudget
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """No run of this group is to try the take again; `reason` says why."""
+
+    reason: str
+
+
+Admission = Permit | AlreadyKept | HeldElsewhere | OverBudget | GivenUp
+
+
+@dataclass(frozen=True, slots=True)
+class TakeClaims:
+    """What a run got of the takes that it asked for.
+
+    Attributes:
+        claimed: those that it is to generate, in the order in which it asked for them.
+        kept: those that are there already.
+        held: those that other runs generate, or died over.
+        given_up: those that its group has given up, and why.
+        resends: how often those of `claimed` that a dead run of its group had may have been billed without a take.
+    """
+
+    claimed: tuple[str, ...]
+    kept: frozenset[str]
+    held: frozenset[str]
+    given_up: Mapping[str, str]
+    resends: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class GroupStop:
+    """Why a group of runs is to stop: the state that its runs end in, and the reason in words."""
+
+    state: RunState
+    reason: str
+    stopped_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class GroupNews:
+    """What the other runs of a group tell this one.
+
+    Attributes:
+        stop: why it is to stop; None as long as it is not.
+        conductor: the state of the run that makes the film.
+        encoder: what the conductor's pieces are encoded with; None where it has not said.
+    """
+
+    stop: GroupStop | None
+    conductor: RunState
+    encoder: str | None
 
 
 @dataclass(frozen=True, slots=True)

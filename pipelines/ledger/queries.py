@@ -80,10 +80,17 @@ class Queries(LedgerPart):
             return {row.request_key: row.made for row in connection.execute(counted.group_by(attempts.c.request_key))}
 
     def paces(self, storyboard: str) -> dict[str, float]:
-        """Return the pace of each endpoint that a storyboard's attempts were sent to: a share of its limit, 0 to 1."""
-        endpoints = select(attempts.c.endpoint).where(attempts.c.storyboard == storyboard).distinct()
+        """Return the pace of each endpoint that a storyboard's attempts were sent to: a share of its limit, 0 to 1.
+
+        Where an endpoint was sent to in lanes, each has a pace of its own, under `ENDPOINT in lane NAME`.
+        """
+        used = select(attempts.c.endpoint, attempts.c.lane).where(attempts.c.storyboard == storyboard).distinct()
         with self.database.reading() as connection:
-            return {name: current_pace(connection, name) for name in sorted(connection.scalars(endpoints))}
+            lanes = sorted((row.endpoint, row.lane) for row in connection.execute(used))
+            return {
+                f"{endpoint} in lane {lane}" if lane else endpoint: current_pace(connection, endpoint, lane)
+                for endpoint, lane in lanes
+            }
 
     def remaining_budgets(self, run: Run) -> dict[BudgetScope, Decimal]:
         """Return what is left now of each budget that `run` has, in US dollars."""

@@ -7,7 +7,7 @@ from pipelines.ledger.database import LedgerPart
 from pipelines.ledger.gate import current_pace
 from pipelines.ledger.models import AttemptStatus, RequestRates, RunCounters, RunSnapshot, RunState, Totals
 from pipelines.ledger.queries import add_up
-from pipelines.ledger.runs import ALIVE_S, COUNTER_COLUMNS, is_run_alive, run_of
+from pipelines.ledger.runs import ALIVE_S, COUNTER_COLUMNS, run_of, state_of
 from pipelines.ledger.schema import attempts, runs
 
 _MINUTE_US = 60_000_000
@@ -51,7 +51,7 @@ def _entry(connection: Connection, row: RowMapping, *, now: int) -> RunSnapshot:
     totals = add_up(connection, ours)
     return RunSnapshot(
         run=run_of(row),
-        state=_state(row, now=now),
+        state=state_of(row, now=now),
         host=row["host"],
         pid=row["pid"],
         here=row["host"] == this_host(),
@@ -60,7 +60,7 @@ def _entry(connection: Connection, row: RowMapping, *, now: int) -> RunSnapshot:
         finished_at=row["finished_at"],
         counters=_counters(row, totals),
         totals=totals,
-        rates=_rates(connection, ours, endpoint=row["endpoint"], now=now),
+        rates=_rates(connection, ours, row, now=now),
     )
 
 
@@ -74,12 +74,12 @@ def _counters(row: RowMapping, totals: Totals) -> RunCounters | None:
     return RunCounters(**{**reported, **costs, "generated": generated})
 
 
-def _rates(connection: Connection, ours: ColumnElement[bool], *, endpoint: str, now: int) -> RequestRates:
+def _rates(connection: Connection, ours: ColumnElement[bool], row: RowMapping, *, now: int) -> RequestRates:
     kept = ours & (attempts.c.status == "ok")
     return RequestRates(
         sent=_a_minute(connection, attempts.c.sent_at, ours, now=now),
         kept=_a_minute(connection, attempts.c.finished_at, kept, now=now),
-        pace=current_pace(connection, endpoint),
+        pace=current_pace(connection, row["endpoint"], row["lane"]),
     )
 
 
@@ -89,11 +89,3 @@ def _a_minute(connection: Connection, when: ColumnElement[int], which: ColumnEle
     count, first = connection.execute(select(func.count(), func.min(when)).where(of_late)).one()
     # n events span n - 1 gaps; one alone has no rate. At least a millisecond: two may have come at the same moment.
     return _MINUTE_US * (count - 1) / max(now - first, 1000) if count > 1 else 0.0
-
-
-def _state(row: RowMapping, *, now: int) -> RunState:
-    if row["state"] is not None:
-        return RunState(row["state"])
-    if not is_run_alive(row, now=now):
-        return RunState.DIED
-    return RunState.RUNNING if row["host"] == this_host() else RunState.RUNNING_ELSEWHERE

@@ -38,33 +38,6 @@ COUNTER_COLUMNS = {
 class RunRegistry(LedgerPart):
     """The runs: their entries, their heartbeats, and what ended ones left open."""
 
-    def start_run(self, run: Run) -> None:
-        """Enter a run of this process.
-
-        On this machine it counts as alive while the process lives; on others as long as its heartbeat comes.
-
-        Raises:
-            StorageError: the ledger could not be written, or has a run of this id.
-        """
-        with self.database.transaction() as connection:
-            now = self.database.now(connection)
-            connection.execute(
-                insert(runs).values(
-                    run_id=run.run_id,
-                    storyboard=run.storyboard,
-                    endpoint=run.endpoint,
-                    model=run.model,
-                    simulated=run.simulated,
-                    budget_usd=run.budgets.run_usd,
-                    host=this_host(),
-                    pid=os.getpid(),
-                    # Process numbers are given out again; a number and its start are not.
-                    pid_started=start_of(os.getpid()),
-                    alive_until=now + ALIVE_S * 1_000_000,
-                    started_at=now,
-                )
-            )
-
     def record_heartbeat(self, run_id: str, counters: RunCounters | None = None) -> None:
         """Record that a run is alive, and its progress if `counters` are given."""
         with self.database.transaction() as connection:
@@ -96,8 +69,14 @@ class RunRegistry(LedgerPart):
             still_open = select(attempts.c.storyboard).where(attempts.c.status.is_(None)).distinct()
             return sorted(connection.scalars(still_open))
 
-    def abandoned_attempts(self, storyboard: str) -> list[AbandonedAttempt]:
-        """Return the attempts of a storyboard that are open though their runs have ended or died, oldest first."""
+    def abandoned_attempts(self, storyboard: str, *, places: Collection[str] = ()) -> list[AbandonedAttempt]:
+        """Return the attempts of a storyboard that are open though their runs have ended or died, oldest first.
+
+        Args:
+            storyboard: its id.
+            places: the ids of the output folder that is seen from here. What runs in another one have left can only be
+                found there, unless they said nothing of where they are.
+        """
         query = (
             select(
                 attempts.c.attempt_id,
@@ -107,7 +86,9 @@ class RunRegistry(LedgerPart):
                 leases.c.attempt_id.label("lease"),
             )
             .outerjoin(leases, leases.c.request_key == attempts.c.request_key)
+            .outerjoin(runs, runs.c.run_id == attempts.c.run_id)
             .where(attempts.c.storyboard == storyboard, attempts.c.status.is_(None))
+            .where(runs.c.place.is_(None) | runs.c.place.in_(places))
             .order_by(attempts.c.attempt_id)
         )
         with self.database.reading() as connection:
@@ -125,13 +106,28 @@ class RunRegistry(LedgerPart):
             if row.run_id in dead
         ]
 
-    def keys_held_elsewhere(self, request_keys: Collection[str], *, run_id: str) -> set[str]:
-        """Return those of `request_keys` that other live runs are generating."""
-        with self.database.reading() as connection:
-            now = self.database.now(connection)
-            rows = connection.execute(select(leases).where(leases.c.run_id != run_id)).all()
-            living = {holder for holder in {row.run_id for row in rows} if is_alive(connection, holder, now=now)}
-        return {row.request_key for row in rows if row.run_id in living}.intersection(request_keys)
+
+def enter_run(connection: Connection, run: Run, *, now: int) -> None:
+    """Enter a run of this process."""
+    connection.execute(
+        insert(runs).values(
+            run_id=run.run_id,
+            storyboard=run.storyboard,
+            endpoint=run.endpoint,
+            model=run.model,
+            simulated=run.simulated,
+            budget_usd=run.budgets.run_usd,
+            host=this_host(),
+            pid=os.getpid(),
+            # Process numbers are given out again; a number and its start are not.
+            pid_started=start_of(os.getpid()),
+            alive_until=now + ALIVE_S * 1_000_000,
+            started_at=now,
+            lane=run.lane,
+            place=run.place,
+            group_id=run.group_id,
+        )
+    )
 
 
 def keep_alive(connection: Connection, run_id: str, *, now: int, counters: RunCounters | None = None) -> None:
@@ -143,13 +139,24 @@ def keep_alive(connection: Connection, run_id: str, *, now: int, counters: RunCo
 def run_of(row: RowMapping) -> Run:
     """Return the run of an entry."""
     budgets = Budgets(row["budget_usd"])
-    return Run(row["run_id"], row["storyboard"], row["endpoint"], row["model"], row["simulated"], budgets)
+    names = ("run_id", "storyboard", "endpoint", "model", "simulated", "lane", "place")
+    group = None if row["group_id"] == row["run_id"] else row["group_id"]
+    return Run(**{name: row[name] for name in names}, budgets=budgets, group=group)
 
 
 def is_alive(connection: Connection, run_id: str, *, now: int) -> bool:
     """Return whether a run may still be sending."""
     row = connection.execute(select(runs).where(runs.c.run_id == run_id)).mappings().first()
     return row is not None and is_run_alive(row, now=now)
+
+
+def state_of(row: RowMapping, *, now: int) -> RunState:
+    """Return the state of the run of this entry."""
+    if row["state"] is not None:
+        return RunState(row["state"])
+    if not is_run_alive(row, now=now):
+        return RunState.DIED
+    return RunState.RUNNING if row["host"] == this_host() else RunState.RUNNING_ELSEWHERE
 
 
 def is_run_alive(row: RowMapping, *, now: int) -> bool:

@@ -27,10 +27,12 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 # 2: gates.booked_at. 3: gates.pace, gates.slowed_at, leases.attempt_id, corrections; spending for runs.committed_usd.
-# 4: takes, picks; the counters of runs. 5: attempts.cost_basis, .stated_steps, .remarks, .place;
-# runs.seconds_left, .megapixels_per_s; folders.
+# 4: takes, picks; the counters of runs. 5: attempts.cost_basis, .stated_steps, .remarks, .place, .lane, .group_id;
+# gates.lane; runs.seconds_left, .megapixels_per_s, .lane, .place, .group_id; folders, groups, given_up.
 # See migrations.py.
 SCHEMA_VERSION = 5
+# The longest name of a lane.
+LANE_CHARS = 64
 # A gate's pace is a share of the rate limit, in millionths.
 FULL_PACE = 1_000_000
 
@@ -90,6 +92,8 @@ gates = Table(
     "gates",
     metadata,
     Column("endpoint", String(2048), primary_key=True),
+    # The address that its runs send from has a name: an endpoint counts each address for itself.
+    Column("lane", String(LANE_CHARS), primary_key=True, server_default=""),
     # GCRA's theoretical arrival time: the earliest moment at which the next attempt may be sent.
     Column("tat", Microseconds, nullable=False),
     Column("cool_until", Microseconds, nullable=False),
@@ -132,6 +136,41 @@ runs = Table(
     Column("quote_usd", Usd),
     Column("seconds_left", Float),
     Column("megapixels_per_s", Float),
+    Column("lane", String(LANE_CHARS), nullable=False, server_default=""),
+    # The output folder that it makes takes for: its id. NULL where it is not known, of an older version.
+    Column("place", String(2048)),
+    # The group that it belongs to: the id of the run that conducts it. NULL in old rows: alone.
+    Column("group_id", String(64)),
+    Index("runs_by_group", "group_id"),
+)
+
+# The runs of one storyboard that share its frames, a budget and a stop; see groups.py.
+groups = Table(
+    "groups",
+    metadata,
+    # Its conductor's run id.
+    Column("group_id", String(64), primary_key=True),
+    # What its runs make: a hash of their plan. NULL: it is open to no other run.
+    Column("plan", String(64)),
+    # Re-sends so far that may have cost money, and the most of them that all its runs together may make.
+    Column("resends", Integer, nullable=False, server_default="0"),
+    Column("retry_quota", Integer),
+    # What the pieces of its films are encoded with: those of another build cannot be joined with them.
+    Column("encoder", String(255)),
+    # Why it is to stop: the state that its runs end in, and words; NULL as long as nothing stops it.
+    Column("stop_state", String(32)),
+    Column("stop_reason", Text),
+    Column("stopped_by", String(64)),
+)
+
+# The takes that a group has given up: none of its runs tries them again.
+given_up = Table(
+    "given_up",
+    metadata,
+    Column("group_id", String(64), primary_key=True),
+    Column("request_key", String(64), primary_key=True),
+    Column("run_id", String(64), nullable=False),
+    Column("reason", Text, nullable=False),
 )
 
 attempts = Table(
@@ -180,6 +219,9 @@ attempts = Table(
     Column("remarks", Text),
     # Where the file of a kept take lies: the id of an output folder. NULL: not known, of an older version.
     Column("place", String(2048)),
+    Column("lane", String(LANE_CHARS), nullable=False, server_default=""),
+    # The group that its run belongs to, whose budget it counts in. NULL in old rows: its run alone.
+    Column("group_id", String(64)),
     Index("attempts_by_storyboard", "storyboard", "attempt_id"),
     Index("attempts_by_request", "request_key", "status"),
     Index("attempts_by_status", "status"),
@@ -196,7 +238,8 @@ spending = Table(
     Column("committed_usd", Usd, nullable=False),
 )
 
-# The run that is generating a take right now; gone once it is kept or given up.
+# The run that is generating a take right now, or that will in a moment; gone once it is kept or given up. Pieces of
+# films are leased in the same way, under the hash that names them.
 leases = Table(
     "leases",
     metadata,

@@ -4,14 +4,15 @@ The marked ones may be repeated where their commit is not known to have succeede
 added to. All that a second time changes is the pace, by another thousandth.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from pipelines.common.errors import UsageError
 from pipelines.common.formatting import format_decimal
+from pipelines.ledger.batches import Batch
 from pipelines.ledger.budgets import charge, charged_usd
 from pipelines.ledger.database import LedgerPart, repeat_until_committed
 from pipelines.ledger.gate import raise_pace
@@ -32,6 +33,14 @@ from pipelines.ledger.schema import Usd, attempts, corrections, leases
 # An endpoint may answer with a whole page.
 _MAX_ERROR_CHARS = 1000
 # Built once: to build a statement takes longer than to run it on SQLite.
+_THIS = attempts.c.attempt_id == bindparam("of")
+_LOCK_ATTEMPT = select(attempts).where(_THIS).with_for_update()
+# Its parameters name the columns that it writes.
+_WRITE = update(attempts).where(_THIS)
+_ANSWERED = update(attempts).where(_THIS, attempts.c.http_status.is_(None)).values(http_status=200)
+# Inline: its number is not asked for.
+_CORRECT = insert(corrections).inline()
+_RELEASE = delete(leases).where(leases.c.attempt_id == bindparam("of"))
 _SAME_BYTES = (
     select(attempts.c.take, attempts.c.frame, attempts.c.storyboard)
     .where(attempts.c.sha256 == bindparam("sha256"), attempts.c.status == "ok")
@@ -59,18 +68,18 @@ class Settlement(LedgerPart):
             "stated_steps": billed.steps,
         }
         with self.database.transaction() as connection:
-            attempt = _lock(connection, attempt_id)
-            raise_pace(connection, attempt["endpoint"])
-            cost = _charge(connection, attempt, billed.cost_usd, CostBasis.STATED)
-            _write(connection, attempt_id, {**bill, **cost, "billed_at": self.database.now(connection)})
+            attempt, now = self._lock(connection, attempt_id)
+            settling = Batch(connection)
+            raise_pace(settling, endpoint=attempt["endpoint"], lane=attempt["lane"])
+            cost = _charge(settling, attempt, billed.cost_usd, CostBasis.STATED)
+            _write(settling, attempt_id, {**bill, **cost, "billed_at": now})
+            settling.send(commit=True)
 
     @repeat_until_committed
     def keep_take(self, attempt_id: int, take: NewTake) -> None:
         """Close an attempt whose image is safe on disk, and give up the lease on its take."""
         kept = {
             "status": AttemptStatus.OK.value,
-            # Where the bill could not be entered, nothing is known of the status but that there was an image.
-            "http_status": func.coalesce(attempts.c.http_status, 200),
             "file": take.file,
             "bytes": take.bytes,
             "sha256": take.sha256,
@@ -79,11 +88,19 @@ class Settlement(LedgerPart):
             "place": take.place,
         }
         with self.database.transaction() as connection:
-            remarks = [*take.remarks, *_same_bytes(connection, attempt_id, take)]
-            kept |= {"remarks": format_remarks(remarks), "finished_at": self.database.now(connection)}
-            _write(connection, attempt_id, kept)
+            asking = Batch(connection)
+            same = asking.add(_SAME_BYTES, {"sha256": take.sha256, "of": attempt_id})
+            now = self.database.now_after(asking)
+            asking.send()
+            remarks = [*take.remarks, *_same_bytes(same.rows)]
+            kept |= {"remarks": format_remarks(remarks), "finished_at": now()}
+            keeping = Batch(connection)
+            _write(keeping, attempt_id, kept)
+            # Where the bill could not be entered, nothing is known of the status but that there was an image.
+            keeping.add(_ANSWERED, {"of": attempt_id})
             # By the fencing token: where another run has taken the lease over, it stays.
-            connection.execute(delete(leases).where(leases.c.attempt_id == attempt_id))
+            keeping.add(_RELEASE, {"of": attempt_id})
+            keeping.send(commit=True)
 
     @repeat_until_committed
     def close_attempt(self, attempt_id: int, outcome: Outcome) -> None:
@@ -92,8 +109,11 @@ class Settlement(LedgerPart):
         if outcome.http_status is not None:
             closed["http_status"] = outcome.http_status
         with self.database.transaction() as connection:
-            cost = _charge(connection, _lock(connection, attempt_id), outcome.cost_usd, CostBasis.STATED)
-            _write(connection, attempt_id, {**closed, **cost, "finished_at": self.database.now(connection)})
+            attempt, now = self._lock(connection, attempt_id)
+            closing = Batch(connection)
+            cost = _charge(closing, attempt, outcome.cost_usd, CostBasis.STATED)
+            _write(closing, attempt_id, {**closed, **cost, "finished_at": now})
+            closing.send(commit=True)
 
     def forget_lost_takes(
         self, attempt_ids: Iterable[int], *, loss: TakeLoss = TakeLoss.GONE, detail: str = ""
@@ -107,8 +127,10 @@ class Settlement(LedgerPart):
         """
         error = f"{LOST}{loss}{detail and f': {detail}'}"[:_MAX_ERROR_CHARS]
         with self.database.transaction() as connection:
+            forgetting = Batch(connection)
             for attempt_id in attempt_ids:
-                _write(connection, attempt_id, {"file": None, "error": error})
+                _write(forgetting, attempt_id, {"file": None, "error": error})
+            forgetting.send(commit=True)
 
     def correct_attempt(self, attempt_id: int, correction: Correction, *, storyboard: str) -> None:
         """Settle an attempt of unknown cost by hand: with its cost, or with the note that it cannot be found out.
@@ -128,46 +150,52 @@ class Settlement(LedgerPart):
             if attempt["cost_usd"] is not None and attempt["cost_basis"] != CostBasis.SETTLED:
                 known = f"{format_decimal(attempt['cost_usd'])} USD ({attempt['cost_basis']})"
                 raise UsageError(f"attempt {attempt_id}: its cost is known, {known}; nothing to settle")
-            cost = _charge(connection, attempt, correction.cost_usd, CostBasis.SETTLED)
-            _write(connection, attempt_id, cost or _uncharge(connection, attempt))
-            connection.execute(
-                insert(corrections).values(
-                    attempt_id=attempt_id,
-                    cost_usd=correction.cost_usd,
-                    corrected_by=correction.corrected_by,
-                    corrected_at=self.database.now(connection),
-                    reason=correction.reason,
-                )
-            )
+            corrected = {
+                "attempt_id": attempt_id,
+                "cost_usd": correction.cost_usd,
+                "corrected_by": correction.corrected_by,
+                "corrected_at": self.database.now(connection),
+                "reason": correction.reason,
+            }
+            correcting = Batch(connection)
+            cost = _charge(correcting, attempt, correction.cost_usd, CostBasis.SETTLED)
+            _write(correcting, attempt_id, cost or _uncharge(correcting, attempt))
+            correcting.add(_CORRECT, corrected)
+            correcting.send(commit=True)
+
+    def _lock(self, connection: Connection, attempt_id: int) -> tuple[Mapping[str, Any], int]:
+        """Lock an attempt; return it, and the time."""
+        batch = Batch(connection)
+        locked = batch.add(_LOCK_ATTEMPT, {"of": attempt_id})
+        now = self.database.now_after(batch)
+        batch.send()
+        [attempt] = locked.rows
+        return attempt, now()
 
 
-def _lock(connection: Connection, attempt_id: int) -> RowMapping:
-    found = select(attempts).where(attempts.c.attempt_id == attempt_id).with_for_update()
-    return connection.execute(found).mappings().one()
-
-
-def _same_bytes(connection: Connection, attempt_id: int, take: NewTake) -> Iterator[Remark]:
+def _same_bytes(rows: Iterable[Mapping[Any, Any]]) -> Iterator[Remark]:
     """Yield the remark that a take has the same bytes as one that was asked for otherwise."""
-    for row in connection.execute(_SAME_BYTES, {"sha256": take.sha256, "of": attempt_id}):
-        yield Remark(RemarkKind.SAME, f"has the same bytes as take {row.take} of frame {row.frame} of {row.storyboard}")
+    for row in rows:
+        same = f"take {row['take']} of frame {row['frame']} of {row['storyboard']}"
+        yield Remark(RemarkKind.SAME, f"has the same bytes as {same}")
 
 
 def _charge(
-    connection: Connection, attempt: RowMapping, cost_usd: Decimal | None, basis: CostBasis
+    batch: Batch, attempt: Mapping[Any, Any], cost_usd: Decimal | None, basis: CostBasis
 ) -> dict[str, Decimal | str]:
     """Replace what an attempt was charged at by its known cost, in the budgets; return the columns to write."""
     if cost_usd is None:
         return {}
     # As it will be stored: a cost with more digits than the database holds must not be rounded twice, and differently.
-    charge(connection, attempt, Usd.rounded(cost_usd) - charged_usd(attempt))
+    charge(batch, attempt, Usd.rounded(cost_usd) - charged_usd(attempt))
     return {"cost_usd": cost_usd, "cost_basis": basis.value}
 
 
-def _uncharge(connection: Connection, attempt: RowMapping) -> dict[str, None]:
+def _uncharge(batch: Batch, attempt: Mapping[Any, Any]) -> dict[str, None]:
     """Charge an attempt at its reservation, as one of unknown cost; return the columns to write."""
-    charge(connection, attempt, attempt["reserved_usd"] - charged_usd(attempt))
+    charge(batch, attempt, attempt["reserved_usd"] - charged_usd(attempt))
     return {"cost_usd": None, "cost_basis": None}
 
 
-def _write(connection: Connection, attempt_id: int, values: dict[str, Any]) -> None:
-    connection.execute(update(attempts).where(attempts.c.attempt_id == attempt_id).values(values))
+def _write(batch: Batch, attempt_id: int, values: Mapping[str, Any]) -> None:
+    batch.add(_WRITE, {"of": attempt_id, **values})

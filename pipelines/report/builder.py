@@ -70,7 +70,7 @@ def write_report(
         language=plan.timeline.captions.language,
     )
     page = build_page(plan, inventory, ledger, settings, _addresses(folder, paths), notes)
-    path = folder / "report.html"
+    path = report_path(folder)
     _write_if_changed(path, page, embedded=len(paths) <= max_embedded)
     return path
 
@@ -129,3 +129,8 @@ def _sheet_frame(frame: FrameTakes, thumbnails: _ThumbnailPaths) -> SheetFrame:
         caption=f"{frame.frame.shot} · {isolate(selected.prompt if selected else frame.frame.prompt)}",
         thumbnail=thumbnails.get(selected.path) if selected else None,
     )
+
+
+def report_path(folder: Path) -> Path:
+    """Return where a storyboard's report is."""
+    return folder / "report.html"

@@ -10,11 +10,12 @@ from pathlib import Path
 
 from pipelines.common.errors import StorageError
 from pipelines.common.settings import Settings
-from pipelines.ledger.executor import AsyncLedger
+from pipelines.ledger.executor import AsyncGate, AsyncLedger
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.models import Run
 from pipelines.ledger.runs import HEARTBEAT_S
 from pipelines.run.folder_lock import exclusive
+from pipelines.run.group import RunGroup, plan_digest
 from pipelines.run.observer import RunObserver
 from pipelines.run.preparation import PreparedRun
 from pipelines.run.result import state_after
@@ -23,7 +24,7 @@ from pipelines.run.signals import stopping_on_signals
 from pipelines.storyboard.plan import Plan
 from pipelines.takes.frame_folder import FrameFolder
 from pipelines.takes.ownership import claim_folder
-from pipelines.takes.place import claim_place
+from pipelines.takes.place import Place, claim_place
 from pipelines.takes.recovery import recover
 from pipelines.takes.store import TakeStore
 
@@ -40,6 +41,8 @@ class RunContext:
         ledger: open until the run has ended.
         store: the storyboard's takes.
         frames: the storyboard's numbered frames.
+        gate: admits its attempts.
+        group: the other runs of its storyboard, with which it shares its work.
         observer: has its progress, its stop signal, and in the end its result.
     """
 
@@ -48,6 +51,8 @@ class RunContext:
     ledger: AsyncLedger
     store: TakeStore
     frames: FrameFolder
+    gate: AsyncGate
+    group: RunGroup
     observer: RunObserver
 
     @property
@@ -92,18 +97,24 @@ async def open_run(
         model=plan.model,
         simulated=settings.simulated,
         budgets=prepared.budgets,
+        lane=settings.lane,
+        place=store.place.id,
     )
     blocking = await asyncio.to_thread(Ledger.open, settings.effective_database_url)
     with blocking, AsyncLedger(blocking) as ledger:
         await ledger.call(claim_folder, prepared.board, settings)
         observer.progress.start(plan, settings, prepared.budgets)
-        context = RunContext(run, prepared, ledger, store, FrameFolder(store.folder), observer)
         # First, so that images which killed runs have paid for are found, and not generated again.
-        await recover_all(context)
-        await ledger.start_run(run)
+        await recover_all(ledger, settings, store.place)
+        # A re-roll has takes of its own to generate, and nothing to share.
+        shared = plan_digest(plan) if prepared.extra_takes is None else None
+        run = await ledger.start_run(run, plan=shared)
+        gate = ledger.gate(run, rate_limit=settings.rate_limit, places=store.place.ids)
+        group = RunGroup(run, ledger, observer, grace_period_s=settings.stop_patience_s)
+        context = RunContext(run, prepared, ledger, store, FrameFolder(store.folder), gate, group, observer)
         for line in beginning_lines(run, prepared):
             _log.info("%s: %s", run.storyboard, line)
-        async with _entered(context), _heartbeat(context):
+        async with _entered(context), _heartbeat(context), group.following():
             if not handle_signals:
                 yield context
                 return
@@ -112,12 +123,12 @@ async def open_run(
                 yield context
 
 
-async def recover_all(context: RunContext) -> None:
+async def recover_all(ledger: AsyncLedger, settings: Settings, place: Place) -> None:
     """Close what ended runs left open, of every storyboard in this output folder: their images can serve this run."""
-    for storyboard in await context.ledger.storyboards_to_recover():
+    for storyboard in await ledger.storyboards_to_recover():
         # The ledger may hold storyboards of other output folders too: their images cannot be looked at from here.
-        if (context.settings.output / storyboard).is_dir():
-            await recover_storyboard(context, storyboard)
+        if (settings.output / storyboard).is_dir():
+            await _recover(ledger, storyboard, settings=settings, place=place)
 
 
 async def recover_storyboard(context: RunContext, storyboard: str) -> None:
@@ -126,12 +137,16 @@ async def recover_storyboard(context: RunContext, storyboard: str) -> None:
     Raises:
         StorageError: another run has held the storyboard's folder for too long, or a take could not be made durable.
     """
+    await _recover(context.ledger, storyboard, settings=context.settings, place=context.store.place)
+
+
+async def _recover(ledger: AsyncLedger, storyboard: str, *, settings: Settings, place: Place) -> None:
     # Almost always there is nothing to do, and then nothing to wait for.
-    if not await context.ledger.abandoned_attempts(storyboard):
+    if not await ledger.abandoned_attempts(storyboard, places=place.ids):
         return
-    store = TakeStore(context.settings.output / storyboard, context.store.place)
-    async with exclusive(store.folder, timeout_s=context.settings.max_wait_s):
-        await context.ledger.call(recover, storyboard, store=store)
+    store = TakeStore(settings.output / storyboard, place)
+    async with exclusive(store.folder, timeout_s=settings.max_wait_s):
+        await ledger.call(recover, storyboard, store=store)
 
 
 def ledger_path(settings: Settings, storyboard: str) -> Path:
@@ -152,6 +167,8 @@ async def _entered(context: RunContext) -> AsyncIterator[None]:
     finally:
         ledger, run, counters = context.ledger, context.run, context.observer.progress.counters
         state = state_after(error)
+        # What a cancelled attempt still had to write must not come after the end of its run.
+        await ledger.idle()
         await ledger.finish_run(run.run_id, state=state, counters=counters)
         for line in ending_lines(run, state, context.observer.result):
             _log.info("%s: %s", run.storyboard, line)

@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 
 from pipelines.common.settings import Settings
@@ -12,13 +12,14 @@ from pipelines.run.attempt import AttemptRunner
 from pipelines.run.context import RunContext, recover_storyboard
 from pipelines.run.outcomes import Failed, Postponed, TakeOutcome
 from pipelines.run.scheduling import AdmissionQueue, generate_in_order
+from pipelines.run.take_pool import TakePool
 from pipelines.run.worker import TakeGenerator
 from pipelines.server.config import ServerConfig
 from pipelines.storyboard.plan import TakeSpec
 from pipelines.storyboard.quote import run_retry_quota
 
-# How often to look, in seconds, whether another run has finished a take that this one needs too.
-_POLL_OTHER_RUNS_S = 1.0
+# How often to look, in seconds, whether another run has kept a take that this one needs too.
+_LOOK_AGAIN_S = 1.0
 
 # Generates one take.
 Generate = Callable[[TakeSpec], Awaitable[TakeOutcome]]
@@ -41,10 +42,21 @@ async def generate_missing(
         generating: yields how one is generated.
         on_outcome: called for each as it ends.
     """
-    queue = AdmissionQueue(context.settings.concurrency)
-    quota = run_retry_quota(len(missing), configured=context.settings.retry_quota)
+    settings, progress = context.settings, context.observer.progress
+    queue = AdmissionQueue(settings.concurrency)
+    quota = run_retry_quota(len(missing), configured=settings.retry_quota)
+    if context.run.conducts:
+        await context.ledger.bound_group(context.run, retry_quota=quota)
+    settled: list[TakeOutcome] = []
+
+    def settle(outcome: TakeOutcome) -> None:
+        settled.append(outcome)
+        progress.count(outcome.spec.frame.scene, failed=isinstance(outcome, Failed))
+        on_outcome(outcome)
+
+    pool = TakePool(context.gate, missing, concurrency=settings.concurrency, on_settled=settle)
     async with (
-        open_generator(context, queue, retry_quota=quota) as generator,
+        open_generator(context, queue, retry_quota=quota, earlier=pool.resends) as generator,
         generating(generator, missing) as generate,
     ):
 
@@ -53,42 +65,51 @@ async def generate_missing(
             on_outcome(outcome)
             return outcome
 
-        return await _generate_in_rounds(context, missing, generate_one, queue)
+        return [*await _generate_in_rounds(context, pool, generate_one, queue), *settled]
 
 
 async def _generate_in_rounds(
-    context: RunContext,
-    missing: tuple[TakeSpec, ...],
-    generate: Generate,
-    queue: AdmissionQueue,
+    context: RunContext, pool: TakePool, generate: Generate, queue: AdmissionQueue
 ) -> list[TakeOutcome]:
+    """Generate what no other run does, and wait for the rest; return the outcomes of what this run generated."""
     stop_signal = context.observer.stop_signal
-    deadline = time.monotonic() + context.settings.max_wait_s
+    patience = _Patience(context.settings.max_wait_s)
     done: list[TakeOutcome] = []
-    while missing and not stop_signal.stopped:
-        keys = [spec.request_key for spec in missing]
-        # Left out of this round, so that they hold no place in the queue while another run generates them.
-        held = await context.ledger.keys_held_elsewhere(keys, run_id=context.run.run_id)
-        turn = [spec for spec in missing if spec.request_key not in held]
-        outcomes = await generate_in_order(turn, generate, queue=queue, stop_signal=stop_signal)
-        # The gate finds others that are held: they come again in the next round.
-        done += [outcome for outcome in outcomes if not isinstance(outcome, Postponed)]
-        ended = {outcome.spec.request_key for outcome in done}
-        missing = tuple(spec for spec in missing if spec.request_key not in ended)
-        if missing and time.monotonic() > deadline:
-            return [*done, *(Failed(spec, "another run has been generating it for too long") for spec in missing)]
-        if missing:
-            waits_for = f"for another run, which generates {len(missing)} of these takes"
+    while pool and not stop_signal.stopped:
+        outcomes = await generate_in_order(pool.claimed(), generate, queue=queue, stop_signal=stop_signal)
+        await pool.release()
+        for outcome in outcomes:
+            # The gate finds others that are held: they come again in the next round.
+            pool.put_back(outcome.spec) if isinstance(outcome, Postponed) else done.append(outcome)
+        if patience.is_over(left=len(pool)):
+            return [*done, *(Failed(spec, "another run has been generating it for too long") for spec in pool.specs)]
+        if pool:
+            waits_for = f"for another run, which generates {len(pool)} of these takes"
             with context.observer.progress.waiting(waits_for):
-                await stop_signal.pause(_POLL_OTHER_RUNS_S)
+                await stop_signal.pause(_LOOK_AGAIN_S)
             # The other run may have died meanwhile, and left images that were paid for.
             await recover_storyboard(context, context.plan.storyboard)
     return done
 
 
+class _Patience:
+    """How long a run waits for takes of other runs, from when any of them last came."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._left: int | None = None
+        self._since = time.monotonic()
+
+    def is_over(self, *, left: int) -> bool:
+        """Take note of how many takes are left; return whether they have stayed so for too long."""
+        if left != self._left:
+            self._left, self._since = left, time.monotonic()
+        return left > 0 and time.monotonic() - self._since > self._seconds
+
+
 @contextlib.asynccontextmanager
 async def open_generator(
-    context: RunContext, queue: AdmissionQueue, *, retry_quota: int
+    context: RunContext, queue: AdmissionQueue, *, retry_quota: int, earlier: Mapping[str, int] | None = None
 ) -> AsyncIterator[TakeGenerator]:
     """Open the run's endpoint for as long as the block lasts; yield a generator that uses it.
 
@@ -96,10 +117,10 @@ async def open_generator(
         context: the run.
         queue: the queue of takes before the gate.
         retry_quota: re-sends that the whole run may make.
+        earlier: see `RunRetries`.
     """
     settings, observer = context.settings, context.observer
     timeouts = Timeouts(settings.connect_timeout_s, settings.read_timeout_s, settings.total_timeout_s)
-    gate = context.ledger.gate(context.run, rate_limit=settings.rate_limit, places=context.store.place.ids)
     with _endpoint(settings, seed=int(context.run.run_id, 16)) as endpoint:
         async with FluxClient(
             endpoint,
@@ -111,15 +132,15 @@ async def open_generator(
                 context.run.model,
                 client,
                 ledger=context.ledger,
-                gate=gate,
+                gate=context.gate,
                 store=context.store,
                 stop_signal=observer.stop_signal,
                 progress=observer.progress,
             )
             yield TakeGenerator(
                 attempts,
-                gate,
-                RunRetries(_policy(settings), RetryQuota(retry_quota)),
+                context.gate,
+                RunRetries(_policy(settings), RetryQuota(retry_quota), earlier=earlier or {}),
                 queue=queue,
                 stop_signal=observer.stop_signal,
                 progress=observer.progress,

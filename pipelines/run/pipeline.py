@@ -9,9 +9,10 @@ from pathlib import Path
 
 from pipelines.common.errors import FilmError, InterruptedRunError, StoryreelError, UnreadableFrameError
 from pipelines.common.formatting import counted
+from pipelines.film.finishing import planned_film
 from pipelines.film.outputs import Films, film_path
 from pipelines.film.probe import Film
-from pipelines.report.builder import write_report
+from pipelines.report.builder import report_path, write_report
 from pipelines.run.context import RunContext, ledger_path, recover_storyboard
 from pipelines.run.generation import Generating, generate_missing
 from pipelines.run.outcomes import Generated, Reused, TakeOutcome
@@ -137,6 +138,10 @@ async def _produce(context: RunContext, record: RunRecord, generating: Generatin
         record.outcomes = await _generate_missing(context, requested, inventory, generating, followers)
         # Another run may have died since this one began.
         await recover_storyboard(context, context.plan.storyboard)
+        if not context.run.conducts:
+            # Meanwhile it goes on encoding.
+            await _await_films(context, record)
+            return
         # Until here runs of one storyboard go on side by side; frames and films are written by one at a time.
         async with context.folder_lock:
             if record.quote.generate:
@@ -152,6 +157,25 @@ async def _produce(context: RunContext, record: RunRecord, generating: Generatin
                     error = await _set_aside_frame(context, record, unreadable)
     if error:
         raise error
+
+
+async def _await_films(context: RunContext, record: RunRecord) -> None:
+    """Wait for the films that the conductor of this run's group makes.
+
+    Raises:
+        StoryreelError: why there are none.
+    """
+    stop_signal = context.observer.stop_signal
+    if not stop_signal.stopped:
+        context.observer.progress.enter("waiting for the run that makes the film")
+        await stop_signal.run_until_stopped(context.group.conductor_ended())
+    record.inventory = await find_takes(context)
+    if error := incomplete_error(context.plan, record, stopped_by=stop_signal.error):
+        raise error
+    record.published = frozenset(frame.number for frame in context.plan.frames)
+    paths = [film_path(context.store.folder, context.plan.storyboard, timeline) for timeline in context.plan.timelines]
+    films = zip(context.plan.timelines, paths, strict=True)
+    record.films = [planned_film(timeline, path) for timeline, path in films if path.is_file()]
 
 
 async def _requested_takes(context: RunContext, inventory: TakeInventory) -> tuple[TakeSpec, ...]:
@@ -322,7 +346,13 @@ async def _cut_films(context: RunContext, films: Films, pictures: list[Path]) ->
 
 
 async def _report(context: RunContext, record: RunRecord) -> Path | None:
-    """Write the report and the contact sheet; one that cannot be written becomes a remark, not the run's error."""
+    """Write the report and the contact sheet; one that cannot be written becomes a remark, not the run's error.
+
+    In a group, the conductor writes it.
+    """
+    if not context.run.conducts:
+        path = report_path(context.store.folder)
+        return path if path.is_file() else None
     context.observer.progress.end_work()
     context.observer.progress.enter("writing the report")
     try:

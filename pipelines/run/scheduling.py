@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -76,6 +76,12 @@ class StopSignal:
             # A cancelled task still cleans up after itself: it must not do so beside what the caller does next.
             await asyncio.wait((working, stopped))
 
+    async def wait(self) -> StoryreelError:
+        """Wait for the signal; return why it came."""
+        await self._stopped.wait()
+        assert self.error is not None
+        return self.error
+
     async def pause(self, seconds: float) -> None:
         """Sleep, but no longer than until the signal comes."""
         with contextlib.suppress(TimeoutError):
@@ -116,7 +122,7 @@ class AdmissionQueue:
 
 
 async def generate_in_order(
-    specs: Sequence[TakeSpec],
+    specs: AsyncIterable[TakeSpec],
     generate: Callable[[TakeSpec], Awaitable[R]],
     *,
     queue: AdmissionQueue,
@@ -150,8 +156,8 @@ class _Batch(Generic[R]):
     stop_signal: StopSignal
     started: list["asyncio.Task[R]"] = field(default_factory=list)
 
-    async def run(self, specs: Sequence[TakeSpec]) -> None:
-        for spec in specs:
+    async def run(self, specs: AsyncIterable[TakeSpec]) -> None:
+        async for spec in specs:
             await self.queue.enter(spec.request_key)
             if self.stop_signal.stopped:
                 break

@@ -19,7 +19,7 @@ from pipelines.endpoints.retry import (
     StopRun,
 )
 from pipelines.ledger.executor import AsyncGate
-from pipelines.ledger.models import Admission, AlreadyKept, AttemptRequest, HeldElsewhere, OverBudget, Permit
+from pipelines.ledger.models import Admission, AlreadyKept, AttemptRequest, GivenUp, HeldElsewhere, OverBudget, Permit
 from pipelines.run.attempt import AttemptRunner, Kept, Log
 from pipelines.run.outcomes import Failed, Generated, Postponed, Reused, TakeOutcome, Unsent
 from pipelines.run.progress import Progress
@@ -89,7 +89,7 @@ class TakeGenerator:
             outcome = await self._try_prompts(spec, log)
             if not isinstance(outcome, Generated):
                 # Another run need not wait for this one's end to try the take.
-                await self._gate.release(spec.request_key)
+                await self._gate.release([spec.request_key])
         except StoryreelError as error:
             # The ledger or the disk: the next take would fare no better.
             self._stop_signal.stop(error)
@@ -115,11 +115,13 @@ class TakeGenerator:
         for number, prompt in enumerate(prompts, start=1):
             # Each prompt has bounds of its own, but for those that the run shares.
             retries = RetryState(self._retries, spec.frame.number, self._rng, has_fallback=number < len(prompts))
+            retries.resends = self._retries.earlier.get(spec.request_key, 0)
             decision: RetryDecision | Kept | None = None
             # Bounded: every Resend is counted by the retry state against one of the policy's bounds.
             while decision is None or isinstance(decision, Resend):
                 requests += 1
-                request = AttemptRequest(spec, prompt, requests)
+                counted = isinstance(decision, Resend) and decision.counted
+                request = AttemptRequest(spec, prompt, requests, resend=counted)
                 admission = await self._admit(request)
                 if not isinstance(admission, Permit):
                     return admission
@@ -131,13 +133,18 @@ class TakeGenerator:
                 case NextPrompt(reason):
                     refusal = reason
                 case GiveUp(reason):
-                    return Failed(spec, reason)
+                    return await self._give_up(spec, reason)
                 case StopRun(error):
                     self._stop_signal.stop(error)
                     return Failed(spec, str(error))
                 case _:
                     assert_never(decision)
-        return Failed(spec, f"{refusal}; reword the prompt or add fallback_prompts")
+        return await self._give_up(spec, f"{refusal}; reword the prompt or add fallback_prompts")
+
+    async def _give_up(self, spec: TakeSpec, reason: str) -> Failed:
+        """Give up a take, for all runs of the group."""
+        await self._gate.give_up(spec.request_key, reason=reason)
+        return Failed(spec, reason)
 
     async def _apply(self, decision: RetryDecision | Kept, log: Log) -> None:
         """Log a decision, and wait where it says so."""
@@ -179,18 +186,24 @@ class TakeGenerator:
                     return Postponed(spec)
                 self._progress.sent(again=request.number > 1, pace=admission.pace)
         await self._queue.admitted(spec.request_key)
-        match admission:
-            case Permit():
-                return admission
+        return admission if isinstance(admission, Permit) else await self._refused(request, admission)
+
+    async def _refused(
+        self, request: AttemptRequest, refusal: AlreadyKept | HeldElsewhere | OverBudget | GivenUp
+    ) -> TakeOutcome:
+        spec = request.take
+        match refusal:
             case AlreadyKept():
                 return Reused(spec)
             case HeldElsewhere():
                 return Postponed(spec)
+            case GivenUp(reason):
+                return await self._give_up(spec, reason)
             case OverBudget():
-                self._stop_signal.stop(_budget_error(admission))
+                self._stop_signal.stop(_budget_error(refusal))
                 return Unsent(spec, request.number - 1)
             case _:
-                assert_never(admission)
+                assert_never(refusal)
 
     async def _ask_gate(self, request: AttemptRequest) -> Admission:
         while True:

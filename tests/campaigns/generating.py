@@ -19,6 +19,7 @@ from pipelines.run.outcomes import Generated
 from pipelines.run.preparation import prepare_run
 from pipelines.run.scheduling import AdmissionQueue, generate_in_order
 from pipelines.storyboard.loader import load_storyboard
+from tests.support.generation import one_by_one
 
 
 async def generate(path: Path) -> int:
@@ -30,7 +31,7 @@ async def generate(path: Path) -> int:
         print("ready", flush=True)
         await asyncio.to_thread(sys.stdin.readline)
         outcomes = await generate_in_order(
-            [frame.first_take for frame in prepared.plan.frames],
+            one_by_one(frame.first_take for frame in prepared.plan.frames),
             partial(generator.generate, log=lambda _: None),
             queue=queue,
             stop_signal=observer.stop_signal,

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import text
 
 from pipelines.common.errors import DatabaseAwayError, LedgerError
+from pipelines.ledger.batches import Batch
 from pipelines.ledger.executor import AsyncLedger
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.models import Billed, Permit
@@ -186,7 +187,9 @@ def test_a_machine_suspended_in_mid_transaction_delays_others_only_shortly(url: 
     with Ledger.open(url) as theirs:
         theirs.start_run(run("run-1"))
         with pytest.raises(DatabaseAwayError), theirs.database.transaction() as connection:
-            theirs.gate(run("run-1"), rate_limit=720)._lock(connection)
+            locking = Batch(connection)
+            theirs.gate(run("run-1"), rate_limit=720)._lock(locking)
+            locking.send()
             connection.execute(text("SET idle_in_transaction_session_timeout = '200ms'"))
             began = time.monotonic()
             admission = gate.admit(nth_request(1))

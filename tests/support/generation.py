@@ -2,7 +2,7 @@
 
 import contextlib
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,7 +57,7 @@ class Rig:
         return await self.generator.generate(spec, log=self.log.append)
 
     async def generate_all(self, specs: Sequence[TakeSpec]) -> list[TakeOutcome]:
-        return await generate_in_order(specs, self.generate, queue=self.queue, stop_signal=self.stop_signal)
+        return await generate_in_order(one_by_one(specs), self.generate, queue=self.queue, stop_signal=self.stop_signal)
 
     def rows(self, *columns: str) -> list[tuple[Any, ...]]:
         """Return the attempts in the ledger, oldest first."""
@@ -97,6 +97,12 @@ def take_file(spec: TakeSpec = SPEC, suffix: str = ".png") -> str:
 def api_error(status: int, message: str) -> httpx.Response:
     """Return an error in the API's own words."""
     return httpx.Response(status, json={"error": message})
+
+
+async def one_by_one(specs: Iterable[TakeSpec]) -> AsyncIterator[TakeSpec]:
+    """Yield takes as a pool hands them out."""
+    for spec in specs:
+        yield spec
 
 
 def replies(*given: Reply) -> Handler:

@@ -19,6 +19,15 @@ _UNDOING = {
         "ALTER TABLE runs DROP COLUMN seconds_left",
         "ALTER TABLE runs DROP COLUMN megapixels_per_s",
         "DROP TABLE folders",
+        "DROP TABLE groups",
+        "DROP TABLE given_up",
+        "DROP INDEX runs_by_group",
+        *(f"ALTER TABLE attempts DROP COLUMN {name}" for name in ("lane", "group_id")),
+        *(f"ALTER TABLE runs DROP COLUMN {name}" for name in ("lane", "place", "group_id")),
+        # A column of a key cannot be dropped on SQLite.
+        "ALTER TABLE gates RENAME TO gates_of_lanes",
+        "CREATE TABLE gates AS SELECT endpoint, tat, cool_until, booked_at, pace, slowed_at FROM gates_of_lanes",
+        "DROP TABLE gates_of_lanes",
     ),
     3: (*(f"ALTER TABLE runs DROP COLUMN {name}" for name in _COUNTERS), "DROP TABLE takes", "DROP TABLE picks"),
     2: (

@@ -18,7 +18,7 @@ from pipelines.ledger.executor import AsyncGate, AsyncLedger, LedgerExecutor
 from pipelines.ledger.gate import Gate
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.models import AttemptStatus, Billed, Outcome, RunState
-from pipelines.ledger.schema import attempts, leases, runs, takes
+from pipelines.ledger.schema import attempts, groups, leases, runs, takes
 from tests.support.builders import frame_spec, run, take_spec
 from tests.support.ledger import Clock, admit, attempt_request, committed_usd, gate_of, new_take, table_rows, url_of
 from tests.support.pictures import PRICE_USD
@@ -197,6 +197,7 @@ MARKED: dict[str, Callable[[AsyncLedger, int], Awaitable[None]]] = {
     "keep_take": lambda ledger, attempt: ledger.keep_take(attempt, new_take()),
     "close_attempt": lambda ledger, attempt: ledger.close_attempt(attempt, Outcome(AttemptStatus.UNKNOWN, "no answer")),
     "finish_run": lambda ledger, _: ledger.finish_run("run-1", state=RunState.FAILED),
+    "stop_group": lambda ledger, _: ledger.stop_group(run(), state=RunState.CANCELLED, reason="interrupted"),
 }
 UNMARKED: dict[str, Callable[[AsyncLedger, int], Awaitable[object]]] = {
     "start_run": lambda ledger, _: ledger.start_run(run("run-2")),
@@ -213,7 +214,8 @@ def state_of(ledger: Ledger) -> list[object]:
     """Return all that the marked methods write."""
     attempt = table_rows(ledger, attempts, "status", "http_status", "cost_usd", "file", "error", "finished_at")
     run_ended = table_rows(ledger, runs, "state", "finished_at")
-    return [attempt, run_ended, table_rows(ledger, leases, "request_key"), committed_usd(ledger)]
+    stops = table_rows(ledger, groups, "stop_state", "stop_reason", "stopped_by")
+    return [attempt, run_ended, stops, table_rows(ledger, leases, "request_key"), committed_usd(ledger)]
 
 
 @pytest.mark.parametrize("name", MARKED)
@@ -274,7 +276,7 @@ def test_every_method_with_the_mark_is_tried_here() -> None:
 
 @pytest.mark.parametrize(
     ("asynchronous", "blocking", "own"),
-    [(AsyncLedger, Ledger, {"call", "close", "gate"}), (AsyncGate, Gate, set())],
+    [(AsyncLedger, Ledger, {"call", "close", "gate", "idle"}), (AsyncGate, Gate, set())],
     ids=["ledger", "gate"],
 )
 def test_every_asynchronous_method_is_that_of_the_blocking_class(

@@ -278,6 +278,8 @@ def test_an_admitted_attempt_is_in_the_ledger_at_once(ledger: Ledger) -> None:
         "aspect_ratio": "1:1",
         "reserved_usd": spec.price.usd,
         "sent_at": NOW_US,
+        "lane": "",
+        "group_id": "run-1",
     }
     columns = [column.name for column in attempts.c]
     assert table_rows(ledger, attempts, *columns) == [tuple(known.get(column) for column in columns)]

@@ -132,7 +132,7 @@ def test_a_released_take_is_free_for_another_run(ledger: Ledger) -> None:
     """A run that gives a frame up delays no other."""
     first, second = gate_of(ledger, run("run-1")), gate_of(ledger, run("run-2"))
     ledger.close_attempt(admit(first).attempt_id, GIVEN_UP)
-    first.release(attempt_request().take.request_key)
+    first.release([attempt_request().take.request_key])
 
     assert isinstance(second.admit(attempt_request()), Permit)
 
@@ -141,7 +141,7 @@ def test_a_run_cannot_release_what_another_holds(ledger: Ledger) -> None:
     """To give up a take that another run holds changes nothing."""
     first, second = gate_of(ledger, run("run-1")), gate_of(ledger, run("run-2"))
     admit(first)
-    second.release(attempt_request().take.request_key)
+    second.release([attempt_request().take.request_key])
 
     assert second.admit(attempt_request()) == HeldElsewhere("run-1")
 

@@ -96,6 +96,9 @@ def test_a_run_is_entered_whole(ledger: Ledger) -> None:
         "finished_at": None,
         "state": None,
         **dict.fromkeys(COUNTER_COLUMNS.values()),
+        "lane": "",
+        "place": None,
+        "group_id": "run-1",
     }
     assert table_rows(ledger, runs, *entry) == [tuple(entry.values())]
     assert list(entry) == runs.c.keys()
@@ -331,20 +334,7 @@ def test_a_killed_process_leaves_its_attempts_to_the_next(tmp_path: Path) -> Non
         assert admit(gate, nth_request(1)).attempt_id == attempt_id + 1
 
 
-# What others hold
-
-
-def test_takes_that_other_live_runs_are_generating_are_held(ledger: Ledger) -> None:
-    """Not the run's own, not a dead run's, not what was not asked about."""
-    ours, theirs, dead = (gate_of(ledger, run(run_id)) for run_id in ("ours", "theirs", "dead"))
-    keys = [nth_request(n).take.request_key for n in range(5)]
-    for gate, n in ((ours, 0), (theirs, 1), (theirs, 2), (dead, 3)):
-        admit(gate, nth_request(n))
-    kill(ledger, "dead")
-
-    held = ledger.keys_held_elsewhere([keys[0], keys[1], keys[3], keys[4]], run_id="ours")
-
-    assert held == {keys[1]}
+# Leases
 
 
 def test_leases_name_the_take_and_its_run(ledger: Ledger) -> None:

@@ -51,7 +51,7 @@ def answering(outcome_of: Callable[[TakeSpec], TakeOutcome]) -> Generating:
 @pytest.fixture(autouse=True)
 def short_polls(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look after other runs without a wait."""
-    monkeypatch.setattr(generation, "_POLL_OTHER_RUNS_S", 0.01)
+    monkeypatch.setattr(generation, "_LOOK_AGAIN_S", 0.01)
 
 
 async def test_takes_are_generated_in_their_order(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ async def test_a_take_that_another_run_holds_is_not_asked_for(tmp_path: Path) ->
 
         def outcome_of(spec: TakeSpec) -> TakeOutcome:
             turns.append(spec.frame.number)
-            gate.release(specs[0].request_key)
+            gate.release([specs[0].request_key])
             return Generated(spec, 1)
 
         await generate_missing(context, specs, answering(outcome_of), on_outcome=lambda _: None)

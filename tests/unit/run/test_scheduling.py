@@ -13,6 +13,7 @@ from pipelines.common.errors import BudgetError, InterruptedRunError, StoryreelE
 from pipelines.run.scheduling import QUEUE_LENGTH, AdmissionQueue, StopSignal, generate_in_order
 from pipelines.storyboard.plan import TakeSpec
 from tests.support.builders import take_spec
+from tests.support.generation import one_by_one
 
 SPECS = [take_spec(number, prompt=str(number)) for number in range(12)]
 KEYS = [spec.request_key for spec in SPECS]
@@ -77,7 +78,7 @@ async def test_takes_start_in_their_order() -> None:
     """However they end, they start by their number, and the outcomes come in that order too."""
     rehearsal = Rehearsal(AdmissionQueue(3))
     task = asyncio.create_task(
-        generate_in_order(SPECS, rehearsal.generate, queue=rehearsal.queue, stop_signal=StopSignal())
+        generate_in_order(one_by_one(SPECS), rehearsal.generate, queue=rehearsal.queue, stop_signal=StopSignal())
     )
     await turns()
     for number in (2, 0, 1):
@@ -94,7 +95,7 @@ async def test_no_more_are_in_flight_than_allowed(concurrency: int) -> None:
     """The next steps in when one is done, never before."""
     rehearsal = Rehearsal(AdmissionQueue(concurrency))
     task = asyncio.create_task(
-        generate_in_order(SPECS, rehearsal.generate, queue=rehearsal.queue, stop_signal=StopSignal())
+        generate_in_order(one_by_one(SPECS), rehearsal.generate, queue=rehearsal.queue, stop_signal=StopSignal())
     )
     seen = []
     while not task.done():
@@ -111,7 +112,7 @@ async def test_few_wait_in_the_queue_before_the_gate() -> None:
     """Takes that have not passed the gate hold the others back, so that they are admitted in order."""
     rehearsal = Rehearsal(AdmissionQueue(100), admits_at_once=False)
     task = asyncio.create_task(
-        generate_in_order(SPECS, rehearsal.generate, queue=rehearsal.queue, stop_signal=StopSignal())
+        generate_in_order(one_by_one(SPECS), rehearsal.generate, queue=rehearsal.queue, stop_signal=StopSignal())
     )
     await turns()
     before = list(rehearsal.started)
@@ -140,7 +141,7 @@ async def test_the_stop_signal_stops_new_starts_and_awaits_those_running() -> No
     """What is in flight is paid for: it ends in its own time, and nothing new begins."""
     rehearsal, stop_signal = Rehearsal(AdmissionQueue(3)), StopSignal()
     task = asyncio.create_task(
-        generate_in_order(SPECS, rehearsal.generate, queue=rehearsal.queue, stop_signal=stop_signal)
+        generate_in_order(one_by_one(SPECS), rehearsal.generate, queue=rehearsal.queue, stop_signal=stop_signal)
     )
     await turns()
     stop_signal.stop(InterruptedRunError("stop"))
@@ -157,12 +158,12 @@ async def test_a_stop_before_the_start_starts_nothing() -> None:
     stop_signal = StopSignal()
     stop_signal.stop(InterruptedRunError("stop"))
 
-    assert await generate_in_order(SPECS, at_once, queue=AdmissionQueue(3), stop_signal=stop_signal) == []
+    assert await generate_in_order(one_by_one(SPECS), at_once, queue=AdmissionQueue(3), stop_signal=stop_signal) == []
 
 
 async def test_nothing_to_generate_is_nothing_to_wait_for() -> None:
     """An empty plan ends at once."""
-    assert await generate_in_order([], at_once, queue=AdmissionQueue(1), stop_signal=StopSignal()) == []
+    assert await generate_in_order(one_by_one([]), at_once, queue=AdmissionQueue(1), stop_signal=StopSignal()) == []
 
 
 async def test_an_exception_cancels_no_other_take_and_is_raised_at_the_end() -> None:
@@ -174,7 +175,9 @@ async def test_an_exception_cancels_no_other_take_and_is_raised_at_the_end() -> 
             raise ZeroDivisionError("a bug")
         return await rehearsal.generate(spec)
 
-    task = asyncio.create_task(generate_in_order(SPECS, generate, queue=rehearsal.queue, stop_signal=stop_signal))
+    task = asyncio.create_task(
+        generate_in_order(one_by_one(SPECS), generate, queue=rehearsal.queue, stop_signal=stop_signal)
+    )
     await turns()
     before = (task.done(), list(rehearsal.started))
 
@@ -197,7 +200,7 @@ async def test_of_several_exceptions_the_first_is_raised_and_none_is_left_over()
 
     with loop_complaints() as complaints:
         with pytest.raises(ZeroDivisionError, match="0") as caught:
-            await generate_in_order(SPECS[:3], generate, queue=AdmissionQueue(3), stop_signal=StopSignal())
+            await generate_in_order(one_by_one(SPECS[:3]), generate, queue=AdmissionQueue(3), stop_signal=StopSignal())
         del caught
         await turns()
 

@@ -1,0 +1,103 @@
+"""The groups in the ledger: runs of one storyboard that share its frames, a budget and a stop.
+
+The first of them conducts: it makes the film. Those that begin while it lives, with the same plan, endpoint, model and
+output folder, join it.
+"""
+
+from collections.abc import Collection
+from dataclasses import replace
+
+from sqlalchemy import Connection, RowMapping, func, insert, select, update
+
+from pipelines.ledger.database import LedgerPart, repeat_until_committed
+from pipelines.ledger.leasing import drop_leases, take_leases
+from pipelines.ledger.models import GroupNews, GroupStop, Run, RunState
+from pipelines.ledger.runs import enter_run, is_alive, is_run_alive, state_of
+from pipelines.ledger.schema import groups, leases, runs
+
+# The key of an advisory lock on Postgres: any number, as long as every storyreel uses the same one.
+_JOINING = 8_273_106
+
+
+class GroupRegistry(LedgerPart):
+    """Records the groups of runs: who is in them, why they stop, and who encodes what."""
+
+    def start_run(self, run: Run, *, plan: str | None = None, encoder: str | None = None) -> Run:
+        """Enter a run of this process, and return it as it was entered: in the group that it has joined, if any.
+
+        On this machine it counts as alive while the process lives; on others as long as its heartbeat comes.
+
+        Args:
+            run: its entry.
+            plan: a hash of all that it is to make: it joins, or is joined by, runs of the same; None for none.
+            encoder: what pieces of films are encoded with on this machine.
+
+        Raises:
+            StorageError: the ledger could not be written, or has a run of this id.
+        """
+        with self.database.transaction() as connection:
+            if connection.dialect.name == "postgresql":
+                # Of two that begin at once, one joins the other. SQLite's write lock does the same there.
+                connection.execute(select(func.pg_advisory_xact_lock(_JOINING)))
+            now = self.database.now(connection)
+            conductor = _conductor_for(connection, run, plan, now=now) if plan else None
+            entered = replace(run, group=conductor)
+            if entered.conducts:
+                connection.execute(insert(groups).values(group_id=entered.run_id, plan=plan, encoder=encoder))
+            enter_run(connection, entered, now=now)
+            return entered
+
+    def bound_group(self, run: Run, *, retry_quota: int) -> None:
+        """Enter how many re-sends that may cost money all runs of the group that `run` conducts may make together."""
+        with self.database.transaction() as connection:
+            connection.execute(update(groups).where(groups.c.group_id == run.group_id).values(retry_quota=retry_quota))
+
+    @repeat_until_committed
+    def stop_group(self, run: Run, *, state: RunState, reason: str) -> None:
+        """Enter why all runs of a group are to stop; of several reasons the first one counts."""
+        not_yet = (groups.c.group_id == run.group_id) & groups.c.stop_state.is_(None)
+        why = {"stop_state": state.value, "stop_reason": reason, "stopped_by": run.run_id}
+        with self.database.transaction() as connection:
+            connection.execute(update(groups).where(not_yet).values(why))
+
+    def group_news(self, run: Run) -> GroupNews:
+        """Return what the other runs of a run's group tell it."""
+        with self.database.reading() as connection:
+            now = self.database.now(connection)
+            joined = groups.join(runs, runs.c.run_id == groups.c.group_id)
+            found = select(groups, runs).select_from(joined).where(groups.c.group_id == run.group_id)
+            row = connection.execute(found).mappings().one()
+            return GroupNews(_stop_of(row), state_of(row, now=now), row["encoder"])
+
+    def claim_pieces(self, run: Run, pieces: Collection[str]) -> frozenset[str]:
+        """Claim pieces of films for a run to encode; return those that no other living run encodes."""
+        with self.database.transaction() as connection:
+            now = self.database.now(connection)
+            held = select(leases.c.run_id).where(leases.c.request_key.in_(pieces)).distinct()
+            holders = set(connection.scalars(held)) - {run.run_id}
+            dead = {holder for holder in holders if not is_alive(connection, holder, now=now)}
+            return take_leases(connection, pieces, run_id=run.run_id, instead_of={*dead, run.run_id})
+
+    def release_pieces(self, run: Run, pieces: Collection[str]) -> None:
+        """Give up the claims on pieces: they are encoded, or will not be."""
+        with self.database.transaction() as connection:
+            drop_leases(connection, pieces, run_id=run.run_id)
+
+
+def _conductor_for(connection: Connection, run: Run, plan: str, *, now: int) -> str | None:
+    """Return the run that conducts others with which `run` shares everything; None where it is to conduct itself."""
+    same = [runs.c[name] == getattr(run, name) for name in ("storyboard", "endpoint", "model", "simulated", "place")]
+    conducting = (
+        select(runs)
+        .join(groups, groups.c.group_id == runs.c.run_id)
+        .where(groups.c.plan == plan, groups.c.stop_state.is_(None), runs.c.finished_at.is_(None), *same)
+        .order_by(runs.c.started_at)
+    )
+    rows = connection.execute(conducting).mappings()
+    return next((row["run_id"] for row in rows if is_run_alive(row, now=now)), None)
+
+
+def _stop_of(row: RowMapping) -> GroupStop | None:
+    if row["stop_state"] is None:
+        return None
+    return GroupStop(RunState(row["stop_state"]), row["stop_reason"], row["stopped_by"])

@@ -1,0 +1,145 @@
+"""The group of a run: the other runs of its storyboard, on this machine or on others, as the ledger shows them.
+
+They share one stop, and one of them, the conductor, makes the film.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+from pipelines.common.errors import (
+    BudgetError,
+    EndpointError,
+    EndpointUnreachableError,
+    IncompleteError,
+    InterruptedRunError,
+    StorageError,
+    StoryreelError,
+)
+from pipelines.ledger.executor import AsyncLedger
+from pipelines.ledger.models import GroupNews, GroupStop, Run, RunState
+from pipelines.run.observer import RunObserver
+from pipelines.run.result import state_after
+from pipelines.storyboard.model import SoundMix
+from pipelines.storyboard.plan import Plan
+
+# Seconds. A stop is to reach every run within two.
+_LOOK_EVERY_S = 1.0
+_RUNNING = (RunState.RUNNING, RunState.RUNNING_ELSEWHERE)
+# With these a conductor has nothing left that others could still help with.
+_MADE = (RunState.COMPLETED, RunState.INCOMPLETE)
+
+
+class RunGroup:
+    """The group of one run, which it follows while `following` lasts."""
+
+    def __init__(self, run: Run, ledger: AsyncLedger, observer: RunObserver, *, grace_period_s: float) -> None:
+        """Set up the group of a run.
+
+        Args:
+            run: already entered in the ledger.
+            ledger: where the others are seen.
+            observer: is stopped when another run has stopped the group.
+            grace_period_s: how long what is in flight is then awaited.
+        """
+        self._run = run
+        self._ledger = ledger
+        self._observer = observer
+        self._grace_period_s = grace_period_s
+        self._told = False
+        self._conductor_ended: asyncio.Future[RunState] = asyncio.get_running_loop().create_future()
+
+    @contextlib.asynccontextmanager
+    async def following(self) -> AsyncIterator[None]:
+        """Hand this run's stop on to the others, and theirs to this run, for as long as the block lasts."""
+        tasks = [asyncio.create_task(work) for work in (self._hand_on(), self._listen())]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+            # A run that ends in the moment in which it is stopped.
+            if self._observer.stop_signal.stopped:
+                await self._tell()
+
+    async def conductor_ended(self) -> RunState:
+        """Wait until the conductor has ended; return its state, which is DIED where it ended without a word."""
+        return await asyncio.shield(self._conductor_ended)
+
+    async def _hand_on(self) -> None:
+        await self._observer.stop_signal.wait()
+        await self._tell()
+
+    async def _tell(self) -> None:
+        error = self._observer.stop_signal.error
+        if self._told or error is None or not _concerns_all(error):
+            return
+        self._told = True
+        # Away, it reaches nobody; each run notices by itself.
+        with contextlib.suppress(StorageError):
+            await self._ledger.stop_group(self._run, state=state_after(error), reason=str(error))
+
+    async def _listen(self) -> None:
+        while not self._conductor_ended.done():
+            with contextlib.suppress(StorageError):
+                self._heed(await self._ledger.group_news(self._run))
+            await asyncio.sleep(_LOOK_EVERY_S)
+
+    def _heed(self, news: GroupNews) -> None:
+        if news.stop and news.stop.stopped_by != self._run.run_id:
+            self._told = True
+            self._stop(_error_of(news.stop))
+        if self._run.conducts or news.conductor in _RUNNING:
+            return
+        if news.conductor not in _MADE:
+            self._stop(ConductorGoneError(news.conductor))
+        self._conductor_ended.set_result(news.conductor)
+
+    def _stop(self, error: StoryreelError) -> None:
+        if self._observer.stop_signal.stopped:
+            return
+        if isinstance(error, InterruptedRunError):
+            self._observer.interrupt(error, grace_period_s=self._grace_period_s)
+        else:
+            self._observer.stop_signal.stop(error)
+
+
+class ConductorGoneError(IncompleteError):
+    """The run that was to make the film has ended without it."""
+
+    def __init__(self, state: RunState) -> None:
+        how = "died" if state is RunState.DIED else f"ended as {state}"
+        super().__init__(f"the run that makes the film {how}: what this one has generated is kept; run again")
+
+
+def plan_digest(plan: Plan) -> str:
+    """Return the hex sha-256 of all that runs of a plan make: its takes and its films, wherever their files lie."""
+    takes = [(frame.request_key, frame.takes) for frame in plan.frames]
+    # Machines may see the same files at different paths.
+    sounds = [replace(sound, file=Path(sound.file.name)) for sound in plan.timeline.sound.sounds]
+    films = [replace(timeline, sound=SoundMix(), digest="") for timeline in plan.timelines]
+    return hashlib.sha256(repr((takes, sounds, films)).encode()).hexdigest()
+
+
+def _concerns_all(error: StoryreelError) -> bool:
+    """Return whether what stops one run is to stop all of its group.
+
+    A lane that cannot reach the endpoint, or the ledger, says nothing of the others.
+    """
+    shared = isinstance(error, InterruptedRunError | BudgetError | EndpointError)
+    return shared and not isinstance(error, EndpointUnreachableError)
+
+
+def _error_of(stop: GroupStop) -> StoryreelError:
+    """Return the error with which a run ends that another one has stopped."""
+    match stop.state:
+        case RunState.CANCELLED:
+            return InterruptedRunError(stop.reason)
+        case RunState.OVER_BUDGET:
+            return BudgetError(stop.reason)
+        case _:
+            return EndpointError(stop.reason)
