@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pipelines.common.errors import FilmError, InterruptedRunError, StoryreelError, UnreadableFrameError
 from pipelines.common.formatting import counted
+from pipelines.film.frame_picture import FramePicture
 from pipelines.film.outputs import Films, film_path
 from pipelines.film.probe import Film
 from pipelines.report.builder import write_report
@@ -199,7 +200,7 @@ class _Followers:
         # A file that cannot be read is no error yet: the films get every picture again when they are cut.
         with contextlib.suppress(OSError):
             if is_as_requested(take):
-                self.films.arrived(take.frame.number, take.path)
+                self.films.arrived(take.frame.number, FramePicture(take.path, take.sha256))
 
 
 @contextlib.asynccontextmanager
@@ -255,11 +256,11 @@ def _expect(progress: Progress, requested: tuple[TakeSpec, ...], inventory: Take
     progress.reuse(spec.frame.scene for spec in specs if spec.request_key in inventory.found.takes)
 
 
-async def _publish_frames(context: RunContext, record: RunRecord) -> list[Path]:
+async def _publish_frames(context: RunContext, record: RunRecord) -> list[FramePicture]:
     """Publish the numbered frame of every frame that has a take; return the picture of each for the films."""
     context.observer.progress.enter("publishing frames")
 
-    def publish() -> list[Path]:
+    def publish() -> list[FramePicture]:
         assert record.inventory is not None
         # A file may have gone since it was found: then its frame is missing, and the run goes on.
         selected = record.inventory.selected
@@ -306,7 +307,7 @@ async def _set_aside_frame(context: RunContext, record: RunRecord, error: Unread
     return incomplete_error(context.plan, record, stopped_by=context.observer.stop_signal.error) or error
 
 
-async def _cut_films(context: RunContext, films: Films, pictures: list[Path]) -> list[Film]:
+async def _cut_films(context: RunContext, films: Films, pictures: list[FramePicture]) -> list[Film]:
     """Cut the films; give up at once when the run is stopped, for nothing that was paid for is lost here."""
     stop_signal = context.observer.stop_signal
     context.observer.progress.enter("assembling the film")
