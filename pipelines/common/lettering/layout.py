@@ -228,8 +228,9 @@ def _shows(character: str) -> bool:
     return character.isprintable() or unicodedata.category(character) == "Cf"
 
 
+@functools.lru_cache(maxsize=10_000)
 def typefaces_of(text: str, stack: FontStack) -> frozenset[Typeface]:
-    """Return the typefaces that draw a text; quicker than laying it out."""
+    """Return the typefaces that draw a text; far quicker than laying it out."""
     stacks = ((part, stack.for_text(part)) for part in paragraphs(text))
     return frozenset(face for part, fonts in stacks for face in _faces_of(_drawable_letters(part, fonts), fonts))
 

@@ -12,7 +12,7 @@ import pytest
 
 from pipelines.common.errors import FilmError
 from pipelines.common.geometry import Fit, Size
-from pipelines.common.lettering import typefaces
+from pipelines.common.lettering import layout, typefaces
 from pipelines.common.lettering.typefaces import packaged
 from pipelines.film.assembler import assemble_film
 from pipelines.film.ffmpeg import FfmpegBuild
@@ -144,6 +144,7 @@ def font_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Font
     def forget() -> None:
         typefaces.installed.cache_clear()
         typefaces._face_for.cache_clear()
+        layout.typefaces_of.cache_clear()
 
     def named(folder: str, font: bytes, **style: object) -> str:
         write(tmp_path / folder / "font.ttf", font)
