@@ -68,7 +68,7 @@ class EncodingPool:
         self._timing = timing or Timing()
         # When another run was last known to encode a piece, by its name.
         self._held_elsewhere: dict[str, float] = {}
-        self._reported: set[Path] = set()
+        self._reported: set[int] = set()
         self._slots = asyncio.Semaphore(capacity.workers)
         self._threads = ThreadPoolExecutor(capacity.workers, "frame-renderer", initializer=lower_priority)
         self._locks: defaultdict[Path, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -169,11 +169,11 @@ class EncodingPool:
             missing = [piece for path, piece in distinct.items() if not path.is_file()]
             if missing:
                 await self._encode_claimed(missing, frames)
-        left = {piece.path: piece for piece in missing if not piece.path.is_file()}
-        for path, piece in distinct.items():
-            if path not in left:
+        left = {piece.path for piece in missing if not piece.path.is_file()}
+        for piece in pieces:
+            if piece.path not in left:
                 self._report(piece)
-        return [*left.values()]
+        return [piece for piece in pieces if piece.path in left]
 
     async def _encode_claimed(self, pieces: Sequence[Piece], frames: FramePictures) -> None:
         """Encode those pieces that no other run encodes, nor may have written just now."""
@@ -230,9 +230,10 @@ class EncodingPool:
         return report
 
     def _report(self, piece: Piece, *, seconds: float | None = None) -> None:
-        """Tell the observer of a piece that is there, once for each."""
-        if piece.path not in self._reported:
-            self._reported.add(piece.path)
+        """Tell the observer of a segment whose piece is there, once for each."""
+        # Not once for each piece: segments that show the same share one.
+        if piece.segment.start not in self._reported:
+            self._reported.add(piece.segment.start)
             self._observer.segment_encoded(megapixels(piece.segment, self._timeline.output), seconds)
 
 

@@ -105,6 +105,21 @@ def test_frames_that_come_are_encoded_before_the_last_is_there(tmp_path: Path) -
     assert len(pieces(tmp_path)) == 7
 
 
+def test_two_segments_that_show_the_same_are_one_piece(tmp_path: Path) -> None:
+    """Encoded once, for frames that came out alike too; both are told of."""
+    plan, frames, watching = plan_of(timeline_of([60] * 3)), flat_frames(tmp_path / "f", ["red"] * 3), Watching()
+
+    async def work() -> None:
+        async with Films(plan, tmp_path, observer=watching).working() as films:
+            await films.cut(list(map(FramePicture, frames)))
+
+    asyncio.run(work())
+
+    assert [seconds is not None for _, seconds in watching.encoded] == [True, False, False]
+    assert colour_runs(tmp_path / "harbor.mp4") == [("red", 180)]
+    assert len(pieces(tmp_path)) == 1
+
+
 def test_an_early_failure_is_raised_when_the_film_is_cut(tmp_path: Path) -> None:
     """A frame that cannot be read does not stop the generation of others."""
     plan, frames = plan_of(timeline_of([60, 60])), flat_frames(tmp_path / "frames", NAMES[:2])
