@@ -1,7 +1,7 @@
 """The films of one storyboard: one for each output, cut while frames come, and the files beside them."""
 
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from pathlib import Path
 
 from pipelines.common.files import write_atomic
@@ -91,7 +91,7 @@ class Films:
             await assembler.cut(pictures, target) for assembler, target in zip(self._assemblers, targets, strict=True)
         ]
         self._write_captions()
-        self._drop_unused({piece for assembler in self._assemblers for piece in assembler.used})
+        drop_unused(self._segments, {piece for assembler in self._assemblers for piece in assembler.used})
         return films
 
     def write_otio(self, frames: Sequence[Path]) -> Path:
@@ -117,12 +117,14 @@ class Films:
             else:
                 path.unlink(missing_ok=True)
 
-    def _drop_unused(self, used: set[Path]) -> None:
-        # Not those that begin with a dot: they are temporary, and being written.
-        for piece in self._segments.glob("[!.]*"):
-            if piece.is_file() and piece not in used:
-                with contextlib.suppress(OSError):
-                    piece.unlink()
+
+def drop_unused(segments: Path, used: Collection[Path]) -> None:
+    """Delete the pieces in a folder that no film uses any more, those of earlier versions too."""
+    # Not those that begin with a dot: they are temporary, and being written.
+    for piece in segments.glob("[!.]*"):
+        if piece.is_file() and piece not in used:
+            with contextlib.suppress(OSError):
+                piece.unlink()
 
 
 def film_path(folder: Path, storyboard: str, timeline: Timeline) -> Path:

@@ -12,6 +12,7 @@ from pipelines.film.assembler import FilmAssembler
 from pipelines.film.checks import check_film
 from pipelines.film.ffmpeg import require_encoder
 from pipelines.film.frame_picture import FramePicture
+from pipelines.film.outputs import drop_unused
 from pipelines.film.probe import Film
 from pipelines.server.engines.sketch import SketchEngine
 from pipelines.storyboard.ids import ANIMATIC_NAME
@@ -69,8 +70,10 @@ async def make_animatic(board: Storyboard, settings: Settings, *, scale: Decimal
     frames = read_inventory(plan, settings).frames
     pictures = [_picture(frame) or _card(frame.frame, workshop) for frame in frames]
     target = store.folder / f"{plan.storyboard}-{ANIMATIC_NAME}.mp4"
-    async with FilmAssembler(scaled(plan.timeline, scale), workshop / "segments") as assembler:
+    segments = workshop / "segments"
+    async with FilmAssembler(scaled(plan.timeline, scale), segments) as assembler:
         film = await assembler.cut(pictures, target)
+    drop_unused(segments, assembler.used)
     return Animatic(film, len(pictures), sum(picture.path.parent == workshop for picture in pictures))
 
 
