@@ -8,18 +8,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from pipelines.common.errors import FilmError, StorageError
+from pipelines.common.errors import FilmError, StorageError, StoryreelError
 from pipelines.common.files import storage_errors
 from pipelines.common.geometry import Fit
 from pipelines.film.capacity import capacity_for, time_limit_s
+from pipelines.film.claims import PieceClaims, Unshared
 from pipelines.film.effort import FilmObserver, Unobserved, megapixels
 from pipelines.film.encoding_pool import EncodingPool
 from pipelines.film.ffmpeg import require_encoder
 from pipelines.film.finishing import finish_film, planned_film
+from pipelines.film.frame_picture import FramePicture, hash_pictures
 from pipelines.film.identity import film_identity, identity_mark, read_identity
 from pipelines.film.joining import JoinInput
 from pipelines.film.painting import ReadFrame, read_frame, require_size
-from pipelines.film.pieces import Piece
 from pipelines.film.probe import Film
 from pipelines.film.segment_queue import FrameArrivals, SegmentQueue
 from pipelines.film.segments import cut_segments
@@ -57,7 +58,7 @@ async def cut_film(
     """
     with storage_errors(target), tempfile.TemporaryDirectory(prefix="storyreel-") as folder:
         async with FilmAssembler(timeline, segments or Path(folder)) as assembler:
-            return await assembler.cut(frames, target, limit_s=limit_s)
+            return await assembler.cut([FramePicture(frame) for frame in frames], target, limit_s=limit_s)
 
 
 class FilmAssembler:
@@ -76,6 +77,7 @@ class FilmAssembler:
         *,
         observer: FilmObserver | None = None,
         read: ReadFrame = read_frame,
+        claims: PieceClaims | None = None,
     ) -> None:
         """Prepare to cut a film.
 
@@ -84,6 +86,7 @@ class FilmAssembler:
             folder: where its pieces are kept.
             observer: hears of each segment once its piece is there, and when these are joined.
             read: reads a frame; called from several threads at once.
+            claims: on pieces, where other runs encode into the same folder.
         """
         self._timeline = timeline
         self._segments = cut_segments(timeline)
@@ -91,7 +94,9 @@ class FilmAssembler:
         self._arrivals = FrameArrivals(self._segments)
         self._complete = SegmentQueue(self._capacity)
         self._observer = observer or Unobserved()
-        self._pool = EncodingPool(timeline, folder, self._capacity, observer=self._observer, read=read)
+        self._pool = EncodingPool(
+            timeline, folder, self._capacity, observer=self._observer, read=read, claims=claims or Unshared()
+        )
         self._sound = SoundMixer(timeline, folder)
         self._background: list[asyncio.Task[None]] = []
         self.used: set[Path] = set()
@@ -124,15 +129,15 @@ class FilmAssembler:
         """The effort of encoding all segments; see `effort.megapixels`."""
         return sum(megapixels(segment, self._timeline.output) for segment in self._segments)
 
-    def arrived(self, frame: int, path: Path) -> None:
+    def arrived(self, frame: int, picture: FramePicture) -> None:
         """Take note of a frame's picture; segments that lack no other are encoded in the background.
 
         An error there is dropped: the work is tried again when the film is cut, and raises it then.
         """
-        self._complete.put(self._arrivals.add(frame, path))
+        self._complete.put(self._arrivals.add(frame, picture))
 
-    async def cut(self, frames: Sequence[Path], target: Path, *, limit_s: float | None = None) -> Film:
-        """Make the film at `target`; see `cut_film`."""
+    async def cut(self, frames: Sequence[FramePicture], target: Path, *, limit_s: float | None = None) -> Film:
+        """Make the film at `target`; see `cut_film`. Pieces that other runs encode are waited for."""
         # In a thread, for it runs ffmpeg and waits for the answer.
         await asyncio.to_thread(require_encoder, self._timeline.output.codec)
         limit_s = limit_s or time_limit_s(self._timeline)
@@ -142,11 +147,12 @@ class FilmAssembler:
         except TimeoutError as exc:
             raise FilmError(f"{target}: not finished after {limit_s:.0f} s; is the machine overloaded?") from exc
 
-    async def _cut(self, frames: Sequence[Path], target: Path) -> Film:
+    async def _cut(self, frames: Sequence[FramePicture], target: Path) -> Film:
         timeline = self._timeline
-        pieces = [Piece(segment, self._pool.piece_path(segment, frames)) for segment in self._segments]
+        frames = await hash_pictures(frames)
+        pieces = await self._pool.name_pieces(self._segments, frames)
         paths = [piece.path for piece in pieces]
-        sound = self._sound.find()
+        sound = await self._sound.find()
         sound_path = sound.path if sound else None
         # Before anything can fail or be found unchanged: these files are still needed then.
         self.used = {*paths, *([sound_path] if sound_path else ())}
@@ -154,7 +160,7 @@ class FilmAssembler:
         if await asyncio.to_thread(read_identity, target) == identity:
             return planned_film(timeline, target)
         if timeline.output.fit is Fit.ERROR:
-            await asyncio.to_thread(require_size, frames, timeline.output.size)
+            await asyncio.to_thread(require_size, [frame.path for frame in frames], timeline.output.size)
         with storage_errors(target):
             target.parent.mkdir(parents=True, exist_ok=True)
         await self._pool.encode_all(pieces, frames)
@@ -174,10 +180,10 @@ class FilmAssembler:
         """Encode what frames complete, until it is cancelled."""
         while True:
             segments = [self._segments[number] for number in await self._complete.take()]
-            with suppress(FilmError, StorageError):
+            with suppress(StoryreelError):
                 await self._pool.encode(segments, self._arrivals.pictures)
 
     async def _mix_ahead(self) -> None:
         with suppress(FilmError, StorageError):
-            if sound := self._sound.find():
+            if sound := await self._sound.find():
                 await self._sound.mix(sound)

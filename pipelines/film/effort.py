@@ -1,11 +1,12 @@
 """The effort of encoding: segments weighed against each other, and an observer that hears how far it has come."""
 
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Protocol
 
 from pipelines.common.errors import FilmError
+from pipelines.film.ffmpeg import ffmpeg_build
+from pipelines.film.frame_picture import FramePicture
 from pipelines.film.identity import piece_name
 from pipelines.film.segments import Morph, Part, Segment, Stay, cut_segments
 from pipelines.storyboard.model import Output, SmoothMethod
@@ -45,23 +46,30 @@ def megapixels(segment: Segment, output: Output) -> float:
     return pictures * output.size.width * output.size.height / 1e6
 
 
-def effort_left(timeline: Timeline, folder: Path, pictures: Mapping[int, Path]) -> float:
-    """Return the effort of encoding those segments of a film whose pieces are not there, in megapixels.
+def effort_left(timeline: Timeline, folder: Path, pictures: Mapping[int, FramePicture]) -> float:
+    """Return the effort of encoding those segments of a film whose pieces are not there, in megapixels. Blocking.
 
     Args:
         timeline: the film.
         folder: where its pieces are kept.
-        pictures: the file of each frame that has one, by the frame's number.
+        pictures: those of the frames that have one, by the frame's number.
     """
+    there = {path.name for path in folder.glob("[!.]*")}
+    segments = cut_segments(timeline)
+    left = [segment for segment in segments if not _is_among(there, segment, timeline, pictures)]
+    return sum(megapixels(segment, timeline.output) for segment in left)
 
-    def is_there(segment: Segment) -> bool:
-        if not all(frame in pictures for frame in segment.frames):
-            return False
-        with suppress(FilmError):
-            return (folder / piece_name(segment, timeline, pictures)).is_file()
+
+def _is_among(
+    pieces: Collection[str], segment: Segment, timeline: Timeline, pictures: Mapping[int, FramePicture]
+) -> bool:
+    # Without pieces nothing is asked of ffmpeg, nor read of pictures.
+    if not pieces or not all(frame in pictures for frame in segment.frames):
         return False
-
-    return sum(megapixels(segment, timeline.output) for segment in cut_segments(timeline) if not is_there(segment))
+    try:
+        return piece_name(segment, timeline, pictures, build=ffmpeg_build()) in pieces
+    except FilmError:
+        return False
 
 
 def _pictures(part: Part) -> int:

@@ -4,13 +4,18 @@ import asyncio
 import contextlib
 import errno
 import fcntl
+import functools
+import hashlib
 import os
+import re
+import shutil
 import signal
 import subprocess
 from asyncio import StreamReader
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from concurrent.futures import Executor
+from dataclasses import dataclass
 from pathlib import Path
 
 import imageio_ffmpeg
@@ -20,6 +25,7 @@ from pipelines.storyboard.presets import codec_names, encoding_of
 
 _CURE = "reinstall imageio-ffmpeg, or let IMAGEIO_FFMPEG_EXE name a working ffmpeg"
 _COMMON = ("-y", "-nostdin", "-hide_banner", "-loglevel", "error")
+_VERSION = re.compile(r"ffmpeg version (\S+)")
 _GRACE_S = 5.0
 _QUERY_TIMEOUT_S = 60.0
 _TAIL_BYTES = 4096
@@ -28,6 +34,19 @@ _CHUNK_BYTES = 1 << 18
 _PIPE_BYTES = 1 << 20
 # ffmpeg reports a full disk only in words, and these are the system's own.
 _STORAGE_FAULTS = tuple(os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS))
+
+
+@dataclass(frozen=True, slots=True)
+class FfmpegBuild:
+    """A build of ffmpeg; another one may encode the same pictures otherwise.
+
+    Attributes:
+        version: as it calls itself: `7.1`.
+        id: the hex sha-256 of all that it says of itself: its version, its configuration and those of its libraries.
+    """
+
+    version: str
+    id: str
 
 
 def ffmpeg_binary() -> str:
@@ -52,10 +71,23 @@ def require_encoder(codec: str) -> None:
         raise FilmError(f"output.codec: cannot encode {codec!r}; choose one of {', '.join(codec_names())}")
     binary, encoding = ffmpeg_binary(), encoding_of(codec)
     # A row reads ` V....D libx264    its description`.
-    known = {row.split()[1] for row in _list_encoders(binary).splitlines() if len(row.split()) > 1}
+    rows = _answer(binary, "-hide_banner", "-encoders").splitlines()
+    known = {row.split()[1] for row in rows if len(row.split()) > 1}
     for encoder in (encoding.encoder, *encoding.needs):
         if encoder not in known:
             raise FilmError(f"{binary}: this ffmpeg has no {encoder} to encode {codec} with; {_CURE}")
+
+
+def ffmpeg_build() -> FfmpegBuild:
+    """Return which ffmpeg this machine runs. Blocking, for it is asked.
+
+    Raises:
+        FilmError: it is missing, or does not run.
+    """
+    answer = _answer(ffmpeg_binary(), "-version")
+    # It begins with `ffmpeg version 7.1 Copyright`.
+    version = _VERSION.match(answer)
+    return FfmpegBuild(version[1] if version else "", hashlib.sha256(answer.encode()).hexdigest())
 
 
 def file_url(path: Path) -> str:
@@ -237,17 +269,23 @@ def _failure(code: int, tail: str) -> FilmError | StorageError:
     return FilmError(f"ffmpeg {ended}: {tail}" if tail else f"ffmpeg {ended} and gave no reason")
 
 
-def _list_encoders(binary: str) -> str:
+def _answer(binary: str, *question: str) -> str:
+    """Return what ffmpeg says of itself; asked once, unless its file changes."""
     try:
-        answer = subprocess.run(
-            [binary, "-hide_banner", "-encoders"],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=True,
-            timeout=_QUERY_TIMEOUT_S,
-        )
+        stat = Path(shutil.which(binary) or binary).stat()
+        return _ask(binary, question, (stat.st_ino, stat.st_size, stat.st_mtime_ns))
     except (OSError, subprocess.SubprocessError) as exc:
         raise FilmError(f"{binary}: does not run: {exc}; {_CURE}") from exc
-    return answer.stdout
+
+
+@functools.lru_cache
+def _ask(binary: str, question: Sequence[str], _state: tuple[int, ...]) -> str:
+    return subprocess.run(
+        [binary, *question],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=True,
+        timeout=_QUERY_TIMEOUT_S,
+    ).stdout

@@ -1,20 +1,25 @@
 """Names and marks that say what a piece or a film was made of: what would come out the same is not made again.
 
-They are hashes of `repr`. So the names of the dataclasses that go into them, and of their fields, must stay as they
+A piece is named by the content of its pictures and by the build that encodes it, so it has one name on every machine.
+
+Names are hashes of `repr`. So the names of the dataclasses that go into them, and of their fields, must stay as they
 are: with another name every piece would be encoded again.
 """
 
 import hashlib
 import os
 import re
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipelines.common.errors import FilmError
+from pipelines.common.lettering.layout import typefaces_of
 from pipelines.film.encoding import encoder_arguments
-from pipelines.film.segments import FramePaths, Segment
-from pipelines.storyboard.model import SoundMix
+from pipelines.film.ffmpeg import FfmpegBuild, ffmpeg_build
+from pipelines.film.frame_picture import FramePictures, content_of
+from pipelines.film.segments import Segment
+from pipelines.storyboard.model import CaptionStyle, SoundMix
 from pipelines.storyboard.presets import encoding_of
 from pipelines.storyboard.timeline import Timeline
 
@@ -23,38 +28,60 @@ _MARKED = re.compile(rb"storyreel:([0-9a-f]{64})")
 # The mark is in the headers, which take a few bytes a video frame, or at the very end.
 _HEADERS_MAX_BYTES = 32 << 20
 _MARK_BYTES = len(_MARK) + 64
+# Digits of a hash that people compare.
+_SHORT = 6
 
 
-def frame_identity(frame: Path) -> str:
-    """Return what tells this picture from any other: its file's name, size and time of change.
+@dataclass(frozen=True, slots=True)
+class EncoderBuild:
+    """The programs and fonts of this machine that its pieces depend on.
+
+    Machines of which these differ don't use each other's pieces.
+
+    Attributes:
+        id: tells it from any other; short, in hex.
+        text: for people: `ffmpeg 7.1 (5f3a9c), fonts 1a2b3c`.
+    """
+
+    id: str
+    text: str
+
+
+def encoder_build(timelines: Iterable[Timeline]) -> EncoderBuild:
+    """Return what the pieces of films depend on here besides their pictures. Blocking.
+
+    Args:
+        timelines: the films; fonts count only where their captions are drawn.
 
     Raises:
-        FilmError: it is gone.
+        FilmError: ffmpeg is missing or does not run, or a font cannot be read.
     """
-    try:
-        stat = frame.stat()
-    except OSError as exc:
-        raise FilmError(f"{frame}: cannot be read: {exc.strerror}; render again to recreate it") from exc
-    # Not its bytes: reading thousands of frames would take longer than joining a film that is otherwise unchanged.
-    return f"{frame.name} {stat.st_size} {stat.st_mtime_ns}"
+    build = ffmpeg_build()
+    fonts = sorted({font for timeline in timelines for font in _fonts_of(timeline)})
+    text = f"ffmpeg {build.version} ({build.id[:_SHORT]})"
+    if fonts:
+        text += f", fonts {_hash(fonts)[:_SHORT]}"
+    return EncoderBuild(_hash((build.id, fonts))[: 2 * _SHORT], text)
 
 
-def piece_name(segment: Segment, timeline: Timeline, frames: FramePaths) -> str:
-    """Return the file name of a segment's piece: a hash of all that goes into it.
+def piece_name(segment: Segment, timeline: Timeline, frames: FramePictures, *, build: FfmpegBuild) -> str:
+    """Return the file name of a segment's piece: a hash of all that goes into it. Blocking: files may have to be read.
 
     Args:
         segment: the segment.
         timeline: its film's size, rate, codec, quality and captions count; the name of the output does not.
         frames: the pictures of the segment's frames, by the frames' numbers.
+        build: the ffmpeg that encodes it.
 
     Raises:
-        FilmError: one of the pictures is gone.
+        FilmError: a picture without a hash, or a font, cannot be read.
     """
     output, style = replace(timeline.output, name=""), timeline.captions
-    captioned = style.burn and any(text for _, text in segment.captions)
+    texts = _drawn(segment.captions, style)
+    lettering = (style, _fonts(texts, style)) if texts else None
     arguments = encoder_arguments(output, transition_quality=segment.is_transition)
-    identities = {frame: frame_identity(frames[frame]) for frame in segment.frames}
-    key = segment.key(identities, (output, arguments, style if captioned else None))
+    identities = {frame: frames[frame].identity() for frame in segment.frames}
+    key = segment.key(identities, (output, arguments, build.id, lettering))
     return f"{key}.{encoding_of(output.codec).piece}"
 
 
@@ -63,6 +90,29 @@ def film_identity(timeline: Timeline, pieces: Sequence[Path], sound: Path | None
     names = [piece.name for piece in pieces], sound.name if sound else None
     # The sound's own name says what is heard; the folders of its source files don't count.
     ingredients = replace(timeline, sound=SoundMix()), encoding_of(timeline.output.codec), names
+    return _hash(ingredients)
+
+
+def _fonts_of(timeline: Timeline) -> list[str]:
+    captions = [(hold.length, hold.caption) for hold in timeline.holds]
+    return _fonts(_drawn(captions, timeline.captions), timeline.captions)
+
+
+def _drawn(captions: Iterable[tuple[int, str | None]], style: CaptionStyle) -> frozenset[str]:
+    """Return the texts that are drawn into pictures."""
+    return frozenset(text for _, text in captions if text and style.burn)
+
+
+def _fonts(texts: Iterable[str], style: CaptionStyle) -> list[str]:
+    """Return what tells the fonts that draw texts from others: their content, and the face in it."""
+    faces = {face for text in texts for face in typefaces_of(text, style.font_stack)}
+    try:
+        return sorted(f"{content_of(face.file)} {face.index}" for face in faces)
+    except OSError as exc:
+        raise FilmError(f"{exc.filename}: the font cannot be read: {exc.strerror}") from exc
+
+
+def _hash(ingredients: object) -> str:
     return hashlib.sha256(repr(ingredients).encode()).hexdigest()
 
 

@@ -1,12 +1,14 @@
 """The films of one storyboard: one for each output, cut while frames come, and the files beside them."""
 
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from pathlib import Path
 
 from pipelines.common.files import write_atomic
 from pipelines.film.assembler import FilmAssembler
+from pipelines.film.claims import PieceClaims
 from pipelines.film.effort import FilmObserver
+from pipelines.film.frame_picture import FramePicture
 from pipelines.film.painting import ReadFrame, read_frame
 from pipelines.film.probe import Film
 from pipelines.film.subtitles import srt_text, vtt_text
@@ -25,6 +27,7 @@ class Films:
         *,
         observer: FilmObserver | None = None,
         read: ReadFrame = read_frame,
+        claims: PieceClaims | None = None,
     ) -> None:
         """Prepare to cut the films.
 
@@ -33,12 +36,14 @@ class Films:
             folder: where the films go, and their pieces in a folder there.
             observer: hears of each piece once it is there, and when a film's pieces are joined.
             read: reads a frame; called from several threads at once.
+            claims: on pieces, where other runs encode into the same folder.
         """
         self._plan = plan
         self._folder = folder
         self._segments = folder / "segments"
         self._assemblers = [
-            FilmAssembler(timeline, self._segments, observer=observer, read=read) for timeline in plan.timelines
+            FilmAssembler(timeline, self._segments, observer=observer, read=read, claims=claims)
+            for timeline in plan.timelines
         ]
 
     def __len__(self) -> int:
@@ -63,15 +68,18 @@ class Films:
                 await stack.enter_async_context(assembler)
             yield self
 
-    def arrived(self, frame: int, picture: Path) -> None:
+    def arrived(self, frame: int, picture: FramePicture) -> None:
         """Take note of a frame's picture."""
         for assembler in self._assemblers:
             assembler.arrived(frame, picture)
 
-    async def cut(self, pictures: Sequence[Path]) -> list[Film]:
+    async def cut(self, pictures: Sequence[FramePicture]) -> list[Film]:
         """Cut every film, write the captions beside the first, and delete the pieces that no film uses any more.
 
-        Only one run at a time may do this in a folder: the pieces of another would be deleted.
+        Only one run at a time may do this in a folder: the pieces of another film would be deleted.
+
+        Args:
+            pictures: that of each frame, by its number.
 
         Raises:
             FilmError: a film could not be cut; see `cut_film`.
@@ -83,7 +91,7 @@ class Films:
             await assembler.cut(pictures, target) for assembler, target in zip(self._assemblers, targets, strict=True)
         ]
         self._write_captions()
-        self._drop_unused({piece for assembler in self._assemblers for piece in assembler.used})
+        drop_unused(self._segments, {piece for assembler in self._assemblers for piece in assembler.used})
         return films
 
     def write_otio(self, frames: Sequence[Path]) -> Path:
@@ -109,12 +117,14 @@ class Films:
             else:
                 path.unlink(missing_ok=True)
 
-    def _drop_unused(self, used: set[Path]) -> None:
-        # Not those that begin with a dot: they are temporary, and being written.
-        for piece in self._segments.glob("[!.]*"):
-            if piece.is_file() and piece not in used:
-                with contextlib.suppress(OSError):
-                    piece.unlink()
+
+def drop_unused(segments: Path, used: Collection[Path]) -> None:
+    """Delete the pieces in a folder that no film uses any more, those of earlier versions too."""
+    # Not those that begin with a dot: they are temporary, and being written.
+    for piece in segments.glob("[!.]*"):
+        if piece.is_file() and piece not in used:
+            with contextlib.suppress(OSError):
+                piece.unlink()
 
 
 def film_path(folder: Path, storyboard: str, timeline: Timeline) -> Path:

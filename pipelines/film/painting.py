@@ -23,9 +23,10 @@ from pipelines.common.errors import FilmError, UnreadableFrameError
 from pipelines.common.geometry import Fit, Size
 from pipelines.common.imaging import open_picture, read_picture
 from pipelines.common.picture_file import UnreadablePictureError
+from pipelines.film.frame_picture import FramePicture, FramePictures
 from pipelines.film.motion import Window, window
 from pipelines.film.picture import Picture, Plane
-from pipelines.film.segments import FramePaths, Shown
+from pipelines.film.segments import Shown
 from pipelines.storyboard.model import Background, Output
 
 # Left, top, right and bottom, in pixels; fractions count.
@@ -85,10 +86,10 @@ class FrameCache:
         self._output = output
         self._read = read
         self._max_kept = kept
-        self._kept: OrderedDict[tuple[Path, bool], Future[Picture]] = OrderedDict()
+        self._kept: OrderedDict[tuple[FramePicture, bool], Future[Picture]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def draw(self, frame: Path, *, moving: bool) -> Picture:
+    def draw(self, frame: FramePicture, *, moving: bool) -> Picture:
         """Return a frame at the film's size, or larger where it is to move.
 
         Raises:
@@ -107,7 +108,7 @@ class FrameCache:
         # Outside of the lock: other threads draw other frames meanwhile.
         if is_new:
             try:
-                canvas = _canvas_of(self._read(frame), self._output)
+                canvas = _canvas_of(self._read(frame.path), self._output)
                 drawing.set_result(canvas.draw(self._output.size, times=_OVERSAMPLING if moving else 1))
             except Exception as exc:  # noqa: BLE001 - handed on to all threads that wait for it
                 # The next call reads the file again: it may have been replaced.
@@ -118,9 +119,9 @@ class FrameCache:
 
 
 class FrameRenderer:
-    """Renders frames, given their files, as the film shows them."""
+    """Renders frames, given their pictures, as the film shows them."""
 
-    def __init__(self, cache: FrameCache, frames: FramePaths) -> None:
+    def __init__(self, cache: FrameCache, frames: FramePictures) -> None:
         self._cache = cache
         self._frames = frames
 

@@ -3,9 +3,9 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 from pipelines.film.capacity import Capacity
+from pipelines.film.frame_picture import FramePicture
 from pipelines.film.segments import Segment
 
 
@@ -13,11 +13,11 @@ class FrameArrivals:
     """The frames of a film that have a picture, and the segments that they complete.
 
     Attributes:
-        pictures: the file of each frame that has arrived, by the frame's number.
+        pictures: that of each frame that has arrived, by the frame's number.
     """
 
     def __init__(self, segments: Sequence[Segment]) -> None:
-        self.pictures: dict[int, Path] = {}
+        self.pictures: dict[int, FramePicture] = {}
         self._missing_frames = [set(segment.frames) for segment in segments]
         # The other way round, so that a frame does not look at every segment of a long film.
         self._segments_with: defaultdict[int, list[int]] = defaultdict(list)
@@ -25,7 +25,7 @@ class FrameArrivals:
             for frame in frames:
                 self._segments_with[frame].append(number)
 
-    def add(self, frame: int, picture: Path) -> list[int]:
+    def add(self, frame: int, picture: FramePicture) -> list[int]:
         """Take note of a frame's picture; return the numbers of those segments with the frame that are complete now.
 
         A frame may come again with another picture; its segments are then returned again.

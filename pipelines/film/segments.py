@@ -8,16 +8,12 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from pathlib import Path
 
 from pipelines.storyboard.model import Motion, Smooth
 from pipelines.storyboard.timeline import Hold, Timeline
 
-# The picture of each frame by the frame's number: of all frames, or of those that are there.
-FramePaths = Sequence[Path] | Mapping[int, Path]
-
 # Goes into every key: raise it when pieces of the same key come out otherwise than before.
-_VERSION = 1
+_VERSION = 2
 # An encoder takes as long to start as to encode half a dozen pictures: with this much in a group, it does not show.
 _GROUP_S = 2
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from pipelines.common.errors import FilmError, StoryreelError
 from pipelines.common.files import atomic_path, scratch_path, storage_errors
-from pipelines.film.ffmpeg import file_url, running_ffmpeg
-from pipelines.film.identity import frame_identity
+from pipelines.film.ffmpeg import ffmpeg_build, file_url, running_ffmpeg
+from pipelines.film.frame_picture import content_of
 from pipelines.film.sound_files import RATE_HZ, SAMPLES, decode_sound, side_by_side
 from pipelines.storyboard.model import Sound
 from pipelines.storyboard.presets import encoding_of
@@ -148,9 +148,9 @@ class SoundMixer:
         self._folder = folder
         self._lock = asyncio.Lock()
 
-    def find(self) -> MixedSound | None:
+    async def find(self) -> MixedSound | None:
         """Return the sound as its files are now; see `mixed_sound`."""
-        return mixed_sound(self._timeline, self._folder)
+        return await asyncio.to_thread(mixed_sound, self._timeline, self._folder)
 
     async def mix(self, sound: MixedSound) -> None:
         """Mix a sound, if its file is not there; see `MixedSound.mix`."""
@@ -161,18 +161,20 @@ class SoundMixer:
 def mixed_sound(timeline: Timeline, folder: Path) -> MixedSound | None:
     """Return a film's sound, kept in `folder`; None where nothing is heard, or the film's format has no sound.
 
+    Blocking: its files are read, once for as long as they don't change.
+
     Raises:
-        FilmError: a sound file is gone.
+        FilmError: a sound file is gone, or ffmpeg is missing or does not run.
     """
     encoding = encoding_of(timeline.output.codec)
     if not timeline.sound.sounds or not encoding.audio:
         return None
-    # By name and time, not by folder: the sounds may move with the storyboard.
-    files = [_identity(sound) for sound in timeline.sound.sounds]
+    contents = [_content(sound) for sound in timeline.sound.sounds]
     starts_s = [_start_s(sound, timeline) for sound in timeline.sound.sounds]
-    # The line of the storyboard that names a sound does not count either.
-    placeless = [replace(sound, place=None) for sound in timeline.sound.sounds]  # type: ignore[arg-type]
-    ingredients = (files, starts_s, placeless, timeline.sound.normalize, timeline.duration_s, encoding.audio)
+    # Neither where a sound lies counts, nor the line of the storyboard that names it.
+    placeless = [replace(sound, file=None, place=None) for sound in timeline.sound.sounds]  # type: ignore[arg-type]
+    mix = (contents, starts_s, placeless, timeline.sound.normalize, timeline.duration_s)
+    ingredients = (mix, encoding.audio, ffmpeg_build().id)
     key = hashlib.sha256(repr(ingredients).encode()).hexdigest()
     return MixedSound(timeline, folder / f"{key}.{encoding.extension}")
 
@@ -220,8 +222,8 @@ def _decimal(value: Fraction) -> str:
     return f"{float(value):.6f}"
 
 
-def _identity(sound: Sound) -> str:
+def _content(sound: Sound) -> str:
     try:
-        return frame_identity(sound.file)
-    except FilmError as exc:
+        return content_of(sound.file)
+    except OSError as exc:
         raise FilmError(f"{sound.file}: is gone; put it back and render again") from exc

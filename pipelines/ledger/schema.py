@@ -156,7 +156,7 @@ groups = Table(
     Column("resends", Integer, nullable=False, server_default="0"),
     Column("retry_quota", Integer),
     # What the pieces of its films are encoded with: those of another build cannot be joined with them.
-    Column("encoder", String(255)),
+    Column("encoder", Text),
     # Why it is to stop: the state that its runs end in, and words; NULL as long as nothing stops it.
     Column("stop_state", String(32)),
     Column("stop_reason", Text),

@@ -8,9 +8,11 @@ from pipelines.common.files import storage_errors, write_atomic
 from pipelines.common.geometry import Size
 from pipelines.common.settings import Settings
 from pipelines.endpoints.dialects.flux import ImageRequest
-from pipelines.film.assembler import cut_film
+from pipelines.film.assembler import FilmAssembler
 from pipelines.film.checks import check_film
 from pipelines.film.ffmpeg import require_encoder
+from pipelines.film.frame_picture import FramePicture
+from pipelines.film.outputs import drop_unused
 from pipelines.film.probe import Film
 from pipelines.server.engines.sketch import SketchEngine
 from pipelines.storyboard.ids import ANIMATIC_NAME
@@ -67,13 +69,12 @@ async def make_animatic(board: Storyboard, settings: Settings, *, scale: Decimal
         workshop.mkdir(parents=True, exist_ok=True)
     frames = read_inventory(plan, settings).frames
     pictures = [_picture(frame) or _card(frame.frame, workshop) for frame in frames]
-    film = await cut_film(
-        scaled(plan.timeline, scale),
-        pictures,
-        store.folder / f"{plan.storyboard}-{ANIMATIC_NAME}.mp4",
-        segments=workshop / "segments",
-    )
-    return Animatic(film, len(pictures), sum(picture.parent == workshop for picture in pictures))
+    target = store.folder / f"{plan.storyboard}-{ANIMATIC_NAME}.mp4"
+    segments = workshop / "segments"
+    async with FilmAssembler(scaled(plan.timeline, scale), segments) as assembler:
+        film = await assembler.cut(pictures, target)
+    drop_unused(segments, assembler.used)
+    return Animatic(film, len(pictures), sum(picture.path.parent == workshop for picture in pictures))
 
 
 def scaled(timeline: Timeline, scale: Decimal) -> Timeline:
@@ -95,16 +96,17 @@ def scaled(timeline: Timeline, scale: Decimal) -> Timeline:
     return replace(timeline, output=smaller)
 
 
-def _picture(frame: FrameTakes) -> Path | None:
-    """Return the file of the take that a frame shows; None if it has none, or one that must be fitted first."""
-    return frame.selected.path if frame.selected and is_as_requested(frame.selected) else None
+def _picture(frame: FrameTakes) -> FramePicture | None:
+    """Return the take that a frame shows; None if it has none, or one that must be fitted first."""
+    take = frame.selected
+    return FramePicture(take.path, take.sha256) if take and is_as_requested(take) else None
 
 
-def _card(frame: FrameSpec, folder: Path) -> Path:
-    """Return the file of a frame's card; draw it if it is not there."""
+def _card(frame: FrameSpec, folder: Path) -> FramePicture:
+    """Return a frame's card; draw it if it is not there."""
     # Named by what it shows, and drawn with a fixed seed: its segments are found again by the next animatic.
     path = folder / f"{frame.request_key}.png"
     if not path.is_file():
         request = ImageRequest(frame.prompt, frame.steps, frame.aspect)
         write_atomic(path, SketchEngine(0).paint(request, frame.aspect.size, frame.copy))
-    return path
+    return FramePicture(path)

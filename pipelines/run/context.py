@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pipelines.common.errors import StorageError
 from pipelines.common.settings import Settings
+from pipelines.film.identity import encoder_build
 from pipelines.ledger.executor import AsyncGate, AsyncLedger
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.models import Run
@@ -108,9 +109,10 @@ async def open_run(
         await recover_all(ledger, settings, store.place)
         # A re-roll has takes of its own to generate, and nothing to share.
         shared = plan_digest(plan) if prepared.extra_takes is None else None
-        run = await ledger.start_run(run, plan=shared)
+        encoder = (await asyncio.to_thread(encoder_build, plan.timelines)).text
+        run = await ledger.start_run(run, plan=shared, encoder=encoder)
         gate = ledger.gate(run, rate_limit=settings.rate_limit, places=store.place.ids)
-        group = RunGroup(run, ledger, observer, grace_period_s=settings.stop_patience_s)
+        group = RunGroup(run, ledger, observer, encoder=encoder, grace_period_s=settings.stop_patience_s)
         context = RunContext(run, prepared, ledger, store, FrameFolder(store.folder), gate, group, observer)
         for line in beginning_lines(run, prepared):
             _log.info("%s: %s", run.storyboard, line)

@@ -6,7 +6,7 @@ They share one stop, and one of them, the conductor, makes the film.
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from pipelines.common.errors import (
     StorageError,
     StoryreelError,
 )
+from pipelines.film.claims import PieceClaims
 from pipelines.ledger.executor import AsyncLedger
 from pipelines.ledger.models import GroupNews, GroupStop, Run, RunState
 from pipelines.run.observer import RunObserver
@@ -36,25 +37,49 @@ _MADE = (RunState.COMPLETED, RunState.INCOMPLETE)
 class RunGroup:
     """The group of one run, which it follows while `following` lasts."""
 
-    def __init__(self, run: Run, ledger: AsyncLedger, observer: RunObserver, *, grace_period_s: float) -> None:
+    def __init__(
+        self, run: Run, ledger: AsyncLedger, observer: RunObserver, *, encoder: str, grace_period_s: float
+    ) -> None:
         """Set up the group of a run.
 
         Args:
             run: already entered in the ledger.
             ledger: where the others are seen.
             observer: is stopped when another run has stopped the group.
+            encoder: what this machine encodes with.
             grace_period_s: how long what is in flight is then awaited.
         """
+        self._encoder = encoder
         self._run = run
         self._ledger = ledger
         self._observer = observer
         self._grace_period_s = grace_period_s
         self._told = False
         self._conductor_ended: asyncio.Future[RunState] = asyncio.get_running_loop().create_future()
+        self._conductors_encoder = encoder
+
+    @property
+    def unlike(self) -> str | None:
+        """How this machine encodes otherwise than the conductor's, in words; None where it does not.
+
+        Then its pieces could not be joined with the others, and it makes none.
+        """
+        if self._conductors_encoder == self._encoder:
+            return None
+        return (
+            f"this machine encodes with {self._encoder}, the one that makes the film with {self._conductors_encoder}: "
+            "all segments are encoded there; install the same ffmpeg and fonts on both to share that work too"
+        )
+
+    @property
+    def claims(self) -> PieceClaims:
+        """The claims of this run on pieces of films."""
+        return _NoClaims() if self.unlike else LedgerClaims(self._run, self._ledger)
 
     @contextlib.asynccontextmanager
     async def following(self) -> AsyncIterator[None]:
         """Hand this run's stop on to the others, and theirs to this run, for as long as the block lasts."""
+        self._conductors_encoder = (await self._ledger.group_news(self._run)).encoder or self._encoder
         tasks = [asyncio.create_task(work) for work in (self._hand_on(), self._listen())]
         try:
             yield
@@ -106,6 +131,39 @@ class RunGroup:
             self._observer.interrupt(error, grace_period_s=self._grace_period_s)
         else:
             self._observer.stop_signal.stop(error)
+
+
+class LedgerClaims:
+    """The claims of one run on pieces of films, in the ledger; see `film.claims.PieceClaims`."""
+
+    def __init__(self, run: Run, ledger: AsyncLedger) -> None:
+        self._run = run
+        self._ledger = ledger
+
+    async def claim(self, names: Sequence[str]) -> frozenset[str]:
+        """Claim pieces; return those that no other living run encodes."""
+        keys = {_key_of(name): name for name in names}
+        claimed = await self._ledger.claim_pieces(self._run, list(keys))
+        return frozenset(keys[key] for key in claimed)
+
+    async def release(self, names: Sequence[str]) -> None:
+        """Give claims back."""
+        await self._ledger.release_pieces(self._run, [_key_of(name) for name in names])
+
+
+class _NoClaims:
+    """Claims that are never granted."""
+
+    async def claim(self, names: Sequence[str]) -> frozenset[str]:  # noqa: ARG002
+        return frozenset()
+
+    async def release(self, names: Sequence[str]) -> None:
+        pass
+
+
+def _key_of(piece: str) -> str:
+    """Return the hash that names a piece."""
+    return piece.partition(".")[0]
 
 
 class ConductorGoneError(IncompleteError):

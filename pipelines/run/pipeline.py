@@ -10,6 +10,7 @@ from pathlib import Path
 from pipelines.common.errors import FilmError, InterruptedRunError, StoryreelError, UnreadableFrameError
 from pipelines.common.formatting import counted
 from pipelines.film.finishing import planned_film
+from pipelines.film.frame_picture import FramePicture
 from pipelines.film.outputs import Films, film_path
 from pipelines.film.probe import Film
 from pipelines.report.builder import report_path, write_report
@@ -173,6 +174,8 @@ async def _await_films(context: RunContext, record: RunRecord) -> None:
     if error := incomplete_error(context.plan, record, stopped_by=stop_signal.error):
         raise error
     record.published = frozenset(frame.number for frame in context.plan.frames)
+    if context.group.unlike:
+        record.remarks.append(context.group.unlike)
     paths = [film_path(context.store.folder, context.plan.storyboard, timeline) for timeline in context.plan.timelines]
     films = zip(context.plan.timelines, paths, strict=True)
     record.films = [planned_film(timeline, path) for timeline, path in films if path.is_file()]
@@ -223,7 +226,7 @@ class _Followers:
         # A file that cannot be read is no error yet: the films get every picture again when they are cut.
         with contextlib.suppress(OSError):
             if is_as_requested(take):
-                self.films.arrived(take.frame.number, take.path)
+                self.films.arrived(take.frame.number, FramePicture(take.path, take.sha256))
 
 
 @contextlib.asynccontextmanager
@@ -236,6 +239,7 @@ async def _followers(context: RunContext) -> AsyncIterator[_Followers]:
             context.store.folder,
             observer=progress,
             read=thumbnails.read_frame,
+            claims=context.group.claims,
         )
         progress.expect_films(films)
         async with films.working():
@@ -279,11 +283,11 @@ def _expect(progress: Progress, requested: tuple[TakeSpec, ...], inventory: Take
     progress.reuse(spec.frame.scene for spec in specs if spec.request_key in inventory.found.takes)
 
 
-async def _publish_frames(context: RunContext, record: RunRecord) -> list[Path]:
+async def _publish_frames(context: RunContext, record: RunRecord) -> list[FramePicture]:
     """Publish the numbered frame of every frame that has a take; return the picture of each for the films."""
     context.observer.progress.enter("publishing frames")
 
-    def publish() -> list[Path]:
+    def publish() -> list[FramePicture]:
         assert record.inventory is not None
         # A file may have gone since it was found: then its frame is missing, and the run goes on.
         selected = record.inventory.selected
@@ -330,7 +334,7 @@ async def _set_aside_frame(context: RunContext, record: RunRecord, error: Unread
     return incomplete_error(context.plan, record, stopped_by=context.observer.stop_signal.error) or error
 
 
-async def _cut_films(context: RunContext, films: Films, pictures: list[Path]) -> list[Film]:
+async def _cut_films(context: RunContext, films: Films, pictures: list[FramePicture]) -> list[Film]:
     """Cut the films; give up at once when the run is stopped, for nothing that was paid for is lost here."""
     stop_signal = context.observer.stop_signal
     context.observer.progress.enter("assembling the film")

@@ -85,7 +85,7 @@ def _kept_takes(
         # The ledger lists them oldest first: of two takes of one request the first one counts.
         elif each.request_key not in takes:
             spec, size = by_key[each.request_key], Size(each.width, each.height)
-            takes[each.request_key] = Take(spec, path, each.prompt, each.cost_usd, size, each.remarks)
+            takes[each.request_key] = Take(spec, path, each.prompt, each.cost_usd, size, each.remarks, each.sha256)
     return takes, absent
 
 

@@ -14,6 +14,7 @@ from pipelines.common.geometry import Fit
 from pipelines.common.imaging import decode, fit_picture, open_picture
 from pipelines.common.picture_file import PictureFile, PictureFormat, UnreadablePictureError
 from pipelines.common.png import IEND, IHDR_END, png_header
+from pipelines.film.frame_picture import FramePicture
 from pipelines.storyboard.plan import FrameSpec
 from pipelines.takes.models import Take
 from pipelines.takes.png_metadata import metadata_chunks, read_metadata
@@ -43,9 +44,16 @@ class FrameFolder:
         """Return the path of a numbered frame."""
         return self.frames / f"{frame.name}.png"
 
-    def picture(self, take: Take) -> Path:
-        """Return the file that shows a take as its frame shows it: the take itself, else the numbered frame."""
-        return take.path if is_as_requested(take) else self.path(take.frame)
+    def picture(self, take: Take) -> FramePicture:
+        """Return the picture that shows a take as its frame shows it: the take itself, else the numbered frame.
+
+        Raises:
+            OSError: the take's file cannot be read.
+        """
+        if is_as_requested(take):
+            return FramePicture(take.path, take.sha256)
+        fitted = (take.frame.aspect.size, take.frame.fit) if take.sha256 else None
+        return FramePicture(self.path(take.frame), take.sha256, fitted)
 
     def shows(self, picture: Path, take: Take) -> bool:
         """Return whether a file is what shows a take: the take itself, or its numbered frame."""

@@ -23,6 +23,7 @@ class Take:
         cost_usd: None where it is not known.
         size: of the picture, in pixels; None where the ledger does not know the take.
         remarks: what is unusual about it, as it was noted when it came.
+        sha256: of its file's bytes, in hex, as the ledger has it; None where the ledger does not know the take.
     """
 
     spec: TakeSpec
@@ -31,6 +32,7 @@ class Take:
     cost_usd: Decimal | None
     size: Size | None = None
     remarks: tuple[Remark, ...] = ()
+    sha256: str | None = None
 
     @property
     def frame(self) -> FrameSpec:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,38 +13,24 @@ import pytest
 from pipelines.common.errors import FilmError
 from pipelines.common.geometry import Fit, Size
 from pipelines.film.assembler import FilmAssembler
+from pipelines.film.frame_picture import FramePicture
 from pipelines.film.interchange import otio_text
 from pipelines.film.outputs import Films, film_path
 from pipelines.storyboard.model import Motion, MotionType, Output, Place, Sound, SoundMix
 from pipelines.storyboard.plan import Plan
 from pipelines.storyboard.timeline import Timeline
-from tests.support.film_samples import COLOURS, SMALL, colour_runs, fake_ffmpeg, flat_frames, timeline_of
+from tests.support.film_samples import (
+    COLOURS,
+    SMALL,
+    Watching,
+    colour_runs,
+    dissolved,
+    fake_ffmpeg,
+    flat_frames,
+    timeline_of,
+)
 
 NAMES = list(COLOURS)
-
-
-@dataclass
-class Watching:
-    """An observer that keeps what it hears."""
-
-    encoded: list[tuple[float, float | None]] = field(default_factory=list)
-    joined: list[Path] = field(default_factory=list)
-
-    def segment_encoded(self, megapixels: float, seconds: float | None) -> None:
-        self.encoded.append((megapixels, seconds))
-
-    def joining(self, film: Path) -> None:
-        self.joined.append(film)
-
-
-def dissolved(lengths: Sequence[int], *, half: int = 4) -> Timeline:
-    """Return a timeline with a dissolve between any two holds."""
-    timeline = timeline_of(lengths)
-    last = len(lengths) - 1
-    holds = [
-        replace(hold, transition="dissolve", half=half) if n < last else hold for n, hold in enumerate(timeline.holds)
-    ]
-    return replace(timeline, holds=tuple(holds))
 
 
 def plan_of(*timelines: Timeline) -> Plan:
@@ -56,7 +42,7 @@ def cut(plan: Plan, folder: Path, pictures: Sequence[Path]) -> None:
 
     async def work() -> None:
         async with Films(plan, folder).working() as films:
-            await films.cut(pictures)
+            await films.cut(list(map(FramePicture, pictures)))
 
     asyncio.run(work())
 
@@ -103,13 +89,13 @@ def test_frames_that_come_are_encoded_before_the_last_is_there(tmp_path: Path) -
         async with Films(plan, tmp_path, observer=watching).working() as films:
             assert len(films) == 7
             for number in (0, 1, 3):
-                films.arrived(number, frames[number])
+                films.arrived(number, FramePicture(frames[number]))
             async with asyncio.timeout(30):
                 # Two ends, a middle and the transition between the first two; all that does not need frame 2.
                 while len(watching.encoded) < 4:
                     await asyncio.sleep(0.01)
             early = len(pieces(tmp_path))
-            await films.cut(frames)
+            await films.cut(list(map(FramePicture, frames)))
         return early
 
     assert asyncio.run(work()) == 4
@@ -119,6 +105,21 @@ def test_frames_that_come_are_encoded_before_the_last_is_there(tmp_path: Path) -
     assert len(pieces(tmp_path)) == 7
 
 
+def test_two_segments_that_show_the_same_are_one_piece(tmp_path: Path) -> None:
+    """Encoded once, for frames that came out alike too; both are told of."""
+    plan, frames, watching = plan_of(timeline_of([60] * 3)), flat_frames(tmp_path / "f", ["red"] * 3), Watching()
+
+    async def work() -> None:
+        async with Films(plan, tmp_path, observer=watching).working() as films:
+            await films.cut(list(map(FramePicture, frames)))
+
+    asyncio.run(work())
+
+    assert [seconds is not None for _, seconds in watching.encoded] == [True, False, False]
+    assert colour_runs(tmp_path / "harbor.mp4") == [("red", 180)]
+    assert len(pieces(tmp_path)) == 1
+
+
 def test_an_early_failure_is_raised_when_the_film_is_cut(tmp_path: Path) -> None:
     """A frame that cannot be read does not stop the generation of others."""
     plan, frames = plan_of(timeline_of([60, 60])), flat_frames(tmp_path / "frames", NAMES[:2])
@@ -126,13 +127,13 @@ def test_an_early_failure_is_raised_when_the_film_is_cut(tmp_path: Path) -> None
 
     async def work() -> None:
         async with Films(plan, tmp_path).working() as films:
-            films.arrived(0, frames[0])
-            films.arrived(1, frames[1])
+            films.arrived(0, FramePicture(frames[0]))
+            films.arrived(1, FramePicture(frames[1]))
             async with asyncio.timeout(30):
                 while not pieces(tmp_path) if (tmp_path / "segments").exists() else True:
                     await asyncio.sleep(0.01)
             with pytest.raises(FilmError, match=r"frame_0001\.png: cannot be read"):
-                await films.cut(frames)
+                await films.cut(list(map(FramePicture, frames)))
 
     asyncio.run(work())
 
@@ -144,8 +145,8 @@ def test_leaving_early_ends_every_encoder(tmp_path: Path, monkeypatch: pytest.Mo
 
     async def work() -> None:
         async with FilmAssembler(timeline_of([60, 60]), tmp_path / "segments") as assembler:
-            assembler.arrived(0, frames[0])
-            assembler.arrived(1, frames[1])
+            assembler.arrived(0, FramePicture(frames[0]))
+            assembler.arrived(1, FramePicture(frames[1]))
             async with asyncio.timeout(30):
                 while not pids.exists() or len(pids.read_text().split()) < 2:
                     await asyncio.sleep(0.01)

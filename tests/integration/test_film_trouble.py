@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
 from itertools import cycle, islice
@@ -20,8 +20,16 @@ from pipelines.common.errors import FilmError, StorageError
 from pipelines.common.geometry import Size
 from pipelines.film.assembler import assemble_film, cut_film
 from pipelines.storyboard.model import Motion, MotionType
-from pipelines.storyboard.timeline import Timeline
-from tests.support.film_samples import COLOURS, colour_of, colour_runs, fake_ffmpeg, flat_frames, pictures, timeline_of
+from tests.support.film_samples import (
+    COLOURS,
+    colour_of,
+    colour_runs,
+    dissolved,
+    fake_ffmpeg,
+    flat_frames,
+    pictures,
+    timeline_of,
+)
 from tests.support.full_disk import files_of_at_most
 
 NAMES = ["red", "green", "blue", "white", "purple"]
@@ -45,16 +53,6 @@ own, children = (resource.getrusage(of).ru_maxrss for of in (resource.RUSAGE_SEL
 peaks_mib = [own / 1024, children / 1024]
 print(json.dumps({"size": str(film.size), "video_frames": film.video_frames, "peaks_mib": peaks_mib}))
 """
-
-
-def dissolved(lengths: Sequence[int], *, half: int, **output: object) -> Timeline:
-    """Return a timeline with a dissolve between any two holds."""
-    timeline = timeline_of(lengths, **output)  # type: ignore[arg-type]
-    last = len(lengths) - 1
-    holds = [
-        replace(hold, transition="dissolve", half=half) if n < last else hold for n, hold in enumerate(timeline.holds)
-    ]
-    return replace(timeline, holds=tuple(holds))
 
 
 @pytest.mark.parametrize("motion", [None, PUSH], ids=["still", "moving"])

@@ -112,7 +112,7 @@ def test_frame_film_and_thumbnail_show_the_same(tmp_path: Path, kind: str, size:
     thumbnail = thumbnails.make_one(take.path)
 
     shown = in_a_viewer(frame)
-    in_film = np.asarray(read_frame(frames.picture(take)), float)
+    in_film = np.asarray(read_frame(frames.picture(take).path), float)
     assert np.array_equal(shown, in_film)
     left, right = (0, 255) if kind == "1 bit" else (64, 192)
     assert thumbnail is not None

@@ -3,6 +3,7 @@
 import shlex
 import subprocess
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import accumulate, groupby, pairwise
 from pathlib import Path
@@ -98,17 +99,41 @@ def noisy_gradient(size: Size) -> Image.Image:
     return Image.fromarray(np.clip(slopes + grain, 0, 255).astype(np.uint8))
 
 
+def dissolved(lengths: Sequence[int], *, half: int = 4, **output: object) -> Timeline:
+    """Return a timeline with a dissolve between any two holds."""
+    timeline = timeline_of(lengths, **output)  # type: ignore[arg-type]
+    last = len(lengths) - 1
+    holds = [
+        replace(hold, transition="dissolve", half=half) if n < last else hold for n, hold in enumerate(timeline.holds)
+    ]
+    return replace(timeline, holds=tuple(holds))
+
+
+@dataclass
+class Watching:
+    """An observer that keeps what it hears."""
+
+    encoded: list[tuple[float, float | None]] = field(default_factory=list)
+    joined: list[Path] = field(default_factory=list)
+
+    def segment_encoded(self, megapixels: float, seconds: float | None) -> None:
+        self.encoded.append((megapixels, seconds))
+
+    def joining(self, film: Path) -> None:
+        self.joined.append(film)
+
+
 def fake_ffmpeg(path: Path, monkeypatch: pytest.MonkeyPatch, *lines: str) -> Path:
     """Put a script in ffmpeg's place: it writes its process number down, runs `lines`, then the real one.
 
-    Returns the file of process numbers, one a line; queries (`-encoders`) go to the real one at once.
+    Returns the file of process numbers, one a line; queries (`-encoders`, `-version`) go to the real one at once.
     """
     pids = path.with_suffix(".pids")
     real = imageio_ffmpeg.get_ffmpeg_exe()
     script = [
         "#!/bin/bash",
         f"REAL={shlex.quote(real)}",
-        'case "$*" in *-encoders*) exec "$REAL" "$@" ;; esac',
+        'case "$*" in *-encoders* | -version) exec "$REAL" "$@" ;; esac',
         f"echo $$ >> {shlex.quote(str(pids))}",
         *lines,
         'exec "$REAL" "$@"',

@@ -102,10 +102,8 @@ class Paragraph:
             stack: the fonts.
         """
         self._stack = stack = stack.for_text(text)
-        letters = [_drawable(letter, stack) for letter in split_letters(text)]
+        self._letters = letters = _drawable_letters(text, stack)
         self.text = "".join(letters)
-        # Once more: what stands in for a letter has several.
-        self._letters = letters = split_letters(self.text)
         # Where each letter begins, and where the last one ends.
         self._starts = list(itertools.accumulate(map(len, letters), initial=0))
         self._faces = _faces_of(letters, stack)
@@ -228,6 +226,18 @@ def _ellipsis_width(stack: FontStack) -> float:
 def _shows(character: str) -> bool:
     # Joiners and marks of direction are not printable by themselves, and change how others are drawn.
     return character.isprintable() or unicodedata.category(character) == "Cf"
+
+
+@functools.lru_cache(maxsize=10_000)
+def typefaces_of(text: str, stack: FontStack) -> frozenset[Typeface]:
+    """Return the typefaces that draw a text; far quicker than laying it out."""
+    stacks = ((part, stack.for_text(part)) for part in paragraphs(text))
+    return frozenset(face for part, fonts in stacks for face in _faces_of(_drawable_letters(part, fonts), fonts))
+
+
+def _drawable_letters(text: str, stack: FontStack) -> list[str]:
+    # Split twice: what stands in for a letter that no font has is several letters.
+    return split_letters("".join(_drawable(letter, stack) for letter in split_letters(text)))
 
 
 def _drawable(letter: str, stack: FontStack) -> str:

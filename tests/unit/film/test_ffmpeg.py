@@ -12,7 +12,7 @@ import pytest
 
 from pipelines.common.errors import FilmError
 from pipelines.film import ffmpeg
-from pipelines.film.ffmpeg import ffmpeg_binary, require_encoder, running_ffmpeg
+from pipelines.film.ffmpeg import ffmpeg_binary, ffmpeg_build, require_encoder, running_ffmpeg
 from tests.support.patience import WAIT_S
 
 CURE = "reinstall imageio-ffmpeg, or let IMAGEIO_FFMPEG_EXE name a working ffmpeg"
@@ -68,6 +68,30 @@ def test_an_ffmpeg_that_fails_to_answer_is_reported(tmp_path: Path, monkeypatch:
 
     with pytest.raises(FilmError, match=f"ffmpeg: does not run: .*126.*; {CURE}"):
         require_encoder("h264")
+
+
+def test_a_build_is_known_by_all_that_it_says_of_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two of one version may be configured otherwise; each is asked once, wherever it lies."""
+    asked = tmp_path / "asked"
+    builds = []
+    for name, configuration in (("a", "x264"), ("a", "x264"), ("b", "x264"), ("c", "openh264")):
+        answer = f"ffmpeg version 7.1 Copyright\nconfiguration: {configuration}"
+        if not (tmp_path / name).exists():
+            script(tmp_path / name, monkeypatch, f"echo {name} >> {asked}", f"echo '{answer}'")
+        builds.append(ffmpeg_build())
+
+    assert [build.version for build in builds] == ["7.1"] * 4
+    assert builds[0] == builds[1] == builds[2] != builds[3]
+    assert asked.read_text().split() == ["a", "b", "c"]
+
+
+def test_another_ffmpeg_in_the_place_of_one_is_asked_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A review that goes on through an upgrade encodes with what is there."""
+    script(tmp_path / "ffmpeg", monkeypatch, "echo ffmpeg version 7.1 Copyright")
+    before = ffmpeg_build()
+    script(tmp_path / "ffmpeg", monkeypatch, "echo ffmpeg version 7.1.1 Copyright")
+
+    assert (before.version, ffmpeg_build().version) == ("7.1", "7.1.1")
 
 
 def test_no_ffmpeg_at_all_is_reported_with_its_cure(monkeypatch: pytest.MonkeyPatch) -> None:

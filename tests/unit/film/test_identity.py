@@ -1,15 +1,32 @@
 """A film that would come out the same is not made again; any other is."""
 
 import dataclasses
+import hashlib
 import os
+import re
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
+import pytest
+
+from pipelines.common.errors import FilmError
+from pipelines.common.geometry import Fit, Size
+from pipelines.common.lettering import layout, typefaces
+from pipelines.common.lettering.typefaces import packaged
 from pipelines.film.assembler import assemble_film
-from pipelines.film.identity import piece_name, read_identity
+from pipelines.film.ffmpeg import FfmpegBuild
+from pipelines.film.frame_picture import FramePicture
+from pipelines.film.identity import encoder_build, piece_name, read_identity
 from pipelines.film.segments import cut_segments
-from pipelines.storyboard.model import Motion, MotionType, Smooth, SmoothMethod
+from pipelines.storyboard.model import CaptionStyle, Motion, MotionType, Smooth, SmoothMethod
+from pipelines.storyboard.timeline import Timeline
 from tests.support.film_samples import colour_runs, flat_frames, timeline_of
+from tests.support.pictures import write
+
+PICTURE = FramePicture(Path("a.png"), "a1")
+BUILD = FfmpegBuild("7.1", "b1")
+FontNames = Callable[..., str]
 
 
 def test_an_unchanged_film_is_left_as_it_is(tmp_path: Path) -> None:
@@ -57,12 +74,111 @@ def test_a_file_without_identity_is_no_film_of_ours(tmp_path: Path) -> None:
     assert (read_identity(tmp_path / "other.mp4"), read_identity(tmp_path / "none.mp4")) == (None, None)
 
 
-def test_pieces_of_earlier_versions_are_found_again(tmp_path: Path) -> None:
+def captioned(text: str | None, **style: object) -> Timeline:
+    """Return a film of one hold with a caption."""
+    timeline = timeline_of([60])
+    hold = dataclasses.replace(timeline.holds[0], caption=text)
+    return dataclasses.replace(timeline, holds=(hold,), captions=CaptionStyle(**style))  # type: ignore[arg-type]
+
+
+def name_of(timeline: Timeline, picture: FramePicture = PICTURE, *, build: FfmpegBuild = BUILD) -> str:
+    """Return the name of the piece of a film's first segment."""
+    return piece_name(cut_segments(timeline)[0], timeline, [picture], build=build)
+
+
+def test_a_picture_is_known_by_its_content(tmp_path: Path) -> None:
+    """A copy elsewhere, of another name and time, has the same piece; a byte more, and it is another picture."""
+    first, second = tmp_path / "a.png", tmp_path / "elsewhere.png"
+    first.write_bytes(b"12345")
+    second.write_bytes(b"12345")
+    os.utime(second, ns=(0, 0))
+    before = name_of(timeline_of([60]), FramePicture(first))
+
+    assert name_of(timeline_of([60]), FramePicture(second)) == before
+    assert name_of(timeline_of([60]), FramePicture(first, hashlib.sha256(b"12345").hexdigest())) == before
+    second.write_bytes(b"12346")
+    assert name_of(timeline_of([60]), FramePicture(second)) != before
+
+
+def test_a_picture_that_the_ledger_knows_is_not_read(tmp_path: Path) -> None:
+    """Ten thousand of them would take minutes at each render; its file need not even be there."""
+    assert FramePicture(tmp_path / "none.png", "a1").identity() == "a1"
+
+
+def test_a_picture_that_the_ledger_does_not_know_must_be_there(tmp_path: Path) -> None:
+    """The error names it, and the cure."""
+    gone = tmp_path / "frame_0000.png"
+
+    with pytest.raises(FilmError, match=re.escape(f"{gone}: cannot be read: No such file or directory; render again")):
+        FramePicture(gone).identity()
+
+
+def test_what_a_frame_makes_of_its_take_counts() -> None:
+    """A take of another size becomes another picture for each size and each fit that is asked for."""
+    sizes, fits = (Size(64, 64), Size(64, 32)), (Fit.COVER, Fit.CONTAIN)
+    fitted = [FramePicture(PICTURE.path, "a1", (size, fit)) for size in sizes for fit in fits]
+
+    assert len({name_of(timeline_of([60]), picture) for picture in (FramePicture(PICTURE.path, "a1"), *fitted)}) == 5
+
+
+def test_another_build_of_ffmpeg_makes_other_pieces() -> None:
+    """Of the same version even: pieces of two builds may not go together in one film."""
+    names = {name_of(timeline_of([60]), build=FfmpegBuild("7.1", build)) for build in ("b1", "b2", "b1")}
+
+    assert len(names) == 2
+
+
+def test_fonts_count_where_captions_are_drawn() -> None:
+    """Those that draw these captions; a caption that is only a track needs none."""
+    one, two, kana, none = (encoder_build([captioned(text)]) for text in ("one", "two", "いち", None))
+
+    assert one == two
+    assert len({build.id for build in (one, kana, none)}) == 3
+    assert encoder_build([captioned("one", burn=False)]) == none
+
+
+@pytest.fixture
+def font_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FontNames]:
+    """Return a function that makes a font this machine's, in a folder, and returns its piece's name."""
+
+    def forget() -> None:
+        typefaces.installed.cache_clear()
+        typefaces._face_for.cache_clear()
+        layout.typefaces_of.cache_clear()
+
+    def named(folder: str, font: bytes, **style: object) -> str:
+        write(tmp_path / folder / "font.ttf", font)
+        monkeypatch.setattr(typefaces, "_font_folders", lambda: [tmp_path / folder])
+        forget()
+        return name_of(captioned("one", font="Source Sans Pro", **style))
+
+    yield named
+    forget()
+
+
+def test_a_font_of_this_machine_counts_by_its_content(font_names: FontNames) -> None:
+    """Two versions of one font may draw otherwise; where it lies does not matter, nor where nothing is drawn."""
+    font = packaged()[1].file.read_bytes()
+
+    first, again, newer = font_names("a", font), font_names("b", font), font_names("c", font + bytes(4))
+    tracks = {font_names("d", font, burn=False), font_names("e", font + bytes(4), burn=False)}
+
+    assert first == again != newer
+    assert len(tracks) == 1
+
+
+def test_a_build_is_told_in_a_line() -> None:
+    """For people who compare two machines."""
+    build = encoder_build([captioned("one")])
+
+    assert re.fullmatch(r"ffmpeg \S+ \([0-9a-f]{6}\), fonts [0-9a-f]{6}", build.text)
+    assert re.fullmatch(r"[0-9a-f]{12}", build.id)
+    assert re.fullmatch(r"ffmpeg \S+ \([0-9a-f]{6}\)", encoder_build([timeline_of([60])]).text)
+
+
+def test_pieces_of_earlier_versions_are_found_again() -> None:
     """The name of a piece never changes, for every kind of segment: else all films would be encoded again."""
-    frames = [tmp_path / f"frame_{number:04d}.png" for number in range(4)]
-    for frame in frames:
-        frame.write_bytes(b"12345")
-        os.utime(frame, ns=(0, 1_700_000_000_000_000_000))
+    pictures = [FramePicture(Path("gone.png"), f"a{number}") for number in range(4)]
     timeline = timeline_of([60, 60, 60, 60])
     changes: tuple[dict[str, object], ...] = (
         {"caption": "one", "transition": "dissolve", "half": 4},
@@ -73,16 +189,15 @@ def test_pieces_of_earlier_versions_are_found_again(tmp_path: Path) -> None:
     holds = tuple(dataclasses.replace(hold, **change) for hold, change in zip(timeline.holds, changes, strict=True))  # type: ignore[arg-type]
     timeline = dataclasses.replace(timeline, holds=holds)
 
-    names = [piece_name(segment, timeline, frames) for segment in cut_segments(timeline)]
+    names = [piece_name(segment, timeline, pictures, build=BUILD) for segment in cut_segments(timeline)]
 
-    # As version 0.1 named them, but for the first two, whose captions it drew otherwise: they may only change where the
-    # pieces themselves come out otherwise than before.
+    # They may only change where the pieces themselves come out otherwise than before.
     assert [name[:16] for name in names] == [
-        "00328dcaa6254e51",
-        "550160c8d650e1f8",
-        "dc65811e3462ca92",
-        "61769c6b710bd36f",
-        "fd8f541e322cd1b2",
-        "748053961f14a310",
+        "4d654082b9d9ca55",
+        "4f6c07009ec7f551",
+        "f4c762551a27818e",
+        "a228abbadafbccd0",
+        "7078bd74d4da6dba",
+        "d02ce4a76096d680",
     ]
     assert {name[64:] for name in names} == {".h264"}

@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 from pipelines.film.capacity import Capacity
+from pipelines.film.frame_picture import FramePicture
 from pipelines.film.segment_queue import FrameArrivals, SegmentQueue
 from pipelines.film.segments import Segment, cut_segments
 from tests.support.film_samples import timeline_of
 
-A, B = Path("a.png"), Path("b.png")
+A, B = FramePicture(Path("a.png")), FramePicture(Path("b.png"))
 
 
 def dissolved_segments() -> list[Segment]:

@@ -68,10 +68,14 @@ def test_a_second_one_draws_and_encodes_nothing_anew(board: Path) -> None:
 
 
 def test_another_scale_is_another_film(board: Path) -> None:
-    """In the place of the first."""
+    """In the place of the first, whose pieces go with it."""
+    segments = Path("outputs/film/animatic/segments")
     animate(board)
+    before = set(segments.iterdir())
 
     assert animate(board, "1").film.size == Size(128, 96)
+    assert len(before) == len(list(segments.iterdir())) == 5
+    assert before.isdisjoint(segments.iterdir())
 
 
 @pytest.mark.parametrize(("scale", "size"), [("0.5", "50x20"), ("0.33", "32x12"), ("0.001", "2x2"), ("1", "100x40")])

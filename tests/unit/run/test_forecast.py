@@ -7,6 +7,8 @@ import pytest
 
 from pipelines.common.settings import Settings
 from pipelines.film.effort import effort_left
+from pipelines.film.ffmpeg import ffmpeg_build
+from pipelines.film.frame_picture import FramePicture
 from pipelines.film.identity import piece_name
 from pipelines.film.segments import cut_segments
 from pipelines.ledger.ledger import Ledger
@@ -102,11 +104,14 @@ def test_an_endpoint_that_was_asked_is_as_fast_as_it_was(foretell: Foretell, tmp
 
 def test_only_what_is_not_encoded_takes_time(plan: Plan, tmp_path: Path) -> None:
     """Of two stills one is; the other's picture is gone."""
-    picture, folder = tmp_path / "0.png", tmp_path / "segments"
-    picture.write_bytes(b"a picture")
+    pictures, folder = (
+        {0: FramePicture(tmp_path / "0.png"), 1: FramePicture(tmp_path / "gone.png")},
+        tmp_path / "pieces",
+    )
+    pictures[0].path.write_bytes(b"a picture")
     folder.mkdir()
     first, _ = cut_segments(plan.timeline)
-    (folder / piece_name(first, plan.timeline, {0: picture})).touch()
+    (folder / piece_name(first, plan.timeline, pictures, build=ffmpeg_build())).touch()
 
     assert effort_left(plan.timeline, folder, {}) == pytest.approx(2 * 5 * 1.048576)
-    assert effort_left(plan.timeline, folder, {0: picture, 1: tmp_path / "gone.png"}) == pytest.approx(5 * 1.048576)
+    assert effort_left(plan.timeline, folder, pictures) == pytest.approx(5 * 1.048576)

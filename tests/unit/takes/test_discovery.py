@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from pipelines.common.files import hash_file
 from pipelines.common.geometry import Fit, Size
 from pipelines.ledger.models import TakeLoss
 from pipelines.ledger.schema import attempts
@@ -32,7 +33,9 @@ def test_a_take_in_the_ledger_is_found_with_its_prompt_and_price(output: OutputF
     """The prompt is the one that made it, a fallback perhaps."""
     path = output.generate(run(), prompt="the fallback")
 
-    assert output.find() == FoundTakes({KEY: Take(SPEC, path, "the fallback", PRICE_USD, SIZE)}, ())
+    assert output.find() == FoundTakes(
+        {KEY: Take(SPEC, path, "the fallback", PRICE_USD, SIZE, sha256=hash_file(path))}, ()
+    )
 
 
 def test_a_take_of_another_storyboard_serves_as_well(output: OutputFolder) -> None:
@@ -41,7 +44,7 @@ def test_a_take_of_another_storyboard_serves_as_well(output: OutputFolder) -> No
 
     found = output.find()
 
-    assert found == FoundTakes({KEY: Take(SPEC, path, SPEC.prompt, PRICE_USD, SIZE)}, ())
+    assert found == FoundTakes({KEY: Take(SPEC, path, SPEC.prompt, PRICE_USD, SIZE, sha256=hash_file(path))}, ())
     assert output.store().import_take(found.takes[KEY]).path == output.store().takes / path.name
 
 
@@ -116,7 +119,7 @@ def test_a_take_that_is_here_is_found_whatever_its_place(output: OutputFolder) -
     path = output.generate(run())
     alter(output.ledger, attempts, {"place": ELSEWHERE})
 
-    assert output.find() == FoundTakes({KEY: Take(SPEC, path, SPEC.prompt, PRICE_USD, SIZE)})
+    assert output.find() == FoundTakes({KEY: Take(SPEC, path, SPEC.prompt, PRICE_USD, SIZE, sha256=hash_file(path))})
 
 
 def test_a_take_that_this_place_has_lost_is_lost(output: OutputFolder) -> None:
@@ -142,7 +145,9 @@ def test_of_two_takes_a_lost_one_does_not_hide_the_other(output: OutputFolder) -
     output.ledger.forget_lost_takes([1])
     path = output.generate(run("run-2"), OTHER_BODY)
 
-    assert output.find() == FoundTakes({KEY: Take(SPEC, path, SPEC.prompt, PRICE_USD, SIZE)}, ())
+    assert output.find() == FoundTakes(
+        {KEY: Take(SPEC, path, SPEC.prompt, PRICE_USD, SIZE, sha256=hash_file(path))}, ()
+    )
     assert output.rows("cost_usd", "file") == [(PRICE_USD, None), (PRICE_USD, f"takes/{KEY}.png")]
 
 

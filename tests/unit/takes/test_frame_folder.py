@@ -13,6 +13,7 @@ from PIL import Image
 
 from pipelines.common.errors import IncompleteError, StorageError
 from pipelines.common.geometry import AspectRatio, Fit
+from pipelines.film.frame_picture import FramePicture
 from pipelines.takes.frame_folder import FrameFolder, is_as_requested
 from pipelines.takes.models import Take
 from pipelines.takes.store import TakeStore
@@ -381,11 +382,19 @@ def test_a_frame_beyond_four_digits_keeps_its_number(store: TakeStore, folder: F
 def test_a_whole_png_of_the_size_asked_for_is_shown_as_it_is(
     store: TakeStore, folder: FrameFolder, data: bytes, as_requested: bool
 ) -> None:
-    """The film reads the take itself; of any other, its frame."""
-    take = stored_take(store, take_spec(aspect=SMALL), data)
+    """The film reads the take itself; of any other, its frame, which is another picture than the take."""
+    take = replace(stored_take(store, take_spec(aspect=SMALL), data), sha256="a1")
+    itself, frame = FramePicture(take.path, "a1"), folder.frames / "frame_0000.png"
 
     assert is_as_requested(take) is as_requested
-    assert folder.picture(take) == (take.path if as_requested else folder.frames / "frame_0000.png")
+    assert folder.picture(take) == (itself if as_requested else FramePicture(frame, "a1", (SMALL.size, Fit.COVER)))
+
+
+def test_a_frame_made_of_a_take_that_no_ledger_knows_is_known_by_itself(store: TakeStore, folder: FrameFolder) -> None:
+    """Its file is hashed where it must be known; the take's bytes are not what it holds."""
+    take = stored_take(store, take_spec(aspect=SMALL), picture_bytes("PNG", (64, 64)))
+
+    assert folder.picture(take) == FramePicture(folder.frames / "frame_0000.png")
 
 
 def test_a_take_whose_file_is_gone_cannot_be_looked_at(store: TakeStore) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from pipelines.common.files import hash_file
 from pipelines.common.geometry import Size
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.models import AlreadyKept, AttemptRequest, Permit, Remark, RemarkKind
@@ -100,7 +101,9 @@ def test_killed_with_the_whole_body_on_disk_becomes_a_take(output: OutputFolder,
     assert output.rows() == [("ok", 200, PRICE_USD, f"takes/{KEY}{suffix}", None)]
     assert (output.takes(), output.committed_usd()) == ({f"{KEY}{suffix}": body}, PRICE_USD)
     path = output.store().takes / f"{KEY}{suffix}"
-    assert output.find() == FoundTakes({KEY: Take(SPEC, path, SPEC.prompt, PRICE_USD, Size(16, 16), (REMARK,))}, ())
+    assert output.find() == FoundTakes(
+        {KEY: Take(SPEC, path, SPEC.prompt, PRICE_USD, Size(16, 16), (REMARK,), hash_file(path))}, ()
+    )
 
 
 @pytest.mark.parametrize("length", [1, 20, len(BODY) // 2, len(BODY) - 13])
