@@ -54,7 +54,13 @@ async def generate_missing(
         progress.count(outcome.spec.frame.scene, failed=isinstance(outcome, Failed))
         on_outcome(outcome)
 
-    pool = TakePool(context.gate, missing, concurrency=settings.concurrency, on_settled=settle)
+    pool = TakePool(
+        context.gate,
+        missing,
+        rate_limit=settings.rate_limit,
+        concurrency=settings.concurrency,
+        on_settled=settle,
+    )
     async with (
         open_generator(context, queue, retry_quota=quota, earlier=pool.resends) as generator,
         generating(generator, missing) as generate,

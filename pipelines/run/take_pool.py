@@ -11,8 +11,9 @@ from pipelines.ledger.executor import AsyncGate
 from pipelines.run.outcomes import Failed, Reused, TakeOutcome
 from pipelines.storyboard.plan import TakeSpec
 
-# Few enough that at the end no run waits for long for another's; at 12 a second, a claim for every second.
-_MAX_CLAIMED = 16
+# A claim lasts its run for a second, so that at the end none waits for long for another's.
+_CLAIMS_A_MINUTE = 60
+_MOST_CLAIMED = 16
 # What is asked for at once: more than other runs hold, most of the time.
 _WINDOW = 200
 # Seconds between looks at what other runs hold: they may have kept it, or died over it.
@@ -31,6 +32,7 @@ class TakePool:
         gate: AsyncGate,
         specs: Sequence[TakeSpec],
         *,
+        rate_limit: int,
         concurrency: int,
         on_settled: Callable[[TakeOutcome], None],
         clock: Callable[[], float] = time.monotonic,
@@ -40,12 +42,13 @@ class TakePool:
         Args:
             gate: the run's.
             specs: the takes, in the order in which they are to be generated.
+            rate_limit: requests a minute that the run's endpoint allows.
             concurrency: how many the run can have in flight; it claims no more at once.
             on_settled: called for each that another run has kept or given up.
             clock: monotonic, in seconds.
         """
         self._gate = gate
-        self._limit = min(_MAX_CLAIMED, concurrency)
+        self._limit = min(-(-rate_limit // _CLAIMS_A_MINUTE), _MOST_CLAIMED, concurrency)
         self._on_settled = on_settled
         self._clock = clock
         self._left = {spec.request_key: spec for spec in specs}
