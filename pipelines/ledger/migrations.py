@@ -63,4 +63,12 @@ def _to_5(connection: Connection) -> None:
     connection.execute(update(attempts).where(settled).values(cost_basis=CostBasis.SETTLED.value))
 
 
-_STEPS = {2: _to_2, 3: _to_3, 4: _to_4, 5: _to_5}
+def _to_6(connection: Connection) -> None:
+    """Add what tells bytes that came before from those that were kept."""
+    connection.exec_driver_sql("ALTER TABLE attempts ADD COLUMN body_sha256 VARCHAR(64)")
+    connection.exec_driver_sql("DROP INDEX attempts_by_content")
+    connection.exec_driver_sql("CREATE INDEX IF NOT EXISTS attempts_by_body ON attempts (body_sha256)")
+    connection.execute(update(attempts).values(body_sha256=attempts.c.sha256))
+
+
+_STEPS = {2: _to_2, 3: _to_3, 4: _to_4, 5: _to_5, 6: _to_6}

@@ -29,8 +29,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 # 2: gates.booked_at. 3: gates.pace, gates.slowed_at, leases.attempt_id, corrections; spending for runs.committed_usd.
 # 4: takes, picks; the counters of runs. 5: attempts.cost_basis, .stated_steps, .remarks, .place;
 # runs.seconds_left, .megapixels_per_s; folders.
+# 6: attempts.body_sha256.
 # See migrations.py.
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 # A gate's pace is a share of the rate limit, in millionths.
 FULL_PACE = 1_000_000
 
@@ -176,6 +177,8 @@ attempts = Table(
     Column("file", String(255)),
     Column("bytes", BigInteger),
     Column("sha256", String(64)),
+    # As they came, before a text was put into the file; endpoints that repeat themselves are known by it.
+    Column("body_sha256", String(64)),
     # Remarks about a kept take, as JSON: [["flat", "is one flat colour (#000000)"], ...].
     Column("remarks", Text),
     # Where the file of a kept take lies: the id of an output folder. NULL: not known, of an older version.
@@ -183,7 +186,7 @@ attempts = Table(
     Index("attempts_by_storyboard", "storyboard", "attempt_id"),
     Index("attempts_by_request", "request_key", "status"),
     Index("attempts_by_status", "status"),
-    Index("attempts_by_content", "sha256"),
+    Index("attempts_by_body", "body_sha256"),
     # No number is ever given twice: an attempt's number is the fencing token of its lease.
     sqlite_autoincrement=True,
 )

@@ -34,7 +34,7 @@ _MAX_ERROR_CHARS = 1000
 # Built once: to build a statement takes longer than to run it on SQLite.
 _SAME_BYTES = (
     select(attempts.c.take, attempts.c.frame, attempts.c.storyboard)
-    .where(attempts.c.sha256 == bindparam("sha256"), attempts.c.status == "ok")
+    .where(attempts.c.body_sha256 == bindparam("sha256"), attempts.c.status == "ok")
     .where(
         attempts.c.request_key
         != select(attempts.c.request_key).where(attempts.c.attempt_id == bindparam("of")).scalar_subquery()
@@ -74,6 +74,7 @@ class Settlement(LedgerPart):
             "file": take.file,
             "bytes": take.bytes,
             "sha256": take.sha256,
+            "body_sha256": take.body_sha256 or take.sha256,
             "width": take.width,
             "height": take.height,
             "place": take.place,
@@ -148,7 +149,7 @@ def _lock(connection: Connection, attempt_id: int) -> RowMapping:
 
 def _same_bytes(connection: Connection, attempt_id: int, take: NewTake) -> Iterator[Remark]:
     """Yield the remark that a take has the same bytes as one that was asked for otherwise."""
-    for row in connection.execute(_SAME_BYTES, {"sha256": take.sha256, "of": attempt_id}):
+    for row in connection.execute(_SAME_BYTES, {"sha256": take.body_sha256 or take.sha256, "of": attempt_id}):
         yield Remark(RemarkKind.SAME, f"has the same bytes as take {row.take} of frame {row.frame} of {row.storyboard}")
 
 

@@ -13,6 +13,7 @@ from pipelines.report.builder import write_report
 from pipelines.report.models import FrameView, PageView
 from pipelines.report.views import Addresses, build_page
 from tests.conftest import serving, wait_until
+from tests.support.pictures import overwrite
 from tests.support.review import BOARD
 from tests.support.review import ReviewSession as Room
 
@@ -177,7 +178,7 @@ def test_a_take_that_is_no_picture_any_more_has_no_thumbnail(room: Room) -> None
     """The page says so, and is written all the same."""
     room.render()
     [take, *_] = room.inventory.selected
-    take.path.write_bytes(b"\0" * take.path.stat().st_size)
+    overwrite(take.path, b"\0" * take.path.stat().st_size)
     with Ledger.open(room.settings.effective_database_url) as ledger:
         path = write_report(room.plan, room.inventory, ledger, room.settings)
 

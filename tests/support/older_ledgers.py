@@ -10,6 +10,11 @@ _COUNTERS = (
 )  # fmt: skip
 # By the version that they go back to, from the next one.
 _UNDOING = {
+    5: (
+        "DROP INDEX attempts_by_body",
+        "ALTER TABLE attempts DROP COLUMN body_sha256",
+        "CREATE INDEX attempts_by_content ON attempts (sha256)",
+    ),
     4: (
         "DROP INDEX attempts_by_content",
         "ALTER TABLE attempts DROP COLUMN cost_basis",
