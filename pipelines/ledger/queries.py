@@ -3,13 +3,14 @@
 import csv
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import fields
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, case, func, select
+from sqlalchemy import ColumnElement, Connection, Row, RowMapping, Select, case, func, select
 
 from pipelines.common.budgets import BudgetScope
 from pipelines.common.files import atomic_path
@@ -30,6 +31,7 @@ COLUMNS = (
     "settled_by", "settled_at", "settled_why", "cost_basis", "stated_steps", "remarks",
 )  # fmt: skip
 
+_OF_KEPT_TAKE = [attempts.c[each.name] for each in fields(KeptTake)]
 # SQLite takes 32,766 variables in a statement, older builds 999: https://www.sqlite.org/limits.html
 _KEYS_A_QUERY = 500
 # Rows that are in memory at once while the CSV is written: more is no faster.
@@ -48,7 +50,7 @@ class Queries(LedgerPart):
         with self.database.reading() as connection:
             while chunk := list(islice(keys, _KEYS_A_QUERY)):
                 kept = attempts.c.request_key.in_(chunk) & (attempts.c.status == "ok") & attempts.c.file.is_not(None)
-                rows = connection.execute(select(attempts).where(kept).order_by(attempts.c.attempt_id)).mappings()
+                rows = connection.execute(select(*_OF_KEPT_TAKE).where(kept).order_by(attempts.c.attempt_id))
                 takes.extend(_kept_take(row) for row in rows)
         return takes
 
@@ -183,21 +185,10 @@ def _status(row: RowMapping) -> AttemptStatus:
     return AttemptStatus(row["status"] or AttemptStatus.UNKNOWN)
 
 
-def _kept_take(row: RowMapping) -> KeptTake:
-    return KeptTake(
-        attempt_id=row["attempt_id"],
-        request_key=row["request_key"],
-        storyboard=row["storyboard"],
-        file=row["file"],
-        bytes=row["bytes"],
-        sha256=row["sha256"],
-        prompt=row["prompt"],
-        cost_usd=row["cost_usd"],
-        width=row["width"],
-        height=row["height"],
-        remarks=parse_remarks(row["remarks"]),
-        place=row["place"],
-    )
+def _kept_take(row: Row[Any]) -> KeptTake:
+    # By position: by name it takes twice as long, and every run reads them all.
+    *values, remarks, place = row
+    return KeptTake(*[*values, parse_remarks(remarks), place])
 
 
 def _csv_row(row: RowMapping, columns: Sequence[str]) -> Iterator[str]:
