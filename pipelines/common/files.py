@@ -1,14 +1,21 @@
 """Files that are written whole or not at all, linked and hashed; everything that storyreel keeps is written here."""
 
 import contextlib
+import fcntl
 import hashlib
 import os
 import secrets
 import shutil
+import stat
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from pipelines.common.errors import StorageError
+
+# ioctl_ficlone(2), a request of Linux alone.
+_FICLONE = 0x40049409
+_WRITABLE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 
 
 @contextlib.contextmanager
@@ -107,6 +114,38 @@ def link_or_copy(source: Path, target: Path) -> None:
                 shutil.copyfile(source, temporary)
 
 
+def share_file(source: Path, target: Path) -> None:
+    """Make `target` a file of the bytes of `source` that takes no room beside it, where the file system can do that.
+
+    It is a clone, which parts from `source` as soon as either is written to; else a second name of `source`'s file,
+    which is then read-only, for what is written to one is written to both; else a copy.
+
+    Raises:
+        OSError: it could not be made, or there is a file of that name.
+    """
+    if _clone(source, target):
+        return
+    try:
+        source.chmod(stat.S_IMODE(source.stat().st_mode) & ~_WRITABLE)
+        os.link(source, target)
+    except OSError:
+        # Another file system, one without links, or a file that is someone else's to protect.
+        shutil.copyfile(source, target)
+
+
+def _clone(source: Path, target: Path) -> bool:
+    """Make `target` a clone of `source`; return False, and leave nothing, where the file system has none."""
+    if sys.platform != "linux":
+        return False
+    with source.open("rb") as original, target.open("xb") as clone:
+        try:
+            fcntl.ioctl(clone, _FICLONE, original.fileno())
+        except OSError:
+            target.unlink()
+            return False
+    return True
+
+
 def hash_file(path: Path) -> str:
     """Return the sha-256 of the file's bytes in hexadecimal, as sha256sum prints it."""
     with path.open("rb") as file:
@@ -128,8 +167,8 @@ def storage_errors(path: Path) -> Iterator[None]:
 
 
 def _sync(path: Path) -> None:
-    # Opened for writing: Windows syncs no file that is open for reading only.
-    with path.open("rb+") as file:
+    # For reading only: a take that shares its file with a frame is protected from being written to.
+    with path.open("rb") as file:
         os.fsync(file.fileno())
 
 

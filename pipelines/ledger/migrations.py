@@ -65,7 +65,10 @@ def _to_5(connection: Connection) -> None:
     connection.exec_driver_sql("ALTER TABLE runs ADD COLUMN place VARCHAR(2048)")
     connection.exec_driver_sql("CREATE INDEX IF NOT EXISTS runs_by_group ON runs (group_id)")
     _replace_gates(connection)
-    connection.exec_driver_sql("CREATE INDEX IF NOT EXISTS attempts_by_content ON attempts (sha256)")
+    # Bytes that came, where they are others than those that were kept.
+    connection.exec_driver_sql("ALTER TABLE attempts ADD COLUMN body_sha256 VARCHAR(64)")
+    connection.exec_driver_sql("CREATE INDEX IF NOT EXISTS attempts_by_body ON attempts (body_sha256)")
+    connection.execute(update(attempts).values(body_sha256=attempts.c.sha256))
     known = attempts.c.cost_usd.is_not(None)
     settled = known & attempts.c.attempt_id.in_(select(corrections.c.attempt_id))
     connection.execute(update(attempts).where(known).values(cost_basis=CostBasis.STATED.value))

@@ -387,6 +387,7 @@ class NewTake:
         width, height: in pixels.
         remarks: what is unusual about it.
         place: the id of the output folder; None where it has none.
+        body_sha256: of the bytes as they came, before a text was added; None where that is the same.
     """
 
     file: str
@@ -396,6 +397,7 @@ class NewTake:
     height: int
     remarks: tuple[Remark, ...] = ()
     place: str | None = None
+    body_sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,18 +1,19 @@
 """The queries of the ledger: kept takes, sums of attempts, remaining budgets, the ledger as CSV."""
 
 import csv
-import io
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import fields
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, case, func, select
+from sqlalchemy import ColumnElement, Connection, Row, RowMapping, Select, case, func, select
 
 from pipelines.common.budgets import BudgetScope
-from pipelines.common.files import write_atomic
+from pipelines.common.files import atomic_path
 from pipelines.common.formatting import format_decimal
 from pipelines.endpoints.prices import PRICE_LIST, Price
 from pipelines.ledger.budgets import remaining
@@ -30,8 +31,11 @@ COLUMNS = (
     "settled_by", "settled_at", "settled_why", "cost_basis", "stated_steps", "remarks",
 )  # fmt: skip
 
+_OF_KEPT_TAKE = [attempts.c[each.name] for each in fields(KeptTake)]
 # SQLite takes 32,766 variables in a statement, older builds 999: https://www.sqlite.org/limits.html
 _KEYS_A_QUERY = 500
+# Rows that are in memory at once while the CSV is written: more is no faster.
+_ROWS_AT_ONCE = 500
 # What a spreadsheet takes for the beginning of a formula: https://owasp.org/www-community/attacks/CSV_Injection
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
@@ -46,7 +50,7 @@ class Queries(LedgerPart):
         with self.database.reading() as connection:
             while chunk := list(islice(keys, _KEYS_A_QUERY)):
                 kept = attempts.c.request_key.in_(chunk) & (attempts.c.status == "ok") & attempts.c.file.is_not(None)
-                rows = connection.execute(select(attempts).where(kept).order_by(attempts.c.attempt_id)).mappings()
+                rows = connection.execute(select(*_OF_KEPT_TAKE).where(kept).order_by(attempts.c.attempt_id))
                 takes.extend(_kept_take(row) for row in rows)
         return takes
 
@@ -98,41 +102,53 @@ class Queries(LedgerPart):
             return remaining(connection, run, now=self.database.now(connection))
 
     def write_csv(self, storyboard: str, path: Path) -> None:
-        """Write the ledger of a storyboard as CSV, whole or not at all; see `ledger_csv`.
+        """Write the ledger of a storyboard as CSV, row by row, whole or not at all; see `ledger_csv`.
 
         Raises:
             StorageError: the file could not be written.
         """
-        write_atomic(path, ledger_csv(self.database, storyboard).encode())
+        with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+            file.writelines(_csv_lines(self.database, storyboard, COLUMNS))
 
 
 def ledger_csv(database: LedgerDatabase, storyboard: str, *, columns: Sequence[str] = COLUMNS) -> str:
     """Return some columns of a storyboard's ledger as CSV (RFC 4180): a row for each attempt, oldest first."""
-    text = io.StringIO(newline="")
+    return "".join(_csv_lines(database, storyboard, columns))
+
+
+def _csv_lines(database: LedgerDatabase, storyboard: str, columns: Sequence[str]) -> Iterator[str]:
     # CRLF, as RFC 4180 has it: before 3.13 the writer quotes a cell's CR only if it is part of the line's end.
-    writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow(columns)
-    rows = _rows(database, attempts.c.storyboard == storyboard)
-    corrected = _corrections(database, storyboard)
-    writer.writerows(_csv_row(row, corrected.get(row["attempt_id"]), columns) for row in rows)
-    return text.getvalue()
-
-
-def _rows(database: LedgerDatabase, which: ColumnElement[bool]) -> Sequence[RowMapping]:
+    writer = csv.writer(_Echo(), lineterminator="\r\n")
+    yield writer.writerow(columns)
     with database.reading() as connection:
-        return connection.execute(select(attempts).where(which).order_by(attempts.c.attempt_id)).mappings().all()
+        # By a cursor on the server, where there is one: a ledger need not fit into memory.
+        rows = connection.execution_options(yield_per=_ROWS_AT_ONCE).execute(_with_correction(storyboard))
+        for row in rows.mappings():
+            yield writer.writerow(_csv_row(row, columns))
 
 
-def _corrections(database: LedgerDatabase, storyboard: str) -> dict[int, RowMapping]:
-    """Return the last correction of each attempt that was settled by hand."""
-    query = (
-        select(corrections)
-        .join(attempts, attempts.c.attempt_id == corrections.c.attempt_id)
-        .where(attempts.c.storyboard == storyboard)
-        .order_by(corrections.c.correction_id)
+class _Echo:
+    """A file that gives back what is written: a CSV writer then returns its rows."""
+
+    def write(self, row: str) -> str:
+        return row
+
+
+def _with_correction(storyboard: str) -> Select[Any]:
+    """Return the query for a storyboard's attempts, each with its last correction if it was settled by hand."""
+    last = (
+        select(func.max(corrections.c.correction_id))
+        .where(corrections.c.attempt_id == attempts.c.attempt_id)
+        .correlate(attempts)
+        .scalar_subquery()
     )
-    with database.reading() as connection:
-        return {row["attempt_id"]: row for row in connection.execute(query).mappings()}
+    by_hand = (corrections.c.corrected_by, corrections.c.corrected_at, corrections.c.reason)
+    return (
+        select(attempts, *by_hand)
+        .outerjoin(corrections, corrections.c.correction_id == last)
+        .where(attempts.c.storyboard == storyboard)
+        .order_by(attempts.c.attempt_id)
+    )
 
 
 def add_up(connection: Connection, which: ColumnElement[bool]) -> Totals:
@@ -176,24 +192,13 @@ def _status(row: RowMapping) -> AttemptStatus:
     return AttemptStatus(row["status"] or AttemptStatus.UNKNOWN)
 
 
-def _kept_take(row: RowMapping) -> KeptTake:
-    return KeptTake(
-        attempt_id=row["attempt_id"],
-        request_key=row["request_key"],
-        storyboard=row["storyboard"],
-        file=row["file"],
-        bytes=row["bytes"],
-        sha256=row["sha256"],
-        prompt=row["prompt"],
-        cost_usd=row["cost_usd"],
-        width=row["width"],
-        height=row["height"],
-        remarks=parse_remarks(row["remarks"]),
-        place=row["place"],
-    )
+def _kept_take(row: Row[Any]) -> KeptTake:
+    # By position: by name it takes twice as long, and every run reads them all.
+    *values, remarks, place = row
+    return KeptTake(*[*values, parse_remarks(remarks), place])
 
 
-def _csv_row(row: RowMapping, correction: RowMapping | None, columns: Sequence[str]) -> Iterator[str]:
+def _csv_row(row: RowMapping, columns: Sequence[str]) -> Iterator[str]:
     derived = {
         "status": _status(row).value,
         "cost_thb": None if row["cost_usd"] is None else PRICE_LIST.thb(row["cost_usd"]),
@@ -201,9 +206,9 @@ def _csv_row(row: RowMapping, correction: RowMapping | None, columns: Sequence[s
         "sent_at": _iso(row["sent_at"]),
         "finished_at": _iso(row["finished_at"]),
         "simulated": str(row["simulated"]).lower(),
-        "settled_by": correction and correction["corrected_by"],
-        "settled_at": _iso(correction["corrected_at"] if correction else None),
-        "settled_why": correction and correction["reason"],
+        "settled_by": row["corrected_by"],
+        "settled_at": _iso(row["corrected_at"]),
+        "settled_why": row["reason"],
         "remarks": "; ".join(remark.text for remark in parse_remarks(row["remarks"])),
     }
     for column in columns:

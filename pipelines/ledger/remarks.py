@@ -14,4 +14,5 @@ def format_remarks(remarks: Iterable[Remark]) -> str | None:
 
 def parse_remarks(text: str | None) -> tuple[Remark, ...]:
     """Return the remarks that the database holds."""
-    return tuple(Remark(RemarkKind(kind), words) for kind, words in json.loads(text or "[]"))
+    # Almost every take has none.
+    return tuple(Remark(RemarkKind(kind), words) for kind, words in json.loads(text)) if text else ()

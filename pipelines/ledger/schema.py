@@ -27,8 +27,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 # 2: gates.booked_at. 3: gates.pace, gates.slowed_at, leases.attempt_id, corrections; spending for runs.committed_usd.
-# 4: takes, picks; the counters of runs. 5: attempts.cost_basis, .stated_steps, .remarks, .place, .lane, .group_id;
-# gates.lane; runs.seconds_left, .megapixels_per_s, .lane, .place, .group_id; folders, groups, given_up.
+# 4: takes, picks; the counters of runs. 5: attempts.cost_basis, .stated_steps, .remarks, .place, .lane, .group_id,
+# .body_sha256; gates.lane; runs.seconds_left, .megapixels_per_s, .lane, .place, .group_id; folders, groups, given_up.
 # See migrations.py.
 SCHEMA_VERSION = 5
 # The longest name of a lane.
@@ -215,6 +215,8 @@ attempts = Table(
     Column("file", String(255)),
     Column("bytes", BigInteger),
     Column("sha256", String(64)),
+    # As they came, before a text was put into the file; endpoints that repeat themselves are known by it.
+    Column("body_sha256", String(64)),
     # Remarks about a kept take, as JSON: [["flat", "is one flat colour (#000000)"], ...].
     Column("remarks", Text),
     # Where the file of a kept take lies: the id of an output folder. NULL: not known, of an older version.
@@ -225,7 +227,7 @@ attempts = Table(
     Index("attempts_by_storyboard", "storyboard", "attempt_id"),
     Index("attempts_by_request", "request_key", "status"),
     Index("attempts_by_status", "status"),
-    Index("attempts_by_content", "sha256"),
+    Index("attempts_by_body", "body_sha256"),
     # No number is ever given twice: an attempt's number is the fencing token of its lease.
     sqlite_autoincrement=True,
 )

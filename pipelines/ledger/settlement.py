@@ -43,7 +43,7 @@ _CORRECT = insert(corrections).inline()
 _RELEASE = delete(leases).where(leases.c.attempt_id == bindparam("of"))
 _SAME_BYTES = (
     select(attempts.c.take, attempts.c.frame, attempts.c.storyboard)
-    .where(attempts.c.sha256 == bindparam("sha256"), attempts.c.status == "ok")
+    .where(attempts.c.body_sha256 == bindparam("sha256"), attempts.c.status == "ok")
     .where(
         attempts.c.request_key
         != select(attempts.c.request_key).where(attempts.c.attempt_id == bindparam("of")).scalar_subquery()
@@ -83,13 +83,14 @@ class Settlement(LedgerPart):
             "file": take.file,
             "bytes": take.bytes,
             "sha256": take.sha256,
+            "body_sha256": take.body_sha256 or take.sha256,
             "width": take.width,
             "height": take.height,
             "place": take.place,
         }
         with self.database.transaction() as connection:
             asking = Batch(connection)
-            same = asking.add(_SAME_BYTES, {"sha256": take.sha256, "of": attempt_id})
+            same = asking.add(_SAME_BYTES, {"sha256": take.body_sha256 or take.sha256, "of": attempt_id})
             now = self.database.now_after(asking)
             asking.send()
             remarks = [*take.remarks, *_same_bytes(same.rows)]

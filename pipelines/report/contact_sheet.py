@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipelines.common.files import storage_errors, write_atomic
 from pipelines.report.sheet_drawing import SheetHeader, draw_page
-from pipelines.report.sheet_layout import SheetRow, SheetScene, lay_out_page, split_into_pages
+from pipelines.report.sheet_layout import SheetRow, SheetScene, choose_evenly, lay_out_page, split_into_pages
 
 _NAME = "contact-sheet"
 # Raised with each change of the look: pages of another version are drawn again.
@@ -43,12 +43,46 @@ def write_contact_sheet(
     ]
     frames = _count_frames(scenes)
     for number, (rows, path) in enumerate(zip(pages, paths, strict=True), start=1):
-        header = SheetHeader(title, frames, f"page {number} of {len(pages)}", language)
-        fingerprint = _fingerprint(header, rows)
-        if not _has_fingerprint(path, fingerprint):
-            write_atomic(path, _page_as_jpeg(rows, header, fingerprint))
+        _write_page(path, rows, SheetHeader(title, frames, f"page {number} of {len(pages)}", language))
     _remove_other_pages(folder, paths)
     return paths
+
+
+def write_short_contact_sheet(
+    title: str, scenes: Sequence[SheetScene], folder: Path, *, most: int, language: str | None = None
+) -> Path:
+    """Write a contact sheet of one page, of at most so many frames, evenly chosen; return it.
+
+    The arguments are those of `write_contact_sheet`. Pages that a sheet of all frames left are removed.
+
+    Raises:
+        StorageError: the page could not be written; the one that was there is as it was.
+    """
+    path = folder / f"{_NAME}.jpg"
+    write_sample(title, scenes, path, most=most, language=language)
+    _remove_other_pages(folder, [path])
+    return path
+
+
+def write_sample(
+    title: str, scenes: Sequence[SheetScene], path: Path, *, most: int, language: str | None = None
+) -> None:
+    """Write one page of at most so many frames, evenly chosen, unless it would come out as it is.
+
+    Raises:
+        StorageError: it could not be written; the page that was there is as it was.
+    """
+    chosen = choose_evenly(scenes, most=most)
+    shown, there = (sum(len(scene.frames) for scene in each) for each in (chosen, scenes))
+    rows = [row for page in split_into_pages(chosen) for row in page]
+    which = "all of them" if shown == there else f"{shown:,} of them, evenly chosen"
+    _write_page(path, rows, SheetHeader(title, _count_frames(scenes), which, language))
+
+
+def _write_page(path: Path, rows: Sequence[SheetRow], header: SheetHeader) -> None:
+    fingerprint = _fingerprint(header, rows)
+    if not _has_fingerprint(path, fingerprint):
+        write_atomic(path, _page_as_jpeg(rows, header, fingerprint))
 
 
 def find_contact_sheets(folder: Path) -> list[Path]:

@@ -105,6 +105,47 @@ class SceneView:
 
 
 @dataclass(frozen=True, slots=True)
+class IndexRow:
+    """A page of a long report in its index.
+
+    Attributes:
+        scenes: the titles of its scenes; one, unless they are short.
+        start_s: of the first, in seconds from the film's start.
+        page: its address.
+        sheet: the address of its contact sheet.
+        frames: how many it has.
+        kinds: how many of them belong to each kind that a page can be filtered by.
+        spent: on them, in words.
+    """
+
+    scenes: tuple[str, ...]
+    start_s: float
+    page: str
+    sheet: str
+    frames: int
+    kinds: tuple[tuple[str, int], ...]
+    spent: str
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """Where a page of a long report leads, and what it is a part of.
+
+    Attributes:
+        of: the film's title.
+        index: the address of the index.
+        previous, next: of the pages beside it; None where there is none.
+        spent: on its frames, in words.
+    """
+
+    of: str
+    index: str
+    previous: str | None
+    next: str | None
+    spent: str
+
+
+@dataclass(frozen=True, slots=True)
 class FilmView:
     """A film: its address relative to the page, its MIME type, its length, and its size in words (`1344x768`)."""
 

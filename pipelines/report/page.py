@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from importlib.resources import files
@@ -19,7 +20,7 @@ from pipelines.common.lettering.typefaces import cjk_style
 from pipelines.common.printable import printable_in_html, printable_json
 from pipelines.report.charts import HEIGHT, WIDTH, charts_of
 from pipelines.report.fonts import PageFont, fonts_of_page, page_language, style_sheet
-from pipelines.report.models import AttemptView, FrameView, PageView, TakeView
+from pipelines.report.models import AttemptView, FrameView, IndexRow, PageView, TakeView, Way
 
 # The kinds of frames that the page can be filtered by, with the labels of their buttons, in order.
 _KINDS = {
@@ -39,28 +40,47 @@ Embed = Callable[[str], str]
 """Returns what the page has in place of a thumbnail's address: a data URI, or the address itself."""
 
 
-def render_report(page: PageView, *, embed: Embed = str, fingerprint: str = "") -> Iterator[str]:
+def render_report(
+    page: PageView, *, embed: Embed = str, fingerprint: str = "", way: Way | None = None
+) -> Iterator[str]:
     """Yield the report in parts: one HTML file with its style and script; films and pictures lie beside it.
 
     Args:
         page: what it says.
         embed: called with the address of each thumbnail.
         fingerprint: written into the head, so that a later run can tell what the report was made of.
+        way: of a page of a long report: where it leads.
     """
+    head = _head_of(page, fingerprint)
+    yield from _render("scene_page.html.j2" if way else "report.html.j2", page, embed, way=way, **head)
+
+
+def render_index(page: PageView, rows: Sequence[IndexRow], *, fingerprint: str = "") -> Iterator[str]:
+    """Yield the index of a long report in parts: all that a report says but its frames, which lie on other pages.
+
+    Args:
+        page: what the report says.
+        rows: a row for each of these pages.
+        fingerprint: as in `render_report`.
+    """
+    # It needs the letters of the titles alone.
+    titles = replace(page, scenes=tuple(replace(scene, frames=()) for scene in page.scenes))
+    yield from _render("index.html.j2", page, str, shown=(), rows=rows, **_head_of(titles, fingerprint))
+
+
+def _head_of(page: PageView, fingerprint: str) -> dict[str, Any]:
+    """Return what the head of a page that is one file is filled with."""
     style, script = read_asset("page.css") + style_sheet(fonts_of_page(page), _font_uri), read_asset("page.js")
-    yield from _render(
-        "report.html.j2",
-        page,
-        embed,
-        fingerprint=fingerprint,
-        style=Markup(style),  # noqa: S704 - our own
-        script=Markup(script),  # noqa: S704 - our own
+    return {
+        "fingerprint": fingerprint,
+        "style": Markup(style),  # noqa: S704 - our own
+        "script": Markup(script),  # noqa: S704 - our own
         # The hashes allow the page's own style and script, and no others (Content Security Policy, "hash-source").
-        policy=(
+        "policy": (
             f"default-src 'none'; style-src '{_source_hash(style)}'; script-src '{_source_hash(script)}'; "
             "font-src data:; img-src data: 'self' file:; media-src 'self' file:; base-uri 'none'; form-action 'none'"
         ),
-    )
+    }
 
 
 def render_review(page: PageView, *, version: int = 0) -> str:
@@ -126,8 +146,28 @@ def kinds_of(frame: FrameView) -> list[str]:
     return [kind for kind in _KINDS if conditions[kind]]
 
 
-def _render(template: str, page: PageView, embed: Embed, **values: Any) -> Iterator[str]:
-    counts = Counter(kind for frame in page.frames for kind in kinds_of(frame))
+def count_kinds(frames: Iterable[FrameView]) -> dict[str, int]:
+    """Return how many of some frames belong to each kind that the page can be filtered by."""
+    counts = Counter(kind for frame in frames for kind in kinds_of(frame))
+    return {kind: counts[kind] for kind in _KINDS}
+
+
+def spent_on(attempts: Iterable[AttemptView]) -> str:
+    """Return what some attempts have cost, in words."""
+    known, uncertain = Decimal(0), Decimal(0)
+    for attempt in attempts:
+        if attempt.cost_usd is None:
+            uncertain += attempt.reserved_usd
+        else:
+            known += attempt.cost_usd
+    return format_spent(known, uncertain)
+
+
+def _render(
+    template: str, page: PageView, embed: Embed, *, shown: Iterable[FrameView] | None = None, **values: Any
+) -> Iterator[str]:
+    """Yield a page; its script is given the frames that are `shown`, by default all."""
+    counts = count_kinds(page.frames)
     stream = (
         _environment()
         .get_template(template)
@@ -138,7 +178,7 @@ def _render(template: str, page: PageView, embed: Embed, **values: Any) -> Itera
             width=WIDTH,
             height=HEIGHT,
             kinds=[(kind, label, counts[kind]) for kind, label in _KINDS.items()],
-            frames_json=_frames_json(page.frames, embed),
+            frames_json=_frames_json(page.frames if shown is None else shown, embed),
             **values,
         )
     )
@@ -167,7 +207,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(usd=_format_usd, clock=_format_clock, time=_format_time, counted=counted)
-    environment.globals.update(kinds_of=kinds_of, spent=_spent)
+    environment.globals.update(kinds_of=kinds_of, spent=spent_on)
     return environment
 
 
@@ -219,12 +259,6 @@ def _font_uri(font: PageFont) -> str:
 
 def _source_hash(text: str) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
-
-
-def _spent(attempts: Sequence[AttemptView]) -> str:
-    known = sum((attempt.cost_usd or Decimal(0) for attempt in attempts), Decimal(0))
-    uncertain = sum((attempt.reserved_usd for attempt in attempts if attempt.cost_usd is None), Decimal(0))
-    return format_spent(known, uncertain)
 
 
 def _format_usd(amount: Decimal | None) -> str:

@@ -100,6 +100,22 @@ class SheetPage:
     cells: tuple[Cell, ...]
 
 
+def choose_evenly(scenes: Sequence[SheetScene], *, most: int) -> list[SheetScene]:
+    """Return at most so many frames, evenly chosen over all scenes; scenes without a chosen one are left out."""
+    count = sum(len(scene.frames) for scene in scenes)
+    if count <= most:
+        return list(scenes)
+    chosen, start = [], 0
+    for scene in scenes:
+        # The first of each of `most` equal parts.
+        numbered = enumerate(scene.frames, start=start)
+        frames = tuple(frame for at, frame in numbered if at * most // count != (at - 1) * most // count)
+        start += len(scene.frames)
+        if frames:
+            chosen.append(SheetScene(scene.title, frames))
+    return chosen
+
+
 def split_into_pages(scenes: Iterable[SheetScene]) -> list[list[SheetRow]]:
     """Return the rows of each page; one page at least, which is empty where there are no frames."""
     rows = list(_rows(scenes))

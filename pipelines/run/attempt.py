@@ -22,6 +22,8 @@ from pipelines.ledger.executor import AsyncGate, AsyncLedger
 from pipelines.ledger.models import AttemptRequest, AttemptStatus, Billed, Outcome, Permit
 from pipelines.run.progress import Progress
 from pipelines.run.scheduling import StopSignal
+from pipelines.takes.models import Take
+from pipelines.takes.png_metadata import metadata_chunks
 from pipelines.takes.store import TakeStore, check_and_store
 
 _log = logging.getLogger(__name__)
@@ -129,6 +131,7 @@ class AttemptRunner:
         self, request: AttemptRequest, permit: Permit, body: ImageBody, retries: RetryState, log: Log
     ) -> RetryDecision | Kept:
         frame, bill, attempt_id = request.take.frame, body.bill, permit.attempt_id
+        part = self._store.part_path(attempt_id)
         # An endpoint that does not name its model is believed.
         if bill.model not in (None, self._model):
             await self._quarantine(attempt_id, f"made by model {bill.model}", body.http_status)
@@ -142,6 +145,7 @@ class AttemptRunner:
                 request.take.request_key,
                 asked=frame.aspect.size,
                 must_fit=frame.fit is Fit.ERROR,
+                metadata=metadata_chunks(Take(request.take, part, request.prompt, bill.cost_usd)),
             )
         except UnusablePictureError as exc:
             # Its attempt stays one that may have been billed, whatever the words say.

@@ -1,6 +1,7 @@
 """The search for takes that need not be generated: in the ledger and on disk, of this storyboard or another."""
 
-from collections.abc import Iterable, Mapping
+import stat
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -47,9 +48,10 @@ def discover_takes(ledger: Ledger | None, specs: Iterable[TakeSpec], *, store: T
     """
     by_key = {spec.request_key: spec for spec in specs}
     takes, absent = _kept_takes(ledger.kept_takes(by_key) if ledger else (), by_key, output)
-    on_disk = store.find_all()
+    unknown = by_key.keys() - takes.keys()
+    on_disk = store.find_all() if unknown else {}
     damaged: list[Path] = []
-    for key in (by_key.keys() - takes.keys()) & on_disk.keys():
+    for key in unknown & on_disk.keys():
         # No ledger vouches for it: it may be the damaged rest of one that the ledger calls lost.
         if why_unreadable(on_disk[key]) is None:
             # Perhaps a fallback made it, and its cost is lost with its ledger: nothing here knows.
@@ -72,21 +74,31 @@ def discover_takes(ledger: Ledger | None, specs: Iterable[TakeSpec], *, store: T
 
 
 def _kept_takes(
-    kept: Iterable[KeptTake], by_key: Mapping[str, TakeSpec], output: Path
+    kept: Collection[KeptTake], by_key: Mapping[str, TakeSpec], output: Path
 ) -> tuple[dict[str, Take], list[KeptTake]]:
     """Return those that are in the output folder, by request key, and those that are not."""
     takes: dict[str, Take] = {}
     absent: list[KeptTake] = []
+    folders = {name: output / name for name in {each.storyboard for each in kept}}
     for each in kept:
-        path = output / each.storyboard / each.file
+        path = folders[each.storyboard] / each.file
         # The size finds a file that was cut short. Hashing all takes before each run would take long: --verify does it.
-        if not path.is_file() or path.stat().st_size != each.bytes:
+        if _size_of(path) != each.bytes:
             absent.append(each)
         # The ledger lists them oldest first: of two takes of one request the first one counts.
         elif each.request_key not in takes:
             spec, size = by_key[each.request_key], Size(each.width, each.height)
             takes[each.request_key] = Take(spec, path, each.prompt, each.cost_usd, size, each.remarks, each.sha256)
     return takes, absent
+
+
+def _size_of(path: Path) -> int | None:
+    """Return a file's size in bytes; None where there is no file."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_size if stat.S_ISREG(found.st_mode) else None
 
 
 def _elsewhere(absent: Iterable[KeptTake], storyboard: str) -> dict[str, str]:

@@ -5,11 +5,12 @@ import io
 import os
 import secrets
 import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pipelines.common.errors import IncompleteError
-from pipelines.common.files import link_or_copy, storage_errors
+from pipelines.common.files import link_or_copy, share_file, storage_errors
 from pipelines.common.geometry import Fit
 from pipelines.common.imaging import decode, fit_picture, open_picture
 from pipelines.common.picture_file import PictureFile, PictureFormat, UnreadablePictureError
@@ -17,7 +18,10 @@ from pipelines.common.png import IEND, IHDR_END, png_header
 from pipelines.film.frame_picture import FramePicture
 from pipelines.storyboard.plan import FrameSpec
 from pipelines.takes.models import Take
-from pipelines.takes.png_metadata import metadata_chunks, read_metadata
+from pipelines.takes.png_metadata import metadata_chunks, read_metadata, with_metadata
+
+# Seconds without a write, after which a temporary file is nobody's.
+_LEFTOVER_S = 3600
 
 
 class UnreadableTakesError(IncompleteError):
@@ -109,14 +113,22 @@ class FrameFolder:
         shutil.rmtree(old, ignore_errors=True)
 
     def _remove_leftovers(self) -> None:
-        """Remove what killed runs left half published or half encoded."""
+        """Remove what killed runs left half published or half written."""
         for leftover in self.folder.glob(".frames-*"):
             shutil.rmtree(leftover, ignore_errors=True)
-        # The temporary names of `atomic_path`.
+        # The temporary names of `atomic_path`. Other runs write here too, perhaps on machines whose clocks differ.
         temporary = f".{'[0-9a-f]' * 16}.*"
+        now = _file_system_time(self.folder)
         for leftover in (*self.folder.glob(temporary), *(self.folder / "segments").glob(temporary)):
             with contextlib.suppress(OSError):
-                leftover.unlink()
+                if now - leftover.stat().st_mtime > _LEFTOVER_S:
+                    leftover.unlink()
+
+
+def _file_system_time(folder: Path) -> float:
+    """Return the time by which the files of a folder are stamped, in seconds since 1970."""
+    with tempfile.TemporaryFile(dir=folder) as probe:
+        return os.fstat(probe.fileno()).st_mtime
 
 
 def is_as_requested(take: Take) -> bool:
@@ -164,12 +176,19 @@ def _publish_frame(take: Take, target: Path, earlier: Mapping[bytes, Path]) -> N
 
 def _write_frame(take: Take, metadata: bytes, target: Path) -> None:
     """Write a frame that shows in any viewer what the film shows: pixels, and texts of ours."""
+    # Every checksum is held against its chunk.
     picture = open_picture(take.path)
     as_it_is = picture.format is PictureFormat.PNG and _fits(picture.data, take)
-    data = picture.data if as_it_is else _fitted_png(picture, take)
-    # Between the header and the picture, where readers of metadata look first. The pixels stay the same bytes.
+    if as_it_is and _is_described(take.path, picture, metadata):
+        share_file(take.path, target)
+        return
     with target.open("wb") as file:
-        file.writelines((data[:IHDR_END], metadata, memoryview(data)[IHDR_END:]))
+        file.writelines(with_metadata(picture.data if as_it_is else _fitted_png(picture, take), metadata))
+
+
+def _is_described(take: Path, picture: PictureFile, metadata: bytes) -> bool:
+    """Return whether a take's file holds its picture with exactly this metadata, and nothing else."""
+    return take.stat().st_size == len(picture.data) + len(metadata) and read_metadata(take) == metadata
 
 
 def _fitted_png(picture: PictureFile, take: Take) -> bytes:

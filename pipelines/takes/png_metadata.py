@@ -5,10 +5,13 @@ does for a frame.
 """
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from pipelines.common.formatting import format_decimal
-from pipelines.common.png import IEND, IHDR_END, chunk
+from pipelines.common.imaging import open_picture
+from pipelines.common.picture_file import PictureFormat
+from pipelines.common.png import IEND, IHDR_END, chunk, png_header
 from pipelines.takes.models import Take
 
 # Frames of versions up to 0.2 say nothing of it, and may hold a profile, an orientation or transparency of their take,
@@ -46,6 +49,31 @@ def read_metadata(path: Path) -> bytes | None:
         return None
     end = head.find(seal, IHDR_END)
     return head[IHDR_END : end + len(seal)] if whole and end > 0 else None
+
+
+def with_metadata(png: bytes, metadata: bytes) -> Iterator[bytes | memoryview]:
+    """Yield a PNG in parts, with metadata in it; its own bytes stay as they are."""
+    # Between the header and the picture, where readers of metadata look first.
+    yield from (png[:IHDR_END], metadata, memoryview(png)[IHDR_END:])
+
+
+def describe(png: Path, metadata: bytes, target: Path) -> bool:
+    """Write a PNG with metadata in it to `target`, if it holds nothing but pixels that viewers show as the film does.
+
+    Returns:
+        Whether it was written: any other picture's frame is not its file with a text.
+
+    Raises:
+        UnreadablePictureError: it is no picture.
+        OSError: it could not be read or written.
+    """
+    picture = open_picture(png)
+    alone = picture.format is PictureFormat.PNG and len(picture.data) == png.stat().st_size
+    if not alone or not png_header(picture.data).is_plain:
+        return False
+    with target.open("wb") as file:
+        file.writelines(with_metadata(picture.data, metadata))
+    return True
 
 
 def _text_chunk(keyword: str, text: str) -> bytes:

@@ -17,6 +17,7 @@ def recover(ledger: Ledger, storyboard: str, *, store: TakeStore) -> None:
         StorageError: a take could not be made durable.
     """
     for attempt in ledger.abandoned_attempts(storyboard, places=store.place.ids):
+        store.remove_leftovers(attempt.attempt_id)
         take = _recover_take(ledger, attempt, store)
         if take is not None:
             ledger.keep_take(attempt.attempt_id, take)

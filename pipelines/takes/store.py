@@ -1,5 +1,6 @@
-"""The store of takes: a folder in which each take lies under its request key, as it came."""
+"""The store of takes: a folder in which each take lies under its request key, its picture as it came."""
 
+import contextlib
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,6 +14,7 @@ from pipelines.endpoints.image_check import Picture, UnusablePictureError, inspe
 from pipelines.ledger.models import NewTake, Remark, RemarkKind
 from pipelines.takes.models import Take
 from pipelines.takes.place import NO_PLACE, Place
+from pipelines.takes.png_metadata import describe
 
 _SUFFIXES = tuple(f".{picture_format}" for picture_format in PictureFormat)
 
@@ -50,6 +52,36 @@ class TakeStore:
         """Return where the body of an attempt is written while it arrives."""
         # Hidden, so that it never counts as a take; by attempt, so that two runs never write one file.
         return self.takes / f".{attempt_id}.part"
+
+    def describe(self, attempt_id: int, metadata: bytes) -> bool:
+        """Put its frame's metadata into the checked body of an attempt, if that makes it the frame's file.
+
+        Returns:
+            Whether it was done. Where it cannot be written, the body stays as it came: it was paid for.
+        """
+        part, described = self.part_path(attempt_id), self._described_path(attempt_id)
+        try:
+            if not describe(part, metadata, described):
+                return False
+            described.replace(part)
+        except OSError:
+            with contextlib.suppress(OSError):
+                described.unlink(missing_ok=True)
+            return False
+        return True
+
+    def _described_path(self, attempt_id: int) -> Path:
+        return self.takes / f".{attempt_id}.described"
+
+    def remove_leftovers(self, attempt_id: int) -> None:
+        """Remove what a run left half written that was killed beside the body of an attempt.
+
+        Raises:
+            StorageError: it could not be removed.
+        """
+        described = self._described_path(attempt_id)
+        with storage_errors(described):
+            described.unlink(missing_ok=True)
 
     def find(self, request_key: str) -> Path | None:
         """Return the take of a request. Takes get their name only when they are whole."""
@@ -124,7 +156,13 @@ class TakeStore:
 
 
 def check_and_store(
-    store: TakeStore, attempt_id: int, request_key: str, *, asked: Size, must_fit: bool = False
+    store: TakeStore,
+    attempt_id: int,
+    request_key: str,
+    *,
+    asked: Size,
+    must_fit: bool = False,
+    metadata: bytes = b"",
 ) -> NewTake:
     """Check the body of an attempt, as it arrived, and make it the take of its request.
 
@@ -134,6 +172,7 @@ def check_and_store(
         request_key: identifies what was asked.
         asked: the size in pixels that was asked for; a picture of far more is refused.
         must_fit: whether only that size is usable; if not, others are fitted, with a remark.
+        metadata: of its frame, which a plain PNG of that size carries from now on; none where nothing is known.
 
     Raises:
         UnusablePictureError: it is no usable image; it stays where it is.
@@ -144,11 +183,14 @@ def check_and_store(
     if must_fit and picture.size != asked:
         raise UnusablePictureError(f"{picture.size} pixels where {asked} were asked for, and fit is error")
     # Read back from the file: the ledger vouches for what the disk has kept, not for what was received.
-    sha256, size = hash_file(part), part.stat().st_size
+    sha256, body_sha256 = hash_file(part), None
+    if metadata and picture.size == asked and store.describe(attempt_id, metadata):
+        sha256, body_sha256 = hash_file(part), sha256
+    size = part.stat().st_size
     path, spare = store.store(attempt_id, request_key=request_key, suffix=f".{picture.format}")
     file = path.relative_to(store.folder).as_posix()
     remarks = tuple(_remarks(picture, asked=asked, spare=spare))
-    return NewTake(file, size, sha256, picture.size.width, picture.size.height, remarks, store.place.id)
+    return NewTake(file, size, sha256, picture.size.width, picture.size.height, remarks, store.place.id, body_sha256)
 
 
 def _remarks(picture: Picture, *, asked: Size, spare: bool) -> Iterator[Remark]:

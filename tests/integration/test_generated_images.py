@@ -1,4 +1,4 @@
-"""An image from its request to the take on disk: settled before it is read, checked, kept as it came."""
+"""An image from its request to the take on disk: settled before it is read, checked, its picture kept as it came."""
 
 import hashlib
 import json
@@ -18,6 +18,7 @@ from pipelines.storyboard.plan import TakeSpec
 from tests.support.builders import run, take_spec
 from tests.support.generation import ACCOUNT, SPEC, Rig, replies, rig, take_file
 from tests.support.pictures import PRICE_USD, image_answer, picture_bytes, spec_picture
+from tests.support.takes import text_of
 
 
 def sha256(data: bytes) -> str:
@@ -26,13 +27,15 @@ def sha256(data: bytes) -> str:
 
 
 async def test_an_image_is_generated_kept_and_accounted_for(tmp_path: Path) -> None:
-    """One request, one row, one take with its original bytes; the reservation gives way to the price."""
+    """One request, one row, one take of what came, around its text; the reservation gives way to the price."""
     async with rig(tmp_path, replies(image_answer(SPEC.frame)), run()) as bench:
         outcome = await bench.generate(SPEC)
 
         body = spec_picture(SPEC.frame)
+        kept = (bench.store.folder / take_file()).read_bytes()
         assert outcome == Generated(SPEC, requests=1)
-        assert bench.rows(*ACCOUNT, "error", "sha256", "bytes", "width", "height", "neurons", "tiles") == [
+        columns = ("error", "sha256", "body_sha256", "bytes", "width", "height", "neurons", "tiles")
+        assert bench.rows(*ACCOUNT, *columns) == [
             (
                 1,
                 "ok",
@@ -41,15 +44,28 @@ async def test_an_image_is_generated_kept_and_accounted_for(tmp_path: Path) -> N
                 PRICE_USD,
                 take_file(),
                 None,
+                sha256(kept),
                 sha256(body),
-                len(body),
+                len(kept),
                 1024,
                 1024,
                 Decimal("57.6"),
                 4,
             )
         ]
-        assert (bench.store.folder / take_file()).read_bytes() == body
+        assert (kept[:33] + kept[-len(body[33:]) :], text_of(bench.store.folder / take_file())) == (
+            body,
+            {
+                "prompt": "a harbor at dawn",
+                "steps": "4",
+                "size": "1024x1024",
+                "fit": "cover",
+                "cost_usd": "0.000652",
+                "request_key": SPEC.request_key,
+                "picture": "as the film shows it",
+                "Software": "storyreel",
+            },
+        )
         assert (bench.files(), bench.leases(), bench.committed_usd()) == ([take_file()], [], PRICE_USD)
         assert (bench.progress.generated, bench.progress.requests, bench.progress.in_flight) == (1, 1, 0)
         assert (bench.progress.cost_usd, bench.log, bench.stop_signal.stopped) == (PRICE_USD, [], False)

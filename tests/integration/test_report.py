@@ -13,6 +13,7 @@ from pipelines.report.builder import write_report
 from pipelines.report.models import FrameView, PageView
 from pipelines.report.views import Addresses, build_page
 from tests.conftest import serving, wait_until
+from tests.support.pictures import overwrite, write
 from tests.support.review import BOARD
 from tests.support.review import ReviewSession as Room
 
@@ -149,6 +150,68 @@ def test_very_many_thumbnails_lie_beside_the_report(room: Room) -> None:
     assert all((room.folder / source).is_file() for source in sources)
 
 
+def divided(room: Room) -> Path:
+    """Write the report as one that is too long for a page; return the index."""
+    with Ledger.open(room.settings.effective_database_url) as ledger:
+        return write_report(room.plan, room.inventory, ledger, room.settings, max_on_one_page=2)
+
+
+def local_links(page: Path) -> list[str]:
+    """Return the addresses of files that a page names, without what leads into them."""
+    found = re.findall(r'(?:href|src)="([^"#:]+)[^"]*"', page.read_text(encoding="utf-8"))
+    return sorted(set(found))
+
+
+def test_a_long_report_is_an_index_with_a_page_for_its_scenes(room: Room) -> None:
+    """Films, pictures and sheets are found from where they are named; each frame is on a page, none in the index."""
+    room.render()
+
+    index = divided(room)
+
+    [page] = (room.folder / "report").glob("*.html")
+    assert local_links(index) == [
+        "contact-sheet.jpg",
+        "ledger.csv",
+        "pets.mp4",
+        "report/001-garden.html",
+        "report/001-garden.jpg",
+    ]
+    assert all((each.parent / link).is_file() for each in (index, page) for link in local_links(each))
+    assert [each.read_text(encoding="utf-8").count('class="card"') for each in (index, page)] == [0, 3]
+    assert '<a href="report/001-garden.html#s2"><bdi>House</bdi></a>' in index.read_text(encoding="utf-8")
+
+
+def test_pages_that_would_say_the_same_are_left(room: Room) -> None:
+    """Only what has changed is written again."""
+    room.render()
+    index = divided(room)
+    [page] = (room.folder / "report").glob("*.html")
+    before = [path.stat().st_ino for path in (index, page)]
+
+    divided(room)
+
+    assert [path.stat().st_ino for path in (index, page)] == before
+
+
+def test_pages_of_a_report_that_is_one_again_go(room: Room) -> None:
+    """What a person put beside them stays."""
+    room.render()
+    divided(room)
+    mine = write(room.folder / "report" / "notes.txt", b"mine")
+    write(room.folder / "report" / "002-gone.html", b"of a scene that is no more")
+    divided(room)
+    pages = sorted(path.name for path in (room.folder / "report").iterdir())
+
+    with Ledger.open(room.settings.effective_database_url) as ledger:
+        write_report(room.plan, room.inventory, ledger, room.settings)
+
+    assert pages == ["001-garden.html", "001-garden.jpg", "notes.txt"]
+    assert list((room.folder / "report").iterdir()) == [mine]
+    mine.unlink()
+    room.render()
+    assert not (room.folder / "report").exists()
+
+
 def test_a_report_that_would_say_the_same_is_left(room: Room) -> None:
     """A run that changes nothing writes nothing; one that generates a take does."""
     room.render()
@@ -177,7 +240,7 @@ def test_a_take_that_is_no_picture_any_more_has_no_thumbnail(room: Room) -> None
     """The page says so, and is written all the same."""
     room.render()
     [take, *_] = room.inventory.selected
-    take.path.write_bytes(b"\0" * take.path.stat().st_size)
+    overwrite(take.path, b"\0" * take.path.stat().st_size)
     with Ledger.open(room.settings.effective_database_url) as ledger:
         path = write_report(room.plan, room.inventory, ledger, room.settings)
 

@@ -10,8 +10,9 @@ from playwright.async_api import Browser
 
 from pipelines.common.geometry import Size
 from pipelines.film.assembler import cut_film
+from pipelines.report.division import divide, index_rows, page_view
 from pipelines.report.models import FilmView, PageView
-from pipelines.report.page import render_report
+from pipelines.report.page import render_index, render_report
 from tests.support.browser import Visit, needs_chromium, visiting
 from tests.support.film_samples import flat_frames, timeline_of
 from tests.support.report_samples import frame, page
@@ -70,6 +71,39 @@ async def test_it_is_accessible(browser: Browser, film: Path, tmp_path: Path, sc
         await visit.page.click("summary")
         await visit.save_screenshot(f"report-view-{scheme}", tmp_path)
         assert await visit.accessibility_violations() == []
+
+
+def write_divided(folder: Path, view: PageView) -> str:
+    """Write a report as an index and its pages; return the index's address."""
+    pages = divide(view.scenes)
+    (folder / "report").mkdir()
+    for number, scene_page in enumerate(pages):
+        of_page, way = page_view(view, pages, number)
+        (folder / f"report/{scene_page.name}.html").write_text("".join(render_report(of_page, way=way)))
+    (folder / "report.html").write_text("".join(render_index(view, list(index_rows(pages)))))
+    return (folder / "report.html").as_uri()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_a_long_report_is_read_from_its_index(browser: Browser, film: Path, tmp_path: Path, scheme: str) -> None:
+    """What is missing there leads to the page that shows it; chapters play; all of it is accessible."""
+    report = with_film(tmp_path, film)
+    async with visiting(browser, write_divided(tmp_path, report), color_scheme=scheme) as visit:
+        await visit.save_screenshot(f"report-index-{scheme}", tmp_path)
+        assert await visit.accessibility_violations() == []
+        await visit.page.get_by_role("button", name="0:02").click()
+        await visit.page.wait_for_function("document.querySelector('#player').currentTime >= 2")
+
+        await visit.page.get_by_role("row").nth(1).get_by_role("link", name="1", exact=True).first.click()
+
+        await visit.wait_visible(".card:not([hidden])")
+        assert visit.page.url.endswith("/report/001-scene-1.html#show=failed")
+        assert await visit.visible_frames() == [2]
+        assert await visit.accessibility_violations() == []
+        await visit.save_screenshot(f"report-page-{scheme}", tmp_path)
+        await visit.page.get_by_role("link", name="Harbor").click()
+        await visit.wait_visible(".scenes")
+        assert visit.errors == []
 
 
 async def test_it_fits_a_phone(browser: Browser, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pipelines.common.errors import FilmError, FramesMissingError
 from pipelines.ledger.models import RunState, TakeLoss
 from pipelines.run.observer import RunObserver
 from pipelines.takes.models import Take
-from tests.support.pictures import PNG_MAGIC, picture_bytes, png_chunk
+from tests.support.pictures import PNG_MAGIC, overwrite, picture_bytes, png_chunk
 from tests.support.studio import Studio
 
 FRAME = "frame_0001 garden/dog"
@@ -39,7 +39,7 @@ def spoil(path: Path, how: str) -> None:
         whole = path.read_bytes()
         noise = whole[: size // 2] + bytes([whole[size // 2] ^ 4]) + whole[size // 2 + 1 :]
     assert len(noise) == size
-    path.write_bytes(noise)
+    overwrite(path, noise)
 
 
 def forget_frames(studio: Studio) -> None:
@@ -192,7 +192,7 @@ def test_a_damaged_frame_of_a_sound_take_is_made_anew(studio: Studio) -> None:
     take = studio.take(1)
     size = take.path.stat().st_size
     # As long as before: the ledger knows how many bytes it had.
-    take.path.write_bytes(picture_bytes("JPEG", (1024, 1024)).ljust(size, b"\0"))
+    overwrite(take.path, picture_bytes("JPEG", (1024, 1024)).ljust(size, b"\0"))
     forget_film(studio)
     studio.render()
     frame = studio.folder / "frames" / "frame_0001.png"

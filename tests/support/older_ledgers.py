@@ -11,7 +11,8 @@ _COUNTERS = (
 # By the version that they go back to, from the next one.
 _UNDOING = {
     4: (
-        "DROP INDEX attempts_by_content",
+        "DROP INDEX attempts_by_body",
+        "ALTER TABLE attempts DROP COLUMN body_sha256",
         "ALTER TABLE attempts DROP COLUMN cost_basis",
         "ALTER TABLE attempts DROP COLUMN stated_steps",
         "ALTER TABLE attempts DROP COLUMN remarks",

@@ -53,6 +53,12 @@ def image_answer(spec: FrameSpec, body: bytes | None = None, *, model: str = "fl
     return httpx.Response(200, headers={**headers, "Content-Type": "image/png"}, content=content)
 
 
+def overwrite(path: Path, data: bytes) -> None:
+    """Write into a file as it is, protected or not, as nobody should."""
+    path.chmod(0o644)
+    path.write_bytes(data)
+
+
 def write(path: Path, data: bytes) -> Path:
     """Write a file and the folders above it."""
     path.parent.mkdir(parents=True, exist_ok=True)

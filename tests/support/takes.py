@@ -7,6 +7,7 @@ from PIL.PngImagePlugin import PngImageFile
 
 from pipelines.storyboard.plan import TakeSpec
 from pipelines.takes.models import Take
+from pipelines.takes.png_metadata import metadata_chunks, with_metadata
 from pipelines.takes.store import TakeStore
 from tests.support.pictures import spec_picture, write
 
@@ -25,6 +26,13 @@ def stored_take(
     body = spec_picture(spec.frame) if data is None else data
     path = write(store.takes / f"{spec.request_key}{suffix}", body)
     return Take(spec, path, spec.prompt if prompt is None else prompt, Decimal("0.000652"))
+
+
+def described_take(store: TakeStore, spec: TakeSpec) -> Take:
+    """Put a take into a store that carries its frame's metadata, as one that has just been kept does."""
+    take = stored_take(store, spec)
+    write(take.path, b"".join(with_metadata(take.path.read_bytes(), metadata_chunks(take))))
+    return take
 
 
 def names_in(folder: Path) -> list[str]:

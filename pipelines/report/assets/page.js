@@ -4,6 +4,7 @@ const one = (selector) => document.querySelector(selector);
 const all = (selector) => [...document.querySelectorAll(selector)];
 
 export const frames = new Map(JSON.parse(one("#data").textContent).map((frame) => [frame.number, frame]));
+// The index of a long report has no frames, and neither view nor search.
 export const view = one("#view");
 
 // The numbers of the frame and of the take that the big view shows; null while it is closed.
@@ -105,7 +106,7 @@ function openFrame(number) {
 }
 
 function closeView() {
-  if (view.open) view.close();
+  if (view?.open) view.close();
 }
 
 function turn(by) {
@@ -227,7 +228,7 @@ const cardKeys = {
 function onKey(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target) || one("dialog:modal:not(#view)")) return;
   const card = event.target.closest(".card");
-  if (view.open) {
+  if (view?.open) {
     const button = event.target.closest("button, summary");
     // A space on a button presses the button.
     if (event.key === " " && button) return;
@@ -266,11 +267,11 @@ function onClosed() {
 
 document.addEventListener("keydown", onKey);
 document.addEventListener("click", onClick);
-view.addEventListener("close", onClosed);
-one("#search").addEventListener("input", (event) => chooseFilter(filter.kind, event.target.value));
+view?.addEventListener("close", onClosed);
+one("#search")?.addEventListener("input", (event) => chooseFilter(filter.kind, event.target.value));
 watchFilm();
 const state = new URLSearchParams(location.hash.slice(1));
-if (state.has("show") || state.has("find")) {
+if (one("#search") && (state.has("show") || state.has("find"))) {
   one("#search").value = state.get("find") ?? "";
   chooseFilter(state.get("show") ?? "", state.get("find") ?? "");
 }

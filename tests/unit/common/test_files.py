@@ -1,9 +1,11 @@
 """Files are written whole or not at all, whichever step fails."""
 
 import errno
+import fcntl
 import os
 import stat
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -14,6 +16,7 @@ from pipelines.common.files import (
     link_or_copy,
     publish_file,
     publish_new_file,
+    share_file,
     storage_errors,
     write_atomic,
 )
@@ -243,6 +246,47 @@ def test_a_link_takes_the_place_of_an_older_file(tmp_path: Path) -> None:
     link_or_copy(source, target)
 
     assert target.read_text() == "picture"
+
+
+def test_a_shared_file_takes_no_room_and_is_protected(tmp_path: Path) -> None:
+    """Another name of the same file, which nobody is to write into any more under either."""
+    source, target = tmp_path / "source.png", tmp_path / "target.png"
+    source.write_text("picture")
+    source.chmod(0o664)
+
+    share_file(source, target)
+
+    assert target.read_text() == "picture"
+    assert (target.samefile(source), stat.filemode(target.stat().st_mode)) == (True, "-r--r--r--")
+
+
+def test_where_files_can_be_cloned_each_stays_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is written into one never shows in the other: neither needs protection."""
+    source, target = tmp_path / "source.png", tmp_path / "target.png"
+    source.write_text("picture")
+    source.chmod(0o664)
+
+    def clone(new: BinaryIO, _: int, original: int) -> int:
+        return new.write(os.pread(original, 100, 0))
+
+    monkeypatch.setattr(fcntl, "ioctl", clone)
+    share_file(source, target)
+
+    assert target.read_text() == "picture"
+    assert (target.samefile(source), stat.filemode(source.stat().st_mode)) == (False, "-rw-rw-r--")
+
+
+@pytest.mark.parametrize("call", ["link", "chmod"])
+def test_what_cannot_be_shared_is_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+    """A file system without links, and a file that is someone else's to protect."""
+    source, target = tmp_path / "source.png", tmp_path / "target.png"
+    source.write_text("picture")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, failing(errno.EPERM))
+        share_file(source, target)
+
+    assert target.read_text() == "picture"
+    assert not target.samefile(source)
 
 
 def test_linking_what_is_not_there_is_a_storage_error(tmp_path: Path) -> None:

@@ -15,9 +15,16 @@ from PIL import Image
 
 from pipelines.common.errors import StorageError
 from pipelines.common.lettering.segmentation import isolate
-from pipelines.report.contact_sheet import write_contact_sheet
+from pipelines.report.contact_sheet import write_contact_sheet, write_short_contact_sheet
 from pipelines.report.sheet_drawing import SheetHeader, draw_page
-from pipelines.report.sheet_layout import SheetFrame, SheetPage, SheetScene, lay_out_page, split_into_pages
+from pipelines.report.sheet_layout import (
+    SheetFrame,
+    SheetPage,
+    SheetScene,
+    choose_evenly,
+    lay_out_page,
+    split_into_pages,
+)
 from tests.support.full_disk import files_of_at_most
 from tests.support.letters import HOSTILE, words
 from tests.support.pictures import picture_bytes, write
@@ -256,6 +263,45 @@ def test_pages_of_a_longer_storyboard_go(tmp_path: Path) -> None:
 
     assert sorted(tmp_path.iterdir()) == sorted([*pages, *others])
     assert len(pages) == 2
+
+
+@pytest.mark.parametrize(
+    ("counts", "most", "chosen"),
+    [
+        ([3, 2], 5, [0, 1, 2, 3, 4]),
+        ([3, 2], 9, [0, 1, 2, 3, 4]),
+        ([10], 5, [0, 2, 4, 6, 8]),
+        ([4, 1, 5], 3, [0, 4, 7]),
+        ([7], 1, [0]),
+    ],
+)
+def test_frames_are_chosen_evenly(counts: list[int], most: int, chosen: list[int]) -> None:
+    """Over all scenes, each of equal parts by its first."""
+    scenes = choose_evenly(scenes_of(counts), most=most)
+
+    assert [frame.number for scene in scenes for frame in scene.frames] == chosen
+    assert all(scene.frames for scene in scenes)
+
+
+@given(st.lists(st.integers(1, 400), min_size=1, max_size=20), st.integers(1, 200))
+def test_as_many_are_chosen_as_may_be(counts: list[int], most: int) -> None:
+    """No fewer, where there are more."""
+    chosen = choose_evenly(scenes_of(counts), most=most)
+
+    assert sum(len(scene.frames) for scene in chosen) == min(most, sum(counts))
+
+
+def test_a_short_sheet_is_one_page(tmp_path: Path) -> None:
+    """However its frames fall into rows; pages of a sheet of all go."""
+    scenes = scenes_of([3] * 400)
+    write_contact_sheet("Harbor", scenes, tmp_path)
+
+    path = write_short_contact_sheet("Harbor", scenes, tmp_path, most=100)
+
+    assert [path] == list(tmp_path.iterdir())
+    (sheet,) = read_pages([path])
+    (page,) = [lay_out_page([row for rows in split_into_pages(choose_evenly(scenes, most=100)) for row in rows])]
+    assert (sheet.shape[0], len(page.cells)) == (page.height, 100)
 
 
 def test_only_pages_that_have_changed_are_drawn_again(tmp_path: Path) -> None:

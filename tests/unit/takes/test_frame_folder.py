@@ -2,6 +2,7 @@
 
 import errno
 import os
+import stat
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -14,13 +15,13 @@ from PIL import Image
 from pipelines.common.errors import IncompleteError, StorageError
 from pipelines.common.geometry import AspectRatio, Fit
 from pipelines.film.frame_picture import FramePicture
-from pipelines.takes.frame_folder import FrameFolder, is_as_requested
+from pipelines.takes.frame_folder import FrameFolder, UnreadableTakesError, is_as_requested
 from pipelines.takes.models import Take
 from pipelines.takes.store import TakeStore
 from tests.support.builders import take_spec
 from tests.support.faults import failing
-from tests.support.pictures import picture_bytes, spec_picture, write
-from tests.support.takes import names_in, prepared_store, stored_take, text_of
+from tests.support.pictures import picture_bytes, png_chunk, spec_picture, write
+from tests.support.takes import described_take, names_in, prepared_store, stored_take, text_of
 
 SMALL = AspectRatio.CLASSIC_LANDSCAPE
 
@@ -206,6 +207,73 @@ def test_a_frame_whose_metadata_changed_is_written_again(
     folder.publish([replace(take, **change)])  # type: ignore[arg-type]
 
     assert path.stat().st_ino != inode
+
+
+def test_a_take_that_carries_its_frame_s_text_is_the_frame(store: TakeStore, folder: FrameFolder) -> None:
+    """One file under two names, read-only: what is written into the frame would be written into the take."""
+    take = described_take(store, take_spec(aspect=SMALL))
+    whole = take.path.read_bytes()
+
+    [path] = folder.publish([take])
+    [again] = folder.publish([with_frame(take, number=7)])
+
+    assert (again.samefile(take.path), again.read_bytes(), text_of(again)["prompt"]) == (True, whole, take.prompt)
+    assert (path.exists(), stat.filemode(take.path.stat().st_mode)) == (False, "-r--r--r--")
+
+
+@pytest.mark.parametrize(("changed", "says"), [("cost_usd", "0.001"), ("prompt", "another"), ("fit", "contain")])
+def test_a_frame_that_differs_from_what_its_take_says_is_a_file_of_its_own(
+    store: TakeStore, folder: FrameFolder, changed: str, says: str
+) -> None:
+    """A cost settled by hand, another storyboard's fit: the frame tells it, the take stays as it was kept."""
+    take = described_take(store, take_spec(aspect=SMALL))
+    whole = take.path.read_bytes()
+    others = {
+        "cost_usd": replace(take, cost_usd=Decimal("0.001")),
+        "prompt": replace(take, prompt="another"),
+        "fit": with_frame(take, fit=Fit.CONTAIN),
+    }
+
+    [path] = folder.publish([others[changed]])
+
+    assert (text_of(path)[changed], path.samefile(take.path)) == (says, False)
+    assert take.path.read_bytes() == whole
+
+
+def test_a_take_of_an_older_version_has_a_frame_of_its_own(store: TakeStore, folder: FrameFolder) -> None:
+    """It lies there as it came, and carries no text."""
+    take = stored_take(store, take_spec(aspect=SMALL))
+
+    [path] = folder.publish([take])
+
+    assert (path.samefile(take.path), os.access(take.path, os.W_OK)) == (False, True)
+
+
+def test_a_take_that_says_what_its_frame_says_and_holds_more_is_not_shared(
+    store: TakeStore, folder: FrameFolder
+) -> None:
+    """An endpoint may write our text itself: its gamma stays out of the frame all the same."""
+    take = described_take(store, take_spec(aspect=SMALL))
+    described = take.path.read_bytes()
+    gamma = png_chunk(b"gAMA", b"\0\0\x4e\x20")
+    write(take.path, described[:-12] + gamma + described[-12:])
+
+    [path] = folder.publish([take])
+
+    assert (path.samefile(take.path), path.read_bytes()) == (False, described)
+
+
+def test_a_damaged_take_is_not_shared(store: TakeStore, folder: FrameFolder) -> None:
+    """Its checksums are looked at before its file becomes a frame."""
+    take = described_take(store, take_spec(aspect=SMALL))
+    whole = take.path.read_bytes()
+    middle = len(whole) * 3 // 4
+    write(take.path, whole[:middle] + bytes([whole[middle] ^ 4]) + whole[middle + 1 :])
+
+    with pytest.raises(UnreadableTakesError, match="a damaged PNG: the checksum of b'IDAT' is wrong; run again"):
+        folder.publish([take])
+
+    assert names_in(folder.folder) == ["takes"]
 
 
 def test_another_fit_writes_the_frame_again(store: TakeStore, folder: FrameFolder) -> None:

@@ -134,6 +134,20 @@ def test_killed_after_naming_the_take_becomes_a_take(output: OutputFolder) -> No
     assert (output.takes(), output.committed_usd()) == ({f"{KEY}.png": BODY}, PRICE_USD)
 
 
+def test_killed_while_its_text_was_written_becomes_a_take_as_it_came(output: OutputFolder) -> None:
+    """The half that was written is removed; the body beside it is whole."""
+    attempt_id = output.begin(run())
+    output.bill(attempt_id)
+    write(output.store().part_path(attempt_id), BODY)
+    write(output.store().takes / f".{attempt_id}.described", BODY[:40])
+    output.kill()
+
+    output.recover()
+
+    assert output.rows() == [("ok", 200, PRICE_USD, f"takes/{KEY}.png", None)]
+    assert output.takes() == {f"{KEY}.png": BODY}
+
+
 def test_recovering_twice_changes_nothing(output: OutputFolder) -> None:
     """What is closed stays closed."""
     for number in range(3):

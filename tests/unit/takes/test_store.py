@@ -1,6 +1,7 @@
-"""Takes stay in the store as they came, whatever fails; none is overwritten, and no paid body is thrown away."""
+"""Takes stay in the store as they came, but for a text; none is overwritten, and no paid body is thrown away."""
 
 import errno
+import hashlib
 import os
 import shutil
 from dataclasses import replace
@@ -13,10 +14,11 @@ from pipelines.common.geometry import Size
 from pipelines.endpoints.image_check import UnusablePictureError
 from pipelines.ledger.models import NewTake, Remark, RemarkKind
 from pipelines.takes.models import Take
+from pipelines.takes.png_metadata import metadata_chunks
 from pipelines.takes.store import TakeStore, check_and_store
 from tests.support.builders import take_spec
 from tests.support.faults import failing
-from tests.support.pictures import picture_bytes, write
+from tests.support.pictures import picture_bytes, png_chunk, write
 from tests.support.takes import names_in, prepared_store, stored_take
 
 
@@ -24,6 +26,11 @@ from tests.support.takes import names_in, prepared_store, stored_take
 def store(tmp_path: Path) -> TakeStore:
     """A prepared store in a fresh folder."""
     return prepared_store(tmp_path / "harbor")
+
+
+def sha256(data: bytes) -> str:
+    """Return the hex sha-256 of some bytes."""
+    return hashlib.sha256(data).hexdigest()
 
 
 def test_preparing_makes_the_folder_and_leaves_nothing_else(store: TakeStore) -> None:
@@ -224,6 +231,54 @@ def test_a_checked_body_becomes_the_take_that_it_is(store: TakeStore, kind: str,
 
     assert take == NewTake(f"takes/key{suffix}", len(body), take.sha256, 16, 8)
     assert names_in(store.takes) == [f"key{suffix}"]
+
+
+TEXT = metadata_chunks(Take(take_spec(), Path("take.png"), "a harbor at dawn", None))
+
+
+def test_a_plain_png_gets_its_text_before_it_is_kept(store: TakeStore) -> None:
+    """Its own bytes stand around the text; the ledger vouches for the file, and knows what came."""
+    body = picture_bytes("PNG", (16, 8))
+    write(store.part_path(7), body)
+
+    take = check_and_store(store, 7, "key", asked=Size(16, 8), metadata=TEXT)
+
+    kept = (store.takes / "key.png").read_bytes()
+    assert kept == body[:33] + TEXT + body[33:]
+    assert take == NewTake("takes/key.png", len(kept), sha256(kept), 16, 8, body_sha256=sha256(body))
+    assert names_in(store.takes) == ["key.png"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        picture_bytes("JPEG", (16, 8)),
+        picture_bytes("PNG", (8, 8)),
+        picture_bytes("PNG", (16, 8), (9, 9, 9, 9), "RGBA"),
+        picture_bytes("PNG", (16, 8))[:33] + png_chunk(b"gAMA", b"\0\0\x4e\x20") + picture_bytes("PNG", (16, 8))[33:],
+        picture_bytes("PNG", (16, 8)) + b"more",
+    ],
+    ids=["JPEG", "of another size", "see-through", "with gamma", "with bytes behind it"],
+)
+def test_a_picture_whose_frame_is_another_file_stays_as_it_came(store: TakeStore, body: bytes) -> None:
+    """A text would not make it the frame's file."""
+    write(store.part_path(7), body)
+
+    take = check_and_store(store, 7, "key", asked=Size(16, 8), metadata=TEXT)
+
+    assert ((store.folder / take.file).read_bytes(), take.sha256, take.body_sha256) == (body, sha256(body), None)
+
+
+def test_a_take_is_kept_where_its_text_cannot_be_written(store: TakeStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was paid for: no room for a copy of it is no reason to lose it, and nothing is left over."""
+    body = picture_bytes("PNG", (16, 8))
+    write(store.part_path(7), body)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", failing(errno.ENOSPC))
+        take = check_and_store(store, 7, "key", asked=Size(16, 8), metadata=TEXT)
+
+    assert ((store.folder / take.file).read_bytes(), take.sha256) == (body, sha256(body))
+    assert names_in(store.takes) == ["key.png"]
 
 
 def test_a_body_of_another_size_than_required_stays_where_it_is(store: TakeStore) -> None:
