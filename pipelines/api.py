@@ -58,7 +58,7 @@ from pipelines.storyboard.model import Storyboard
 from pipelines.storyboard.plan import Plan, plan_frames
 from pipelines.storyboard.quote import Quote, quote_takes
 from pipelines.storyboard.selection import ExtraTakes, select_extra_takes, select_frame
-from pipelines.takes.inventory import read_inventory, require_takes_here
+from pipelines.takes.inventory import read_inventory_here
 from pipelines.takes.ownership import require_own_folder
 
 __all__ = [
@@ -202,8 +202,7 @@ def quote(
     effective = _effective(settings)
     require_own_folder(board, effective)
     planned = plan_frames(board, model=effective.effective_model)
-    inventory = read_inventory(planned, effective)
-    require_takes_here(inventory, planned, effective)
+    inventory = read_inventory_here(planned, effective)
     if frames is not None:
         extra = select_extra_takes(planned, str(frames), count=takes, prompt=prompt)
         return quote_takes(extra.to_quote, frames=len(planned.frames), settings=effective)

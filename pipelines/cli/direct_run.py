@@ -10,7 +10,7 @@ from pipelines.flows.handover import Handover
 from pipelines.run.preparation import require_quote_within_budgets
 from pipelines.storyboard.model import Storyboard
 from pipelines.storyboard.plan import plan_frames
-from pipelines.takes.inventory import read_inventory, require_takes_here
+from pipelines.takes.inventory import read_inventory_here
 
 
 def needs_prefect(board: Storyboard, settings: Settings) -> bool:
@@ -21,8 +21,7 @@ def needs_prefect(board: Storyboard, settings: Settings) -> bool:
     """
     plan = plan_frames(board, model=settings.effective_model)
     try:
-        inventory = read_inventory(plan, settings)
-        require_takes_here(inventory, plan, settings)
+        inventory = read_inventory_here(plan, settings)
         quote = inventory.quote(settings)
         if quote.generate:
             require_quote_within_budgets(quote, board, settings)

@@ -18,7 +18,7 @@ from pipelines.storyboard.plan import Plan, plan_frames
 from pipelines.storyboard.quote import Quote, quote_takes
 from pipelines.storyboard.reading import read_text
 from pipelines.storyboard.selection import select_extra_takes
-from pipelines.takes.inventory import read_inventory, require_takes_here
+from pipelines.takes.inventory import read_inventory_here
 from pipelines.takes.ownership import require_own_folder
 
 
@@ -64,7 +64,7 @@ def quote_reroll(path: Path, frames: str, options: Mapping[str, Any]) -> RerollO
     settings = follow_last_run(given, board.id)
     plan = plan_frames(board, model=settings.effective_model)
     extra = select_extra_takes(plan, frames, count=options["takes"], prompt=options["prompt"])
-    require_takes_here(read_inventory(plan, settings), plan, settings)
+    read_inventory_here(plan, settings)
     # Every one of them is new: no take that is there already makes a re-roll cheaper.
     quote = quote_takes(extra.to_quote, frames=len(plan.frames), settings=settings)
     return RerollOffer(path, text, board, settings, plan, len(extra.frames), quote)

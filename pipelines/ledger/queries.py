@@ -2,7 +2,7 @@
 
 import csv
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -15,13 +15,14 @@ from sqlalchemy import ColumnElement, Connection, Row, RowMapping, Select, case,
 from pipelines.common.budgets import BudgetScope
 from pipelines.common.files import atomic_path
 from pipelines.common.formatting import format_decimal
+from pipelines.common.processes import this_host
 from pipelines.endpoints.prices import PRICE_LIST, Price
 from pipelines.ledger.budgets import remaining
 from pipelines.ledger.database import LedgerDatabase, LedgerPart
 from pipelines.ledger.gate import current_pace
 from pipelines.ledger.models import AttemptStatus, KeptTake, Run, TakeLoss, Totals
 from pipelines.ledger.remarks import parse_remarks
-from pipelines.ledger.schema import attempts, corrections
+from pipelines.ledger.schema import attempts, corrections, runs
 from pipelines.ledger.settlement import LOST
 
 COLUMNS = (
@@ -36,6 +37,8 @@ _OF_KEPT_TAKE = [attempts.c[each.name] for each in fields(KeptTake)]
 _KEYS_A_QUERY = 500
 # Rows that are in memory at once while the CSV is written: more is no faster.
 _ROWS_AT_ONCE = 500
+# The longest that NFS keeps what it knows of a folder is a minute: nfs(5), acdirmax.
+_LATE_US = 120_000_000
 # What a spreadsheet takes for the beginning of a formula: https://owasp.org/www-community/attacks/CSV_Injection
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
@@ -66,6 +69,36 @@ class Queries(LedgerPart):
                     unreadable = (row.error or "").startswith(f"{LOST}{TakeLoss.UNREADABLE}")
                     lost[row.request_key] = TakeLoss.UNREADABLE if unreadable else TakeLoss.GONE
         return lost
+
+    def kept_lately(self, attempt_ids: Collection[int]) -> frozenset[int]:
+        """Return those of some attempts whose takes another machine has kept in the last two minutes.
+
+        A shared folder may show their files here that much later.
+        """
+        found = (
+            select(attempts.c.attempt_id)
+            .join(runs, runs.c.run_id == attempts.c.run_id)
+            .where(attempts.c.attempt_id.in_(attempt_ids), runs.c.host != this_host())
+        )
+        with self.database.reading() as connection:
+            lately = attempts.c.finished_at > self.database.now(connection) - _LATE_US
+            return frozenset(connection.scalars(found.where(lately)))
+
+    def open_elsewhere(self, storyboard: str, *, places: Collection[str]) -> dict[str, str]:
+        """Return the takes of a storyboard that were sent in other output folders and not closed there, by their place.
+
+        Args:
+            storyboard: its id.
+            places: the ids of the folder that is seen from here.
+        """
+        found = (
+            select(attempts.c.request_key, runs.c.place)
+            .join(runs, runs.c.run_id == attempts.c.run_id)
+            .where(attempts.c.status.is_(None), attempts.c.storyboard == storyboard)
+            .where(runs.c.place.is_not(None), runs.c.place.not_in(places))
+        )
+        with self.database.reading() as connection:
+            return {row.request_key: row.place for row in connection.execute(found)}
 
     def run_totals(self, run_id: str) -> Totals:
         """Return the sums of one run's attempts."""

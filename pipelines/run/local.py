@@ -14,7 +14,7 @@ from pipelines.run.take_log import generating_logged
 from pipelines.storyboard.model import Storyboard
 from pipelines.storyboard.plan import FrameSpec, Plan
 from pipelines.storyboard.selection import ExtraTakes
-from pipelines.takes.inventory import read_inventory, require_takes_here
+from pipelines.takes.inventory import read_inventory_here
 
 
 async def run_locally(
@@ -63,9 +63,8 @@ def pick_take(plan: Plan, settings: Settings, frame: FrameSpec, number: int) -> 
     Raises:
         UsageError: there is no such take of it, or takes of the storyboard lie in another output folder.
     """
-    inventory = read_inventory(plan, settings)
     # Before the pick is entered: the film could not follow it.
-    require_takes_here(inventory, plan, settings)
+    inventory = read_inventory_here(plan, settings)
     takes = inventory.frames[frame.number]
     if takes.find(number) is None:
         there = ", ".join(str(take.spec.number) for take in takes.takes)

@@ -30,6 +30,9 @@ from pipelines.takes.unreadable import set_aside_unreadable
 
 _log = logging.getLogger(__name__)
 
+# Seconds between looks at a shared folder that shows another machine's takes late.
+_LOOK_AGAIN_S = 2.0
+
 
 async def run_pipeline(context: RunContext, record: RunRecord, generating: Generating) -> RunResult:
     """Carry out the steps of a run, and return its result; the observer gets the result however the run ends.
@@ -64,13 +67,13 @@ async def find_takes(context: RunContext) -> TakeInventory:
     Those whose files are gone are forgotten in the ledger, and damaged ones are moved away, so that they can be
     generated again.
     """
-    inventory = await asyncio.to_thread(
-        take_inventory,
-        context.ledger.blocking,
-        context.plan,
-        store=context.store,
-        output=context.settings.output,
-    )
+    inventory = await _inventory(context)
+    while inventory.found.late and not context.observer.stop_signal.stopped:
+        # Bounded: what stays away for two minutes is late no longer, but lost.
+        late = counted(len(inventory.found.late), "take")
+        with context.observer.progress.waiting(f"for the shared folder to show {late} of another machine"):
+            await context.observer.stop_signal.pause(_LOOK_AGAIN_S)
+        inventory = await _inventory(context)
     if inventory.found.lost:
         lost = counted(len(inventory.found.lost), "take")
         _log.warning("%s: the files of %s are gone", context.plan.storyboard, lost)
@@ -80,6 +83,12 @@ async def find_takes(context: RunContext) -> TakeInventory:
         _log.warning("%s: %s: its take is damaged, and moved to takes/unusable", context.plan.storyboard, label)
         await asyncio.to_thread(context.store.quarantine_damaged, path)
     return inventory
+
+
+async def _inventory(context: RunContext) -> TakeInventory:
+    return await asyncio.to_thread(
+        take_inventory, context.ledger.blocking, context.plan, store=context.store, output=context.settings.output
+    )
 
 
 def _label(inventory: TakeInventory | None, request_key: str) -> str:

@@ -17,7 +17,7 @@ from pipelines.storyboard.model import Storyboard
 from pipelines.storyboard.plan import Plan, plan_frames
 from pipelines.storyboard.quote import Quote, require_within_budget
 from pipelines.storyboard.selection import ExtraTakes
-from pipelines.takes.inventory import read_inventory, require_takes_here
+from pipelines.takes.inventory import read_inventory_here
 from pipelines.takes.ownership import require_own_folder
 
 _log = logging.getLogger(__name__)
@@ -79,7 +79,7 @@ async def prepare_run(
         for note in notes:
             _log.warning("%s", note)
     plan = plan_frames(board, model=settings.effective_model)
-    require_takes_here(await asyncio.to_thread(read_inventory, plan, settings), plan, settings)
+    await asyncio.to_thread(read_inventory_here, plan, settings)
     extra_takes = select(plan) if select else None
     # None is a render. A film that is only cut again sends nothing.
     if extra_takes is None or extra_takes.frames:

@@ -24,7 +24,9 @@ class FoundTakes:
         lost: attempts whose take the ledger calls kept, while its file is gone.
         damaged: files of this storyboard that are no longer, or never were, the takes that their names say.
         losses: what became of takes that were there once and have to be generated again, by request key.
-        elsewhere: the places of this storyboard's takes that are not here but in another place, by request key.
+        elsewhere: the places of this storyboard's takes that are not here but in another place, by request key; also
+            of those that a run has sent there, of which only that place knows what came.
+        late: request keys of takes that another machine has kept here a moment ago, and that this one does not see yet.
     """
 
     takes: dict[str, Take]
@@ -32,6 +34,7 @@ class FoundTakes:
     damaged: tuple[Path, ...] = ()
     losses: Mapping[str, TakeLoss] = field(default_factory=dict)
     elsewhere: Mapping[str, str] = field(default_factory=dict)
+    late: frozenset[str] = frozenset()
 
 
 def discover_takes(ledger: Ledger | None, specs: Iterable[TakeSpec], *, store: TakeStore, output: Path) -> FoundTakes:
@@ -59,8 +62,11 @@ def discover_takes(ledger: Ledger | None, specs: Iterable[TakeSpec], *, store: T
         else:
             damaged.append(on_disk[key])
     place = read_place(output)
-    lost = [each for each in absent if place.has(each.place)]
+    not_seen = [each for each in absent if place.has(each.place)]
+    late = ledger.kept_lately([each.attempt_id for each in not_seen]) if ledger and not_seen else frozenset()
+    lost = [each for each in not_seen if each.attempt_id not in late]
     elsewhere = _elsewhere((each for each in absent if not place.has(each.place)), store.folder.name)
+    elsewhere |= ledger.open_elsewhere(store.folder.name, places=place.ids) if ledger else {}
     losses = {each.request_key: TakeLoss.GONE for each in lost}
     losses |= dict.fromkeys((path.stem for path in damaged), TakeLoss.UNREADABLE)
     losses |= ledger.lost_takes(by_key.keys() - takes.keys() - losses.keys()) if ledger else {}
@@ -69,7 +75,8 @@ def discover_takes(ledger: Ledger | None, specs: Iterable[TakeSpec], *, store: T
         tuple(each.attempt_id for each in lost),
         tuple(damaged),
         {key: loss for key, loss in losses.items() if key not in takes},
-        {key: there for key, there in elsewhere.items() if key not in takes},
+        {key: there for key, there in elsewhere.items() if key in by_key and key not in takes},
+        frozenset(each.request_key for each in not_seen if each.attempt_id in late).difference(takes),
     )
 
 

@@ -60,14 +60,18 @@ class TakeInventory:
         return quote_takes(self.requested, frames=len(self.frames), kept=self.found.takes, settings=settings)
 
 
-def require_takes_here(inventory: TakeInventory, plan: Plan, settings: Settings) -> None:
-    """Require that no take of a plan lies in a place that cannot be seen from here: it would be paid for twice.
+def read_inventory_here(plan: Plan, settings: Settings) -> TakeInventory:
+    """Return the inventory of a plan, none of whose takes may lie where they cannot be seen from here.
+
+    Such a take would be paid for twice.
 
     Raises:
-        UsageError: some do.
+        UsageError: some lie in another output folder.
+        LedgerError: the ledger cannot be opened.
     """
+    inventory = read_inventory(plan, settings)
     if not inventory.found.elsewhere:
-        return
+        return inventory
     raise UsageError(
         f"{plan.storyboard}: {elsewhere_text(inventory)}: nothing was sent or changed; let this machine see that "
         "folder and name it by --output or STORYREEL_OUTPUT, or copy it here whole, with its "

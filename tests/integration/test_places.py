@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from pipelines import api
+from pipelines.run.scheduling import StopSignal
 from pipelines.takes.place import PLACE_FILE
 from tests.conftest import Board, Ended, Storyreel
+from tests.support.ledger import NO_SUCH_PID
 
 # Renders, or whatever else, on the machine of this name.
 Machine = Callable[..., Ended]
@@ -224,3 +226,43 @@ def test_a_spoiled_place_is_refused(on: Machine, film: str, tmp_path: Path) -> N
         f"first/{PLACE_FILE}: does not hold the id of this folder, a UUID; put that back, or delete the file: the next "
         "run makes a new one"
     }
+
+
+def test_a_take_that_was_sent_elsewhere_and_not_closed_is_not_sent_here(on: Machine, film: str, tmp_path: Path) -> None:
+    """Only the folder of the run that died over it can tell what came of it; there it is found."""
+    query(tmp_path, "UPDATE attempts SET status = NULL, file = NULL, finished_at = NULL")
+    query(tmp_path, f"UPDATE runs SET finished_at = NULL, state = NULL, pid = {NO_SUCH_PID}")
+
+    elsewhere = on("second", "render", film)
+    unclosed = query(tmp_path, "SELECT count(*) FROM attempts WHERE status IS NULL")
+    here = on("first", "render", film, "--json")
+
+    assert elsewhere.exit_code == 2
+    assert elsewhere.stderr.startswith("film: 3 of its takes lie in another output folder, whose ")
+    assert unclosed == [(3,)]
+    assert counts(here) == (0, 0, 3)
+
+
+def test_a_take_that_another_machine_has_just_kept_is_waited_for(
+    on: Machine, film: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A shared folder may show its file late; nothing is written off, and nothing generated again."""
+    take = min((tmp_path / "first/film/takes").glob("*.png"))
+    hidden = tmp_path / take.name
+    take.rename(hidden)
+    query(tmp_path, "UPDATE runs SET host = 'another'")
+    looks = iter(range(100))
+    pause = StopSignal.pause
+
+    async def look_again(signal: StopSignal, seconds: float) -> None:
+        # The folder shows it at the third look.
+        if next(looks) == 2:
+            hidden.rename(take)
+        await pause(signal, min(seconds, 0.01))
+
+    monkeypatch.setattr(StopSignal, "pause", look_again)
+
+    ended = on("first", "render", film, "--json")
+
+    assert counts(ended) == (0, 0, 3)
+    assert next(looks) > 2
