@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks import assembling, filming, gating, looking, overview, rendering, reporting, sheets, starting
+from benchmarks import assembling, filming, gating, looking, overview, rendering, reporting, scaling, sheets, starting
 from benchmarks.history import comparison_lines, earlier_results, results_of, write_results
 from benchmarks.measure import Row, print_table
 
@@ -27,6 +27,7 @@ _PARTS: dict[str, Measure] = {
     "overview": overview.rows,
     "sheets": sheets.rows,
     "reporting": reporting.rows,
+    "scaling": scaling.rows,
 }
 _RESULTS = Path(__file__).parent / "results"
 
