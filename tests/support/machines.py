@@ -31,6 +31,8 @@ _SUBNETS = tuple(ipaddress.IPv4Network("198.18.0.0/15").subnets(new_prefix=24))
 _TRIAL = "ip link add reel type bridge && ip link add name one type veth peer name other && mount -t tmpfs a /mnt"
 _PROGRAMS = ("bash", "env", "ip", "mount", "nsenter", "unshare")
 _HOLDER = ("unshare", "--net", "--mount", "--pid", "--uts", "--fork", "--kill-child", "--mount-proc")
+# What Python needs under faketime.
+_WRONG_CLOCK = Path(__file__).parent / "wrong_clock"
 # Linux's: a stopped process, one that is traced, one that has ended.
 _AT_REST = "TtZX"
 # The folder of the tests is empty on each machine but for what it shares, which is carried past the cover.
@@ -351,4 +353,5 @@ def _with_clock(
         pytest.skip("faketime is not installed (Debian: apt-get install faketime)")
     # The wall clock alone is wrong: not the time that passes, nor the dates that the disk has.
     real = {"FAKETIME_DONT_FAKE_MONOTONIC": "1", "NO_FAKE_STAT": "1"}
-    return ["faketime", "-f", off, *command], {**environment, **real}
+    path = os.pathsep.join((str(_WRONG_CLOCK), environment.get("PYTHONPATH", "")))
+    return ["faketime", "-f", off, *command], {**environment, **real, "PYTHONPATH": path}
