@@ -11,6 +11,7 @@ from tests.campaigns.audit import read_ledger
 from tests.campaigns.boards import Board, write_board
 from tests.campaigns.crew import Crew, Done, crew_at_work, end_of
 from tests.campaigns.fault_policy import Violation
+from tests.campaigns.meter import SOLD
 from tests.campaigns.metered_seller import bill_violations
 from tests.campaigns.tally import LONG, OpenTally
 from tests.conftest import wait_until
@@ -106,7 +107,7 @@ def suffer(crew: Crew, board: Board, calamity: Calamity) -> tuple[Done, Done]:
 
 def sold(crew: Crew) -> int:
     """Return how many images the seller has sold."""
-    return len(crew.seller.book().sales)
+    return sum(sale.kind == SOLD for sale in crew.seller.book().sales)
 
 
 def wrong_ends(crew: Crew, board: Board, calamity: Calamity, ends: tuple[Done, Done]) -> Iterator[Violation]:
@@ -128,8 +129,8 @@ def wrong_books(crew: Crew, board: Board, calamity: Calamity) -> Iterator[Violat
             yield promise, detail
     if missing := set(board.prompts) - {row["prompt"] for row in rows if row["status"] == "ok"}:
         yield "lost", f"nothing is kept of {missing}"
-    if (spare := len(rows) - FRAMES) > IN_FLIGHT:
-        yield "twice", f"{spare} requests more than frames"
+    if (more := sold(crew) - FRAMES) > IN_FLIGHT:
+        yield "twice", f"{more} images more than frames"
     if not calamity.bursts and (fullest := book.fullest(WINDOW_S)) > 1.25 * RATE_LIMIT * WINDOW_S / 60:
         yield "over_limit", f"{fullest} requests in {WINDOW_S} s"
 
@@ -142,5 +143,5 @@ def test_one_of_two_machines_suffers_and_the_books_agree(open_tally: OpenTally, 
     ends = suffer(crew, board, calamity)
 
     found = [*wrong_ends(crew, board, calamity, ends), *wrong_books(crew, board, calamity)]
-    tally.remarks = f"{sold(crew)} requests for {FRAMES} frames; it ended with {ends[0].exit_code}"
+    tally.remarks = f"{sold(crew)} images for {FRAMES} frames; it ended with {ends[0].exit_code}"
     tally.enter(found, trials=1)
