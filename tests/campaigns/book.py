@@ -33,12 +33,14 @@ class Sale:
         kind: the kind of answer, by the seller's own name.
         billed_usd: what the seller charges for it, whether it says so or not.
         at_s: when the request was here whole.
+        client: the address that it came from; empty where the seller does not look at that.
     """
 
     prompt: str
     kind: str
     billed_usd: Decimal
     at_s: float
+    client: str = ""
 
 
 @dataclass
@@ -73,6 +75,13 @@ class Book:
         for sale in tuple(self.sales):
             prompts[sale.prompt].append(sale)
         return prompts
+
+    def by_client(self) -> dict[str, "Book"]:
+        """Return a book for each client's address."""
+        books: dict[str, Book] = defaultdict(Book)
+        for sale in tuple(self.sales):
+            books[sale.client].sales.append(sale)
+        return books
 
     def fullest(self, window_s: float) -> int:
         """Return the most requests that arrived in any window of this length."""

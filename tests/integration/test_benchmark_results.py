@@ -162,6 +162,20 @@ def test_only_a_run_of_all_parts_is_kept(tmp_path: Path) -> None:
     assert [list(read_results(path).rows) for path in folder.iterdir()] == [["plan", "search"]]
 
 
+def test_a_long_part_is_measured_where_it_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """And not in a whole run."""
+    parts = {"planning": lambda _: iter([ratio_row("plan", 1.0, "yaml.safe_load")])}
+    long_parts = {"growing": lambda _: iter([ratio_row("memory", 1.0, "of a tenth")])}
+
+    main([], parts=parts, long_parts=long_parts, results=tmp_path)
+    whole = capsys.readouterr().out
+    main(["growing"], parts=parts, long_parts=long_parts, results=tmp_path)
+    named = capsys.readouterr().out
+
+    assert ("| plan |" in whole, "| memory |" in whole) == (True, False)
+    assert ("| plan |" in named, "| memory |" in named) == (False, True)
+
+
 def test_a_later_run_of_the_same_version_is_compared_with_the_earlier(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -177,6 +191,6 @@ def test_a_part_that_does_not_exist_is_named_with_those_that_do(
 ) -> None:
     """Nothing is measured."""
     with pytest.raises(SystemExit):
-        main(["planing"], parts={"planning": lambda _: iter(())}, results=tmp_path)
+        main(["planing"], parts={"planning": lambda _: iter(())}, long_parts={}, results=tmp_path)
 
     assert "there is no part 'planing'; choose from planning" in capsys.readouterr().err

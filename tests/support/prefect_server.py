@@ -71,12 +71,15 @@ def serving_prefect(environment: dict[str, str], log: Path) -> Iterator[str]:
             reap(server)
 
 
-def server_environment(environment: dict[str, str], home: Path, *, port: int) -> dict[str, str]:
+def server_environment(
+    environment: dict[str, str], home: Path, *, port: int, host: str = "127.0.0.1"
+) -> dict[str, str]:
     """Return what a server and its clients need in their environment, besides `environment`."""
     return {
         **environment,
         "PREFECT_HOME": str(home),
-        "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
+        "PREFECT_API_URL": f"http://{host}:{port}/api",
+        "PREFECT_SERVER_API_HOST": host,
         "PREFECT_SERVER_API_PORT": str(port),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_UI_ENABLED": "false",
