@@ -1,6 +1,6 @@
 """Batches of statements that travel to the database together: a server far away is asked once, not once for each.
 
-On Postgres a batch is sent in libpq's pipeline mode, with the BEGIN before it and the COMMIT after it: one round trip.
+On Postgres a batch is sent in libpq's pipeline mode, with a BEGIN before it and a COMMIT after it: one round trip.
 Other databases, and other drivers of it, get its statements one after another.
 """
 
@@ -15,6 +15,8 @@ from pipelines.common.errors import CommitUnknownError
 
 # The driver with a pipeline mode.
 _PIPELINED = "psycopg"
+# libpq's PQTRANS_IDLE: no transaction has begun.
+_IDLE = 0
 
 
 @dataclass(slots=True)
@@ -57,6 +59,8 @@ class Batch:
             DBAPIError: the database refused or went away; nothing is committed.
             CommitUnknownError: it went away, and may have committed before.
         """
+        if not self._statements:
+            return
         if self.connection.dialect.driver == _PIPELINED:
             self._send_pipelined(commit=commit)
         else:
@@ -74,12 +78,14 @@ class Batch:
         ]
         try:
             with driver.pipeline():
+                if driver.info.transaction_status == _IDLE:
+                    driver.execute("BEGIN")
                 cursors = [
                     driver.execute(each.sql, each.bound(parameters))
                     for each, (_, parameters, _) in zip(compiled, self._statements, strict=True)
                 ]
                 if commit:
-                    driver.commit()
+                    driver.execute("COMMIT")
             for each, cursor, (_, _, answer) in zip(compiled, cursors, self._statements, strict=True):
                 answer.rows = each.read(cursor.fetchall()) if cursor.description else ()
         except dialect.dbapi.Error as error:  # type: ignore[union-attr]

@@ -4,7 +4,7 @@ import contextlib
 import functools
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -33,6 +33,9 @@ _SERVER_BOUNDS = {
     "connect_timeout": 10,
     "options": "-c lock_timeout=30s -c statement_timeout=60s -c idle_in_transaction_session_timeout=30s",
 }
+# Execution options of ours: a connection is for reading alone; its transaction begins with a statement of its own.
+_READ_ONLY = "storyreel_read_only"
+_BEGINS = "storyreel_begins"
 _NOW = select((sqlalchemy.func.extract("epoch", sqlalchemy.func.clock_timestamp()) * 1_000_000).label("now"))
 # The key of an advisory lock on Postgres: any number, as long as every storyreel uses the same one.
 _PREPARING = 8_273_105
@@ -74,10 +77,13 @@ class LedgerDatabase:
         self.close()
 
     @contextlib.contextmanager
-    def transaction(self) -> Iterator[Connection]:
+    def transaction(self, *, batched: bool = False) -> Iterator[Connection]:
         """Yield a connection in a write transaction: committed on a clean exit, else rolled back.
 
         A block may end it before: by `connection.rollback()`, or by the last of its batches.
+
+        Args:
+            batched: the first that the block executes is a batch, which begins the transaction on its way.
 
         Raises:
             DatabaseAwayError: the database server went away; nothing of the transaction was written.
@@ -86,7 +92,8 @@ class LedgerDatabase:
         """
         committing = False
         try:
-            with self._engine.connect() as connection, connection.begin() as transaction:
+            options = {_BEGINS: not batched}
+            with self._engine.connect().execution_options(**options) as connection, connection.begin() as transaction:
                 yield connection
                 committing = True
                 # Not where the block has rolled it back.
@@ -109,15 +116,19 @@ class LedgerDatabase:
         return gone and self.on_server
 
     @contextlib.contextmanager
-    def reading(self) -> Iterator[Connection]:
+    def reading(self, *, streamed: bool = False) -> Iterator[Connection]:
         """Yield a connection that only reads, and waits for no writer.
+
+        Args:
+            streamed: rows are fetched a few at a time, which a server allows within a transaction only.
 
         Raises:
             DatabaseAwayError: the database server went away, perhaps only for a moment.
             StorageError: the database refused.
         """
         try:
-            with self._engine.connect().execution_options(storyreel_read_only=True) as connection:
+            options = {_READ_ONLY: True, _BEGINS: streamed}
+            with self._engine.connect().execution_options(**options) as connection:
                 yield connection
         except sqlalchemy.exc.DBAPIError as exc:
             kind = DatabaseAwayError if self._is_away(exc) else StorageError
@@ -192,7 +203,7 @@ def require_ledger(url: str, *, output: Path) -> str:
 def _open_engine(url: str) -> Engine:
     parsed = sqlalchemy.make_url(url)
     if parsed.get_backend_name() != "sqlite":
-        return sqlalchemy.create_engine(parsed, connect_args=_SERVER_BOUNDS)
+        return _open_server_engine(parsed, _SERVER_BOUNDS)
     if parsed.database in (None, "", ":memory:"):
         # Every thread has a connection of its own, and so would have a database of its own.
         raise ValueError("a ledger in memory would end with the thread that opened it; name a file")
@@ -210,7 +221,7 @@ def _open_engine_to_read(url: str) -> Engine:
     parsed = sqlalchemy.make_url(url)
     if parsed.get_backend_name() != "sqlite":
         bounds = {**_SERVER_BOUNDS, "options": f"{_SERVER_BOUNDS['options']} -c default_transaction_read_only=on"}
-        return sqlalchemy.create_engine(parsed, connect_args=bounds)
+        return _open_server_engine(parsed, bounds)
     database = parsed.database or ""
     uri = database if database.startswith("file:") else f"{Path(database).absolute().as_uri()}?mode=ro"
 
@@ -224,6 +235,19 @@ def _open_engine_to_read(url: str) -> Engine:
     engine = sqlalchemy.create_engine(parsed, creator=connect)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _open_server_engine(url: sqlalchemy.URL, bounds: Mapping[str, object]) -> Engine:
+    # Without a BEGIN of the driver's own, which would be a round trip: it travels with the first batch, or not at all
+    # where single statements only read.
+    engine = sqlalchemy.create_engine(url, connect_args=dict(bounds), isolation_level="AUTOCOMMIT")
+    event.listen(engine, "begin", _begin_on_server)
+    return engine
+
+
+def _begin_on_server(connection: Connection) -> None:
+    if connection.get_execution_options().get(_BEGINS, True):
+        connection.exec_driver_sql("BEGIN")
 
 
 def _set_up_sqlite(dbapi_connection: sqlite3.Connection, _: object) -> None:
@@ -250,7 +274,7 @@ def _switch_to_wal(dbapi_connection: sqlite3.Connection) -> None:
 
 def _begin_sqlite(connection: Connection) -> None:
     # IMMEDIATE takes the write lock at once: a reader that turns writer halfway would fail instead of waiting.
-    read_only = connection.get_execution_options().get("storyreel_read_only", False)
+    read_only = connection.get_execution_options().get(_READ_ONLY, False)
     connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
 
 

@@ -162,7 +162,7 @@ class Gate:
         Raises:
             StorageError: the ledger could not be written; the attempt must not be sent.
         """
-        with self._database.transaction() as connection:
+        with self._database.transaction(batched=True) as connection:
             admission = self._admit(connection, request)
             if not isinstance(admission, Permit):
                 # What was added to see whether it fits.
@@ -237,7 +237,7 @@ class Gate:
                 last lowered says nothing new, and lowers it no further.
             cool_down_s: seconds from now in which no run sends.
         """
-        with self._database.transaction() as connection:
+        with self._database.transaction(batched=True) as connection:
             asking = Batch(connection)
             locked = self._lock(asking)
             asking.send()

@@ -153,9 +153,9 @@ def _csv_lines(database: LedgerDatabase, storyboard: str, columns: Sequence[str]
     # CRLF, as RFC 4180 has it: before 3.13 the writer quotes a cell's CR only if it is part of the line's end.
     writer = csv.writer(_Echo(), lineterminator="\r\n")
     yield writer.writerow(columns)
-    with database.reading() as connection:
-        # By a cursor on the server, where there is one: a ledger need not fit into memory.
-        rows = connection.execution_options(yield_per=_ROWS_AT_ONCE).execute(_with_correction(storyboard))
+    # By a cursor on the server, where there is one: a ledger need not fit into memory.
+    query = _with_correction(storyboard).execution_options(yield_per=_ROWS_AT_ONCE)
+    with database.reading(streamed=True) as connection, connection.execute(query) as rows:
         for row in rows.mappings():
             yield writer.writerow(_csv_row(row, columns))
 

@@ -67,7 +67,7 @@ class Settlement(LedgerPart):
             "tiles": billed.tiles,
             "stated_steps": billed.steps,
         }
-        with self.database.transaction() as connection:
+        with self.database.transaction(batched=True) as connection:
             attempt, now = self._lock(connection, attempt_id)
             settling = Batch(connection)
             raise_pace(settling, endpoint=attempt["endpoint"], lane=attempt["lane"])
@@ -88,7 +88,7 @@ class Settlement(LedgerPart):
             "height": take.height,
             "place": take.place,
         }
-        with self.database.transaction() as connection:
+        with self.database.transaction(batched=True) as connection:
             asking = Batch(connection)
             same = asking.add(_SAME_BYTES, {"sha256": take.body_sha256 or take.sha256, "of": attempt_id})
             now = self.database.now_after(asking)
@@ -109,7 +109,7 @@ class Settlement(LedgerPart):
         closed: dict[str, Any] = {"status": outcome.status.value, "error": outcome.error[:_MAX_ERROR_CHARS]}
         if outcome.http_status is not None:
             closed["http_status"] = outcome.http_status
-        with self.database.transaction() as connection:
+        with self.database.transaction(batched=True) as connection:
             attempt, now = self._lock(connection, attempt_id)
             closing = Batch(connection)
             cost = _charge(closing, attempt, outcome.cost_usd, CostBasis.STATED)
@@ -127,7 +127,7 @@ class Settlement(LedgerPart):
             detail: more of it, in words.
         """
         error = f"{LOST}{loss}{detail and f': {detail}'}"[:_MAX_ERROR_CHARS]
-        with self.database.transaction() as connection:
+        with self.database.transaction(batched=True) as connection:
             forgetting = Batch(connection)
             for attempt_id in attempt_ids:
                 _write(forgetting, attempt_id, {"file": None, "error": error})

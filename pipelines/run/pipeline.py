@@ -218,6 +218,9 @@ async def _require_within_budgets(context: RunContext, quote: Quote) -> None:
     Raises:
         BudgetError: they cannot.
     """
+    if not context.run.conducts:
+        # The others of its group generate most of it; that the budget pays for all was required of the first.
+        return
     # What is left, not what was set: other runs may have spent from the storyboard's budget and the day's.
     remaining = await context.ledger.remaining_budgets(context.run)
     require_within_budget(quote, remaining, on_exceed=context.run.budgets.on_exceed)

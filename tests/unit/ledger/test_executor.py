@@ -176,9 +176,9 @@ class UncertainDatabase(LedgerDatabase):
     commits = 0
 
     @contextlib.contextmanager
-    def transaction(self) -> Iterator[Connection]:
+    def transaction(self, *, batched: bool = False) -> Iterator[Connection]:
         """Commit, then raise CommitUnknownError as often as `uncertain` says."""
-        with super().transaction() as connection:
+        with super().transaction(batched=batched) as connection:
             yield connection
         self.commits += 1
         if self.uncertain:
