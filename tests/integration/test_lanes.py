@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 from pathlib import Path
 
 import pytest
@@ -41,7 +42,7 @@ async def render_in(folder: Path, observers: dict[str, RunObserver]) -> dict[str
 
 
 async def test_two_lanes_are_watched_as_one(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """In progress, result, log and status: what each lane does, and the sum."""
+    """In progress, result, log, status and report: what each lane does, and the sum."""
     observers = {"a": RunObserver(), "b": RunObserver()}
     with caplog.at_level(logging.INFO, logger="pipelines"):
         results = await render_in(tmp_path, observers)
@@ -67,6 +68,10 @@ async def test_two_lanes_are_watched_as_one(tmp_path: Path, caplog: pytest.LogCa
         for text in beginnings
     )
     assert [group.done for group in status.groups] == [FRAMES]
+    report = (tmp_path / "outputs/harbor/report.html").read_text(encoding="utf-8")
+    takes = re.findall(r'<th scope="row"><bdi>(.)</bdi></th><td>(\d+)</td>', report)
+    assert {lane: int(count) for lane, count in takes} == generated
+    assert "in any lane; the limit is 240." in report
 
 
 async def test_a_run_alone_shows_no_lanes(tmp_path: Path) -> None:
