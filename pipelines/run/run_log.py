@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from pipelines.common.budgets import Budgets, BudgetScope
+from pipelines.common.budgets import BudgetScope
 from pipelines.common.formatting import counted, format_amounts, format_decimal
 from pipelines.common.printable import printable_name
 from pipelines.common.settings import EMBEDDED_ENDPOINT
@@ -30,7 +30,7 @@ def beginning_lines(run: Run, prepared: PreparedRun) -> Iterator[str]:
         f"{settings.rate_limit} requests a minute and {settings.concurrency} at once"
         f"{'; its costs are simulated' if run.simulated else ''}"
     )
-    yield _budgets_text(run.budgets)
+    yield _budgets_text(run)
 
 
 def _endpoint_name(run: Run) -> str:
@@ -59,6 +59,8 @@ def ending_lines(run: Run, state: RunState, result: RunResult | None) -> Iterato
     yield f"run {run.run_id} ended: {state}"
 
 
-def _budgets_text(budgets: Budgets) -> str:
-    caps = [f"{format_decimal(usd)} USD {_EXTENTS[scope]}" for scope, usd in budgets.caps.items()]
+def _budgets_text(run: Run) -> str:
+    # That of a run is for all runs of its group.
+    extents = {**_EXTENTS, BudgetScope.RUN: "for all of them together"} if run.group else _EXTENTS
+    caps = [f"{format_decimal(usd)} USD {extents[scope]}" for scope, usd in run.budgets.caps.items()]
     return f"budget: {', '.join(caps)}" if caps else "budget: none"
