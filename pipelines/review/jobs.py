@@ -128,12 +128,12 @@ class Jobs:
 
     async def _poll(self, progress: Progress) -> None:
         """Publish the counters at intervals, because listeners are only called at a new stage."""
-        done = 0
+        generated = 0
         while True:
             await asyncio.sleep(_POLL_INTERVAL_S)
             self._publish(self.progressed)
-            if progress.done != done:
-                done = progress.done
+            if progress.generated != generated:
+                generated = progress.generated
                 await self._on_change()
 
 

@@ -88,8 +88,8 @@ class Progress:
         stage: the step that the run is at, in words.
         storyboard: its id.
         frames, reused, to_generate: frames, or takes, that the run is about; those that were there before; the rest.
-        generated, elsewhere, failed: the part of the rest that this run has generated, that other runs have generated
-            meanwhile, and that could not be.
+        generated, failed: the part of the rest that is done.
+        elsewhere: those of the generated that other runs have generated meanwhile.
         requests, resends: attempts that were sent, and those of them that were not the first for their take.
         in_flight: attempts without an answer yet.
         cost_usd: the cost of this run's answers so far, as far as it is known.
@@ -115,8 +115,8 @@ class Progress:
     reused: int = 0
     to_generate: int = 0
     generated: int = 0
-    elsewhere: int = 0
     failed: int = 0
+    elsewhere: int = 0
     requests: int = 0
     resends: int = 0
     in_flight: int = 0
@@ -198,10 +198,10 @@ class Progress:
         self.time_left.encoding.encoders = films.encoders
 
     def count(self, scene: str, *, failed: bool = False, elsewhere: bool = False) -> None:
-        """Count a frame of a scene as generated, here or by another run, or as failed."""
+        """Count a frame of a scene as generated, perhaps by another run, or as failed."""
         self.failed += failed
+        self.generated += not failed
         self.elsewhere += elsewhere
-        self.generated += not (failed or elsewhere)
         self.time_left.takes.count()
         if tally := self.scenes.get(scene):
             tally.done += 1
@@ -291,7 +291,7 @@ class Progress:
         if wait := self._present_wait:
             return f"waiting {wait.words}"
         # All that is left has been sent.
-        if self.in_flight and self.in_flight >= self.frames - self.done:
+        if self.in_flight and self.in_flight >= self.to_generate - self.generated - self.failed:
             return f"waiting for {counted(self.in_flight, 'answer')}"
         return self._awaited_film.words if self._awaited_film else self._joining
 
@@ -324,7 +324,7 @@ class Progress:
             # It came without a request of this run, before it or meanwhile.
             reused=self.reused + self.elsewhere,
             to_generate=self.to_generate,
-            generated=self.generated,
+            generated=self.generated - self.elsewhere,
             failed=self.failed,
             segments=self.segments,
             segments_done=self.segments_done,
@@ -339,7 +339,7 @@ class Progress:
     @property
     def done(self) -> int:
         """Frames that need no more work."""
-        return self.reused + self.generated + self.elsewhere + self.failed
+        return self.reused + self.generated + self.failed
 
     @property
     def requests_per_minute(self) -> float:

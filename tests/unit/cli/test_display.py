@@ -140,14 +140,14 @@ def test_beside_other_runs_the_lanes_and_their_sum_are_shown() -> None:
     line = progress_line(progress)
 
     assert words(drawn(progress))[4:] == [
-        "frames 60 of 100 frames (10 reused, 20 by other runs, 1 failed, 1 sent again)",
+        "frames 40 of 100 frames (10 reused, 20 by other runs, 1 failed, 1 sent again)",
         "cost 0.0196 USD here, 0.0392 of 0.25 USD in all",
         "requests 31 sent, 31 in flight",
         "rate █▃ 444 of 720 a minute",
         "lanes a 700, b 700: 1401 of 1440 a minute in all",
     ]
     assert str(line) == (
-        "harbor: generating frames, 60 of 100 frames (10 reused, 20 by other runs, 1 failed, 1 sent again), "
+        "harbor: generating frames, 40 of 100 frames (10 reused, 20 by other runs, 1 failed, 1 sent again), "
         "31 requests, 0.0196 USD here, 0.0392 of 0.25 USD in all, 444 of 720 a minute, "
         "lanes a 700, b 700: 1401 of 1440 a minute in all, 4 s elapsed, 5 s left"
     )
