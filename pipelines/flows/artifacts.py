@@ -105,7 +105,7 @@ def _account(run: Run, quote: Quote | None, result: RunResult) -> Iterator[tuple
     yield "Model", f"`{run.model}`"
     if quote:
         yield "Quote", quote_text(quote)
-    yield "Frames", f"{result.frames}: {result.generated} generated, {result.reused} reused, {result.failed} failed"
+    yield "Frames", f"{result.frames}: {result.counts}"
     yield "Requests", str(result.requests)
     amounts = format_amounts(result.cost_usd, result.cost_thb, result.neurons, uncertain_usd=result.uncertain_usd)
     yield f"Cost{' (simulated)' if result.simulated else ''}", amounts

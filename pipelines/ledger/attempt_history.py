@@ -80,3 +80,8 @@ class AttemptHistory(LedgerPart):
         """Return the requests a minute that a run was allowed; None before its first heartbeat, or where it is none."""
         with self.database.reading() as connection:
             return connection.scalar(select(runs.c.rate_limit).where(runs.c.run_id == run_id))
+
+    def run_group_id(self, run_id: str) -> str:
+        """Return the id of the group that a run belongs to; its own where it was alone, or there is no such run."""
+        with self.database.reading() as connection:
+            return connection.scalar(select(runs.c.group_id).where(runs.c.run_id == run_id)) or run_id

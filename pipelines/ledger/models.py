@@ -100,8 +100,9 @@ class RunCounters:
 
     Attributes:
         stage: the step that it is at, in words.
-        frames, reused, to_generate: the frames that the run is about, those that had a take before, and the rest.
-        generated, failed: how much of the rest is done.
+        frames, reused: the frames that the run is about, and those that had a take before, or got one of another run.
+        to_generate: those that had none when it began.
+        generated, failed: how many of these it has generated, and how many could not be.
         segments, segments_done: the films' segments, and those of them that are encoded.
         rate_limit: requests a minute that its endpoint allows.
         quote_usd: the quote for what was to be generated; None before there is one.
@@ -146,6 +147,11 @@ class RunState(StrEnum):
     ENDPOINT_UNAVAILABLE = "EndpointUnavailable"
     CANCELLED = "Cancelled"
     FAILED = "Failed"
+
+    @property
+    def running(self) -> bool:
+        """Whether the run goes on, on this machine or another."""
+        return self in (RunState.RUNNING, RunState.RUNNING_ELSEWHERE)
 
     @property
     def phrase(self) -> str:
@@ -340,11 +346,53 @@ class GroupNews:
         stop: why it is to stop; None as long as it is not.
         conductor: the state of the run that makes the film.
         encoder: what the conductor's pieces are encoded with; None where it has not said.
+        stage: the step that the conductor is at, in words; empty before its first report.
+        seconds_left: until the film is made, by the conductor's last estimate; None where it has none.
+        runs: how many runs have been in the group so far.
     """
 
     stop: GroupStop | None
     conductor: RunState
     encoder: str | None
+    stage: str = ""
+    seconds_left: float | None = None
+    runs: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class GroupMember:
+    """One run of a group at a moment, to be shown beside the others and added up with them.
+
+    Attributes:
+        run_id: its id.
+        lane: the name of the address that it sends from; empty where it has none.
+        host: the machine that it runs on.
+        here: whether that is this machine.
+        state: its state now.
+        conducts: whether it makes the film.
+        kept, failed: takes that it has generated, and those that it has given up.
+        requests: attempts that it has sent.
+        cost_usd: the cost of its answers, as far as it is known.
+        uncertain_usd: the most that its attempts of unknown cost may have cost.
+        requests_per_minute: attempts that it sent in the last minute, a minute.
+        rate_limit: requests a minute that its endpoint allows its lane; 0 before its first report.
+        pace: the share of that which is aimed at, from 0 to 1.
+    """
+
+    run_id: str
+    lane: str
+    host: str
+    here: bool
+    state: RunState
+    conducts: bool
+    kept: int = 0
+    failed: int = 0
+    requests: int = 0
+    cost_usd: Decimal = Decimal(0)
+    uncertain_usd: Decimal = Decimal(0)
+    requests_per_minute: float = 0.0
+    rate_limit: int = 0
+    pace: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,20 +83,32 @@ def charts_of(run: RunView) -> tuple[Chart, ...]:
 
 
 def _rate_chart(run: RunView) -> Chart:
-    sent = sorted(_seconds(run, attempt.sent_at) for attempt in run.attempts)
-    # A server counts in the same way: at each request, those of the last 60 seconds.
-    points = [(at, bisect_right(sent, at) - bisect_right(sent, at - _WINDOW_S)) for at in sent]
-    peak = max(count for _, count in points)
-    scale = _Scale(_end_s(run), max(run.rate_limit, peak) * 1.08)
+    # Each lane has a limit of its own, which the sum of all would pass.
+    lanes = [lane.sent_at for lane in run.lanes] or [tuple(attempt.sent_at for attempt in run.attempts)]
+    curves = [_in_last_minute([_seconds(run, moment) for moment in sent_at]) for sent_at in lanes]
+    limits = sorted({lane.rate_limit for lane in run.lanes} or {run.rate_limit})
+    peak = max(count for points in curves for _, count in points)
+    scale = _Scale(_end_s(run), max(*limits, peak) * 1.08)
+    lines = [scale.path(_thin_out(points, most=_MAX_POINTS // len(curves))) for points in curves]
     return Chart(
-        title="Requests in the last 60 seconds",
-        alt_text=f"At most {peak} requests in any 60 seconds; the limit is {run.rate_limit}.",
-        line=scale.path(_thin_out(points)),
+        title=f"Requests in the last 60 seconds{', by lane' if run.lanes else ''}",
+        alt_text=f"At most {peak} requests in any 60 seconds{' in any lane' if run.lanes else ''}; {_limits(limits)}.",
+        line=" ".join(lines),
         dots=(),
-        levels=(scale.level(run.rate_limit, f"limit {run.rate_limit}", "limit"),),
+        levels=tuple(scale.level(limit, f"limit {limit}", "limit") for limit in limits),
         x_ticks=scale.x_ticks(),
         y_ticks=scale.y_ticks(),
     )
+
+
+def _in_last_minute(moments_s: Iterable[float]) -> list[tuple[float, int]]:
+    """Return at each request, as a server counts too, those of the last 60 seconds."""
+    sent = sorted(moments_s)
+    return [(at, bisect_right(sent, at) - bisect_right(sent, at - _WINDOW_S)) for at in sent]
+
+
+def _limits(limits: Sequence[int]) -> str:
+    return f"the limit is {limits[0]}" if len(limits) == 1 else f"the limits are {', '.join(map(str, limits))}"
 
 
 def _cost_chart(run: RunView) -> Chart:
@@ -184,9 +196,9 @@ def _round_values(top: float) -> list[float]:
     return [round(step * number, 12) for number in range(int(top / step) + 1)]
 
 
-def _thin_out(points: Sequence[T]) -> list[T]:
-    """Return about 600 of the points at most, evenly chosen, the last one among them."""
-    step = max(1, -(-len(points) // _MAX_POINTS))
+def _thin_out(points: Sequence[T], *, most: int = _MAX_POINTS) -> list[T]:
+    """Return about so many of the points at most, evenly chosen, the last one among them."""
+    step = max(1, -(-len(points) // max(most, 1)))
     return [*points[:-1:step], *points[-1:]]
 
 

@@ -175,8 +175,36 @@ class CostView:
 
 
 @dataclass(frozen=True, slots=True)
+class LaneView:
+    """One lane of the last run: what the runs there have done.
+
+    Attributes:
+        name: its own, or its machine's.
+        kept: takes that it has generated.
+        requests: attempts that it has sent; one at least.
+        spent: their cost, in words.
+        rate_limit: requests a minute that it was allowed.
+        sent_at: when each was sent, UTC, in order.
+    """
+
+    name: str
+    kept: int
+    requests: int
+    spent: str
+    rate_limit: int
+    sent_at: tuple[datetime, ...]
+
+    @property
+    def requests_per_minute(self) -> float | None:
+        """Its rate from the first request to the last; None where there is only one."""
+        seconds = (self.sent_at[-1] - self.sent_at[0]).total_seconds()
+        # n requests span n - 1 gaps.
+        return 60 * (len(self.sent_at) - 1) / seconds if seconds else None
+
+
+@dataclass(frozen=True, slots=True)
 class RunView:
-    """The last run that sent anything, for the charts.
+    """The last run that sent anything, for the charts; with all runs of its group, where it had one.
 
     Attributes:
         started_at: when its first request was sent, UTC.
@@ -184,6 +212,7 @@ class RunView:
         rate_limit: requests a minute that it was allowed.
         quote_usd: the price of its takes, without re-sends.
         budget_usd: its hard cap; None where it had none.
+        lanes: those that it was generated in; none where it was only one.
     """
 
     started_at: datetime
@@ -191,6 +220,7 @@ class RunView:
     rate_limit: int
     quote_usd: Decimal
     budget_usd: Decimal | None
+    lanes: tuple[LaneView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

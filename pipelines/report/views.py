@@ -17,13 +17,15 @@ from pipelines.common.settings import Settings
 from pipelines.film.outputs import film_path
 from pipelines.ledger.attempt_history import PastAttempt
 from pipelines.ledger.ledger import Ledger
-from pipelines.ledger.models import AttemptStatus
+from pipelines.ledger.models import AttemptStatus, GroupMember
 from pipelines.report.contact_sheet import find_contact_sheets
+from pipelines.report.lanes import by_lane, sum_up_group
 from pipelines.report.models import (
     AttemptView,
     CostView,
     FilmView,
     FrameView,
+    LaneView,
     PageView,
     RunView,
     SceneView,
@@ -222,15 +224,42 @@ def _last_run_view(
     ledger: Ledger, history: Sequence[PastAttempt], specs: Mapping[str, TakeSpec], settings: Settings
 ) -> RunView:
     run_id = history[-1].run_id
-    attempts = [attempt for attempt in history if attempt.run_id == run_id]
+    members = ledger.group_members(ledger.run_group_id(run_id))
+    together = {run_id, *(member.run_id for member in members)}
+    attempts = [attempt for attempt in history if attempt.run_id in together]
     # The charts do not say which take an attempt was for; the number is 1 where nothing asks for that take any more.
     numbers = {key: spec.number for key, spec in specs.items()}
+    # Its own, whatever holds where its report is looked at.
+    rate_limit = ledger.run_rate_limit(run_id) or settings.rate_limit
     return RunView(
-        started_at=attempts[0].sent_at,
+        started_at=min(attempt.sent_at for attempt in attempts),
         attempts=tuple(_attempt_view(attempt, numbers.get(attempt.request_key, 1)) for attempt in attempts),
-        # Its own, whatever holds where its report is looked at.
-        rate_limit=ledger.run_rate_limit(run_id) or settings.rate_limit,
+        rate_limit=rate_limit,
         # The reservations of first attempts are the quote; re-sends come on top of it.
         quote_usd=sum((attempt.reserved_usd for attempt in attempts if attempt.number == 1), Decimal(0)),
         budget_usd=ledger.run_budget_usd(run_id),
+        lanes=_lane_views(members, attempts, rate_limit=rate_limit),
     )
+
+
+def _lane_views(
+    members: Iterable[GroupMember], attempts: Iterable[PastAttempt], *, rate_limit: int
+) -> tuple[LaneView, ...]:
+    """Return the lanes in which the runs of a group have sent anything; none where that is only one."""
+    sent_at: defaultdict[str, list[datetime]] = defaultdict(list)
+    for attempt in attempts:
+        sent_at[attempt.run_id].append(attempt.sent_at)
+    lanes = by_lane(member for member in members if sent_at[member.run_id])
+    views = [
+        LaneView(
+            name=name,
+            kept=sums.kept,
+            requests=sums.requests,
+            spent=sums.spent,
+            rate_limit=max(member.rate_limit for member in of_lane) or rate_limit,
+            sent_at=tuple(sorted(moment for member in of_lane for moment in sent_at[member.run_id])),
+        )
+        for name, of_lane in lanes.items()
+        for sums in [sum_up_group(of_lane)]
+    ]
+    return tuple(views) if len(views) > 1 else ()

@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 
 from pipelines.report.charts import HEIGHT, WIDTH, charts_of
-from pipelines.report.models import PageView, RunView
+from pipelines.report.models import LaneView, PageView, RunView
 from pipelines.report.page import kinds_of, render_card, render_review
 from pipelines.report.page import render_report as rendered_parts
 from tests.support.report_samples import FAILED, PRICE_USD, REROLLED, RETRIED, START, attempt, frame, page
@@ -150,3 +150,40 @@ def test_no_plot_has_more_points_than_can_be_seen(count: int) -> None:
         for x, y in [*((float(x), float(y)) for x, y in points), *((dot.x, dot.y) for dot in chart.dots)]:
             assert 0 <= x <= WIDTH
             assert 0 <= y <= HEIGHT
+
+
+def lane_of(name: str, count: int, *, every_s: float = 1.0, rate_limit: int = 120) -> LaneView:
+    """Return a lane in which so many requests were sent, evenly."""
+    sent_at = tuple(attempt(at_s=n * every_s).sent_at for n in range(count))
+    return LaneView(name, count, count, "0.1 USD", rate_limit, sent_at)
+
+
+def test_each_lane_has_a_curve_and_a_limit_of_its_own() -> None:
+    """What they send together is no more than each may, taken by itself."""
+    lanes = (lane_of("a", 50), lane_of("b", 100, every_s=0.5), lane_of("c", 2, rate_limit=60))
+    rate = charts_of(run_of(100, lanes=lanes))[0]
+
+    assert rate.title == "Requests in the last 60 seconds, by lane"
+    assert rate.alt_text == "At most 100 requests in any 60 seconds in any lane; the limits are 60, 120."
+    assert (rate.line.count("M"), [level.label for level in rate.levels]) == (3, ["limit 60", "limit 120"])
+
+
+def test_a_hundred_lanes_have_no_more_points_than_can_be_seen() -> None:
+    """A few for each."""
+    rate = charts_of(run_of(1000, lanes=tuple(lane_of(str(n), 100) for n in range(100))))[0]
+
+    assert len(re.findall(r"([0-9.]+) ([0-9.]+)", rate.line)) <= 700
+
+
+def test_the_lanes_of_the_last_run_have_a_table() -> None:
+    """With the rate of each beside its limit; there is none where one run did it all."""
+    lanes = (lane_of("<attic>", 50), lane_of("b", 1))
+
+    report = render_report(page(last_run=run_of(51, lanes=lanes)))
+
+    rows = re.findall(r'<tr><th scope="row">(.*?)</tr>', report, re.DOTALL)
+    assert [re.sub(r"<.*?>", " ", row).split() for row in rows] == [
+        ["&lt;attic&gt;", "50", "50", "60", "of", "120", "0.1", "USD"],
+        ["b", "1", "1", "0.1", "USD"],
+    ]
+    assert '<table class="lanes">' not in render_report(page())
