@@ -13,12 +13,14 @@ from playwright.sync_api import Page, sync_playwright
 
 from benchmarks.assembling import paint_sketches
 from benchmarks.measure import Kind, Row, ratio_row
+from pipelines.report.division import divide, index_rows, page_view
 from pipelines.report.models import AttemptView, FrameView, PageView, RunView, SceneView, TakeView
-from pipelines.report.page import render_report
+from pipelines.report.page import render_index, render_report
 from pipelines.report.thumbnails import Thumbnails
 
 _FRAMES = 1000
 _MANY = 5000
+_LONG = 10_000
 _DISTINCT = 20
 _OPENED = f"report of {_FRAMES:,} frames, opened in Chromium"
 _START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -57,7 +59,21 @@ def rows(folder: Path) -> Iterator[Row]:
         filtered_s = float(page.evaluate(_FILTER_S))
         name, beside = f"report of {_MANY:,} frames: one search", f"opened in {long_s:.1f} s"
         yield Row(name, filtered_s, "s", Kind.TIME, beside, "1 s")
+        yield from _divided(browser.new_page(), folder / "reporting", _page((takes * _LONG)[:_LONG], embedded=False))
         browser.close()
+
+
+def _divided(page: Page, folder: Path, report: PageView) -> Iterator[Row]:
+    """Measure a report that is divided: how soon its index and one of its pages can be read, and how long they are."""
+    pages = divide(report.scenes)
+    index, first = folder / "index.html", folder / "first.html"
+    view, way = page_view(report, pages, 0)
+    index.write_text("".join(render_index(report, list(index_rows(pages)))))
+    first.write_text("".join(render_report(view, way=way)))
+    for name, path in (("the index", index), ("a page", first)):
+        size_mib = path.stat().st_size / 2**20
+        beside = f"{size_mib:.2f} MiB; {len(pages)} pages"
+        yield Row(f"report of {_LONG:,} frames: {name} opened", _opened_s(page, path), "s", Kind.TIME, beside, "2 s")
 
 
 def _opened_s(page: Page, path: Path) -> float:
@@ -77,14 +93,19 @@ def _linked_takes(folder: Path) -> list[Path]:
     return takes
 
 
-def _page(takes: Sequence[Path]) -> PageView:
+def _page(takes: Sequence[Path], *, embedded: bool = True) -> PageView:
     distinct = takes[:_DISTINCT]
     made = Thumbnails(takes[0].parent / "thumbnails").make(distinct)
-    uris = [f"data:image/jpeg;base64,{base64.b64encode(path.read_bytes()).decode()}" for path in made.values() if path]
+    paths = [path for path in made.values() if path]
+    uris = [_data_uri(path) if embedded else f"thumbnails/{path.name}" for path in paths]
     frames = tuple(_frame(number, take, uris[number % len(uris)]) for number, take in enumerate(takes))
     attempts = tuple(frame.attempts[0] for frame in frames)
     run = RunView(_START, attempts, 720, _PRICE_USD * len(frames), None)
     return PageView("Long", "long", _START, (SceneView("one", "One", 0.0, frames),), (), (), run, (), "ledger.csv")
+
+
+def _data_uri(path: Path) -> str:
+    return f"data:image/jpeg;base64,{base64.b64encode(path.read_bytes()).decode()}"
 
 
 def _frame(number: int, take: Path, thumbnail: str) -> FrameView:

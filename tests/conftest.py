@@ -1,6 +1,8 @@
 """What tests share: ledger, storyboards, a real Prefect API, a real Postgres, the command as its users run it."""
 
 import contextlib
+import errno
+import fcntl
 import json
 import os
 import sys
@@ -24,6 +26,7 @@ from pipelines.server.engines.plain import PlainEngine
 from pipelines.server.running import serve_in_thread
 from tests.campaigns.tally import TALLY, Tally, as_markdown
 from tests.support.builders import run
+from tests.support.faults import failing
 from tests.support.ledger import Clock, gate_of, opened
 from tests.support.local_flows import local_flows
 from tests.support.patience import WAIT_S
@@ -250,6 +253,12 @@ def serving(*faults: str, **config: Any) -> Iterator[str]:
     config = {"engine": EngineKind.PLAIN, **config}
     with serve_in_thread(ServerConfig(faults=tuple(parse_fault(fault) for fault in faults), **config)) as url:
         yield url
+
+
+@pytest.fixture
+def no_clones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no file system clone files, as most have no clones: a file is shared by a second name."""
+    monkeypatch.setattr(fcntl, "ioctl", failing(errno.EOPNOTSUPP))
 
 
 @pytest.fixture

@@ -103,7 +103,8 @@ def _size_of(path: Path) -> int | None:
     """Return a file's size in bytes; None where there is no file."""
     try:
         found = path.stat()
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
+        # Any other error says nothing of the file: what only cannot be looked at is not lost.
         return None
     return found.st_size if stat.S_ISREG(found.st_mode) else None
 

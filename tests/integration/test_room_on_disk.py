@@ -1,12 +1,16 @@
 """Frames take no room beside their takes: each is its take's file, as far as the file system can share one."""
 
+import logging
 from pathlib import Path
 
 import pytest
 
 from pipelines.cli.main import run
+from tests.support.pictures import overwrite, picture_bytes
 from tests.support.studio import Studio
 from tests.support.takes import text_of
+
+pytestmark = pytest.mark.usefixtures("no_clones")
 
 
 @pytest.fixture
@@ -76,6 +80,21 @@ def test_a_frame_that_an_editor_replaced_is_laid_anew(studio: Studio) -> None:
 
     assert (result.generated, frame.read_bytes(), studio.take(0).path.read_bytes()) == (0, whole, whole)
     assert frame.samefile(studio.take(0).path)
+
+
+def test_what_is_written_into_a_take_through_its_frame_is_told(
+    studio: Studio, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is protected, and root may all the same: nothing is paid for twice, and nothing is hidden."""
+    [frame, _] = frames_of(studio)
+    overwrite(frame, picture_bytes("PNG", (1024, 1024), "navy"))
+
+    with caplog.at_level(logging.WARNING):
+        result = studio.render()
+    code = run(["ledger", str(studio.path), "--output", str(studio.settings.output), "--verify"])
+
+    assert (result.generated, "pets: the files of 1 take are gone" in caplog.text) == (0, True)
+    assert (code, "attempt 1: its take is gone" in capsys.readouterr().err) == (4, True)
 
 
 def test_verify_finds_nothing_in_takes_that_carry_a_text(studio: Studio, capsys: pytest.CaptureFixture[str]) -> None:

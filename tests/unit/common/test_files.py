@@ -248,6 +248,7 @@ def test_a_link_takes_the_place_of_an_older_file(tmp_path: Path) -> None:
     assert target.read_text() == "picture"
 
 
+@pytest.mark.usefixtures("no_clones")
 def test_a_shared_file_takes_no_room_and_is_protected(tmp_path: Path) -> None:
     """Another name of the same file, which nobody is to write into any more under either."""
     source, target = tmp_path / "source.png", tmp_path / "target.png"
@@ -276,6 +277,7 @@ def test_where_files_can_be_cloned_each_stays_its_own(tmp_path: Path, monkeypatc
     assert (target.samefile(source), stat.filemode(source.stat().st_mode)) == (False, "-rw-rw-r--")
 
 
+@pytest.mark.usefixtures("no_clones")
 @pytest.mark.parametrize("call", ["link", "chmod"])
 def test_what_cannot_be_shared_is_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
     """A file system without links, and a file that is someone else's to protect."""

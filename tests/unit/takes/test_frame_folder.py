@@ -25,6 +25,8 @@ from tests.support.takes import described_take, names_in, prepared_store, stored
 
 SMALL = AspectRatio.CLASSIC_LANDSCAPE
 
+pytestmark = pytest.mark.usefixtures("no_clones")
+
 
 @pytest.fixture
 def store(tmp_path: Path) -> TakeStore:
