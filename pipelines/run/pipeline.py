@@ -134,7 +134,9 @@ async def _produce(context: RunContext, record: RunRecord, generating: Generatin
     record.losses = inventory.found.losses
     record.reroll = context.prepared.extra_takes is not None
     record.quote = _quote(context, requested, inventory)
-    await _require_within_budgets(context, record.quote)
+    # What others of its group have in flight is reserved, and missing too: only the conductor can compare.
+    if context.run.conducts:
+        await _require_within_budgets(context, record.quote)
     async with _followers(context) as followers:
         record.outcomes = await _generate_missing(context, requested, inventory, generating, followers)
         # Another run may have died since this one began.
