@@ -1,4 +1,4 @@
-"""The status of a storyboard's runs that matter now, and of a group's: their progress, speed and cost."""
+"""The status of a storyboard's runs that matter now: their progress, speed and cost."""
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, func, select
 
@@ -26,14 +26,6 @@ class RunStatusQueries(LedgerPart):
             now = self.database.now(connection)
             entries = [_entry(connection, row, now=now) for row in _candidates(connection, storyboard)]
         return [entry for entry in entries if _matters(entry) or entry is entries[-1]], now
-
-    def group_members(self, group_id: str) -> list[RunSnapshot]:
-        """Return the runs of a group, ended ones too: its conductor, then those that joined it, oldest first."""
-        of_group = select(runs).where(runs.c.group_id == group_id)
-        conductor_first = of_group.order_by(runs.c.run_id != group_id, runs.c.started_at, runs.c.run_id)
-        with self.database.reading() as connection:
-            now = self.database.now(connection)
-            return [_entry(connection, row, now=now) for row in connection.execute(conductor_first).mappings().all()]
 
 
 def _candidates(connection: Connection, storyboard: str) -> list[RowMapping]:
