@@ -181,6 +181,7 @@ class AsyncLedger:
     bound_group = _in_executor(Ledger.bound_group)
     stop_group = _in_executor(Ledger.stop_group)
     group_news = _in_executor(Ledger.group_news)
+    group_members = _in_executor(Ledger.group_members)
     claim_pieces = _in_executor(Ledger.claim_pieces)
     release_pieces = _in_executor(Ledger.release_pieces)
     record_heartbeat = _in_executor(Ledger.record_heartbeat)

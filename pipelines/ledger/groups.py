@@ -6,15 +6,19 @@ output folder, join it.
 
 from collections.abc import Collection
 from dataclasses import replace
+from decimal import Decimal
+from typing import Any
 
-from sqlalchemy import Connection, RowMapping, func, insert, select, update
+from sqlalchemy import Connection, RowMapping, Select, case, func, insert, select, update
 
 from pipelines.common.errors import GroupEndedError, UsageError
+from pipelines.common.processes import this_host
 from pipelines.ledger.database import LedgerPart, repeat_until_committed
 from pipelines.ledger.leasing import drop_leases, take_leases
-from pipelines.ledger.models import GroupNews, GroupStop, Run, RunState
+from pipelines.ledger.models import GroupMember, GroupNews, GroupStop, Run, RunState
+from pipelines.ledger.run_status import in_last_minute, rate_a_minute
 from pipelines.ledger.runs import enter_run, is_alive, is_run_alive, state_of
-from pipelines.ledger.schema import groups, leases, runs
+from pipelines.ledger.schema import FULL_PACE, attempts, gates, given_up, groups, leases, runs
 
 # The key of an advisory lock on Postgres: any number, as long as every storyreel uses the same one.
 _JOINING = 8_273_106
@@ -76,6 +80,15 @@ class GroupRegistry(LedgerPart):
             row = connection.execute(found).mappings().one()
             return GroupNews(_stop_of(row), state_of(row, now=now), row["encoder"])
 
+    def group_members(self, group_id: str) -> list[GroupMember]:
+        """Return the runs of a group, ended ones too, in the order in which they began: first the one that conducts."""
+        with self.database.reading() as connection:
+            now = self.database.now(connection)
+            rows = connection.execute(_members(group_id)).mappings().all()
+            sums = connection.execute(_sums_by_run(group_id, now=now)).mappings() if rows else ()
+            by_run = {row["run_id"]: row for row in sums}
+            return [_member_of(row, by_run.get(row["run_id"]), now=now) for row in rows]
+
     def claim_pieces(self, run: Run, pieces: Collection[str]) -> frozenset[str]:
         """Claim pieces of films for a run to encode; return those that no other living run encodes."""
         with self.database.transaction() as connection:
@@ -89,19 +102,6 @@ class GroupRegistry(LedgerPart):
         """Give up the claims on pieces: they are encoded, or will not be."""
         with self.database.transaction() as connection:
             drop_leases(connection, pieces, run_id=run.run_id)
-
-
-def _conductor_for(connection: Connection, run: Run, plan: str, *, now: int) -> str | None:
-    """Return the run that conducts others with which `run` shares everything; None where it is to conduct itself."""
-    same = [runs.c[name] == getattr(run, name) for name in (*_COMMON, "simulated")]
-    conducting = (
-        select(runs)
-        .join(groups, groups.c.group_id == runs.c.run_id)
-        .where(groups.c.plan == plan, groups.c.stop_state.is_(None), runs.c.finished_at.is_(None), *same)
-        .order_by(runs.c.started_at)
-    )
-    rows = connection.execute(conducting).mappings()
-    return next((row["run_id"] for row in rows if is_run_alive(row, now=now)), None)
 
 
 def _require_joinable(connection: Connection, run: Run, plan: str | None, *, now: int) -> None:
@@ -128,6 +128,81 @@ def _require_joinable(connection: Connection, run: Run, plan: str | None, *, now
             f"run {run.group} cannot be joined from here: this machine has another {' and another '.join(unlike)}; "
             "give it the same storyboard file, endpoint, model and output folder; nothing was sent"
         )
+
+
+def _conductor_for(connection: Connection, run: Run, plan: str, *, now: int) -> str | None:
+    """Return the run that conducts others with which `run` shares everything; None where it is to conduct itself."""
+    same = [runs.c[name] == getattr(run, name) for name in (*_COMMON, "simulated")]
+    conducting = (
+        select(runs)
+        .join(groups, groups.c.group_id == runs.c.run_id)
+        .where(groups.c.plan == plan, groups.c.stop_state.is_(None), runs.c.finished_at.is_(None), *same)
+        .order_by(runs.c.started_at)
+    )
+    rows = connection.execute(conducting).mappings()
+    return next((row["run_id"] for row in rows if is_run_alive(row, now=now)), None)
+
+
+def _members(group_id: str) -> Select[Any]:
+    """Return the query for the runs of a group, each with its lane's pace and how many takes it has given up."""
+    failed = (
+        select(func.count())
+        .where(given_up.c.group_id == group_id, given_up.c.run_id == runs.c.run_id)
+        .correlate(runs)
+        .scalar_subquery()
+    )
+    its_gate = (gates.c.endpoint == runs.c.endpoint) & (gates.c.lane == runs.c.lane)
+    return (
+        select(runs, gates.c.pace, failed.label("given_up"))
+        .outerjoin(gates, its_gate)
+        .where(runs.c.group_id == group_id)
+        .order_by(runs.c.run_id != group_id, runs.c.started_at, runs.c.run_id)
+    )
+
+
+def _sums_by_run(group_id: str, *, now: int) -> Select[Any]:
+    """Return the query for the sums of each run's attempts, in one pass over those of the group."""
+    unknown, of_late = attempts.c.cost_usd.is_(None), in_last_minute(attempts.c.sent_at, now=now)
+    # There is an index of storyboards, not of groups.
+    storyboard = select(runs.c.storyboard).where(runs.c.run_id == group_id).scalar_subquery()
+    return (
+        select(
+            attempts.c.run_id,
+            func.count().label("requests"),
+            func.count(case((attempts.c.status == "ok", 1))).label("kept"),
+            func.sum(attempts.c.cost_usd).label("cost_usd"),
+            func.sum(case((unknown, attempts.c.reserved_usd))).label("uncertain_usd"),
+            func.count(case((of_late, 1))).label("of_late"),
+            func.min(case((of_late, attempts.c.sent_at))).label("first_of_late"),
+        )
+        .where(attempts.c.storyboard == storyboard, attempts.c.group_id == group_id)
+        .group_by(attempts.c.run_id)
+    )
+
+
+def _member_of(row: RowMapping, sums: RowMapping | None, *, now: int) -> GroupMember:
+    """Return a run of a group from its entry and the sums of its attempts; None where it has sent none."""
+    member = GroupMember(
+        run_id=row["run_id"],
+        lane=row["lane"],
+        host=row["host"],
+        here=row["host"] == this_host(),
+        state=state_of(row, now=now),
+        conducts=row["group_id"] == row["run_id"],
+        failed=row["given_up"],
+        rate_limit=row["rate_limit"] or 0,
+        pace=(row["pace"] or FULL_PACE) / FULL_PACE,
+    )
+    if sums is None:
+        return member
+    return replace(
+        member,
+        kept=sums["kept"],
+        requests=sums["requests"],
+        cost_usd=sums["cost_usd"] or Decimal(0),
+        uncertain_usd=sums["uncertain_usd"] or Decimal(0),
+        requests_per_minute=rate_a_minute(sums["of_late"], sums["first_of_late"], now=now),
+    )
 
 
 def _stop_of(row: RowMapping) -> GroupStop | None:

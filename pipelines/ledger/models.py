@@ -148,6 +148,11 @@ class RunState(StrEnum):
     FAILED = "Failed"
 
     @property
+    def running(self) -> bool:
+        """Whether the run goes on, on this machine or another."""
+        return self in (RunState.RUNNING, RunState.RUNNING_ELSEWHERE)
+
+    @property
     def phrase(self) -> str:
         """An ended run's state in a sentence: `stopped by the budget`."""
         return _PHRASES.get(self, self.value.lower())
@@ -345,6 +350,42 @@ class GroupNews:
     stop: GroupStop | None
     conductor: RunState
     encoder: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class GroupMember:
+    """One run of a group at a moment, to be shown beside the others and added up with them.
+
+    Attributes:
+        run_id: its id.
+        lane: the name of the address that it sends from; empty where it has none.
+        host: the machine that it runs on.
+        here: whether that is this machine.
+        state: its state now.
+        conducts: whether it makes the film.
+        kept, failed: takes that it has generated, and those that it has given up.
+        requests: attempts that it has sent.
+        cost_usd: the cost of its answers, as far as it is known.
+        uncertain_usd: the most that its attempts of unknown cost may have cost.
+        requests_per_minute: attempts that it sent in the last minute, a minute.
+        rate_limit: requests a minute that its endpoint allows its lane; 0 before its first report.
+        pace: the share of that which is aimed at, from 0 to 1.
+    """
+
+    run_id: str
+    lane: str
+    host: str
+    here: bool
+    state: RunState
+    conducts: bool
+    kept: int = 0
+    failed: int = 0
+    requests: int = 0
+    cost_usd: Decimal = Decimal(0)
+    uncertain_usd: Decimal = Decimal(0)
+    requests_per_minute: float = 0.0
+    rate_limit: int = 0
+    pace: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,9 +41,7 @@ def _candidates(connection: Connection, storyboard: str) -> list[RowMapping]:
 
 def _matters(entry: RunSnapshot) -> bool:
     """Return whether a run goes on, or left attempts open that the next run has to recover."""
-    return entry.state in (RunState.RUNNING, RunState.RUNNING_ELSEWHERE) or (
-        entry.state is RunState.DIED and entry.totals.open > 0
-    )
+    return entry.state.running or (entry.state is RunState.DIED and entry.totals.open > 0)
 
 
 def _entry(connection: Connection, row: RowMapping, *, now: int) -> RunSnapshot:
@@ -85,7 +83,17 @@ def _rates(connection: Connection, ours: ColumnElement[bool], row: RowMapping, *
 
 def _a_minute(connection: Connection, when: ColumnElement[int], which: ColumnElement[bool], *, now: int) -> float:
     """Return the rate of some attempts over the last minute, or since the first of them if that is less."""
-    of_late = which & (when > now - _MINUTE_US) & (when <= now)
+    of_late = which & in_last_minute(when, now=now)
     count, first = connection.execute(select(func.count(), func.min(when)).where(of_late)).one()
+    return rate_a_minute(count, first, now=now)
+
+
+def in_last_minute(when: ColumnElement[int], *, now: int) -> ColumnElement[bool]:
+    """Return the condition that a time lies in the last minute."""
+    return (when > now - _MINUTE_US) & (when <= now)
+
+
+def rate_a_minute(count: int, first: int | None, *, now: int) -> float:
+    """Return the rate of so many events since the first of them, in events a minute."""
     # n events span n - 1 gaps; one alone has no rate. At least a millisecond: two may have come at the same moment.
-    return _MINUTE_US * (count - 1) / max(now - first, 1000) if count > 1 else 0.0
+    return _MINUTE_US * (count - 1) / max(now - first, 1000) if count > 1 and first is not None else 0.0
