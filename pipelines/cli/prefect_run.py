@@ -18,10 +18,10 @@ def require_api_for_lanes(lanes: int) -> None:
     """
     if lanes > 1 and not is_configured():
         raise UsageError(
-            f"--lanes {lanes}: Prefect starts the other lanes, and no API of it is configured: set PREFECT_API_URL, and "
-            "on each further machine start STORYREEL_LANE=<a name for its address> prefect worker start --pool storyreel "
-            "--work-queue lanes; or, without Prefect, run this on each machine without --lanes, with another "
-            "STORYREEL_LANE; nothing was sent"
+            f"--lanes {lanes}: a Prefect API starts the other lanes, and none is configured: set PREFECT_API_URL, and "
+            "start STORYREEL_LANE=<a name for its address> prefect worker start --pool storyreel --work-queue lanes on "
+            "each further machine; or, without Prefect, run this without --lanes on each, with another STORYREEL_LANE; "
+            "nothing was sent"
         )
 
 
