@@ -62,7 +62,16 @@ def begin(prefect: Variables, deployment: str, **parameters: object) -> str:
 
 def rendered(prefect: Variables, board: Path, endpoint: str, *options: str) -> "subprocess.CompletedProcess[str]":
     """Render by the command, as lane 0, in its own process."""
-    command = [BIN / "storyreel", "render", board.name, "--endpoint", endpoint, "--model", "sketch", *options]
+    command: list[str | Path] = [
+        BIN / "storyreel",
+        "render",
+        board.name,
+        "--endpoint",
+        endpoint,
+        "--model",
+        "sketch",
+        *options,
+    ]
     return subprocess.run(
         command, cwd=board.parent, env=prefect, capture_output=True, text=True, timeout=WAIT_S, check=False
     )
