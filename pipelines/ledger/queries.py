@@ -27,7 +27,7 @@ COLUMNS = (
     "attempt_id", "run_id", "storyboard", "frame", "scene", "shot", "take", "try", "request_key", "endpoint", "prompt",
     "steps", "aspect_ratio", "status", "http_status", "error", "reserved_usd", "cost_usd", "cost_thb", "neurons",
     "width", "height", "tiles", "latency_s", "sent_at", "finished_at", "file", "sha256", "model", "simulated",
-    "settled_by", "settled_at", "settled_why", "cost_basis", "stated_steps", "remarks",
+    "settled_by", "settled_at", "settled_why", "cost_basis", "stated_steps", "remarks", "lane",
 )  # fmt: skip
 
 # SQLite takes 32,766 variables in a statement, older builds 999: https://www.sqlite.org/limits.html

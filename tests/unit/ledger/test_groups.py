@@ -43,7 +43,9 @@ def test_the_runs_of_a_group_are_told_with_what_each_has_done(ledger: Ledger, cl
     with ledger.database.transaction() as connection:
         connection.execute(update(runs).where(runs.c.run_id == "b").values(host="attic 9f2c"))
 
-    first, second = ledger.group_members("z")
+    first, second = (
+        replace(member, requests_per_minute=round(member.requests_per_minute)) for member in ledger.group_members("z")
+    )
 
     assert first == GroupMember(
         "z",
@@ -55,7 +57,7 @@ def test_the_runs_of_a_group_are_told_with_what_each_has_done(ledger: Ledger, cl
         kept=3,
         requests=3,
         cost_usd=3 * PRICE,
-        requests_per_minute=pytest.approx(60 * 2 / 5),
+        requests_per_minute=24,
     )
     assert second == GroupMember(
         "b",
@@ -67,7 +69,7 @@ def test_the_runs_of_a_group_are_told_with_what_each_has_done(ledger: Ledger, cl
         failed=1,
         requests=2,
         uncertain_usd=nth_request(3).reserve_usd,
-        requests_per_minute=pytest.approx(60 * 1 / 2, rel=0.05),
+        requests_per_minute=30,
         rate_limit=60,
         pace=second.pace,
     )

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -145,13 +146,13 @@ def test_nothing_comes_to_nothing(ledger: Ledger) -> None:
 
 def test_the_columns_never_change_their_order() -> None:
     """New ones were added at the end."""
-    later = ["model", "simulated", *SETTLED_COLUMNS, "cost_basis", "stated_steps", "remarks"]
+    later = ["model", "simulated", *SETTLED_COLUMNS, "cost_basis", "stated_steps", "remarks", "lane"]
     assert [*COLUMNS] == [*FIRST_COLUMNS.split(", "), *later]
 
 
 def test_a_kept_attempt_fills_its_whole_row(ledger: Ledger, clock: Clock) -> None:
     """Decimals exact and without exponent, times ISO 8601 in UTC, latency in seconds."""
-    gate = gate_of(ledger, run())
+    gate = gate_of(ledger, replace(run(), lane="attic"))
     spec = take_spec(12, steps=4)
     clock.turn(0.5)
     attempt_id = admit(gate, attempt_request(spec, number=2)).attempt_id
@@ -195,6 +196,7 @@ def test_a_kept_attempt_fills_its_whole_row(ledger: Ledger, clock: Clock) -> Non
             "cost_basis": "stated",
             "stated_steps": "4",
             "remarks": "",
+            "lane": "attic",
         }
     ]
 
