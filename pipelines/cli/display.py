@@ -18,6 +18,7 @@ from rich.text import Text
 from pipelines.cli.quotes import simulated_suffix
 from pipelines.common.formatting import counted, format_decimal, format_duration, format_spent
 from pipelines.common.printable import printable, printable_name
+from pipelines.report.lanes import costs_text, lane_rates, lanes_title, sum_up_group
 from pipelines.run.progress import Progress, SceneProgress
 from pipelines.run.result import RunResult
 
@@ -146,6 +147,8 @@ def progress_line(progress: Progress) -> Line:
 def _line_figures(progress: Progress) -> Iterator[str]:
     if progress.time_left.takes.left and progress.requests:
         yield _pace(progress)
+    if progress.time_left.takes.left and progress.members:
+        yield f"{lanes_title(progress.members)} {_lanes(progress)}"
     yield f"{format_duration(progress.elapsed_s)} elapsed"
     if progress.seconds_left is not None:
         yield f"{format_duration(progress.seconds_left)} left"
@@ -229,6 +232,8 @@ def _figures(progress: Progress, options: ConsoleOptions) -> Table:
         grid.add_row("requests", _requests(progress))
     if progress.time_left.takes.left:
         grid.add_row("rate", _rate_with_sparkline(progress, options, width=width))
+    if progress.time_left.takes.left and progress.members:
+        grid.add_row(lanes_title(progress.members), _lanes(progress))
     return grid
 
 
@@ -243,10 +248,13 @@ def _interruption(progress: Progress) -> str:
     """Return what Ctrl-C does to the run, where it stops it; empty where it does not, or has done so."""
     if progress.grace_period_s is None or progress.stopping:
         return ""
+    # It stops the others of its group as well.
+    runs = f"all {len(progress.members)} runs" if progress.members else ""
     if not progress.in_flight:
-        return "Ctrl-C: ends the run, keeps what was generated"
+        return f"Ctrl-C: ends {runs or 'the run'}, keeps what was generated"
     wait = format_duration(progress.grace_period_s)
-    return f"Ctrl-C: sends nothing more, keeps what is in flight (up to {wait})"
+    sends = f"{runs} send" if runs else "sends"
+    return f"Ctrl-C: {sends} nothing more, keeps what is in flight (up to {wait})"
 
 
 def _rate_with_sparkline(progress: Progress, options: ConsoleOptions, *, width: int) -> str:
@@ -279,14 +287,14 @@ def _scene_count(scene: SceneProgress) -> str:
 
 def summary_lines(summary: RunResult) -> list[str]:
     """Return the last lines about a run: its state, counts and cost, and every file that it made."""
-    counts = f"{summary.generated} generated, {summary.reused} reused, {summary.failed} failed"
     amounts = f"{format_spent(summary.cost_usd, summary.uncertain_usd)}, {format_decimal(summary.cost_thb)} THB"
     requests = f"{counted(summary.requests, 'request')}{simulated_suffix(summary.simulated)}"
     film = f"{summary.video}, {summary.video_seconds:.1f} s" if summary.video else "not made"
     return [
         f"{summary.storyboard}: {summary.state.phrase} after {summary.elapsed_s:.1f} s",
-        f"  frames  {summary.frames}: {counts}",
+        f"  frames  {summary.frames}: {summary.counts}",
         f"  cost    {amounts} for {requests}",
+        *([f"  {lanes_title(summary.members):<6}  {costs_text(summary.members)}"] if summary.members else []),
         f"  film    {film}",
         *(f"          {path}" for path in summary.more_videos),
         *(f"  take    {take.spec.number} of {take.frame.label}: {take.pattern}" for take in summary.new_takes),
@@ -300,6 +308,7 @@ def _frames(progress: Progress) -> str:
     # Failed frames are done in the sense that nothing more is tried for them, but there is nothing to show.
     text = f"{progress.done - progress.failed} of {counted(progress.frames, 'frame')}"
     details = [f"{progress.reused} reused"] if progress.reused else []
+    details += [f"{progress.elsewhere} by other runs"] if progress.elsewhere else []
     details += [f"{progress.failed} failed"] if progress.failed else []
     details += [f"{progress.resends} sent again"] if progress.resends else []
     return f"{text} ({', '.join(details)})" if details else text
@@ -317,8 +326,17 @@ def _pace(progress: Progress) -> str:
 
 def _cost(progress: Progress) -> str:
     simulated = " simulated" if progress.simulated else ""
-    spent = format_spent(progress.cost_usd, progress.uncertain_usd, budget_usd=progress.budget_usd)
-    return f"{spent}{simulated}"
+    if not progress.members:
+        spent = format_spent(progress.cost_usd, progress.uncertain_usd, budget_usd=progress.budget_usd)
+        return f"{spent}{simulated}"
+    # The budget is that of all runs of the group together.
+    sums = sum_up_group(progress.members)
+    in_all = format_spent(sums.cost_usd, sums.uncertain_usd, budget_usd=progress.budget_usd)
+    return f"{format_spent(progress.cost_usd, progress.uncertain_usd)} here, {in_all} in all{simulated}"
+
+
+def _lanes(progress: Progress) -> str:
+    return f"{lane_rates(progress.members)}: {sum_up_group(progress.members).rate} a minute in all"
 
 
 def _film(progress: Progress) -> str:

@@ -69,7 +69,7 @@ def progress_text(observer: RunObserver) -> str:
     """Return the step that a run is at, or the state that it has ended in, and its counts so far."""
     progress, result = observer.progress, observer.result
     step = result.state if result else progress.counters.stage
-    parts = [f"{step}: {progress.reused + progress.generated} of {counted(progress.frames, 'frame')}"]
+    parts = [f"{step}: {progress.done - progress.failed} of {counted(progress.frames, 'frame')}"]
     parts += [f"{progress.failed} failed"] if progress.failed else []
     parts += [f"{progress.segments_done} of {counted(progress.segments, 'segment')}"] if progress.segments else []
     spent = format_spent(progress.cost_usd, progress.uncertain_usd, budget_usd=progress.budget_usd)
@@ -105,7 +105,7 @@ def _account(run: Run, quote: Quote | None, result: RunResult) -> Iterator[tuple
     yield "Model", f"`{run.model}`"
     if quote:
         yield "Quote", quote_text(quote)
-    yield "Frames", f"{result.frames}: {result.generated} generated, {result.reused} reused, {result.failed} failed"
+    yield "Frames", f"{result.frames}: {result.counts}"
     yield "Requests", str(result.requests)
     amounts = format_amounts(result.cost_usd, result.cost_thb, result.neurons, uncertain_usd=result.uncertain_usd)
     yield f"Cost{' (simulated)' if result.simulated else ''}", amounts

@@ -76,9 +76,17 @@ class GroupRegistry(LedgerPart):
         with self.database.reading() as connection:
             now = self.database.now(connection)
             joined = groups.join(runs, runs.c.run_id == groups.c.group_id)
-            found = select(groups, runs).select_from(joined).where(groups.c.group_id == run.group_id)
-            row = connection.execute(found).mappings().one()
-            return GroupNews(_stop_of(row), state_of(row, now=now), row["encoder"])
+            members = select(func.count()).where(runs.c.group_id == run.group_id).correlate(None).scalar_subquery()
+            found = select(groups, runs, members.label("members")).select_from(joined)
+            row = connection.execute(found.where(groups.c.group_id == run.group_id)).mappings().one()
+            return GroupNews(
+                stop=_stop_of(row),
+                conductor=state_of(row, now=now),
+                encoder=row["encoder"],
+                stage=row["stage"] or "",
+                seconds_left=row["seconds_left"],
+                runs=row["members"],
+            )
 
     def group_members(self, group_id: str) -> list[GroupMember]:
         """Return the runs of a group, ended ones too, in the order in which they began: first the one that conducts."""

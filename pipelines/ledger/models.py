@@ -100,8 +100,9 @@ class RunCounters:
 
     Attributes:
         stage: the step that it is at, in words.
-        frames, reused, to_generate: the frames that the run is about, those that had a take before, and the rest.
-        generated, failed: how much of the rest is done.
+        frames, reused: the frames that the run is about, and those that had a take before, or got one of another run.
+        to_generate: those that had none when it began.
+        generated, failed: how many of these it has generated, and how many could not be.
         segments, segments_done: the films' segments, and those of them that are encoded.
         rate_limit: requests a minute that its endpoint allows.
         quote_usd: the quote for what was to be generated; None before there is one.
@@ -345,11 +346,17 @@ class GroupNews:
         stop: why it is to stop; None as long as it is not.
         conductor: the state of the run that makes the film.
         encoder: what the conductor's pieces are encoded with; None where it has not said.
+        stage: the step that the conductor is at, in words; empty before its first report.
+        seconds_left: until the film is made, by the conductor's last estimate; None where it has none.
+        runs: how many runs have been in the group so far.
     """
 
     stop: GroupStop | None
     conductor: RunState
     encoder: str | None
+    stage: str = ""
+    seconds_left: float | None = None
+    runs: int = 1
 
 
 @dataclass(frozen=True, slots=True)

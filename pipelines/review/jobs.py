@@ -128,12 +128,12 @@ class Jobs:
 
     async def _poll(self, progress: Progress) -> None:
         """Publish the counters at intervals, because listeners are only called at a new stage."""
-        generated = 0
+        done = 0
         while True:
             await asyncio.sleep(_POLL_INTERVAL_S)
             self._publish(self.progressed)
-            if progress.generated != generated:
-                generated = progress.generated
+            if progress.done != done:
+                done = progress.done
                 await self._on_change()
 
 

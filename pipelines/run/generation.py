@@ -51,7 +51,8 @@ async def generate_missing(
 
     def settle(outcome: TakeOutcome) -> None:
         settled.append(outcome)
-        progress.count(outcome.spec.frame.scene, failed=isinstance(outcome, Failed))
+        failed = isinstance(outcome, Failed)
+        progress.count(outcome.spec.frame.scene, failed=failed, elsewhere=not failed)
         on_outcome(outcome)
 
     pool = TakePool(

@@ -6,6 +6,7 @@ They share one stop, and one of them, the conductor, makes the film.
 import asyncio
 import contextlib
 import hashlib
+import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +22,8 @@ from pipelines.common.errors import (
 )
 from pipelines.film.claims import PieceClaims
 from pipelines.ledger.executor import AsyncLedger
-from pipelines.ledger.models import GroupNews, GroupStop, Run, RunState
+from pipelines.ledger.models import GroupMember, GroupNews, GroupStop, Run, RunState
+from pipelines.report.lanes import lane_text
 from pipelines.run.observer import RunObserver
 from pipelines.run.result import state_after
 from pipelines.storyboard.model import SoundMix
@@ -29,7 +31,10 @@ from pipelines.storyboard.plan import Plan
 
 # Seconds. A stop is to reach every run within two.
 _LOOK_EVERY_S = 1.0
-_RUNNING = (RunState.RUNNING, RunState.RUNNING_ELSEWHERE)
+# What the others have done is added up less often: it is shown, and nothing waits for it. In a large ledger that takes
+# a while, so it is given a twentieth of the time at most.
+_ADD_UP_EVERY_S = 2.0
+_MOST_SHARE = 0.05
 # With these a conductor has nothing left that others could still help with.
 _MADE = (RunState.COMPLETED, RunState.INCOMPLETE)
 
@@ -55,6 +60,9 @@ class RunGroup:
         self._observer = observer
         self._grace_period_s = grace_period_s
         self._told = False
+        self._news: GroupNews | None = None
+        self._awaits_film = False
+        self._add_up_at = 0.0
         self._conductor_ended: asyncio.Future[RunState] = asyncio.get_running_loop().create_future()
         self._conductors_encoder = encoder
 
@@ -93,7 +101,14 @@ class RunGroup:
 
     async def conductor_ended(self) -> RunState:
         """Wait until the conductor has ended; return its state, which is DIED where it ended without a word."""
+        self._awaits_film = True
+        self._show_conductor()
         return await asyncio.shield(self._conductor_ended)
+
+    async def members(self) -> tuple[GroupMember, ...]:
+        """Return all runs of the group with what each has done; none where this one is alone."""
+        members = await self._ledger.group_members(self._run.group_id)
+        return tuple(members) if len(members) > 1 else ()
 
     async def _hand_on(self) -> None:
         await self._observer.stop_signal.wait()
@@ -111,14 +126,34 @@ class RunGroup:
     async def _listen(self) -> None:
         while not self._conductor_ended.done():
             with contextlib.suppress(StorageError):
-                self._heed(await self._ledger.group_news(self._run))
+                news = await self._ledger.group_news(self._run)
+                self._heed(news)
+                await self._show(news)
             await asyncio.sleep(_LOOK_EVERY_S)
+
+    async def _show(self, news: GroupNews) -> None:
+        """Let the progress show what the other runs of the group do, if there are any."""
+        began = time.monotonic()
+        if news.runs > 1 and began >= self._add_up_at:
+            self._observer.progress.members = await self.members()
+            took = time.monotonic() - began
+            self._add_up_at = began + max(_ADD_UP_EVERY_S, took / _MOST_SHARE)
+        self._news = news
+        if self._awaits_film:
+            self._show_conductor()
+
+    def _show_conductor(self) -> None:
+        if self._news is None:
+            return
+        progress = self._observer.progress
+        conductor = next((lane_text(member) for member in progress.members if member.conducts), "it")
+        progress.await_film(f"{conductor} is {self._news.stage}", seconds_left=self._news.seconds_left)
 
     def _heed(self, news: GroupNews) -> None:
         if news.stop and news.stop.stopped_by != self._run.run_id:
             self._told = True
             self._stop(_error_of(news.stop))
-        if self._run.conducts or news.conductor in _RUNNING:
+        if self._run.conducts or news.conductor.running:
             return
         if news.conductor not in _MADE:
             self._stop(ConductorGoneError(news.conductor))

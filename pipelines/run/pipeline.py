@@ -390,4 +390,5 @@ async def _result(context: RunContext, record: RunRecord) -> RunResult:
         run_id=context.run.run_id,
         simulated=context.settings.simulated,
         ledger=ledger_path(context.settings, context.plan.storyboard),
+        members=await context.group.members(),
     )

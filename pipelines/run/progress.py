@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from pipelines.common.budgets import Budgets
 from pipelines.common.formatting import counted, format_duration
 from pipelines.common.settings import Settings
-from pipelines.ledger.models import RunCounters
+from pipelines.ledger.models import GroupMember, RunCounters
 from pipelines.run.time_left import TakePace, TimeLeft
 from pipelines.storyboard.plan import Plan
 
@@ -32,6 +32,8 @@ _SLICE_S = 2.0
 # A run that waits for its place in the rate limit does so all the time; shorter waits are no news.
 _NOTABLE_WAIT_S = 2.0
 _REASON_LENGTH = 60
+# A run that is late is not done.
+_LEAST_LEFT_S = 1.0
 
 
 @dataclass(slots=True)
@@ -86,7 +88,8 @@ class Progress:
         stage: the step that the run is at, in words.
         storyboard: its id.
         frames, reused, to_generate: frames, or takes, that the run is about; those that were there before; the rest.
-        generated, failed: the part of the rest that is done.
+        generated, elsewhere, failed: the part of the rest that this run has generated, that other runs have generated
+            meanwhile, and that could not be.
         requests, resends: attempts that were sent, and those of them that were not the first for their take.
         in_flight: attempts without an answer yet.
         cost_usd: the cost of this run's answers so far, as far as it is known.
@@ -103,6 +106,7 @@ class Progress:
         clock: seconds that never step back.
         began: when a person began to wait for it, by that clock.
         time_left: the estimate of its end.
+        members: the runs of its group, itself among them, as last seen in the ledger; empty as long as it is alone.
     """
 
     stage: str = "starting"
@@ -111,6 +115,7 @@ class Progress:
     reused: int = 0
     to_generate: int = 0
     generated: int = 0
+    elsewhere: int = 0
     failed: int = 0
     requests: int = 0
     resends: int = 0
@@ -127,12 +132,14 @@ class Progress:
     simulated: bool = False
     stopping: StopNotice | None = None
     grace_period_s: float | None = None
+    members: tuple[GroupMember, ...] = ()
     clock: Callable[[], float] = time.monotonic
     began: float = field(init=False)
     time_left: TimeLeft = field(init=False)
     _wait: Wait | None = None
     _cool_down: Wait | None = None
     _joining: str = ""
+    _awaited_film: Wait | None = None
     _sent: deque[float] = field(default_factory=deque)
     _listeners: list[Callable[[], None]] = field(default_factory=list)
 
@@ -155,7 +162,7 @@ class Progress:
 
     def enter(self, stage: str) -> None:
         """Begin another stage, and call the listeners."""
-        self.stage, self._joining = stage, ""
+        self.stage, self._joining, self._awaited_film = stage, "", None
         self._call_listeners(stage)
 
     def stop(self, *, grace_period_s: float) -> None:
@@ -190,10 +197,11 @@ class Progress:
         self.time_left.encoding.expected = films.megapixels
         self.time_left.encoding.encoders = films.encoders
 
-    def count(self, scene: str, *, failed: bool = False) -> None:
-        """Count a frame of a scene as generated, or as failed."""
+    def count(self, scene: str, *, failed: bool = False, elsewhere: bool = False) -> None:
+        """Count a frame of a scene as generated, here or by another run, or as failed."""
         self.failed += failed
-        self.generated += not failed
+        self.elsewhere += elsewhere
+        self.generated += not (failed or elsewhere)
         self.time_left.takes.count()
         if tally := self.scenes.get(scene):
             tally.done += 1
@@ -207,6 +215,10 @@ class Progress:
     def joining(self, film: Path) -> None:
         """Note which film's segments are being joined."""
         self._joining = f"joining {film.name}"
+
+    def await_film(self, words: str, *, seconds_left: float | None) -> None:
+        """Note what the run is at that makes the film, for which this one waits, and its own estimate of its end."""
+        self._awaited_film = Wait(words, None if seconds_left is None else self.clock() + seconds_left)
 
     def films_made(self) -> None:
         """Note that all films are there."""
@@ -279,9 +291,9 @@ class Progress:
         if wait := self._present_wait:
             return f"waiting {wait.words}"
         # All that is left has been sent.
-        if self.in_flight and self.in_flight >= self.to_generate - self.generated - self.failed:
+        if self.in_flight and self.in_flight >= self.frames - self.done:
             return f"waiting for {counted(self.in_flight, 'answer')}"
-        return self._joining
+        return self._awaited_film.words if self._awaited_film else self._joining
 
     @property
     def _present_wait(self) -> Wait | None:
@@ -309,7 +321,8 @@ class Progress:
         return RunCounters(
             stage=self._step,
             frames=self.frames,
-            reused=self.reused,
+            # It came without a request of this run, before it or meanwhile.
+            reused=self.reused + self.elsewhere,
             to_generate=self.to_generate,
             generated=self.generated,
             failed=self.failed,
@@ -326,7 +339,7 @@ class Progress:
     @property
     def done(self) -> int:
         """Frames that need no more work."""
-        return self.reused + self.generated + self.failed
+        return self.reused + self.generated + self.elsewhere + self.failed
 
     @property
     def requests_per_minute(self) -> float:
@@ -360,4 +373,8 @@ class Progress:
     @property
     def seconds_left(self) -> float | None:
         """Seconds until the last segment is encoded; None where that cannot be said, and for a run that is stopped."""
-        return None if self.stopping else self.time_left.seconds
+        if self.stopping:
+            return None
+        if film := self._awaited_film:
+            return None if film.until is None else max(film.until - self.clock(), _LEAST_LEFT_S)
+        return self.time_left.seconds

@@ -19,7 +19,8 @@ from pipelines.common.errors import (
 )
 from pipelines.common.formatting import counted, format_decimal
 from pipelines.film.probe import Film
-from pipelines.ledger.models import AttemptStatus, RunState, TakeLoss, Totals
+from pipelines.ledger.models import AttemptStatus, GroupMember, RunState, TakeLoss, Totals
+from pipelines.report.lanes import members_json, other_runs
 from pipelines.run.outcomes import Failed, Generated, Reused, TakeOutcome
 from pipelines.storyboard.plan import Plan, TakeSpec
 from pipelines.storyboard.quote import Quote
@@ -30,7 +31,7 @@ from pipelines.takes.remarks import sum_up_remarks
 # Enough to see what is wrong: the ledger has a row for each.
 _MAX_NAMED = 3
 # These fields do not enter the JSON as they are.
-_FOR_PEOPLE = ("more_videos", "new_takes", "remarks", "unanswered")
+_FOR_PEOPLE = ("more_videos", "new_takes", "remarks", "unanswered", "elsewhere", "members")
 
 # The state that a run ends in, by its error; the first that fits. asyncio's error comes from a second Ctrl-C.
 _STATES = (
@@ -92,7 +93,8 @@ class RunResult:
         run_id: 32 hexadecimal digits.
         state: the state that the run ended in.
         frames: frames in the storyboard.
-        reused, generated, failed: takes that were there before, that this run generated, and that it could not.
+        reused, generated, failed: takes that were there before, or came of other runs meanwhile; that this run
+            generated; and that could not be.
         requests: attempts that this run sent.
         cost_usd: the sum of the costs that are known.
         uncertain_usd: the most that attempts of unknown cost may have cost.
@@ -109,6 +111,8 @@ class RunResult:
         remarks: sentences for people, of what else is not as it should be.
         unanswered: attempts that were sent and got no answer, and may have been billed; for people only.
         notes: on the storyboard and its sounds, as lines.
+        elsewhere: those of `reused` that other runs have generated meanwhile; for people only.
+        members: all runs of its group, itself among them, where there were several.
     """
 
     storyboard: str
@@ -135,6 +139,8 @@ class RunResult:
     remarks: tuple[str, ...] = ()
     unanswered: int = 0
     notes: tuple[str, ...] = ()
+    elsewhere: int = 0
+    members: tuple[GroupMember, ...] = ()
 
     def as_json(self) -> dict[str, object]:
         """Return the result as plain JSON values: amounts as decimal strings, paths as text."""
@@ -143,7 +149,18 @@ class RunResult:
         new_takes = [
             {"frame": take.frame.number, "take": take.spec.number, "file": str(take.path)} for take in self.new_takes
         ]
-        return {**values, "takes": new_takes} if new_takes else values
+        takes = {"takes": new_takes} if new_takes else {}
+        lanes = {"lanes": members_json(self.members)} if self.members else {}
+        return {**values, **takes, **lanes}
+
+    @property
+    def counts(self) -> str:
+        """What became of the takes, in words."""
+        rest = f"{self.failed} failed"
+        if not self.members:
+            return f"{self.generated} generated, {self.reused} reused, {rest}"
+        elsewhere = f"{self.elsewhere} by {other_runs(self.members, self.run_id)}"
+        return f"{self.generated} generated here, {elsewhere}, {self.reused - self.elsewhere} reused, {rest}"
 
 
 def state_after(error: BaseException | None) -> RunState:
@@ -153,7 +170,16 @@ def state_after(error: BaseException | None) -> RunState:
     return next((state for kind, state in _STATES if isinstance(error, kind)), RunState.FAILED)
 
 
-def sum_up(plan: Plan, record: RunRecord, totals: Totals, *, run_id: str, simulated: bool, ledger: Path) -> RunResult:
+def sum_up(
+    plan: Plan,
+    record: RunRecord,
+    totals: Totals,
+    *,
+    run_id: str,
+    simulated: bool,
+    ledger: Path,
+    members: tuple[GroupMember, ...] = (),
+) -> RunResult:
     """Return a run's result.
 
     Args:
@@ -163,6 +189,7 @@ def sum_up(plan: Plan, record: RunRecord, totals: Totals, *, run_id: str, simula
         run_id: its id.
         simulated: whether its costs are made up.
         ledger: path of the storyboard's ledger.csv.
+        members: the runs of its group, where there are several.
     """
     # Those that were there at the start; others may have been generated elsewhere since.
     reused = record.quote.reuse if record.quote else 0
@@ -188,6 +215,8 @@ def sum_up(plan: Plan, record: RunRecord, totals: Totals, *, run_id: str, simula
         remarks=tuple(_remarks(record)),
         unanswered=totals.by_status.get(AttemptStatus.UNKNOWN, 0),
         notes=tuple(map(str, record.notes)),
+        elsewhere=record.count(Reused),
+        members=members,
         ledger=ledger,
         report=record.report,
         elapsed_s=round(time.monotonic() - record.started, 3),

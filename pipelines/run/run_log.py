@@ -7,6 +7,7 @@ from pipelines.common.formatting import counted, format_amounts, format_decimal
 from pipelines.common.printable import printable_name
 from pipelines.common.settings import EMBEDDED_ENDPOINT
 from pipelines.ledger.models import Run, RunState
+from pipelines.report.lanes import costs_text, lanes_title
 from pipelines.run.preparation import PreparedRun
 from pipelines.run.result import RunResult
 from pipelines.storyboard.quote import Quote
@@ -22,8 +23,10 @@ def beginning_lines(run: Run, prepared: PreparedRun) -> Iterator[str]:
     """Yield what a run is to do: its storyboard, whom it asks for what, and what it may spend."""
     settings, frames = prepared.settings, counted(len(prepared.plan.frames), "frame")
     yield f"storyboard {printable_name(str(prepared.board.path))}, {frames}; results in {settings.output}"
+    lane = f" in lane {run.lane}" if run.lane else ""
+    part = f" joins run {run.group}, which makes the film, and" if run.group else ""
     yield (
-        f"run {run.run_id} asks {_endpoint_name(run)} for model {run.model}, at most "
+        f"run {run.run_id}{lane}{part} asks {_endpoint_name(run)} for model {run.model}, at most "
         f"{settings.rate_limit} requests a minute and {settings.concurrency} at once"
         f"{'; its costs are simulated' if run.simulated else ''}"
     )
@@ -45,10 +48,11 @@ def quote_text(quote: Quote) -> str:
 def ending_lines(run: Run, state: RunState, result: RunResult | None) -> Iterator[str]:
     """Yield how a run ended: its counts, its cost with what is not known of it, its files, what else is to be known."""
     if result:
-        counts = f"{result.generated} generated, {result.reused} reused, {result.failed} failed"
-        yield f"{counted(result.frames, 'frame')}: {counts}, with {counted(result.requests, 'request')}"
+        yield f"{counted(result.frames, 'frame')}: {result.counts}, with {counted(result.requests, 'request')}"
         amounts = format_amounts(result.cost_usd, result.cost_thb, result.neurons, uncertain_usd=result.uncertain_usd)
         yield f"cost: {amounts}{' (simulated)' if result.simulated else ''}; ledger: {result.ledger}"
+        if result.members:
+            yield f"{lanes_title(result.members)}: {costs_text(result.members)}"
         if result.report:
             yield f"report: {result.report}"
         yield from result.remarks

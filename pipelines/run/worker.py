@@ -99,8 +99,10 @@ class TakeGenerator:
 
     def _count(self, outcome: TakeOutcome) -> None:
         match outcome:
-            case Generated() | Reused():
+            case Generated():
                 self._progress.count(outcome.spec.frame.scene)
+            case Reused():
+                self._progress.count(outcome.spec.frame.scene, elsewhere=True)
             case Failed():
                 self._progress.count(outcome.spec.frame.scene, failed=True)
             case Postponed() | Unsent():

@@ -5,7 +5,7 @@ from typing import Any
 
 from pipelines.common.budgets import Budgets
 from pipelines.common.geometry import AspectRatio, Fit
-from pipelines.ledger.models import Run
+from pipelines.ledger.models import GroupMember, Run, RunState
 from pipelines.storyboard.plan import FrameSpec, TakeSpec, request_key, take_of
 
 MODEL = "flux-1-schnell"
@@ -46,3 +46,9 @@ def run(
 ) -> Run:
     """Return a run as the ledger knows it."""
     return Run(run_id, storyboard, endpoint, model, simulated, Budgets(budget_usd))
+
+
+def group_member(lane: str, **values: Any) -> GroupMember:
+    """Return one run of a group, by default one of this machine that goes on; the first lane's conducts."""
+    whole = {"run_id": f"run-{lane}", "host": "attic 9f2c", "here": True, "state": RunState.RUNNING}
+    return GroupMember(**{**whole, "lane": lane, "conducts": lane == "a", **values})

@@ -24,9 +24,13 @@ from pipelines.ledger.models import RunState
 from pipelines.run.progress import Progress, SceneProgress
 from pipelines.storyboard.plan import take_of
 from pipelines.takes.models import Take
-from tests.support.builders import take_spec
+from tests.support.builders import group_member, take_spec
 from tests.support.clocks import Seconds
 from tests.support.results import run_result
+
+PRICE = Decimal("0.000322")
+# Takes that were generated in each.
+LANES = {"a": 16, "b": 30, "c": 0}
 
 
 def halfway() -> Progress:
@@ -44,6 +48,15 @@ def halfway() -> Progress:
         now.now += 0.05
         progress.time_left.takes.count()
     progress.time_left.encoding.expected = 100
+    return progress
+
+
+def in_lanes(*names: str) -> Progress:
+    """Return a run in the middle of its work, in a group that has a run in each of these lanes."""
+    progress = halfway()
+    progress.elsewhere = 20
+    figures = {"requests": 31, "cost_usd": Decimal("0.0196"), "requests_per_minute": 700.4, "rate_limit": 720}
+    progress.members = tuple(group_member(name, **figures) for name in names)
     return progress
 
 
@@ -119,6 +132,56 @@ def test_the_live_display_says_it_in_lines() -> None:
         "requests 31 sent, 31 in flight",
         "rate █▃ 444 of 720 a minute",
     ]
+
+
+def test_beside_other_runs_the_lanes_and_their_sum_are_shown() -> None:
+    """The budget is that of all, the cost of this one stands beside it; what others generated is done too."""
+    progress = in_lanes("a", "b")
+    line = progress_line(progress)
+
+    assert words(drawn(progress))[4:] == [
+        "frames 60 of 100 frames (10 reused, 20 by other runs, 1 failed, 1 sent again)",
+        "cost 0.0196 USD here, 0.0392 of 0.25 USD in all",
+        "requests 31 sent, 31 in flight",
+        "rate █▃ 444 of 720 a minute",
+        "lanes a 700, b 700: 1401 of 1440 a minute in all",
+    ]
+    assert str(line) == (
+        "harbor: generating frames, 60 of 100 frames (10 reused, 20 by other runs, 1 failed, 1 sent again), "
+        "31 requests, 0.0196 USD here, 0.0392 of 0.25 USD in all, 444 of 720 a minute, "
+        "lanes a 700, b 700: 1401 of 1440 a minute in all, 4 s elapsed, 5 s left"
+    )
+
+
+def test_what_ctrl_c_does_to_the_others_is_told() -> None:
+    """It stops them all."""
+    progress = in_lanes("a", "b", "c")
+    progress.grace_period_s = 25
+
+    with_answers = drawn(progress).splitlines()[-1]
+    progress.in_flight = 0
+
+    assert with_answers == "Ctrl-C: all 3 runs send nothing more, keeps what is in flight (up to 25 s)"
+    assert drawn(progress).splitlines()[-1] == "Ctrl-C: ends all 3 runs, keeps what was generated"
+
+
+def test_once_all_is_generated_the_lanes_are_no_more_shown() -> None:
+    """Their rates would only fall."""
+    progress = in_lanes("a", "b")
+    progress.time_left.takes.expected = 31
+
+    assert "lanes" not in drawn(progress) + str(progress_line(progress))
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120, 200])
+def test_a_hundred_lanes_keep_to_the_terminal(width: int) -> None:
+    """Six are named, and how many more there are."""
+    shown = drawn(in_lanes(*(f"machine-{number:03}" for number in range(100))), width=width)
+
+    assert max(map(len, shown.splitlines())) <= width
+    assert " ".join(shown.split()).endswith(
+        "machine-004 700, machine-005 700, and 94 more: 70040 of 72000 a minute in all"
+    )
 
 
 def test_before_anything_is_measured_the_time_left_is_being_estimated() -> None:
@@ -390,6 +453,18 @@ def test_the_closing_lines_name_everything_that_was_made() -> None:
         "  cost    0.001304 USD, 0.04564 THB for 2 requests, simulated: sketches are free",
         "  film    outputs/harbor/harbor.mp4, 6.0 s",
         "  ledger  outputs/harbor/ledger.csv",
+    ]
+
+
+def test_the_closing_lines_tell_what_each_lane_has_done() -> None:
+    """The cost is this run's own; that of all stands below."""
+    members = [group_member(lane, kept=count, requests=count, cost_usd=count * PRICE) for lane, count in LANES.items()]
+    summary = run_result(run_id="run-a", frames=48, generated=16, reused=32, failed=0, elsewhere=30, members=members)
+
+    assert summary_lines(summary)[1:4] == [
+        "  frames  48: 16 generated here, 30 by another run (lane b), 2 reused, 0 failed",
+        "  cost    0.000652 USD, 0.02282 THB for 3 requests",
+        "  lanes   a 16 for 0.005152 USD, b 30 for 0.00966 USD, c 0 for 0 USD; 0.014812 USD for 46 requests in all",
     ]
 
 

@@ -117,6 +117,8 @@ def test_a_program_reads_the_same(ledger: Ledger, clock: Clock, ask: Ask) -> Non
                 "elapsed_s": 12.0,
                 "seconds_left": 20.0,
                 "ends_at": "2027-01-15T08:00:32Z",
+                "lane": "",
+                "group_id": "run-1",
             }
         ],
     }
@@ -263,6 +265,98 @@ def test_runs_at_once_have_a_paragraph_each(ledger: Ledger, clock: Clock, ask: A
         "harbor: running since 08:00:01",
         "  spent   0 USD for 0 requests",
     ]
+
+
+def in_two_lanes(ledger: Ledger, clock: Clock) -> None:
+    """Leave two runs of one storyboard in the middle of their work; the second one has joined the first."""
+    budget_usd = Decimal("0.25")
+    for run_id, lane, first in (("run-1", "a", 0), ("run-2", "b", 6)):
+        entered = ledger.start_run(replace(run(run_id, budget_usd=budget_usd), lane=lane), plan="plan")
+        generate(ledger, ledger.gate(entered, rate_limit=60), clock, 4, first=first)
+    ledger.record_heartbeat("run-1", replace(HALFWAY, reused=6, generated=4))
+    ledger.record_heartbeat("run-2", replace(HALFWAY, reused=8, generated=4, to_generate=12, seconds_left=10.0))
+
+
+def test_runs_in_lanes_are_added_up(ledger: Ledger, clock: Clock, ask: Ask) -> None:
+    """Each has its lane; the budget is that of all, and the time left that of the run that makes the film."""
+    in_two_lanes(ledger, clock)
+    pid = ask().runs[0].snapshot.pid
+
+    assert ask().lines(UTC) == [
+        f"harbor: running since 08:00:00 as process {pid} in lane a: generating frames",
+        "  frames  10 of 20: 4 generated, 6 reused or by other runs",
+        "  rate    11 of 60 requests a minute",
+        "  spent   0.002608 USD for 4 requests",
+        "  film    1 of 3 segments",
+        "  left    20 s: ends at 08:00:36",
+        "",
+        f"harbor: running since 08:00:08 as process {pid} in lane b: generating frames",
+        "  frames  12 of 20: 4 generated, 8 reused or by other runs",
+        "  rate    22 of 60 requests a minute",
+        "  spent   0.002608 USD for 4 requests",
+        "  film    1 of 3 segments",
+        "  left    10 s: ends at 08:00:26",
+        "",
+        "harbor: 2 runs together",
+        "  frames  12 of 20",
+        "  rate    34 of 120 requests a minute: a 11, b 22",
+        "  spent   0.005216 of 0.25 USD for 8 requests",
+        "  lanes   a 4 for 0.002608 USD, b 4 for 0.002608 USD",
+        "  left    20 s: ends at 08:00:36",
+    ]
+
+
+def test_a_program_reads_the_sums_too(ledger: Ledger, clock: Clock, ask: Ask) -> None:
+    """Of a group of several runs, with what each has done: those too that have ended."""
+    in_two_lanes(ledger, clock)
+    ledger.finish_run("run-2", state=RunState.FAILED)
+    values: Any = ask().as_json()
+    [group] = values["groups"]
+    lanes = group.pop("lanes")
+
+    assert [(each["lane"], each["group_id"]) for each in values["runs"]] == [("a", "run-1"), ("b", "run-1")]
+    assert group == {
+        "group_id": "run-1",
+        "frames": 20,
+        "done": 12,
+        "generated": 8,
+        "requests": 8,
+        "requests_per_minute": 11.2,
+        "rate_limit": 60,
+        "budget_usd": "0.25",
+        "spent_usd": "0.005216",
+        "uncertain_usd": "0",
+        "seconds_left": 20.0,
+        "ends_at": "2027-01-15T08:00:36Z",
+    }
+    assert lanes[1] == {
+        "lane": "b",
+        "run_id": "run-2",
+        "host": this_host().partition(" ")[0],
+        "generated": 4,
+        "requests": 4,
+        "cost_usd": "0.002608",
+        "uncertain_usd": "0",
+        "state": "Failed",
+        "conducts": False,
+        "failed": 0,
+        "requests_per_minute": None,
+        "pace": 1.0,
+    }
+
+
+def test_a_lane_is_named_however_its_run_is_found(ledger: Ledger, clock: Clock, ask: Ask) -> None:
+    """Elsewhere, dead, ended."""
+    halfway(ledger, clock)
+    rewrite(ledger, {"host": "attic 9f2c", "lane": "b"})
+    elsewhere = ask().lines(UTC)[0]
+    clock.turn(61)
+    died = ask().lines(UTC)[0]
+    ledger.finish_run("run-1", state=RunState.CANCELLED)
+
+    assert elsewhere == "harbor: running since 08:00:00 on attic in lane b, heard of 0 s ago: generating frames"
+    assert died == ("harbor: died in lane b: generating frames; nothing is heard of it on attic, last seen at 08:00:12")
+    assert ask().lines(UTC)[0] == "harbor: cancelled in lane b at 08:01:13, after 1 min 13 s"
 
 
 def test_runs_of_the_past_are_left_out(ledger: Ledger, clock: Clock, ask: Ask) -> None:

@@ -43,10 +43,10 @@ def test_requests_are_counted_as_they_leave_and_end(progress: Progress) -> None:
 
 
 def test_frames_are_done_however_they_ended(progress: Progress) -> None:
-    """Reused, generated or failed: none of them needs more work."""
-    progress.reused, progress.generated, progress.failed = 3, 4, 5
+    """Reused, generated here or by another run, or failed: none of them needs more work."""
+    progress.reused, progress.generated, progress.elsewhere, progress.failed = 3, 4, 5, 6
 
-    assert progress.done == 12
+    assert progress.done == 18
 
 
 @pytest.mark.parametrize(("count", "rate"), [(0, 0), (1, 1), (2, 60), (31, 60), (600, 60)])
@@ -286,3 +286,28 @@ def test_a_film_that_is_being_joined_is_named(progress: Progress) -> None:
     progress.enter("writing the report")
 
     assert (during, progress.headline) == ("assembling the film: joining harbor.mp4", "writing the report")
+
+
+def test_what_other_runs_generate_is_counted_apart(progress: Progress) -> None:
+    """In the ledger it counts as reused, as in the run's result; the time left goes by the takes of all runs."""
+    progress.expect(["arrival"] * 4)
+    progress.reuse(["arrival"])
+    progress.count("arrival")
+    progress.count("arrival", elsewhere=True)
+
+    counters = progress.counters
+    assert (counters.reused, counters.generated, counters.done) == (2, 1, 3)
+    assert (progress.elsewhere, progress.time_left.takes.left) == (1, 1)
+
+
+def test_a_run_that_waits_for_the_film_says_what_is_done_for_it(progress: Progress, clock: Seconds) -> None:
+    """And for how long, as the run that makes it estimates; a late one is not done."""
+    progress.enter("waiting for the run that makes the film")
+    progress.await_film("lane a is assembling the film", seconds_left=20)
+    news, left_s = progress.news, [progress.seconds_left]
+    clock.now += 30
+    left_s.append(progress.seconds_left)
+    progress.await_film("lane a is writing the report", seconds_left=None)
+
+    assert news == "waiting for the run that makes the film: lane a is assembling the film"
+    assert [*left_s, progress.seconds_left] == [20, 1, None]

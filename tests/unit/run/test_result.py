@@ -40,7 +40,7 @@ from pipelines.storyboard.quote import Quote
 from pipelines.takes.discovery import FoundTakes
 from pipelines.takes.inventory import TakeInventory
 from pipelines.takes.models import FrameTakes, Take
-from tests.support.builders import MODEL, take_spec
+from tests.support.builders import MODEL, group_member, take_spec
 from tests.support.results import run_result
 
 SPECS = tuple(take_spec(number, prompt=f"a harbor, view {number}") for number in range(5))
@@ -257,6 +257,54 @@ def test_a_result_is_plain_json() -> None:
         "report": "outputs/harbor/report.html",
         "notes": (),
     }
+
+
+def test_a_result_says_what_each_lane_has_done() -> None:
+    """A program reads the runs of the group, each with its own cost; the keys of a run's own figures stay."""
+    members = (
+        group_member("a", run_id="1", kept=2, requests=3, cost_usd=Decimal("0.001304")),
+        group_member("", run_id="2", kept=1, requests=1, uncertain_usd=Decimal("0.000652")),
+    )
+    values = run_result(generated=2, reused=1, members=members).as_json()
+
+    assert (values["generated"], values["reused"], values["cost_usd"]) == (2, 1, "0.000652")
+    assert values["lanes"] == [
+        {
+            "lane": "a",
+            "run_id": "1",
+            "host": "attic",
+            "generated": 2,
+            "requests": 3,
+            "cost_usd": "0.001304",
+            "uncertain_usd": "0",
+        },
+        {
+            "lane": "",
+            "run_id": "2",
+            "host": "attic",
+            "generated": 1,
+            "requests": 1,
+            "cost_usd": "0",
+            "uncertain_usd": "0.000652",
+        },
+    ]
+
+
+@pytest.mark.parametrize(
+    ("others", "words"),
+    [
+        ((), "0 by other runs"),
+        (("b",), "7 by another run (lane b)"),
+        (("b", "c"), "7 by 2 other runs (b, c)"),
+        (("",), "7 by another run (attic)"),
+    ],
+)
+def test_a_result_names_the_lanes_that_the_other_takes_came_in(others: Sequence[str], words: str) -> None:
+    """One that has generated nothing is not named."""
+    members = (*(group_member(lane, kept=lane not in ("a", "d")) for lane in ("a", *others, "d")),)
+    result = run_result(run_id="run-a", reused=9, elsewhere=7 if others else 0, members=members)
+
+    assert result.counts == f"1 generated here, {words}, {9 - result.elsewhere} reused, 1 failed"
 
 
 def test_what_is_uncertain_is_stated_beside_the_cost() -> None:
