@@ -89,6 +89,7 @@ class _OtherLanes:
         self, context: RunContext, parameters: Mapping[str, Any], *, count: int, on_remark: Callable[[str], None]
     ) -> None:
         self._run = context.run
+        self._stop_signal = context.observer.stop_signal
         self._parameters = parameters
         self._count = count
         self._on_remark = on_remark
@@ -104,7 +105,9 @@ class _OtherLanes:
                 yield generate
         finally:
             await starting
-        self._tell_of_missing(await self._read())
+        # A run that was stopped may have ended before any of them could begin.
+        if not self._stop_signal.stopped:
+            self._tell_of_missing(await self._read())
 
     async def cancel_unbegun(self) -> None:
         """Cancel the lanes that no worker has begun: there is nothing left for them."""
@@ -126,6 +129,9 @@ class _OtherLanes:
                 )
                 return
             await asyncio.gather(*(self._start_one(number) for number in range(1, self._count + 1)))
+        if missing := self._count - len(self._started):
+            others = counted(self._count, "other lane")
+            self._remark(f"{missing} of {others} could not be started: the log on Prefect's page says why")
 
     async def _start_one(self, number: int) -> None:
         with best_effort(f"lane {number} was not started"):
@@ -144,10 +150,8 @@ class _OtherLanes:
     def _tell_of_missing(self, flow_runs: Sequence[FlowRun]) -> None:
         """Tell why lanes did not help, so that next time they do."""
         if idle := sum(_type_of(flow_run) is StateType.SCHEDULED for flow_run in flow_runs):
-            self._remark(
-                f"no worker has begun {idle} of {counted(self._count, 'other lane')}: on each machine for one, start "
-                f"{_WORKER}"
-            )
+            others = counted(self._count, "other lane")
+            self._remark(f"no worker has begun {idle} of {others}: on each machine for one, start {_WORKER}")
         for flow_run in flow_runs:
             if flow_run.state and flow_run.state.type in _BROKEN:
                 self._remark(f"{flow_run.name}: {flow_run.state.name}: {flow_run.state.message}")

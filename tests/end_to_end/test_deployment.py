@@ -18,7 +18,7 @@ import pytest
 from tests import conftest
 from tests.conftest import BIN, clean_environment, serving
 from tests.support.accounts import rows as ledger_rows
-from tests.support.deployments import call, in_background, is_over, run_of, runs, state_of, url_of
+from tests.support.deployments import call, in_background, is_over, run_of, runs, state_of, url_of, wait_for
 from tests.support.prefect_server import POLL_S, SHORT_WAITS, ask, free_port, server_environment, wait_for_server
 
 REPOSITORY = Path(__file__).parents[2]
@@ -195,12 +195,6 @@ def paused_soon(deployment: str) -> bool:
     while not (paused := bool(ask(deployment)["paused"])) and time.monotonic() < deadline:
         time.sleep(POLL_S)
     return paused
-
-
-def wait_for(found: Callable[[], list[Any]]) -> list[Any]:
-    """Wait until something is found; return it."""
-    wait_until(lambda: bool(found()))
-    return found()
 
 
 def others(runs: list[Any], *, than: list[Any]) -> list[Any]:

@@ -3,25 +3,30 @@
 import os
 import shutil
 import subprocess
+import threading
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from pipelines.common.geometry import Size
+from pipelines.endpoints.dialects.flux import ImageRequest
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.models import GroupMember
+from pipelines.server.app import ENGINES
+from pipelines.server.config import EngineKind
+from pipelines.server.engines.plain import PlainEngine
 from tests import conftest
 from tests.conftest import BIN, Board, clean_environment, serving
 from tests.support.accounts import rows as ledger_rows
-from tests.support.deployments import call, in_background, is_over, run_of, runs, url_of
+from tests.support.deployments import call, in_background, is_over, run_of, runs, url_of, wait_for
 from tests.support.patience import WAIT_S
 from tests.support.prefect_server import POLL_S, SHORT_WAITS, ask, free_port, server_environment, serving_prefect
 
 REPOSITORY = Path(__file__).parents[2]
 WORKER = "prefect worker start --pool storyreel"
-# At this pace one lane alone takes a minute: time enough for the other to come.
-FRAMES, RATE_LIMIT = 90, 90
+FRAMES, CONCURRENCY = 40, 2
 wait_until = partial(conftest.wait_until, poll_s=POLL_S)
 # Of a command, or of a worker.
 Variables = dict[str, str]
@@ -77,6 +82,18 @@ def rendered(prefect: Variables, board: Path, endpoint: str, *options: str) -> "
     )
 
 
+class WaitingEngine(PlainEngine):
+    """Paints nothing before it is told to go on."""
+
+    def __init__(self, seed: int, go_on: threading.Event) -> None:
+        super().__init__(seed)
+        self._go_on = go_on
+
+    def paint(self, request: ImageRequest, size: Size, count: int) -> bytes:
+        self._go_on.wait(WAIT_S)
+        return super().paint(request, size, count)
+
+
 def members(output: Path) -> list[GroupMember]:
     """Return the runs of the only group in a ledger."""
     group_id = ledger_rows(output / "film")[0]["run_id"]
@@ -103,30 +120,40 @@ def test_where_no_worker_is_there_for_other_lanes_the_first_renders_alone(prefec
     assert (path.parent / "outputs/film/film.mp4").is_file()
 
 
+@pytest.fixture
+def go_on(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Let the endpoint of a test paint nothing until this is set."""
+    event = threading.Event()
+    monkeypatch.setitem(ENGINES, EngineKind.PLAIN, partial(WaitingEngine, go_on=event))
+    return event
+
+
 @pytest.mark.slow
-def test_two_lanes_make_one_film(prefect: Variables, workers: None, board: Board, tmp_path: Path) -> None:
-    """Each generates some of the takes, at a rate limit of its own; none is generated twice."""
-    path = board(frames=FRAMES)
-    output = tmp_path / "outputs"
-    with serving(latency_s=(0.1, 0.3)) as url:
-        options = {"storyboard": str(path), "output": str(output), "endpoint": url, "model": "sketch"}
-        conductor = begin(prefect, "render-storyboard/on-demand", **options, rate_limit=RATE_LIMIT, lanes=2)
+def test_two_lanes_make_one_film(
+    prefect: Variables, workers: None, board: Board, tmp_path: Path, go_on: threading.Event
+) -> None:
+    """Each generates some of the takes, and none is generated twice; a lane that comes too late sends nothing."""
+    path, output = str(board(frames=FRAMES)), tmp_path / "outputs"
+    with serving() as url:
+        asked = {"storyboard": path, "output": str(output), "endpoint": url, "model": "sketch"}
+        conductor = begin(prefect, "render-storyboard/on-demand", **asked, concurrency=CONCURRENCY, lanes=2)
+        # More are asked for at once than the first may: the other lane is there.
+        wait_until(lambda: ask(f"{url}/_stats")["max_in_flight"] > CONCURRENCY)
+        go_on.set()
+        [lane] = wait_for(lambda: runs(prefect, deployment="lane", state="COMPLETED"))
         wait_until(lambda: is_over(prefect, conductor))
-        wait_until(lambda: bool(runs(prefect, deployment="lane", state="COMPLETED")))
         account = ask(f"{url}/_stats")
-        [lane] = runs(prefect, deployment="lane", state="COMPLETED")
-        # Begun again now, it comes too late.
         late = begin(prefect, "render-lane/lane", **lane["parameters"])
         wait_until(lambda: is_over(prefect, late))
-        after = ask(f"{url}/_stats")
+        requests = ask(f"{url}/_stats")["requests"]
 
     first, second = members(output)
     assert (run_of(prefect, conductor)["state_name"], lane["name"]) == ("Completed", f"{path}: lane 1")
     assert (output / "film/film.mp4").is_file()
     assert (first.lane, second.lane, first.kept + second.kept) == ("a", "b", FRAMES)
     assert min(first.kept, second.kept) > 0
-    assert (account["requests"], account["images"]) == (FRAMES, FRAMES)
-    assert (after["requests"], run_of(prefect, late)["state_name"]) == (FRAMES, "Completed")
-    assert run_of(prefect, late)["state"]["message"] == (
-        f"run {first.run_id} has ended: nothing was left to do here; nothing was sent"
+    assert (account["requests"], account["images"], requests) == (FRAMES, FRAMES, FRAMES)
+    assert (run_of(prefect, late)["state"]["name"], run_of(prefect, late)["state"]["message"]) == (
+        "Completed",
+        f"run {first.run_id} has ended: nothing was left to do here; nothing was sent",
     )

@@ -2,12 +2,13 @@
 
 import contextlib
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
 from tests.support.patience import WAIT_S
-from tests.support.prefect_server import ask, reap
+from tests.support.prefect_server import POLL_S, ask, reap
 
 
 class Environment(Protocol):
@@ -43,6 +44,15 @@ def call(environment: dict[str, str], line: str, *, cwd: Path | None = None) -> 
     )
     assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
     return done.stdout
+
+
+def wait_for(found: Callable[[], list[Any]]) -> list[Any]:
+    """Wait until something is found; return it."""
+    deadline = time.monotonic() + WAIT_S
+    while not (there := found()):
+        assert time.monotonic() < deadline, "it did not come to pass"
+        time.sleep(POLL_S)
+    return there
 
 
 def runs(prefect: Environment, *, deployment: str, state: str) -> list[Any]:
