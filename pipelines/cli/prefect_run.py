@@ -4,9 +4,25 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pipelines.common.errors import UsageError
 from pipelines.flows.handover import Handover, RunFlow
-from pipelines.flows.local_api import ConfiguredApi, drain_prefect, prefect_api
+from pipelines.flows.local_api import ConfiguredApi, drain_prefect, is_configured, prefect_api
 from pipelines.flows.local_server import LocalServer
+
+
+def require_api_for_lanes(lanes: int) -> None:
+    """Require a Prefect API that workers on other machines have too, where a run is to have several lanes.
+
+    Raises:
+        UsageError: none is configured.
+    """
+    if lanes > 1 and not is_configured():
+        raise UsageError(
+            f"--lanes {lanes}: a Prefect API starts the other lanes, and none is configured: set PREFECT_API_URL, and "
+            "start STORYREEL_LANE=<a name for its address> prefect worker start --pool storyreel --work-queue lanes on "
+            "each further machine; or, without Prefect, run this without --lanes on each, with another STORYREEL_LANE; "
+            "nothing was sent"
+        )
 
 
 @contextlib.contextmanager

@@ -91,8 +91,9 @@ def render_boards(paths: Sequence[Path], options: Mapping[str, Any]) -> list[Ren
 
     Raises:
         UsageError: a storyboard or an option is wrong, a storyboard's folder is another file's, takes of one lie in
-            another output folder, or notes are errors; nothing was sent.
+            another output folder, notes are errors, or no Prefect is there to start lanes; nothing was sent.
     """
+    prefect_run.require_api_for_lanes(options.get("lanes", 1))
     # All of them before the first, which may take hours.
     settings = load_settings(options)
     boards = _load_distinct(paths)

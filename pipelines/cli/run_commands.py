@@ -30,6 +30,14 @@ if TYPE_CHECKING:
 @endpoint_options
 @limit_options
 @strict_option
+@click.option(
+    "--lanes",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Addresses to send from: this one, and workers of a Prefect work pool.",
+)
 @click.option("--otio", is_flag=True, help="Write the timeline as OpenTimelineIO too, for an editor.")
 @click.option("--open", "open_it", is_flag=True, help="Open the report, or the film, once it is made.")
 @json_option
@@ -40,6 +48,7 @@ def render(boards: tuple[Path, ...], *, open_it: bool, as_json: bool, **options:
     Example:
       storyreel render configs/storyboards/cat-in-a-garden.yaml
       storyreel render my-film.yaml --endpoint https://flux.example.workers.dev --budget 0.25
+      storyreel render my-film.yaml --lanes 4
     """
     from pipelines.cli.render import open_results, render_boards
 

@@ -6,6 +6,7 @@ StoryreelError                  1    a bug, or an error that none of the classes
     LedgerError                 2    the ledger cannot be opened: unreadable, or written by a newer storyreel
       OutdatedLedgerError       2    it has an older schema, or none yet, and is not to be written
     PrefectUnavailableError     2    Prefect's API did not start on this machine, or cannot be reached where it is
+    GroupEndedError             2    the runs that this one was to join have ended
   BudgetError                   3    the budget refused the run, or stopped it
   IncompleteError               4    some frames or a film are missing; the rest is kept, run again to complete
     FramesMissingError          4    some frames, or takes that were asked for, could not be generated
@@ -111,6 +112,10 @@ class OutdatedLedgerError(LedgerError):
 
 class PrefectUnavailableError(UsageError):
     """Prefect's API did not start on this machine, or cannot be reached where the user configured it."""
+
+
+class GroupEndedError(UsageError):
+    """The group of runs that a run was to join has ended, or was stopped; nothing was sent."""
 
 
 class BudgetError(StoryreelError):

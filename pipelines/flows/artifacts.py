@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import platform
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from uuid import UUID
 
 from prefect.artifacts import (
@@ -16,7 +16,8 @@ from prefect.artifacts import (
 from pipelines.common.formatting import counted, format_amounts, format_decimal, format_spent
 from pipelines.common.printable import printable
 from pipelines.flows.best_effort import best_effort
-from pipelines.ledger.models import Run, RunState
+from pipelines.ledger.models import GroupMember, Run, RunState
+from pipelines.report.lanes import by_lane, lane_costs, lane_rates, lanes_title, sum_up_group
 from pipelines.run.observer import RunObserver
 from pipelines.run.result import RunResult
 from pipelines.run.run_log import quote_text
@@ -69,11 +70,21 @@ def progress_text(observer: RunObserver) -> str:
     """Return the step that a run is at, or the state that it has ended in, and its counts so far."""
     progress, result = observer.progress, observer.result
     step = result.state if result else progress.counters.stage
-    parts = [f"{step}: {progress.reused + progress.generated} of {counted(progress.frames, 'frame')}"]
+    parts = [f"{step}: {progress.done - progress.failed} of {counted(progress.frames, 'frame')}"]
     parts += [f"{progress.failed} failed"] if progress.failed else []
     parts += [f"{progress.segments_done} of {counted(progress.segments, 'segment')}"] if progress.segments else []
-    spent = format_spent(progress.cost_usd, progress.uncertain_usd, budget_usd=progress.budget_usd)
-    return ", ".join([*parts, f"{spent}{' (simulated)' if progress.simulated else ''}"])
+    members = result.members if result else progress.members
+    # The budget is one for all of them.
+    spent = sum_up_group(members) if members else progress
+    cost = format_spent(spent.cost_usd, spent.uncertain_usd, budget_usd=progress.budget_usd)
+    text = ", ".join([*parts, f"{cost}{' (simulated)' if progress.simulated else ''}"])
+    return f"{text}; {_lanes_text(members)}" if members else text
+
+
+def _lanes_text(members: Sequence[GroupMember]) -> str:
+    """Return what each lane has generated, at what cost, and the speed of those that are at work."""
+    rates = lane_rates(members)
+    return f"{lanes_title(members)}: {lane_costs(members)}" + (f"; requests a minute: {rates}" if rates else "")
 
 
 async def publish_account(run: Run, quote: Quote | None, result: RunResult, *, reason: str | None) -> None:
@@ -109,6 +120,7 @@ def _account(run: Run, quote: Quote | None, result: RunResult) -> Iterator[tuple
     yield "Requests", str(result.requests)
     amounts = format_amounts(result.cost_usd, result.cost_thb, result.neurons, uncertain_usd=result.uncertain_usd)
     yield f"Cost{' (simulated)' if result.simulated else ''}", amounts
+    yield from _lane_rows(result)
     films = f"`{result.video}`, {result.video_seconds:.1f} s" if result.video else "none"
     yield "Film", ", ".join([films, *(f"`{path}`" for path in result.more_videos)])
     yield "Ledger", f"`{result.ledger}`"
@@ -116,6 +128,20 @@ def _account(run: Run, quote: Quote | None, result: RunResult) -> Iterator[tuple
     if result.report:
         yield "Report", f"`{result.report}`"
     yield "Machine", f"`{platform.node()}`"
+
+
+def _lane_rows(result: RunResult) -> Iterator[tuple[str, str]]:
+    """Yield what each lane of a run's group has done, and the sum; nothing of a run that was alone."""
+    simulated = " (simulated)" if result.simulated else ""
+    for name, of_lane in by_lane(result.members).items():
+        yield f"{'Lane' if of_lane[0].lane else 'Run on'} `{name}`{simulated}", _sums_text(of_lane)
+    if result.members:
+        yield f"All {lanes_title(result.members)}{simulated}", _sums_text(result.members)
+
+
+def _sums_text(members: Sequence[GroupMember]) -> str:
+    sums = sum_up_group(members)
+    return f"{sums.kept} generated, {counted(sums.requests, 'request')}, {sums.spent}"
 
 
 async def publish_frames(plan: Plan, selected: Mapping[int, Take], requests: Mapping[str, int]) -> None:

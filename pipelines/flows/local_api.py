@@ -70,7 +70,7 @@ def prefect_api() -> Iterator[LocalServer | ConfiguredApi]:
     require_readable_certificates()
     for name, value in _CLIENT_SETTINGS.items():
         os.environ.setdefault(name, value)
-    if _is_configured():
+    if is_configured():
         yield ConfiguredApi()
         return
     _require_a_clock()
@@ -89,6 +89,20 @@ def prefect_api() -> Iterator[LocalServer | ConfiguredApi]:
         finally:
             os.environ.pop("PREFECT_API_URL", None)
             server.stop()
+
+
+def is_configured() -> bool:
+    """Return whether the user has configured a Prefect API: by PREFECT_API_URL, or in Prefect's active profile."""
+    if os.environ.get("PREFECT_API_URL"):
+        return True
+    # Prefect's own reading of its profiles would need its import, which takes seconds and reads the settings for good.
+    path = Path(os.environ.get("PREFECT_PROFILES_PATH", _prefect_home() / "profiles.toml"))
+    try:
+        profiles = tomllib.loads(path.read_text())
+    except (OSError, ValueError):
+        return False
+    active = os.environ.get("PREFECT_PROFILE", profiles.get("active"))
+    return bool(profiles.get("profiles", {}).get(active, {}).get("PREFECT_API_URL"))
 
 
 def drain_prefect() -> None:
@@ -143,16 +157,3 @@ def _loopback_without_proxy() -> Iterator[None]:
 
 def _prefect_home() -> Path:
     return Path(os.environ.get("PREFECT_HOME", "~/.prefect")).expanduser()
-
-
-def _is_configured() -> bool:
-    if os.environ.get("PREFECT_API_URL"):
-        return True
-    # Prefect's own reading of its profiles would need its import, which takes seconds and reads the settings for good.
-    path = Path(os.environ.get("PREFECT_PROFILES_PATH", _prefect_home() / "profiles.toml"))
-    try:
-        profiles = tomllib.loads(path.read_text())
-    except (OSError, ValueError):
-        return False
-    active = os.environ.get("PREFECT_PROFILE", profiles.get("active"))
-    return bool(profiles.get("profiles", {}).get(active, {}).get("PREFECT_API_URL"))

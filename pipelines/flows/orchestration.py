@@ -9,14 +9,15 @@ from typing import Any
 
 from prefect import State
 from prefect.client.schemas.objects import StateType
+from prefect.states import Completed
 
-from pipelines.common.errors import StoryreelError, UsageError
+from pipelines.common.errors import GroupEndedError, StoryreelError, UsageError
 from pipelines.common.settings import Settings, load_settings
 from pipelines.flows.artifacts import publish_account, publish_frames, publishing_progress
 from pipelines.flows.handover import Handover, handover
+from pipelines.flows.lanes import generating_in_lanes
 from pipelines.flows.run_log import logging_to_prefect
 from pipelines.flows.tags import tag_flow_run
-from pipelines.flows.tasks import generating_in_task_runs
 from pipelines.ledger.models import RunState
 from pipelines.run.context import RunContext, open_run
 from pipelines.run.observer import RunObserver
@@ -40,12 +41,16 @@ class FlowRequest:
         options: settings by name; None where the environment decides.
         select: chooses the takes of a re-roll; None for a render.
         otio: write the timeline as OpenTimelineIO too.
+        lanes: how many lanes are to generate its takes, its own included.
+        group: the id of the group that it is to join, as one of its lanes; None for a run that makes a film.
     """
 
     storyboard: str
     options: Mapping[str, Any]
     select: Callable[[Plan], ExtraTakes] | None = None
     otio: bool = False
+    lanes: int = 1
+    group: str | None = None
 
 
 async def orchestrate(request: FlowRequest) -> "RunResult | State[RunResult]":
@@ -56,6 +61,9 @@ async def orchestrate(request: FlowRequest) -> "RunResult | State[RunResult]":
     """
     try:
         return await _run(request)
+    except GroupEndedError as ended:
+        # It was begun too late to be of use, and nothing is missing for that.
+        return Completed(message=str(ended))
     except StoryreelError as error:
         return final_state(error)
 
@@ -76,8 +84,14 @@ async def _run(request: FlowRequest) -> RunResult:
             given.board, given.settings, select=request.select, otio=request.otio, notes=given.notes
         )
         record = RunRecord(started=given.began)
-        async with open_run(prepared, given.observer) as context, _published(context, record):
-            return await run_pipeline(context, record, generating_in_task_runs)
+        async with (
+            open_run(prepared, given.observer, group=request.group) as context,
+            _published(context, record),
+            generating_in_lanes(
+                context, request.options, lanes=request.lanes, on_remark=record.remarks.append
+            ) as generating,
+        ):
+            return await run_pipeline(context, record, generating)
 
 
 def _read(request: FlowRequest) -> Handover:

@@ -1,8 +1,10 @@
 """The flow `render-storyboard`: from a storyboard to its film and ledger."""
 
 from decimal import Decimal
+from typing import Annotated
 
 from prefect import State, flow
+from pydantic import Field
 
 from pipelines.flows.orchestration import FlowRequest, orchestrate
 from pipelines.run.result import RunResult
@@ -19,6 +21,7 @@ async def render_storyboard(
     rate_limit: int | None = None,
     concurrency: int | None = None,
     otio: bool = False,
+    lanes: Annotated[int, Field(ge=1, le=64)] = 1,
 ) -> "RunResult | State[RunResult]":
     """Render a storyboard: generate what is missing, cut the film, write the ledger.
 
@@ -31,6 +34,7 @@ async def render_storyboard(
         rate_limit: requests a minute that the endpoint allows; default 720.
         concurrency: requests in flight at most; default 128.
         otio: write the timeline as OpenTimelineIO too, for an editor.
+        lanes: addresses to send from, this run's and those of workers of the queue `lanes`, which it begins.
     """
     options = {
         "output": output,
@@ -40,4 +44,4 @@ async def render_storyboard(
         "rate_limit": rate_limit,
         "concurrency": concurrency,
     }
-    return await orchestrate(FlowRequest(storyboard, options, otio=otio))
+    return await orchestrate(FlowRequest(storyboard, options, otio=otio, lanes=lanes))

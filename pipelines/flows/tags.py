@@ -12,7 +12,12 @@ async def tag_flow_run(run: Run) -> None:
     context = FlowRunContext.get()
     if context is None or context.flow_run is None:
         return
-    tags = {*context.flow_run.tags, run.storyboard, "simulated" if run.simulated else "real"}
+    tags = {*context.flow_run.tags, *tags_of(run)}
     with best_effort("the run's tags were not set"):
         async with get_client() as client:
             await client.update_flow_run(context.flow_run.id, tags=sorted(tags))
+
+
+def tags_of(run: Run) -> set[str]:
+    """Return the tags of a run besides those of its deployment."""
+    return {run.storyboard, "simulated" if run.simulated else "real"}

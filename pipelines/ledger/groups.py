@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, Select, case, func, insert, select, update
 
+from pipelines.common.errors import GroupEndedError, UsageError
 from pipelines.common.processes import this_host
 from pipelines.ledger.database import LedgerPart, repeat_until_committed
 from pipelines.ledger.leasing import drop_leases, take_leases
@@ -21,6 +22,8 @@ from pipelines.ledger.schema import FULL_PACE, attempts, gates, given_up, groups
 
 # The key of an advisory lock on Postgres: any number, as long as every storyreel uses the same one.
 _JOINING = 8_273_106
+# What runs of a group have in common, and what people call it.
+_COMMON = {"storyboard": "storyboard", "endpoint": "endpoint", "model": "model", "place": "output folder"}
 
 
 class GroupRegistry(LedgerPart):
@@ -32,11 +35,13 @@ class GroupRegistry(LedgerPart):
         On this machine it counts as alive while the process lives; on others as long as its heartbeat comes.
 
         Args:
-            run: its entry.
+            run: its entry; one with a group joins that one, or is not entered.
             plan: a hash of all that it is to make: it joins, or is joined by, runs of the same; None for none.
             encoder: what pieces of films are encoded with on this machine.
 
         Raises:
+            GroupEndedError: nothing is left to do in its group.
+            UsageError: it would make something else than its group, or this ledger has no such group.
             StorageError: the ledger could not be written, or has a run of this id.
         """
         with self.database.transaction() as connection:
@@ -44,12 +49,14 @@ class GroupRegistry(LedgerPart):
                 # Of two that begin at once, one joins the other. SQLite's write lock does the same there.
                 connection.execute(select(func.pg_advisory_xact_lock(_JOINING)))
             now = self.database.now(connection)
-            conductor = _conductor_for(connection, run, plan, now=now) if plan else None
-            entered = replace(run, group=conductor)
-            if entered.conducts:
-                connection.execute(insert(groups).values(group_id=entered.run_id, plan=plan, encoder=encoder))
-            enter_run(connection, entered, now=now)
-            return entered
+            if run.group:
+                _require_joinable(connection, run, plan, now=now)
+            elif plan:
+                run = replace(run, group=_conductor_for(connection, run, plan, now=now))
+            if run.conducts:
+                connection.execute(insert(groups).values(group_id=run.run_id, plan=plan, encoder=encoder))
+            enter_run(connection, run, now=now)
+            return run
 
     def bound_group(self, run: Run, *, retry_quota: int) -> None:
         """Enter how many re-sends that may cost money all runs of the group that `run` conducts may make together."""
@@ -105,9 +112,35 @@ class GroupRegistry(LedgerPart):
             drop_leases(connection, pieces, run_id=run.run_id)
 
 
+def _require_joinable(connection: Connection, run: Run, plan: str | None, *, now: int) -> None:
+    """Require that the group of `run` is at work, and that they share everything.
+
+    Raises:
+        GroupEndedError: it is at work no more.
+        UsageError: this ledger has no such group, or `run` would make something else.
+    """
+    joined = groups.join(runs, runs.c.run_id == groups.c.group_id)
+    named = select(runs, groups).select_from(joined).where(runs.c.run_id == run.group)
+    row = connection.execute(named).mappings().first()
+    if row is None:
+        raise UsageError(
+            f"the ledger here has no run {run.group}: give this machine the ledger of the one that makes the film, by "
+            "STORYREEL_DATABASE_URL or the same output folder; nothing was sent"
+        )
+    if row["stop_state"] is not None or not is_run_alive(row, now=now):
+        raise GroupEndedError(f"run {run.group} has ended: nothing was left to do here; nothing was sent")
+    unlike = [words for name, words in _COMMON.items() if row[name] != getattr(run, name)]
+    unlike += ["list of frames or films"] if row["plan"] != plan else []
+    if unlike:
+        raise UsageError(
+            f"run {run.group} cannot be joined from here: this machine has another {' and another '.join(unlike)}; "
+            "give it the same storyboard file, endpoint, model and output folder; nothing was sent"
+        )
+
+
 def _conductor_for(connection: Connection, run: Run, plan: str, *, now: int) -> str | None:
     """Return the run that conducts others with which `run` shares everything; None where it is to conduct itself."""
-    same = [runs.c[name] == getattr(run, name) for name in ("storyboard", "endpoint", "model", "simulated", "place")]
+    same = [runs.c[name] == getattr(run, name) for name in (*_COMMON, "simulated")]
     conducting = (
         select(runs)
         .join(groups, groups.c.group_id == runs.c.run_id)

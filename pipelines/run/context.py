@@ -75,7 +75,7 @@ class RunContext:
 
 @contextlib.asynccontextmanager
 async def open_run(
-    prepared: PreparedRun, observer: RunObserver, *, handle_signals: bool = True
+    prepared: PreparedRun, observer: RunObserver, *, handle_signals: bool = True, group: str | None = None
 ) -> AsyncIterator[RunContext]:
     """Open a run: recover what killed ones left, enter it, keep up its heartbeat; in the end write its ledger.csv.
 
@@ -83,24 +83,17 @@ async def open_run(
         prepared: what it is to do.
         observer: receives its progress; its stop signal stops the run.
         handle_signals: stop on Ctrl-C and SIGTERM; a server that starts runs handles them itself.
+        group: the id of the group that the run is to join, and to make no film without; None for whichever there is.
 
     Raises:
-        UsageError: the output folder or the ledger cannot be opened, or the storyboard's folder is another file's.
+        GroupEndedError: nothing is left to do in that group.
+        UsageError: the output folder or the ledger cannot be opened, the storyboard's folder is another file's, or the
+            group makes something else.
         StorageError: the ledger could not be written.
     """
     plan, settings = prepared.plan, prepared.settings
     TakeStore(settings.output / plan.storyboard).prepare()
     store = TakeStore(settings.output / plan.storyboard, claim_place(settings.output))
-    run = Run(
-        run_id=uuid.uuid4().hex,
-        storyboard=plan.storyboard,
-        endpoint=settings.endpoint_name,
-        model=plan.model,
-        simulated=settings.simulated,
-        budgets=prepared.budgets,
-        lane=settings.lane,
-        place=store.place.id,
-    )
     blocking = await asyncio.to_thread(Ledger.open, settings.effective_database_url)
     with blocking, AsyncLedger(blocking) as ledger:
         await ledger.call(claim_folder, prepared.board, settings)
@@ -110,19 +103,35 @@ async def open_run(
         # A re-roll has takes of its own to generate, and nothing to share.
         shared = plan_digest(plan) if prepared.extra_takes is None else None
         encoder = (await asyncio.to_thread(encoder_build, plan.timelines)).text
-        run = await ledger.start_run(run, plan=shared, encoder=encoder)
+        run = await ledger.start_run(_entry(prepared, store.place, group=group), plan=shared, encoder=encoder)
         gate = ledger.gate(run, rate_limit=settings.rate_limit, places=store.place.ids)
-        group = RunGroup(run, ledger, observer, encoder=encoder, grace_period_s=settings.stop_patience_s)
-        context = RunContext(run, prepared, ledger, store, FrameFolder(store.folder), gate, group, observer)
+        others = RunGroup(run, ledger, observer, encoder=encoder, grace_period_s=settings.stop_patience_s)
+        context = RunContext(run, prepared, ledger, store, FrameFolder(store.folder), gate, others, observer)
         for line in beginning_lines(run, prepared):
             _log.info("%s: %s", run.storyboard, line)
-        async with _entered(context), _heartbeat(context), group.following():
+        async with _entered(context), _heartbeat(context), others.following():
             if not handle_signals:
                 yield context
                 return
             observer.progress.grace_period_s = settings.stop_patience_s
             with stopping_on_signals(observer, grace_period_s=settings.stop_patience_s):
                 yield context
+
+
+def _entry(prepared: PreparedRun, place: Place, *, group: str | None) -> Run:
+    """Return the entry of a new run."""
+    settings = prepared.settings
+    return Run(
+        run_id=uuid.uuid4().hex,
+        storyboard=prepared.plan.storyboard,
+        endpoint=settings.endpoint_name,
+        model=prepared.plan.model,
+        simulated=settings.simulated,
+        budgets=prepared.budgets,
+        lane=settings.lane,
+        place=place.id,
+        group=group,
+    )
 
 
 async def recover_all(ledger: AsyncLedger, settings: Settings, place: Place) -> None:

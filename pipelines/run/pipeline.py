@@ -143,7 +143,9 @@ async def _produce(context: RunContext, record: RunRecord, generating: Generatin
     record.losses = inventory.found.losses
     record.reroll = context.prepared.extra_takes is not None
     record.quote = _quote(context, requested, inventory)
-    await _require_within_budgets(context, record.quote)
+    # What others of its group have in flight is reserved, and missing too: only the conductor can compare.
+    if context.run.conducts:
+        await _require_within_budgets(context, record.quote)
     async with _followers(context) as followers:
         record.outcomes = await _generate_missing(context, requested, inventory, generating, followers)
         # Another run may have died since this one began.
@@ -218,9 +220,6 @@ async def _require_within_budgets(context: RunContext, quote: Quote) -> None:
     Raises:
         BudgetError: they cannot.
     """
-    if not context.run.conducts:
-        # The others of its group generate most of it; that the budget pays for all was required of the first.
-        return
     # What is left, not what was set: other runs may have spent from the storyboard's budget and the day's.
     remaining = await context.ledger.remaining_budgets(context.run)
     require_within_budget(quote, remaining, on_exceed=context.run.budgets.on_exceed)

@@ -1,12 +1,10 @@
 """The deployments of prefect.yaml and the README's "Schedule it", line by line, on a real server and a real worker."""
 
-import contextlib
 import datetime
 import os
 import re
 import shutil
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,16 +18,8 @@ import pytest
 from tests import conftest
 from tests.conftest import BIN, clean_environment, serving
 from tests.support.accounts import rows as ledger_rows
-from tests.support.patience import WAIT_S
-from tests.support.prefect_server import (
-    POLL_S,
-    SHORT_WAITS,
-    ask,
-    free_port,
-    reap,
-    server_environment,
-    wait_for_server,
-)
+from tests.support.deployments import call, in_background, is_over, run_of, runs, state_of, url_of, wait_for
+from tests.support.prefect_server import POLL_S, SHORT_WAITS, ask, free_port, server_environment, wait_for_server
 
 REPOSITORY = Path(__file__).parents[2]
 _MOST_TRIES = 4
@@ -87,35 +77,6 @@ def prefect(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactor
             yield Team(environment, elsewhere, psutil.Process(worker.pid), run)
 
 
-@contextlib.contextmanager
-def in_background(line: str, *, cwd: Path, environment: dict[str, str]) -> Iterator["subprocess.Popen[bytes]"]:
-    """Run a line in a terminal of its own for as long as the block lasts."""
-    # The shell gives way to the command, which is then the one that is ended.
-    command = line.replace("prefect ", "exec prefect ", 1)
-    process = subprocess.Popen(
-        ["bash", "-c", command], cwd=cwd, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        yield process
-    finally:
-        reap(process)
-
-
-def call(environment: dict[str, str], line: str, *, cwd: Path | None = None) -> str:
-    """Run a line to its end; return what it printed."""
-    done = subprocess.run(
-        ["bash", "-c", line],
-        cwd=cwd,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=WAIT_S,
-        check=False,
-    )
-    assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
-    return done.stdout
-
-
 @pytest.mark.slow
 def test_a_deployment_run_leaves_the_film_and_the_ledger(prefect: Team) -> None:
     """The README's last line renders a storyboard from the worker's own folder; the deployer's is gone."""
@@ -167,7 +128,9 @@ def test_more_takes_are_a_deployment_of_their_own(prefect: Team, board: Callable
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["render-storyboard/on-demand", "render-storyboard/nightly", "reroll-takes/on-demand"])
+@pytest.mark.parametrize(
+    "name", ["render-storyboard/on-demand", "render-storyboard/nightly", "reroll-takes/on-demand", "render-lane/lane"]
+)
 def test_the_form_for_a_run_explains_each_parameter(prefect: Team, name: str) -> None:
     """Prefect takes the words from the flow's docstring; the deployment has a description and a tag."""
     deployment = ask(url_of(prefect, name))
@@ -234,26 +197,10 @@ def paused_soon(deployment: str) -> bool:
     return paused
 
 
-def wait_for(found: Callable[[], list[Any]]) -> list[Any]:
-    """Wait until something is found; return it."""
-    wait_until(lambda: bool(found()))
-    return found()
-
-
-def runs(prefect: Team, *, deployment: str, state: str) -> list[Any]:
-    """Return the runs of a deployment that are in a state of this type."""
-    wanted = {"deployments": {"name": {"any_": [deployment]}}, "flow_runs": {"state": {"type": {"any_": [state]}}}}
-    return list(ask(f"{prefect['PREFECT_API_URL']}/flow_runs/filter", wanted))
-
-
 def others(runs: list[Any], *, than: list[Any]) -> list[Any]:
     """Return the runs that are not among those seen before."""
     seen = {run["id"] for run in than}
     return [run for run in runs if run["id"] not in seen]
-
-
-def is_over(prefect: Team, run_id: str) -> bool:
-    return run_of(prefect, run_id)["state_type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 
 
 def end_of_run(prefect: Team, line: str) -> str:
@@ -277,25 +224,10 @@ def clear_schedules(prefect: Team, name: str) -> None:
         ask(f"{deployment}/schedules/{schedule['id']}", method="DELETE")
 
 
-def url_of(prefect: Team, name: str) -> str:
-    """Return the address of a deployment in Prefect's API."""
-    deployments = f"{prefect['PREFECT_API_URL']}/deployments"
-    return f"{deployments}/{ask(f'{deployments}/name/{name}')['id']}"
-
-
 def task_runs(prefect: Team, run_id: str, *types: str) -> int:
     """Return how many task runs of a flow run are in states of these types."""
     wanted = {"flow_runs": {"id": {"any_": [run_id]}}, "task_runs": {"state": {"type": {"any_": types}}}}
     return int(ask(f"{prefect['PREFECT_API_URL']}/task_runs/count", wanted))
-
-
-def state_of(prefect: Team, run_id: str) -> str:
-    return str(run_of(prefect, run_id)["state_name"])
-
-
-def run_of(prefect: Team, run_id: str) -> Any:
-    """Return a flow run as Prefect's API has it."""
-    return ask(f"{prefect['PREFECT_API_URL']}/flow_runs/{run_id}")
 
 
 def has_completed(prefect: Team, run_id: str) -> bool:

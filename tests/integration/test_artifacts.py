@@ -18,7 +18,7 @@ from pipelines.storyboard.loader import load_storyboard
 from pipelines.storyboard.plan import plan_frames
 from pipelines.storyboard.quote import Quote
 from pipelines.takes.models import Take
-from tests.support.builders import run
+from tests.support.builders import group_member, run
 from tests.support.results import run_result
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_api_url")]
@@ -83,6 +83,20 @@ async def test_the_account_names_the_report_and_what_is_uncertain(tmp_path: Path
     assert "| Cost | 0.000652 USD and at most 0.001 uncertain, 0.02282 THB, 57.6 neurons |" in account
     assert account.endswith("\n- 1 take is one flat colour\n")
     assert "file://" not in account
+
+
+async def test_the_account_shows_each_lane_and_their_sum() -> None:
+    """A machine that sends from no address with a name of its own stands for its lane."""
+    named = group_member("a", kept=2, requests=3, cost_usd=Decimal("0.001304"), uncertain_usd=Decimal("0.000652"))
+    nameless = group_member("", kept=1, requests=1, cost_usd=Decimal("0.000652"))
+
+    account = await published_account(run_result(members=(named, nameless), simulated=True))
+
+    assert (
+        "| Lane `a` (simulated) | 2 generated, 3 requests, 0.001304 USD and at most 0.000652 uncertain |\n"
+        "| Run on `attic` (simulated) | 1 generated, 1 request, 0.000652 USD |\n"
+        "| All lanes (simulated) | 3 generated, 4 requests, 0.001956 USD and at most 0.000652 uncertain |\n"
+    ) in account
 
 
 async def test_the_table_of_frames_says_what_each_took(write: Any) -> None:

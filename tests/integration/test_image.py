@@ -92,7 +92,19 @@ def test_workers_share_the_ledger_and_the_folder(services: dict[str, Any]) -> No
     assert (films["type"], films["bind"].get("create_host_path", False)) == ("bind", False)
 
 
-@pytest.mark.parametrize("name", ["server", "deploy", "worker"])
+def test_lanes_have_workers_of_their_own(services: dict[str, Any]) -> None:
+    """A run that waits for its lanes must not take their place, nor they that of a run; all else is the same."""
+    worker, lane = services["worker"], services["lane"]
+
+    assert {**lane, "command": None} == {**worker, "command": None}
+    work = "prefect worker start --pool storyreel --work-queue {} --limit 1 --with-healthcheck"
+    assert [" ".join(service["command"]) for service in (worker, lane)] == [
+        work.format("default"),
+        work.format("lanes"),
+    ]
+
+
+@pytest.mark.parametrize("name", ["server", "deploy", "worker", "lane"])
 def test_services_of_the_image_may_write_nowhere_but_in_their_volumes(services: dict[str, Any], name: str) -> None:
     """They have no rights beyond those of a user, and none to gain."""
     service = services[name]

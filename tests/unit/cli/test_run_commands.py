@@ -105,3 +105,30 @@ def test_a_wrong_scale_is_refused(invoke: Callable[..., Ended], scale: str) -> N
 
     assert ended.exit_code == 2
     assert f"must be a number above 0 and up to 1, got '{scale}'" in ended.stderr
+
+
+def test_lanes_need_a_prefect_api_that_other_machines_have_too(
+    invoke: Callable[..., Ended], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one for the time of a run is not. Both ways to more lanes are told, and nothing is sent."""
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
+
+    ended = invoke("render", "harbor.yaml", "--lanes", "2")
+
+    assert (ended.exit_code, ended.stderr) == (
+        2,
+        "--lanes 2: a Prefect API starts the other lanes, and none is configured: set PREFECT_API_URL, and start "
+        "STORYREEL_LANE=<a name for its address> prefect worker start --pool storyreel --work-queue lanes on each "
+        "further machine; or, without Prefect, run this without --lanes on each, with another STORYREEL_LANE; nothing "
+        "was sent\n",
+    )
+    assert not (tmp_path / "outputs").exists()
+
+
+@pytest.mark.parametrize("lanes", ["0", "65"])
+def test_a_run_has_one_lane_or_a_few(invoke: Callable[..., Ended], lanes: str) -> None:
+    """More would only wait for each other at the ledger."""
+    ended = invoke("render", "harbor.yaml", "--lanes", lanes)
+
+    assert (ended.exit_code, f"{lanes} is not in the range 1<=x<=64" in ended.stderr) == (2, True)

@@ -8,6 +8,7 @@ from pipelines.flows.artifacts import progress_share, progress_text
 from pipelines.ledger.models import RunState
 from pipelines.run.observer import RunObserver
 from pipelines.run.progress import Progress
+from tests.support.builders import group_member
 from tests.support.results import run_result
 
 
@@ -36,6 +37,22 @@ def test_failed_frames_are_counted_and_are_not_done() -> None:
 
     assert progress_text(observer) == (
         "generating frames: 1 of 4 frames, 1 failed, 0.001 of 0.01 USD and at most 0.002 uncertain"
+    )
+
+
+def test_the_lanes_of_a_group_are_shown_with_their_sum() -> None:
+    """The budget is one for all of them; a lane that has ended has no speed."""
+    members = (
+        group_member("a", kept=2, requests=2, cost_usd=Decimal("0.002"), requests_per_minute=30.0),
+        group_member("b", kept=1, requests=1, cost_usd=Decimal("0.001"), state=RunState.COMPLETED),
+    )
+    progress = Progress(
+        "generating frames", frames=4, generated=2, elsewhere=1, budget_usd=Decimal("0.01"), members=members
+    )
+
+    assert progress_text(RunObserver(progress)) == (
+        "generating frames: 3 of 4 frames, 0.003 of 0.01 USD; lanes: a 2 for 0.002 USD, b 1 for 0.001 USD; requests a "
+        "minute: a 30"
     )
 
 

@@ -1,0 +1,45 @@
+"""The flow `render-lane`: helps a run of `render-storyboard` with its takes and its film, from another address."""
+
+from decimal import Decimal
+
+from prefect import State, flow
+
+from pipelines.flows.orchestration import FlowRequest, orchestrate
+from pipelines.run.result import RunResult
+
+
+# Not retried by Prefect: what one lane leaves, the others generate. Each has its name from the run that begins it.
+@flow(name="render-lane", retries=0, persist_result=False)
+async def render_lane(
+    storyboard: str,
+    group: str,
+    output: str | None = None,
+    endpoint: str | None = None,
+    model: str | None = None,
+    budget_usd: Decimal | None = None,
+    rate_limit: int | None = None,
+    concurrency: int | None = None,
+) -> "RunResult | State[RunResult]":
+    """Generate takes of a storyboard that another run renders, and encode parts of its film, until that has ended.
+
+    A run of `render-storyboard` begins it. Begun after that has ended, it sends nothing.
+
+    Args:
+        storyboard: path of the YAML file; a relative one is found from STORYREEL_ROOT.
+        group: the id of the run that makes the film, in the ledger.
+        output: that run's output folder; default `outputs`, found likewise.
+        endpoint: that run's, without any secret; default STORYREEL_ENDPOINT.
+        model: that run's.
+        budget_usd: hard cap for that run and all its lanes together in US dollars, beside the storyboard's own.
+        rate_limit: requests a minute that the endpoint allows each address; default 720.
+        concurrency: requests in flight at most; default 128.
+    """
+    options = {
+        "output": output,
+        "endpoint": endpoint,
+        "model": model,
+        "budget_usd": budget_usd,
+        "rate_limit": rate_limit,
+        "concurrency": concurrency,
+    }
+    return await orchestrate(FlowRequest(storyboard, options, group=group))

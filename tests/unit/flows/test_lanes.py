@@ -1,0 +1,55 @@
+"""What the other lanes of a run are told to do."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipelines.common.settings import Settings
+from pipelines.flows.lanes import lane_parameters
+from pipelines.run.context import open_run
+from pipelines.run.observer import RunObserver
+from pipelines.run.preparation import prepare_run
+from pipelines.storyboard.loader import load_storyboard
+
+ENDPOINT = "https://flux.test"
+
+
+async def parameters_of(folder: Path, options: dict[str, Any], **settings: Any) -> dict[str, Any]:
+    """Return what the lanes of a run in a folder are told, but for its group, which is the run."""
+    path = folder / "board.yaml"
+    path.write_text("prompts: [a harbor]\n")
+    prepared = await prepare_run(load_storyboard(path), Settings(output=folder / "films", **settings))
+    async with open_run(prepared, RunObserver()) as context:
+        parameters = lane_parameters(context, options)
+        assert parameters.pop("group") == context.run.run_id
+    return parameters
+
+
+async def test_lanes_are_told_what_the_run_was_told(tmp_path: Path) -> None:
+    """What it was not told comes from the environment, there as here; but they find its files where they are."""
+    options = {"output": "films", "endpoint": ENDPOINT, "model": None, "rate_limit": 60}
+
+    parameters = await parameters_of(tmp_path, options, endpoint=ENDPOINT, model="sketch")
+
+    assert parameters == {
+        "storyboard": str(tmp_path / "board.yaml"),
+        "output": str(tmp_path / "films"),
+        "endpoint": ENDPOINT,
+        "rate_limit": 60,
+    }
+
+
+async def test_paths_below_the_root_are_found_from_each_machines_own(tmp_path: Path) -> None:
+    """The same folder may be mounted elsewhere there."""
+    parameters = await parameters_of(tmp_path, {}, root=tmp_path)
+
+    assert parameters == {"storyboard": "board.yaml", "output": "films"}
+
+
+@pytest.mark.parametrize("secret", ["https://amy:hunter2@flux.test", "https://flux.test/?key=hunter2"])
+async def test_a_secret_is_no_parameter_of_a_lane(tmp_path: Path, secret: str) -> None:
+    """Without it the address would be refused by the endpoint, so lanes have all of it from their own environment."""
+    parameters = await parameters_of(tmp_path, {"endpoint": ENDPOINT}, endpoint=secret, model="sketch")
+
+    assert "endpoint" not in parameters
