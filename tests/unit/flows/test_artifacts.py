@@ -47,7 +47,7 @@ def test_the_lanes_of_a_group_are_shown_with_their_sum() -> None:
         group_member("b", kept=1, requests=1, cost_usd=Decimal("0.001"), state=RunState.COMPLETED),
     )
     progress = Progress(
-        "generating frames", frames=4, generated=2, elsewhere=1, budget_usd=Decimal("0.01"), members=members
+        "generating frames", frames=4, generated=3, elsewhere=1, budget_usd=Decimal("0.01"), members=members
     )
 
     assert progress_text(RunObserver(progress)) == (
