@@ -89,6 +89,7 @@ class RunGroup:
         """Hand this run's stop on to the others, and theirs to this run, for as long as the block lasts."""
         self._conductors_encoder = (await self._ledger.group_news(self._run)).encoder or self._encoder
         tasks = [asyncio.create_task(work) for work in (self._hand_on(), self._listen())]
+        tasks[-1].add_done_callback(self._hand_on_failure)
         try:
             yield
         finally:
@@ -125,11 +126,21 @@ class RunGroup:
 
     async def _listen(self) -> None:
         while not self._conductor_ended.done():
-            with contextlib.suppress(StorageError):
+            try:
                 news = await self._ledger.group_news(self._run)
                 self._heed(news)
                 await self._show(news)
+            except StorageError as error:
+                # Whoever makes the film needs no news; one that waits for it would wait for ever.
+                if not self._run.conducts:
+                    self._stop(error)
             await asyncio.sleep(_LOOK_EVERY_S)
+
+    def _hand_on_failure(self, listening: "asyncio.Task[None]") -> None:
+        """Let nobody wait for a conductor that is no longer looked at."""
+        error = None if listening.cancelled() else listening.exception()
+        if error and not self._conductor_ended.done():
+            self._conductor_ended.set_exception(error)
 
     async def _show(self, news: GroupNews) -> None:
         """Let the progress show what the other runs of the group do, if there are any."""
