@@ -26,7 +26,7 @@ from pipelines.flows.best_effort import best_effort
 from pipelines.flows.tags import tags_of
 from pipelines.flows.tasks import generating_in_task_runs
 from pipelines.run.context import RunContext
-from pipelines.run.generation import Generate, Generating
+from pipelines.run.generation import Generate, Generating, Settled
 from pipelines.run.worker import TakeGenerator
 from pipelines.storyboard.plan import TakeSpec
 
@@ -96,12 +96,14 @@ class _OtherLanes:
         self._started: list[UUID] = []
 
     @contextlib.asynccontextmanager
-    async def generating(self, generator: TakeGenerator, takes: Sequence[TakeSpec]) -> AsyncIterator[Generate]:
+    async def generating(
+        self, generator: TakeGenerator, takes: Sequence[TakeSpec], settled: Settled
+    ) -> AsyncIterator[Generate]:
         """Start the lanes while this one generates; see `run.generation.Generating`."""
         # Not awaited first: this lane need not wait for Prefect.
         starting = asyncio.create_task(self._start())
         try:
-            async with generating_in_task_runs(generator, takes) as generate:
+            async with generating_in_task_runs(generator, takes, settled) as generate:
                 yield generate
         finally:
             await starting
@@ -129,6 +131,7 @@ class _OtherLanes:
                 )
                 return
             await asyncio.gather(*(self._start_one(number) for number in range(1, self._count + 1)))
+        _log.info("%s: started %s", self._run.storyboard, counted(len(self._started), "other lane"))
         if missing := self._count - len(self._started):
             others = counted(self._count, "other lane")
             self._remark(f"{missing} of {others} could not be started: the log on Prefect's page says why")
