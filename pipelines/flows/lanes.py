@@ -62,18 +62,24 @@ async def generating_in_lanes(
 
 
 def lane_parameters(context: RunContext, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parameters of a run's other lanes: its own, with paths as other machines find them, and its group."""
-    settings = context.settings
-    given = {name: value for name, value in options.items() if value is not None}
-    if settings.endpoint and without_secrets(settings.endpoint) != settings.endpoint:
-        # Parameters stand on Prefect's page. A worker has the whole address from STORYREEL_ENDPOINT, or joins nothing.
-        given.pop("endpoint", None)
-    return {
-        **given,
+    """Return the parameters of a run's other lanes: its own and its group, whatever their environments say.
+
+    Paths are as other machines find them. What is of each machine, such as a rate limit, is as the run was told.
+    """
+    settings, run = context.settings, context.run
+    parameters = {
+        **options,
         "storyboard": _shared_path(context.prepared.board.path, settings),
         "output": _shared_path(settings.output, settings),
-        "group": context.run.group_id,
+        "endpoint": settings.endpoint,
+        "model": run.model,
+        "budget_usd": run.budgets.run_usd,
+        "group": run.group_id,
     }
+    if settings.endpoint and without_secrets(settings.endpoint) != settings.endpoint:
+        # Parameters stand on Prefect's page. A worker has the whole address from STORYREEL_ENDPOINT, or joins nothing.
+        del parameters["endpoint"]
+    return {name: value for name, value in parameters.items() if value is not None}
 
 
 def _shared_path(path: Path, settings: Settings) -> str:
