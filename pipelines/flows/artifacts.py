@@ -78,13 +78,9 @@ def progress_text(observer: RunObserver) -> str:
     spent = sum_up_group(members) if members else progress
     cost = format_spent(spent.cost_usd, spent.uncertain_usd, budget_usd=progress.budget_usd)
     text = ", ".join([*parts, f"{cost}{' (simulated)' if progress.simulated else ''}"])
-    return f"{text}; {_lanes_text(members)}" if members else text
-
-
-def _lanes_text(members: Sequence[GroupMember]) -> str:
-    """Return what each lane has generated, at what cost, and the speed of those that are at work."""
-    rates = lane_rates(members)
-    return f"{lanes_title(members)}: {lane_costs(members)}" + (f"; requests a minute: {rates}" if rates else "")
+    news = [text, *([f"{lanes_title(members)}: {lane_costs(members)}"] if members else [])]
+    news += [f"requests a minute: {lane_rates(members)}"] if members and not result else []
+    return "; ".join(news)
 
 
 async def publish_account(run: Run, quote: Quote | None, result: RunResult, *, reason: str | None) -> None:

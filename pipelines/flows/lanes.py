@@ -26,7 +26,7 @@ from pipelines.flows.best_effort import best_effort
 from pipelines.flows.tags import tags_of
 from pipelines.flows.tasks import generating_in_task_runs
 from pipelines.run.context import RunContext
-from pipelines.run.generation import Generate, Generating
+from pipelines.run.generation import Generate, Generating, Settled
 from pipelines.run.worker import TakeGenerator
 from pipelines.storyboard.plan import TakeSpec
 
@@ -62,18 +62,24 @@ async def generating_in_lanes(
 
 
 def lane_parameters(context: RunContext, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parameters of a run's other lanes: its own, with paths as other machines find them, and its group."""
-    settings = context.settings
-    given = {name: value for name, value in options.items() if value is not None}
-    if settings.endpoint and without_secrets(settings.endpoint) != settings.endpoint:
-        # Parameters stand on Prefect's page. A worker has the whole address from STORYREEL_ENDPOINT, or joins nothing.
-        given.pop("endpoint", None)
-    return {
-        **given,
+    """Return the parameters of a run's other lanes: its own and its group, whatever their environments say.
+
+    Paths are as other machines find them. What is of each machine, such as a rate limit, is as the run was told.
+    """
+    settings, run = context.settings, context.run
+    parameters = {
+        **options,
         "storyboard": _shared_path(context.prepared.board.path, settings),
         "output": _shared_path(settings.output, settings),
-        "group": context.run.group_id,
+        "endpoint": settings.endpoint,
+        "model": run.model,
+        "budget_usd": run.budgets.run_usd,
+        "group": run.group_id,
     }
+    if settings.endpoint and without_secrets(settings.endpoint) != settings.endpoint:
+        # Parameters stand on Prefect's page. A worker has the whole address from STORYREEL_ENDPOINT, or joins nothing.
+        del parameters["endpoint"]
+    return {name: value for name, value in parameters.items() if value is not None}
 
 
 def _shared_path(path: Path, settings: Settings) -> str:
@@ -96,12 +102,14 @@ class _OtherLanes:
         self._started: list[UUID] = []
 
     @contextlib.asynccontextmanager
-    async def generating(self, generator: TakeGenerator, takes: Sequence[TakeSpec]) -> AsyncIterator[Generate]:
+    async def generating(
+        self, generator: TakeGenerator, takes: Sequence[TakeSpec], settled: Settled
+    ) -> AsyncIterator[Generate]:
         """Start the lanes while this one generates; see `run.generation.Generating`."""
         # Not awaited first: this lane need not wait for Prefect.
         starting = asyncio.create_task(self._start())
         try:
-            async with generating_in_task_runs(generator, takes) as generate:
+            async with generating_in_task_runs(generator, takes, settled) as generate:
                 yield generate
         finally:
             await starting
@@ -129,6 +137,7 @@ class _OtherLanes:
                 )
                 return
             await asyncio.gather(*(self._start_one(number) for number in range(1, self._count + 1)))
+        _log.info("%s: started %s", self._run.storyboard, counted(len(self._started), "other lane"))
         if missing := self._count - len(self._started):
             others = counted(self._count, "other lane")
             self._remark(f"{missing} of {others} could not be started: the log on Prefect's page says why")

@@ -11,7 +11,7 @@ from prefect.cache_policies import NO_CACHE
 
 from pipelines.common.formatting import counted
 from pipelines.flows.task_states import Abandoned, task_state
-from pipelines.run.generation import Generate
+from pipelines.run.generation import Generate, Settled
 from pipelines.run.outcomes import Postponed, TakeOutcome, Unsent
 from pipelines.run.take_log import generate_logged
 from pipelines.run.worker import TakeGenerator
@@ -24,11 +24,14 @@ _MAX_TASK_RUNS = 1000
 
 @contextlib.asynccontextmanager
 async def generating_in_task_runs(
-    generator: TakeGenerator, takes: Sequence[TakeSpec], *, max_task_runs: int = _MAX_TASK_RUNS
+    generator: TakeGenerator, takes: Sequence[TakeSpec], settled: Settled, *, max_task_runs: int = _MAX_TASK_RUNS
 ) -> AsyncIterator[Generate]:
-    """Yield how one of these takes is generated: in a task run of its own, or of a group where they are many."""
+    """Yield how one of these takes is generated: in a task run of its own, or of a group where they are many.
+
+    See `run.generation.Generating`.
+    """
     size = max(-(-len(takes) // max_task_runs), 1)
-    groups = [TakeGroup(generator, takes[start : start + size]) for start in range(0, len(takes), size)]
+    groups = [TakeGroup(generator, takes[start : start + size], settled) for start in range(0, len(takes), size)]
     group_of = {spec.request_key: group for group in groups for spec in group.takes}
 
     async def generate(spec: TakeSpec) -> TakeOutcome:
@@ -47,8 +50,9 @@ class TakeGroup:
     What is logged of a take stands in the log of the task run.
     """
 
-    def __init__(self, generator: TakeGenerator, takes: Sequence[TakeSpec]) -> None:
+    def __init__(self, generator: TakeGenerator, takes: Sequence[TakeSpec], settled: Settled) -> None:
         self.takes = takes
+        self._settled = settled
         self._generator = generator
         self._outcomes: dict[str, TakeOutcome | Abandoned] = {}
         self._task_run: asyncio.Task[State[None]] | None = None
@@ -67,9 +71,8 @@ class TakeGroup:
         self._outcomes[spec.request_key] = Abandoned(spec)
         generating = asyncio.create_task(generate_logged(self._generator, spec), context=context.copy())
         outcome = self._outcomes[spec.request_key] = await generating
-        # One that is postponed comes again.
-        ended = sum(not isinstance(outcome, Postponed | Abandoned) for outcome in self._outcomes.values())
-        if ended == len(self.takes):
+        # One that is postponed comes again, unless another run keeps it.
+        if not any(isinstance(self._outcome(take), Postponed | Abandoned | Unsent) for take in self.takes):
             self._over.set()
         return outcome
 
@@ -77,7 +80,12 @@ class TakeGroup:
         """Be the task run's body: last until all takes have ended, or the group is closed; return their state."""
         self._begun.set_result(contextvars.copy_context())
         await self._over.wait()
-        return task_state([self._outcomes.get(spec.request_key, Unsent(spec)) for spec in self.takes])
+        return task_state([self._outcome(spec) for spec in self.takes])
+
+    def _outcome(self, spec: TakeSpec) -> TakeOutcome | Abandoned:
+        """Return what has become of one of the takes so far, here or by another run."""
+        outcome = self._settled.get(spec.request_key) or self._outcomes.get(spec.request_key)
+        return outcome or Unsent(spec)
 
     async def close(self) -> None:
         """End the task run, if it has begun, and wait until Prefect has its state."""

@@ -23,8 +23,10 @@ _LOOK_AGAIN_S = 1.0
 
 # Generates one take.
 Generate = Callable[[TakeSpec], Awaitable[TakeOutcome]]
+# The outcomes of takes that other runs have seen to, as they come, by their request keys.
+Settled = Mapping[str, TakeOutcome]
 # Yields, while these takes are generated with a run's generator, how one of them is; under Prefect, in task runs.
-Generating = Callable[[TakeGenerator, Sequence[TakeSpec]], AbstractAsyncContextManager[Generate]]
+Generating = Callable[[TakeGenerator, Sequence[TakeSpec], Settled], AbstractAsyncContextManager[Generate]]
 
 
 async def generate_missing(
@@ -47,10 +49,10 @@ async def generate_missing(
     quota = run_retry_quota(len(missing), configured=settings.retry_quota)
     if context.run.conducts:
         await context.ledger.bound_group(context.run, retry_quota=quota)
-    settled: list[TakeOutcome] = []
+    settled: dict[str, TakeOutcome] = {}
 
     def settle(outcome: TakeOutcome) -> None:
-        settled.append(outcome)
+        settled[outcome.spec.request_key] = outcome
         failed = isinstance(outcome, Failed)
         progress.count(outcome.spec.frame.scene, failed=failed, elsewhere=not failed)
         on_outcome(outcome)
@@ -64,7 +66,7 @@ async def generate_missing(
     )
     async with (
         open_generator(context, queue, retry_quota=quota, earlier=pool.resends) as generator,
-        generating(generator, missing) as generate,
+        generating(generator, missing, settled) as generate,
     ):
 
         async def generate_one(spec: TakeSpec) -> TakeOutcome:
@@ -72,7 +74,7 @@ async def generate_missing(
             on_outcome(outcome)
             return outcome
 
-        return [*await _generate_in_rounds(context, pool, generate_one, queue), *settled]
+        return [*await _generate_in_rounds(context, pool, generate_one, queue), *settled.values()]
 
 
 async def _generate_in_rounds(

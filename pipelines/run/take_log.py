@@ -8,7 +8,7 @@ from typing import assert_never
 
 from pipelines.common.formatting import counted
 from pipelines.common.printable import printable
-from pipelines.run.generation import Generate
+from pipelines.run.generation import Generate, Settled
 from pipelines.run.outcomes import Failed, Generated, Postponed, Reused, TakeOutcome, Unsent
 from pipelines.run.worker import TakeGenerator
 from pipelines.storyboard.plan import TakeSpec
@@ -17,7 +17,11 @@ _log = logging.getLogger(__name__)
 
 
 @contextlib.asynccontextmanager
-async def generating_logged(generator: TakeGenerator, _: Sequence[TakeSpec]) -> AsyncIterator[Generate]:
+async def generating_logged(
+    generator: TakeGenerator,
+    takes: Sequence[TakeSpec],  # noqa: ARG001
+    settled: Settled,  # noqa: ARG001
+) -> AsyncIterator[Generate]:
     """Yield how a take of the run is generated: with a log, and nothing else."""
     yield partial(generate_logged, generator)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from pipelines.common.errors import StoryreelError
 from pipelines.common.settings import Settings
 from pipelines.run.context import open_run
-from pipelines.run.generation import Generate, generate_missing
+from pipelines.run.generation import Generate, Settled, generate_missing
 from pipelines.run.observer import RunObserver
 from pipelines.run.pipeline import find_takes
 from pipelines.run.preparation import prepare_run
@@ -38,6 +38,8 @@ async def generate_without_film(board: Path, settings: Settings) -> int:
 
 
 @contextlib.asynccontextmanager
-async def generating_quietly(generator: TakeGenerator, takes: Sequence[TakeSpec]) -> AsyncIterator[Generate]:
+async def generating_quietly(
+    generator: TakeGenerator, takes: Sequence[TakeSpec], settled: Settled
+) -> AsyncIterator[Generate]:
     """Yield how a take is generated without a log; what happens on the way is in the ledger."""
     yield partial(generator.generate, log=lambda _: None)

@@ -135,7 +135,7 @@ def test_two_lanes_make_one_film(
     """Each generates some of the takes, and none is generated twice; a lane that comes too late sends nothing."""
     path, output = str(board(frames=FRAMES)), tmp_path / "outputs"
     with serving() as url:
-        asked = {"storyboard": path, "output": str(output), "endpoint": url, "model": "sketch"}
+        asked = {"storyboard": path, "output": str(output), "endpoint": url, "model": "sketch", "budget_usd": 0.25}
         conductor = begin(prefect, "render-storyboard/on-demand", **asked, concurrency=CONCURRENCY, lanes=2)
         # More are asked for at once than the first may: the other lane is there.
         wait_until(lambda: ask(f"{url}/_stats")["max_in_flight"] > CONCURRENCY)
@@ -149,6 +149,7 @@ def test_two_lanes_make_one_film(
 
     first, second = members(output)
     assert (run_of(prefect, conductor)["state_name"], lane["name"]) == ("Completed", f"{path}: lane 1")
+    assert (lane["parameters"]["budget_usd"], lane["parameters"]["group"]) == ("0.25", first.run_id)
     assert (output / "film/film.mp4").is_file()
     assert (first.lane, second.lane, first.kept + second.kept) == ("a", "b", FRAMES)
     assert min(first.kept, second.kept) > 0

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import cast
 from uuid import UUID
 
@@ -14,7 +14,7 @@ from prefect.context import FlowRunContext
 from pipelines.flows.tasks import generating_in_task_runs
 from pipelines.run.attempt import Log
 from pipelines.run.generation import Generate
-from pipelines.run.outcomes import Failed, Generated, Postponed, TakeOutcome, Unsent
+from pipelines.run.outcomes import Failed, Generated, Postponed, Reused, TakeOutcome, Unsent
 from pipelines.run.worker import TakeGenerator
 from pipelines.storyboard.plan import TakeSpec
 from tests.support.builders import take_spec
@@ -52,15 +52,21 @@ class SilentGenerator(StubGenerator):
 
 
 async def task_runs_of(
-    generator: StubGenerator, work: Callable[[Generate], Awaitable[None]], *, max_task_runs: int = 1000
+    generator: StubGenerator,
+    work: Callable[[Generate], Awaitable[None]],
+    *,
+    max_task_runs: int = 1000,
+    settled: Sequence[TakeOutcome] = (),
 ) -> list[tuple[str, str, str | None]]:
     """Do some work with a generator in a flow; return name, state and message of each task run, by name."""
 
     @flow
     async def generating() -> UUID:
         takes = cast("TakeGenerator", generator)
-        async with generating_in_task_runs(takes, SPECS, max_task_runs=max_task_runs) as generate:
+        elsewhere: dict[str, TakeOutcome] = {}
+        async with generating_in_task_runs(takes, SPECS, elsewhere, max_task_runs=max_task_runs) as generate:
             await work(generate)
+            elsewhere.update({outcome.spec.request_key: outcome for outcome in settled})
         context = FlowRunContext.get()
         assert context is not None
         assert context.flow_run is not None
@@ -126,6 +132,27 @@ async def test_a_group_is_ended_with_the_generation_of_takes() -> None:
             "frame_0000 arrival/wide to frame_0002 arrival/wide, 3 takes",
             "Cancelled",
             "3 takes: 2 generated, 1 not sent",
+        )
+    ]
+
+
+async def test_takes_that_other_runs_have_seen_to_are_none_that_were_not_sent() -> None:
+    """A group counts them; one that was postponed here ends as it ended there."""
+
+    async def generate_two(generate: Generate) -> None:
+        for spec in SPECS[:2]:
+            await generate(spec)
+
+    generator = StubGenerator({1: [Postponed(SPECS[1])]})
+    runs = await task_runs_of(
+        generator, generate_two, max_task_runs=3, settled=[Reused(SPECS[1]), Failed(SPECS[2], "prompt refused")]
+    )
+
+    assert runs == [
+        (
+            "frame_0000 arrival/wide to frame_0002 arrival/wide, 3 takes",
+            "Failed",
+            "3 takes: 1 generated, 1 there already, 1 failed; frame_0002 arrival/wide: prompt refused",
         )
     ]
 

@@ -1,5 +1,6 @@
 """What the other lanes of a run are told to do."""
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +27,18 @@ async def parameters_of(folder: Path, options: dict[str, Any], **settings: Any) 
     return parameters
 
 
-async def test_lanes_are_told_what_the_run_was_told(tmp_path: Path) -> None:
-    """What it was not told comes from the environment, there as here; but they find its files where they are."""
-    options = {"output": "films", "endpoint": ENDPOINT, "model": None, "rate_limit": 60}
+async def test_lanes_are_told_what_the_run_goes_by(tmp_path: Path) -> None:
+    """Endpoint, model and budget, though they came from its environment; its rate limit only where it was an option."""
+    settings = {"endpoint": ENDPOINT, "model": "sketch", "budget_usd": "0.25", "concurrency": 9}
 
-    parameters = await parameters_of(tmp_path, options, endpoint=ENDPOINT, model="sketch")
+    parameters = await parameters_of(tmp_path, {"output": "films", "model": None, "rate_limit": 60}, **settings)
 
     assert parameters == {
         "storyboard": str(tmp_path / "board.yaml"),
         "output": str(tmp_path / "films"),
         "endpoint": ENDPOINT,
+        "model": "sketch",
+        "budget_usd": Decimal("0.25"),
         "rate_limit": 60,
     }
 
@@ -44,7 +47,7 @@ async def test_paths_below_the_root_are_found_from_each_machines_own(tmp_path: P
     """The same folder may be mounted elsewhere there."""
     parameters = await parameters_of(tmp_path, {}, root=tmp_path)
 
-    assert parameters == {"storyboard": "board.yaml", "output": "films"}
+    assert parameters == {"storyboard": "board.yaml", "output": "films", "model": "sketch"}
 
 
 @pytest.mark.parametrize("secret", ["https://amy:hunter2@flux.test", "https://flux.test/?key=hunter2"])

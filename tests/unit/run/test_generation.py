@@ -11,7 +11,7 @@ from pipelines.common.settings import Settings
 from pipelines.ledger.models import AttemptRequest
 from pipelines.run import generation
 from pipelines.run.context import RunContext, open_run
-from pipelines.run.generation import Generate, Generating, generate_missing
+from pipelines.run.generation import Generate, Generating, Settled, generate_missing
 from pipelines.run.observer import RunObserver
 from pipelines.run.outcomes import Failed, Generated, Postponed, Reused, TakeOutcome, Unsent
 from pipelines.run.preparation import prepare_run
@@ -42,7 +42,7 @@ def answering(outcome_of: Callable[[TakeSpec], TakeOutcome]) -> Generating:
         return outcome_of(spec)
 
     @contextlib.asynccontextmanager
-    async def generating(_: TakeGenerator, takes: Sequence[TakeSpec]) -> AsyncIterator[Generate]:
+    async def generating(_: TakeGenerator, takes: Sequence[TakeSpec], settled: Settled) -> AsyncIterator[Generate]:
         yield generate
 
     return generating
