@@ -49,10 +49,9 @@ class GroupRegistry(LedgerPart):
                 # Of two that begin at once, one joins the other. SQLite's write lock does the same there.
                 connection.execute(select(func.pg_advisory_xact_lock(_JOINING)))
             now = self.database.now(connection)
-            if run.group:
-                _require_joinable(connection, run, plan, now=now)
-            elif plan:
-                run = replace(run, group=_conductor_for(connection, run, plan, now=now))
+            look_for = _joinable if run.group else _conductor_for
+            if conductor := look_for(connection, run, plan, now=now):
+                run = _joined(run, conductor)
             if run.conducts:
                 connection.execute(insert(groups).values(group_id=run.run_id, plan=plan, encoder=encoder))
             enter_run(connection, run, now=now)
@@ -112,8 +111,14 @@ class GroupRegistry(LedgerPart):
             drop_leases(connection, pieces, run_id=run.run_id)
 
 
-def _require_joinable(connection: Connection, run: Run, plan: str | None, *, now: int) -> None:
-    """Require that the group of `run` is at work, and that they share everything.
+def _joined(run: Run, conductor: RowMapping) -> Run:
+    """Return a run in the group of a conductor, whose budget holds for it too; its own, if that is smaller."""
+    caps = [usd for usd in (run.budgets.run_usd, conductor["budget_usd"]) if usd is not None]
+    return replace(run, group=conductor["run_id"], budgets=replace(run.budgets, run_usd=min(caps, default=None)))
+
+
+def _joinable(connection: Connection, run: Run, plan: str | None, *, now: int) -> RowMapping:
+    """Return the conductor of the group that `run` is to join, which is at work, and with which it shares everything.
 
     Raises:
         GroupEndedError: it is at work no more.
@@ -136,10 +141,13 @@ def _require_joinable(connection: Connection, run: Run, plan: str | None, *, now
             f"run {run.group} cannot be joined from here: this machine has another {' and another '.join(unlike)}; "
             "give it the same storyboard file, endpoint, model and output folder; nothing was sent"
         )
+    return row
 
 
-def _conductor_for(connection: Connection, run: Run, plan: str, *, now: int) -> str | None:
+def _conductor_for(connection: Connection, run: Run, plan: str | None, *, now: int) -> RowMapping | None:
     """Return the run that conducts others with which `run` shares everything; None where it is to conduct itself."""
+    if plan is None:
+        return None
     same = [runs.c[name] == getattr(run, name) for name in (*_COMMON, "simulated")]
     conducting = (
         select(runs)
@@ -148,7 +156,7 @@ def _conductor_for(connection: Connection, run: Run, plan: str, *, now: int) -> 
         .order_by(runs.c.started_at)
     )
     rows = connection.execute(conducting).mappings()
-    return next((row["run_id"] for row in rows if is_run_alive(row, now=now)), None)
+    return next((row for row in rows if is_run_alive(row, now=now)), None)
 
 
 def _members(group_id: str) -> Select[Any]:

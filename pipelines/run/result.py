@@ -283,8 +283,8 @@ def _unreadable_text(record: RunRecord, spec: TakeSpec) -> str | None:
 def _new_takes(record: RunRecord) -> tuple[Take, ...]:
     if record.inventory is None or not record.reroll:
         return ()
-    there = record.inventory.found.takes
-    return tuple(there[spec.request_key] for spec in record.requested if spec.request_key in there)
+    found = record.inventory.found
+    return tuple(take for spec in record.requested if (take := found.of(spec)))
 
 
 def _remarks(record: RunRecord) -> Iterator[str]:

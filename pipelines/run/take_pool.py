@@ -4,8 +4,8 @@ Runs of one storyboard divide its takes so: each claims those that no other has,
 """
 
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from itertools import islice
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from itertools import chain, islice
 
 from pipelines.ledger.executor import AsyncGate
 from pipelines.run.outcomes import Failed, Reused, TakeOutcome
@@ -51,30 +51,34 @@ class TakePool:
         self._limit = min(-(-rate_limit // _CLAIMS_A_MINUTE), _MOST_CLAIMED, concurrency)
         self._on_settled = on_settled
         self._clock = clock
-        self._left = {spec.request_key: spec for spec in specs}
-        self._held: dict[str, TakeSpec] = {}
-        self._claimed: dict[str, TakeSpec] = {}
+        # By request key: several frames may ask for the same.
+        self._left: dict[str, list[TakeSpec]] = {}
+        for spec in specs:
+            self._left.setdefault(spec.request_key, []).append(spec)
+        self._held: dict[str, list[TakeSpec]] = {}
+        self._claimed: dict[str, list[TakeSpec]] = {}
         self.resends: dict[str, int] = {}
         self._looked = clock()
 
     def __len__(self) -> int:
         """Return how many takes are not settled: neither handed out, nor kept or given up by other runs."""
-        return len(self._left) + len(self._held)
+        return len(self.specs)
 
     @property
     def specs(self) -> tuple[TakeSpec, ...]:
         """The takes that are not settled."""
-        return (*self._left.values(), *self._held.values())
+        return tuple(chain.from_iterable((*self._left.values(), *self._held.values())))
 
     def put_back(self, spec: TakeSpec) -> None:
         """Put a take back that another run turned out to hold."""
-        self._held[spec.request_key] = spec
+        self._held.setdefault(spec.request_key, []).append(spec)
 
     async def claimed(self) -> AsyncIterator[TakeSpec]:
         """Yield the takes that this run is to generate, until no other run has left it any."""
         while True:
             while self._claimed:
-                yield self._claimed.pop(next(iter(self._claimed)))
+                for spec in self._claimed.pop(next(iter(self._claimed))):
+                    yield spec
             if not await self._claim_next():
                 return
 
@@ -101,10 +105,14 @@ class TakePool:
         self.resends.update(claims.resends)
         for key in keys:
             if key in claims.kept:
-                self._on_settled(Reused(self._left.pop(key)))
+                self._settle(Reused(spec) for spec in self._left.pop(key))
             elif key in claims.given_up:
-                self._on_settled(Failed(self._left.pop(key), claims.given_up[key]))
+                self._settle(Failed(spec, claims.given_up[key]) for spec in self._left.pop(key))
         for key in claims.claimed:
             self._claimed[key] = self._left.pop(key)
         for key in claims.held:
             self._held[key] = self._left.pop(key)
+
+    def _settle(self, outcomes: Iterable[TakeOutcome]) -> None:
+        for outcome in outcomes:
+            self._on_settled(outcome)

@@ -2,7 +2,7 @@
 
 import stat
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pipelines.common.geometry import Size
@@ -35,6 +35,11 @@ class FoundTakes:
     losses: Mapping[str, TakeLoss] = field(default_factory=dict)
     elsewhere: Mapping[str, str] = field(default_factory=dict)
     late: frozenset[str] = frozenset()
+
+    def of(self, spec: TakeSpec) -> Take | None:
+        """Return the take that a spec asks for; None where it is not there. Several frames may ask for the same one."""
+        take = self.takes.get(spec.request_key)
+        return take if take is None or take.spec is spec else replace(take, spec=spec)
 
 
 def discover_takes(ledger: Ledger | None, specs: Iterable[TakeSpec], *, store: TakeStore, output: Path) -> FoundTakes:

@@ -155,5 +155,5 @@ def _requested(specs: Sequence[Mapping[int, TakeSpec]]) -> Iterator[TakeSpec]:
 def _frame_takes(specs: Mapping[int, TakeSpec], found: FoundTakes, picks: Mapping[str, int]) -> FrameTakes:
     frame = specs[1].frame
     # `specs` is sorted by number, and so are they.
-    takes = tuple(found.takes[spec.request_key] for spec in specs.values() if spec.request_key in found.takes)
+    takes = tuple(take for spec in specs.values() if (take := found.of(spec)))
     return FrameTakes(frame, takes, picks.get(frame.request_key))

@@ -126,6 +126,15 @@ def test_the_smaller_of_two_budgets_stops_its_run(ledger: Ledger) -> None:
     assert isinstance(ledger.gate(second, rate_limit=720).admit(nth_request(1)), OverBudget)
 
 
+def test_a_run_that_joins_is_held_by_the_budget_of_the_first(ledger: Ledger) -> None:
+    """Also where it was given none."""
+    first = ledger.start_run(run("first", budget_usd=PRICE_USD), plan="plan")
+    second = ledger.start_run(run("second"), plan="plan")
+    admit(ledger.gate(first, rate_limit=720), nth_request(0))
+
+    assert isinstance(ledger.gate(second, rate_limit=720).admit(nth_request(1)), OverBudget)
+
+
 def test_the_quota_of_resends_is_that_of_the_group(ledger: Ledger) -> None:
     """Only those count that may have been billed before."""
     first, second = start(ledger, "first"), start(ledger, "second")
