@@ -15,6 +15,7 @@ from pipelines.cli.options import (
     json_option,
     limit_options,
     output_option,
+    print_error,
     print_json,
     print_message,
     strict_option,
@@ -139,6 +140,8 @@ def animatic(board: Path, *, scale: "Decimal", as_json: bool, **options: Any) ->
     storyboard = load_storyboard(board)
     made = run_to_end(make_animatic(storyboard, load_settings(options), scale=scale))
     film, seconds = made.film, float(made.film.duration_s)
+    if made.elsewhere:
+        print_error(f"{storyboard.id}: {made.elsewhere}; cards stand for them")
     if as_json:
         counts = {"frames": made.frames, "cards": made.cards}
         print_json({"storyboard": storyboard.id, **counts, "video": str(film.path), "video_seconds": seconds})

@@ -21,7 +21,7 @@ from pipelines.storyboard.plan import FrameSpec, plan_frames
 from pipelines.storyboard.presets import DEFAULT_CODEC
 from pipelines.storyboard.timeline import Timeline
 from pipelines.takes.frame_folder import is_as_requested
-from pipelines.takes.inventory import read_inventory
+from pipelines.takes.inventory import elsewhere_text, read_inventory
 from pipelines.takes.models import FrameTakes
 from pipelines.takes.ownership import require_own_folder
 from pipelines.takes.store import TakeStore
@@ -38,11 +38,13 @@ class Animatic:
         film: its file, size and length.
         frames: frames in the storyboard.
         cards: those of them that are shown as sketch cards.
+        elsewhere: how many takes lie in other output folders, and in which; None where none do.
     """
 
     film: Film
     frames: int
     cards: int
+    elsewhere: str | None = None
 
 
 async def make_animatic(board: Storyboard, settings: Settings, *, scale: Decimal) -> Animatic:
@@ -67,14 +69,15 @@ async def make_animatic(board: Storyboard, settings: Settings, *, scale: Decimal
     workshop = store.folder / "animatic"
     with storage_errors(workshop):
         workshop.mkdir(parents=True, exist_ok=True)
-    frames = read_inventory(plan, settings).frames
-    pictures = [_picture(frame) or _card(frame.frame, workshop) for frame in frames]
+    inventory = read_inventory(plan, settings)
+    pictures = [_picture(frame) or _card(frame.frame, workshop) for frame in inventory.frames]
     target = store.folder / f"{plan.storyboard}-{ANIMATIC_NAME}.mp4"
     segments = workshop / "segments"
     async with FilmAssembler(scaled(plan.timeline, scale), segments) as assembler:
         film = await assembler.cut(pictures, target)
     drop_unused(segments, assembler.used)
-    return Animatic(film, len(pictures), sum(picture.path.parent == workshop for picture in pictures))
+    cards = sum(picture.path.parent == workshop for picture in pictures)
+    return Animatic(film, len(pictures), cards, elsewhere_text(inventory) if inventory.found.elsewhere else None)
 
 
 def scaled(timeline: Timeline, scale: Decimal) -> Timeline:

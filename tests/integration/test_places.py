@@ -129,6 +129,15 @@ def test_the_list_of_takes_says_which_lie_elsewhere(on: Machine, film: str, tmp_
     assert "another output folder" not in here.stderr
 
 
+def test_an_animatic_says_why_it_shows_cards(on: Machine, film: str) -> None:
+    """Takes that lie elsewhere are not missing."""
+    ended = on("second", "animatic", film)
+
+    assert ended.exit_code == 0
+    assert ended.stderr.startswith("film: 3 of its takes lie in another output folder, whose ")
+    assert ended.stderr.splitlines()[0].endswith("; cards stand for them")
+
+
 def test_the_account_tells_takes_that_lie_elsewhere_from_lost_ones(on: Machine, film: str, tmp_path: Path) -> None:
     """It does not say that they should be rendered again."""
     here = on("first", "ledger", film, "--verify")
