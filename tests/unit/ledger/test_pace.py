@@ -1,5 +1,6 @@
 """The adaptive pace: lowered for all runs by "too much", raised by images, kept in the ledger."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from pipelines.ledger.gate import current_pace
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.models import Billed
 from tests.support.builders import run
-from tests.support.ledger import Clock, admit, gate_of, nth_request, opened
+from tests.support.ledger import SECOND_US, Clock, admit, gate_of, nth_request, opened
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -95,3 +96,34 @@ def test_a_clock_set_back_still_lowers_the_pace(ledger: Ledger, clock: Clock) ->
     gate.slow_down(sent_at=later.send_at)
 
     assert pace_of(ledger, ENDPOINT) == 0.49
+
+
+def test_one_address_that_is_claimed_as_two_lanes_is_slower_and_never_wrong(ledger: Ledger, clock: Clock) -> None:
+    """The endpoint counts them as one; both slow down, no attempt is refused often, and most of the limit is used."""
+    limit, minutes = 60, 8
+    lanes = [
+        ledger.gate(ledger.start_run(replace(run(name), lane=name)), rate_limit=limit) for name in ("north", "south")
+    ]
+    accepted: list[int] = []
+    refused_in_a_row = most_refused = 0
+    end = clock.now_us + minutes * 60 * SECOND_US
+    number = 0
+    while clock.now_us < end:
+        # Whichever lane has the next place.
+        permits = [(admit(gate, nth_request(number := number + 1)), gate) for gate in lanes]
+        for permit, gate in sorted(permits, key=lambda pair: pair[0].send_at):
+            clock.now_us = max(clock.now_us, permit.send_at)
+            of_late = [at for at in accepted if at > clock.now_us - 60 * SECOND_US]
+            if len(of_late) < limit:
+                accepted.append(clock.now_us)
+                refused_in_a_row = 0
+                ledger.settle_bill(permit.attempt_id, Billed(None))
+            else:
+                refused_in_a_row += 1
+                most_refused = max(most_refused, refused_in_a_row)
+                retry_after_s = (of_late[0] - clock.now_us) / SECOND_US + 60
+                gate.slow_down(sent_at=permit.send_at, cool_down_s=retry_after_s)
+
+    assert len(accepted) > 0.8 * limit * minutes
+    # A run stops after ten.
+    assert most_refused < 5
