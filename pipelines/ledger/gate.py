@@ -14,46 +14,38 @@ for raises it a little, up to the limit that was configured.
 """
 
 import math
-from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
     BindParameter,
-    ColumnElement,
-    CompoundSelect,
     Connection,
-    RowMapping,
     String,
     bindparam,
     case,
     delete,
     func,
     insert,
-    literal,
-    null,
     select,
-    union_all,
     update,
 )
 
 from pipelines.ledger.batches import Answer, Batch
 from pipelines.ledger.budgets import charge, charged_usd, reserve
 from pipelines.ledger.database import LedgerDatabase, repeat_until_committed
-from pipelines.ledger.leasing import drop_leases, take_leases
+from pipelines.ledger.leasing import drop_leases
 from pipelines.ledger.models import (
     Admission,
-    AlreadyKept,
     AttemptRequest,
     GivenUp,
-    HeldElsewhere,
     Permit,
     Run,
     TakeClaims,
 )
-from pipelines.ledger.runs import is_alive, keep_alive
+from pipelines.ledger.runs import keep_alive
 from pipelines.ledger.schema import FULL_PACE, Upsert, attempts, gates, given_up, groups, leases
+from pipelines.ledger.take_claims import Claimant
 
 # The share of the limit that is ever aimed at. The server counts arrivals: at exactly the limit, jitter would put one
 # too many into some minute.
@@ -83,38 +75,6 @@ _RAISE_PACE = (
     update(gates)
     .where(_THIS_GATE, gates.c.pace < FULL_PACE)
     .values(pace=case((_RAISED > FULL_PACE, FULL_PACE), else_=_RAISED))
-)
-
-
-def _concerned(which: Callable[[ColumnElement[str]], ColumnElement[bool]]) -> CompoundSelect[Any]:
-    """Return the query for all that may stand against an attempt at some takes.
-
-    Those are kept takes, open attempts, leases, and that this group has given them up.
-    """
-    found = func.coalesce(attempts.c.status, "open").label("how")
-    by, of, where = attempts.c.run_id, attempts.c.storyboard, attempts.c.place
-    of_a_take = attempts.c.status.is_(None) | ((attempts.c.status == "ok") & attempts.c.file.is_not(None))
-    return union_all(
-        select(attempts.c.request_key, found, by, of, where, null().label("reason")).where(
-            which(attempts.c.request_key), of_a_take
-        ),
-        select(leases.c.request_key, literal("lease"), leases.c.run_id, null(), null(), null()).where(
-            which(leases.c.request_key)
-        ),
-        select(given_up.c.request_key, literal("given up"), given_up.c.run_id, null(), null(), given_up.c.reason).where(
-            which(given_up.c.request_key), given_up.c.group_id == _IN_GROUP
-        ),
-    )
-
-
-_CONCERNED = _concerned(lambda request_key: request_key == _OF)
-_ALL_CONCERNED = _concerned(lambda request_key: request_key.in_(bindparam("among", expanding=True)))
-# What may have been billed and left no take, of attempts in this group.
-_RESENDS = (
-    select(attempts.c.request_key, func.count().label("made"))
-    .where(attempts.c.request_key.in_(bindparam("among", expanding=True)), attempts.c.group_id == _IN_GROUP)
-    .where(attempts.c.status.in_(("unknown", "unusable", "failed")))
-    .group_by(attempts.c.request_key)
 )
 # Returns nothing where the quota is used up.
 _COUNT_RESEND = (
@@ -152,7 +112,7 @@ class Gate:
     def __init__(self, database: LedgerDatabase, run: Run, *, rate_limit: int, places: Collection[str] = ()) -> None:
         self._database = database
         self._run = run
-        self._places = places
+        self._claimant = Claimant(run, places)
         self._interval_us = _MINUTE_US / (rate_limit * PACE)
         self._of_gate = {"at": run.endpoint, "in_lane": run.lane}
 
@@ -174,11 +134,11 @@ class Gate:
         asking = Batch(connection)
         # First of all: every admission in this lane waits here, so that none of them sees half of another.
         locked = self._lock(asking)
-        concerned = asking.add(_CONCERNED, {"of": request_key, "in_group": run.group_id})
+        concerned = self._claimant.ask(asking, request_key)
         counted = asking.add(_COUNT_RESEND, {"in_group": run.group_id}) if request.resend else None
         asking.send()
         gate = locked.row()
-        if refusal := self._refusal(connection, concerned.rows, now=gate["booked_at"]):
+        if refusal := self._claimant.refusal(connection, concerned.rows, now=gate["booked_at"]):
             return refusal
         if counted is not None and not counted.rows:
             return GivenUp("the retry quota is used up")
@@ -208,26 +168,7 @@ class Gate:
         """
         with self._database.transaction() as connection:
             now = self._database.now(connection)
-            of_group = {"among": list(request_keys), "in_group": self._run.group_id}
-            concerned: defaultdict[str, list[RowMapping]] = defaultdict(list)
-            for row in connection.execute(_ALL_CONCERNED, of_group).mappings():
-                concerned[row["request_key"]].append(row)
-            refusals = {key: self._refusal(connection, rows, now=now) for key, rows in concerned.items()}
-            free = [key for key in request_keys if refusals.get(key) is None][:limit]
-            # Whoever had them is dead, or is this run itself.
-            before = {row["run_id"] for key in free for row in concerned[key] if row["how"] == "lease"}
-            claimed = take_leases(connection, free, run_id=self._run.run_id, instead_of=before)
-            taken_over = [key for key in claimed if concerned[key]]
-            resends = connection.execute(_RESENDS, {**of_group, "among": taken_over}) if taken_over else ()
-            return TakeClaims(
-                tuple(key for key in free if key in claimed),
-                frozenset(key for key, refusal in refusals.items() if isinstance(refusal, AlreadyKept)),
-                # And those that another run has claimed in this very moment.
-                frozenset(key for key, refusal in refusals.items() if isinstance(refusal, HeldElsewhere))
-                | frozenset(free).difference(claimed),
-                {key: refusal.reason for key, refusal in refusals.items() if isinstance(refusal, GivenUp)},
-                {row.request_key: row.made for row in resends},
-            )
+            return self._claimant.claim(connection, request_keys, limit=limit, now=now)
 
     def slow_down(self, *, sent_at: int, cool_down_s: float = 0) -> None:
         """Lower the pace of all runs after the endpoint answered that an attempt was too much.
@@ -305,32 +246,6 @@ class Gate:
 
     def _book(self, batch: Batch, gate: Mapping[str, int]) -> None:
         batch.add(_BOOK, {**self._of_gate, **gate})
-
-    def _refusal(
-        self, connection: Connection, concerned: Sequence[Mapping[Any, Any]], *, now: int
-    ) -> AlreadyKept | HeldElsewhere | GivenUp | None:
-        """Return why a take is not to be generated: it is kept, given up, or another run generates it, or died over it.
-
-        A dead run may have left an image that was paid for: its open attempts have to be recovered first.
-        """
-        if any(each["how"] == "ok" and self._may_serve(each) for each in concerned):
-            return AlreadyKept()
-        for each in concerned:
-            if each["how"] == "given up":
-                return GivenUp(each["reason"])
-            # An open attempt always stands against it; a lease only while the run that holds it lives. Of another
-            # storyboard only the lease counts: what its runs left open is recovered in its own folder.
-            theirs = each["run_id"] != self._run.run_id and each["storyboard"] in (None, self._run.storyboard)
-            if theirs and (each["how"] == "open" or is_alive(connection, each["run_id"], now=now)):
-                return HeldElsewhere(each["run_id"])
-        return None
-
-    def _may_serve(self, kept: Mapping[Any, Any]) -> bool:
-        """Return whether a take that is kept need not be generated: not where only another storyboard's folder has it.
-
-        This storyboard's own is never generated twice, wherever it lies.
-        """
-        return kept["storyboard"] == self._run.storyboard or kept["place"] is None or kept["place"] in self._places
 
     def _entry(self, request: AttemptRequest, *, send_at: int) -> dict[str, Any]:
         run, take, frame = self._run, request.take, request.take.frame
