@@ -10,9 +10,10 @@ from pathlib import Path
 from sqlalchemy import select
 
 from pipelines.ledger.ledger import Ledger
-from pipelines.ledger.schema import runs
+from pipelines.ledger.schema import leases, runs
 from tests.campaigns.boards import Board
 from tests.campaigns.clients import ClientEnd, Forker, forker
+from tests.campaigns.fault_policy import Violation
 from tests.support.patience import WAIT_S
 from tests.support.postgres import Postgres
 
@@ -156,3 +157,10 @@ def _begun_again(lane: Lane, environment: Mapping[str, str]) -> bool:
     if again:
         lane.begin(environment)
     return again
+
+
+def held_leases(database_url: str) -> Iterator[Violation]:
+    """Yield what is still leased, though nothing is made any more."""
+    with Ledger.open(database_url) as ledger, ledger.database.reading() as connection:
+        for row in connection.execute(select(leases)):
+            yield "unforeseen", f"still leased: {row}"

@@ -11,12 +11,12 @@ import pytest
 from sqlalchemy import func, select
 
 from pipelines.ledger.ledger import Ledger
-from pipelines.ledger.schema import attempts, leases
+from pipelines.ledger.schema import attempts
 from tests.campaigns.audit import Audit, read_ledger
 from tests.campaigns.boards import FRAME_USD, Board, write_board
 from tests.campaigns.book import Book, Sale
 from tests.campaigns.fault_policy import Violation
-from tests.campaigns.lanes import Lane, Schedule, Storm, go_through, lanes_of
+from tests.campaigns.lanes import Lane, Schedule, Storm, go_through, held_leases, lanes_of
 from tests.campaigns.metered_seller import MeteredSeller, bill_violations, metered_seller
 from tests.campaigns.tally import LONG, SEED, OpenTally
 from tests.support.postgres import Postgres, database_for, find_binaries, serving_postgres
@@ -93,13 +93,6 @@ def wrong_paces(database_url: str) -> Iterator[Violation]:
             yield "over_limit", f"lane {name}: {fullest} requests in some minute, the limit is {RATE_LIMIT}"
         if (gap_s := sent.least_gap_s()) < 60 / RATE_LIMIT:
             yield "over_limit", f"lane {name}: two requests are {gap_s * 1000:.1f} ms apart"
-
-
-def held_leases(database_url: str) -> Iterator[Violation]:
-    """Yield what is still leased, though nothing is made any more."""
-    with Ledger.open(database_url) as ledger, ledger.database.reading() as connection:
-        for row in connection.execute(select(leases)):
-            yield "unforeseen", f"still leased: {row}"
 
 
 @pytest.mark.parametrize("turn", range(TURNS))
