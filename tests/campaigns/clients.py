@@ -59,6 +59,13 @@ class Forker:
         self._client = 0
         self._ready = False
 
+    def wait_until_ready(self) -> None:
+        """Wait until it has imported what clients need: not as it is started, so that several import side by side."""
+        assert self._process.stdout is not None
+        if not self._ready:
+            assert self._process.stdout.readline() == "ready\n"
+            self._ready = True
+
     def begin(
         self, *command: str, environment: Mapping[str, str], boundary: str = killing.NEVER, passing: int = 1
     ) -> None:
@@ -66,10 +73,7 @@ class Forker:
         job = {"environment": dict(environment), "log": str(self._log), "arguments": [boundary, str(passing), *command]}
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        # Not as it is started: several of them import at the same time.
-        if not self._ready:
-            assert self._process.stdout.readline() == "ready\n"
-            self._ready = True
+        self.wait_until_ready()
         print(json.dumps(job), file=self._process.stdin, flush=True)
         self._client = int(self._process.stdout.readline())
 

@@ -6,21 +6,49 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from sqlalchemy import select
 
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.schema import leases, runs
 from tests.campaigns.boards import Board
-from tests.campaigns.clients import ClientEnd, Forker, forker
+from tests.campaigns.clients import ClientEnd, forker
 from tests.campaigns.fault_policy import Violation
 from tests.support.patience import WAIT_S
 from tests.support.postgres import Postgres
 
 _LOOK_EVERY_S = 0.1
+# A machine that is gone is noticed after a minute; then all that it made a film for begin again.
+_PATIENCE_S = 2 * WAIT_S
 # The ends that an outage of the database may bring: at the start of a command, and where nobody can know what a commit
 # came to.
 _OUTAGE = ("the ledger cannot be opened: connection failed", "the ledger's database went away during a commit")
+
+
+class Client(Protocol):
+    """What runs a lane's command, once or again: a `Forker`, or a `BerthClient`."""
+
+    def begin(self, *command: str, environment: Mapping[str, str]) -> None:
+        """Start the command."""
+        ...
+
+    def ended(self, *, timeout_s: float = WAIT_S) -> bool:
+        """Return whether it has ended, after waiting for it no longer than that."""
+        ...
+
+    def end(self) -> ClientEnd:
+        """Wait for it to end."""
+        ...
+
+    def kill(self) -> None:
+        """Kill it, if it has not ended."""
+        ...
+
+    @property
+    def client(self) -> int:
+        """The process number of the command, as the ledger has it."""
+        ...
 
 
 @dataclass(slots=True)
@@ -36,7 +64,7 @@ class Lane:
 
     board: Board
     name: str
-    client: Forker
+    client: Client
     end: ClientEnd | None = None
 
     def begin(self, environment: Mapping[str, str]) -> None:
@@ -55,11 +83,12 @@ class Lane:
 def lanes_of(boards: Sequence[Board], names: str, folder: Path) -> Iterator[list[Lane]]:
     """Yield a lane of each name for each storyboard, none of them begun; in the end, what still runs is killed."""
     with contextlib.ExitStack() as stack:
-        yield [
-            Lane(board, name, stack.enter_context(forker(folder, f"{board.path.stem}-{name}")))
-            for board in boards
-            for name in names
-        ]
+        places = [(board, name) for board in boards for name in names]
+        clients = [stack.enter_context(forker(folder, f"{board.path.stem}-{name}")) for board, name in places]
+        # All of them first, so that none has done everything before another one begins.
+        for client in clients:
+            client.wait_until_ready()
+        yield [Lane(board, name, client) for (board, name), client in zip(places, clients, strict=True)]
 
 
 Strike = Callable[[Sequence[Lane]], None]
@@ -137,13 +166,13 @@ def go_through(
         environment: the settings of the lanes.
         on_strike: called after each strike.
     """
-    deadline = time.monotonic() + WAIT_S
+    deadline = time.monotonic() + _PATIENCE_S
     for lane in lanes:
         lane.begin(environment)
     while running := [lane for lane in lanes if not lane.has_ended() or _begun_again(lane, environment)]:
         assert time.monotonic() < deadline or schedule.strikes, [lane.name for lane in running]
         if strike := schedule.due(sold()):
-            deadline = time.monotonic() + WAIT_S
+            deadline = time.monotonic() + _PATIENCE_S
             strike(running)
             on_strike()
         time.sleep(_LOOK_EVERY_S)

@@ -13,11 +13,13 @@ from sqlalchemy import func, select
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.schema import attempts
 from tests.campaigns.audit import Audit, read_ledger
+from tests.campaigns.berths import Berth, BerthClient
 from tests.campaigns.boards import FRAME_USD, Board, write_board
 from tests.campaigns.book import Book, Sale
+from tests.campaigns.crew import Crew, crew_at_work
 from tests.campaigns.fault_policy import Violation
 from tests.campaigns.lanes import Lane, Schedule, Storm, go_through, held_leases, lanes_of
-from tests.campaigns.metered_seller import MeteredSeller, bill_violations, metered_seller
+from tests.campaigns.metered_seller import MeteredSeller, bill_violations, limit_violations, metered_seller
 from tests.campaigns.tally import LONG, SEED, OpenTally
 from tests.support.postgres import Postgres, database_for, find_binaries, serving_postgres
 
@@ -26,6 +28,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("lanes")]
 LANES = "abcd"
 BOARDS = 2
 FRAMES = 300 if LONG else 40
+MACHINE_FRAMES = 80
 # Of each lane: so few that two cores serve eight processes.
 RATE_LIMIT = 120
 LATENCY_S = 1.0
@@ -121,6 +124,47 @@ def test_lanes_that_are_killed_complete_both_films(
         audit.blame(promise, detail)
 
     assert not tally.violations, "\n".join(audit.details)
+
+
+@pytest.mark.skipif(not LONG, reason="another machine is taken for dead after a minute: in the long form")
+def test_machines_that_lose_their_power_complete_both_films(
+    open_tally: OpenTally, tmp_path: Path, postgres_binaries: Path
+) -> None:
+    """Each has an address of its own, which the seller limits by itself; first one that helps goes, then the first."""
+    tally = open_tally(f"{len(LANES)} machines of {BOARDS} storyboards")
+    with crew_at_work(tmp_path, postgres_binaries, limit=RATE_LIMIT, latency_s=LATENCY_S) as crew:
+        boards = [
+            write_board(crew.shared, f"machines-{number}", frames=MACHINE_FRAMES, budget_usd=BUDGET_USD)
+            for number in range(BOARDS)
+        ]
+        berths = [Berth(crew, name) for name in LANES]
+        lanes = [
+            Lane(board, name, BerthClient(berth)) for name, berth in zip(LANES, berths, strict=True) for board in boards
+        ]
+        strikes = Schedule(
+            [
+                (BOARDS * MACHINE_FRAMES // 4, berths[2].lose_power),
+                (BOARDS * MACHINE_FRAMES // 2, berths[0].lose_power),
+            ]
+        )
+        seller = crew.seller
+        audit = Audit(tally, seller, database_url_of(crew))
+        go_through(lanes, strikes, sold=lambda: len(seller.book().sales), environment={}, on_strike=audit.count_trial)
+        rows = [row for board in boards for row in read_ledger(board.folder)]
+        found = [*wrong_ends(lanes, 0), *wrong_paces(audit.database_url), *held_leases(audit.database_url)]
+        found += [*bill_violations(seller.book(), rows), *limit_violations(seller.book(), RATE_LIMIT)]
+        for board in boards:
+            audit.is_complete(board.folder, board.prompts, arrived=set())
+        tally.remarks = f"{len(seller.book().sales)} requests for {BOARDS * MACHINE_FRAMES} frames"
+    for promise, detail in found:
+        audit.blame(promise, detail)
+
+    assert not tally.violations, "\n".join(audit.details)
+
+
+def database_url_of(crew: Crew) -> str:
+    """Return where the ledger of a crew is."""
+    return crew.settings["STORYREEL_DATABASE_URL"]
 
 
 def suffer(
