@@ -105,12 +105,17 @@ class Settlement(LedgerPart):
 
     @repeat_until_committed
     def close_attempt(self, attempt_id: int, outcome: Outcome) -> None:
-        """Close an attempt that left no take. Its run keeps the lease, for the next try."""
+        """Close an attempt that left no take. Its run keeps the lease, for the next try.
+
+        One whose image another run has found and kept meanwhile stays kept.
+        """
         closed: dict[str, Any] = {"status": outcome.status.value, "error": outcome.error[:_MAX_ERROR_CHARS]}
         if outcome.http_status is not None:
             closed["http_status"] = outcome.http_status
         with self.database.transaction(batched=True) as connection:
             attempt, now = self._lock(connection, attempt_id)
+            if attempt["status"] == AttemptStatus.OK:
+                return
             closing = Batch(connection)
             cost = _charge(closing, attempt, outcome.cost_usd, CostBasis.STATED)
             _write(closing, attempt_id, {**closed, **cost, "finished_at": now})

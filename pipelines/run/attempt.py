@@ -24,7 +24,7 @@ from pipelines.run.progress import Progress
 from pipelines.run.scheduling import StopSignal
 from pipelines.takes.models import Take
 from pipelines.takes.png_metadata import metadata_chunks
-from pipelines.takes.store import TakeStore, check_and_store
+from pipelines.takes.store import BodyTakenError, TakeStore, check_and_store
 
 _log = logging.getLogger(__name__)
 
@@ -35,6 +35,11 @@ Log = Callable[[str], None]
 @dataclass(frozen=True, slots=True)
 class Kept:
     """The image is durable among the takes, and the ledger says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """Another run took this one for dead, and has closed the attempt: as kept, or as one of unknown cost."""
 
 
 class AttemptRunner:
@@ -63,7 +68,9 @@ class AttemptRunner:
         self._stop_signal = stop_signal
         self._progress = progress
 
-    async def run(self, request: AttemptRequest, permit: Permit, retries: RetryState, log: Log) -> RetryDecision | Kept:
+    async def run(
+        self, request: AttemptRequest, permit: Permit, retries: RetryState, log: Log
+    ) -> RetryDecision | Kept | Recovered:
         """Send an admitted request, and return Kept, or what to do next where no take came of it.
 
         Args:
@@ -129,7 +136,7 @@ class AttemptRunner:
 
     async def _keep(
         self, request: AttemptRequest, permit: Permit, body: ImageBody, retries: RetryState, log: Log
-    ) -> RetryDecision | Kept:
+    ) -> RetryDecision | Kept | Recovered:
         frame, bill, attempt_id = request.take.frame, body.bill, permit.attempt_id
         part = self._store.part_path(attempt_id)
         # An endpoint that does not name its model is believed.
@@ -147,6 +154,8 @@ class AttemptRunner:
                 must_fit=frame.fit is Fit.ERROR,
                 metadata=metadata_chunks(Take(request.take, part, request.prompt, bill.cost_usd)),
             )
+        except BodyTakenError:
+            return Recovered()
         except UnusablePictureError as exc:
             # Its attempt stays one that may have been billed, whatever the words say.
             refused = await asyncio.to_thread(self._refusal_in_place, attempt_id, body)

@@ -20,7 +20,7 @@ from pipelines.endpoints.retry import (
 )
 from pipelines.ledger.executor import AsyncGate
 from pipelines.ledger.models import Admission, AlreadyKept, AttemptRequest, GivenUp, HeldElsewhere, OverBudget, Permit
-from pipelines.run.attempt import AttemptRunner, Kept, Log
+from pipelines.run.attempt import AttemptRunner, Kept, Log, Recovered
 from pipelines.run.outcomes import Failed, Generated, Postponed, Reused, TakeOutcome, Unsent
 from pipelines.run.progress import Progress
 from pipelines.run.scheduling import AdmissionQueue, StopSignal
@@ -118,7 +118,7 @@ class TakeGenerator:
             # Each prompt has bounds of its own, but for those that the run shares.
             retries = RetryState(self._retries, spec.frame.number, self._rng, has_fallback=number < len(prompts))
             retries.resends = self._retries.earlier.get(spec.request_key, 0)
-            decision: RetryDecision | Kept | None = None
+            decision: RetryDecision | Kept | Recovered | None = None
             # Bounded: every Resend is counted by the retry state against one of the policy's bounds.
             while decision is None or isinstance(decision, Resend):
                 requests += 1
@@ -129,26 +129,33 @@ class TakeGenerator:
                     return admission
                 decision = await self._attempt(request, admission, retries, log)
                 await self._apply(decision, log)
-            match decision:
-                case Kept():
-                    return Generated(spec, requests)
-                case NextPrompt(reason):
-                    refusal = reason
-                case GiveUp(reason):
-                    return await self._give_up(spec, reason)
-                case StopRun(error):
-                    self._stop_signal.stop(error)
-                    return Failed(spec, str(error))
-                case _:
-                    assert_never(decision)
+            if not isinstance(decision, NextPrompt):
+                return await self._conclude(spec, decision, requests)
+            refusal = decision.reason
         return await self._give_up(spec, f"{refusal}; reword the prompt or add fallback_prompts")
+
+    async def _conclude(
+        self, spec: TakeSpec, decision: Kept | Recovered | GiveUp | StopRun, requests: int
+    ) -> TakeOutcome:
+        match decision:
+            case Kept():
+                return Generated(spec, requests)
+            case Recovered():
+                return Postponed(spec)
+            case GiveUp(reason):
+                return await self._give_up(spec, reason)
+            case StopRun(error):
+                self._stop_signal.stop(error)
+                return Failed(spec, str(error))
+            case _:
+                assert_never(decision)
 
     async def _give_up(self, spec: TakeSpec, reason: str) -> Failed:
         """Give up a take, for all runs of the group."""
         await self._gate.give_up(spec.request_key, reason=reason)
         return Failed(spec, reason)
 
-    async def _apply(self, decision: RetryDecision | Kept, log: Log) -> None:
+    async def _apply(self, decision: RetryDecision | Kept | Recovered, log: Log) -> None:
         """Log a decision, and wait where it says so."""
         match decision:
             case Resend(delay_s, cool_down=True, reason=reason):
@@ -164,6 +171,8 @@ class TakeGenerator:
                 log(f"giving up: {reason}")
             case StopRun(error):
                 log(f"stopping the run: {error}")
+            case Recovered():
+                log("another run took this one for dead, and has what came: looking again")
             case Kept():
                 pass
             case _:
@@ -221,7 +230,7 @@ class TakeGenerator:
 
     async def _attempt(
         self, request: AttemptRequest, permit: Permit, retries: RetryState, log: Log
-    ) -> RetryDecision | Kept:
+    ) -> RetryDecision | Kept | Recovered:
         try:
             return await self._attempts.run(request, permit, retries, log)
         finally:

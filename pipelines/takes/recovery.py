@@ -5,7 +5,7 @@ import logging
 from pipelines.endpoints.image_check import UnusablePictureError
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.models import AbandonedAttempt, AttemptStatus, NewTake, Outcome
-from pipelines.takes.store import TakeStore, check_and_store
+from pipelines.takes.store import BodyTakenError, TakeStore, check_and_store
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +39,8 @@ def _recover_take(ledger: Ledger, attempt: AbandonedAttempt, store: TakeStore) -
         return None
     try:
         return check_and_store(store, attempt.attempt_id, attempt.request_key, asked=attempt.asked)
-    except UnusablePictureError:
+    except (UnusablePictureError, BodyTakenError):
+        # Taken: its run was asleep, and not dead. It is about to say itself what came.
         return None
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from pipelines.common.errors import UsageError
+from pipelines.common.errors import StorageError, UsageError
 from pipelines.common.files import hash_file, link_or_copy, publish_file, publish_new_file, storage_errors
 from pipelines.common.geometry import Size
 from pipelines.common.picture_file import PictureFormat
@@ -17,6 +17,10 @@ from pipelines.takes.place import NO_PLACE, Place
 from pipelines.takes.png_metadata import describe
 
 _SUFFIXES = tuple(f".{picture_format}" for picture_format in PictureFormat)
+
+
+class BodyTakenError(Exception):
+    """The body of an attempt is no more where it arrived: another run has recovered it, and took its run for dead."""
 
 
 class TakeStore:
@@ -177,7 +181,20 @@ def check_and_store(
     Raises:
         UnusablePictureError: it is no usable image; it stays where it is.
         StorageError: it could not be made durable.
+        BodyTakenError: another run has recovered it meanwhile.
     """
+    part = store.part_path(attempt_id)
+    try:
+        return _check_and_store(store, attempt_id, request_key, asked=asked, must_fit=must_fit, metadata=metadata)
+    except (OSError, StorageError):
+        if part.is_file():
+            raise
+        raise BodyTakenError(f"{part}: recovered by another run") from None
+
+
+def _check_and_store(
+    store: TakeStore, attempt_id: int, request_key: str, *, asked: Size, must_fit: bool, metadata: bytes
+) -> NewTake:
     part = store.part_path(attempt_id)
     picture = inspect_picture(part, asked=asked)
     if must_fit and picture.size != asked:

@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
+from typing import Any, Protocol
 
 import imageio_ffmpeg
 from PIL import Image
@@ -15,8 +16,25 @@ from sqlalchemy import func, select
 from pipelines.common.formatting import format_decimal
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.schema import attempts, runs, spending
-from tests.campaigns.seller import Seller
 from tests.campaigns.tally import Tally
+
+
+class Account(Protocol):
+    """What a seller says that it did: `Seller`, or `MeteredSeller`."""
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        ...
+
+    @property
+    def images(self) -> Counter[str]:
+        """How often each prompt was billed."""
+        ...
+
+    def stats(self) -> dict[str, Any]:
+        """Return the sums: `billed_usd` and `max_requests_in_any_60s` at least."""
+        ...
 
 
 @dataclass
@@ -24,7 +42,7 @@ class Audit:
     """Counts every broken promise into the tally, with what happened."""
 
     tally: Tally
-    seller: Seller
+    seller: Account
     database_url: str
     details: list[str] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -41,19 +59,20 @@ class Audit:
             self.tally.trials += 1
 
     def ledger_covers_the_bill(self) -> None:
-        """Check that the ledger and its reservations hold what the seller has billed, and no run more than it may."""
+        """Check that the ledger and its reservations hold what the seller has billed, and no group more than it may."""
         # In this order: what is billed from here on is in the ledger already.
         billed = Decimal(self.seller.stats()["billed_usd"])
         ours = attempts.c.endpoint == self.seller.url
         charged = func.coalesce(attempts.c.cost_usd, attempts.c.reserved_usd, type_=attempts.c.cost_usd.type)
-        by_run = (
+        # A group is known by the run that conducts it.
+        by_group = (
             select(runs.c.run_id, runs.c.budget_usd, spending.c.committed_usd, func.sum(charged).label("charged"))
-            .join(attempts, (attempts.c.run_id == runs.c.run_id) & ours)
+            .join(attempts, (attempts.c.group_id == runs.c.run_id) & ours)
             .join(spending, spending.c.scope == "run " + runs.c.run_id)
             .group_by(runs.c.run_id, runs.c.budget_usd, spending.c.committed_usd)
         )
         with Ledger.open(self.database_url) as ledger, ledger.database.reading() as connection:
-            rows = connection.execute(by_run).all()
+            rows = connection.execute(by_group).all()
         total = sum((row.charged for row in rows), Decimal(0))
         if total < billed:
             self.blame(
@@ -62,9 +81,9 @@ class Audit:
             )
         for row in rows:
             if row.charged != row.committed_usd:
-                self.blame("unrecorded", f"run {row.run_id}: attempts {row.charged}, committed {row.committed_usd}")
+                self.blame("unrecorded", f"group {row.run_id}: attempts {row.charged}, committed {row.committed_usd}")
             if row.budget_usd is not None and row.charged > row.budget_usd:
-                self.blame("over_budget", f"run {row.run_id}: {row.charged} USD of {row.budget_usd}")
+                self.blame("over_budget", f"group {row.run_id}: {row.charged} USD of {row.budget_usd}")
 
     def files_are_whole(self, folder: Path) -> None:
         """Check every file that has its final name."""
@@ -96,9 +115,9 @@ class Audit:
         """Check a completed storyboard: its frames, its film, and that nothing was lost or generated twice."""
         self.files_are_whole(folder)
         self._shows(folder, prompts)
-        rows = read_ledger(folder)
+        rows, images = read_ledger(folder), self.seller.images
         for prompt in prompts:
-            self._check_attempts(prompt, [row for row in rows if row["prompt"] == prompt])
+            self._check_attempts(prompt, [row for row in rows if row["prompt"] == prompt], billed=images[prompt])
         for row in rows:
             if int(row["attempt_id"]) in arrived and row["status"] != "ok":
                 self.blame("twice", f"{folder}: attempt {row['attempt_id']} had arrived whole and is {row['status']}")
@@ -115,10 +134,9 @@ class Audit:
         if video_frames(folder / f"{folder.name}.mp4") != len(prompts):
             self.blame("unforeseen", f"{folder}: the film is not {len(prompts)} video frames long")
 
-    def _check_attempts(self, prompt: str, rows: list[dict[str, str]]) -> None:
+    def _check_attempts(self, prompt: str, rows: list[dict[str, str]], *, billed: int) -> None:
         statuses = [row["status"] for row in rows]
         count = Counter(statuses)
-        billed = self.seller.images[prompt]
         if (missing := billed - count["ok"] - count["unknown"]) > 0:
             self.blame("lost", f"{prompt}: billed {billed} times, in the ledger {statuses}", missing)
         if not count["ok"]:

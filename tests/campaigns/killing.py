@@ -20,9 +20,12 @@ import httpx
 from sqlalchemy import Engine, event
 
 from pipelines.film import assembler, encoding_pool, finishing
+from pipelines.ledger.batches import Batch
 from pipelines.ledger.gate import Gate
+from pipelines.ledger.groups import GroupRegistry
 from pipelines.ledger.runs import RunRegistry
 from pipelines.ledger.settlement import Settlement
+from pipelines.run.group import RunGroup
 from pipelines.takes.frame_folder import FrameFolder
 from pipelines.takes.store import TakeStore
 
@@ -64,12 +67,26 @@ def before(owner: Any, name: str) -> Boundary:
 
 def before_commit(owner: Any, name: str) -> Boundary:
     """Die when all that the function writes in the ledger is written, and nothing of it is committed."""
-    return functools.partial(_wrap, owner, name, at_call=lambda: event.listen(Engine, "commit", die))
+    return functools.partial(_wrap, owner, name, at_call=_die_at_commit)
 
 
 def after(owner: Any, name: str) -> Boundary:
     """Die as the function returns."""
     return functools.partial(_wrap, owner, name, at_return=die)
+
+
+def _die_at_commit() -> None:
+    """Die at the next commit of this process, whoever sends it."""
+    event.listen(Engine, "commit", die)
+    send = Batch.send
+
+    def die_or_send(batch: Batch, *, commit: bool = False) -> None:
+        # On Postgres it travels with the transaction's last batch, and SQLAlchemy's comes after that.
+        if commit and batch.connection.dialect.driver == "psycopg":
+            die()
+        send(batch, commit=commit)
+
+    Batch.send = die_or_send  # type: ignore[method-assign, assignment]
 
 
 def _nothing() -> None:
@@ -180,13 +197,19 @@ BOUNDARIES: dict[str, Boundary] = {
     "finishing": before_commit(RunRegistry, "finish_run"),
     "finished": after(RunRegistry, "finish_run"),
 }
+# Where lanes work side by side. The conductor's are "published", "cutting", "cut" and "finishing" above.
+LANE_BOUNDARIES: dict[str, Boundary] = {
+    "claimed": after(Gate, "claim"),
+    "piece claimed": after(GroupRegistry, "claim_pieces"),
+    "waiting for the film": before(RunGroup, "conductor_ended"),
+}
 MOMENT = "moment"
 NEVER = "never"
 
 
 def main(boundary: str, passings: str, *command: str) -> int:
     """Arm the boundary and run the command; returns only if it was never passed so often."""
-    arming: dict[str, Boundary] = {**BOUNDARIES, MOMENT: at_moment, NEVER: not_at_all}
+    arming: dict[str, Boundary] = {**BOUNDARIES, **LANE_BOUNDARIES, MOMENT: at_moment, NEVER: not_at_all}
     arming[boundary](Countdown(int(passings)))
     # Not before: it imports by name what has just been wrapped.
     from pipelines.cli import main as cli

@@ -5,11 +5,12 @@ import json
 import subprocess
 import sys
 import urllib.request
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 from tests.campaigns.book import Book, Sale
 from tests.campaigns.fault_policy import Row, Violation
@@ -40,6 +41,16 @@ class MeteredSeller:
         with urllib.request.urlopen(f"{self.url}/_book", timeout=WAIT_S) as answer:
             sales = json.load(answer)
         return Book([Sale(**{**sale, "billed_usd": Decimal(sale["billed_usd"])}) for sale in sales])
+
+    @property
+    def images(self) -> Counter[str]:
+        """How often each prompt was billed."""
+        return Counter(sale.prompt for sale in self.book().sales if sale.kind == SOLD)
+
+    def stats(self) -> dict[str, Any]:
+        """Return the sums, as the API of this project calls them."""
+        book = self.book()
+        return {"billed_usd": str(book.billed_usd), "max_requests_in_any_60s": book.fullest(MINUTE_S)}
 
 
 @contextlib.contextmanager

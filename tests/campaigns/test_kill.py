@@ -13,9 +13,9 @@ import pytest
 from pipelines.server.config import ServerConfig
 from tests.campaigns.audit import Audit
 from tests.campaigns.boards import FRAME_USD, Board, write_board
-from tests.campaigns.clients import Forker, forker
+from tests.campaigns.clients import ClientEnd, Forker, forker
 from tests.campaigns.killing import BOUNDARIES, MOMENT
-from tests.campaigns.seller import client_environment, selling
+from tests.campaigns.seller import Seller, client_environment, selling
 from tests.campaigns.tally import LONG, SEED, OpenTally
 from tests.conftest import wait_until
 from tests.support.postgres import Postgres, database_for, serving_postgres
@@ -136,7 +136,10 @@ def draw_victims(duel: int, rng: random.Random) -> Iterator[Kill]:
 def duel(
     board: Board, kills: Iterable[Kill], audit: Audit, *, clients: Sequence[Forker], environment: dict[str, str]
 ) -> set[int]:
-    """Render with two clients at once: one goes on to the end, the other is killed, and begun anew, until then."""
+    """Render with two clients at once: one goes on to the end, the other is killed, and begun anew, until then.
+
+    Where the one that dies was to make the film, the other ends too, and is begun again.
+    """
     arrived: set[int] = set()
     survivor, victim = clients
     for number, (boundary, passing) in enumerate(kills):
@@ -145,19 +148,29 @@ def duel(
             # The victim first: on a slow machine the other would have generated all before it dies.
             wait_until((board.folder / "takes").is_dir)
             survivor.begin("render", str(board.path), environment=environment)
-        end = victim.end()
-        if end.killed:
-            audit.count_trial()
-        if not end.killed and (end.code or number == 0):
-            audit.blame("unforeseen", f"{board.path.stem}, {boundary} {passing}: ended with {end.code}: {end.output}")
+        note_kill(victim.end(), f"{board.path.stem}, {boundary} {passing}", audit, must_die=number == 0)
         arrived |= audit.open_and_arrived(board.folder)
         audit.ledger_covers_the_bill()
         if survivor.ended(timeout_s=0):
-            break
-    end = survivor.end()
+            end = survivor.end()
+            if not end.left_behind:
+                break
+            survivor.begin("render", str(board.path), environment=environment)
+    else:
+        end = survivor.end()
+    while end.left_behind:
+        end = survivor.run("render", str(board.path), environment=environment)
     if end.code:
         audit.blame("unforeseen", f"{board.path.stem}: the survivor ended with {end.code}: {end.output}")
     return arrived
+
+
+def note_kill(end: ClientEnd, what: str, audit: Audit, *, must_die: bool) -> None:
+    """Count a kill, or blame a client that ended otherwise than it may."""
+    if end.killed:
+        audit.count_trial()
+    elif end.code or must_die:
+        audit.blame("unforeseen", f"{what}: ended with {end.code}: {end.output}")
 
 
 @pytest.mark.parametrize("database_url", ["sqlite", "postgres"] if LONG else ["postgres"], indirect=True)
@@ -209,7 +222,7 @@ def test_the_database_server_is_killed_and_nothing_is_lost(
         for number in range(OUTAGES):
             board = write_board(tmp_path, f"outage-{number}", frames=4 * FRAMES, budget_usd=FRAME_USD * 99)
             ended_well += suffer_outage(
-                board, rng.uniform(0, 0.3), audit, server=server, client=client, environment=environment
+                board, rng.uniform(0, 0.3), audit, seller=seller, server=server, client=client, environment=environment
             )
         tally.remarks = f"{ended_well} of {OUTAGES} runs outlived it"
 
@@ -217,7 +230,14 @@ def test_the_database_server_is_killed_and_nothing_is_lost(
 
 
 def suffer_outage(
-    board: Board, after_s: float, audit: Audit, *, server: Postgres, client: Forker, environment: dict[str, str]
+    board: Board,
+    after_s: float,
+    audit: Audit,
+    *,
+    seller: Seller,
+    server: Postgres,
+    client: Forker,
+    environment: dict[str, str],
 ) -> bool:
     """Kill the database server in the middle of a render, then complete it; return whether the render outlived it."""
     client.begin("render", str(board.path), environment=environment)
@@ -229,7 +249,7 @@ def suffer_outage(
     audit.count_trial()
     if end.code not in (0, 4):
         audit.blame("unforeseen", f"{board.path.stem}: ended with {end.code}: {end.output}")
-    audit.seller.settled_stats()
+    seller.settled_stats()
     audit.ledger_covers_the_bill()
     arrived = audit.open_and_arrived(board.folder)
     last = client.run("render", str(board.path), environment=environment)

@@ -11,10 +11,11 @@ import pytest
 
 from pipelines.common.errors import StorageError
 from pipelines.ledger.executor import AsyncLedger
-from pipelines.run.outcomes import Failed, Reused
+from pipelines.ledger.models import AttemptStatus, NewTake, Outcome
+from pipelines.run.outcomes import Failed, Generated, Postponed, Reused
 from pipelines.takes.discovery import discover_takes
 from pipelines.takes.recovery import recover
-from pipelines.takes.store import TakeStore
+from pipelines.takes.store import TakeStore, check_and_store
 from tests.support.builders import run
 from tests.support.faults import failing
 from tests.support.generation import ACCOUNT, SPEC, replies, rig, take_file
@@ -72,6 +73,30 @@ async def test_an_image_that_arrived_whole_outlives_an_error_of_the_store(
             Reused(SPEC),
             [],
         )
+
+
+@pytest.mark.parametrize("whole", [True, False])
+async def test_an_image_that_another_run_has_recovered_is_left_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: bool
+) -> None:
+    """A machine that slept, and was taken for dead, looks again what is still to be generated."""
+
+    def sleep_first(store: TakeStore, attempt_id: int, *args: Any, **kwargs: Any) -> NewTake:
+        monkeypatch.undo()
+        if whole:
+            bench.ledger.keep_take(attempt_id, check_and_store(store, attempt_id, *args, **kwargs))
+        else:
+            store.quarantine(attempt_id)
+            bench.ledger.close_attempt(attempt_id, Outcome(AttemptStatus.UNKNOWN, "its process was killed"))
+        return check_and_store(store, attempt_id, *args, **kwargs)
+
+    async with rig(tmp_path, replies(image_answer(SPEC.frame)), run()) as bench:
+        monkeypatch.setattr("pipelines.run.attempt.check_and_store", sleep_first)
+        outcome, again = await bench.generate(SPEC), await bench.generate(SPEC)
+
+        assert (outcome, bench.stop_signal.error) == (Postponed(SPEC), None)
+        assert again == (Reused(SPEC) if whole else Generated(SPEC, 1))
+        assert bench.rows("status", "cost_usd") == [("unknown", PRICE_USD)] * (not whole) + [("ok", PRICE_USD)]
 
 
 async def test_an_image_that_the_ledger_could_not_note_is_not_lost(

@@ -10,7 +10,13 @@ from pipelines.server.config import EngineKind
 from pipelines.server.engines.plain import PlainEngine
 from tests.support.local_flows import local_flows
 
-if __name__ == "__main__":
+
+def do_without_prefect() -> None:
+    """Let the command of this process run its flows without Prefect from now on, and sketch plain pictures."""
     prefect_run.prefect_flows = local_flows
     ENGINES[EngineKind.SKETCH] = PlainEngine
+
+
+if __name__ == "__main__":
+    do_without_prefect()
     cli.main()

@@ -133,6 +133,17 @@ def test_a_closed_attempt_still_holds_its_take_for_the_next_try(ledger: Ledger, 
     assert len(table_rows(ledger, leases, "request_key")) == 1
 
 
+def test_a_kept_take_stays_kept(ledger: Ledger, gate: Gate) -> None:
+    """A run that was taken for dead, while another kept what had arrived for it, takes nothing back."""
+    attempt_id = admit(gate).attempt_id
+    ledger.settle_bill(attempt_id, BILL)
+    ledger.keep_take(attempt_id, new_take("takes/0.png"))
+
+    ledger.close_attempt(attempt_id, Outcome(AttemptStatus.UNKNOWN, "the connection broke"))
+
+    assert table_rows(ledger, attempts, "status", "file", "error") == [("ok", "takes/0.png", None)]
+
+
 def test_an_endless_error_is_cut(ledger: Ledger, gate: Gate) -> None:
     """The ledger is no log: a thousand characters are enough."""
     attempt_id = admit(gate).attempt_id

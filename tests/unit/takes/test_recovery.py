@@ -18,7 +18,7 @@ from pipelines.storyboard.plan import TakeSpec
 from pipelines.takes.discovery import FoundTakes, discover_takes
 from pipelines.takes.models import Take
 from pipelines.takes.recovery import recover
-from pipelines.takes.store import TakeStore
+from pipelines.takes.store import TakeStore, check_and_store
 from tests.support.builders import run, take_spec
 from tests.support.generation import SPEC, replies, rig
 from tests.support.output_folder import BODY, OutputFolder
@@ -104,6 +104,28 @@ def test_killed_with_the_whole_body_on_disk_becomes_a_take(output: OutputFolder,
     assert output.find() == FoundTakes(
         {KEY: Take(SPEC, path, SPEC.prompt, PRICE_USD, Size(16, 16), (REMARK,), hash_file(path))}, ()
     )
+
+
+def test_a_run_that_wakes_during_its_recovery_keeps_its_own_image(
+    output: OutputFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was asleep, and not dead: what it has kept in this moment stays kept."""
+    attempt_id = output.begin(run())
+    output.bill(attempt_id)
+    write(output.store().part_path(attempt_id), BODY)
+    output.kill()
+
+    def wake_first(path: Path) -> str:
+        monkeypatch.undo()
+        take = check_and_store(output.store(), attempt_id, KEY, asked=Size(16, 16))
+        output.ledger.keep_take(attempt_id, take)
+        return hash_file(path)
+
+    monkeypatch.setattr("pipelines.takes.store.hash_file", wake_first)
+    output.recover()
+
+    assert output.rows() == [("ok", 200, PRICE_USD, f"takes/{KEY}.png", None)]
+    assert output.takes() == {f"{KEY}.png": BODY}
 
 
 @pytest.mark.parametrize("length", [1, 20, len(BODY) // 2, len(BODY) - 13])
