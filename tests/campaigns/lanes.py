@@ -21,9 +21,13 @@ from tests.support.postgres import Postgres
 _LOOK_EVERY_S = 0.1
 # A machine that is gone is noticed after a minute; then all that it made a film for begin again.
 _PATIENCE_S = 2 * WAIT_S
-# The ends that an outage of the database may bring: at the start of a command, and where nobody can know what a commit
+# The ends that an outage of the database may bring: where it is opened or read, and where nobody can know what a commit
 # came to.
-_OUTAGE = ("the ledger cannot be opened: connection failed", "the ledger's database went away during a commit")
+_OUTAGE = (
+    "the ledger cannot be opened:",
+    "the ledger cannot be read:",
+    "the ledger's database went away during a commit",
+)
 
 
 class Client(Protocol):
