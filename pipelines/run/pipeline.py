@@ -86,9 +86,7 @@ async def find_takes(context: RunContext) -> TakeInventory:
 
 
 async def _inventory(context: RunContext) -> TakeInventory:
-    return await asyncio.to_thread(
-        take_inventory, context.ledger.blocking, context.plan, store=context.store, output=context.settings.output
-    )
+    return await context.ledger.call(take_inventory, context.plan, store=context.store, output=context.settings.output)
 
 
 def _label(inventory: TakeInventory | None, request_key: str) -> str:
