@@ -157,6 +157,7 @@ class Gate:
         wait_s = (send_at - gate["booked_at"]) / 1_000_000
         return Permit(entered.rows[0]["attempt_id"], send_at, wait_s, gate["pace"] / FULL_PACE)
 
+    @repeat_until_committed
     def claim(self, request_keys: Sequence[str], *, limit: int) -> TakeClaims:
         """Claim the first of some takes that no other run has, for this run to generate next.
 
@@ -223,6 +224,7 @@ class Gate:
                 charge(withdrawing, attempt, -charged_usd(attempt))
                 withdrawing.send(commit=True)
 
+    @repeat_until_committed
     def release(self, request_keys: Collection[str]) -> None:
         """Give up the leases on takes that this run will not generate after all."""
         with self._database.transaction() as connection:

@@ -57,6 +57,7 @@ class GroupRegistry(LedgerPart):
             enter_run(connection, run, now=now)
             return run
 
+    @repeat_until_committed
     def bound_group(self, run: Run, *, retry_quota: int) -> None:
         """Enter how many re-sends that may cost money all runs of the group that `run` conducts may make together."""
         with self.database.transaction() as connection:
@@ -96,6 +97,7 @@ class GroupRegistry(LedgerPart):
             by_run = {row["run_id"]: row for row in sums}
             return [_member_of(row, by_run.get(row["run_id"]), now=now) for row in rows]
 
+    @repeat_until_committed
     def claim_pieces(self, run: Run, pieces: Collection[str]) -> frozenset[str]:
         """Claim pieces of films for a run to encode; return those that no other living run encodes."""
         with self.database.transaction() as connection:
@@ -105,6 +107,7 @@ class GroupRegistry(LedgerPart):
             dead = {holder for holder in holders if not is_alive(connection, holder, now=now)}
             return take_leases(connection, pieces, run_id=run.run_id, instead_of={*dead, run.run_id})
 
+    @repeat_until_committed
     def release_pieces(self, run: Run, pieces: Collection[str]) -> None:
         """Give up the claims on pieces: they are encoded, or will not be."""
         with self.database.transaction() as connection:

@@ -144,6 +144,9 @@ async def generate_in_order(
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
+    if not all_done.cancelled():
+        # A bug in what hands them out.
+        all_done.result()
     return _results([task for task in batch.started if not task.cancelled()])
 
 
@@ -157,11 +160,15 @@ class _Batch(Generic[R]):
     started: list["asyncio.Task[R]"] = field(default_factory=list)
 
     async def run(self, specs: AsyncIterable[TakeSpec]) -> None:
-        async for spec in specs:
-            await self.queue.enter(spec.request_key)
-            if self.stop_signal.stopped:
-                break
-            self.started.append(asyncio.create_task(self._run_one(spec)))
+        try:
+            async for spec in specs:
+                await self.queue.enter(spec.request_key)
+                if self.stop_signal.stopped:
+                    break
+                self.started.append(asyncio.create_task(self._run_one(spec)))
+        except StoryreelError as error:
+            # The ledger hands out no more; what is in flight is awaited all the same.
+            self.stop_signal.stop(error)
         # gather would hand up the first exception and leave the others, paid for, running unwatched.
         if self.started:
             await asyncio.wait(self.started)

@@ -126,7 +126,10 @@ def test_a_machine_is_cut_off_suspended_and_killed(room: MachineRoom, tmp_path: 
 def test_a_signal_reaches_the_program(room: MachineRoom, tmp_path: Path) -> None:
     """As Ctrl-C would."""
     machine = room.machine("north", shared={})
-    process = machine.run([sys.executable, "-c", "import time; time.sleep(1000)"], ENVIRONMENT, cwd=tmp_path)
+    waiting = "import time; print('ready', flush=True); time.sleep(1000)"
+    process = machine.run([sys.executable, "-c", waiting], ENVIRONMENT, cwd=tmp_path)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
 
     machine.signal(process, signal.SIGINT)
 

@@ -14,6 +14,7 @@ from pipelines.common.settings import LogSettings, Settings, load_log_level, loa
 DEFAULTS = {
     "endpoint": None,
     "model": None,
+    "lane": "",
     "output": Path("outputs"),
     "root": None,
     "budget_usd": None,
@@ -42,6 +43,7 @@ DEFAULTS = {
 GOOD_AND_BAD: dict[str, tuple[str, Any, str]] = {
     "endpoint": ("https://flux.test/v1", "https://flux.test/v1", "ftp://flux.test"),
     "model": ("other", "other", ""),
+    "lane": ("north", "north", "n\north"),
     "budget_usd": ("0.25", Decimal("0.25"), "-0.01"),
     "budget_daily_usd": ("5", Decimal(5), "all"),
     "on_exceed": ("refuse", OnExceed.REFUSE, "ask"),

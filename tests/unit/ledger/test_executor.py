@@ -210,11 +210,14 @@ def database_in_doubt(tmp_path: Path, clock: Clock) -> Iterator[UncertainDatabas
         yield database
 
 
-MARKED: dict[str, Callable[[AsyncLedger, int], Awaitable[None]]] = {
+MARKED: dict[str, Callable[[AsyncLedger, int], Awaitable[object]]] = {
     "settle_bill": lambda ledger, attempt: ledger.settle_bill(attempt, Billed(PRICE_USD / 2)),
     "keep_take": lambda ledger, attempt: ledger.keep_take(attempt, new_take()),
     "close_attempt": lambda ledger, attempt: ledger.close_attempt(attempt, Outcome(AttemptStatus.UNKNOWN, "no answer")),
     "finish_run": lambda ledger, _: ledger.finish_run("run-1", state=RunState.FAILED),
+    "bound_group": lambda ledger, _: ledger.bound_group(run(), retry_quota=7),
+    "claim_pieces": lambda ledger, _: ledger.claim_pieces(run(), ["a" * 64]),
+    "release_pieces": lambda ledger, _: ledger.release_pieces(run(), ["a" * 64]),
     "stop_group": lambda ledger, _: ledger.stop_group(run(), state=RunState.CANCELLED, reason="interrupted"),
 }
 UNMARKED: dict[str, Callable[[AsyncLedger, int], Awaitable[object]]] = {
@@ -232,7 +235,7 @@ def state_of(ledger: Ledger) -> list[object]:
     """Return all that the marked methods write."""
     attempt = table_rows(ledger, attempts, "status", "http_status", "cost_usd", "file", "error", "finished_at")
     run_ended = table_rows(ledger, runs, "state", "finished_at")
-    stops = table_rows(ledger, groups, "stop_state", "stop_reason", "stopped_by")
+    stops = table_rows(ledger, groups, "stop_state", "stop_reason", "stopped_by", "retry_quota")
     return [attempt, run_ended, stops, table_rows(ledger, leases, "request_key"), committed_usd(ledger)]
 
 

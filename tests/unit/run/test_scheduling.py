@@ -3,13 +3,13 @@
 import asyncio
 import contextlib
 import gc
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
-from pipelines.common.errors import BudgetError, InterruptedRunError, StoryreelError
+from pipelines.common.errors import BudgetError, DatabaseAwayError, InterruptedRunError, StoryreelError
 from pipelines.run.scheduling import QUEUE_LENGTH, AdmissionQueue, StopSignal, generate_in_order
 from pipelines.storyboard.plan import TakeSpec
 from tests.support.builders import take_spec
@@ -297,3 +297,39 @@ async def test_takes_that_leave_without_being_admitted_make_place() -> None:
     await entering
 
     assert before is False
+
+
+async def test_where_no_more_can_be_handed_out_what_is_in_flight_is_awaited() -> None:
+    """The run stops with the reason; nothing that may be paid for is cancelled."""
+    stop_signal, go_on = StopSignal(), asyncio.Event()
+
+    async def hand_out() -> AsyncIterator[TakeSpec]:
+        yield SPECS[0]
+        raise DatabaseAwayError("the server is away")
+
+    async def generate(spec: TakeSpec) -> TakeSpec:
+        await go_on.wait()
+        return spec
+
+    generating = asyncio.create_task(
+        generate_in_order(hand_out(), generate, queue=AdmissionQueue(3), stop_signal=stop_signal)
+    )
+    error = await stop_signal.wait()
+    still_at_it = not generating.done()
+    go_on.set()
+
+    assert (str(error), still_at_it, await generating) == ("the server is away", True, [SPECS[0]])
+
+
+async def test_a_bug_in_what_hands_takes_out_is_raised() -> None:
+    """It is not tried again and again."""
+
+    async def hand_out() -> AsyncIterator[TakeSpec]:
+        yield SPECS[0]
+        raise ZeroDivisionError
+
+    async def generate(spec: TakeSpec) -> TakeSpec:
+        return spec
+
+    with pytest.raises(ZeroDivisionError):
+        await generate_in_order(hand_out(), generate, queue=AdmissionQueue(3), stop_signal=StopSignal())
