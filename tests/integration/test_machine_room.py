@@ -125,11 +125,11 @@ def test_a_machine_is_cut_off_suspended_and_killed(room: MachineRoom, tmp_path: 
 
 def test_a_signal_reaches_the_program(room: MachineRoom, tmp_path: Path) -> None:
     """As Ctrl-C would."""
-    machine = room.machine("north", shared={})
-    waiting = "import time; print('ready', flush=True); time.sleep(1000)"
-    process = machine.run([sys.executable, "-c", waiting], ENVIRONMENT, cwd=tmp_path)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
+    shared = tmp_path / "shared"
+    machine = room.machine("north", shared={shared: shared})
+    waiting = "import pathlib, sys, time; pathlib.Path(sys.argv[1]).touch(); time.sleep(1000)"
+    process = machine.run([sys.executable, "-c", waiting, str(shared / "begun")], ENVIRONMENT, cwd=tmp_path)
+    wait_until((shared / "begun").exists)
 
     machine.signal(process, signal.SIGINT)
 
