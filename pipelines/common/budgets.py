@@ -1,6 +1,6 @@
 """Budgets: caps on what may be spent, and what a run does where they are too small."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 
@@ -65,3 +65,8 @@ class Budgets:
         }
         # A cap of 0 is a cap: nothing may be spent.
         return {scope: cap for scope, cap in caps.items() if cap is not None}
+
+    def within(self, run_usd: Decimal | None) -> "Budgets":
+        """Return these caps, with the smaller of two on the run: this one's and `run_usd`; None is none."""
+        given = [usd for usd in (self.run_usd, run_usd) if usd is not None]
+        return replace(self, run_usd=min(given, default=None))

@@ -116,8 +116,7 @@ class GroupRegistry(LedgerPart):
 
 def _joined(run: Run, conductor: RowMapping) -> Run:
     """Return a run in the group of a conductor, whose budget holds for it too; its own, if that is smaller."""
-    caps = [usd for usd in (run.budgets.run_usd, conductor["budget_usd"]) if usd is not None]
-    return replace(run, group=conductor["run_id"], budgets=replace(run.budgets, run_usd=min(caps, default=None)))
+    return replace(run, group=conductor["run_id"], budgets=run.budgets.within(conductor["budget_usd"]))
 
 
 def _joinable(connection: Connection, run: Run, plan: str | None, *, now: int) -> RowMapping:

@@ -12,7 +12,7 @@ from pipelines.ledger.schema import Upsert, leases
 
 
 def take_leases(
-    connection: Connection, keys: Collection[str], *, run_id: str, instead_of: Collection[str] = ()
+    connection: Connection, keys: Collection[str], *, run_id: str, instead_of: Collection[str]
 ) -> frozenset[str]:
     """Take the leases that nobody has, or one of some runs; return the keys of those that this run got.
 

@@ -89,10 +89,8 @@ async def prepare_run(
 
 def effective_budgets(board: Storyboard, settings: Settings) -> Budgets:
     """Return the caps of the storyboard and of the settings together: the smaller of two on the run."""
-    run_usd = [usd for usd in (board.budgets.run_usd, settings.budget_usd) if usd is not None]
     return replace(
-        board.budgets,
-        run_usd=min(run_usd, default=None),
+        board.budgets.within(settings.budget_usd),
         daily_usd=settings.budget_daily_usd,
         on_exceed=board.budgets.on_exceed or settings.on_exceed,
     )

@@ -116,8 +116,13 @@ class TakeGenerator:
         prompts = (spec.prompt, *spec.fallback_prompts)
         for number, prompt in enumerate(prompts, start=1):
             # Each prompt has bounds of its own, but for those that the run shares.
-            retries = RetryState(self._retries, spec.frame.number, self._rng, has_fallback=number < len(prompts))
-            retries.resends = self._retries.earlier.get(spec.request_key, 0)
+            retries = RetryState(
+                self._retries,
+                spec.frame.number,
+                self._rng,
+                has_fallback=number < len(prompts),
+                resends=self._retries.earlier.get(spec.request_key, 0),
+            )
             decision: RetryDecision | Kept | Recovered | None = None
             # Bounded: every Resend is counted by the retry state against one of the policy's bounds.
             while decision is None or isinstance(decision, Resend):
