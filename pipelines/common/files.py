@@ -1,7 +1,6 @@
 """Files that are written whole or not at all, linked and hashed; everything that storyreel keeps is written here."""
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import secrets
@@ -137,6 +136,9 @@ def _clone(source: Path, target: Path) -> bool:
     """Make `target` a clone of `source`; return False, and leave nothing, where the file system has none."""
     if sys.platform != "linux":
         return False
+    # Not at the top of the file: Windows has no such module.
+    import fcntl
+
     with source.open("rb") as original, target.open("xb") as clone:
         try:
             fcntl.ioctl(clone, _FICLONE, original.fileno())
@@ -167,8 +169,9 @@ def storage_errors(path: Path) -> Iterator[None]:
 
 
 def _sync(path: Path) -> None:
-    # For reading only: a take that shares its file with a frame is protected from being written to.
-    with path.open("rb") as file:
+    # For reading only: a take that shares its file with a frame is protected from being written to. Windows syncs no
+    # file that is open so.
+    with path.open("rb+" if sys.platform == "win32" else "rb") as file:
         os.fsync(file.fileno())
 
 
