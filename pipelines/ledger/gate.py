@@ -227,16 +227,20 @@ class Gate:
     @repeat_until_committed
     def release(self, request_keys: Collection[str]) -> None:
         """Give up the leases on takes that this run will not generate after all."""
-        with self._database.transaction() as connection:
-            drop_leases(connection, request_keys, run_id=self._run.run_id)
+        with self._database.transaction(batched=True) as connection:
+            releasing = Batch(connection)
+            drop_leases(releasing, request_keys, run_id=self._run.run_id)
+            releasing.send(commit=True)
 
     @repeat_until_committed
     def give_up(self, request_key: str, *, reason: str) -> None:
         """Enter that a take cannot be generated, so that no run of this group tries it again; give up its lease."""
         failed = {"group_id": self._run.group_id, "request_key": request_key, "run_id": self._run.run_id}
-        with self._database.transaction() as connection:
-            connection.execute(_GIVE_UP.for_use_on(connection), {**failed, "reason": reason})
-            drop_leases(connection, [request_key], run_id=self._run.run_id)
+        with self._database.transaction(batched=True) as connection:
+            giving_up = Batch(connection)
+            giving_up.add(_GIVE_UP.for_use_on(connection), {**failed, "reason": reason})
+            drop_leases(giving_up, [request_key], run_id=self._run.run_id)
+            giving_up.send(commit=True)
 
     def _lock(self, batch: Batch) -> "_LockedGate":
         """Lock this lane's row, made on first use, once the batch is sent."""

@@ -4,7 +4,7 @@ The first of them conducts: it makes the film. Those that begin while it lives, 
 output folder, join it.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -13,6 +13,7 @@ from sqlalchemy import Connection, RowMapping, Select, case, func, insert, selec
 
 from pipelines.common.errors import GroupEndedError, UsageError
 from pipelines.common.processes import this_host
+from pipelines.ledger.batches import Batch
 from pipelines.ledger.database import LedgerPart, repeat_until_committed
 from pipelines.ledger.leasing import drop_leases, take_leases
 from pipelines.ledger.models import GroupMember, GroupNews, GroupStop, Run, RunState
@@ -100,18 +101,34 @@ class GroupRegistry(LedgerPart):
     @repeat_until_committed
     def claim_pieces(self, run: Run, pieces: Collection[str]) -> frozenset[str]:
         """Claim pieces of films for a run to encode; return those that no other living run encodes."""
-        with self.database.transaction() as connection:
+        claimed = self._take(run, dict.fromkeys(pieces, run.run_id))
+        if refused := frozenset(pieces) - claimed:
+            claimed |= self._take(run, self._held_by_the_dead(refused))
+        return claimed
+
+    def _take(self, run: Run, wanted: Mapping[str, str]) -> frozenset[str]:
+        with self.database.transaction(batched=True) as connection:
+            taking = Batch(connection)
+            taken = take_leases(taking, wanted, run_id=run.run_id)
+            taking.send(commit=True)
+        return taken()
+
+    def _held_by_the_dead(self, pieces: Collection[str]) -> dict[str, str]:
+        """Return which of some pieces runs have claimed that are dead, and which runs those are."""
+        held = select(leases.c.request_key, leases.c.run_id).where(leases.c.request_key.in_(pieces))
+        with self.database.reading() as connection:
             now = self.database.now(connection)
-            held = select(leases.c.run_id).where(leases.c.request_key.in_(pieces)).distinct()
-            holders = set(connection.scalars(held)) - {run.run_id}
-            dead = {holder for holder in holders if not is_alive(connection, holder, now=now)}
-            return take_leases(connection, pieces, run_id=run.run_id, instead_of={*dead, run.run_id})
+            holders = {row.request_key: row.run_id for row in connection.execute(held)}
+            dead = {run_id for run_id in {*holders.values()} if not is_alive(connection, run_id, now=now)}
+            return {piece: run_id for piece, run_id in holders.items() if run_id in dead}
 
     @repeat_until_committed
     def release_pieces(self, run: Run, pieces: Collection[str]) -> None:
         """Give up the claims on pieces: they are encoded, or will not be."""
-        with self.database.transaction() as connection:
-            drop_leases(connection, pieces, run_id=run.run_id)
+        with self.database.transaction(batched=True) as connection:
+            releasing = Batch(connection)
+            drop_leases(releasing, pieces, run_id=run.run_id)
+            releasing.send(commit=True)
 
 
 def _joined(run: Run, conductor: RowMapping) -> Run:

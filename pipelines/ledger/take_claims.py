@@ -108,8 +108,11 @@ class Claimant:
         refusals = {key: self.refusal(connection, rows, now=now) for key, rows in concerned.items()}
         free = [key for key in request_keys if refusals.get(key) is None][:limit]
         # Whoever had them is dead, or is this run itself.
-        before = {row["run_id"] for key in free for row in concerned[key] if row["how"] == "lease"}
-        claimed = take_leases(connection, free, run_id=self.run.run_id, instead_of=before)
+        before = {key: row["run_id"] for key in free for row in concerned[key] if row["how"] == "lease"}
+        taking = Batch(connection)
+        taken = take_leases(taking, dict.fromkeys(free, self.run.run_id) | before, run_id=self.run.run_id)
+        taking.send()
+        claimed = taken()
         taken_over = [key for key in claimed if concerned[key]]
         resends = connection.execute(_RESENDS, {**of_group, "among": taken_over}) if taken_over else ()
         return TakeClaims(

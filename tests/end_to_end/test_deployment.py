@@ -1,6 +1,8 @@
 """The deployments of prefect.yaml and the README's "Schedule it", line by line, on a real server and a real worker."""
 
+import contextlib
 import datetime
+import itertools
 import os
 import re
 import shutil
@@ -23,6 +25,8 @@ from tests.support.prefect_server import POLL_S, SHORT_WAITS, ask, free_port, se
 
 REPOSITORY = Path(__file__).parents[2]
 _MOST_TRIES = 4
+# Time for a run to begin, to end, and to be acted upon.
+_PATIENCE_S = 45
 wait_until = partial(conftest.wait_until, poll_s=POLL_S)
 
 
@@ -161,40 +165,56 @@ def test_a_run_that_is_not_whole_has_a_state_that_automations_go_by(
 ) -> None:
     """All count as failed; by its name, what is incomplete is run once more, and what is over budget is paused."""
     path = board()
-    with serving("refused=1") as url:
-        begun = {
-            "Incomplete": begin(prefect, path, endpoint=url, model="sketch", output=str(tmp_path / "incomplete")),
-            "OverBudget": begin(prefect, path, budget_usd=0.0001, output=str(tmp_path / "a")),
-            "EndpointUnavailable": begin(prefect, path, endpoint=f"{url}/nothing-here", output=str(tmp_path / "b")),
-            "Failed": begin(prefect, tmp_path / "missing.yaml", output=str(tmp_path / "c")),
-        }
-        wait_until(lambda: run_of(prefect, begun["Incomplete"])["run_count"] == 2)
-        wait_until(lambda: all(is_over(prefect, run_id) for run_id in begun.values()))
     deployment = url_of(prefect, "render-storyboard/on-demand")
-    # Prefect's server sorts events by their causes, and now and then holds one back for minutes: then another run's
-    # comes before it.
-    tries = iter(range(_MOST_TRIES))
-    while not paused_soon(deployment) and next(tries, None) is not None:
-        begin(prefect, path, budget_usd=0.0001, output=str(tmp_path / "a"))
-    assert ask(deployment)["paused"]
+    numbers = itertools.count()
+
+    def over_budget() -> str:
+        return begin(prefect, path, budget_usd=0.0001, output=str(tmp_path / "a"))
+
+    with contextlib.ExitStack() as servers:
+
+        def incomplete() -> str:
+            url = servers.enter_context(serving("refused=1"))
+            output = tmp_path / f"incomplete-{next(numbers)}"
+            return begin(prefect, path, endpoint=url, model="sketch", output=str(output))
+
+        nothing_here = f"{servers.enter_context(serving('refused=1'))}/nothing-here"
+        begun = [
+            acted_upon(incomplete, lambda run_id: run_of(prefect, run_id)["run_count"] == 2),
+            begin(prefect, path, endpoint=nothing_here, output=str(tmp_path / "b")),
+            begin(prefect, tmp_path / "missing.yaml", output=str(tmp_path / "c")),
+        ]
+        wait_until(lambda: all(is_over(prefect, run_id) for run_id in begun))
+    # The last one: no run of a deployment that is paused begins.
+    begun.append(acted_upon(over_budget, lambda _: ask(deployment)["paused"]))
     ask(f"{deployment}/resume_deployment", {})
 
-    ended = [run_of(prefect, run_id) for run_id in begun.values()]
+    wait_until(lambda: is_over(prefect, begun[-1]))
+    ended = [run_of(prefect, run_id) for run_id in begun]
     assert [(run["state_name"], run["state_type"], run["run_count"]) for run in ended] == [
         ("Incomplete", "FAILED", 2),
-        ("OverBudget", "FAILED", 1),
         ("EndpointUnavailable", "FAILED", 1),
         ("Failed", "FAILED", 1),
+        ("OverBudget", "FAILED", 1),
     ]
-    assert len({row["run_id"] for row in ledger_rows(tmp_path / "incomplete/film")}) == 2
+    [*_, output] = sorted(tmp_path.glob("incomplete-*"))
+    assert len({row["run_id"] for row in ledger_rows(output / "film")}) == 2
 
 
-def paused_soon(deployment: str) -> bool:
-    """Return whether a deployment is paused within half a minute."""
-    deadline = time.monotonic() + 30
-    while not (paused := bool(ask(deployment)["paused"])) and time.monotonic() < deadline:
-        time.sleep(POLL_S)
-    return paused
+def acted_upon(begin_run: Callable[[], str], acted: Callable[[str], bool]) -> str:
+    """Begin one run after another until an automation has acted upon one; return that one's id.
+
+    Prefect's server sorts events by their causes, and now and then holds one back for a quarter of an hour: one that
+    came in just before the event it follows had been dealt with. Another run's come through.
+    """
+    for _ in range(_MOST_TRIES):
+        run_id = begin_run()
+        deadline = time.monotonic() + _PATIENCE_S
+        while time.monotonic() < deadline:
+            if acted(run_id):
+                return run_id
+            time.sleep(POLL_S)
+    raise AssertionError(f"no automation acted upon any of {_MOST_TRIES} runs")
 
 
 def others(runs: list[Any], *, than: list[Any]) -> list[Any]:
