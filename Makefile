@@ -33,7 +33,7 @@ render: $(VENV)/.ready
 test: $(VENV)/.ready-dev
 	@$(BIN)/coverage erase
 	@$(BIN)/pytest --numprocesses $(PROCESSES) --dist loadgroup -m 'not alone' --cov --cov-report=term
-	@$(BIN)/pytest -m alone tests/campaigns
+	@$(BIN)/pytest -m alone
 	@rm -f .coverage
 
 campaign: $(VENV)/.ready-dev
