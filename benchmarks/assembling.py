@@ -10,7 +10,7 @@ import imageio_ffmpeg
 
 from benchmarks.measure import BIN, Row, paired, ratio_row
 from pipelines.common.geometry import AspectRatio, Fit
-from pipelines.endpoints.dialects.flux import ImageRequest
+from pipelines.endpoints.requests import ImageRequest
 from pipelines.film.assembler import cut_film
 from pipelines.server.engines.sketch import SketchEngine
 from pipelines.storyboard.model import Output

@@ -43,7 +43,7 @@ def build_gallery(pictures: Sequence[bytes], latency_s: tuple[float, float], rat
         picture = pictures[next(numbers) % len(pictures)]
         await asyncio.sleep(rng.uniform(*latency_s))
         size = asked.aspect.size
-        bill = bill_headers(PRICE_LIST.image(size, steps=asked.steps), size, steps=asked.steps, model=SKETCH_MODEL)
+        bill = bill_headers(PRICE_LIST.price(size, steps=asked.steps), size, steps=asked.steps, model=SKETCH_MODEL)
         return Response(picture, headers=bill, media_type="image/png")
 
     async def stats(_: Request) -> Response:

@@ -12,7 +12,7 @@ from pipelines.common.geometry import AspectRatio, Fit, Size
 from pipelines.common.lettering.drawing import place_lines, write_lines
 from pipelines.common.lettering.layout import cut_lines
 from pipelines.common.lettering.typefaces import FontStack
-from pipelines.endpoints.dialects.flux import ImageRequest
+from pipelines.endpoints.requests import ImageRequest
 from pipelines.film.assembler import assemble_film
 from pipelines.server.engines.sketch import SketchEngine
 from pipelines.storyboard.model import Ease, Motion, MotionType, Output

@@ -16,6 +16,11 @@ class Size:
     def __str__(self) -> str:
         return f"{self.width}x{self.height}"
 
+    def share_of(self, other: "Size") -> Fraction:
+        """Return the share of a picture of another size that is seen once it is cropped to this one's shape."""
+        scale = max(Fraction(self.width, other.width), Fraction(self.height, other.height))
+        return self.width * self.height / (scale * scale * other.width * other.height)
+
     @classmethod
     def parse(cls, text: str) -> "Size":
         """Return the size that a text such as `1344x768` states; each side is 1 to 99,999 pixels.

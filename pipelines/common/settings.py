@@ -65,7 +65,8 @@ class Settings(_FromEnvironment):
     """The settings of a run: all that decides what it does, besides the storyboard.
 
     Attributes:
-        endpoint: address of the FLUX API; None means the embedded one.
+        endpoint: address of the image API; None means the embedded one.
+        dialect: the name of the language that it speaks; None to go by its address.
         lane: the name of the address that this machine sends from, where machines share a ledger and each has an
             address, and so a rate limit, of its own; empty: they share one limit.
         model: the model asked for; None means `flux-1-schnell`, or `sketch` for the embedded endpoint.
@@ -95,6 +96,7 @@ class Settings(_FromEnvironment):
     """
 
     endpoint: Annotated[str, AfterValidator(_http_url)] | None = None
+    dialect: str | None = None
     model: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     lane: Annotated[str, Field(max_length=64), AfterValidator(_printable)] = ""
     output: Path = Path("outputs")

@@ -20,8 +20,11 @@ from pipelines.common.files import storage_errors
 from pipelines.common.network_environment import require_readable_certificates, require_usable_proxies
 from pipelines.common.printable import one_line
 from pipelines.endpoints.answers import Answer, Bill, BrokenBody, ImageBody, NoAnswerError, Refused
-from pipelines.endpoints.dialects.flux import ImageRequest, read_bill
+from pipelines.endpoints.bodies import BrokenBodyError, PictureBody
+from pipelines.endpoints.dialects.dialect import Dialect
 from pipelines.endpoints.error_table import MAX_ERROR_BYTES, MAX_ERROR_CHARS, classify_error, read_error
+from pipelines.endpoints.models import ImageModel
+from pipelines.endpoints.requests import HttpCall, ImageRequest
 
 _POOL_SPARE = 8
 # How long the text of an error is waited for, once its status is known.
@@ -32,16 +35,22 @@ _LEAST_SECRET_CHARS = 4
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """The address of the API, and how to talk to it.
+    """Where images come from, and how to talk to it.
 
     Attributes:
-        url: its address.
+        url: its address, as people give it.
+        dialect: the language that it speaks.
+        model: what is to paint there.
         token: a bearer token, or None.
+        token_name: what people call the variable that holds the token.
         local: whether it is a server of our own. Like any other on this machine, it is asked through no proxy.
     """
 
     url: str
+    dialect: Dialect
+    model: ImageModel
     token: str | None = field(default=None, repr=False)
+    token_name: str = "STORYREEL_API_TOKEN"  # noqa: S105
     local: bool = False
 
 
@@ -74,11 +83,11 @@ _NEVER_SENT = (
 )
 
 
-class FluxClient:
+class EndpointClient:
     """A pool of connections to one endpoint. Use it in the event loop that opened it.
 
     Args:
-        endpoint: the address, and the token to send.
+        endpoint: where to ask, and how.
         concurrency: the most attempts that are made at once.
         timeouts: the bounds of one attempt.
         max_body_bytes: the longest body that is taken for an image.
@@ -99,7 +108,7 @@ class FluxClient:
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         require_readable_certificates()
-        self._url = endpoint.url
+        self.endpoint = endpoint
         self._address = _address_without_secrets(endpoint.url)
         self._secrets = _secrets(endpoint)
         self._url_filter = _UrlFilter(self._address)
@@ -121,7 +130,7 @@ class FluxClient:
                 transport=transport,
             )
 
-    async def __aenter__(self) -> "FluxClient":
+    async def __aenter__(self) -> "EndpointClient":
         logging.getLogger("httpx").addFilter(self._url_filter)
         return self
 
@@ -136,8 +145,9 @@ class FluxClient:
 
         Args:
             request: what to ask for.
-            part: where the body of a 2xx is written, as it came, whatever it holds.
-            on_billed: called with a 2xx's status and bill before its body is read, so that no cost is lost with it.
+            part: where the picture of a 2xx is written, or whatever its body holds instead.
+            on_billed: called with a 2xx's status and bill before its body is read, so that no cost is lost with it; and
+                again where the body states another one.
 
         Raises:
             NoAnswerError: no status line came back.
@@ -145,12 +155,14 @@ class FluxClient:
         """
         billed: tuple[int, Bill] | None = None
         departure = _Departure()
+        dialect, model = self.endpoint.dialect, self.endpoint.model
+        call = dialect.image_call(self.endpoint.url, request, model)
         try:
             async with (
                 asyncio.timeout(self._total_s) as timeout,
-                self._http.stream("POST", self._url, json=request.body(), extensions=departure.traced) as response,
+                self._http.stream(**_arguments(call), extensions=departure.traced) as response,
             ):
-                bill = read_bill(response.headers)
+                bill = dialect.read_bill(response.headers, model)
                 if not response.is_success:
                     # The status stands however long its text takes, so the text has a bound of its own.
                     timeout.reschedule(None)
@@ -177,18 +189,19 @@ class FluxClient:
         return _refusal(response, text, bill)
 
     async def _save(self, response: httpx.Response, part: Path, bill: Bill) -> Answer:
-        status, received = response.status_code, 0
-        with storage_errors(part), part.open("wb") as file:
-            async for chunk in _body_chunks(response):
-                received += len(chunk)
-                if received > self._max_body_bytes:
-                    most = f"{self._max_body_bytes >> 20} MiB"
-                    return BrokenBody(status, bill, f"a body of more than {most}; raise max_body_mib", cut_off=False)
-                file.write(chunk)
+        status = response.status_code
+        try:
+            with storage_errors(part), part.open("wb") as file:
+                body = PictureBody(file, max_bytes=self._max_body_bytes)
+                async for chunk in _body_chunks(response):
+                    body.feed(chunk)
+                body.close()
+        except BrokenBodyError as exc:
+            return BrokenBody(status, bill, str(exc), cut_off=False)
         if encoding := _content_encoding(response):
             reason = f"a body encoded as {encoding}, which was not asked for"
             return BrokenBody(status, bill, reason, cut_off=False)
-        return ImageBody(status, bill, received)
+        return ImageBody(status, bill, body.picture_bytes)
 
 
 @dataclass
@@ -228,6 +241,13 @@ class _UrlFilter(logging.Filter):
 
     def _is_ours(self, arg: object) -> bool:
         return isinstance(arg, httpx.URL) and _address_without_secrets(str(arg)) == self._address
+
+
+def _arguments(call: HttpCall) -> dict[str, Any]:
+    """Return a call as httpx's arguments."""
+    # Without a file name, each of its "files" is a field.
+    form = {name: (None, value) for name, value in call.form.items()} if call.form is not None else None
+    return {"method": call.method, "url": call.url, "headers": call.headers, "json": call.json, "files": form}
 
 
 def _secrets(endpoint: Endpoint) -> tuple[str, ...]:
@@ -274,8 +294,8 @@ def _authorization(endpoint: Endpoint) -> dict[str, str]:
     # httpx and h11 would refuse it too, and quote it in their errors.
     if not re.fullmatch(r"[!-~]([ -~]*[!-~])?", endpoint.token):
         raise UsageError(
-            "STORYREEL_API_TOKEN: holds a character that no HTTP header can carry, perhaps a line break or a space at "
-            "its end; set it again"
+            f"{endpoint.token_name}: holds a character that no HTTP header can carry, perhaps a line break or a space "
+            "at its end; set it again"
         )
     return {"Authorization": f"Bearer {endpoint.token}"}
 

@@ -38,7 +38,7 @@ class PriceList:
     neurons_per_tile: Decimal = Decimal("4.8")
     neurons_per_step: Decimal = Decimal("9.6")
 
-    def image(self, size: Size, *, steps: int) -> Price:
+    def price(self, size: Size, *, steps: int) -> Price:
         """Return the exact price of one image of `size` pixels made in `steps` steps; see `work`."""
         return self.work(tiles_of(size), steps=steps)
 

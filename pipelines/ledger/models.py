@@ -397,13 +397,20 @@ class GroupMember:
 
 @dataclass(frozen=True, slots=True)
 class Billed:
-    """The bill in the headers of a 2xx; a figure that they do not state is None."""
+    """The bill of a 2xx; a figure that it does not state is None.
+
+    Attributes:
+        cost_usd, neurons, tiles, steps: what it states.
+        http_status: its status.
+        basis: how the cost is known.
+    """
 
     cost_usd: Decimal | None
     neurons: Decimal | None = None
     tiles: int | None = None
     steps: int | None = None
     http_status: int = 200
+    basis: CostBasis = CostBasis.STATED
 
 
 @dataclass(frozen=True, slots=True)

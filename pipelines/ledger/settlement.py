@@ -60,7 +60,10 @@ class Settlement(LedgerPart):
 
     @repeat_until_committed
     def settle_bill(self, attempt_id: int, billed: Billed) -> None:
-        """Settle the cost that a 2xx's headers state, before its body is read; the attempt stays open."""
+        """Settle the cost of a 2xx as soon as it is known, from its headers before its body; the attempt stays open.
+
+        A later bill replaces an earlier one.
+        """
         bill = {
             "http_status": billed.http_status,
             "neurons": billed.neurons,
@@ -71,7 +74,7 @@ class Settlement(LedgerPart):
             attempt, now = self._lock(connection, attempt_id)
             settling = Batch(connection)
             raise_pace(settling, endpoint=attempt["endpoint"], lane=attempt["lane"])
-            cost = _charge(settling, attempt, billed.cost_usd, CostBasis.STATED)
+            cost = _charge(settling, attempt, billed.cost_usd, billed.basis)
             _write(settling, attempt_id, {**bill, **cost, "billed_at": now})
             settling.send(commit=True)
 

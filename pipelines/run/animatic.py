@@ -7,7 +7,7 @@ from pathlib import Path
 from pipelines.common.files import storage_errors, write_atomic
 from pipelines.common.geometry import Size
 from pipelines.common.settings import Settings
-from pipelines.endpoints.dialects.flux import ImageRequest
+from pipelines.endpoints.requests import ImageRequest
 from pipelines.film.assembler import FilmAssembler
 from pipelines.film.checks import check_film
 from pipelines.film.ffmpeg import require_encoder

@@ -4,7 +4,7 @@ import asyncio
 import functools
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import assert_never
@@ -13,13 +13,13 @@ from pipelines.common.errors import StorageError, WrongEndpointError
 from pipelines.common.formatting import format_decimal
 from pipelines.common.geometry import Fit
 from pipelines.endpoints.answers import Answer, Bill, BrokenBody, ImageBody, NoAnswerError, Refusal, Refused
-from pipelines.endpoints.client import FluxClient
-from pipelines.endpoints.dialects.flux import ImageRequest
+from pipelines.endpoints.client import EndpointClient
 from pipelines.endpoints.error_table import MAX_ERROR_BYTES, read_refusal
 from pipelines.endpoints.image_check import UnusablePictureError
+from pipelines.endpoints.requests import ImageRequest
 from pipelines.endpoints.retry import Resend, RetryDecision, RetryState, StopRun
 from pipelines.ledger.executor import AsyncGate, AsyncLedger
-from pipelines.ledger.models import AttemptRequest, AttemptStatus, Billed, Outcome, Permit
+from pipelines.ledger.models import AttemptRequest, AttemptStatus, Billed, CostBasis, Outcome, Permit
 from pipelines.run.progress import Progress
 from pipelines.run.scheduling import StopSignal
 from pipelines.takes.models import Take
@@ -51,8 +51,7 @@ class AttemptRunner:
 
     def __init__(
         self,
-        model: str,
-        client: FluxClient,
+        client: EndpointClient,
         *,
         ledger: AsyncLedger,
         gate: AsyncGate,
@@ -60,7 +59,6 @@ class AttemptRunner:
         stop_signal: StopSignal,
         progress: Progress,
     ) -> None:
-        self._model = model
         self._client = client
         self._ledger = ledger
         self._gate = gate
@@ -118,13 +116,20 @@ class AttemptRunner:
             raise
 
     async def _settle_bill(self, request: AttemptRequest, attempt_id: int, http_status: int, bill: Bill) -> None:
-        billed = Billed(bill.cost_usd, bill.neurons, bill.tiles, bill.steps, http_status)
+        billed = self._billed(request, http_status, bill)
         try:
             await self._ledger.settle_bill(attempt_id, billed)
         except StorageError as error:
             # Not raised: the image is paid for. It is still received, and the next run enters it in the ledger.
             self._stop_signal.stop(error)
-        self._progress.add_cost(bill.cost_usd, at_most_usd=request.reserve_usd)
+        self._progress.charge(attempt_id, billed.cost_usd, at_most_usd=request.reserve_usd)
+
+    def _billed(self, request: AttemptRequest, http_status: int, bill: Bill) -> Billed:
+        """Return what an attempt costs: as its answer states it, else by the list where the dialect states nothing."""
+        billed = Billed(bill.cost_usd, bill.neurons, bill.tiles, bill.steps, http_status)
+        if bill.cost_usd is not None or self._client.endpoint.dialect.states_bills:
+            return billed
+        return replace(billed, cost_usd=request.reserve_usd, basis=CostBasis.ESTIMATED)
 
     async def _decide(self, answer: Refused, permit: Permit, retries: RetryState) -> RetryDecision:
         """Decide after a refusal; lower the pace of all runs after a 429 or a lack of capacity."""
@@ -140,9 +145,9 @@ class AttemptRunner:
         frame, bill, attempt_id = request.take.frame, body.bill, permit.attempt_id
         part = self._store.part_path(attempt_id)
         # An endpoint that does not name its model is believed.
-        if bill.model not in (None, self._model):
+        if bill.model not in (None, self._client.endpoint.model.name):
             await self._quarantine(attempt_id, f"made by model {bill.model}", body.http_status)
-            return StopRun(_wrong_model(asked=self._model, answered=str(bill.model)))
+            return StopRun(_wrong_model(asked=self._client.endpoint.model.name, answered=str(bill.model)))
         try:
             # Decoding and fsync block, and other attempts' answers arrive meanwhile.
             take = await asyncio.to_thread(
@@ -179,7 +184,7 @@ class AttemptRunner:
 
     async def _close_unkept(self, request: AttemptRequest, attempt_id: int, outcome: Outcome) -> None:
         """Close an attempt without a bill; its cost is that of its outcome."""
-        self._progress.add_cost(outcome.cost_usd, at_most_usd=request.reserve_usd)
+        self._progress.charge(attempt_id, outcome.cost_usd, at_most_usd=request.reserve_usd)
         await self._close(attempt_id, outcome)
 
     async def _close(self, attempt_id: int, outcome: Outcome) -> None:

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextlib import AbstractAsyncContextManager
 
 from pipelines.common.settings import Settings
-from pipelines.endpoints.client import Endpoint, FluxClient, Timeouts
+from pipelines.endpoints.choice import chosen_dialect, chosen_model
+from pipelines.endpoints.client import Endpoint, EndpointClient, Timeouts
 from pipelines.endpoints.retry import RetryPolicy, RetryQuota, RunRetries
 from pipelines.run.attempt import AttemptRunner
 from pipelines.run.context import RunContext, recover_storyboard
@@ -131,14 +132,13 @@ async def open_generator(
     settings, observer = context.settings, context.observer
     timeouts = Timeouts(settings.connect_timeout_s, settings.read_timeout_s, settings.total_timeout_s)
     with _endpoint(settings, seed=int(context.run.run_id, 16)) as endpoint:
-        async with FluxClient(
+        async with EndpointClient(
             endpoint,
             concurrency=settings.concurrency,
             timeouts=timeouts,
             max_body_bytes=settings.max_body_mib << 20,
         ) as client:
             attempts = AttemptRunner(
-                context.run.model,
                 client,
                 ledger=context.ledger,
                 gate=context.gate,
@@ -162,15 +162,16 @@ def _endpoint(settings: Settings, *, seed: int) -> Iterator[Endpoint]:
 
     The embedded one draws other sketches for each `seed`, as a real one makes other images each time it is asked.
     """
+    dialect, model = chosen_dialect(settings), chosen_model(settings)
     if settings.endpoint is not None:
         token = settings.api_token
-        yield Endpoint(settings.endpoint, token.get_secret_value() if token else None)
+        yield Endpoint(settings.endpoint, dialect, model, token.get_secret_value() if token else None)
         return
     # Not at the top of the file: it imports a web framework, which runs with a real endpoint do without.
     from pipelines.server.running import serve_in_thread
 
     with serve_in_thread(ServerConfig(rate_limit=settings.rate_limit, seed=seed)) as url:
-        yield Endpoint(url, local=True)
+        yield Endpoint(url, dialect, model, local=True)
 
 
 def _policy(settings: Settings) -> RetryPolicy:

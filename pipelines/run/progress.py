@@ -77,6 +77,10 @@ class Wait:
     until: float | None = None
 
 
+# What is charged, for certain and at most, for an attempt that nothing is known of.
+_NOTHING = (Decimal(0), Decimal(0))
+
+
 @dataclass(slots=True)
 class Progress:
     """Counters that a run keeps and an observer in the same process reads.
@@ -141,6 +145,7 @@ class Progress:
     _joining: str = ""
     _awaited_film: Wait | None = None
     _sent: deque[float] = field(default_factory=deque)
+    _charges: dict[int, tuple[Decimal, Decimal]] = field(default_factory=dict)
     _listeners: list[Callable[[], None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -252,12 +257,19 @@ class Progress:
         self.in_flight += 1
         self._sent.append(self.clock())
 
-    def add_cost(self, cost_usd: Decimal | None, *, at_most_usd: Decimal) -> None:
-        """Add the cost of an attempt; where it is not known, the most that it can be."""
-        if cost_usd is None:
-            self.uncertain_usd += at_most_usd
-        else:
-            self.cost_usd += cost_usd
+    def charge(self, attempt_id: int, cost_usd: Decimal | None, *, at_most_usd: Decimal) -> None:
+        """Take note of what an attempt costs, instead of what was known of it before.
+
+        Args:
+            attempt_id: the attempt.
+            cost_usd: None where it is not known.
+            at_most_usd: the most that it can be.
+        """
+        before_usd, before_uncertain_usd = self._charges.get(attempt_id, _NOTHING)
+        known_usd, uncertain_usd = (Decimal(0), at_most_usd) if cost_usd is None else (cost_usd, Decimal(0))
+        self._charges[attempt_id] = known_usd, uncertain_usd
+        self.cost_usd += known_usd - before_usd
+        self.uncertain_usd += uncertain_usd - before_uncertain_usd
 
     def answered(self) -> None:
         """Count a request that has ended, with an answer or without."""

@@ -24,11 +24,11 @@ from pipelines.endpoints.dialects.flux import (
     AUTHENTICATION_ERROR,
     GENERATION_FAILED,
     BadRequestError,
-    ImageRequest,
     bill_headers,
     parse_request,
 )
 from pipelines.endpoints.prices import PRICE_LIST
+from pipelines.endpoints.requests import ImageRequest
 from pipelines.server.config import EngineKind, FaultKind, ServerConfig
 from pipelines.server.description import openapi_document, welcome
 from pipelines.server.engines.plain import PlainEngine
@@ -192,7 +192,7 @@ class _ImageService:
     ) -> Response:
         """Bill the image, and return it as the fault leaves it."""
         size, steps = image_request.aspect.size, image_request.steps
-        price = PRICE_LIST.image(size, steps=steps)
+        price = PRICE_LIST.price(size, steps=steps)
         self.statistics.count_image(price)
         if fault in (FaultKind.HANG, FaultKind.RESET):
             await self._leave_unanswered(request, fault)

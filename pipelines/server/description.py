@@ -7,7 +7,6 @@ from pipelines.common.geometry import AspectRatio
 from pipelines.endpoints.dialects.flux import (
     COST_THB_HEADER,
     COST_USD_HEADER,
-    DEFAULT_STEPS,
     HEIGHT_HEADER,
     MAX_PROMPT_CHARS,
     MAX_STEPS,
@@ -17,6 +16,7 @@ from pipelines.endpoints.dialects.flux import (
     TILES_HEADER,
     WIDTH_HEADER,
 )
+from pipelines.endpoints.requests import DEFAULT_STEPS
 
 _FIGURE = {"type": "string", "pattern": r"^\d+(\.\d+)?$"}
 _COUNT = {"type": "integer", "minimum": 1}

@@ -56,7 +56,7 @@ class FrameSpec:
     @property
     def price(self) -> Price:
         """The list price of one attempt for this frame."""
-        return PRICE_LIST.image(self.aspect.size, steps=self.steps)
+        return PRICE_LIST.price(self.aspect.size, steps=self.steps)
 
     @property
     def first_take(self) -> "TakeSpec":

@@ -58,19 +58,13 @@ def _fitting(made: Size, asked: Size, fit: Fit) -> str:
         case Fit.STRETCH:
             return ": stretched"
         case _:
-            return f": {1 - _visible(made, asked):.0%} of it is cropped away"
-
-
-def _visible(made: Size, asked: Size) -> float:
-    """Return the share of a picture that is left when it is cropped to another shape."""
-    scale = max(asked.width / made.width, asked.height / made.height)
-    return (asked.width / scale) * (asked.height / scale) / (made.width * made.height)
+            return f": {float(1 - asked.share_of(made)):.0%} of it is cropped away"
 
 
 def _cheaper(made: Size, asked: AspectRatio, steps: int) -> str:
     """Return what the aspect ratio of a picture's own size costs, if that is less than what was asked for."""
     own = next((aspect for aspect in AspectRatio if aspect.size == made), asked)
-    price_usd, own_usd = (PRICE_LIST.image(aspect.size, steps=steps).usd for aspect in (asked, own))
+    price_usd, own_usd = (PRICE_LIST.price(aspect.size, steps=steps).usd for aspect in (asked, own))
     if own_usd >= price_usd:
         return ""
     return f"; asked as {own} it would cost {format_decimal(own_usd)} USD instead of {format_decimal(price_usd)}"

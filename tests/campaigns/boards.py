@@ -7,7 +7,7 @@ from pathlib import Path
 from pipelines.common.geometry import AspectRatio
 from pipelines.endpoints.prices import PRICE_LIST
 
-FRAME_USD = PRICE_LIST.image(AspectRatio.SQUARE.size, steps=1).usd
+FRAME_USD = PRICE_LIST.price(AspectRatio.SQUARE.size, steps=1).usd
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,13 +21,14 @@ from pipelines.common.errors import StoryreelError
 from pipelines.common.geometry import AspectRatio
 from pipelines.common.imaging import read_picture
 from pipelines.endpoints.answers import Bill, NoAnswerError
-from pipelines.endpoints.client import Endpoint, FluxClient, Timeouts
-from pipelines.endpoints.dialects.flux import ImageRequest
+from pipelines.endpoints.client import EndpointClient, Timeouts
 from pipelines.endpoints.image_check import UnusablePictureError, inspect_picture
+from pipelines.endpoints.requests import ImageRequest
 from pipelines.storyboard.loader import load_storyboard
 from pipelines.storyboard.plan import plan_frames
 from tests.campaigns.hostile import ANSWER_WORDS, BOARD_WORDS, PICTURE_WORDS, mutate
 from tests.campaigns.memory import peak_mib
+from tests.support.transport import flux_endpoint
 
 REQUEST = ImageRequest("a harbor", 4, AspectRatio.SQUARE)
 SLOW_S = 2.0
@@ -96,9 +97,9 @@ def parse_answer(folder: Path) -> Callable[[bytes], None]:
 
         async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
             port = server.sockets[0].getsockname()[1]
-            endpoint = Endpoint(f"http://127.0.0.1:{port}/", local=True)
+            endpoint = flux_endpoint(f"http://127.0.0.1:{port}/", local=True)
             timeouts = Timeouts(5, 1, 2)
-            async with FluxClient(endpoint, concurrency=1, timeouts=timeouts, max_body_bytes=1 << 20) as client:
+            async with EndpointClient(endpoint, concurrency=1, timeouts=timeouts, max_body_bytes=1 << 20) as client:
                 await client.attempt(REQUEST, part=folder / "part", on_billed=on_billed)
 
     return lambda data: asyncio.run(attempt(data))

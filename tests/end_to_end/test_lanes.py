@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.common.geometry import Size
-from pipelines.endpoints.dialects.flux import ImageRequest
+from pipelines.endpoints.requests import ImageRequest
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.models import GroupMember
 from pipelines.server.app import ENGINES

@@ -55,7 +55,7 @@ def test_an_image_comes_with_its_bill(url: str, aspect: AspectRatio) -> None:
     """A PNG of the requested size and the headers of the documentation."""
     answer = post(url, json={**ASK, "aspectRatio": aspect.value})
 
-    price = PRICE_LIST.image(aspect.size, steps=1)
+    price = PRICE_LIST.price(aspect.size, steps=1)
     with Image.open(io.BytesIO(answer.content)) as picture:
         assert (picture.format, picture.size) == ("PNG", (aspect.size.width, aspect.size.height))
     assert (answer.status_code, answer.headers["Content-Type"]) == (200, "image/png")

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 from sqlalchemy import select
 
-from pipelines.endpoints.client import Endpoint, FluxClient, Timeouts
+from pipelines.endpoints.client import EndpointClient, Timeouts
 from pipelines.endpoints.retry import RetryPolicy, RetryQuota, RunRetries
 from pipelines.ledger.executor import AsyncLedger
 from pipelines.ledger.gate import Gate
@@ -26,7 +26,7 @@ from pipelines.storyboard.plan import TakeSpec
 from pipelines.takes.store import TakeStore
 from tests.support.builders import take_spec
 from tests.support.ledger import committed_usd
-from tests.support.transport import AnswerTransport
+from tests.support.transport import AnswerTransport, flux_endpoint
 
 Reply = httpx.Response | Exception
 Handler = Callable[[httpx.Request], Awaitable[httpx.Response]]
@@ -149,8 +149,8 @@ async def rig(
 
     store = TakeStore(folder / run.storyboard)
     store.prepare()
-    client = FluxClient(
-        Endpoint("http://flux.test/"),
+    client = EndpointClient(
+        flux_endpoint("http://flux.test/", model=run.model),
         concurrency=concurrency,
         timeouts=Timeouts(1, 1, 5),
         max_body_bytes=4 << 20,
@@ -165,7 +165,6 @@ async def rig(
         stop_signal, queue, progress, left = StopSignal(), AdmissionQueue(concurrency), Progress(), RetryQuota(quota)
         async with client:
             attempts_of_run = AttemptRunner(
-                run.model,
                 client,
                 ledger=ledger,
                 gate=gate,

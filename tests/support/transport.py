@@ -1,6 +1,17 @@
-"""A transport without a network whose answers can be read raw, as those of a real one."""
+"""What a client of endpoints is made of in tests: an endpoint, and a transport without a network."""
 
 import httpx
+
+from pipelines.common.settings import Settings
+from pipelines.endpoints.choice import chosen_model
+from pipelines.endpoints.client import Endpoint
+from pipelines.endpoints.dialects.registry import dialect_at
+
+
+def flux_endpoint(url: str, token: str | None = None, *, model: str | None = None, local: bool = False) -> Endpoint:
+    """Return an endpoint that speaks flux."""
+    asked = chosen_model(Settings(model=model or "flux-1-schnell"))
+    return Endpoint(url, dialect_at(url, named="flux"), asked, token, local=local)
 
 
 class AnswerTransport(httpx.MockTransport):

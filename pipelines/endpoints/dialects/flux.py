@@ -4,11 +4,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
+from pipelines.common.addresses import normalize
 from pipelines.common.geometry import AspectRatio, Size
 from pipelines.common.printable import printable_name
 from pipelines.endpoints.answers import Bill
+from pipelines.endpoints.dialects.dialect import JsonAnswer, ProbeAnswer
+from pipelines.endpoints.models import ImageModel
 from pipelines.endpoints.prices import Price, tiles_of
+from pipelines.endpoints.requests import DEFAULT_STEPS, HttpCall, ImageRequest
 
 # flux-api.md, "Response". The last is an addition of storyreel's own server, by which sketches are recognized.
 COST_USD_HEADER = "X-Cost-USD"
@@ -31,7 +36,6 @@ BILL_HEADERS = (
 )
 
 # flux-api.md, "Parameters"; the longest prompt is Workers AI's bound for FLUX.1 schnell.
-DEFAULT_STEPS = 4
 MAX_STEPS = 8
 MAX_PROMPT_CHARS = 2048
 
@@ -45,25 +49,6 @@ _BAD_STEPS = f"Steps must be a whole number from 1 to {MAX_STEPS}"
 _MOST_USD = Decimal(1000)
 # A figure as a program writes it; Decimal itself also takes underscores and the digits of other scripts.
 _FIGURE = re.compile(r"([0-9]{1,16}(\.[0-9]{0,32})?|\.[0-9]{1,32})([eE][+-]?[0-9]{1,2})?")
-
-
-@dataclass(frozen=True, slots=True)
-class ImageRequest:
-    """One request for an image.
-
-    Attributes:
-        prompt: the image's description, 1 to 2,048 characters.
-        steps: the generation steps, 1 to 8; more are better and slower, and cost more.
-        aspect: the image's aspect ratio.
-    """
-
-    prompt: str
-    steps: int = DEFAULT_STEPS
-    aspect: AspectRatio = AspectRatio.SQUARE
-
-    def body(self) -> dict[str, str | int]:
-        """Return the JSON body of the request."""
-        return {"prompt": self.prompt, "steps": self.steps, "aspectRatio": self.aspect.value}
 
 
 class BadRequestError(ValueError):
@@ -132,6 +117,55 @@ def bill_headers(price: Price, size: Size, *, steps: int, model: str) -> dict[st
         TILES_HEADER: str(tiles_of(size)),
         MODEL_HEADER: model,
     }
+
+
+@dataclass(frozen=True, slots=True)
+class FluxDialect:
+    """The dialect; see `Dialect`."""
+
+    name: str = "flux"
+    picture_keys: frozenset[str] = frozenset()
+    states_bills: bool = True
+
+    def is_spoken_at(self, address: str) -> bool:  # noqa: ARG002
+        """Say no: any address may be one of this API, so it is what remains."""
+        return False
+
+    def limited_as(self, address: str) -> str:
+        """Return the address itself."""
+        return normalize(address)
+
+    def image_call(self, address: str, request: ImageRequest, model: ImageModel) -> HttpCall:  # noqa: ARG002
+        """Return the call that asks for an image; there is one model behind each address."""
+        return HttpCall(address, json=request_body(request))
+
+    def read_bill(self, headers: Mapping[str, str], model: ImageModel) -> Bill:  # noqa: ARG002
+        """Return the bill in an answer's headers."""
+        return read_bill(headers)
+
+    def read_json(self, body: Mapping[str, Any], model: ImageModel) -> JsonAnswer:  # noqa: ARG002
+        """Return nothing: the body is the picture."""
+        return JsonAnswer()
+
+    def probe_call(self, address: str, model: ImageModel) -> HttpCall:  # noqa: ARG002
+        """Return a request without a prompt, which is refused and costs nothing."""
+        return HttpCall(address, json={})
+
+    def read_probe(self, http_status: int, body: bytes) -> ProbeAnswer:
+        """Return what the refusal says; see flux-api.md, "Error Codes"."""
+        text = body.decode(errors="replace").lower()
+        if http_status in (401, 403) or AUTHENTICATION_ERROR.lower() in text:
+            return ProbeAnswer(speaks=True, token_ok=False)
+        speaks = http_status == 400 and PROMPT_REQUIRED.lower() in text
+        return ProbeAnswer(speaks=speaks, token_ok=True if speaks else None)
+
+
+DIALECT = FluxDialect()
+
+
+def request_body(request: ImageRequest) -> dict[str, object]:
+    """Return the JSON body of a request."""
+    return {"prompt": request.prompt, "steps": request.steps, "aspectRatio": request.aspect.value}
 
 
 def read_bill(headers: Mapping[str, str]) -> Bill:

@@ -5,7 +5,7 @@ from PIL import Image, ImageDraw
 from pipelines.common.lettering.drawing import place_lines, write_lines
 from pipelines.common.lettering.layout import Line, Paragraph, flatten
 from pipelines.common.lettering.typefaces import FontStack
-from pipelines.endpoints.dialects.flux import ImageRequest
+from pipelines.endpoints.requests import ImageRequest
 
 _STACK = FontStack()
 # A share of the picture's shorter side.

@@ -6,7 +6,7 @@ import io
 from PIL import Image
 
 from pipelines.common.geometry import Size
-from pipelines.endpoints.dialects.flux import ImageRequest
+from pipelines.endpoints.requests import ImageRequest
 
 
 class PlainEngine:

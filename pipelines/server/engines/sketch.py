@@ -7,7 +7,7 @@ import random
 from PIL import Image
 
 from pipelines.common.geometry import Size
-from pipelines.endpoints.dialects.flux import ImageRequest
+from pipelines.endpoints.requests import ImageRequest
 from pipelines.server.engines.canvas import add_vignette_and_grain, new_canvas
 from pipelines.server.engines.lettering import letter_card
 from pipelines.server.engines.scene import Scene, read_scene

@@ -22,9 +22,9 @@ from hypothesis import strategies as st
 from pipelines.common.errors import StorageError, UsageError
 from pipelines.common.geometry import AspectRatio
 from pipelines.endpoints.answers import Answer, Bill, BrokenBody, ImageBody, NoAnswerError, Refusal, Refused
-from pipelines.endpoints.client import Endpoint, FluxClient, Timeouts, parse_retry_after
-from pipelines.endpoints.dialects.flux import ImageRequest
-from tests.support.transport import AnswerTransport
+from pipelines.endpoints.client import EndpointClient, Timeouts, parse_retry_after
+from pipelines.endpoints.requests import ImageRequest
+from tests.support.transport import AnswerTransport, flux_endpoint
 
 URL = "http://flux.test/"
 REQUEST = ImageRequest("a harbor", 4, AspectRatio.LANDSCAPE)
@@ -68,8 +68,8 @@ async def ask(
     max_body_bytes: int = 1 << 20,
 ) -> Answer:
     """Make one attempt with a client of its own."""
-    endpoint = Endpoint(url, token, local=True)
-    async with FluxClient(
+    endpoint = flux_endpoint(url, token, local=True)
+    async with EndpointClient(
         endpoint, concurrency=2, timeouts=timeouts, max_body_bytes=max_body_bytes, transport=transport
     ) as client:
         return await client.attempt(REQUEST, part=recorder.part, on_billed=recorder.record)
@@ -238,8 +238,8 @@ async def test_the_token_is_sent_as_a_bearer_token(recorder: BillRecorder) -> No
 
 async def test_the_token_is_in_no_repr(recorder: BillRecorder) -> None:
     """Neither the endpoint nor the client shows the token when it is printed."""
-    endpoint = Endpoint(URL, TOKEN)
-    async with FluxClient(endpoint, concurrency=1, timeouts=BRIEF, max_body_bytes=1) as client:
+    endpoint = flux_endpoint(URL, TOKEN)
+    async with EndpointClient(endpoint, concurrency=1, timeouts=BRIEF, max_body_bytes=1) as client:
         printed = f"{endpoint!r} {endpoint} {client!r} {client._http.headers!r}"
 
     assert TOKEN not in printed
@@ -249,7 +249,7 @@ async def test_the_token_is_in_no_repr(recorder: BillRecorder) -> None:
 def test_a_token_that_no_header_can_carry_is_refused_unseen(token: str) -> None:
     """A token with a line break or a blank at its end is refused before anything is sent, and not quoted."""
     with pytest.raises(UsageError) as caught:
-        FluxClient(Endpoint(URL, token), concurrency=1, timeouts=BRIEF, max_body_bytes=1)
+        EndpointClient(flux_endpoint(URL, token), concurrency=1, timeouts=BRIEF, max_body_bytes=1)
 
     assert str(caught.value) == (
         "STORYREEL_API_TOKEN: holds a character that no HTTP header can carry, perhaps a line break or a space at "
@@ -717,7 +717,7 @@ def proxied(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def ask_as_configured(recorder: BillRecorder, url: str) -> Answer:
     """Make one attempt at an address that a user named."""
-    async with FluxClient(Endpoint(url), concurrency=1, timeouts=BRIEF, max_body_bytes=9) as client:
+    async with EndpointClient(flux_endpoint(url), concurrency=1, timeouts=BRIEF, max_body_bytes=9) as client:
         return await client.attempt(REQUEST, part=recorder.part, on_billed=recorder.record)
 
 

@@ -12,17 +12,18 @@ from pipelines.common.geometry import AspectRatio
 from pipelines.endpoints.answers import Bill
 from pipelines.endpoints.dialects.flux import (
     BadRequestError,
-    ImageRequest,
     bill_headers,
     parse_request,
     read_bill,
+    request_body,
 )
 from pipelines.endpoints.prices import PRICE_LIST
+from pipelines.endpoints.requests import ImageRequest
 
 
 def test_a_request_has_the_documented_fields() -> None:
     """The three fields, spelled as documented."""
-    body = ImageRequest("a cat", 6, AspectRatio.LANDSCAPE).body()
+    body = request_body(ImageRequest("a cat", 6, AspectRatio.LANDSCAPE))
 
     assert body == {"prompt": "a cat", "steps": 6, "aspectRatio": "16:9"}
     assert parse_request(body) == ImageRequest("a cat", 6, AspectRatio.LANDSCAPE)
@@ -70,7 +71,7 @@ def test_a_whole_number_may_be_written_as_json_writes_it() -> None:
 def test_the_headers_of_the_documented_answer() -> None:
     """The example of the documentation, header by header, and the model."""
     square = AspectRatio.SQUARE
-    headers = bill_headers(PRICE_LIST.image(square.size, steps=4), square.size, steps=4, model="sketch")
+    headers = bill_headers(PRICE_LIST.price(square.size, steps=4), square.size, steps=4, model="sketch")
 
     assert headers == {
         "X-Cost-USD": "0.000652",

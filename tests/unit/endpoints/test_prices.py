@@ -21,14 +21,14 @@ def test_every_aspect_ratio_at_every_number_of_steps(aspect: AspectRatio, steps:
     usd = Decimal(tiles * 53 + steps * 110).scaleb(-6)
 
     assert tiles_of(aspect.size) == tiles
-    assert PRICE_LIST.image(aspect.size, steps=steps) == Price(
+    assert PRICE_LIST.price(aspect.size, steps=steps) == Price(
         usd, usd * 35, Decimal(tiles * 48 + steps * 96).scaleb(-1)
     )
 
 
 def test_the_documented_square() -> None:
     """The example answer of the documentation: 0.000652 USD, 57.6 neurons, 0.0228 baht when rounded."""
-    price = PRICE_LIST.image(AspectRatio.SQUARE.size, steps=4)
+    price = PRICE_LIST.price(AspectRatio.SQUARE.size, steps=4)
 
     assert (format_decimal(price.usd), format_decimal(price.neurons), format_decimal(price.thb)) == (
         "0.000652",
@@ -40,7 +40,7 @@ def test_the_documented_square() -> None:
 @pytest.mark.parametrize(("aspect", "baht"), [("1:1", "0.023"), ("16:9", "0.027"), ("9:16", "0.027")])
 def test_the_documented_typical_costs(aspect: str, baht: str) -> None:
     """Three typical costs, rounded as the documentation rounds them."""
-    assert f"{PRICE_LIST.image(AspectRatio(aspect).size, steps=4).thb:.3f}" == baht
+    assert f"{PRICE_LIST.price(AspectRatio(aspect).size, steps=4).thb:.3f}" == baht
 
 
 @given(prices=st.lists(st.builds(Price, *[st.decimals(0, 10, places=6)] * 3), max_size=20))

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from pipelines.common.geometry import AspectRatio
-from pipelines.endpoints.dialects.flux import MAX_PROMPT_CHARS, BadRequestError, ImageRequest, parse_request
+from pipelines.endpoints.dialects.flux import MAX_PROMPT_CHARS, BadRequestError, parse_request, request_body
+from pipelines.endpoints.requests import ImageRequest
 from pipelines.server.description import example_request, openapi_document, welcome
 
 REQUEST = jsonschema.Draft202012Validator(openapi_document()["components"]["schemas"]["ImageRequest"])
@@ -55,7 +56,7 @@ def test_the_described_defaults_are_those_of_the_api() -> None:
     defaults = {name: field["default"] for name, field in fields.items() if "default" in field}
 
     assert parse_request({"prompt": "a harbor", **defaults}) == ImageRequest("a harbor")
-    assert set(fields) == set(ImageRequest("a harbor").body())
+    assert set(fields) == set(request_body(ImageRequest("a harbor")))
 
 
 def test_an_address_stands_in_the_example_as_a_shell_reads_it() -> None:

@@ -5,7 +5,7 @@ import io
 from PIL import Image
 
 from pipelines.common.geometry import AspectRatio, Size
-from pipelines.endpoints.dialects.flux import ImageRequest
+from pipelines.endpoints.requests import ImageRequest
 from pipelines.server.engines.plain import PlainEngine
 
 HARBOR = ImageRequest("a harbor", 4, AspectRatio.SQUARE)

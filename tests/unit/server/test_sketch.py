@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from pipelines.common.geometry import AspectRatio, Size
-from pipelines.endpoints.dialects.flux import ImageRequest
+from pipelines.endpoints.requests import ImageRequest
 from pipelines.server.engines.lettering import letter_card
 from pipelines.server.engines.palette import LIGHTS
 from pipelines.server.engines.scene import Place, Scene, Subject, Weather, read_scene

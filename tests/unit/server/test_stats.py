@@ -41,6 +41,6 @@ def test_bills_add_up_exactly() -> None:
     """The billed total is a sum of Decimals."""
     statistics = Statistics(lambda: 0.0)
     for _ in range(1000):
-        statistics.count_image(PRICE_LIST.image(Size(1024, 1024), steps=4))
+        statistics.count_image(PRICE_LIST.price(Size(1024, 1024), steps=4))
 
     assert statistics.billed_usd == Decimal("0.652")

@@ -296,7 +296,7 @@ async def killed(tmp_path: Path, spec: TakeSpec, step: str, monkeypatch: pytest.
 
     async with rig(tmp_path, answer, run()) as bench:
         if step == "billed":
-            monkeypatch.setattr("pipelines.endpoints.client.FluxClient._save", stand_still)
+            monkeypatch.setattr("pipelines.endpoints.client.EndpointClient._save", stand_still)
         if step == "named":
             monkeypatch.setattr("pipelines.run.attempt.AttemptRunner._keep", named_only(bench.store, stand_still))
         task = asyncio.create_task(bench.generate(spec))

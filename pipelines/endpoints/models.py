@@ -1,0 +1,70 @@
+"""Models as their sellers offer them: what each can do, and what an image of it costs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from pipelines.common.geometry import Size
+from pipelines.endpoints.prices import Price
+from pipelines.endpoints.requests import ImageRequest
+
+
+class Rates(Protocol):
+    """What the images of a model cost."""
+
+    def price(self, size: Size, *, steps: int) -> Price:
+        """Return the exact price of one image.
+
+        Args:
+            size: in pixels, of the image that is made.
+            steps: the generation steps that are made.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Abilities:
+    """What a model makes of what it is asked.
+
+    Attributes:
+        sizes: all that it makes, in pixels; empty where it makes any.
+        max_steps: the most generation steps that it takes; None where it takes no number of them.
+        max_prompt_chars: the longest prompt that it takes.
+        batch: images that one request may ask for.
+        seeds: whether it takes a seed. None is sent yet.
+        references: how many pictures it takes to go by. None is sent yet.
+    """
+
+    sizes: Sequence[Size] = ()
+    max_steps: int | None = None
+    max_prompt_chars: int = 2048
+    batch: int = 1
+    seeds: bool = False
+    references: int = 0
+
+    def size_for(self, asked: Size) -> Size:
+        """Return the size to ask for where `asked` is wanted: the one of which most is seen, of two the smaller."""
+        if not self.sizes:
+            return asked
+        return min(self.sizes, key=lambda size: (-asked.share_of(size), size.width * size.height))
+
+
+@dataclass(frozen=True, slots=True)
+class ImageModel:
+    """A model behind endpoints of one dialect.
+
+    Attributes:
+        name: its short name, as it stands in request keys and in the ledger.
+        id: its name as the endpoint has it.
+        abilities: what it can do.
+        rates: what it costs.
+    """
+
+    name: str
+    id: str
+    abilities: Abilities
+    rates: Rates
+
+    def size_of(self, request: ImageRequest) -> Size:
+        """Return the size in pixels to ask for."""
+        return self.abilities.size_for(request.aspect.size)
