@@ -25,11 +25,6 @@ class Answer:
 
     rows: Sequence[Mapping[Any, Any]] = ()
 
-    @property
-    def first(self) -> Mapping[Any, Any] | None:
-        """The first row; None where there is none."""
-        return self.rows[0] if self.rows else None
-
 
 @dataclass(slots=True)
 class Batch:

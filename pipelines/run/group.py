@@ -87,8 +87,9 @@ class RunGroup:
     @contextlib.asynccontextmanager
     async def following(self) -> AsyncIterator[None]:
         """Hand this run's stop on to the others, and theirs to this run, for as long as the block lasts."""
-        self._conductors_encoder = (await self._ledger.group_news(self._run)).encoder or self._encoder
-        tasks = [asyncio.create_task(work) for work in (self._hand_on(), self._listen())]
+        news = await self._ledger.group_news(self._run)
+        self._conductors_encoder = news.encoder or self._encoder
+        tasks = [asyncio.create_task(work) for work in (self._hand_on(), self._listen(news))]
         tasks[-1].add_done_callback(self._hand_on_failure)
         try:
             yield
@@ -124,16 +125,17 @@ class RunGroup:
         with contextlib.suppress(StorageError):
             await self._ledger.stop_group(self._run, state=state_after(error), reason=str(error))
 
-    async def _listen(self) -> None:
+    async def _listen(self, news: GroupNews | None) -> None:
         while not self._conductor_ended.done():
             try:
-                news = await self._ledger.group_news(self._run)
+                news = news or await self._ledger.group_news(self._run)
                 self._heed(news)
                 await self._show(news)
             except StorageError as error:
                 # Whoever makes the film needs no news; one that waits for it would wait for ever.
                 if not self._run.conducts:
                     self._stop(error)
+            news = None
             await asyncio.sleep(_LOOK_EVERY_S)
 
     def _hand_on_failure(self, listening: "asyncio.Task[None]") -> None:

@@ -24,7 +24,7 @@ def test_each_statement_has_its_own_answer(ledger: Ledger) -> None:
         found, missing = batch.add(FIND, {"of": "a"}), batch.add(FIND, {"of": "b"})
         batch.send()
 
-        assert (entered.first, found.first, missing.first) == (None, LEASE, None)
+        assert (entered.rows, found.rows, missing.rows) == ((), [LEASE], [])
 
 
 def test_amounts_are_exact_both_ways(ledger: Ledger) -> None:
