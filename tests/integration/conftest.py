@@ -9,6 +9,7 @@ from playwright.async_api import Browser
 
 from tests.support.browser import open_chromium
 from tests.support.review import ReviewSession
+from tests.support.workerd import Deployment, NoWorkerdError, deployed, find_workerd
 
 
 @pytest.fixture(autouse=True)
@@ -36,6 +37,22 @@ def review(rendered: ReviewSession, tmp_path: Path) -> Iterator[ReviewSession]:
     """Yield an open review of three frames, all generated."""
     with rendered.copy_to(tmp_path).open() as session:
         yield session
+
+
+@pytest.fixture(scope="session")
+def workerd() -> Path:
+    """Return Cloudflare's runtime; without it the test is skipped."""
+    try:
+        return find_workerd()
+    except NoWorkerdError as exc:
+        pytest.skip(str(exc))
+
+
+@pytest.fixture(scope="module")
+def deployment(workerd: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """Yield the Worker as it answers all tests of a module; it asks for no token."""
+    with deployed(workerd, tmp_path_factory.mktemp("worker")) as deployment:
+        yield deployment
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from PIL import Image
 from pipelines.server.config import EngineKind, ServerConfig, parse_fault
 from pipelines.server.running import serve_in_thread
 from tests.support.patience import WAIT_S
+from tests.support.workerd import Deployment
 
 CLIENTS = Path(__file__).parents[1] / "fixtures" / "clients"
 NODE_CLIENT = ["node", str(CLIENTS / "image.js")]
@@ -81,6 +82,21 @@ def test_a_program_saves_an_image_and_reads_its_cost(
     """Six steps of a landscape: (6 x 0.000053 + 6 x 0.00011) USD x 35."""
     assert run([*command, url, "a cat wearing a hat"], tmp_path) == printed
     assert size_of(tmp_path / "image.png") == (1344, 768)
+
+
+@pytest.mark.parametrize(
+    ("command", "printed"),
+    [
+        pytest.param(PYTHON_CLIENT, "Cost: 0.0305 baht\n", id="python"),
+        pytest.param(NODE_CLIENT, "Cost: 0.0305 baht\nSize: 1024x1024\n", id="node", marks=_needs("node")),
+        pytest.param(PHP_CLIENT, "Cost: 0.0305 baht\n", id="php", marks=_needs("php")),
+    ],
+)
+def test_a_program_reads_what_the_worker_made(
+    deployment: Deployment, tmp_path: Path, command: list[str], printed: str
+) -> None:
+    """A square, though a landscape was asked for, and no other cost: (4 x 0.000053 + 6 x 0.00011) USD x 35."""
+    assert run([*command, deployment.url, "a cat wearing a hat"], tmp_path) == printed
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from playwright.async_api import Browser
 from pipelines.server.config import EngineKind, ServerConfig, parse_fault
 from pipelines.server.running import serve_in_thread
 from tests.support.browser import Visit, needs_chromium, visiting
+from tests.support.workerd import Deployment
 
 pytestmark = [
     needs_chromium,
@@ -50,26 +51,38 @@ async def visit(browser: Browser, page_address: str) -> AsyncIterator[Visit]:
         yield visit
 
 
-async def ask_for_a_sunset(visit: Visit) -> tuple[str, int]:
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with serve_in_thread(ServerConfig(engine=EngineKind.PLAIN)) as address:
+        yield address
+
+
+async def ask_for_a_sunset(visit: Visit, url: str) -> tuple[str, int]:
     """Return what the page logs of an image's cost, and the width of the image that it shows."""
-    with serve_in_thread(ServerConfig(engine=EngineKind.PLAIN)) as url:
-        async with visit.page.expect_console_message() as message:
-            await visit.page.evaluate("url => generateImage(url, 'a beautiful sunset')", url)
-        await visit.page.wait_for_function("() => document.querySelector('img').complete")
+    async with visit.page.expect_console_message() as message:
+        await visit.page.evaluate("url => generateImage(url, 'a beautiful sunset')", url)
+    await visit.page.wait_for_function("() => document.querySelector('img').complete")
     return (await message.value).text, await visit.page.evaluate("document.querySelector('img').naturalWidth")
 
 
-async def test_a_page_shows_the_image_and_its_cost(visit: Visit) -> None:
+async def test_a_page_shows_the_image_and_its_cost(visit: Visit, url: str) -> None:
     """The blob is an image on the page, and the header is readable."""
-    shown = await ask_for_a_sunset(visit)
+    shown = await ask_for_a_sunset(visit, url)
 
     assert (shown, visit.errors) == (("Cost: 0.0228 baht", 1024), [])
 
 
-async def test_a_page_from_the_disk_does_so_too(browser: Browser) -> None:
+async def test_a_page_from_the_disk_does_so_too(browser: Browser, url: str) -> None:
     """Its origin is null."""
     async with visiting(browser, (CLIENTS / "page.html").as_uri()) as visit:
-        shown = await ask_for_a_sunset(visit)
+        shown = await ask_for_a_sunset(visit, url)
+
+    assert (shown, visit.errors) == (("Cost: 0.0228 baht", 1024), [])
+
+
+async def test_a_page_shows_what_the_worker_makes(visit: Visit, deployment: Deployment) -> None:
+    """Under Cloudflare's own runtime, with its headers."""
+    shown = await ask_for_a_sunset(visit, deployment.url)
 
     assert (shown, visit.errors) == (("Cost: 0.0228 baht", 1024), [])
 

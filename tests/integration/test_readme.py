@@ -26,7 +26,7 @@ SETTINGS_PAGE = (REPOSITORY / "docs/settings.md").read_text()
 RECORDS = sorted((REPOSITORY / "docs/decisions").glob("[0-9]*.md"))
 DECISION_PARTS = ["Context", "Decision", "Consequences", "Alternatives", "When to look again"]
 PAGES = [
-    *(REPOSITORY / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")),
+    *(REPOSITORY / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "worker/README.md")),
     *sorted((REPOSITORY / "docs").rglob("*.md")),
 ]
 DOCS = [page.read_text() for page in sorted((REPOSITORY / "docs").rglob("*.md"))]
