@@ -35,6 +35,10 @@ _HOLDER = ("unshare", "--net", "--mount", "--pid", "--uts", "--fork", "--kill-ch
 _WRONG_CLOCK = Path(__file__).parent / "wrong_clock"
 # Linux's: a stopped process, one that is traced, one that has ended.
 _AT_REST = "TtZX"
+# Connections in these states still have to tell the other end of theirs (Linux's tcp_states.h): open, and FIN is sent.
+_UNTOLD = ("01", "04", "09", "0B")
+# As long a system that is killed tries to tell: the other end may be cut off.
+_GOODBYE_S = 2.0
 # The folder of the tests is empty on each machine but for what it shares, which is carried past the cover.
 _BEGIN = """\
 set -e
@@ -145,16 +149,19 @@ class Machine:
 
     def kill(self) -> None:
         """Kill every process at once; the system lives long enough to close their connections."""
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self._init, signal.SIGKILL)
-        self._holder.wait(WAIT_S)
-        self._wake_waiters()
+        for process in self._processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        deadline = time.monotonic() + _GOODBYE_S
+        while self._has_connections() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        self._end()
 
     def power_off(self) -> None:
         """Kill every process at once, and let nobody hear of it: a machine that is gone says no goodbye."""
         for service in self._networks:
             self.cut_off(service)
-        self.kill()
+        self._end()
 
     def suspend(self) -> None:
         """Stop every process where it is."""
@@ -203,6 +210,20 @@ class Machine:
         # Known to each other for good: else the loss of a cable would be noticed after some seconds.
         _introduce(network.address(1), device, within=within)
         _introduce(address, network.bridge)
+
+    def _end(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._init, signal.SIGKILL)
+        self._holder.wait(WAIT_S)
+        self._wake_waiters()
+
+    def _has_connections(self) -> bool:
+        """Return whether it has connections that the other end may take for open."""
+        try:
+            _, *rows = Path(f"/proc/{self._init}/net/tcp").read_text().splitlines()
+        except OSError:
+            return False
+        return any(row.split()[3] in _UNTOLD for row in rows)
 
     def _entering(self, *namespaces: str) -> list[str]:
         return ["nsenter", "--target", str(self._init), *(f"--{name}" for name in namespaces), "--"]
