@@ -72,7 +72,8 @@ class OpenAIDialect:
     def read_probe(self, http_status: int, body: bytes) -> ProbeAnswer:
         """Return what the list, or the refusal of it, says."""
         if http_status == 200:
-            return ProbeAnswer(speaks=_is_json_object(body), token_ok=True)
+            speaks = _is_json_object(body)
+            return ProbeAnswer(speaks, token_ok=True if speaks else None)
         error = read_error(body.decode(errors="replace"))
         refusal = classify_error(http_status, error.message or "", codes=error.codes)
         if refusal is Refusal.CREDENTIALS:
