@@ -9,6 +9,8 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 _THIS_MACHINE = "127.0.0.1"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+# RFC 6052, 2.1: the last 32 bits are an IPv4 address.
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
 # RFC 3986, 2.3: percent-encoded or not, these mean the same.
 _UNRESERVED = frozenset(string.ascii_letters + string.digits + "-._~")
 # RFC 3986, 3.3: what a path may hold as it is, and the sign of an encoding.
@@ -30,6 +32,22 @@ def is_loopback(host: str) -> bool:
         return _read_ip(name).is_loopback
     except ValueError:
         return False
+
+
+def is_public(address: str) -> bool:
+    """Return whether an IP address is one of the public Internet: not of this machine, a private network or a carrier.
+
+    Args:
+        address: as a resolver returns it. An IPv6 address that leads to an IPv4 address is judged as that one.
+    """
+    ip = _read_ip(address)
+    if isinstance(ip, ipaddress.IPv6Address):
+        if ip in _NAT64:
+            return is_public(str(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)))
+        # 6to4 leads into any IPv4 network; nothing public is reached by it any more (RFC 7526).
+        if ip.is_site_local or ip.sixtofour:
+            return False
+    return ip.is_global and not ip.is_multicast and not ip.is_reserved
 
 
 def without_secrets(url: str) -> str:

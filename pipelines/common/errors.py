@@ -18,6 +18,7 @@ StoryreelError                  1    a bug, or an error that none of the classes
   EndpointError                 5    the endpoint is of no use to this run
     EndpointUnreachableError    5    nothing answers at its address
     CredentialsRefusedError     5    it refuses our credentials or account
+    CreditExhaustedError        5    its account has no credit left
     AllocationExhaustedError    5    its daily allocation is used up
     ModelRefusedError           5    it has no such model, or not for this account
     WrongEndpointError          5    what answers is not this API, or not the model that was asked for
@@ -176,6 +177,10 @@ class CredentialsRefusedError(EndpointError):
     """The endpoint refuses our credentials or account."""
 
 
+class CreditExhaustedError(EndpointError):
+    """The endpoint's account has no credit left, or has reached its own limit."""
+
+
 class AllocationExhaustedError(EndpointError):
     """The endpoint's daily allocation is used up; nothing works before 00:00 UTC."""
 
@@ -185,7 +190,7 @@ class ModelRefusedError(EndpointError):
 
 
 class WrongEndpointError(EndpointError):
-    """What answers is not the FLUX API, or not the model that was asked for."""
+    """What answers does not speak the dialect that it was asked in, or is not the model that was asked for."""
 
 
 class NoUsableImageError(EndpointError):

@@ -43,6 +43,8 @@ class Refusal(StrEnum):
     MODEL = "model refused"
     # The account's free neurons of the day are used up.
     ALLOCATION = "daily allocation used up"
+    # The account has nothing left to pay with.
+    CREDIT = "no credit left"
     # The prompt was taken for unsafe: often a false alarm that passes on a second try.
     PROMPT = "prompt refused"
     # No machine is free to generate it now.
@@ -50,7 +52,7 @@ class Refusal(StrEnum):
     # Anything else that failed on the way; a second try may pass.
     SERVER = "server error"
     # An answer that this API would not give: the address is wrong.
-    NOT_THIS_API = "not the FLUX API"
+    NOT_THIS_API = "not this API"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ class ImageBody:
     Attributes:
         http_status: its status, nearly always 200.
         bill: the bill from its headers.
-        bytes: the body's length.
+        bytes: the picture's length; 0 where none stood in it, but something else.
     """
 
     http_status: int

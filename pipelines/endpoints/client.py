@@ -4,9 +4,8 @@ import asyncio
 import contextlib
 import datetime
 import email.utils
-import logging
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,13 +17,17 @@ from pipelines.common.addresses import is_loopback, normalize
 from pipelines.common.errors import UsageError
 from pipelines.common.files import storage_errors
 from pipelines.common.network_environment import require_readable_certificates, require_usable_proxies
-from pipelines.common.printable import one_line
 from pipelines.endpoints.answers import Answer, Bill, BrokenBody, ImageBody, NoAnswerError, Refused
-from pipelines.endpoints.bodies import BrokenBodyError, PictureBody
-from pipelines.endpoints.dialects.dialect import Dialect
-from pipelines.endpoints.error_table import MAX_ERROR_BYTES, MAX_ERROR_CHARS, classify_error, read_error
+from pipelines.endpoints.bodies import Body, BrokenBodyError, PictureBody
+from pipelines.endpoints.dialects.dialect import Dialect, JsonAnswer
+from pipelines.endpoints.dialects.figures import read_decimal
+from pipelines.endpoints.error_table import MAX_ERROR_BYTES, classify_error, read_error
+from pipelines.endpoints.http_log import address_of, addresses_only
+from pipelines.endpoints.json_body import JsonBody
+from pipelines.endpoints.linked_picture import LinkedPictureError, LinkedPictures
 from pipelines.endpoints.models import ImageModel
 from pipelines.endpoints.requests import HttpCall, ImageRequest
+from pipelines.endpoints.streaming import body_chunks, content_encoding, reason_of, short_line
 
 _POOL_SPARE = 8
 # How long the text of an error is waited for, once its status is known.
@@ -92,6 +95,7 @@ class EndpointClient:
         timeouts: the bounds of one attempt.
         max_body_bytes: the longest body that is taken for an image.
         transport: what carries the requests, in place of httpx's own.
+        links: fetches pictures that answers only link to, in place of its own.
 
     Raises:
         UsageError: the endpoint's token cannot be sent, or the environment names a proxy or certificates that cannot be
@@ -106,12 +110,13 @@ class EndpointClient:
         timeouts: Timeouts,
         max_body_bytes: int,
         transport: httpx.AsyncBaseTransport | None = None,
+        links: LinkedPictures | None = None,
     ) -> None:
         require_readable_certificates()
         self.endpoint = endpoint
-        self._address = _address_without_secrets(endpoint.url)
+        self._address = address_of(endpoint.url)
         self._secrets = _secrets(endpoint)
-        self._url_filter = _UrlFilter(self._address)
+        self._exits = contextlib.AsyncExitStack()
         self._total_s = timeouts.total_s
         self._max_body_bytes = max_body_bytes
         # The pool is never waited for: a request cancelled in that wait loses its slot for good (httpcore#1093).
@@ -122,21 +127,21 @@ class EndpointClient:
             transport = httpx.AsyncHTTPTransport(limits=limits)
         if transport is None:
             require_usable_proxies()
+        timeout = httpx.Timeout(timeouts.read_s, connect=timeouts.connect_s)
+        self._links = links or LinkedPictures(timeout=timeout, max_bytes=max_body_bytes)
         with _proxy_errors():
             self._http = httpx.AsyncClient(
-                headers={**_HEADERS, **_authorization(endpoint)},
-                limits=limits,
-                timeout=httpx.Timeout(timeouts.read_s, connect=timeouts.connect_s),
-                transport=transport,
+                headers={**_HEADERS, **_authorization(endpoint)}, limits=limits, timeout=timeout, transport=transport
             )
 
     async def __aenter__(self) -> "EndpointClient":
-        logging.getLogger("httpx").addFilter(self._url_filter)
+        self._exits.enter_context(addresses_only(self._address))
+        self._exits.push_async_callback(self._links.close)
+        self._exits.push_async_callback(self._http.aclose)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._http.aclose()
-        logging.getLogger("httpx").removeFilter(self._url_filter)
+        await self._exits.aclose()
 
     async def attempt(
         self, request: ImageRequest, *, part: Path, on_billed: Callable[[int, Bill], Awaitable[None]]
@@ -170,16 +175,16 @@ class EndpointClient:
                 # Any 2xx: what came may be an image, and may have been billed.
                 billed = response.status_code, bill
                 await on_billed(*billed)
-                return await self._save(response, part, bill)
+                return await self._receive(response, part, bill, on_billed=on_billed)
         except _NEVER_SENT as exc:
-            raise NoAnswerError(f"cannot connect to {self._address}: {_reason(exc)}", sent=False) from exc
+            raise NoAnswerError(f"cannot connect to {self._address}: {reason_of(exc)}", sent=False) from exc
         except (httpx.HTTPError, OSError) as exc:
             # asyncio's TimeoutError is an OSError, and so is what TLS throws.
             if billed is not None:
-                return BrokenBody(*billed, f"the body broke off: {_reason(exc)}", cut_off=True)
+                return BrokenBody(*billed, f"the body broke off: {reason_of(exc)}", cut_off=True)
             if departure.connecting:
-                raise NoAnswerError(f"cannot connect to {self._address}: {_reason(exc)}", sent=False) from exc
-            raise NoAnswerError(f"no answer: {_reason(exc)}", sent=True) from exc
+                raise NoAnswerError(f"cannot connect to {self._address}: {reason_of(exc)}", sent=False) from exc
+            raise NoAnswerError(f"no answer: {reason_of(exc)}", sent=True) from exc
 
     async def _read_refusal(self, response: httpx.Response, bill: Bill) -> Refused:
         text = await _read_text(response, min(self._total_s, _ERROR_TEXT_S))
@@ -188,20 +193,39 @@ class EndpointClient:
             text = text.replace(secret, "***")
         return _refusal(response, text, bill)
 
-    async def _save(self, response: httpx.Response, part: Path, bill: Bill) -> Answer:
+    async def _receive(
+        self, response: httpx.Response, part: Path, bill: Bill, *, on_billed: Callable[[int, Bill], Awaitable[None]]
+    ) -> Answer:
+        """Read the body of a 2xx, with the bill that its headers state."""
         status = response.status_code
         try:
-            with storage_errors(part), part.open("wb") as file:
-                body = PictureBody(file, max_bytes=self._max_body_bytes)
-                async for chunk in _body_chunks(response):
-                    body.feed(chunk)
-                body.close()
+            size, around = await self._save(response, part)
         except BrokenBodyError as exc:
             return BrokenBody(status, bill, str(exc), cut_off=False)
-        if encoding := _content_encoding(response):
-            reason = f"a body encoded as {encoding}, which was not asked for"
-            return BrokenBody(status, bill, reason, cut_off=False)
-        return ImageBody(status, bill, body.picture_bytes)
+        said = JsonAnswer() if around is None else self.endpoint.dialect.read_json(around, self.endpoint.model)
+        if said.bill.cost_usd is not None:
+            bill = said.bill
+            await on_billed(status, bill)
+        if size or said.picture_url is None:
+            return ImageBody(status, bill, size)
+        try:
+            return ImageBody(status, bill, await self._links.fetch(said.picture_url, part))
+        except LinkedPictureError as exc:
+            return BrokenBody(status, bill, str(exc), cut_off=exc.cut_off)
+
+    async def _save(self, response: httpx.Response, part: Path) -> tuple[int, Mapping[str, Any] | None]:
+        """Write the picture in a body to a file, else what the body holds; return its length and the JSON around it."""
+        keys, max_bytes = self.endpoint.dialect.picture_keys, self._max_body_bytes
+        with storage_errors(part), part.open("wb") as file:
+            body: Body = (
+                JsonBody(file, max_bytes=max_bytes, keys=keys) if keys else PictureBody(file, max_bytes=max_bytes)
+            )
+            async for chunk in body_chunks(response):
+                body.feed(chunk)
+            around = body.close()
+        if encoding := content_encoding(response):
+            raise BrokenBodyError(f"a body encoded as {encoding}, which was not asked for")
+        return body.picture_bytes, around
 
 
 @dataclass
@@ -227,22 +251,6 @@ class _Departure:
             self.connecting = False
 
 
-class _UrlFilter(logging.Filter):
-    """Takes passwords and keys out of the URLs of one endpoint in httpx's own log, which has a line a request."""
-
-    def __init__(self, address: str) -> None:
-        super().__init__()
-        self._address = address
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        if isinstance(record.args, tuple):
-            record.args = tuple(self._address if self._is_ours(arg) else arg for arg in record.args)
-        return True
-
-    def _is_ours(self, arg: object) -> bool:
-        return isinstance(arg, httpx.URL) and _address_without_secrets(str(arg)) == self._address
-
-
 def _arguments(call: HttpCall) -> dict[str, Any]:
     """Return a call as httpx's arguments."""
     # Without a file name, each of its "files" is a field.
@@ -260,15 +268,6 @@ def _secrets(endpoint: Endpoint) -> tuple[str, ...]:
     return tuple(sorted(secrets, key=len, reverse=True))
 
 
-def _address_without_secrets(url: str) -> str:
-    """Return a URL's scheme, host and port, without a user's name and password or a key in its query."""
-    try:
-        parsed = httpx.URL(url)
-    except httpx.InvalidURL:
-        return "the endpoint"
-    return f"{parsed.scheme}://{parsed.netloc.decode()}"
-
-
 def _is_on_this_machine(url: str) -> bool:
     """Return whether an address is of this machine, in any spelling; False where it is none that can be read."""
     with contextlib.suppress(ValueError, KeyError, httpx.InvalidURL):
@@ -283,7 +282,7 @@ def _proxy_errors() -> Iterator[None]:
         yield
     except (ValueError, httpx.InvalidURL) as exc:
         raise UsageError(
-            f"the environment names a proxy that cannot be used: {_reason(exc)}; let HTTP_PROXY, HTTPS_PROXY and "
+            f"the environment names a proxy that cannot be used: {reason_of(exc)}; let HTTP_PROXY, HTTPS_PROXY and "
             "ALL_PROXY be http:// addresses, or name the endpoint's host in NO_PROXY and unset them; nothing was sent"
         ) from exc
 
@@ -300,32 +299,16 @@ def _authorization(endpoint: Endpoint) -> dict[str, str]:
     return {"Authorization": f"Bearer {endpoint.token}"}
 
 
-async def _body_chunks(response: httpx.Response) -> AsyncIterator[bytes]:
-    """Yield the body as it arrives; no content encoding is undone."""
-    try:
-        async for chunk in response.aiter_raw():
-            yield chunk
-    except OSError as exc:
-        # What TLS or a socket throws unwrapped must not pass for an error of the disk.
-        raise httpx.ReadError(str(exc)) from exc
-
-
-def _content_encoding(response: httpx.Response) -> str | None:
-    """Return the encoding that an answer's body has, though none was asked for; None where it has none."""
-    encoding = _one_line(response.headers.get("Content-Encoding", ""))
-    return None if encoding.lower() in ("", "identity") else encoding
-
-
 def _refusal(response: httpx.Response, text: str, bill: Bill) -> Refused:
-    api_error, codes = read_error(text)
-    message = _one_line(api_error or text) or _one_line(response.reason_phrase) or "no reason given"
+    error = read_error(text)
+    message = short_line(error.message or text) or short_line(response.reason_phrase) or "no reason given"
     return Refused(
         http_status=response.status_code,
-        refusal=classify_error(response.status_code, message, codes=codes),
+        refusal=classify_error(response.status_code, message, codes=error.codes),
         message=message,
-        by_api=api_error is not None,
+        by_api=error.message is not None,
         bill=bill,
-        retry_after_s=parse_retry_after(response.headers.get("Retry-After")),
+        retry_after_s=_retry_after_s(response.headers),
     )
 
 
@@ -335,13 +318,20 @@ async def _read_text(response: httpx.Response, timeout_s: float) -> str:
     # The status stands whatever becomes of the text.
     with contextlib.suppress(httpx.HTTPError, TimeoutError):
         async with asyncio.timeout(timeout_s):
-            async for chunk in _body_chunks(response):
+            async for chunk in body_chunks(response):
                 body += chunk
                 if len(body) > MAX_ERROR_BYTES:
                     break
-    if encoding := _content_encoding(response):
+    if encoding := content_encoding(response):
         return f"a text encoded as {encoding}, which was not asked for"
     return body[:MAX_ERROR_BYTES].decode("utf-8", errors="replace")
+
+
+def _retry_after_s(headers: httpx.Headers) -> float | None:
+    """Return the wait that an answer asks for, in seconds."""
+    # OpenAI's own is the more exact of its two.
+    milliseconds = read_decimal(headers.get("retry-after-ms"))
+    return parse_retry_after(headers.get("Retry-After")) if milliseconds is None else float(milliseconds) / 1000
 
 
 def parse_retry_after(value: str | None, *, now: Callable[[], datetime.datetime] | None = None) -> float | None:
@@ -364,12 +354,3 @@ def parse_retry_after(value: str | None, *, now: Callable[[], datetime.datetime]
     if date.tzinfo is None:
         date = date.replace(tzinfo=datetime.UTC)
     return max(0.0, (date - current).total_seconds())
-
-
-def _reason(exc: Exception) -> str:
-    return _one_line(str(exc)) or type(exc).__name__
-
-
-def _one_line(text: str) -> str:
-    """Return the beginning of a foreign text as one line that any terminal can show and any database can store."""
-    return one_line(text)[:MAX_ERROR_CHARS]

@@ -5,7 +5,7 @@
 | cannot connect             | no      | again with back-off; the run stops after `max_connects` in a row           |
 | 429, out of capacity       | no      | Retry-After or back-off, for all requests; stops after `max_rate_limited`  |
 | 400                        | no      | the frame fails                                                            |
-| credentials, allocation, model | no  | the run stops                                                              |
+| credentials, credit, allocation, model | no | the run stops                                                   |
 | prompt refused             | no      | again, `max_refusals` times in all; then the next fallback prompt          |
 | other 5xx, no answer       | may be  | again, `max_resends` times a prompt, under the run's quota                 |
 | 2xx without a usable image | yes     | the same                                                                   |
@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from pipelines.common.errors import (
     AllocationExhaustedError,
     CredentialsRefusedError,
+    CreditExhaustedError,
     EndpointError,
     EndpointUnreachableError,
     IncompleteError,
@@ -215,7 +216,7 @@ class RetryState:
                 return self._unless_hopeless(self._resend(_describe(answer)), _describe(answer))
             case Refusal.REJECTED:
                 return self._unless_hopeless(GiveUp(_describe(answer)), _describe(answer))
-            case Refusal.CREDENTIALS | Refusal.ALLOCATION | Refusal.MODEL | Refusal.NOT_THIS_API:
+            case Refusal.CREDENTIALS | Refusal.CREDIT | Refusal.ALLOCATION | Refusal.MODEL | Refusal.NOT_THIS_API:
                 return StopRun(_run_error(answer))
 
     def _wait_for_all(self, answer: Refused) -> RetryDecision:
@@ -277,11 +278,18 @@ class RetryState:
 _RUN_ERRORS: dict[Refusal, tuple[type[EndpointError], str]] = {
     # Workers AI counts its days in UTC.
     Refusal.ALLOCATION: (AllocationExhaustedError, ": its daily allocation is used up; run again after 00:00 UTC"),
-    # flux-api.md, "Error Codes": an authentication error may mean that Workers AI is not enabled.
-    Refusal.CREDENTIALS: (CredentialsRefusedError, "; check STORYREEL_API_TOKEN and that Workers AI is enabled"),
+    Refusal.CREDENTIALS: (
+        CredentialsRefusedError,
+        "; check the token (STORYREEL_API_TOKEN, or the variable that the storyboard names) and that its account may "
+        "generate images",
+    ),
+    Refusal.CREDIT: (
+        CreditExhaustedError,
+        ": the account has no credit left; add some or raise its limit with the seller, then run again",
+    ),
     Refusal.MODEL: (ModelRefusedError, "; check --model, and which models the endpoint's account may use"),
     # Another server answers at this address, or a proxy before it.
-    Refusal.NOT_THIS_API: (WrongEndpointError, ": this is not the FLUX API; check --endpoint"),
+    Refusal.NOT_THIS_API: (WrongEndpointError, ": nothing there speaks this dialect; check --endpoint and --dialect"),
 }
 
 

@@ -212,7 +212,7 @@ def _refused_outcome(answer: Refused) -> Outcome:
 
 def _refused_status(answer: Refused) -> AttemptStatus:
     """Return the status of an attempt that was refused: by HTTP's, but for what is refused to the account."""
-    if answer.refusal is Refusal.CREDENTIALS:
+    if answer.refusal in (Refusal.CREDENTIALS, Refusal.CREDIT):
         return AttemptStatus.REFUSED
     if answer.http_status == 429:
         return AttemptStatus.RATE_LIMITED

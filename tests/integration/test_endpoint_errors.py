@@ -84,7 +84,10 @@ async def test_refused_credentials_stop_the_run(tmp_path: Path, status: int, mes
     async with rig(tmp_path, replies(api_error(status, message)), run()) as bench:
         outcome = await bench.generate(SPEC)
 
-        said = f"the endpoint answered {status} {message!r}; check STORYREEL_API_TOKEN and that Workers AI is enabled"
+        said = (
+            f"the endpoint answered {status} {message!r}; check the token (STORYREEL_API_TOKEN, or the variable that "
+            "the storyboard names) and that its account may generate images"
+        )
         assert (outcome, type(bench.stop_signal.error)) == (Failed(SPEC, said), CredentialsRefusedError)
         assert bench.rows(*ACCOUNT) == [(1, "refused", status, 0, PRICE_USD, None)]
 

@@ -1,9 +1,7 @@
 """The language of the FLUX API (flux-api.md): requests, bills and errors, for its client and its server. No I/O."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 from pipelines.common.addresses import normalize
@@ -11,6 +9,7 @@ from pipelines.common.geometry import AspectRatio, Size
 from pipelines.common.printable import printable_name
 from pipelines.endpoints.answers import Bill
 from pipelines.endpoints.dialects.dialect import JsonAnswer, ProbeAnswer
+from pipelines.endpoints.dialects.figures import possible_cost, read_decimal, read_whole_number
 from pipelines.endpoints.models import ImageModel
 from pipelines.endpoints.prices import Price, tiles_of
 from pipelines.endpoints.requests import DEFAULT_STEPS, HttpCall, ImageRequest
@@ -45,10 +44,6 @@ AUTHENTICATION_ERROR = "Authentication error"
 GENERATION_FAILED = "Failed to generate image"
 
 _BAD_STEPS = f"Steps must be a whole number from 1 to {MAX_STEPS}"
-# Far above any image's price. What says more is no cost; and the ledger's sums hold nine million in all.
-_MOST_USD = Decimal(1000)
-# A figure as a program writes it; Decimal itself also takes underscores and the digits of other scripts.
-_FIGURE = re.compile(r"([0-9]{1,16}(\.[0-9]{0,32})?|\.[0-9]{1,32})([eE][+-]?[0-9]{1,2})?")
 
 
 class BadRequestError(ValueError):
@@ -171,30 +166,12 @@ def request_body(request: ImageRequest) -> dict[str, object]:
 def read_bill(headers: Mapping[str, str]) -> Bill:
     """Return the bill in an answer's headers (a mapping that ignores case, as httpx's does)."""
     return Bill(
-        cost_usd=_cost_usd(headers.get(COST_USD_HEADER)),
-        cost_thb=_decimal(headers.get(COST_THB_HEADER)),
-        neurons=_decimal(headers.get(NEURONS_HEADER)),
-        width=_whole_number(headers.get(WIDTH_HEADER)),
-        height=_whole_number(headers.get(HEIGHT_HEADER)),
-        steps=_whole_number(headers.get(STEPS_HEADER)),
-        tiles=_whole_number(headers.get(TILES_HEADER)),
+        cost_usd=possible_cost(read_decimal(headers.get(COST_USD_HEADER))),
+        cost_thb=read_decimal(headers.get(COST_THB_HEADER)),
+        neurons=read_decimal(headers.get(NEURONS_HEADER)),
+        width=read_whole_number(headers.get(WIDTH_HEADER)),
+        height=read_whole_number(headers.get(HEIGHT_HEADER)),
+        steps=read_whole_number(headers.get(STEPS_HEADER)),
+        tiles=read_whole_number(headers.get(TILES_HEADER)),
         model=printable_name(model) if (model := headers.get(MODEL_HEADER)) is not None else None,
     )
-
-
-def _cost_usd(text: str | None) -> Decimal | None:
-    cost = _decimal(text)
-    return None if cost is None or cost > _MOST_USD else cost
-
-
-def _decimal(text: str | None) -> Decimal | None:
-    """Return a figure that is at least 0 and below a million; None for anything else, which is not a price."""
-    if text is None or not _FIGURE.fullmatch(text.strip()):
-        return None
-    value = Decimal(text.strip())
-    return value if value < 1_000_000 else None
-
-
-def _whole_number(text: str | None) -> int | None:
-    # Not int() alone, which also takes signs, blanks, underscores and digits of other scripts.
-    return int(text) if text is not None and re.fullmatch(r"[0-9]{1,6}", text) else None

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.common.addresses import is_loopback, normalize, without_secrets
+from pipelines.common.addresses import is_loopback, is_public, normalize, without_secrets
 
 SPELLINGS = {
     "http://127.0.0.1:8787": [
@@ -120,3 +120,19 @@ def test_any_other_host_is_not(host: str) -> None:
 def test_an_address_is_shown_without_its_secrets(url: str, expected: str) -> None:
     """User, password and query are left out."""
     assert without_secrets(url) == expected
+
+
+PUBLIC = ["8.8.8.8", "1.1.1.1", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"]
+NOT_PUBLIC = [
+    *("127.0.0.1", "127.1.2.3", "0.0.0.0", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1"),
+    *("192.0.2.1", "198.18.0.1", "203.0.113.1", "224.0.0.1", "240.0.0.1", "255.255.255.255"),
+    *("::", "::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "::127.0.0.1", "fe80::1", "fe80::1%eth0", "fc00::1"),
+    *("fec0::1", "ff02::1", "2001:db8::1", "2001::1", "2002:7f00:1::", "2002:808:808::", "64:ff9b::7f00:1"),
+    *("64:ff9b::a00:1", "64:ff9b:1::1"),
+]
+
+
+@pytest.mark.parametrize(("address", "public"), [*((a, True) for a in PUBLIC), *((a, False) for a in NOT_PUBLIC)])
+def test_an_address_is_public_or_leads_somewhere_near(address: str, public: bool) -> None:
+    """This machine, private networks, a carrier's, metadata services; also inside an IPv6 address."""
+    assert is_public(address) is public

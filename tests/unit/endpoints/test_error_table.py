@@ -4,7 +4,7 @@ import pytest
 
 from pipelines.endpoints.answers import Bill, Refusal
 from pipelines.endpoints.dialects.flux import AUTHENTICATION_ERROR, GENERATION_FAILED
-from pipelines.endpoints.error_table import ERROR_TABLE, classify_error, read_refusal
+from pipelines.endpoints.error_table import ERROR_TABLE, ErrorText, classify_error, read_error, read_refusal
 
 STOPS_THE_RUN = {
     3036: Refusal.ALLOCATION,
@@ -19,6 +19,15 @@ STOPS_THE_RUN = {
     5007: Refusal.MODEL,
     5019: Refusal.MODEL,
 }
+# Of Cloudflare's API, before Workers AI; they stop the run too.
+OF_ITS_API = {
+    2001: Refusal.NOT_THIS_API,
+    6003: Refusal.CREDENTIALS,
+    7000: Refusal.NOT_THIS_API,
+    7003: Refusal.NOT_THIS_API,
+    9109: Refusal.CREDENTIALS,
+    10000: Refusal.CREDENTIALS,
+}
 FAILS_THE_FRAME = dict.fromkeys((3003, 3006, 5004, 5005, 5006), Refusal.REJECTED)
 OTHERS = {
     3030: Refusal.PROMPT,
@@ -27,7 +36,7 @@ OTHERS = {
     3008: Refusal.SERVER,
     8007: Refusal.SERVER,
 }
-ALL_NUMBERS = {**STOPS_THE_RUN, **FAILS_THE_FRAME, **OTHERS}
+ALL_NUMBERS = {**STOPS_THE_RUN, **OF_ITS_API, **FAILS_THE_FRAME, **OTHERS}
 
 
 @pytest.mark.parametrize("status", [200, 302, 400, 401, 404, 408, 409, 422, 429, 500, 502, 503, 524])
@@ -42,6 +51,55 @@ def test_a_number_counts_at_every_status(number: int, status: int) -> None:
 def test_a_number_beside_the_message_counts(number: int) -> None:
     """Workers AI's own answers state it as errors[].code."""
     assert classify_error(500, "words", codes=[1000, number]) is ALL_NUMBERS[number]
+
+
+OPENAI_CODES = {
+    "content_policy_violation": Refusal.PROMPT,
+    "moderation_blocked": Refusal.PROMPT,
+    "insufficient_quota": Refusal.CREDIT,
+    "billing_hard_limit_reached": Refusal.CREDIT,
+    "billing_not_active": Refusal.CREDIT,
+    "invalid_api_key": Refusal.CREDENTIALS,
+    "model_not_found": Refusal.MODEL,
+    "rate_limit_exceeded": Refusal.RATE_LIMITED,
+}
+
+
+@pytest.mark.parametrize("status", [200, 400, 401, 404, 429, 500])
+@pytest.mark.parametrize("code", OPENAI_CODES)
+def test_a_code_counts_at_every_status(code: str, status: int) -> None:
+    """429 is also what OpenAI answers where no waiting helps; what speaks its dialect has other statuses."""
+    assert classify_error(status, "words", codes=["another", code]) is OPENAI_CODES[code]
+
+
+def test_every_code_of_the_table_is_tried_here() -> None:
+    """A code that is added has its meaning written down twice."""
+    assert {code for row in ERROR_TABLE for code in row.codes} == set(OPENAI_CODES)
+
+
+@pytest.mark.parametrize(
+    ("body", "read"),
+    [
+        ('{"error": "no"}', ErrorText("no")),
+        ('{"error": {"message": "no", "type": "t", "code": "c"}}', ErrorText("no", ("c", "t"))),
+        ('{"error": {"message": "no", "type": "t", "code": null}}', ErrorText("no", ("t",))),
+        ('{"error": {"message": "no", "code": 404}}', ErrorText("no", ("404",))),
+        ('{"error": {"message": null, "code": 1}}', ErrorText("{'message': None, 'code': 1}", ("1",))),
+        ('{"error": {"message": "7003: no", "code": "3040"}}', ErrorText("7003: no", (3040,))),
+        ('{"success": false, "error": [{"code": 2001, "message": "no"}]}', ErrorText("no", (2001,))),
+        ('{"errors": [{"code": 10000, "message": "a"}, {"message": "b"}]}', ErrorText("a; b", (10000,))),
+        ('{"error": ["a", "b"]}', ErrorText("['a', 'b']")),
+        ('{"error": null, "errors": []}', ErrorText()),
+        ('{"errors": ["a"]}', ErrorText()),
+        ('{"detail": "no"}', ErrorText()),
+        ('{"error": [{"a": 1}, 2]}', ErrorText()),
+        ("[]", ErrorText()),
+        ("no", ErrorText()),
+    ],
+)
+def test_an_error_is_read_in_each_seller_s_form(body: str, read: ErrorText) -> None:
+    """Text and codes apart; what is in no such form is another program's."""
+    assert read_error(body) == read
 
 
 def test_every_number_of_the_table_is_tried_here() -> None:
@@ -92,7 +150,7 @@ def test_the_words_of_the_api_count_before_the_status(status: int) -> None:
         (413, Refusal.REJECTED),
         (422, Refusal.REJECTED),
         (401, Refusal.CREDENTIALS),
-        (402, Refusal.CREDENTIALS),
+        (402, Refusal.CREDIT),
         (403, Refusal.CREDENTIALS),
         (429, Refusal.RATE_LIMITED),
         (408, Refusal.SERVER),
@@ -115,6 +173,7 @@ def test_without_number_and_words_the_status_decides(status: int, refusal: Refus
     [
         (b'{"error": "4006: used up"}', Refusal.ALLOCATION),
         (b'{"success": false, "errors": [{"code": 3040, "message": "no room"}]}', Refusal.CAPACITY),
+        (b'{"error": {"message": "no credit", "code": "insufficient_quota"}}', Refusal.CREDIT),
         (b'{"error": "AiError: 3030: \\u001b[31mno"}', Refusal.PROMPT),
     ],
 )

@@ -9,6 +9,7 @@ import pytest
 from pipelines.common.errors import (
     AllocationExhaustedError,
     CredentialsRefusedError,
+    CreditExhaustedError,
     EndpointUnreachableError,
     IncompleteError,
     ModelRefusedError,
@@ -157,7 +158,14 @@ def test_a_rejected_request_fails_the_frame_at_once() -> None:
         (
             Refusal.CREDENTIALS,
             CredentialsRefusedError,
-            "the endpoint answered 500 'words'; check STORYREEL_API_TOKEN and that Workers AI is enabled",
+            "the endpoint answered 500 'words'; check the token (STORYREEL_API_TOKEN, or the variable that the "
+            "storyboard names) and that its account may generate images",
+        ),
+        (
+            Refusal.CREDIT,
+            CreditExhaustedError,
+            "the endpoint answered 500 'words': the account has no credit left; add some or raise its limit with the "
+            "seller, then run again",
         ),
         (
             Refusal.ALLOCATION,
@@ -172,7 +180,7 @@ def test_a_rejected_request_fails_the_frame_at_once() -> None:
         (
             Refusal.NOT_THIS_API,
             WrongEndpointError,
-            "the endpoint answered 500 'words': this is not the FLUX API; check --endpoint",
+            "the endpoint answered 500 'words': nothing there speaks this dialect; check --endpoint and --dialect",
         ),
     ],
 )
