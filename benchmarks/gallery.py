@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from pipelines.endpoints.dialects.flux import bill_headers, parse_request
-from pipelines.endpoints.prices import PRICE_LIST
+from pipelines.endpoints.prices import price_list
 from pipelines.server.engines.sketch import SKETCH_MODEL
 from pipelines.server.stats import RateLimiter, Statistics
 
@@ -28,7 +28,7 @@ def build_gallery(pictures: Sequence[bytes], latency_s: tuple[float, float], rat
         latency_s: how long an answer takes, at least and at most.
         rate_limit: requests in any 60 s; 0 for no limit.
     """
-    numbers, rng = count(), random.Random(0)
+    numbers, rng, rates = count(), random.Random(0), price_list("flux").model(SKETCH_MODEL).rates
     limiter, statistics = RateLimiter(rate_limit, time.monotonic), Statistics(time.monotonic)
 
     async def answer(request: Request) -> Response:
@@ -43,7 +43,7 @@ def build_gallery(pictures: Sequence[bytes], latency_s: tuple[float, float], rat
         picture = pictures[next(numbers) % len(pictures)]
         await asyncio.sleep(rng.uniform(*latency_s))
         size = asked.aspect.size
-        bill = bill_headers(PRICE_LIST.price(size, steps=asked.steps), size, steps=asked.steps, model=SKETCH_MODEL)
+        bill = bill_headers(rates.price(size, steps=asked.steps), size, steps=asked.steps, model=SKETCH_MODEL)
         return Response(picture, headers=bill, media_type="image/png")
 
     async def stats(_: Request) -> Response:

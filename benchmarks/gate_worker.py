@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pyrate_limiter import Limiter, PostgresBucket, Rate, SQLiteBucket
 
 from pipelines.common.geometry import AspectRatio, Fit
+from pipelines.endpoints.prices import price_list
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.models import AttemptRequest, Permit, Run
 from pipelines.storyboard.plan import FrameSpec
@@ -53,11 +54,12 @@ def _admission(address: str, rate_limit: int) -> Callable[[int], Permit]:
     run = Run(f"run-{os.getpid()}", "bench", "http://flux.test", "flux-1-schnell", simulated=False)
     ledger.start_run(run)
     gate = ledger.gate(run, rate_limit=rate_limit)
+    model = price_list("flux").model(run.model)
 
     def admit(number: int) -> Permit:
         # A key of its own: the gate would refuse a take that another process is generating.
         key = f"{os.getpid()}-{number}"
-        frame = FrameSpec(number, "a", "b", "a harbor", (), 4, AspectRatio.SQUARE, Fit.COVER, key)
+        frame = FrameSpec(number, "a", "b", "a harbor", (), 4, AspectRatio.SQUARE, Fit.COVER, key, model)
         admission = gate.admit(AttemptRequest(frame.first_take, frame.prompt, 1))
         assert isinstance(admission, Permit)
         return admission

@@ -57,7 +57,7 @@ from pipelines.run.observer import RunObserver
 from pipelines.run.result import RunResult
 from pipelines.storyboard import loader
 from pipelines.storyboard.model import Storyboard
-from pipelines.storyboard.plan import Plan, plan_frames
+from pipelines.storyboard.plan import Plan, plan_of
 from pipelines.storyboard.quote import Quote, quote_takes
 from pipelines.storyboard.selection import ExtraTakes, select_extra_takes, select_frame
 from pipelines.takes.inventory import read_inventory_here
@@ -170,7 +170,7 @@ def plan(board: Storyboard, settings: Settings | None = None) -> Plan:
         for frame in api.plan(board).frames:
             print(frame.number, frame.prompt, frame.price.usd)
     """
-    return plan_frames(board, model=_effective(settings).effective_model)
+    return plan_of(board, _effective(settings))
 
 
 def quote(
@@ -205,7 +205,7 @@ def quote(
     """
     effective = _effective(settings)
     require_own_folder(board, effective)
-    planned = plan_frames(board, model=effective.effective_model)
+    planned = plan_of(board, effective)
     inventory = read_inventory_here(planned, effective)
     if frames is not None:
         extra = select_extra_takes(planned, str(frames), count=takes, prompt=prompt)
@@ -280,7 +280,7 @@ def reroll(
     """
     _require_no_event_loop("reroll")
     effective = _effective(settings)
-    planned = plan_frames(board, model=effective.effective_model)
+    planned = plan_of(board, effective)
     extra = select_extra_takes(planned, str(frames), count=takes, prompt=prompt)
     return _run(board, effective, extra, observer)
 
@@ -307,7 +307,7 @@ def pick(board: Storyboard, frame: str | int, take: int, settings: Settings | No
     _require_no_event_loop("pick")
     effective = _effective(settings)
     require_own_folder(board, effective)
-    planned = plan_frames(board, model=effective.effective_model)
+    planned = plan_of(board, effective)
     pick_take(planned, effective, select_frame(planned, str(frame)), take)
     # No extra takes, not None: that would generate what the storyboard still lacks.
     return _run(board, effective, ExtraTakes(), None)

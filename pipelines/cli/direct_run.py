@@ -9,7 +9,7 @@ from pipelines.common.settings import Settings
 from pipelines.flows.handover import Handover
 from pipelines.run.preparation import require_quote_within_budgets
 from pipelines.storyboard.model import Storyboard
-from pipelines.storyboard.plan import plan_frames
+from pipelines.storyboard.plan import plan_of
 from pipelines.takes.inventory import read_inventory_here
 
 
@@ -19,7 +19,7 @@ def needs_prefect(board: Storyboard, settings: Settings) -> bool:
     Raises:
         UsageError: takes of the storyboard lie in another output folder.
     """
-    plan = plan_frames(board, model=settings.effective_model)
+    plan = plan_of(board, settings)
     try:
         inventory = read_inventory_here(plan, settings)
         quote = inventory.quote(settings)

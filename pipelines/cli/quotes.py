@@ -3,7 +3,7 @@
 import math
 from typing import TYPE_CHECKING
 
-from pipelines.common.formatting import counted, format_amounts, format_decimal, format_duration
+from pipelines.common.formatting import counted, format_amounts, format_decimal, format_duration, format_known
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -34,7 +34,7 @@ def quote_json(planned: "Plan", quote: "Quote", losses: "Mapping[TakeLoss, int]"
         "cost_usd": format_decimal(quote.price.usd),
         "worst_case_usd": format_decimal(quote.worst_case_usd),
         "cost_thb": format_decimal(quote.price.thb),
-        "neurons": format_decimal(quote.price.neurons),
+        "neurons": format_known(quote.price.neurons),
         "video_seconds": float(planned.timeline.duration_s),
         "video_frames": planned.timeline.video_frames,
         "seconds_at_rate_limit": float(quote.time_at_rate_limit_s),

@@ -101,12 +101,12 @@ def plan(board: Path, *, as_json: bool, **options: Any) -> None:
     from pipelines.cli.following import notes_on_last_run
     from pipelines.cli.quotes import quote_json, quote_text
     from pipelines.run.forecast import forecast_render
-    from pipelines.storyboard.plan import plan_frames
+    from pipelines.storyboard.plan import plan_of
     from pipelines.takes.inventory import read_inventory_here
 
     storyboard, settings = open_board(board, options)
     [notes] = check_boards([storyboard], strict=settings.strict)
-    planned = plan_frames(storyboard, model=settings.effective_model)
+    planned = plan_of(storyboard, settings)
     inventory = read_inventory_here(planned, settings)
     # All that the storyboard asks for: with `takes: 3`, three of a frame.
     quote = inventory.quote(settings)

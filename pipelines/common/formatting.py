@@ -9,9 +9,15 @@ def format_decimal(value: Decimal) -> str:
     return f"{value.normalize():f}"
 
 
-def format_amounts(usd: Decimal, thb: Decimal, neurons: Decimal, *, uncertain_usd: Decimal = Decimal(0)) -> str:
-    """Return a cost in the three units that the API states: `0.000652 USD, 0.02282 THB, 57.6 neurons`."""
-    return f"{format_spent(usd, uncertain_usd)}, {format_decimal(thb)} THB, {format_decimal(neurons)} neurons"
+def format_known(value: Decimal | None) -> str | None:
+    """Return an amount as `format_decimal` does; None where there is none."""
+    return None if value is None else format_decimal(value)
+
+
+def format_amounts(usd: Decimal, thb: Decimal, neurons: Decimal | None, *, uncertain_usd: Decimal = Decimal(0)) -> str:
+    """Return a cost in the units that there are of it: `0.000652 USD, 0.02282 THB, 57.6 neurons`."""
+    units = "" if neurons is None else f", {format_decimal(neurons)} neurons"
+    return f"{format_spent(usd, uncertain_usd)}, {format_decimal(thb)} THB{units}"
 
 
 def format_spent(usd: Decimal, uncertain_usd: Decimal, *, budget_usd: Decimal | None = None) -> str:

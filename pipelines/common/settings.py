@@ -67,6 +67,7 @@ class Settings(_FromEnvironment):
     Attributes:
         endpoint: address of the image API; None means the embedded one.
         dialect: the name of the language that it speaks; None to go by its address.
+        price_usd: the most that an image may cost there, for models that no price list has; None for no such bound.
         lane: the name of the address that this machine sends from, where machines share a ledger and each has an
             address, and so a rate limit, of its own; empty: they share one limit.
         model: the model asked for; None means `flux-1-schnell`, or `sketch` for the embedded endpoint.
@@ -97,6 +98,8 @@ class Settings(_FromEnvironment):
 
     endpoint: Annotated[str, AfterValidator(_http_url)] | None = None
     dialect: str | None = None
+    # No image costs more; see the dialects.
+    price_usd: Annotated[Decimal, Field(ge=0, le=1000)] | None = None
     model: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     lane: Annotated[str, Field(max_length=64), AfterValidator(_printable)] = ""
     output: Path = Path("outputs")

@@ -6,19 +6,29 @@ from decimal import Decimal
 from typing import Protocol
 
 from pipelines.common.geometry import Size
-from pipelines.endpoints.prices import Price
+from pipelines.endpoints.amounts import Price
+from pipelines.endpoints.rates import NoRates
 from pipelines.endpoints.requests import ImageRequest
 
 
 class Rates(Protocol):
     """What the images of a model cost."""
 
-    def price(self, size: Size, *, steps: int) -> Price:
+    @property
+    def zero(self) -> Price:
+        """The price of nothing, in the units of the others: without neurons where images are not billed in them."""
+        ...
+
+    def price(self, size: Size, *, steps: int, tiles: int | None = None) -> Price:
         """Return the exact price of one image.
 
         Args:
             size: in pixels, of the image that is made.
             steps: the generation steps that are made.
+            tiles: as an answer states them; None to count them.
+
+        Raises:
+            UsageError: nothing says what an image costs.
         """
         ...
 
@@ -84,6 +94,23 @@ class ImageModel:
     rates: Rates
     usage_rates: UsageRates = field(default_factory=UsageRates)
 
+    @property
+    def is_priced(self) -> bool:
+        """Whether anything says what it costs."""
+        return not isinstance(self.rates, NoRates)
+
     def size_of(self, request: ImageRequest) -> Size:
         """Return the size in pixels to ask for."""
         return self.abilities.size_for(request.aspect.size)
+
+    def steps_of(self, request: ImageRequest) -> int:
+        """Return the generation steps to ask for: no more than it takes."""
+        return min(request.steps, self.abilities.max_steps or request.steps)
+
+    def price_of(self, request: ImageRequest) -> Price:
+        """Return the list price of the image that is made of a request.
+
+        Raises:
+            UsageError: nothing says what it costs.
+        """
+        return self.rates.price(self.size_of(request), steps=self.steps_of(request))

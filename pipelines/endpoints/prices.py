@@ -1,69 +1,103 @@
-"""The price list of the API. Every figure is an exact Decimal; nothing here rounds."""
+"""The price lists of endpoints, one for each dialect: which models there are, what each can do and costs."""
 
-from collections.abc import Iterable
+import datetime
+import functools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from importlib.resources import files
 
-from pipelines.common.geometry import Size
+from pipelines.common.errors import UsageError
+from pipelines.common.suggestions import did_you_mean
+from pipelines.endpoints.amounts import Price, total
+from pipelines.endpoints.models import Abilities, ImageModel, Rates
+from pipelines.endpoints.price_file import ANY_MODEL, ModelEntry, PriceFile, read_price_file
+from pipelines.endpoints.rates import FlatRate, ListRates, NoRates, tiles_of
 
-TILE_EDGE_PX = 512
-
-
-@dataclass(frozen=True, slots=True)
-class Price:
-    """The cost of some images in the three units that the API states: US dollars, Thai baht and neurons."""
-
-    usd: Decimal = Decimal(0)
-    thb: Decimal = Decimal(0)
-    neurons: Decimal = Decimal(0)
-
-    def __add__(self, other: "Price") -> "Price":
-        return Price(self.usd + other.usd, self.thb + other.thb, self.neurons + other.neurons)
-
-    def __mul__(self, count: int) -> "Price":
-        return Price(self.usd * count, self.thb * count, self.neurons * count)
+__all__ = ["Price", "PriceList", "price_list", "tiles_of", "total"]
 
 
 @dataclass(frozen=True, slots=True)
 class PriceList:
-    """Unit prices of the API.
+    """What a kind of endpoints offers.
 
-    The dollars are documented (flux-api.md, "Pricing"). The neurons are those of FLUX.1 schnell on Workers AI
-    (developers.cloudflare.com/workers-ai/platform/pricing). The baht are those of the documentation's example answer.
+    Attributes:
+        dialect: the name of the language that they speak.
+        source: where the prices are from.
+        date: when they were looked up.
+        rate_limit: requests a minute that an account is allowed; None where the list does not say.
+        usd_per_neuron: the price of a neuron in US dollars; 0 where the list is not in neurons.
+        entries: its models by their short names; `*` stands for every other one.
     """
 
-    usd_per_tile: Decimal = Decimal("0.000053")
-    usd_per_step: Decimal = Decimal("0.00011")
-    thb_per_usd: Decimal = Decimal(35)
-    neurons_per_tile: Decimal = Decimal("4.8")
-    neurons_per_step: Decimal = Decimal("9.6")
+    dialect: str
+    source: str
+    date: datetime.date
+    rate_limit: int | None
+    usd_per_neuron: Decimal
+    entries: Mapping[str, ModelEntry]
 
-    def price(self, size: Size, *, steps: int) -> Price:
-        """Return the exact price of one image of `size` pixels made in `steps` steps; see `work`."""
-        return self.work(tiles_of(size), steps=steps)
+    def model(self, name: str, *, model_id: str | None = None, price_usd: Decimal | None = None) -> ImageModel:
+        """Return a model with what it can do and costs.
 
-    def work(self, tiles: int, *, steps: int) -> Price:
-        """Return the exact price of one image of so many tiles made in `steps` steps.
+        Args:
+            name: its short name.
+            model_id: its name as the endpoint has it, for one that the list does not name; None for the short one.
+            price_usd: the most that an image of it may cost; None to go by the list. Given, it is the price.
 
-        cost = tiles x price per tile + steps x price per step (flux-api.md, "Pricing")
+        Raises:
+            UsageError: neither the list nor `price_usd` says what it costs.
         """
-        usd = tiles * self.usd_per_tile + steps * self.usd_per_step
-        neurons = tiles * self.neurons_per_tile + steps * self.neurons_per_step
-        return Price(usd=usd, thb=self.thb(usd), neurons=neurons)
+        model = self.find(name, model_id=model_id, price_usd=price_usd)
+        if not model.is_priced:
+            raise UsageError(self._no_price_of(name))
+        return model
 
-    def thb(self, usd: Decimal) -> Decimal:
-        """Return an amount of US dollars in baht, at the API's fixed rate."""
-        return usd * self.thb_per_usd
+    def find(self, name: str, *, model_id: str | None = None, price_usd: Decimal | None = None) -> ImageModel:
+        """Return a model even where nothing says what it costs; asking it for a price raises then. See `model`."""
+        entry = self.entries.get(name) or self.entries.get(ANY_MODEL) or ModelEntry()
+        rates = self._rates(name, entry) if price_usd is None else FlatRate(price_usd)
+        return ImageModel(name, entry.id or model_id or name, _abilities(entry), rates)
+
+    def _rates(self, name: str, entry: ModelEntry) -> Rates:
+        if not entry.is_priced:
+            return NoRates(self._no_price_of(name))
+        return ListRates(entry.usd, entry.neurons, self.usd_per_neuron, entry.tiles)
+
+    def _no_price_of(self, name: str) -> str:
+        priced = [known for known, entry in self.entries.items() if entry.is_priced]
+        return (
+            f"model {name}: configs/prices/{self.dialect}.yaml does not say what it costs; give --price "
+            f"(STORYREEL_PRICE_USD), the most that an image may cost{did_you_mean(name, priced)}"
+        )
 
 
-PRICE_LIST = PriceList()
+@functools.cache
+def price_list(dialect: str) -> PriceList:
+    """Return the price list of a dialect, read once.
+
+    Raises:
+        UsageError: there is none, or it is wrong.
+    """
+    # A link to configs/prices, so that the installed package holds them too.
+    path = files("pipelines.endpoints").joinpath("prices", f"{dialect}.yaml")
+    if not path.is_file():
+        raise UsageError(f"configs/prices/{dialect}.yaml: is missing; write it, or choose another dialect")
+    return as_price_list(read_price_file(path), dialect=dialect)
 
 
-def tiles_of(size: Size) -> int:
-    """Return how many 512x512 tiles cover `size`: ceil(width / 512) x ceil(height / 512)."""
-    return -(-size.width // TILE_EDGE_PX) * -(-size.height // TILE_EDGE_PX)
+def as_price_list(file: PriceFile, *, dialect: str) -> PriceList:
+    """Return what a price list's file says."""
+    usd_per_neuron = (file.usd_per_1000_neurons or Decimal(0)) / 1000
+    return PriceList(dialect, file.source, file.date, file.rate_limit, usd_per_neuron, file.models)
 
 
-def total(prices: Iterable[Price]) -> Price:
-    """Return the sum of `prices`; an empty sum is free."""
-    return sum(prices, Price())
+def _abilities(entry: ModelEntry) -> Abilities:
+    return Abilities(
+        sizes=entry.sizes,
+        max_steps=entry.max_steps,
+        max_prompt_chars=entry.max_prompt_chars,
+        batch=entry.batch,
+        seeds=entry.seeds,
+        references=entry.references,
+    )

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from pipelines.common.budgets import Budgets, BudgetScope
 from pipelines.common.geometry import Size
-from pipelines.endpoints.prices import Price
+from pipelines.endpoints.amounts import Price
 from pipelines.storyboard.plan import TakeSpec
 
 

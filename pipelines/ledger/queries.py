@@ -16,7 +16,7 @@ from pipelines.common.budgets import BudgetScope
 from pipelines.common.files import atomic_path
 from pipelines.common.formatting import format_decimal
 from pipelines.common.processes import this_host
-from pipelines.endpoints.prices import PRICE_LIST, Price
+from pipelines.endpoints.amounts import Price, in_baht
 from pipelines.ledger.budgets import remaining
 from pipelines.ledger.database import LedgerDatabase, LedgerPart
 from pipelines.ledger.gate import current_pace
@@ -210,10 +210,16 @@ def add_up(connection: Connection, which: ColumnElement[bool]) -> Totals:
         requests=by_status.total(),
         open=sum(row.requests for row in rows if row.status is None),
         by_status=dict(by_status),
-        cost=Price(usd, PRICE_LIST.thb(usd), _sum(row.neurons for row in rows)),
+        cost=Price(usd, in_baht(usd), _neurons(usd, [row.neurons for row in rows])),
         estimated_usd=_sum(row.estimated_usd for row in rows),
         uncertain_usd=_sum(row.uncertain_usd for row in rows),
     )
+
+
+def _neurons(usd: Decimal, amounts: Iterable[Decimal | None]) -> Decimal | None:
+    """Return the sum of neurons; None where none are stated of what costs something: it is not billed in them."""
+    known = [amount for amount in amounts if amount is not None]
+    return None if usd and not known else _sum(known)
 
 
 def _sum(amounts: Iterable[Decimal | None]) -> Decimal:
@@ -234,7 +240,7 @@ def _kept_take(row: Row[Any]) -> KeptTake:
 def _csv_row(row: RowMapping, columns: Sequence[str]) -> Iterator[str]:
     derived = {
         "status": _status(row).value,
-        "cost_thb": None if row["cost_usd"] is None else PRICE_LIST.thb(row["cost_usd"]),
+        "cost_thb": None if row["cost_usd"] is None else in_baht(row["cost_usd"]),
         "latency_s": None if row["finished_at"] is None else Decimal(row["finished_at"] - row["sent_at"]) / 1_000_000,
         "sent_at": _iso(row["sent_at"]),
         "finished_at": _iso(row["finished_at"]),

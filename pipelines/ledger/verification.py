@@ -9,10 +9,12 @@ from sqlalchemy import RowMapping, select
 
 from pipelines.common.budgets import BudgetScope
 from pipelines.common.files import hash_file
-from pipelines.common.formatting import counted, format_decimal
+from pipelines.common.formatting import counted, format_decimal, format_known
 from pipelines.common.geometry import AspectRatio
 from pipelines.common.picture_file import UnreadablePictureError
-from pipelines.endpoints.prices import PRICE_LIST, tiles_of
+from pipelines.endpoints.dialects.registry import DEFAULT_DIALECT
+from pipelines.endpoints.prices import price_list
+from pipelines.endpoints.rates import tiles_of
 from pipelines.ledger.budgets import charged_usd, scopes_of
 from pipelines.ledger.database import LedgerDatabase, LedgerPart
 from pipelines.ledger.models import CostBasis, TakeLoss
@@ -74,7 +76,8 @@ class Verification(LedgerPart):
 def _verify_price(row: RowMapping) -> Iterator[str]:
     name = f"attempt {row['attempt_id']}"
     tiles, steps = _stated_work(row)
-    price = PRICE_LIST.work(tiles, steps=steps)
+    rates = price_list(DEFAULT_DIALECT).model(row["model"]).rates
+    price = rates.price(AspectRatio(row["aspect_ratio"]).size, steps=steps, tiles=tiles)
     of_work = f"for {counted(tiles, 'tile')} and {counted(steps, 'step')} the price list says"
     # Zero: an answer that is never billed. None: not known. Settled: as right as the hand that did it. Everything else
     # must be the list price, to the last digit.
@@ -82,7 +85,7 @@ def _verify_price(row: RowMapping) -> Iterator[str]:
     if row["cost_usd"] not in (None, Decimal(0), price.usd) and not by_hand:
         yield f"{name}: cost {format_decimal(row['cost_usd'])} USD, {of_work} {format_decimal(price.usd)}"
     if row["neurons"] not in (None, price.neurons):
-        yield f"{name}: {format_decimal(row['neurons'])} neurons, {of_work} {format_decimal(price.neurons)}"
+        yield f"{name}: {format_decimal(row['neurons'])} neurons, {of_work} {format_known(price.neurons)}"
 
 
 def _made_otherwise(row: RowMapping) -> str | None:

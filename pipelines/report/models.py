@@ -161,7 +161,8 @@ class CostView:
 
     Attributes:
         requests: attempts.
-        cost_usd, cost_thb, neurons: the sum of what is known.
+        cost_usd, cost_thb: the sum of what is known.
+        neurons: the same in neurons; None where none are billed.
         uncertain_usd: reserved by attempts whose cost is not known.
         simulated: whether the costs are made up: sketches are free.
     """
@@ -169,7 +170,7 @@ class CostView:
     requests: int
     cost_usd: Decimal
     cost_thb: Decimal
-    neurons: Decimal
+    neurons: Decimal | None
     uncertain_usd: Decimal
     simulated: bool
 

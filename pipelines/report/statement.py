@@ -7,7 +7,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 from pipelines.common.errors import UsageError
-from pipelines.common.formatting import counted, format_amounts, format_decimal
+from pipelines.common.formatting import counted, format_amounts, format_decimal, format_known
 from pipelines.common.settings import Settings
 from pipelines.ledger.database import require_ledger
 from pipelines.ledger.ledger import Ledger
@@ -155,7 +155,7 @@ def _totals_json(totals: Totals) -> dict[str, object]:
         "by_status": {status.value: count for status, count in totals.by_status.items()},
         "cost_usd": format_decimal(totals.cost.usd),
         "cost_thb": format_decimal(totals.cost.thb),
-        "neurons": format_decimal(totals.cost.neurons),
+        "neurons": format_known(totals.cost.neurons),
         "estimated_usd": format_decimal(totals.estimated_usd),
         "uncertain_usd": format_decimal(totals.uncertain_usd),
     }

@@ -9,7 +9,7 @@ from pipelines.film.checks import check_film
 from pipelines.film.outputs import film_path
 from pipelines.storyboard.loader import load_storyboard
 from pipelines.storyboard.model import Storyboard
-from pipelines.storyboard.plan import FrameSpec, Plan, plan_frames
+from pipelines.storyboard.plan import FrameSpec, Plan, plan_of
 from pipelines.storyboard.quote import Quote, quote_takes
 from pipelines.storyboard.selection import ExtraTakes, require_prompt
 from pipelines.takes.ownership import require_own_folder
@@ -71,7 +71,7 @@ class ReviewedStoryboard:
         """
         board = load_storyboard(self._path)
         require_own_folder(board, self._settings)
-        self.plan = plan_frames(board, model=self._settings.effective_model)
+        self.plan = plan_of(board, self._settings)
         self.board = board
         self.notes = board.notes
 

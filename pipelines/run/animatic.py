@@ -17,7 +17,7 @@ from pipelines.film.probe import Film
 from pipelines.server.engines.sketch import SketchEngine
 from pipelines.storyboard.ids import ANIMATIC_NAME
 from pipelines.storyboard.model import Output, Storyboard
-from pipelines.storyboard.plan import FrameSpec, plan_frames
+from pipelines.storyboard.plan import FrameSpec, plan_of
 from pipelines.storyboard.presets import DEFAULT_CODEC
 from pipelines.storyboard.timeline import Timeline
 from pipelines.takes.frame_folder import is_as_requested
@@ -64,7 +64,7 @@ async def make_animatic(board: Storyboard, settings: Settings, *, scale: Decimal
     require_own_folder(board, settings)
     require_encoder(DEFAULT_CODEC)
     await check_film(board)
-    plan = plan_frames(board, model=settings.effective_model)
+    plan = plan_of(board, settings)
     store = TakeStore(settings.output / plan.storyboard)
     workshop = store.folder / "animatic"
     with storage_errors(workshop):

@@ -14,7 +14,7 @@ from pipelines.ledger.database import ledger_exists
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.models import Run
 from pipelines.storyboard.model import Storyboard
-from pipelines.storyboard.plan import Plan, plan_frames
+from pipelines.storyboard.plan import Plan, plan_of
 from pipelines.storyboard.quote import Quote, require_within_budget
 from pipelines.storyboard.selection import ExtraTakes
 from pipelines.takes.inventory import read_inventory_here
@@ -78,7 +78,7 @@ async def prepare_run(
         notes = await check_film(board, strict=settings.strict)
         for note in notes:
             _log.warning("%s", note)
-    plan = plan_frames(board, model=settings.effective_model)
+    plan = plan_of(board, settings)
     await asyncio.to_thread(read_inventory_here, plan, settings)
     extra_takes = select(plan) if select else None
     # None is a render. A film that is only cut again sends nothing.

@@ -98,7 +98,8 @@ class RunResult:
         requests: attempts that this run sent.
         cost_usd: the sum of the costs that are known.
         uncertain_usd: the most that attempts of unknown cost may have cost.
-        cost_thb, neurons: as `cost_usd`, in the API's other units.
+        cost_thb: as `cost_usd`, in baht.
+        neurons: as `cost_usd`, in neurons; None where images are not billed in them.
         simulated: whether sketches were generated, which are free.
         video: the film, the first where there are several; None if this run made none.
         video_seconds: its length.
@@ -126,7 +127,7 @@ class RunResult:
     cost_usd: Decimal
     uncertain_usd: Decimal
     cost_thb: Decimal
-    neurons: Decimal
+    neurons: Decimal | None
     simulated: bool
     video: Path | None
     video_seconds: float | None
@@ -206,7 +207,7 @@ def sum_up(
         uncertain_usd=totals.uncertain_usd,
         estimated_usd=totals.estimated_usd,
         cost_thb=totals.cost.thb,
-        neurons=totals.cost.neurons,
+        neurons=totals.cost.neurons or plan.frames[0].model.rates.zero.neurons,
         simulated=simulated,
         video=record.films[0].path if record.films else None,
         video_seconds=float(record.films[0].duration_s) if record.films else None,

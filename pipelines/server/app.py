@@ -27,7 +27,7 @@ from pipelines.endpoints.dialects.flux import (
     bill_headers,
     parse_request,
 )
-from pipelines.endpoints.prices import PRICE_LIST
+from pipelines.endpoints.prices import price_list
 from pipelines.endpoints.requests import ImageRequest
 from pipelines.server.config import EngineKind, FaultKind, ServerConfig
 from pipelines.server.description import openapi_document, welcome
@@ -192,7 +192,7 @@ class _ImageService:
     ) -> Response:
         """Bill the image, and return it as the fault leaves it."""
         size, steps = image_request.aspect.size, image_request.steps
-        price = PRICE_LIST.price(size, steps=steps)
+        price = price_list("flux").model(SKETCH_MODEL).rates.price(size, steps=steps)
         self.statistics.count_image(price)
         if fault in (FaultKind.HANG, FaultKind.RESET):
             await self._leave_unanswered(request, fault)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from pipelines.common.formatting import format_decimal
-from pipelines.endpoints.prices import Price
+from pipelines.endpoints.amounts import Price
 
 _MINUTE_S = 60.0
 # The key in `by_status` of requests whose connection ended without a status.

@@ -4,10 +4,16 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pipelines.common.geometry import AspectRatio, Fit
-from pipelines.endpoints.prices import PRICE_LIST, Price
+from pipelines.common.settings import Settings
+from pipelines.endpoints.amounts import Price
+from pipelines.endpoints.choice import chosen_model
+from pipelines.endpoints.dialects.registry import DEFAULT_DIALECT
+from pipelines.endpoints.models import ImageModel
+from pipelines.endpoints.prices import price_list
+from pipelines.endpoints.requests import ImageRequest
 from pipelines.storyboard.model import BoardFrame, Storyboard
 from pipelines.storyboard.timeline import Timeline, build_timeline
 from pipelines.storyboard.timing import NO_SPEECH, SpeechLengths
@@ -26,6 +32,7 @@ class FrameSpec:
         aspect: the aspect ratio; the size in pixels follows from it.
         fit: what becomes of an image of another size.
         request_key: of its first take; identifies the frame, wherever in the storyboard it is. See `request_key`.
+        model: the one that is asked for it.
         copy: its number, from 1, among the frames that ask for the same: each gets pictures of its own, in storyboard
             order, so that reordering them costs nothing.
         takes: how many takes the storyboard asks for.
@@ -40,6 +47,7 @@ class FrameSpec:
     aspect: AspectRatio
     fit: Fit
     request_key: str
+    model: ImageModel = field(repr=False, compare=False)
     copy: int = 1
     takes: int = 1
 
@@ -55,8 +63,12 @@ class FrameSpec:
 
     @property
     def price(self) -> Price:
-        """The list price of one attempt for this frame."""
-        return PRICE_LIST.price(self.aspect.size, steps=self.steps)
+        """The list price of one attempt for this frame.
+
+        Raises:
+            UsageError: nothing says what the model costs.
+        """
+        return self.model.price_of(ImageRequest(self.prompt, self.steps, self.aspect))
 
     @property
     def first_take(self) -> "TakeSpec":
@@ -117,20 +129,31 @@ class Plan:
         return self.timelines[0]
 
 
-def plan_frames(board: Storyboard, *, model: str, speech_s: SpeechLengths = NO_SPEECH) -> Plan:
+def plan_of(board: Storyboard, settings: Settings, *, speech_s: SpeechLengths = NO_SPEECH) -> Plan:
+    """Plan the frames and the films of a storyboard for the model that the settings choose; see `plan_frames`.
+
+    Raises:
+        UsageError: the price list is wrong.
+    """
+    return plan_frames(board, model=chosen_model(settings), speech_s=speech_s)
+
+
+def plan_frames(board: Storyboard, *, model: str | ImageModel, speech_s: SpeechLengths = NO_SPEECH) -> Plan:
     """Plan the frames and the films of a storyboard. Pure: lengths of speech are an argument, no file is read.
 
     Args:
         board: the storyboard.
-        model: the one that is asked for the frames; it is part of every request key.
+        model: the one that is asked for the frames; its name is part of every request key. A name alone is priced as
+            the FLUX API prices it.
         speech_s: the length in seconds of the speech over each shot, by the ids of its scene and its own.
 
     Raises:
         KeyError: a frame is held as long as its shot's speech, and `speech_s` lacks that shot.
     """
-    frames = tuple(_frame_specs(board.frames, model=model))
+    asked = price_list(DEFAULT_DIALECT).model(model) if isinstance(model, str) else model
+    frames = tuple(_frame_specs(board.frames, model=asked))
     timelines = tuple(build_timeline(board, output, speech_s) for output in board.outputs)
-    return Plan(board.id, board.title, model, frames, timelines)
+    return Plan(board.id, board.title, asked.name, frames, timelines)
 
 
 def take_of(frame: FrameSpec, number: int, *, model: str, prompt: str | None = None) -> TakeSpec:
@@ -153,14 +176,16 @@ def request_key(*, model: str, prompt: str, steps: int, aspect: AspectRatio, tak
     return hashlib.sha256(json.dumps(asked, ensure_ascii=False).encode()).hexdigest()
 
 
-def _frame_specs(frames: Iterable[BoardFrame], *, model: str) -> Iterator[FrameSpec]:
+def _frame_specs(frames: Iterable[BoardFrame], *, model: ImageModel) -> Iterator[FrameSpec]:
     # Counted by what is asked, not by place: a frame that is moved keeps its key.
-    seen: Counter[tuple[str, int, AspectRatio]] = Counter()
+    seen: Counter[ImageRequest] = Counter()
     for number, frame in enumerate(frames):
-        asked = (frame.prompt, frame.steps, frame.aspect)
+        asked = ImageRequest(frame.prompt, frame.steps, frame.aspect)
         seen[asked] += 1
         copy = seen[asked]
-        key = request_key(model=model, prompt=frame.prompt, steps=frame.steps, aspect=frame.aspect, take=1, copy=copy)
+        key = request_key(
+            model=model.name, prompt=frame.prompt, steps=frame.steps, aspect=frame.aspect, take=1, copy=copy
+        )
         yield FrameSpec(
             number=number,
             scene=frame.scene,
@@ -171,6 +196,7 @@ def _frame_specs(frames: Iterable[BoardFrame], *, model: str) -> Iterator[FrameS
             aspect=frame.aspect,
             fit=frame.fit,
             request_key=key,
+            model=model,
             copy=copy,
             takes=frame.takes,
         )

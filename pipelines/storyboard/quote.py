@@ -9,7 +9,7 @@ from pipelines.common.budgets import BudgetScope, OnExceed
 from pipelines.common.errors import BudgetError
 from pipelines.common.formatting import counted, format_decimal
 from pipelines.common.settings import Settings
-from pipelines.endpoints.prices import Price, total
+from pipelines.endpoints.amounts import FREE, Price, total
 from pipelines.storyboard.plan import TakeSpec
 
 # One re-send a take would leave a run of a single take no second one.
@@ -45,10 +45,13 @@ def quote_takes(requested: Sequence[TakeSpec], *, frames: int, settings: Setting
         frames: frames in the storyboard.
         settings: the rate limit, and how often a request may be sent again.
         kept: request keys of the takes that are there.
+
+    Raises:
+        UsageError: nothing says what the model of those to generate costs.
     """
     # One request and one image for each: the API makes no batches.
     missing = [spec for spec in requested if spec.request_key not in kept]
-    price = total(spec.price for spec in missing)
+    price = total((spec.price for spec in missing), zero=requested[0].frame.model.rates.zero if requested else FREE)
     quota = run_retry_quota(len(missing), configured=settings.retry_quota)
     return Quote(
         frames=frames,

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from pipelines.common.formatting import format_decimal
 from pipelines.common.geometry import AspectRatio, Fit, Size
-from pipelines.endpoints.prices import PRICE_LIST
+from pipelines.endpoints.models import ImageModel
+from pipelines.endpoints.requests import ImageRequest
 from pipelines.ledger.models import RemarkKind
 from pipelines.takes.models import Take
 
@@ -48,7 +49,9 @@ def _lost(takes: Sequence[Take]) -> str:
     if len(alike) > 1:
         return ""
     [(made, asked, fit, steps)] = alike
-    return f"{_fitting(made, asked.size, fit)}{_cheaper(made, asked, steps)}" if made else ""
+    if not made:
+        return ""
+    return f"{_fitting(made, asked.size, fit)}{_cheaper(made, asked, steps, takes[0].frame.model)}"
 
 
 def _fitting(made: Size, asked: Size, fit: Fit) -> str:
@@ -61,10 +64,12 @@ def _fitting(made: Size, asked: Size, fit: Fit) -> str:
             return f": {float(1 - asked.share_of(made)):.0%} of it is cropped away"
 
 
-def _cheaper(made: Size, asked: AspectRatio, steps: int) -> str:
+def _cheaper(made: Size, asked: AspectRatio, steps: int, model: ImageModel) -> str:
     """Return what the aspect ratio of a picture's own size costs, if that is less than what was asked for."""
+    if not model.is_priced:
+        return ""
     own = next((aspect for aspect in AspectRatio if aspect.size == made), asked)
-    price_usd, own_usd = (PRICE_LIST.price(aspect.size, steps=steps).usd for aspect in (asked, own))
+    price_usd, own_usd = (model.price_of(ImageRequest("", steps, aspect)).usd for aspect in (asked, own))
     if own_usd >= price_usd:
         return ""
     return f"; asked as {own} it would cost {format_decimal(own_usd)} USD instead of {format_decimal(price_usd)}"

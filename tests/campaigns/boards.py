@@ -5,9 +5,9 @@ from decimal import Decimal
 from pathlib import Path
 
 from pipelines.common.geometry import AspectRatio
-from pipelines.endpoints.prices import PRICE_LIST
+from pipelines.endpoints.prices import price_list
 
-FRAME_USD = PRICE_LIST.price(AspectRatio.SQUARE.size, steps=1).usd
+FRAME_USD = price_list("flux").model("flux-1-schnell").rates.price(AspectRatio.SQUARE.size, steps=1).usd
 
 
 @dataclass(frozen=True, slots=True)

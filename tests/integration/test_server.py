@@ -17,7 +17,7 @@ from PIL import Image
 
 from pipelines.common.errors import UsageError
 from pipelines.common.geometry import AspectRatio
-from pipelines.endpoints.prices import PRICE_LIST
+from pipelines.endpoints.prices import price_list
 from pipelines.server.config import Fault, FaultKind, ServerConfig
 from pipelines.server.description import example_request, welcome
 from pipelines.server.running import serve_forever, serve_in_thread
@@ -55,7 +55,7 @@ def test_an_image_comes_with_its_bill(url: str, aspect: AspectRatio) -> None:
     """A PNG of the requested size and the headers of the documentation."""
     answer = post(url, json={**ASK, "aspectRatio": aspect.value})
 
-    price = PRICE_LIST.price(aspect.size, steps=1)
+    price = price_list("flux").model("sketch").rates.price(aspect.size, steps=1)
     with Image.open(io.BytesIO(answer.content)) as picture:
         assert (picture.format, picture.size) == ("PNG", (aspect.size.width, aspect.size.height))
     assert (answer.status_code, answer.headers["Content-Type"]) == (200, "image/png")

@@ -5,10 +5,12 @@ from typing import Any
 
 from pipelines.common.budgets import Budgets
 from pipelines.common.geometry import AspectRatio, Fit
+from pipelines.endpoints.prices import price_list
 from pipelines.ledger.models import GroupMember, Run, RunState
 from pipelines.storyboard.plan import FrameSpec, TakeSpec, request_key, take_of
 
 MODEL = "flux-1-schnell"
+MODEL_OF_FLUX = price_list("flux").model(MODEL)
 
 
 def frame_spec(
@@ -27,7 +29,7 @@ def frame_spec(
 ) -> FrameSpec:
     """Return a frame; its request key follows from what it asks."""
     key = request_key(model=model, prompt=prompt, steps=steps, aspect=aspect, take=1, copy=copy)
-    return FrameSpec(number, scene, shot, prompt, fallback_prompts, steps, aspect, fit, key, copy, takes)
+    return FrameSpec(number, scene, shot, prompt, fallback_prompts, steps, aspect, fit, key, MODEL_OF_FLUX, copy, takes)
 
 
 def take_spec(number: int = 0, *, take: int = 1, **asked: Any) -> TakeSpec:

@@ -7,11 +7,12 @@ from typing import Any
 from pipelines.common.addresses import normalize
 from pipelines.common.geometry import AspectRatio, Size
 from pipelines.common.printable import printable_name
+from pipelines.endpoints.amounts import Price
 from pipelines.endpoints.answers import Bill
 from pipelines.endpoints.dialects.dialect import JsonAnswer, ProbeAnswer
 from pipelines.endpoints.dialects.figures import possible_cost, read_decimal, read_whole_number
 from pipelines.endpoints.models import ImageModel
-from pipelines.endpoints.prices import Price, tiles_of
+from pipelines.endpoints.rates import tiles_of
 from pipelines.endpoints.requests import DEFAULT_STEPS, HttpCall, ImageRequest
 
 # flux-api.md, "Response". The last is an addition of storyreel's own server, by which sketches are recognized.
@@ -97,7 +98,7 @@ def bill_headers(price: Price, size: Size, *, steps: int, model: str) -> dict[st
     """Return the headers of an image answer.
 
     Args:
-        price: of the image; baht are rounded to four places, as the API rounds them.
+        price: of the image; baht are rounded to four places, as the API rounds them. One without neurons states none.
         size: of the image, in pixels.
         steps: the generation steps that were made.
         model: the model that generated it.
@@ -105,7 +106,7 @@ def bill_headers(price: Price, size: Size, *, steps: int, model: str) -> dict[st
     return {
         COST_USD_HEADER: f"{price.usd:f}",
         COST_THB_HEADER: f"{price.thb:.4f}",
-        NEURONS_HEADER: f"{price.neurons:f}",
+        **({} if price.neurons is None else {NEURONS_HEADER: f"{price.neurons:f}"}),
         WIDTH_HEADER: str(size.width),
         HEIGHT_HEADER: str(size.height),
         STEPS_HEADER: str(steps),

@@ -17,7 +17,7 @@ from pipelines.endpoints.dialects.flux import (
     read_bill,
     request_body,
 )
-from pipelines.endpoints.prices import PRICE_LIST
+from pipelines.endpoints.prices import price_list
 from pipelines.endpoints.requests import ImageRequest
 
 
@@ -71,7 +71,8 @@ def test_a_whole_number_may_be_written_as_json_writes_it() -> None:
 def test_the_headers_of_the_documented_answer() -> None:
     """The example of the documentation, header by header, and the model."""
     square = AspectRatio.SQUARE
-    headers = bill_headers(PRICE_LIST.price(square.size, steps=4), square.size, steps=4, model="sketch")
+    price = price_list("flux").model("sketch").rates.price(square.size, steps=4)
+    headers = bill_headers(price, square.size, steps=4, model="sketch")
 
     assert headers == {
         "X-Cost-USD": "0.000652",

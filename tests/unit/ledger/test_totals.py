@@ -84,11 +84,12 @@ def added_up(entries: Sequence[Entry]) -> Totals:
     """Add up the attempts one by one."""
     known = [entry for entry in entries if entry.known_usd is not None]
     usd = sum((entry.known_usd or Decimal(0) for entry in known), Decimal(0))
+    neurons = [entry.neurons for entry in known if entry.neurons is not None]
     return Totals(
         requests=len(entries),
         open=sum(entry.status is None for entry in entries),
         by_status=dict(Counter(entry.status or AttemptStatus.UNKNOWN for entry in entries)),
-        cost=Price(usd, usd * THB_PER_USD, sum((entry.neurons or Decimal(0) for entry in known), Decimal(0))),
+        cost=Price(usd, usd * THB_PER_USD, None if usd and not neurons else sum(neurons, Decimal(0))),
         uncertain_usd=sum((entry.reserved_usd for entry in entries if entry.known_usd is None), Decimal(0)),
     )
 

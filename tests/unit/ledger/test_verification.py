@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import update
 
 from pipelines.common.geometry import AspectRatio
-from pipelines.endpoints.prices import PRICE_LIST, tiles_of
+from pipelines.endpoints.prices import price_list, tiles_of
 from pipelines.ledger.gate import Gate
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.models import AttemptStatus, Billed, Correction, NewTake, Outcome, TakeLoss
@@ -103,7 +103,7 @@ def test_neurons_that_are_not_on_the_list_are_found(ledger: Ledger, folder: Path
 def test_an_image_made_otherwise_than_asked_has_the_price_of_what_was_made(ledger: Ledger, gate: Gate) -> None:
     """An endpoint that states the true tiles and steps of what it made: told, and no difference of the account."""
     folder, spec = Path("nowhere"), take_spec(aspect=AspectRatio.LANDSCAPE, steps=6)
-    made = PRICE_LIST.work(4, steps=4)
+    made = price_list("flux").model(spec.frame.model.name).rates.price(spec.frame.aspect.size, steps=4, tiles=4)
     ledger.settle_bill(admit(gate, attempt_request(spec)).attempt_id, Billed(made.usd, made.neurons, 4, 4))
 
     [gone] = ledger.verify("harbor", folder=folder)

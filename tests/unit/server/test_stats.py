@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.common.geometry import Size
-from pipelines.endpoints.prices import PRICE_LIST
+from pipelines.endpoints.prices import price_list
 from pipelines.server.stats import RateLimiter, Statistics
 
 
@@ -40,7 +40,8 @@ def test_the_busiest_minute_is_counted_right(gaps: list[float]) -> None:
 def test_bills_add_up_exactly() -> None:
     """The billed total is a sum of Decimals."""
     statistics = Statistics(lambda: 0.0)
+    price = price_list("flux").model("sketch").rates.price(Size(1024, 1024), steps=4)
     for _ in range(1000):
-        statistics.count_image(PRICE_LIST.price(Size(1024, 1024), steps=4))
+        statistics.count_image(price)
 
     assert statistics.billed_usd == Decimal("0.652")

@@ -1,9 +1,11 @@
 """A plan is exact: every cut within half a video frame of its time, every request key what is asked and no more."""
 
 from dataclasses import replace
+from decimal import Decimal
 from fractions import Fraction
 from itertools import accumulate, pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,13 +13,17 @@ from hypothesis import strategies as st
 
 from pipelines.common.budgets import Budgets
 from pipelines.common.geometry import AspectRatio, Fit, Size
+from pipelines.common.settings import Settings
+from pipelines.endpoints.prices import Price, price_list
 from pipelines.storyboard.model import BoardFrame, BoardScene, CaptionStyle, Output, Storyboard
-from pipelines.storyboard.plan import plan_frames, request_key
+from pipelines.storyboard.plan import plan_frames, plan_of, request_key, take_of
 from pipelines.storyboard.timeline import Chapter, Hold, build_timeline
 from pipelines.storyboard.timing import NO_SPEECH, hold_lengths
 
 MODEL = "flux-1-schnell"
 HARBOR = BoardFrame("arrival", "wide", "a harbor", (), 4, AspectRatio.LANDSCAPE, Fraction(2), Fit.COVER)
+DAWN, QUOTED, YOAKE = "a harbor at dawn", 'a "quoted" harbor\n', "港の夜明け"
+CLOUDFLARE, KLEIN = "cloudflare", "flux-2-klein-4b"
 OUTPUT = Output(Fraction(24), Size(1344, 768), "h264", 18, Fit.COVER)
 HALF = Fraction(1, 2)
 
@@ -177,6 +183,55 @@ def test_request_keys_stay_the_same_forever() -> None:
     key = request_key(model=MODEL, **asked)  # type: ignore[arg-type]
 
     assert key == "3c8e8c828e111549bd8390ac202fd8bbe281f6ebf7278dd8d9010e7654c82b89"
+
+
+@pytest.mark.parametrize(
+    ("dialect", "model", "prompt", "steps", "aspect", "take", "copy", "key"),
+    [
+        ("flux", MODEL, DAWN, 4, "16:9", 1, 1, "ae5799c243e4b53cabff33c0613354e7836534dc69f69f265515b634c5575780"),
+        ("flux", MODEL, DAWN, 4, "16:9", 1, 2, "1c1a19434514ea51acafda284aa091dfe3f36b1a99ad3d27c8dee27a5c99cdd6"),
+        ("flux", MODEL, DAWN, 4, "16:9", 2, 1, "929949e6bd81a081ff09da6aa9be0aac4d801823fdfc78b3109d49755292bda8"),
+        ("flux", MODEL, DAWN, 4, "16:9", 3, 2, "a324837dccde4751bb568a5c3f3e388e68300bb009366148a0d1e51e5a3d81ed"),
+        ("flux", "sketch", QUOTED, 4, "9:16", 1, 1, "8eb4e7dbe19429f2ba5d17fae4fab099bc286cb97ca7b8fe049de5584b115a9f"),
+        # Wherever a model is asked, and whatever is made of it there, it is the same request.
+        (CLOUDFLARE, MODEL, DAWN, 4, "16:9", 1, 1, "ae5799c243e4b53cabff33c0613354e7836534dc69f69f265515b634c5575780"),
+        (CLOUDFLARE, KLEIN, YOAKE, 8, "1:1", 1, 1, "7e354ee4e1d67ef4549f5e3144a708b950c0c64765665abb375cc3f1f9d8496d"),
+        (
+            "openai", "black-forest-labs/FLUX-1-schnell", DAWN, 1, "3:4", 1, 1,
+            "84e501ba4c94647fefc6e28c1d59e9dc2f52af371cbc72c96980595521195844",
+        ),
+    ],
+)  # fmt: skip
+def test_the_key_of_each_request_is_frozen(
+    dialect: str, model: str, prompt: str, steps: int, aspect: str, take: int, copy: int, key: str
+) -> None:
+    """By the model's short name, the number among frames that ask for the same, and the number of the take."""
+    frame = replace(HARBOR, prompt=prompt, steps=steps, aspect=AspectRatio(aspect))
+    plan = plan_frames(board_of(*[frame] * copy), model=price_list(dialect).model(model))
+
+    assert take_of(plan.frames[-1], take, model=plan.model).request_key == key
+
+
+def test_a_frame_costs_what_its_model_makes_of_it() -> None:
+    """A model that makes squares is paid for squares; a name alone is priced by the FLUX API's list."""
+    board = board_of(HARBOR)
+    squares = plan_frames(board, model=price_list("cloudflare").model(MODEL))
+
+    assert squares.frames[0].price == Price(Decimal("0.0006336"), Decimal("0.022176"), Decimal("57.6"))
+    assert plan_frames(board, model=MODEL).frames[0].price.usd == Decimal("0.000758")
+
+
+def test_a_plan_is_for_the_model_that_the_settings_choose() -> None:
+    """At its price there, or at the most that it may cost by the settings; sketches cost nothing else."""
+    board = board_of(HARBOR)
+    asked = {"endpoint": "https://api.test", "dialect": "cloudflare", "model": "flux-2-klein-4b"}
+
+    def price_usd(**settings: Any) -> Decimal:
+        return plan_of(board, Settings(**settings)).frames[0].price.usd
+
+    assert price_usd(**asked) == Decimal("0.0011462")
+    assert price_usd(**asked, price_usd="0.5") == Decimal("0.5")
+    assert price_usd(price_usd="0.5") == Decimal("0.000758")
 
 
 def key_of(frame: BoardFrame, *, model: str = MODEL) -> str:
