@@ -1,16 +1,17 @@
-"""Following: a command that is told neither endpoint nor model uses those of the storyboard's last real run."""
+"""Following: a command that is told neither endpoint nor model asks as the storyboard's last real run did."""
 
 import shlex
 
 from pipelines.cli.options import print_message
-from pipelines.common.settings import DEFAULT_MODEL, Settings
+from pipelines.common.settings import DEFAULT_MODEL, Settings, short_model
+from pipelines.endpoints.choice import dialect_to_tell, endpoint_name
 from pipelines.ledger.database import ledger_exists
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.models import Run
 
 
 def follow_last_run(settings: Settings, storyboard: str) -> Settings:
-    """Return the settings, with endpoint and model of the storyboard's last real run where they name neither.
+    """Return the settings, with endpoint, dialect and model of the storyboard's last real run where they name none.
 
     A line on stderr says so. Without a real run the settings are returned as they are.
 
@@ -22,8 +23,10 @@ def follow_last_run(settings: Settings, storyboard: str) -> Settings:
     run = last_real_run(settings, storyboard)
     if run is None:
         return settings
-    print_message(f"{storyboard}: as in its last real run: endpoint {run.endpoint}, model {run.model}")
-    return settings.asking(run.endpoint, model=run.model)
+    address = _address_of(run)
+    dialect = f", dialect {told}" if (told := dialect_to_tell(run.dialect, address)) else ""
+    print_message(f"{storyboard}: as in its last real run: endpoint {address}{dialect}, model {run.model}")
+    return settings.asking(address, dialect=run.dialect, model=run.model)
 
 
 def last_real_run(settings: Settings, storyboard: str) -> Run | None:
@@ -49,18 +52,29 @@ def notes_on_last_run(settings: Settings, storyboard: str) -> list[str]:
     if run is None or (run.model == settings.effective_model and not settings.simulated):
         return []
     # An endpoint that is named stays: the same model may be asked for at several.
-    options = [] if settings.endpoint else ["--endpoint", run.endpoint]
-    if run.model != (settings.model or DEFAULT_MODEL):
+    options = [] if settings.endpoint else _endpoint_options(run)
+    if run.model != short_model(settings.model or DEFAULT_MODEL):
         options += ["--model", run.model]
     return [
-        f"the last real run asked {run.endpoint} for model {run.model}; this quote is of {settings.effective_model} "
-        f"from {settings.endpoint_name}: to quote that, add {shlex.join(options)}"
+        f"the last real run asked {_address_of(run)} for model {run.model}; this quote is of "
+        f"{settings.effective_model} from {endpoint_name(settings)}: to quote that, add {shlex.join(options)}"
     ]
 
 
 def follows_another_run(settings: Settings, storyboard: str) -> bool:
     """Return whether a command that is told as little as this run was would follow an earlier, real one."""
     return not _names_what_to_ask(settings) and last_real_run(settings, storyboard) is not None
+
+
+def _endpoint_options(run: Run) -> list[str]:
+    """Return the options that name a run's endpoint, and its dialect where the address does not tell it."""
+    address = _address_of(run)
+    dialect = dialect_to_tell(run.dialect, address)
+    return ["--endpoint", address, *(["--dialect", dialect] if dialect else [])]
+
+
+def _address_of(run: Run) -> str:
+    return run.address or run.endpoint
 
 
 def _names_what_to_ask(settings: Settings) -> bool:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pipelines.common.settings import Settings
 
 # The options that say which takes a command is about; the others are of one run alone.
-_REPEATED = ("endpoint", "model", "output")
+_REPEATED = ("endpoint", "dialect", "model", "output")
 
 
 def next_command(
@@ -54,9 +54,13 @@ def options_to_repeat(given: Mapping[str, object], settings: "Settings", *, foll
         settings: the run's.
         follows: whether without any, another run would be followed.
     """
+    # Here and not above: `check` and `new` have hints, and no endpoint.
+    from pipelines.endpoints.choice import dialect_to_tell
+
     options = {name: given.get(name) for name in _REPEATED}
+    options["dialect"] = dialect_to_tell(settings.dialect, settings.endpoint) if given.get("dialect") else None
     if holds_secrets(given.get("endpoint")):
-        options["endpoint"] = None
+        options["endpoint"] = options["dialect"] = None
         if not settings.simulated:
             # With a model alone it would ask the embedded endpoint; with neither it follows this run.
             options["model"] = None

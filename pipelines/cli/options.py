@@ -131,8 +131,10 @@ def takes_model_option(command: F) -> F:
 def endpoint_options(command: F) -> F:
     """Add the options that say which endpoint to ask, for which model, and how fast; and `--output`."""
     options = [
-        click.option("--endpoint", help="Address of the FLUX API.  [default: STORYREEL_ENDPOINT, else embedded]"),
+        click.option("--endpoint", help="Address of the image API.  [default: STORYREEL_ENDPOINT, else embedded]"),
+        click.option("--dialect", metavar="NAME", help="API that it speaks, like flux.  [default: by its address]"),
         click.option("--model", help="Model to ask for.  [default: flux-1-schnell; sketch for the embedded endpoint]"),
+        click.option("--price", "price_usd", metavar="USD", help="Most that an image may cost, where no list says."),
         output_option,
         click.option("--rate-limit", type=int, help="Requests a minute that the endpoint allows.  [default: 720]"),
     ]

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource, SettingsConfigDict
 
-from pipelines.common.addresses import is_loopback, normalize, without_secrets
+from pipelines.common.addresses import is_loopback, without_secrets
 from pipelines.common.budgets import OnExceed
 from pipelines.common.errors import UsageError
 from pipelines.common.requirements import requirement
@@ -97,7 +97,7 @@ class Settings(_FromEnvironment):
     """
 
     endpoint: Annotated[str, AfterValidator(_http_url)] | None = None
-    dialect: str | None = None
+    dialect: Annotated[str, Field(min_length=1, max_length=64)] | None = None
     # No image costs more; see the dialects.
     price_usd: Annotated[Decimal, Field(ge=0, le=1000)] | None = None
     model: Annotated[str, Field(min_length=1, max_length=200)] | None = None
@@ -132,27 +132,26 @@ class Settings(_FromEnvironment):
         """Return `path`, found from `root` if it is relative and there is a root."""
         return self.root / path if self.root else path
 
-    def asking(self, endpoint: str, *, model: str | None) -> Self:
-        """Return these settings with another endpoint and model; see their attributes."""
-        return self.model_copy(update={"endpoint": endpoint, "model": model})
+    def asking(self, endpoint: str, *, dialect: str | None, model: str | None) -> Self:
+        """Return these settings with another endpoint, dialect and model; see their attributes."""
+        return self.model_copy(update={"endpoint": endpoint, "dialect": dialect, "model": model})
+
+    def name_of(self, name: str) -> str:
+        """Return what the user calls a setting that was given: its variable where that gave it, else its option."""
+        value = getattr(self, name)
+        sources = EnvSettingsSource(type(self)), DotEnvSettingsSource(type(self))
+        by_variable = any(source().get(name) == value for source in sources)
+        return f"{_PREFIX}{name.upper()}" if by_variable else option_name(name)
 
     @property
     def effective_model(self) -> str:
-        """The model that this run asks for."""
-        return self.model or (DEFAULT_MODEL if self.endpoint else SKETCH_MODEL)
+        """The model that this run asks for, by its short name, which request keys and the ledger have."""
+        return short_model(self.model) if self.model else (DEFAULT_MODEL if self.endpoint else SKETCH_MODEL)
 
     @property
     def simulated(self) -> bool:
         """Whether the run generates sketches: their costs are made up and never summed with real ones."""
         return self.endpoint is None or self.effective_model == SKETCH_MODEL
-
-    @property
-    def endpoint_name(self) -> str:
-        """The endpoint as the ledger names it; the embedded one has a new port at each run, but one name."""
-        if self.endpoint is None:
-            return EMBEDDED_ENDPOINT
-        # One spelling, so that all runs there share one limit; and without secrets, for people pass ledgers on.
-        return normalize(self.endpoint)
 
     @property
     def effective_database_url(self) -> str:
@@ -219,6 +218,12 @@ class LogSettings(_FromEnvironment):
 
 
 S = TypeVar("S", bound=_FromEnvironment)
+
+
+def short_model(model: str) -> str:
+    """Return a model's short name: `flux-1-schnell` for Workers AI's `@cf/black-forest-labs/flux-1-schnell`."""
+    # Other sellers' names may hold slashes too, and are short already.
+    return model.rpartition("/")[2] if model.startswith("@cf/") else model
 
 
 def option_name(name: str) -> str:

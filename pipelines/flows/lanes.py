@@ -72,7 +72,10 @@ def lane_parameters(context: RunContext, options: Mapping[str, Any]) -> dict[str
         "storyboard": _shared_path(context.prepared.board.path, settings),
         "output": _shared_path(settings.output, settings),
         "endpoint": settings.endpoint,
-        "model": run.model,
+        "dialect": run.dialect if settings.endpoint else None,
+        # Not its short name, by which another machine could not ask for what no price list has.
+        "model": settings.model or run.model,
+        "price_usd": settings.price_usd,
         "budget_usd": run.budgets.run_usd,
         "group": run.group_id,
     }

@@ -15,7 +15,9 @@ async def render_lane(
     group: str,
     output: str | None = None,
     endpoint: str | None = None,
+    dialect: str | None = None,
     model: str | None = None,
+    price_usd: Decimal | None = None,
     budget_usd: Decimal | None = None,
     rate_limit: int | None = None,
     concurrency: int | None = None,
@@ -29,7 +31,9 @@ async def render_lane(
         group: the id of the run that makes the film, in the ledger.
         output: that run's output folder; default `outputs`, found likewise.
         endpoint: that run's, without any secret; default STORYREEL_ENDPOINT.
+        dialect: that run's.
         model: that run's.
+        price_usd: that run's.
         budget_usd: hard cap for that run and all its lanes together in US dollars, beside the storyboard's own.
         rate_limit: requests a minute that the endpoint allows each address; default 720.
         concurrency: requests in flight at most; default 128.
@@ -37,7 +41,9 @@ async def render_lane(
     options = {
         "output": output,
         "endpoint": endpoint,
+        "dialect": dialect,
         "model": model,
+        "price_usd": price_usd,
         "budget_usd": budget_usd,
         "rate_limit": rate_limit,
         "concurrency": concurrency,

@@ -16,7 +16,9 @@ async def render_storyboard(
     storyboard: str,
     output: str | None = None,
     endpoint: str | None = None,
+    dialect: str | None = None,
     model: str | None = None,
+    price_usd: Decimal | None = None,
     budget_usd: Decimal | None = None,
     rate_limit: int | None = None,
     concurrency: int | None = None,
@@ -28,8 +30,10 @@ async def render_storyboard(
     Args:
         storyboard: path of the YAML file; a relative one is found from STORYREEL_ROOT.
         output: folder for everything that is made; default `outputs`, found likewise.
-        endpoint: address of the FLUX API, without any secret; default STORYREEL_ENDPOINT, else the embedded one, free.
+        endpoint: address of the image API, without any secret; default STORYREEL_ENDPOINT, else the embedded one, free.
+        dialect: the API that it speaks; default by its address.
         model: the model to ask for; default `flux-1-schnell`, or `sketch` for the embedded endpoint.
+        price_usd: the most that an image may cost in US dollars, where no price list says what it costs.
         budget_usd: hard cap for this run in US dollars, beside the storyboard's own.
         rate_limit: requests a minute that the endpoint allows; default 720.
         concurrency: requests in flight at most; default 128.
@@ -39,7 +43,9 @@ async def render_storyboard(
     options = {
         "output": output,
         "endpoint": endpoint,
+        "dialect": dialect,
         "model": model,
+        "price_usd": price_usd,
         "budget_usd": budget_usd,
         "rate_limit": rate_limit,
         "concurrency": concurrency,

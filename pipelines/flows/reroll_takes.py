@@ -20,7 +20,9 @@ async def reroll_takes(
     prompt: str | None = None,
     output: str | None = None,
     endpoint: str | None = None,
+    dialect: str | None = None,
     model: str | None = None,
+    price_usd: Decimal | None = None,
     budget_usd: Decimal | None = None,
     rate_limit: int | None = None,
     concurrency: int | None = None,
@@ -33,8 +35,10 @@ async def reroll_takes(
         takes: how many more of each.
         prompt: what to ask instead of the frames' own prompts.
         output: folder for everything that is made; default `outputs`, found likewise.
-        endpoint: address of the FLUX API, without any secret; default STORYREEL_ENDPOINT, else the embedded one, free.
+        endpoint: address of the image API, without any secret; default STORYREEL_ENDPOINT, else the embedded one, free.
+        dialect: the API that it speaks; default by its address.
         model: the model to ask for; default `flux-1-schnell`, or `sketch` for the embedded endpoint.
+        price_usd: the most that an image may cost in US dollars, where no price list says what it costs.
         budget_usd: hard cap for this run in US dollars, beside the storyboard's own.
         rate_limit: requests a minute that the endpoint allows; default 720.
         concurrency: requests in flight at most; default 128.
@@ -42,7 +46,9 @@ async def reroll_takes(
     options = {
         "output": output,
         "endpoint": endpoint,
+        "dialect": dialect,
         "model": model,
+        "price_usd": price_usd,
         "budget_usd": budget_usd,
         "rate_limit": rate_limit,
         "concurrency": concurrency,

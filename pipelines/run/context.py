@@ -8,8 +8,10 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipelines.common.addresses import without_secrets
 from pipelines.common.errors import StorageError
 from pipelines.common.settings import Settings
+from pipelines.endpoints.choice import chosen_dialect, endpoint_name
 from pipelines.film.identity import encoder_build
 from pipelines.ledger.executor import AsyncGate, AsyncLedger
 from pipelines.ledger.ledger import Ledger
@@ -124,13 +126,15 @@ def _entry(prepared: PreparedRun, place: Place, *, group: str | None) -> Run:
     return Run(
         run_id=uuid.uuid4().hex,
         storyboard=prepared.plan.storyboard,
-        endpoint=settings.endpoint_name,
+        endpoint=endpoint_name(settings),
         model=prepared.plan.model,
         simulated=settings.simulated,
         budgets=prepared.budgets,
         lane=settings.lane,
         place=place.id,
         group=group,
+        address=without_secrets(settings.endpoint) if settings.endpoint else None,
+        dialect=chosen_dialect(settings).name,
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from statistics import median, quantiles
 
 from pipelines.common.settings import Settings
+from pipelines.endpoints.choice import endpoint_name
 from pipelines.film.capacity import capacity_for
 from pipelines.film.effort import SECONDS_PER_MEGAPIXEL, effort_left
 from pipelines.ledger.database import ledger_exists
@@ -114,7 +115,7 @@ def _measured(plan: Plan, settings: Settings) -> tuple[Latency, float]:
     url = settings.effective_database_url
     if ledger_exists(url):
         with Ledger.open_to_read(url) as ledger:
-            latency = latency_of(ledger.latencies_s(settings.endpoint_name, model=plan.model))
+            latency = latency_of(ledger.latencies_s(endpoint_name(settings), model=plan.model))
             megapixels_per_s = ledger.megapixels_per_s()
     workers = capacity_for(plan.timeline).workers
     return (

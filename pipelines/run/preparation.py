@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pipelines.common.budgets import Budgets
 from pipelines.common.errors import Note
 from pipelines.common.settings import Settings
+from pipelines.endpoints.choice import endpoint_name
 from pipelines.film.checks import check_film
 from pipelines.film.ffmpeg import require_encoder
 from pipelines.ledger.database import ledger_exists
@@ -105,7 +106,7 @@ def require_quote_within_budgets(quote: Quote, board: Storyboard, settings: Sett
     """
     # A run that is in no ledger: nothing was spent yet of its own cap.
     budgets = effective_budgets(board, settings)
-    run = Run("", board.id, settings.endpoint_name, settings.effective_model, settings.simulated, budgets)
+    run = Run("", board.id, endpoint_name(settings), settings.effective_model, settings.simulated, budgets)
     url = settings.effective_database_url
     remaining = budgets.caps
     if ledger_exists(url):

@@ -3,11 +3,16 @@
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from pipelines.ledger.ledger import Ledger
+from pipelines.ledger.schema import runs
 from tests.conftest import Board, Ended, Storyreel, serving
 from tests.support.accounts import QUICK, stats
+from tests.support.dialects import tiny_dialect
+from tests.support.ledger import table_rows
 
 MODEL = "flux-1-schnell"
 NAMED_BY_ANSWERS = "pipelines.server.app.SKETCH_MODEL"
@@ -19,6 +24,12 @@ def real(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setattr(NAMED_BY_ANSWERS, MODEL)
     with serving() as url:
         yield url
+
+
+def endpoints(folder: Path) -> set[tuple[Any, ...]]:
+    """Return what the ledger in a folder's outputs says of the endpoints of its runs."""
+    with Ledger.open(f"sqlite:///{folder}/outputs/storyreel.db") as ledger:
+        return set(table_rows(ledger, runs, "endpoint", "address", "dialect"))
 
 
 def hint(ended: Ended, verb: str) -> list[str]:
@@ -70,6 +81,25 @@ def test_the_last_real_run_is_followed_and_no_simulated_one(
 
     assert sketches.exit_code == 0
     assert [each.stderr.count("last real run") for each in ended] == [1, 0]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_the_dialect_is_followed_too(storyreel: Storyreel, board: Board, real: str, tmp_path: Path, host: str) -> None:
+    """It is told, and named in hints, only where the address does not tell it."""
+    address, tells = real.replace("127.0.0.1", host), host == "localhost"
+    with tiny_dialect(tmp_path):
+        path = str(board())
+        rendered = storyreel("render", path, "--endpoint", address, "--dialect", "tiny", **QUICK)
+
+        rerolled = storyreel("reroll", path, "0", "--yes", "--json")
+        (note,) = storyreel("plan", path, "--json").json["notes"]
+
+    dialect, option = ("", "") if tells else (", dialect tiny", " --dialect tiny")
+    assert f"film: as in its last real run: endpoint {address}{dialect}, model {MODEL}\n" in rerolled.stderr
+    assert (rerolled.json["state"], stats(real)["images"]) == ("Completed", 4)
+    assert f" review {path} --endpoint {address}{option}:" in rendered.stderr
+    assert note.endswith(f"add --endpoint {address}{option}")
+    assert endpoints(tmp_path) == {(real, address, "tiny")}
 
 
 def test_a_command_without_a_ledger_follows_nothing_and_makes_none(

@@ -34,11 +34,17 @@ def test_a_name_that_looks_like_an_option_is_none() -> None:
         ({"endpoint": URL, "model": "sketch"}, False, {"endpoint": URL, "model": "sketch"}),
         ({"endpoint": "https://me:pw@flux.test", "model": "flux-2", "output": "films"}, False, {"output": "films"}),
         ({"endpoint": "https://flux.test/?key=1", "model": "sketch"}, False, {"model": "sketch"}),
+        ({"endpoint": URL, "dialect": "flux"}, False, {"endpoint": URL}),
+        ({"endpoint": URL, "dialect": "other"}, False, {"endpoint": URL, "dialect": "other"}),
+        ({"endpoint": "https://me:pw@flux.test", "dialect": "other"}, False, {}),
     ],
 )
 def test_what_a_run_was_given_is_repeated(given: dict[str, Any], follows: bool, repeated: dict[str, Any]) -> None:
-    """What says which takes it was about; of an address with a secret, nothing: such a run is followed."""
-    settings = Settings(endpoint=given.get("endpoint"), model=given.get("model"))
+    """What says which takes it was about; of an address with a secret, nothing: such a run is followed.
+
+    A dialect only where the address does not tell it.
+    """
+    settings = Settings(**{name: given.get(name) for name in ("endpoint", "dialect", "model")})
 
     options = options_to_repeat(given, settings, follows=follows)
 

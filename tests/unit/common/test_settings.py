@@ -13,6 +13,8 @@ from pipelines.common.settings import LogSettings, Settings, load_log_level, loa
 
 DEFAULTS = {
     "endpoint": None,
+    "dialect": None,
+    "price_usd": None,
     "model": None,
     "lane": "",
     "output": Path("outputs"),
@@ -42,6 +44,8 @@ DEFAULTS = {
 # A value that each setting takes, as an environment gives it, and one that it must not.
 GOOD_AND_BAD: dict[str, tuple[str, Any, str]] = {
     "endpoint": ("https://flux.test/v1", "https://flux.test/v1", "ftp://flux.test"),
+    "dialect": ("flux", "flux", ""),
+    "price_usd": ("0.04", Decimal("0.04"), "-0.01"),
     "model": ("other", "other", ""),
     "lane": ("north", "north", "n\north"),
     "budget_usd": ("0.25", Decimal("0.25"), "-0.01"),
@@ -403,17 +407,19 @@ def test_costs_are_simulated_where_they_are_made_up(
 
 
 @pytest.mark.parametrize(
-    ("endpoint", "name"),
+    ("model", "short"),
     [
-        (None, "embedded"),
-        ("http://flux.test", "http://flux.test"),
-        ("http://flux.test/", "http://flux.test"),
-        ("https://amy:hunter2@flux.test:8443/v1/?key=hunter2#top", "https://flux.test:8443/v1"),
+        ("flux-1-schnell", "flux-1-schnell"),
+        ("@cf/black-forest-labs/flux-1-schnell", "flux-1-schnell"),
+        ("@cf/leonardo/phoenix-1.0", "phoenix-1.0"),
+        ("black-forest-labs/FLUX-1-schnell", "black-forest-labs/FLUX-1-schnell"),
     ],
 )
-def test_the_ledger_names_an_endpoint_without_secrets(endpoint: str | None, name: str) -> None:
-    """One name for one server, or it would be granted its limit twice."""
-    assert load_settings({"endpoint": endpoint}).endpoint_name == name
+def test_a_model_of_workers_ai_has_a_short_name(model: str, short: str) -> None:
+    """By which request keys and the ledger know it; what was typed is kept."""
+    settings = load_settings({"endpoint": "http://flux.test", "model": model})
+
+    assert (settings.effective_model, settings.model) == (short, model)
 
 
 def test_the_ledger_is_in_the_output_folder_by_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

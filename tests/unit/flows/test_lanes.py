@@ -28,8 +28,8 @@ async def parameters_of(folder: Path, options: dict[str, Any], **settings: Any) 
 
 
 async def test_lanes_are_told_what_the_run_goes_by(tmp_path: Path) -> None:
-    """Endpoint, model and budget, though they came from its environment; its rate limit only where it was an option."""
-    settings = {"endpoint": ENDPOINT, "model": "sketch", "budget_usd": "0.25", "concurrency": 9}
+    """Though that came from its environment; its rate limit only where it was an option."""
+    settings = {"endpoint": ENDPOINT, "model": "sketch", "price_usd": "0.02", "budget_usd": "0.25", "concurrency": 9}
 
     parameters = await parameters_of(tmp_path, {"output": "films", "model": None, "rate_limit": 60}, **settings)
 
@@ -37,7 +37,9 @@ async def test_lanes_are_told_what_the_run_goes_by(tmp_path: Path) -> None:
         "storyboard": str(tmp_path / "board.yaml"),
         "output": str(tmp_path / "films"),
         "endpoint": ENDPOINT,
+        "dialect": "flux",
         "model": "sketch",
+        "price_usd": Decimal("0.02"),
         "budget_usd": Decimal("0.25"),
         "rate_limit": 60,
     }

@@ -1,0 +1,38 @@
+"""A dialect more than storyreel has: one file in the folder of dialects, as for any other."""
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipelines.endpoints import dialects
+from pipelines.endpoints.dialects.registry import all_dialects
+
+# The FLUX API under another name, known by its host.
+_TINY = """
+from urllib.parse import urlsplit
+
+from pipelines.endpoints.dialects.flux import FluxDialect
+
+class TinyDialect(FluxDialect):
+    def is_spoken_at(self, address):
+        return urlsplit(address).hostname == "localhost"
+
+DIALECT = TinyDialect(name="tiny")
+"""
+
+
+@contextlib.contextmanager
+def tiny_dialect(folder: Path) -> Iterator[None]:
+    """Let there be a dialect `tiny`, in a module of `folder`, for as long as the block lasts."""
+    (folder / "tiny.py").write_text(_TINY)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dialects, "__path__", [*dialects.__path__, str(folder)])
+        all_dialects.cache_clear()
+        try:
+            yield
+        finally:
+            sys.modules.pop(f"{dialects.__name__}.tiny", None)
+            all_dialects.cache_clear()
