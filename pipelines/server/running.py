@@ -14,8 +14,9 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from pipelines.common.errors import StoryreelError, UsageError
 from pipelines.common.listening import listen
-from pipelines.server.app import Connections, build_app
+from pipelines.server.app import build_app
 from pipelines.server.config import ServerConfig
+from pipelines.server.connections import Connections
 
 _START_TIMEOUT_S = 30.0
 _STOP_TIMEOUT_S = 30.0
@@ -88,7 +89,7 @@ def _server(config: ServerConfig) -> uvicorn.Server:
             log_config=None,
             access_log=False,
             timeout_graceful_shutdown=_DRAIN_S,
-            lifespan="off",
+            lifespan="on",
         )
     )
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from pipelines.common.formatting import format_decimal
-from pipelines.endpoints.prices import Price
+from pipelines.endpoints.answers import Bill
 
 _MINUTE_S = 60.0
 # The key in `by_status` of requests whose connection ended without a status.
@@ -56,10 +56,11 @@ class Statistics:
         self._in_flight -= 1
         self.by_status[NO_ANSWER if status is None else str(status)] += 1
 
-    def count_image(self, price: Price) -> None:
-        """Count an image that was generated and billed."""
-        self.images += 1
-        self.billed_usd += price.usd
+    def count_bill(self, bill: Bill) -> None:
+        """Count an image by its bill; what costs nothing is none."""
+        if bill.cost_usd is not None:
+            self.images += 1
+            self.billed_usd += bill.cost_usd
 
     def as_json(self) -> dict[str, object]:
         """Return the figures as `GET /_stats` answers them; money is a decimal string."""

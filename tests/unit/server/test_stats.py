@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.common.geometry import Size
+from pipelines.endpoints.answers import Bill
 from pipelines.endpoints.prices import PRICE_LIST
 from pipelines.server.stats import RateLimiter, Statistics
 
@@ -41,6 +42,6 @@ def test_bills_add_up_exactly() -> None:
     """The billed total is a sum of Decimals."""
     statistics = Statistics(lambda: 0.0)
     for _ in range(1000):
-        statistics.count_image(PRICE_LIST.price(Size(1024, 1024), steps=4))
+        statistics.count_bill(Bill(cost_usd=PRICE_LIST.price(Size(1024, 1024), steps=4).usd))
 
     assert statistics.billed_usd == Decimal("0.652")
