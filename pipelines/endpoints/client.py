@@ -326,6 +326,7 @@ def _refusal(response: httpx.Response, text: str, bill: Bill) -> Refused:
         by_api=api_error is not None,
         bill=bill,
         retry_after_s=parse_retry_after(response.headers.get("Retry-After")),
+        codes=tuple(codes),
     )
 
 

@@ -126,5 +126,11 @@ def read_refusal(body: bytes, http_status: int, bill: Bill) -> Refused | None:
     if message is None or refusal is Refusal.NOT_THIS_API:
         return None
     return Refused(
-        http_status, refusal, one_line(message)[:MAX_ERROR_CHARS], by_api=True, bill=bill, retry_after_s=None
+        http_status,
+        refusal,
+        one_line(message)[:MAX_ERROR_CHARS],
+        by_api=True,
+        bill=bill,
+        retry_after_s=None,
+        codes=tuple(codes),
     )

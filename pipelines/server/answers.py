@@ -4,13 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pipelines.endpoints.answers import Bill
-from pipelines.endpoints.dialects.flux import headers_of
 
 PNG_TYPE = "image/png"
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ServedAnswer:
     """An answer of status 200.
 
     Attributes:
@@ -52,8 +51,3 @@ class UnansweredError(Exception):
 def retry_later(message: str, retry_after_s: int) -> ApiError:
     """Return the error that a request came too early, by so many seconds."""
     return ApiError(429, message, {"Retry-After": str(retry_after_s)})
-
-
-def billed_error(status: int, message: str, bill: Bill) -> ApiError:
-    """Return an error with what it costs all the same, where that is known."""
-    return ApiError(status, message, headers_of(bill))

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import secrets
 import time
 from collections.abc import AsyncIterator, Callable
 
@@ -18,10 +19,10 @@ from pipelines.endpoints.requests import ImageRequest
 from pipelines.server.answers import ApiError, UnansweredError, retry_later
 from pipelines.server.config import ServerConfig
 from pipelines.server.connections import Connections
-from pipelines.server.description import openapi_document, welcome
+from pipelines.server.description import Service, openapi_document, welcome
 from pipelines.server.engines.engine import Engine
 from pipelines.server.engines.making import make_engine
-from pipelines.server.headers import DocumentedCase, readable_by_pages
+from pipelines.server.headers import ClosedToPages, DocumentedCase, readable_by_pages
 from pipelines.server.responses import NoResponse, error_response, response_of
 from pipelines.server.stats import RateLimiter, Statistics
 
@@ -43,13 +44,13 @@ def build_app(
     api = Starlette(
         routes=[
             Route("/", service.respond, methods=["GET", "OPTIONS", "POST"]),
-            Route("/openapi.json", _describe),
+            Route("/openapi.json", service.describe),
         ],
         exception_handlers={HTTPException: _as_api_error},
     )
-    # The figures are for the person who rehearses, and no page's business.
-    figures = Route("/_stats", service.figures)
-    routes = [figures, Mount("/", readable_by_pages(api))]
+    shown = readable_by_pages(api) if config.open_to_pages else ClosedToPages(api)
+    # The figures are for the person who serves, and no page's business.
+    routes = [Route("/_stats", service.figures), Mount("/", shown)]
     return DocumentedCase(Starlette(routes=routes, lifespan=lambda _: _opened(engine)))
 
 
@@ -57,11 +58,6 @@ def build_app(
 async def _opened(engine: Engine) -> AsyncIterator[None]:
     async with engine:
         yield
-
-
-async def _describe(_: Request) -> JSONResponse:
-    """Answer with the description of the API for programs."""
-    return JSONResponse(openapi_document())
 
 
 async def _as_api_error(_: Request, error: Exception) -> JSONResponse:
@@ -77,19 +73,26 @@ class _ImageService:
         self, config: ServerConfig, engine: Engine, connections: Connections, clock: Callable[[], float]
     ) -> None:
         self._token = config.token
+        self._described = Service(real=config.upstream is not None, token=config.token is not None)
         self._engine = engine
         self._connections = connections
-        self._limiter = RateLimiter(config.rate_limit, clock)
+        self._limiter = RateLimiter(config.client_rate_limit, clock)
         self._statistics = Statistics(clock)
 
     async def respond(self, request: Request) -> Response:
         """Answer a request for an image, or say how to ask for one."""
         if request.method == "POST":
             return await self.generate(request)
-        return PlainTextResponse(welcome(str(request.base_url).rstrip("/")))
+        return PlainTextResponse(welcome(str(request.base_url).rstrip("/"), self._described))
 
-    async def figures(self, _: Request) -> Response:
+    async def describe(self, _: Request) -> Response:
+        """Answer with the description of the API for programs."""
+        return JSONResponse(openapi_document(self._described))
+
+    async def figures(self, request: Request) -> Response:
         """Answer with what was billed."""
+        if not self._bears_token(request):
+            return error_response(ApiError(500, AUTHENTICATION_ERROR))
         return JSONResponse({**self._statistics.as_json(), **await self._engine.figures()})
 
     async def generate(self, request: Request) -> Response:
@@ -119,12 +122,19 @@ class _ImageService:
 
     def _require_admission(self, request: Request) -> None:
         """Refuse a request without the token, or beyond the rate limit."""
-        if self._token is not None and request.headers.get("Authorization") != f"Bearer {self._token}":
+        if not self._bears_token(request):
             raise ApiError(500, AUTHENTICATION_ERROR)
         client = request.client.host if request.client else ""
         retry_after_s = self._limiter.admit(client)
         if retry_after_s is not None:
             raise retry_later("Rate limited", retry_after_s)
+
+    def _bears_token(self, request: Request) -> bool:
+        if self._token is None:
+            return True
+        given = request.headers.get("Authorization", "")
+        # In a time that does not tell how much of it is right.
+        return secrets.compare_digest(given.encode(), f"Bearer {self._token}".encode())
 
     async def _leave_unanswered(self, request: Request, *, after_s: float) -> None:
         with contextlib.suppress(TimeoutError):

@@ -4,10 +4,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from pipelines.endpoints.dialects.flux import headers_of
-from pipelines.server.answers import Answer, ApiError
+from pipelines.server.answers import ApiError, ServedAnswer
 
 
-def response_of(answer: Answer) -> Response:
+def response_of(answer: ServedAnswer) -> Response:
     """Return an answer with its headers; one that breaks off where it is shorter than it announces."""
     response = Response if answer.announced_bytes is None else _TruncatedResponse
     made = response(answer.body, headers=headers_of(answer.bill), media_type=answer.media_type)

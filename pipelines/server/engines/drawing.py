@@ -14,7 +14,7 @@ from pipelines.endpoints.answers import Bill
 from pipelines.endpoints.dialects.flux import AUTHENTICATION_ERROR, GENERATION_FAILED, image_bill
 from pipelines.endpoints.prices import PRICE_LIST
 from pipelines.endpoints.requests import ImageRequest
-from pipelines.server.answers import Answer, ApiError, UnansweredError
+from pipelines.server.answers import ApiError, ServedAnswer, UnansweredError
 from pipelines.server.config import EngineKind, FaultKind, ServerConfig
 from pipelines.server.engines.plain import PlainEngine
 from pipelines.server.engines.sketch import SKETCH_MODEL, SketchEngine
@@ -82,8 +82,8 @@ class DrawingEngine:
         """Return nothing: nothing outlives the server, whose own figures do."""
         return {}
 
-    async def generate(self, request: ImageRequest) -> Answer:
-        """Answer with a drawing, or as the fault that was drawn for this request has it; see `Engine`."""
+    async def generate(self, request: ImageRequest) -> ServedAnswer:
+        """ServedAnswer with a drawing, or as the fault that was drawn for this request has it; see `Engine`."""
         due = self._clock() + self._latency.uniform(*self._latency_s)
         fault = self._faults.draw()
         if fault in _ERROR_ANSWERS:
@@ -91,7 +91,7 @@ class DrawingEngine:
             raise ApiError(*_ERROR_ANSWERS[fault])
         if fault is FaultKind.HTML:
             await self._wait_until(due)
-            return Answer(_CAPTIVE_PORTAL, "text/html")
+            return ServedAnswer(_CAPTIVE_PORTAL, "text/html")
         png = await self._paint(request, fault)
         await self._wait_until(due)
         return _spoilt(png, _bill_for(request), fault)
@@ -118,7 +118,7 @@ def _bill_for(request: ImageRequest) -> Bill:
     return image_bill(PRICE_LIST.price(size, steps=steps), size, steps=steps, model=SKETCH_MODEL)
 
 
-def _spoilt(png: bytes, bill: Bill, fault: FaultKind | None) -> Answer:
+def _spoilt(png: bytes, bill: Bill, fault: FaultKind | None) -> ServedAnswer:
     """Return an image that is billed, as the fault leaves it."""
     match fault:
         case FaultKind.HANG:
@@ -126,8 +126,8 @@ def _spoilt(png: bytes, bill: Bill, fault: FaultKind | None) -> Answer:
         case FaultKind.RESET:
             raise UnansweredError(bill, after_s=0)
         case FaultKind.TRUNCATE:
-            return Answer(png[: len(png) // 2], bill=bill, announced_bytes=len(png))
+            return ServedAnswer(png[: len(png) // 2], bill=bill, announced_bytes=len(png))
         case FaultKind.CORRUPT:
-            return Answer(corrupt(png), bill=bill)
+            return ServedAnswer(corrupt(png), bill=bill)
         case _:
-            return Answer(png, bill=bill)
+            return ServedAnswer(png, bill=bill)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from pipelines.endpoints.requests import ImageRequest
-from pipelines.server.answers import Answer
+from pipelines.server.answers import ServedAnswer
 
 
 class Engine(Protocol):
@@ -18,8 +18,8 @@ class Engine(Protocol):
         """Let go of what was opened."""
         ...
 
-    async def generate(self, request: ImageRequest) -> Answer:
-        """Answer a request.
+    async def generate(self, request: ImageRequest) -> ServedAnswer:
+        """ServedAnswer a request.
 
         Raises:
             ApiError: it is answered with an error of the API.
