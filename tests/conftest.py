@@ -20,8 +20,8 @@ from hypothesis import settings
 from pipelines.cli import main as cli
 from pipelines.ledger.gate import Gate
 from pipelines.ledger.ledger import Ledger
-from pipelines.server.app import ENGINES
 from pipelines.server.config import EngineKind, ServerConfig, parse_fault
+from pipelines.server.engines.drawing import PAINTERS
 from pipelines.server.engines.plain import PlainEngine
 from pipelines.server.running import serve_in_thread
 from tests.campaigns.tally import TALLY, Tally, as_markdown
@@ -223,7 +223,7 @@ def run_command(
 @pytest.fixture
 def plain_sketches(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the endpoint that a run embeds draw flat colours: a sketch takes longer than all the rest of a small run."""
-    monkeypatch.setitem(ENGINES, EngineKind.SKETCH, PlainEngine)
+    monkeypatch.setitem(PAINTERS, EngineKind.SKETCH, PlainEngine)
 
 
 @pytest.fixture

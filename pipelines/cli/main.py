@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import click
 
-from pipelines.cli import run_commands, service_commands, storyboard_commands, take_commands
+from pipelines.cli import run_commands, serve_command, service_commands, storyboard_commands, take_commands
 from pipelines.cli.exit_codes import BUG_EXIT_CODE
 from pipelines.cli.logs import log_options
 from pipelines.cli.options import print_error
@@ -29,7 +29,7 @@ _COMMANDS: tuple[click.Command, ...] = (
     take_commands.review,
     service_commands.ledger,
     service_commands.status,
-    service_commands.serve,
+    serve_command.serve,
     service_commands.completion,
 )
 

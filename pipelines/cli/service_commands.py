@@ -1,4 +1,4 @@
-"""Commands about accounts, runs and the machine: ledger, status, serve, completion."""
+"""Commands about accounts, runs and the machine: ledger, status, completion."""
 
 from pathlib import Path
 
@@ -83,61 +83,6 @@ def status(board: Path, *, output: Path | None, as_json: bool) -> None:
         print_json(found.as_json())
     else:
         print_message("\n".join(found.lines()))
-
-
-@click.command(cls=LoggedCommand)
-@click.option("--host", default="127.0.0.1", show_default=True, help="Loopback address to listen on.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8787, show_default=True, help="0 picks a free one.")
-@click.option(
-    "--engine",
-    type=click.Choice(["sketch", "plain"]),
-    default="sketch",
-    show_default=True,
-    help="What draws the images.",
-)
-@click.option("--latency", default="0", show_default=True, help="Seconds that an answer takes: 2, or 3-10.")
-@click.option(
-    "--rate-limit",
-    type=click.IntRange(0),
-    default=720,
-    show_default=True,
-    help="Requests a minute that are allowed; 0 for any number.",
-)
-@click.option("--fault", "faults", multiple=True, metavar="KIND=RATE", help="Fail this share of requests; repeatable.")
-@click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same answers.")
-def serve(
-    *, host: str, port: int, engine: str, latency: str, rate_limit: int, faults: tuple[str, ...], seed: int
-) -> None:
-    """Serve the FLUX API on loopback, for rehearsal and tests.
-
-    It answers programs, and web pages of every origin, as the API is documented; nothing is paid.
-
-    \b
-    Kinds of fault that bill nothing:
-      rate-limit, server-error, authentication, refused, html
-    \b
-    Kinds of fault that bill the image:
-      hang, reset, truncate, corrupt, jpeg, wrong-size
-    \b
-    Example:
-      storyreel serve --port 8787 --latency 3-10 --fault server-error=0.2
-      storyreel render my-film.yaml --endpoint http://127.0.0.1:8787 --model sketch
-    """
-    from pipelines.server.config import EngineKind, ServerConfig, parse_fault, parse_latency
-    from pipelines.server.description import example_request
-    from pipelines.server.running import serve_forever
-
-    def announce(address: str) -> None:
-        print_message(f"storyreel serves the FLUX API on {address} (Ctrl-C ends it)\n  {example_request(address)}")
-
-    config = ServerConfig(
-        engine=EngineKind(engine),
-        latency_s=parse_latency(latency),
-        rate_limit=rate_limit,
-        faults=tuple(parse_fault(fault) for fault in faults),
-        seed=seed,
-    )
-    serve_forever(config, host=host, port=port, on_listening=announce)
 
 
 @click.command(cls=LoggedCommand)

@@ -2,6 +2,7 @@
 
 import os
 import socket
+from typing import Any
 
 from pipelines.common.errors import UsageError
 
@@ -29,3 +30,26 @@ def listen(host: str, port: int) -> socket.socket:
     # of an answer would wait 40 ms until the client acknowledges the headers (tcp(7), TCP_NODELAY).
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
+
+
+def is_of_this_machine(host: str) -> bool:
+    """Return whether a host's name or address leads to this machine.
+
+    Args:
+        host: as in a URL, an IPv6 address without its brackets.
+    """
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_DGRAM)
+    except OSError:
+        return False
+    return any(_can_be_bound(family, address) for family, _, _, _, address in found)
+
+
+def _can_be_bound(family: int, address: tuple[Any, ...]) -> bool:
+    # Only an address of this machine can be. Nothing listens on a datagram's socket, and port 0 is any free one.
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind(address)
+        except OSError:
+            return False
+    return True

@@ -24,7 +24,7 @@ EMBEDDED_ENDPOINT = "embedded"
 DEFAULT_RATE_LIMIT = 720
 DEFAULT_CONCURRENCY = 128
 _PREFIX = "STORYREEL_"
-_SECRETS = ("api_token", "database_url")
+_SECRETS = ("api_token", "database_url", "serve_token")
 # Nothing waits longer; infinity overflows a socket's timeout.
 _WEEK_S = 7 * 24 * 3600
 
@@ -217,6 +217,22 @@ class LogSettings(_FromEnvironment):
     log_level: Annotated[LogLevel, BeforeValidator(_small_letters)] = LogLevel.WARNING
 
 
+def _sendable(token: SecretStr) -> SecretStr:
+    if not re.fullmatch("[!-~]+", token.get_secret_value()):
+        raise ValueError("must be letters, digits and signs, without spaces")
+    return token
+
+
+class ServeSettings(_FromEnvironment):
+    """The settings of the served API; apart, because no run has them.
+
+    Attributes:
+        serve_token: the bearer token that its requests must carry; None asks for none.
+    """
+
+    serve_token: Annotated[SecretStr, AfterValidator(_sendable)] | None = None
+
+
 S = TypeVar("S", bound=_FromEnvironment)
 
 
@@ -258,6 +274,15 @@ def load_log_level() -> LogLevel:
         UsageError: it is none of the levels, which the message names; or .env is not text.
     """
     return _read(LogSettings, {}, names={}).log_level
+
+
+def load_serve_token() -> SecretStr | None:
+    """Read STORYREEL_SERVE_TOKEN from the environment and .env.
+
+    Raises:
+        UsageError: no HTTP header can carry it; or .env is not text.
+    """
+    return _read(ServeSettings, {}, names={}).serve_token
 
 
 def _read(kind: type[S], given: Mapping[str, Any], *, names: Mapping[str, str]) -> S:

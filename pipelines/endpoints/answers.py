@@ -30,6 +30,10 @@ class Bill:
     model: str | None = None
 
 
+# What an error says whose cost is not known, and that came from an API which knows that it is not.
+MAY_BE_BILLED = "may have been billed"
+
+
 class Refusal(StrEnum):
     """The meaning of an answer that is no image: see error_table.py. retry.py decides by it what comes next."""
 
@@ -98,6 +102,7 @@ class Refused:
         by_api: whether the text is the API's own, not that of a proxy or another server before it.
         bill: the bill from its headers, usually empty.
         retry_after_s: the wait that it asks for, in seconds; None where it asks for none.
+        codes: the numbers and codes that its body states besides the text.
     """
 
     http_status: int
@@ -106,14 +111,18 @@ class Refused:
     by_api: bool
     bill: Bill
     retry_after_s: float | None
+    codes: tuple[int | str, ...] = ()
 
     @property
     def may_be_billed(self) -> bool:
         """Whether it may have been billed, as far as its words tell: the API bills images only.
 
-        A 5xx in other words than the API's own comes from something before it, which need not know of an image.
+        A 5xx in other words than the API's own comes from something before it, which need not know of an image. An API
+        that passes requests on says where it does not know.
         """
-        return self.refusal is Refusal.SERVER and self.http_status >= 500 and not self.by_api
+        if self.by_api:
+            return MAY_BE_BILLED in self.message
+        return self.refusal is Refusal.SERVER and self.http_status >= 500
 
 
 Answer = ImageBody | BrokenBody | Refused

@@ -309,6 +309,7 @@ def _refusal(response: httpx.Response, text: str, bill: Bill) -> Refused:
         by_api=error.message is not None,
         bill=bill,
         retry_after_s=_retry_after_s(response.headers),
+        codes=error.codes,
     )
 
 

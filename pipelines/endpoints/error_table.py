@@ -70,7 +70,8 @@ ERROR_TABLE = (
     ErrorRow(Refusal.CAPACITY, numbers=(3040,)),
     # 3007: time-out. 3008: aborted. 8007 (seen): the model failed.
     ErrorRow(Refusal.SERVER, numbers=(3007, 3008, 8007)),
-    ErrorRow(Refusal.RATE_LIMITED, codes=("rate_limit_exceeded",)),
+    # 3021 (seen): too many requests a minute.
+    ErrorRow(Refusal.RATE_LIMITED, numbers=(3021,), codes=("rate_limit_exceeded",)),
     ErrorRow(Refusal.PROMPT, words=("nsfw",)),
     ErrorRow(Refusal.CREDENTIALS, words=(AUTHENTICATION_ERROR.lower(),)),
     # flux-api.md, "Error Codes": "Retry with different prompt". Workers AI's own reason may be quoted in it: see above.
@@ -165,4 +166,4 @@ def read_refusal(body: bytes, http_status: int, bill: Bill) -> Refused | None:
     if error.message is None or refusal is Refusal.NOT_THIS_API:
         return None
     message = one_line(error.message)[:MAX_ERROR_CHARS]
-    return Refused(http_status, refusal, message, by_api=True, bill=bill, retry_after_s=None)
+    return Refused(http_status, refusal, message, by_api=True, bill=bill, retry_after_s=None, codes=error.codes)

@@ -1,11 +1,13 @@
-"""The configuration of the served FLUX API: engine, latency, rate limit, faults."""
+"""The configuration of the served FLUX API: engine, latency, rate limit, faults, and what stands behind it."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 
 from pipelines.common.errors import UsageError
 from pipelines.common.suggestions import did_you_mean
+from pipelines.endpoints.client import Endpoint, Timeouts
 
 
 class FaultKind(StrEnum):
@@ -37,10 +39,30 @@ class Fault:
 
 
 class EngineKind(StrEnum):
-    """The engines that draw the images: storyboard cards, or two flat colours each, an eighth of the work."""
+    """What makes the images: storyboard cards; two flat colours each, an eighth of the work; or another endpoint."""
 
     SKETCH = "sketch"
     PLAIN = "plain"
+    UPSTREAM = "upstream"
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamConfig:
+    """The endpoint that requests are passed on to.
+
+    Attributes:
+        endpoint: where it is, and how to talk to it.
+        book: the file in which each request is entered before it is sent.
+        timeouts: the bounds of one request.
+        concurrency: requests in flight at most; those beyond are refused.
+        max_body_bytes: the longest answer that is taken for an image.
+    """
+
+    endpoint: Endpoint
+    book: Path
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    concurrency: int = 128
+    max_body_bytes: int = 32 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +72,15 @@ class ServerConfig:
     Attributes:
         engine: the source of the images.
         latency_s: the shortest and the longest time from a request to its answer, in seconds; drawn evenly between.
-        rate_limit: requests of one client address that are admitted in any 60 s; 0 for no limit.
+        rate_limit: requests that are admitted in any 60 s, of one client address where images are drawn here, and of
+            all together where they are passed on; 0 for no limit.
         faults: at most one is drawn for each request, so their rates add up to 1 at most.
         seed: of latencies, faults and images.
         token: the bearer token that requests must carry; None asks for none.
+        upstream: the endpoint behind the engine `upstream`, and only behind that.
 
     Raises:
-        UsageError: the faults' rates add up to more than 1.
+        UsageError: the faults' rates add up to more than 1, or there are faults or a latency that no engine here makes.
     """
 
     engine: EngineKind = EngineKind.SKETCH
@@ -64,9 +88,26 @@ class ServerConfig:
     rate_limit: int = 720
     faults: tuple[Fault, ...] = ()
     seed: int = 0
-    token: str | None = None
+    token: str | None = field(default=None, repr=False)
+    upstream: UpstreamConfig | None = None
+
+    @property
+    def open_to_pages(self) -> bool:
+        """Whether any web page may ask: only where there is nothing to spend, or a token that pages do not have."""
+        return self.upstream is None or self.token is not None
+
+    @property
+    def client_rate_limit(self) -> int:
+        """Requests of one client address that are admitted in any 60 s; 0 for no limit."""
+        return 0 if self.upstream else self.rate_limit
 
     def __post_init__(self) -> None:
+        assert (self.upstream is not None) == (self.engine is EngineKind.UPSTREAM)
+        if self.upstream and (self.faults or any(self.latency_s)):
+            raise UsageError(
+                f"--engine {self.engine}: passes on what the endpoint answers, as it is; --fault and --latency are for "
+                "the engines that draw"
+            )
         share = sum(fault.rate for fault in self.faults)
         # Ten rates of 0.1 add up to a little more than 1 in binary.
         if share > 1 + 1e-9:

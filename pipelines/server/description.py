@@ -1,6 +1,7 @@
 """What the API says of itself: lines for a person who opens its address, and an OpenAPI document for programs."""
 
 import shlex
+from dataclasses import dataclass
 from typing import Any
 
 from pipelines.common.geometry import AspectRatio
@@ -22,55 +23,90 @@ _FIGURE = {"type": "string", "pattern": r"^\d+(\.\d+)?$"}
 _COUNT = {"type": "integer", "minimum": 1}
 
 
-def example_request(address: str) -> str:
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What is to be said of a server.
+
+    Attributes:
+        real: whether its images come from another endpoint, and cost what that bills.
+        token: whether requests must carry one.
+    """
+
+    real: bool = False
+    token: bool = False
+
+
+REHEARSAL = Service()
+
+
+def example_request(address: str, service: Service = REHEARSAL) -> str:
     """Return a command for a shell that asks the API at `address` for an image."""
+    token = '-H "Authorization: Bearer $STORYREEL_SERVE_TOKEN" ' if service.token else ""
     return (
-        f"""curl -X POST {shlex.quote(address)} -H "Content-Type: application/json" """
+        f"""curl -X POST {shlex.quote(address)} {token}-H "Content-Type: application/json" """
         """-d '{"prompt": "a harbor at dawn"}' -o image.png"""
     )
 
 
-def welcome(address: str) -> str:
+def welcome(address: str, service: Service = REHEARSAL) -> str:
     """Return the text that a browser shows of the API at `address`."""
+    if service.real:
+        origin = "passes it on. Its images come from another endpoint, and cost what that bills."
+    else:
+        origin = "serves it for rehearsal. Its images are sketches, and cost nothing."
+    billed = "was billed" if service.real else "would have been billed"
     return (
-        "This is the FLUX API as storyreel serves it for rehearsal. Its images are sketches, and cost nothing.\n\n"
-        f"  {example_request(address)}\n\n"
-        "/openapi.json describes it for programs; /_stats says what it would have billed.\n"
+        f"This is the FLUX API as storyreel {origin}\n\n"
+        f"  {example_request(address, service)}\n\n"
+        f"/openapi.json describes it for programs; /_stats says what {billed}.\n"
     )
 
 
-def openapi_document() -> dict[str, Any]:
+def openapi_document(service: Service = REHEARSAL) -> dict[str, Any]:
     """Return the description of `POST /` as an OpenAPI 3.1 document."""
-    return {
+    rehearsal = "serves it for rehearsal: costs are simulated."
+    real = "passes it on to another endpoint, which bills it."
+    document: dict[str, Any] = {
         "openapi": "3.1.1",
         "info": {
             "title": "FLUX Image Generation API",
             "version": "1",
-            "description": "Text to image, as storyreel serves it for rehearsal: costs are simulated.",
+            "description": f"Text to image, as storyreel {real if service.real else rehearsal}",
         },
         "servers": [{"url": "/"}],
-        "paths": {"/": {"post": _post_operation()}},
+        "paths": {"/": {"post": _post_operation(real=service.real)}},
         "components": {
             "schemas": {"ImageRequest": _request_schema(), "Error": _error_schema()},
         },
     }
+    if service.token:
+        document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+        document["security"] = [{"token": []}]
+    return document
 
 
-def _post_operation() -> dict[str, Any]:
+def _post_operation(*, real: bool) -> dict[str, Any]:
+    types = ("image/png", "image/jpeg", "image/webp") if real else ("image/png",)
+    responses = {
+        "200": {
+            "description": "The image, and what it cost.",
+            # An endpoint may state less.
+            "headers": _bill_headers(required=not real),
+            "content": {media_type: {} for media_type in types},
+        },
+        "400": _error("The request is not understood; nothing is billed."),
+        "429": {**_error("There were too many requests in the last minute."), "headers": _retry_header()},
+        "500": _error("The request is not authenticated, or gave no image."),
+    }
+    if real:
+        responses["502"] = _error("The endpoint cannot be reached, or its answer is no image, which the text says.")
+        responses["504"] = _error("The endpoint did not answer; the request may have been billed.")
+        responses["default"] = _error("As the endpoint answered it.")
     return {
         "operationId": "generateImage",
         "summary": "Generate an image",
         "requestBody": {"required": True, "content": _json_of("ImageRequest")},
-        "responses": {
-            "200": {
-                "description": "The image, and what it cost.",
-                "headers": _bill_headers(),
-                "content": {"image/png": {}},
-            },
-            "400": _error("The request is not understood; nothing is billed."),
-            "429": {**_error("There were too many requests in the last minute."), "headers": _retry_header()},
-            "500": _error("The request is not authenticated, or gave no image."),
-        },
+        "responses": responses,
     }
 
 
@@ -112,8 +148,8 @@ def _error_schema() -> dict[str, Any]:
     }
 
 
-def _bill_headers() -> dict[str, Any]:
-    return {
+def _bill_headers(*, required: bool) -> dict[str, Any]:
+    headers = {
         COST_USD_HEADER: _header("The cost in US dollars.", _FIGURE),
         COST_THB_HEADER: _header("The cost in Thai baht, rounded to four places.", _FIGURE),
         NEURONS_HEADER: _header("The processing units used.", _FIGURE),
@@ -123,6 +159,7 @@ def _bill_headers() -> dict[str, Any]:
         TILES_HEADER: _header("The tiles of 512x512 pixels that cover the image.", _COUNT),
         MODEL_HEADER: _header("The model that made the image.", {"type": "string"}),
     }
+    return {name: {**header, "required": required} for name, header in headers.items()}
 
 
 def _retry_header() -> dict[str, Any]:
@@ -131,7 +168,7 @@ def _retry_header() -> dict[str, Any]:
 
 
 def _header(description: str, schema: dict[str, Any]) -> dict[str, Any]:
-    return {"description": description, "required": True, "schema": schema}
+    return {"description": description, "schema": schema}
 
 
 def _error(description: str) -> dict[str, Any]:

@@ -1,6 +1,7 @@
-"""The headers around every answer: their names as flux-api.md writes them, and leave for web pages to read them."""
+"""What holds for every answer: the names of its headers as flux-api.md writes them, and whether web pages may ask."""
 
 from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipelines.endpoints.dialects.flux import BILL_HEADERS
@@ -36,7 +37,8 @@ def _written(name: bytes) -> bytes:
 def readable_by_pages(app: ASGIApp) -> ASGIApp:
     """Let web pages of every origin ask an application, and read its answers with the headers of the API.
 
-    Any page may: there is nothing here to steal or to spend. Cookies are not asked for, so none are allowed.
+    For an application with nothing to steal or to spend, or that asks for a token. Cookies are not asked for, so none
+    are allowed.
     """
     return CORSMiddleware(
         app,
@@ -47,3 +49,24 @@ def readable_by_pages(app: ASGIApp) -> ASGIApp:
         # Chromium's question before a page from elsewhere reaches this machine (Private Network Access).
         allow_private_network=True,
     )
+
+
+class ClosedToPages:
+    """ASGI middleware that refuses what a web page asks, for an application that spends and asks for no token.
+
+    A browser says with each POST of a page which origin it is of (fetch.spec.whatwg.org, "Origin header"), and with a
+    name of the page's own that points to this machine it is no other (DNS rebinding).
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or refuse it."""
+        from_page = scope["type"] == "http" and any(name == b"origin" for name, _ in scope["headers"])
+        await (self._refusal if from_page else self._app)(scope, receive, send)
+
+    @property
+    def _refusal(self) -> ASGIApp:
+        error = "Web pages may ask only with a token: start the server with STORYREEL_SERVE_TOKEN"
+        return JSONResponse({"error": error}, 403)

@@ -1,4 +1,4 @@
-"""Ways to run the API on loopback: in a thread for the length of a block, or in the foreground until Ctrl-C."""
+"""Ways to run the API: on loopback in a thread for the length of a block, or in the foreground until Ctrl-C."""
 
 import asyncio
 import contextlib
@@ -8,14 +8,17 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from pipelines.common.addresses import normalize, without_secrets
 from pipelines.common.errors import StoryreelError, UsageError
-from pipelines.common.listening import listen
-from pipelines.server.app import Connections, build_app
+from pipelines.common.listening import is_of_this_machine, listen
+from pipelines.server.app import build_app
 from pipelines.server.config import ServerConfig
+from pipelines.server.connections import Connections
 
 _START_TIMEOUT_S = 30.0
 _STOP_TIMEOUT_S = 30.0
@@ -50,14 +53,15 @@ def serve_forever(
 
     Args:
         config: what to serve.
-        host: a loopback address.
+        host: an address of this machine; one beyond loopback needs a token in `config`.
         port: the port to listen on; 0 for a free one.
         on_listening: called with the address, once connections to it are taken.
 
     Raises:
-        UsageError: the host is no loopback address, or the port is taken.
+        UsageError: other machines could ask without a token, the port is taken, or the engine cannot work.
     """
-    with _listen_on_loopback(host, port) as listener:
+    with _listen(config, host, port) as listener:
+        _require_no_loop(config, listener)
         server = _server(config)
         name, number = listener.getsockname()[:2]
         # The socket takes connections from here on, though the first may wait a moment.
@@ -66,15 +70,29 @@ def serve_forever(
             server.run(sockets=[listener])
 
 
-def _listen_on_loopback(host: str, port: int) -> socket.socket:
+def _listen(config: ServerConfig, host: str, port: int) -> socket.socket:
     address = "127.0.0.1" if host == "localhost" else host
     try:
         loopback = ipaddress.ip_address(address).is_loopback
     except ValueError:
-        loopback = False
-    if not loopback:
-        raise UsageError(f"--host {host}: this API is for rehearsal, on loopback only; use 127.0.0.1")
+        raise UsageError(f"--host {host}: must be an IP address of this machine, like 127.0.0.1 or 0.0.0.0") from None
+    if not loopback and config.token is None:
+        raise UsageError(
+            f"--host {host}: other machines could ask this API too; set STORYREEL_SERVE_TOKEN, a token that their "
+            "requests must then carry, or use 127.0.0.1"
+        )
     return listen(address, port)
+
+
+def _require_no_loop(config: ServerConfig, listener: socket.socket) -> None:
+    """Refuse an upstream that is this very server: each request would be sent on for ever."""
+    if config.upstream is None:
+        return
+    url = config.upstream.endpoint.url
+    parts = urlsplit(normalize(url))
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    if port == listener.getsockname()[1] and is_of_this_machine(parts.hostname or ""):
+        raise UsageError(f"--endpoint {without_secrets(url)}: is this server itself; name the one that it is to ask")
 
 
 def _server(config: ServerConfig) -> uvicorn.Server:
@@ -87,8 +105,9 @@ def _server(config: ServerConfig) -> uvicorn.Server:
             http=_tracking(connections),
             log_config=None,
             access_log=False,
-            timeout_graceful_shutdown=_DRAIN_S,
-            lifespan="off",
+            # An answer that is paid for is awaited; a second Ctrl-C does not.
+            timeout_graceful_shutdown=None if config.upstream else _DRAIN_S,
+            lifespan="on",
         )
     )
 

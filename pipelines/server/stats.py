@@ -5,14 +5,14 @@ Tests compare a client's ledger with these figures, so they are counted here and
 
 import math
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 
 from pipelines.common.formatting import format_decimal
-from pipelines.endpoints.amounts import Price
+from pipelines.endpoints.answers import Bill
 
-_MINUTE_S = 60.0
+MINUTE_S = 60.0
 # The key in `by_status` of requests whose connection ended without a status.
 NO_ANSWER = "none"
 
@@ -48,7 +48,7 @@ class Statistics:
         self._in_flight += 1
         self.max_in_flight = max(self.max_in_flight, self._in_flight)
         self._arrivals.append(now)
-        _forget(self._arrivals, now)
+        _forget(self._arrivals, now - MINUTE_S)
         self.max_requests_in_any_60s = max(self.max_requests_in_any_60s, len(self._arrivals))
 
     def count_answer(self, status: int | None) -> None:
@@ -56,10 +56,11 @@ class Statistics:
         self._in_flight -= 1
         self.by_status[NO_ANSWER if status is None else str(status)] += 1
 
-    def count_image(self, price: Price) -> None:
-        """Count an image that was generated and billed."""
-        self.images += 1
-        self.billed_usd += price.usd
+    def count_bill(self, bill: Bill) -> None:
+        """Count an image by its bill; what costs nothing is none."""
+        if bill.cost_usd is not None:
+            self.images += 1
+            self.billed_usd += bill.cost_usd
 
     def as_json(self) -> dict[str, object]:
         """Return the figures as `GET /_stats` answers them; money is a decimal string."""
@@ -78,10 +79,16 @@ class RateLimiter:
     """A sliding window for each client address: at most `limit` requests are admitted in any 60 s; 0 admits all.
 
     The API documents its limit per address (flux-api.md, "Rate Limits"). Refused requests take no place in the window.
+
+    Attributes:
+        limit: the most requests in a window.
+        clock: the time in seconds, from any start.
+        window_s: the length of the window.
     """
 
     limit: int
     clock: Callable[[], float]
+    window_s: float = MINUTE_S
     _admitted: dict[str, deque[float]] = field(default_factory=dict)
 
     def admit(self, client: str) -> int | None:
@@ -90,14 +97,21 @@ class RateLimiter:
             return None
         now = self.clock()
         admitted = self._admitted.setdefault(client, deque())
-        _forget(admitted, now)
+        _forget(admitted, now - self.window_s)
         if len(admitted) < self.limit:
             admitted.append(now)
             return None
-        return max(1, math.ceil(admitted[0] + _MINUTE_S - now))
+        # With a lower limit than before, more than one place must become free.
+        freed = admitted[len(admitted) - self.limit]
+        return max(1, math.ceil(freed + self.window_s - now))
+
+    def remember(self, client: str, ages_s: Iterable[float]) -> None:
+        """Take note of requests that were admitted earlier, by how long ago that was, the oldest first."""
+        now = self.clock()
+        self._admitted[client] = deque(now - age_s for age_s in ages_s)
 
 
-def _forget(log: deque[float], now: float) -> None:
-    """Drop the moments that are a minute or more ago."""
-    while log and log[0] <= now - _MINUTE_S:
+def _forget(log: deque[float], before: float) -> None:
+    """Drop the moments up to `before`."""
+    while log and log[0] <= before:
         log.popleft()

@@ -13,8 +13,9 @@ from unittest import mock
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipelines.server import running
-from pipelines.server.app import Connections, build_app
+from pipelines.server.app import build_app
 from pipelines.server.config import EngineKind, ServerConfig
+from pipelines.server.connections import Connections
 from tests.support.accounts import stats
 from tests.support.patience import WAIT_S
 

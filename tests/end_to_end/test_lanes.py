@@ -14,8 +14,8 @@ from pipelines.common.geometry import Size
 from pipelines.endpoints.requests import ImageRequest
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.models import GroupMember
-from pipelines.server.app import ENGINES
 from pipelines.server.config import EngineKind
+from pipelines.server.engines.drawing import PAINTERS
 from pipelines.server.engines.plain import PlainEngine
 from tests import conftest
 from tests.conftest import BIN, Board, clean_environment, serving
@@ -124,7 +124,7 @@ def test_where_no_worker_is_there_for_other_lanes_the_first_renders_alone(prefec
 def go_on(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     """Let the endpoint of a test paint nothing until this is set."""
     event = threading.Event()
-    monkeypatch.setitem(ENGINES, EngineKind.PLAIN, partial(WaitingEngine, go_on=event))
+    monkeypatch.setitem(PAINTERS, EngineKind.PLAIN, partial(WaitingEngine, go_on=event))
     return event
 
 

@@ -16,7 +16,7 @@ from pipelines.common.errors import (
     StoryreelError,
     UsageError,
 )
-from pipelines.common.settings import LogSettings, Settings
+from pipelines.common.settings import LogSettings, ServeSettings, Settings
 from pipelines.run.result import state_after
 from pipelines.storyboard.loader import load_storyboard
 
@@ -99,7 +99,7 @@ def test_the_settings_page_lists_every_setting_and_no_other() -> None:
     """Numbers have the default that the code has."""
     listed = dict(re.findall(r"^\| `STORYREEL_([A-Z_]+)` \| ([^|]+) \|", SETTINGS_PAGE, re.MULTILINE))
 
-    known = {**Settings.model_fields, **LogSettings.model_fields}
+    known = {**Settings.model_fields, **LogSettings.model_fields, **ServeSettings.model_fields}
     assert set(listed) == {name.upper() for name in known}
     for name, field in known.items():
         if isinstance(field.default, int | float):

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from pipelines.common.geometry import Size
 from pipelines.endpoints.models import Abilities, ImageModel, UsageRates
-from pipelines.endpoints.prices import PRICE_LIST
+from pipelines.endpoints.prices import price_list
 
 SQUARE = Size(1024, 1024)
 
@@ -18,7 +18,9 @@ def image_model(
 ) -> ImageModel:
     """Return a model by its name at the endpoint; the last part of it is its short name."""
     abilities = Abilities(sizes=sizes, max_steps=max_steps)
-    return ImageModel(id.rpartition("/")[2], id, abilities, PRICE_LIST, usage_rates or UsageRates())
+    return ImageModel(
+        id.rpartition("/")[2], id, abilities, price_list("flux").model(id).rates, usage_rates or UsageRates()
+    )
 
 
 SCHNELL = image_model("@cf/black-forest-labs/flux-1-schnell", sizes=(SQUARE,), max_steps=8)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from pipelines.common.addresses import normalize
@@ -94,8 +95,8 @@ def _parse_aspect(value: object) -> AspectRatio:
         raise BadRequestError("aspectRatio must be one of " + ", ".join(AspectRatio)) from exc
 
 
-def bill_headers(price: Price, size: Size, *, steps: int, model: str) -> dict[str, str]:
-    """Return the headers of an image answer.
+def image_bill(price: Price, size: Size, *, steps: int, model: str) -> Bill:
+    """Return the bill of an image.
 
     Args:
         price: of the image; baht are rounded to four places, as the API rounds them. One without neurons states none.
@@ -103,16 +104,33 @@ def bill_headers(price: Price, size: Size, *, steps: int, model: str) -> dict[st
         steps: the generation steps that were made.
         model: the model that generated it.
     """
-    return {
-        COST_USD_HEADER: f"{price.usd:f}",
-        COST_THB_HEADER: f"{price.thb:.4f}",
-        **({} if price.neurons is None else {NEURONS_HEADER: f"{price.neurons:f}"}),
-        WIDTH_HEADER: str(size.width),
-        HEIGHT_HEADER: str(size.height),
-        STEPS_HEADER: str(steps),
-        TILES_HEADER: str(tiles_of(size)),
-        MODEL_HEADER: model,
-    }
+    thb = round(price.thb, 4)
+    return Bill(price.usd, thb, price.neurons, size.width, size.height, steps, tiles_of(size), model)
+
+
+def bill_headers(price: Price, size: Size, *, steps: int, model: str) -> dict[str, str]:
+    """Return the headers of an image answer; see `image_bill`."""
+    return headers_of(image_bill(price, size, steps=steps, model=model))
+
+
+def headers_of(bill: Bill) -> dict[str, str]:
+    """Return the headers that state a bill, without those for what is not known."""
+    values = (
+        _written(bill.cost_usd),
+        _written(bill.cost_thb),
+        _written(bill.neurons),
+        _written(bill.width),
+        _written(bill.height),
+        _written(bill.steps),
+        _written(bill.tiles),
+        bill.model,
+    )
+    return {name: value for name, value in zip(BILL_HEADERS, values, strict=True) if value is not None}
+
+
+def _written(figure: Decimal | int | None) -> str | None:
+    # Decimals without an exponent, as all clients read them.
+    return None if figure is None else f"{Decimal(figure):f}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,1 +1,1 @@
-"""The engines that paint the served API's images."""
+"""The engines that make the served API's images."""

@@ -9,7 +9,7 @@ import pytest
 from pipelines.cli.hints import next_command, options_to_repeat
 from pipelines.common.settings import Settings
 
-URL = "https://flux.test/v1"
+URL = "https://flux.test"
 
 
 @pytest.mark.parametrize("name", ["film.yaml", "my film.yaml", "it's; $HOME.yaml", "b\u00fcro.yaml", "a\nb.yaml"])

@@ -9,7 +9,7 @@ from pydantic import SecretStr, ValidationError
 
 from pipelines.common.budgets import OnExceed
 from pipelines.common.errors import UsageError
-from pipelines.common.settings import LogSettings, Settings, load_log_level, load_settings
+from pipelines.common.settings import LogSettings, ServeSettings, Settings, load_log_level, load_settings
 
 DEFAULTS = {
     "endpoint": None,
@@ -74,7 +74,7 @@ GOOD_AND_BAD: dict[str, tuple[str, Any, str]] = {
 def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stand in an empty folder, with no setting in the environment."""
     monkeypatch.chdir(tmp_path)
-    for name in (*Settings.model_fields, *LogSettings.model_fields):
+    for name in (*Settings.model_fields, *LogSettings.model_fields, *ServeSettings.model_fields):
         monkeypatch.delenv(f"STORYREEL_{name.upper()}", raising=False)
 
 

@@ -32,6 +32,7 @@ FAILS_THE_FRAME = dict.fromkeys((3003, 3006, 5004, 5005, 5006), Refusal.REJECTED
 OTHERS = {
     3030: Refusal.PROMPT,
     3040: Refusal.CAPACITY,
+    3021: Refusal.RATE_LIMITED,
     3007: Refusal.SERVER,
     3008: Refusal.SERVER,
     8007: Refusal.SERVER,

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.common.geometry import Size
+from pipelines.endpoints.answers import Bill
 from pipelines.endpoints.prices import price_list
 from pipelines.server.stats import RateLimiter, Statistics
 
@@ -42,6 +43,6 @@ def test_bills_add_up_exactly() -> None:
     statistics = Statistics(lambda: 0.0)
     price = price_list("flux").model("sketch").rates.price(Size(1024, 1024), steps=4)
     for _ in range(1000):
-        statistics.count_image(price)
+        statistics.count_bill(Bill(cost_usd=price.usd))
 
     assert statistics.billed_usd == Decimal("0.652")
