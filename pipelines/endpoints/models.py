@@ -87,3 +87,7 @@ class ImageModel:
     def size_of(self, request: ImageRequest) -> Size:
         """Return the size in pixels to ask for."""
         return self.abilities.size_for(request.aspect.size)
+
+    def steps_of(self, request: ImageRequest) -> int:
+        """Return the generation steps to ask for: no more than it takes."""
+        return min(request.steps, self.abilities.max_steps or request.steps)
