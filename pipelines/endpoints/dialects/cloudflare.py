@@ -54,7 +54,7 @@ class CloudflareDialect:
     def image_call(self, address: str, request: ImageRequest, model: ImageModel) -> HttpCall:
         """Return the call that asks for an image."""
         fields = _fields(request, model)
-        if model.name.startswith("flux-2-"):
+        if _family(model).startswith("flux-2-"):
             form = {name: str(value) for name, value in fields.items()}
             return HttpCall(_model_url(address, model), headers=_headers(address), form=form)
         return HttpCall(_model_url(address, model), headers=_headers(address), json=fields)
@@ -113,13 +113,18 @@ def _headers(address: str) -> dict[str, str]:
     return {} if _is_rest(address) else {SKIP_CACHE_HEADER: "true"}
 
 
+def _family(model: ImageModel) -> str:
+    """Return its name among Cloudflare's, without `@cf/` and its maker."""
+    return model.id.rpartition("/")[2]
+
+
 def _fields(request: ImageRequest, model: ImageModel) -> dict[str, object]:
     """Return what a model is asked, as its schema has it."""
-    if model.name == "flux-1-schnell":
+    if _family(model) == "flux-1-schnell":
         # It has no other fields, and makes squares only.
-        return {"prompt": request.prompt, "steps": request.steps}
+        return {"prompt": request.prompt, "steps": model.steps_of(request)}
     size = model.size_of(request)
     fields: dict[str, object] = {"prompt": request.prompt, "width": size.width, "height": size.height}
     if model.abilities.max_steps is None:
         return fields
-    return {**fields, "steps" if model.name.startswith("flux-") else "num_steps": request.steps}
+    return {**fields, "steps" if _family(model).startswith("flux-") else "num_steps": model.steps_of(request)}

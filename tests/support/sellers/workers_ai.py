@@ -19,6 +19,10 @@ _USD_PER_NEURON = Decimal("0.000011")
 _REST = re.compile(rf"/client/v4/accounts/{ACCOUNT}/ai/run/(.+)")
 _THROUGH_GATEWAY = re.compile(rf"/v1/{ACCOUNT}/{GATEWAY}/workers-ai/(?:run/)?(.+)")
 _TILE = 512 * 512
+_FIELDS = {
+    SCHNELL: {"prompt", "steps", "seed"},
+    LUCID: {"prompt", "guidance", "seed", "height", "width", "num_steps", "steps"},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +93,7 @@ class WorkersAI:
 
 def _order(model: str, asked: Asked) -> tuple[int, int, Decimal]:
     """Return the size in pixels and the neurons of what is asked for."""
+    _require_known(model, asked.json)
     if model == SCHNELL:
         steps = _number(asked.json, "steps", default=4, most=8)
         _require_prompt(asked.json)
@@ -104,6 +109,12 @@ def _order(model: str, asked: Asked) -> tuple[int, int, Decimal]:
         steps = _number(asked.json, "num_steps", default=25, most=40)
         return width, height, -(-width * height // _TILE) * Decimal(636) + steps * Decimal(12)
     raise _Refusal(400, 5007, f"No such model {model} or task")
+
+
+def _require_known(model: str, fields: object) -> None:
+    unknown = set(fields) - _FIELDS[model] if isinstance(fields, dict) and model in _FIELDS else set()
+    if unknown:
+        raise _Refusal(400, 5006, f"Error: Additional property '{min(unknown)}' is not allowed at '/'")
 
 
 def _require_prompt(fields: object) -> None:
