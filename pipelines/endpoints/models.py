@@ -1,7 +1,8 @@
 """Models as their sellers offer them: what each can do, and what an image of it costs."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Protocol
 
 from pipelines.common.geometry import Size
@@ -30,6 +31,22 @@ class Rates(Protocol):
             UsageError: nothing says what an image costs.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class UsageRates:
+    """What a seller's own units cost, by which answers state a bill without saying it in money.
+
+    Attributes:
+        usd_per_neuron: Workers AI's unit of work; 0.011 USD a thousand, whatever part of them is free
+            (developers.cloudflare.com/workers-ai/platform/pricing).
+        usd_per_input_token: a token of the prompt; None where tokens have no price.
+        usd_per_output_token: a token of the picture; None where tokens have no price.
+    """
+
+    usd_per_neuron: Decimal = Decimal("0.000011")
+    usd_per_input_token: Decimal | None = None
+    usd_per_output_token: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +85,14 @@ class ImageModel:
         id: its name as the endpoint has it.
         abilities: what it can do.
         rates: what it costs.
+        usage_rates: what the units cost, by which answers may state its bill.
     """
 
     name: str
     id: str
     abilities: Abilities
     rates: Rates
+    usage_rates: UsageRates = field(default_factory=UsageRates)
 
     @property
     def is_priced(self) -> bool:

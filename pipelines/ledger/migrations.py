@@ -2,9 +2,10 @@
 
 from sqlalchemy import Connection, insert, null, select, update
 
+from pipelines.common.settings import EMBEDDED_ENDPOINT
 from pipelines.ledger.budgets import add_up
 from pipelines.ledger.models import CostBasis
-from pipelines.ledger.schema import FULL_PACE, LANE_CHARS, attempts, corrections, gates
+from pipelines.ledger.schema import FULL_PACE, LANE_CHARS, attempts, corrections, gates, runs
 
 
 def migrate(connection: Connection, version: int) -> None:
@@ -84,4 +85,13 @@ def _replace_gates(connection: Connection) -> None:
         connection.execute(insert(gates), [dict(row) for row in before])
 
 
-_STEPS = {2: _to_2, 3: _to_3, 4: _to_4, 5: _to_5}
+def _to_6(connection: Connection) -> None:
+    """Add how endpoints were asked: of one dialect all, and each at the address that it is limited as."""
+    connection.exec_driver_sql("ALTER TABLE runs ADD COLUMN address VARCHAR(2048)")
+    connection.exec_driver_sql("ALTER TABLE runs ADD COLUMN dialect VARCHAR(64)")
+    named = runs.c.endpoint != EMBEDDED_ENDPOINT
+    connection.execute(update(runs).values(dialect="flux"))
+    connection.execute(update(runs).where(named).values(address=runs.c.endpoint))
+
+
+_STEPS = {2: _to_2, 3: _to_3, 4: _to_4, 5: _to_5, 6: _to_6}

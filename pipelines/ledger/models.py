@@ -64,13 +64,16 @@ class Run:
     Attributes:
         run_id: tells it from all others.
         storyboard: its id.
-        endpoint: as the ledger names it.
-        model: the model that it asks for.
+        endpoint: as the ledger names it: what its rate limit belongs to.
+        model: the model that it asks for, by its short name.
         simulated: whether its costs are made up.
         budgets: the caps that hold for it; that of a run for all runs of its group together.
         lane: the name of the address that it sends from, for which its endpoint has a limit of its own.
         place: the id of the output folder that it makes takes for; None where that is not known.
         group: the run that conducts it; None where it is alone, or conducts others.
+        address: where it asks, as people gave it but for its secrets; None where the storyboard says it, and for the
+            embedded endpoint.
+        dialect: the language that it asks in.
     """
 
     run_id: str
@@ -82,6 +85,8 @@ class Run:
     lane: str = ""
     place: str | None = None
     group: str | None = None
+    address: str | None = None
+    dialect: str | None = None
 
     @property
     def group_id(self) -> str:

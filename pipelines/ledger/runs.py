@@ -114,6 +114,8 @@ def enter_run(connection: Connection, run: Run, *, now: int) -> None:
             run_id=run.run_id,
             storyboard=run.storyboard,
             endpoint=run.endpoint,
+            address=run.address,
+            dialect=run.dialect,
             model=run.model,
             simulated=run.simulated,
             budget_usd=run.budgets.run_usd,
@@ -139,7 +141,7 @@ def keep_alive(connection: Connection, run_id: str, *, now: int, counters: RunCo
 def run_of(row: RowMapping) -> Run:
     """Return the run of an entry."""
     budgets = Budgets(row["budget_usd"])
-    names = ("run_id", "storyboard", "endpoint", "model", "simulated", "lane", "place")
+    names = ("run_id", "storyboard", "endpoint", "address", "dialect", "model", "simulated", "lane", "place")
     group = None if row["group_id"] == row["run_id"] else row["group_id"]
     return Run(**{name: row[name] for name in names}, budgets=budgets, group=group)
 

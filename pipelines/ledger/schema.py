@@ -29,8 +29,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 # 2: gates.booked_at. 3: gates.pace, gates.slowed_at, leases.attempt_id, corrections; spending for runs.committed_usd.
 # 4: takes, picks; the counters of runs. 5: attempts.cost_basis, .stated_steps, .remarks, .place, .lane, .group_id,
 # .body_sha256; gates.lane; runs.seconds_left, .megapixels_per_s, .lane, .place, .group_id; folders, groups, given_up.
-# See migrations.py.
-SCHEMA_VERSION = 5
+# 6: runs.address, .dialect. See migrations.py.
+SCHEMA_VERSION = 6
 # The longest name of a lane.
 LANE_CHARS = 64
 # A gate's pace is a share of the rate limit, in millionths.
@@ -109,7 +109,12 @@ runs = Table(
     metadata,
     Column("run_id", String(64), primary_key=True),
     Column("storyboard", String(255), nullable=False),
+    # What the rate limit belongs to.
     Column("endpoint", String(2048), nullable=False),
+    # Where it was asked, as people gave it but for its secrets, and in which dialect. Without an address it was asked
+    # as the storyboard said, or embedded.
+    Column("address", String(2048)),
+    Column("dialect", String(64)),
     Column("model", String(255), nullable=False),
     Column("simulated", Boolean, nullable=False),
     Column("budget_usd", Usd),

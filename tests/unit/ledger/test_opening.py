@@ -87,6 +87,9 @@ def test_a_ledger_of_an_older_version_is_brought_up_to_date(tmp_path: Path, vers
             (None, None),
             ("generating frames", Decimal("0.000652")),
         ]
+        # The first is of the older version, which knew one dialect.
+        asked = [("http://flux.test", "flux"), (None, None)]
+        assert table_rows(ledger, runs, "address", "dialect") == asked
         ledger.pick_take("harbor", "k", 2)
         assert (ledger.picked_takes("harbor"), ledger.requested_takes("harbor")) == ({"k": 2}, [])
 

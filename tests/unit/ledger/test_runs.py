@@ -79,12 +79,15 @@ def test_the_last_real_run_is_the_newest_that_is_not_simulated(ledger: Ledger, c
 
 def test_a_run_is_entered_whole(ledger: Ledger) -> None:
     """The run, its process, since when; no counters yet."""
-    ledger.start_run(run(simulated=True, budget_usd=Decimal("0.25")))
+    entered = run(simulated=True, budget_usd=Decimal("0.25"))
+    ledger.start_run(replace(entered, address="http://flux.test/", dialect="flux"))
 
     entry = {
         "run_id": "run-1",
         "storyboard": "harbor",
         "endpoint": "http://flux.test",
+        "address": "http://flux.test/",
+        "dialect": "flux",
         "model": "flux-1-schnell",
         "simulated": True,
         "budget_usd": Decimal("0.25"),
