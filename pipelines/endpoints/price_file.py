@@ -66,6 +66,13 @@ class ModelEntry(_Data):
         return self.usd is not None or self.neurons is not None
 
     @model_validator(mode="after")
+    def _takes_what_is_priced(self) -> Self:
+        """Require that it takes a number of steps where they are priced: else nobody knows how many are made."""
+        if self.max_steps is None and any(unit and unit.is_by_step for unit in (self.usd, self.neurons)):
+            raise ValueError("max_steps is missing: a price by step needs it")
+        return self
+
+    @model_validator(mode="after")
     def _prices_every_size(self) -> Self:
         """Require a price for each of its sizes where its images are priced by size."""
         for unit in (self.usd, self.neurons):

@@ -176,6 +176,7 @@ def test_a_price_that_the_user_states_is_the_price() -> None:
             "",
             "models.m: image: must have a price for each of its sizes, and for no other",
         ),
+        ("m: {usd: {tile: 1, step: 1}}", "", "models.m: max_steps is missing: a price by step needs it"),
         ("m: {usd: {tile: 1}}", "rate_limit: many\n", "mine.yaml: rate_limit: must be a whole number"),
         ("m: {usd: {tile: 1, tile: 2}}", "", "mine.yaml:4:22: the key 'tile' is there twice; fix the price list"),
         ("m: {usd: {tile: 1}", "", "mine.yaml:5:1: expected ',' or '}', but got '<stream end>'; fix the price list"),
