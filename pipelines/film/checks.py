@@ -32,7 +32,7 @@ async def check_film(board: Storyboard, *, strict: bool = False, model: ImageMod
 
 def _require_able(model: ImageModel, board: Storyboard) -> list[Note]:
     """Require that a model can make a storyboard's frames; return the notes on what it makes otherwise."""
-    issues = sorted(endpoint_issues(board, model), key=lambda issue: issue.position)
+    issues = endpoint_issues(board, model)
     notes = [issue for issue in issues if isinstance(issue, Note)]
     if len(notes) < len(issues):
         raise StoryboardError(issues)

@@ -1,5 +1,6 @@
 """Notes on what an endpoint will not make of a storyboard as it is asked, and problems where that cannot work."""
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
@@ -27,38 +28,57 @@ class _Remark:
     is_problem: bool = False
 
 
-def endpoint_issues(board: Storyboard, model: ImageModel) -> Iterator[Problem]:
-    """Yield a note on each thing that a model will not make as it is asked, a problem for each that cannot work.
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What frames ask for besides their prompts, and where; ten thousand may ask for the same."""
 
-    Each is told once for the key that sets it; where it is the default, once, at the first shot.
+    steps: int
+    aspect: AspectRatio
+    fit: Fit
+    steps_place: Place | None
+    aspect_place: Place | None
+
+
+def endpoint_issues(board: Storyboard, model: ImageModel) -> list[Problem]:
+    """Return a note on each thing that a model will not make as it is asked, a problem for each that cannot work.
+
+    Each is told once for the key that sets it; where it is the default, once, at the first shot. In file order.
 
     Args:
         board: the storyboard.
         model: the one that is asked for its frames.
     """
-    seen = set()
+    found: dict[_Remark, Problem] = {}
+    on_asked = functools.cache(lambda asked: tuple(_on_asked(asked, model)))
     for frame, places in zip(board.frames, board.frame_places, strict=True):
-        for remark in _remarks(frame, places, model):
-            if remark not in seen:
-                seen.add(remark)
-                place = remark.place or places.shot
-                kind = Problem if remark.is_problem else Note
-                yield kind(str(board.path), place.line, place.column, place.where, remark.message)
+        asked = _Asked(frame.steps, frame.aspect, frame.fit, places.steps, places.aspect)
+        for remark in (*_on_prompts(frame, places, model), *on_asked(asked)):
+            found.setdefault(remark, _issue(remark, places, board))
+    return sorted(found.values(), key=lambda issue: issue.position)
 
 
-def _remarks(frame: BoardFrame, places: FramePlaces, model: ImageModel) -> Iterator[_Remark]:
+def _issue(remark: _Remark, places: FramePlaces, board: Storyboard) -> Problem:
+    place = remark.place or places.shot
+    kind = Problem if remark.is_problem else Note
+    return kind(str(board.path), place.line, place.column, place.where, remark.message)
+
+
+def _on_prompts(frame: BoardFrame, places: FramePlaces, model: ImageModel) -> Iterator[_Remark]:
     for prompt in (frame.prompt, *frame.fallback_prompts):
         if len(prompt) > model.abilities.max_prompt_chars:
             yield _Remark(places.prompt, _too_long(prompt, frame, model), is_problem=True)
-    if message := _steps(frame, places, model):
-        yield _Remark(places.steps, message)
-    size = model.abilities.size_for(frame.aspect.size)
-    if size != frame.aspect.size and frame.fit is Fit.ERROR:
-        yield _Remark(places.aspect, _refused(frame.aspect, size, model), is_problem=True)
-    elif frame.aspect.size.share_of(size) < 1:
-        yield _Remark(places.aspect, _misshapen(frame, size, model))
-    if message := _cheaper(frame, model):
-        yield _Remark(places.aspect, message)
+
+
+def _on_asked(asked: _Asked, model: ImageModel) -> Iterator[_Remark]:
+    if message := _steps(asked, model):
+        yield _Remark(asked.steps_place, message)
+    size = model.abilities.size_for(asked.aspect.size)
+    if size != asked.aspect.size and asked.fit is Fit.ERROR:
+        yield _Remark(asked.aspect_place, _refused(asked.aspect, size, model), is_problem=True)
+    elif asked.aspect.size.share_of(size) < 1:
+        yield _Remark(asked.aspect_place, _misshapen(asked, size, model))
+    if message := _cheaper(asked, model):
+        yield _Remark(asked.aspect_place, message)
 
 
 def _too_long(prompt: str, frame: BoardFrame, model: ImageModel) -> str:
@@ -69,15 +89,15 @@ def _too_long(prompt: str, frame: BoardFrame, model: ImageModel) -> str:
     )
 
 
-def _steps(frame: BoardFrame, places: FramePlaces, model: ImageModel) -> str:
+def _steps(asked: _Asked, model: ImageModel) -> str:
     """Return which steps are not made; an empty text where all are, or the storyboard does not set them."""
     most = model.abilities.max_steps
-    if places.steps is None:
+    if asked.steps_place is None:
         return ""
     if most is None:
         return f"{model.name} is asked for no number of steps, and makes what it likes; remove `steps`"
-    if frame.steps > most:
-        return f"{model.name} makes at most {most} steps, and none of the {frame.steps - most} beyond; ask for {most}"
+    if asked.steps > most:
+        return f"{model.name} makes at most {most} steps, and none of the {asked.steps - most} beyond; ask for {most}"
     return ""
 
 
@@ -88,35 +108,34 @@ def _refused(aspect: AspectRatio, size: Size, model: ImageModel) -> str:
     )
 
 
-def _misshapen(frame: BoardFrame, size: Size, model: ImageModel) -> str:
+def _misshapen(asked: _Asked, size: Size, model: ImageModel) -> str:
     """Return what becomes of pictures that are made in another shape."""
-    share = float(1 - frame.aspect.size.share_of(size))
+    share = float(1 - asked.aspect.size.share_of(size))
     becomes = {
         Fit.CONTAIN: "each is shown whole, with black beside it",
         Fit.STRETCH: "each is stretched",
-    }.get(frame.fit, f"{share:.0%} of each is cropped away")
+    }.get(asked.fit, f"{share:.0%} of each is cropped away")
     whole = [aspect for aspect in AspectRatio if aspect.size.share_of(model.abilities.size_for(aspect.size)) == 1]
     cure = f"ask for {' or '.join(whole)}, of which nothing is lost" if whole else "choose another model to have all"
-    return f"{model.name} makes pictures of {size}: asked for {frame.aspect}, {becomes}; {cure}"
+    return f"{model.name} makes pictures of {size}: asked for {asked.aspect}, {becomes}; {cure}"
 
 
-def _cheaper(frame: BoardFrame, model: ImageModel) -> str:
+def _cheaper(asked: _Asked, model: ImageModel) -> str:
     """Return which aspect ratio costs less and, cropped, has no fewer pixels; an empty text where none does."""
     if not model.is_priced:
         return ""
 
     def price_usd(aspect: AspectRatio) -> Decimal:
-        return model.price_of(ImageRequest(frame.prompt, frame.steps, aspect)).usd
+        return model.price_of(ImageRequest("", asked.steps, aspect)).usd
 
-    asked = frame.aspect.size
-    enough = [aspect for aspect in AspectRatio if _covers(model.abilities.size_for(aspect.size), asked)]
-    cheapest = min(enough, key=price_usd, default=frame.aspect)
-    if price_usd(cheapest) >= price_usd(frame.aspect):
+    enough = [aspect for aspect in AspectRatio if _covers(model.abilities.size_for(aspect.size), asked.aspect.size)]
+    cheapest = min(enough, key=price_usd, default=asked.aspect)
+    least, usual = price_usd(cheapest), price_usd(asked.aspect)
+    if least >= usual:
         return ""
     return (
-        f"{cheapest} costs {format_decimal(price_usd(cheapest))} USD instead of "
-        f"{format_decimal(price_usd(frame.aspect))}, and cropped to {frame.aspect} it has the same {asked} pixels; ask "
-        f"for {cheapest}, and set the output's size"
+        f"{cheapest} costs {format_decimal(least)} USD instead of {format_decimal(usual)}, and cropped to "
+        f"{asked.aspect} it has the same {asked.aspect.size} pixels; ask for {cheapest}, and set the output's size"
     )
 
 

@@ -133,7 +133,7 @@ scenes:
           2: {"a boat " * 150}
         fallback_prompts: [{"a gull " * 200}]
 """
-    issues = list(endpoint_issues(load_text(text, Path("film.yaml")), DALL_E_2))
+    issues = endpoint_issues(load_text(text, Path("film.yaml")), DALL_E_2)
 
     cure = "characters once filled in, and dall-e-2 takes at most 1,000; shorten it, or choose another model"
     assert [str(issue) for issue in issues] == [
