@@ -154,17 +154,19 @@ def load_storyboard(path: str | os.PathLike[str]) -> Storyboard:
 
 
 def plan(board: Storyboard, settings: Settings | None = None) -> Plan:
-    """Plan the frames and the films of a storyboard. No file is read, nothing is sent.
+    """Plan the frames and the films of a storyboard. Nothing is sent.
 
     Args:
         board: the storyboard.
-        settings: decide on the model, which is part of every frame's request key; None for those of the environment.
+        settings: decide on the model, which is part of every frame's request key, and on its price; None for those of
+            the environment.
 
     Returns:
         Its frames in storyboard order, and a timeline for each output.
 
     Raises:
-        UsageError: a setting in the environment is wrong.
+        UsageError: a setting in the environment or the price list is wrong. A frame's `price` raises it where nothing
+            says what the model costs.
 
     Example:
         for frame in api.plan(board).frames:
@@ -191,13 +193,14 @@ def quote(
         prompt: as for `reroll`.
 
     Returns:
-        The price in US dollars, Thai baht and neurons, the worst case with every re-send, and the time. Takes that are
-        there already are counted in `reuse` and cost nothing; those of a re-roll are always new.
+        The price in US dollars, Thai baht and neurons (None where none are billed), the worst case with every re-send,
+        and the time. Takes that are there already are counted in `reuse` and cost nothing; those of a re-roll are
+        always new.
 
     Raises:
         UsageError: there are no such frames, `takes` or the prompt is not allowed, or is given without frames, the
-            storyboard's folder is another file's, takes of it lie in another output folder, or the ledger cannot be
-            opened.
+            storyboard's folder is another file's, takes of it lie in another output folder, the ledger cannot be
+            opened, or nothing says what the model costs.
 
     Example:
         quote = api.quote(board)

@@ -1,6 +1,6 @@
 """Checking storyboards before a command does anything else with them, and telling the notes on them."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,8 @@ from pipelines.cli.options import print_message
 from pipelines.cli.problems import print_notes
 from pipelines.common.errors import Note, Problem, StoryboardError
 from pipelines.common.formatting import counted
+from pipelines.common.settings import Settings
+from pipelines.endpoints.choice import model_to_check
 from pipelines.film.checks import check_film
 from pipelines.storyboard.loader import load_storyboard
 from pipelines.storyboard.model import Storyboard
@@ -46,11 +48,15 @@ class Checked:
         return {"path": str(self.path), "ok": self.ok, **found, **film}
 
 
-def check_board(path: Path, *, strict: bool) -> Checked:
-    """Check one storyboard; tell the notes on it, and if it is good."""
+def check_board(path: Path, settings: Settings) -> Checked:
+    """Check one storyboard; tell the notes on it, and if it is good.
+
+    Raises:
+        UsageError: a price list is wrong.
+    """
     try:
         board = load_storyboard(path)
-        [notes] = check_boards([board], strict=strict)
+        [notes] = check_boards([board], [settings])
     except StoryboardError as exc:
         return Checked(path, problems=exc.problems)
     frames, seconds = len(board.frames), float(build_timeline(board).duration_s)
@@ -59,21 +65,25 @@ def check_board(path: Path, *, strict: bool) -> Checked:
     return Checked(path, notes=notes, frames=frames, video_seconds=seconds)
 
 
-def check_boards(boards: Iterable[Storyboard], *, strict: bool) -> list[tuple[Note, ...]]:
+def check_boards(boards: Sequence[Storyboard], settings: Sequence[Settings]) -> list[tuple[Note, ...]]:
     """Check what the films of storyboards are made of; tell the notes on them, and return those of each.
+
+    Args:
+        boards: the storyboards.
+        settings: those of each, which choose who makes its frames, and whether notes are errors.
 
     Raises:
         StoryboardError: every problem of all of them; notes too, with `strict`.
     """
-    return run_to_end(_check_boards(boards, strict=strict))
+    return run_to_end(_check_boards(boards, settings))
 
 
-async def _check_boards(boards: Iterable[Storyboard], *, strict: bool) -> list[tuple[Note, ...]]:
+async def _check_boards(boards: Sequence[Storyboard], settings: Sequence[Settings]) -> list[tuple[Note, ...]]:
     checked: list[tuple[Note, ...]] = []
     problems: list[Problem] = []
-    for board in boards:
+    for board, of_board in zip(boards, settings, strict=True):
         try:
-            checked.append(await check_film(board, strict=strict))
+            checked.append(await check_film(board, strict=of_board.strict, model=model_to_check(of_board)))
         except StoryboardError as exc:
             problems.extend(exc.problems)
     if problems:

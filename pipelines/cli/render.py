@@ -105,7 +105,7 @@ def render_boards(paths: Sequence[Path], options: Mapping[str, Any]) -> list[Ren
         generates = [needs_prefect(board, settings) for board in boards]
         by_prefect = stack.enter_context(prefect_run.prefect_flows()) if any(generates) else run_directly
         # While Prefect's API starts: sounds are read to their end.
-        checked = check_boards(boards, strict=settings.strict)
+        checked = check_boards(boards, [settings] * len(boards))
         runs = [by_prefect if generate else run_directly for generate in generates]
         return _run_flows(
             FlowCall("render_storyboard", run_flow, path, board, settings, parameters, notes)

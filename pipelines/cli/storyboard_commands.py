@@ -56,12 +56,14 @@ def new(path: Path, *, prompts: Path | None, deployments: bool, as_json: bool, *
 
 @click.command(cls=LoggedCommand)
 @boards_argument
+@endpoint_options
 @strict_option
 @json_option
 def check(boards: tuple[Path, ...], *, as_json: bool, **options: Any) -> None:
     """Check storyboards; send nothing.
 
-    Mistakes are errors. What is legal but surely not meant is a note.
+    Mistakes are errors. What is legal but surely not meant is a note; so is what the endpoint, by its price list, will
+    not make as it is asked.
 
     \b
     Example:
@@ -70,9 +72,9 @@ def check(boards: tuple[Path, ...], *, as_json: bool, **options: Any) -> None:
     from pipelines.cli.checking import check_board
     from pipelines.common.settings import load_settings
 
-    strict = load_settings(options).strict
+    settings = load_settings(options)
     # Every one is read before any problem ends the command: people fix them all at once.
-    results = [check_board(path, strict=strict) for path in boards]
+    results = [check_board(path, settings) for path in boards]
     if as_json:
         as_dicts = [result.as_json() for result in results]
         notes = [note for result in as_dicts for note in result["notes"]]
@@ -105,7 +107,7 @@ def plan(board: Path, *, as_json: bool, **options: Any) -> None:
     from pipelines.takes.inventory import read_inventory_here
 
     storyboard, settings = open_board(board, options)
-    [notes] = check_boards([storyboard], strict=settings.strict)
+    [notes] = check_boards([storyboard], [settings])
     planned = plan_of(storyboard, settings)
     inventory = read_inventory_here(planned, settings)
     # All that the storyboard asks for: with `takes: 3`, three of a frame.

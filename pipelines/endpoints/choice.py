@@ -49,6 +49,17 @@ def chosen_prices(settings: Settings) -> PriceList:
     return price_list(chosen_dialect(settings).name)
 
 
+def model_to_check(settings: Settings) -> ImageModel | None:
+    """Return the model whose abilities a storyboard has to meet; None where the endpoint is believed.
+
+    That is the FLUX API, which documents that it makes what it is asked, and the embedded endpoint, which does.
+
+    Raises:
+        UsageError: the price list is wrong.
+    """
+    return None if chosen_prices(settings).dialect == DEFAULT_DIALECT else chosen_model(settings)
+
+
 def chosen_model(settings: Settings) -> ImageModel:
     """Return the model to ask for, with what it can do and costs there; nobody may know what it costs.
 

@@ -23,6 +23,13 @@ class _Data(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class TokenPrices(_Data):
+    """What a million tokens cost, in US dollars: those of the prompt, and those of the picture."""
+
+    input: Amount
+    output: Amount
+
+
 class ModelEntry(_Data):
     """A model in a price list. What it can do is as in `Abilities`.
 
@@ -36,6 +43,7 @@ class ModelEntry(_Data):
         references: how many pictures it takes to go by.
         tiles: how its tiles are counted.
         usd, neurons: its prices, in one unit or in both; neither where only its abilities are known.
+        usd_per_million_tokens: of answers that state tokens; None where none do.
         source: where this is from, if not from the list's own source.
     """
 
@@ -49,12 +57,20 @@ class ModelEntry(_Data):
     tiles: TileCount = TileCount.CEILING
     usd: UnitPrices | None = None
     neurons: UnitPrices | None = None
+    usd_per_million_tokens: TokenPrices | None = None
     source: _Text | None = None
 
     @property
     def is_priced(self) -> bool:
         """Whether the list says what it costs."""
         return self.usd is not None or self.neurons is not None
+
+    @model_validator(mode="after")
+    def _takes_what_is_priced(self) -> Self:
+        """Require that it takes a number of steps where they are priced: else nobody knows how many are made."""
+        if self.max_steps is None and any(unit and unit.is_by_step for unit in (self.usd, self.neurons)):
+            raise ValueError("max_steps is missing: a price by step needs it")
+        return self
 
     @model_validator(mode="after")
     def _prices_every_size(self) -> Self:

@@ -10,11 +10,13 @@ from importlib.resources import files
 from pipelines.common.errors import UsageError
 from pipelines.common.suggestions import did_you_mean
 from pipelines.endpoints.amounts import Price, total
-from pipelines.endpoints.models import Abilities, ImageModel, Rates
+from pipelines.endpoints.models import Abilities, ImageModel, Rates, UsageRates
 from pipelines.endpoints.price_file import ANY_MODEL, ModelEntry, PriceFile, read_price_file
 from pipelines.endpoints.rates import FlatRate, ListRates, NoRates, tiles_of
 
 __all__ = ["Price", "PriceList", "price_list", "tiles_of", "total"]
+
+_MILLION = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +59,18 @@ class PriceList:
         """Return a model even where nothing says what it costs; asking it for a price raises then. See `model`."""
         entry = self.entries.get(name) or self.entries.get(ANY_MODEL) or ModelEntry()
         rates = self._rates(name, entry) if price_usd is None else FlatRate(price_usd)
-        return ImageModel(name, entry.id or model_id or name, _abilities(entry), rates)
+        return ImageModel(name, entry.id or model_id or name, _abilities(entry), rates, self._usage_rates(entry))
 
     def _rates(self, name: str, entry: ModelEntry) -> Rates:
         if not entry.is_priced:
             return NoRates(self._no_price_of(name))
         return ListRates(entry.usd, entry.neurons, self.usd_per_neuron, entry.tiles)
+
+    def _usage_rates(self, entry: ModelEntry) -> UsageRates:
+        tokens = entry.usd_per_million_tokens
+        if tokens is None:
+            return UsageRates(self.usd_per_neuron)
+        return UsageRates(self.usd_per_neuron, tokens.input / _MILLION, tokens.output / _MILLION)
 
     def _no_price_of(self, name: str) -> str:
         priced = [known for known, entry in self.entries.items() if entry.is_priced]

@@ -64,6 +64,11 @@ class UnitPrices(BaseModel):
     included_steps: Annotated[int, Field(ge=1)] | None = None
     image: Amount | Mapping[PixelSize, Amount] = _NOTHING
 
+    @property
+    def is_by_step(self) -> bool:
+        """Whether the number of steps makes a difference."""
+        return bool(self.step or self.tile_step or self.included_steps)
+
     def amount(self, size: Size, *, tiles: int, steps: int) -> Decimal:
         """Return what an image costs.
 

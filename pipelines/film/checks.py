@@ -3,23 +3,37 @@
 import asyncio
 
 from pipelines.common.errors import Note, StoryboardError
+from pipelines.endpoints.models import ImageModel
 from pipelines.film.caption_notes import caption_notes
 from pipelines.film.sound_checks import require_sounds
+from pipelines.storyboard.endpoint_notes import endpoint_issues
 from pipelines.storyboard.model import Storyboard
 
 
-async def check_film(board: Storyboard, *, strict: bool = False) -> tuple[Note, ...]:
+async def check_film(board: Storyboard, *, strict: bool = False, model: ImageModel | None = None) -> tuple[Note, ...]:
     """Check what a storyboard's films are made of; return the notes on it, in file order.
 
     Args:
         board: the storyboard.
         strict: notes are errors.
+        model: the one that is asked for its frames, which must be able to make them; None for one that is believed.
 
     Raises:
-        StoryboardError: a sound cannot be read; or there are notes, and they are errors.
+        StoryboardError: the model cannot make a frame, or a sound cannot be read; or there are notes, and they are
+            errors.
     """
-    found = [*board.notes, *await asyncio.to_thread(list, caption_notes(board)), *await require_sounds(board)]
+    found = [*board.notes, *(_require_able(model, board) if model else ())]
+    found += [*await asyncio.to_thread(list, caption_notes(board)), *await require_sounds(board)]
     notes = tuple(sorted(found, key=lambda note: note.position))
     if strict and notes:
         raise StoryboardError(notes)
+    return notes
+
+
+def _require_able(model: ImageModel, board: Storyboard) -> list[Note]:
+    """Require that a model can make a storyboard's frames; return the notes on what it makes otherwise."""
+    issues = endpoint_issues(board, model)
+    notes = [issue for issue in issues if isinstance(issue, Note)]
+    if len(notes) < len(issues):
+        raise StoryboardError(issues)
     return notes

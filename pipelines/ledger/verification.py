@@ -1,11 +1,11 @@
 """The verification of the ledger: against the takes on disk, the price list, its own sums, and ledger.csv."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
 
-from sqlalchemy import RowMapping, select
+from sqlalchemy import RowMapping, func, select
 
 from pipelines.common.budgets import BudgetScope
 from pipelines.common.files import hash_file
@@ -15,11 +15,12 @@ from pipelines.common.picture_file import UnreadablePictureError
 from pipelines.endpoints.dialects.registry import DEFAULT_DIALECT
 from pipelines.endpoints.prices import price_list
 from pipelines.endpoints.rates import tiles_of
+from pipelines.endpoints.requests import ImageRequest
 from pipelines.ledger.budgets import charged_usd, scopes_of
 from pipelines.ledger.database import LedgerDatabase, LedgerPart
 from pipelines.ledger.models import CostBasis, TakeLoss
 from pipelines.ledger.queries import COLUMNS, ledger_csv
-from pipelines.ledger.schema import attempts, corrections, spending
+from pipelines.ledger.schema import attempts, corrections, runs, spending
 from pipelines.ledger.settlement import LOST
 
 
@@ -29,16 +30,15 @@ class Verification(LedgerPart):
     def verify(self, storyboard: str, *, folder: Path, places: Collection[str] = ()) -> list[str]:
         """Return every difference found, each naming its attempt or file; an empty list if all agrees.
 
-        Costs are compared with the price list for what the answers state that they made.
+        Costs of the FLUX API are compared with its price list for what the answers state that they made. Other sellers
+        are not bound to a list; see `billed_otherwise`.
 
         Args:
             storyboard: the storyboard's id.
             folder: the folder of its takes and its ledger.csv.
             places: the ids of the output folder that it is in.
         """
-        query = select(attempts).where(attempts.c.storyboard == storyboard).order_by(attempts.c.attempt_id)
-        with self.database.reading() as connection:
-            rows = connection.execute(query).mappings().all()
+        rows = self._attempts(storyboard)
         return [
             *(difference for row in rows for difference in _verify_price(row)),
             *_verify_kept(rows, folder, places),
@@ -52,13 +52,14 @@ class Verification(LedgerPart):
 
         Their price follows what was made: that is no difference of the account.
         """
-        query = select(attempts).where(attempts.c.storyboard == storyboard).order_by(attempts.c.attempt_id)
-        found = defaultdict(list)
-        with self.database.reading() as connection:
-            for row in connection.execute(query).mappings():
-                if words := _made_otherwise(row):
-                    found[words].append(row["attempt_id"])
-        return dict(found)
+        return _by_words(self._attempts(storyboard), _made_otherwise)
+
+    def billed_otherwise(self, storyboard: str) -> dict[str, list[int]]:
+        """Return the attempts whose answers state another bill than the seller's price list, by the bill in words.
+
+        The bill holds: that is no difference of the account.
+        """
+        return _by_words(self._attempts(storyboard), _billed_otherwise)
 
     def unsettled_attempts(self, storyboard: str) -> list[int]:
         """Return the closed attempts of unknown cost that have not been settled by hand yet, oldest first."""
@@ -72,17 +73,39 @@ class Verification(LedgerPart):
         with self.database.reading() as connection:
             return list(connection.scalars(query))
 
+    def _attempts(self, storyboard: str) -> Sequence[RowMapping]:
+        """Return a storyboard's attempts, oldest first, each with the dialect that it was sent in."""
+        dialect = func.coalesce(runs.c.dialect, DEFAULT_DIALECT).label("dialect")
+        query = (
+            select(attempts, dialect)
+            .outerjoin(runs, runs.c.run_id == attempts.c.run_id)
+            .where(attempts.c.storyboard == storyboard)
+            .order_by(attempts.c.attempt_id)
+        )
+        with self.database.reading() as connection:
+            return connection.execute(query).mappings().all()
+
+
+def _by_words(rows: Iterable[RowMapping], words_of: Callable[[RowMapping], str | None]) -> dict[str, list[int]]:
+    found = defaultdict(list)
+    for row in rows:
+        if words := words_of(row):
+            found[words].append(row["attempt_id"])
+    return dict(found)
+
 
 def _verify_price(row: RowMapping) -> Iterator[str]:
+    if row["dialect"] != DEFAULT_DIALECT:
+        return
     name = f"attempt {row['attempt_id']}"
     tiles, steps = _stated_work(row)
     rates = price_list(DEFAULT_DIALECT).model(row["model"]).rates
     price = rates.price(AspectRatio(row["aspect_ratio"]).size, steps=steps, tiles=tiles)
     of_work = f"for {counted(tiles, 'tile')} and {counted(steps, 'step')} the price list says"
-    # Zero: an answer that is never billed. None: not known. Settled: as right as the hand that did it. Everything else
+    # Zero: an answer that is never billed. None: not known. Settled: as right as the hand that did it. What was stated
     # must be the list price, to the last digit.
-    by_hand = row["cost_basis"] == CostBasis.SETTLED
-    if row["cost_usd"] not in (None, Decimal(0), price.usd) and not by_hand:
+    stated = row["cost_basis"] == CostBasis.STATED
+    if row["cost_usd"] not in (None, Decimal(0), price.usd) and stated:
         yield f"{name}: cost {format_decimal(row['cost_usd'])} USD, {of_work} {format_decimal(price.usd)}"
     if row["neurons"] not in (None, price.neurons):
         yield f"{name}: {format_decimal(row['neurons'])} neurons, {of_work} {format_known(price.neurons)}"
@@ -94,6 +117,19 @@ def _made_otherwise(row: RowMapping) -> str | None:
     figures = (("tiles", row["tiles"], tiles_of(asked)), ("steps", row["stated_steps"], row["steps"]))
     others = [f"{made} {what} instead of {wanted}" for what, made, wanted in figures if made not in (None, wanted)]
     return " and ".join(others) or None
+
+
+def _billed_otherwise(row: RowMapping) -> str | None:
+    """Return how an image was billed otherwise than its seller's list has it, in neurons; None where it was not."""
+    if row["neurons"] is None or row["dialect"] == DEFAULT_DIALECT:
+        return None
+    model = price_list(row["dialect"]).find(row["model"])
+    if not model.is_priced:
+        return None
+    listed = model.price_of(ImageRequest(row["prompt"], row["steps"], AspectRatio(row["aspect_ratio"]))).neurons
+    if listed in (None, row["neurons"]):
+        return None
+    return f"{format_decimal(row['neurons'])} neurons instead of {format_known(listed)}"
 
 
 def _stated_work(row: RowMapping) -> tuple[int, int]:

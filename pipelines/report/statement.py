@@ -29,7 +29,7 @@ class Statement:
         unsettled: numbers of the attempts of unknown cost that have not been settled by hand.
         paces: the share of the rate limit, from 0 to 1, that is aimed at, by endpoint.
         differences: see `Verification.verify`; None where nothing was verified.
-        made_otherwise: see `Verification.made_otherwise`; empty where nothing was verified.
+        made_otherwise, billed_otherwise: see the methods of `Verification`; empty where nothing was verified.
     """
 
     storyboard: str
@@ -38,12 +38,14 @@ class Statement:
     paces: dict[str, float]
     differences: list[str] | None
     made_otherwise: dict[str, list[int]]
+    billed_otherwise: dict[str, list[int]]
 
     def as_json(self) -> dict[str, object]:
         """Return the statement as plain JSON values, amounts as decimal strings."""
-        found = (
-            {} if self.differences is None else {"differences": self.differences, "made_otherwise": self.made_otherwise}
-        )
+        found: dict[str, object] = {}
+        if self.differences is not None:
+            otherwise = {"made_otherwise": self.made_otherwise, "billed_otherwise": self.billed_otherwise}
+            found = {"differences": self.differences, **otherwise}
         totals = {kind: _totals_json(totals) for kind, totals in self.totals.items()}
         return {"storyboard": self.storyboard, **totals, "unsettled": self.unsettled, "pace": self.paces, **found}
 
@@ -59,7 +61,11 @@ class Statement:
             f"  as asked?  {_attempts(numbers)} made with {words}, as the answer states; that is what its price is for"
             for words, numbers in self.made_otherwise.items()
         ]
-        return [self.storyboard, *totals, *paces, *self._unsettled_lines(), *otherwise]
+        billed = [
+            f"  by list?   {_attempts(numbers)} billed at {words}, the price list's; the bill is what is charged"
+            for words, numbers in self.billed_otherwise.items()
+        ]
+        return [self.storyboard, *totals, *paces, *self._unsettled_lines(), *otherwise, *billed]
 
     def _unsettled_lines(self) -> list[str]:
         if not self.unsettled:
@@ -99,6 +105,7 @@ def statement_of(settings: Settings, storyboard: str, *, verify: bool, csv_path:
             paces=ledger.paces(storyboard),
             differences=ledger.verify(storyboard, folder=folder, places=places) if verify else None,
             made_otherwise=ledger.made_otherwise(storyboard) if verify else {},
+            billed_otherwise=ledger.billed_otherwise(storyboard) if verify else {},
         )
 
 

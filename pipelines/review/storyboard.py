@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pipelines.common.errors import Problem, StoryboardError, UsageError
 from pipelines.common.settings import Settings
+from pipelines.endpoints.choice import model_to_check
 from pipelines.film.checks import check_film
 from pipelines.film.outputs import film_path
 from pipelines.storyboard.loader import load_storyboard
@@ -83,7 +84,7 @@ class ReviewedStoryboard:
         board = self.board
         notes: tuple[Problem, ...]
         try:
-            notes = await check_film(board)
+            notes = await check_film(board, model=model_to_check(self._settings))
         except StoryboardError as error:
             notes = (*board.notes, *error.problems)
         # Read again in the meantime, it has other notes.

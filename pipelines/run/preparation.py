@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pipelines.common.budgets import Budgets
 from pipelines.common.errors import Note
 from pipelines.common.settings import Settings
-from pipelines.endpoints.choice import endpoint_name
+from pipelines.endpoints.choice import endpoint_name, model_to_check
 from pipelines.film.checks import check_film
 from pipelines.film.ffmpeg import require_encoder
 from pipelines.ledger.database import ledger_exists
@@ -66,7 +66,7 @@ async def prepare_run(
         notes: those of `check_film`, where the caller has checked the storyboard and told them; None to check it here.
 
     Raises:
-        StoryboardError: a sound cannot be read, or notes are errors.
+        StoryboardError: the endpoint cannot make a frame, a sound cannot be read, or notes are errors.
         FilmError: this ffmpeg lacks an encoder that an output needs.
         UsageError: there are no such frames to select, a secret would be sent in clear, the storyboard's folder is
             another file's, or takes of it lie in another output folder.
@@ -76,7 +76,7 @@ async def prepare_run(
     for output in board.outputs:
         require_encoder(output.codec)
     if notes is None:
-        notes = await check_film(board, strict=settings.strict)
+        notes = await check_film(board, strict=settings.strict, model=model_to_check(settings))
         for note in notes:
             _log.warning("%s", note)
     plan = plan_of(board, settings)

@@ -15,6 +15,7 @@ from pipelines.storyboard.film_parts import (
     resolve_outputs,
 )
 from pipelines.storyboard.format.schema import BudgetModel, StoryboardModel
+from pipelines.storyboard.frame_places import frame_places
 from pipelines.storyboard.frame_texts import FrameTexts
 from pipelines.storyboard.ids import complaint_about
 from pipelines.storyboard.issues import Issue, IssueLog
@@ -75,6 +76,7 @@ def expand(board: StoryboardModel, *, path: Path, default_id: str, locate: Locat
         frames=frames,
         captions=tuple(output.caption_style(board.captions, language=board.language) for output in board.output),
         caption_places=tuple(_caption_places(shots, locate)),
+        frame_places=tuple(frame_places(shots, locate)),
         notes=tuple(letter_notes(board, path, locate)),
         sound=sound_mix(board.audio, shots, folder=path.parent, fps=outputs[0].fps, locate=locate),
     )

@@ -219,6 +219,22 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class FramePlaces:
+    """Where what a frame asks for is written, for notes.
+
+    Attributes:
+        shot: its shot.
+        prompt: its prompt, or the keyframe that it has it from.
+        steps, aspect: the level that sets them; None where none does.
+    """
+
+    shot: Place
+    prompt: Place
+    steps: Place | None = None
+    aspect: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Sound:
     """A sound file that plays in the film.
 
@@ -270,6 +286,7 @@ class Storyboard:
         frames: in storyboard order, which is the order in which the film shows them; a frame's number is its index.
         captions: their looks in each of the outputs.
         caption_places: where the caption of each frame is written, for notes.
+        frame_places: where the other things are written that each frame asks for.
         sound: all sounds.
         notes: what is legal in its file but surely not meant, in file order.
     """
@@ -283,6 +300,7 @@ class Storyboard:
     frames: tuple[BoardFrame, ...]
     captions: tuple[CaptionStyle, ...]
     caption_places: tuple[Place, ...] = ()
+    frame_places: tuple[FramePlaces, ...] = ()
     sound: SoundMix = field(default_factory=SoundMix)
     notes: tuple[Note, ...] = ()
 

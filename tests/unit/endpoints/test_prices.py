@@ -11,7 +11,7 @@ from pipelines.common.errors import UsageError
 from pipelines.common.formatting import format_decimal
 from pipelines.common.geometry import AspectRatio, Size
 from pipelines.endpoints.dialects.registry import all_dialects
-from pipelines.endpoints.models import ImageModel
+from pipelines.endpoints.models import ImageModel, UsageRates
 from pipelines.endpoints.price_file import read_price_file
 from pipelines.endpoints.prices import Price, PriceList, as_price_list, price_list, tiles_of, total
 from pipelines.endpoints.requests import ImageRequest
@@ -69,9 +69,6 @@ def test_the_documented_typical_costs(aspect: str, baht: str) -> None:
         ("openai", "gpt-image-1-mini", SQUARE, 8, "0.036", None),
         ("openai", "dall-e-3", LANDSCAPE, 8, "0.08", None),
         ("openai", "dall-e-2", LANDSCAPE, 8, "0.02", None),
-        ("openai", "black-forest-labs/FLUX-1-schnell", LANDSCAPE, 2, "0.000984375", None),
-        # No more steps than it takes.
-        ("openai", "black-forest-labs/FLUX-1-schnell", SQUARE, 8, "0.002", None),
     ],
 )
 def test_what_is_made_is_priced_as_its_seller_does(
@@ -91,6 +88,23 @@ def test_a_model_may_be_priced_by_the_megapixel_with_steps_included(tmp_path: Pa
     assert [price_of(model, steps=steps).usd for steps in (1, 4, 8)] == [
         Decimal("0.0028311552"), Decimal("0.0028311552"), Decimal("0.0056623104"),
     ]  # fmt: skip
+
+
+def test_no_more_steps_are_priced_than_a_model_takes(tmp_path: Path) -> None:
+    """Here USD x (width / 1024) x (height / 1024) x steps, as some sellers have it."""
+    prices = "{megapixel: 0.0005, megapixel_px: 1048576, included_steps: 1}"
+    model = read(tmp_path, f"m: {{max_steps: 4, usd: {prices}}}").model("m")
+
+    assert price_of(model, LANDSCAPE, steps=2).usd == Decimal("0.000984375")
+    assert price_of(model, steps=8).usd == Decimal("0.002")
+
+
+def test_a_list_says_what_the_units_of_bills_cost() -> None:
+    """Neurons, and tokens by the million, in US dollars for one."""
+    squares, mini = price_list("cloudflare").model("flux-1-schnell"), price_list("openai").model("gpt-image-1-mini")
+
+    assert squares.usage_rates == UsageRates(Decimal("0.000011"))
+    assert mini.usage_rates == UsageRates(Decimal(0), Decimal("0.000002"), Decimal("0.000008"))
 
 
 @pytest.mark.parametrize("dialect", sorted(all_dialects()))
@@ -162,6 +176,7 @@ def test_a_price_that_the_user_states_is_the_price() -> None:
             "",
             "models.m: image: must have a price for each of its sizes, and for no other",
         ),
+        ("m: {usd: {tile: 1, step: 1}}", "", "models.m: max_steps is missing: a price by step needs it"),
         ("m: {usd: {tile: 1}}", "rate_limit: many\n", "mine.yaml: rate_limit: must be a whole number"),
         ("m: {usd: {tile: 1, tile: 2}}", "", "mine.yaml:4:22: the key 'tile' is there twice; fix the price list"),
         ("m: {usd: {tile: 1}", "", "mine.yaml:5:1: expected ',' or '}', but got '<stream end>'; fix the price list"),

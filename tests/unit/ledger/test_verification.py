@@ -1,6 +1,7 @@
 """Verification finds each kind of difference, names it, and is silent where all agrees."""
 
 import hashlib
+from dataclasses import replace
 from decimal import Decimal
 from itertools import product
 from pathlib import Path
@@ -14,7 +15,7 @@ from pipelines.ledger.gate import Gate
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.models import AttemptStatus, Billed, Correction, NewTake, Outcome, TakeLoss
 from pipelines.ledger.schema import attempts
-from tests.support.builders import take_spec
+from tests.support.builders import run, take_spec
 from tests.support.ledger import admit, attempt_request, nth_request
 from tests.support.pictures import picture_bytes
 
@@ -116,6 +117,43 @@ def test_an_image_made_as_asked_is_not_made_otherwise(ledger: Ledger, folder: Pa
     rewrite(ledger, stated_steps=None)
 
     assert (ledger.made_otherwise("harbor"), differences(ledger, folder)) == ({}, [])
+
+
+@pytest.mark.parametrize(
+    ("model", "neurons", "told"),
+    [
+        # 16:9 in 4 steps: as many tiles as have its pixels, and a square whatever is asked.
+        ("flux-2-klein-4b", "104.2", {}),
+        ("flux-2-klein-4b", "156.3", {"156.3 neurons instead of 104.2": [1]}),
+        ("flux-1-schnell", "57.6", {}),
+        ("flux-1-schnell", "0", {"0 neurons instead of 57.6": [1]}),
+        ("flux-1-schnell", None, {}),
+        # Of which no list knows the price.
+        ("dreamshaper-8-lcm", "12", {}),
+    ],
+)
+def test_another_sellers_bill_is_compared_with_its_list_and_holds(
+    ledger: Ledger, model: str, neurons: str | None, told: dict[str, list[int]]
+) -> None:
+    """Told as a fact: what is charged is what the answer states, and no difference of the account."""
+    folder, asked = Path("nowhere"), replace(run(model=model), dialect="cloudflare")
+    ledger.start_run(asked)
+    spec = take_spec(aspect=AspectRatio.LANDSCAPE)
+    billed = Billed(Decimal("0.001"), None if neurons is None else Decimal(neurons))
+    ledger.settle_bill(admit(ledger.gate(asked, rate_limit=720), attempt_request(spec)).attempt_id, billed)
+
+    assert ledger.billed_otherwise("harbor") == told
+    assert ledger.verify("harbor", folder=folder) == [
+        "nowhere/ledger.csv: is gone; render again, or write it with --csv"
+    ]
+
+
+def test_a_cost_that_a_list_has_estimated_is_verified_against_nothing(ledger: Ledger, folder: Path) -> None:
+    """It is the list's own, of the day on which it was charged."""
+    rewrite(ledger, cost_basis="estimated", cost_usd=Decimal("0.5"), neurons=None)
+
+    assert ledger.billed_otherwise("harbor") == {}
+    assert not [line for line in differences(ledger, folder) if "price list" in line]
 
 
 def test_a_cost_that_was_settled_by_hand_need_not_be_the_list_price(ledger: Ledger, gate: Gate, folder: Path) -> None:

@@ -207,7 +207,7 @@ def test_the_key_of_each_request_is_frozen(
 ) -> None:
     """By the model's short name, the number among frames that ask for the same, and the number of the take."""
     frame = replace(HARBOR, prompt=prompt, steps=steps, aspect=AspectRatio(aspect))
-    plan = plan_frames(board_of(*[frame] * copy), model=price_list(dialect).model(model))
+    plan = plan_frames(board_of(*[frame] * copy), model=price_list(dialect).find(model))
 
     assert take_of(plan.frames[-1], take, model=plan.model).request_key == key
 
