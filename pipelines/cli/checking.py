@@ -10,7 +10,9 @@ from pipelines.cli.options import print_message
 from pipelines.cli.problems import print_notes
 from pipelines.common.errors import Note, Problem, StoryboardError
 from pipelines.common.formatting import counted
+from pipelines.common.settings import Settings
 from pipelines.film.checks import check_film
+from pipelines.storyboard.endpoint import settings_for
 from pipelines.storyboard.loader import load_storyboard
 from pipelines.storyboard.model import Storyboard
 from pipelines.storyboard.timeline import build_timeline
@@ -46,11 +48,16 @@ class Checked:
         return {"path": str(self.path), "ok": self.ok, **found, **film}
 
 
-def check_board(path: Path, *, strict: bool) -> Checked:
-    """Check one storyboard; tell the notes on it, and if it is good."""
+def check_board(path: Path, settings: Settings) -> Checked:
+    """Check one storyboard, and the endpoint that it names; tell the notes on it, and if it is good.
+
+    Raises:
+        UsageError: a setting is wrong.
+    """
     try:
         board = load_storyboard(path)
-        [notes] = check_boards([board], strict=strict)
+        settings_for(board, settings)
+        [notes] = check_boards([board], strict=settings.strict)
     except StoryboardError as exc:
         return Checked(path, problems=exc.problems)
     frames, seconds = len(board.frames), float(build_timeline(board).duration_s)

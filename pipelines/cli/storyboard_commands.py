@@ -56,6 +56,7 @@ def new(path: Path, *, prompts: Path | None, deployments: bool, as_json: bool, *
 
 @click.command(cls=LoggedCommand)
 @boards_argument
+@endpoint_options
 @strict_option
 @json_option
 def check(boards: tuple[Path, ...], *, as_json: bool, **options: Any) -> None:
@@ -70,9 +71,9 @@ def check(boards: tuple[Path, ...], *, as_json: bool, **options: Any) -> None:
     from pipelines.cli.checking import check_board
     from pipelines.common.settings import load_settings
 
-    strict = load_settings(options).strict
+    settings = load_settings(options)
     # Every one is read before any problem ends the command: people fix them all at once.
-    results = [check_board(path, strict=strict) for path in boards]
+    results = [check_board(path, settings) for path in boards]
     if as_json:
         as_dicts = [result.as_json() for result in results]
         notes = [note for result in as_dicts for note in result["notes"]]
@@ -101,10 +102,12 @@ def plan(board: Path, *, as_json: bool, **options: Any) -> None:
     from pipelines.cli.following import notes_on_last_run
     from pipelines.cli.quotes import quote_json, quote_text
     from pipelines.run.forecast import forecast_render
+    from pipelines.storyboard.endpoint import settings_for
     from pipelines.storyboard.plan import plan_frames
     from pipelines.takes.inventory import read_inventory_here
 
-    storyboard, settings = open_board(board, options)
+    storyboard, given = open_board(board, options)
+    settings = settings_for(storyboard, given)
     [notes] = check_boards([storyboard], strict=settings.strict)
     planned = plan_frames(storyboard, model=settings.effective_model)
     inventory = read_inventory_here(planned, settings)

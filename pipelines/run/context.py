@@ -133,7 +133,7 @@ def _entry(prepared: PreparedRun, place: Place, *, group: str | None) -> Run:
         lane=settings.lane,
         place=place.id,
         group=group,
-        address=without_secrets(settings.endpoint) if settings.endpoint else None,
+        address=None if settings.endpoint is None or settings.named_endpoint else without_secrets(settings.endpoint),
         dialect=chosen_dialect(settings).name,
     )
 

@@ -5,6 +5,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -34,10 +35,12 @@ class Endpoint:
     Attributes:
         url: its address.
         requests: the bodies that it was asked with, in the order of their coming.
+        headers: those that came with each of them.
     """
 
     url: str
     requests: list[dict[str, Any]] = field(default_factory=list)
+    headers: list[Message] = field(default_factory=list)
 
 
 @contextlib.contextmanager
@@ -52,6 +55,7 @@ def served(answering: Answering) -> Iterator[Endpoint]:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             with lock:
                 endpoint.requests.append(body)
+                endpoint.headers.append(self.headers)
                 number = len(endpoint.requests)
             answer = answering(body, number)
             self.send_response(answer.status)
