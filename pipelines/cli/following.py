@@ -32,8 +32,10 @@ def follow_last_run(settings: Settings, board: Storyboard, *, asks: bool) -> Set
         return own(board, settings)
     _tell(run)
     if run.address is not None:
-        return with_listed_rate_limit(settings.asking(run.address, dialect=run.dialect, model=run.model))
-    followed = settings.model_copy(update={"model": run.model})
+        return with_listed_rate_limit(
+            settings.asking(run.address, dialect=run.dialect, model=run.model_id or run.model)
+        )
+    followed = settings.model_copy(update={"model": run.model_id or run.model})
     if asks and board.endpoint is not None:
         # It was asked as the storyboard said, and is again.
         return settings_for(board, followed)
@@ -72,7 +74,7 @@ def notes_on_last_run(settings: Settings, storyboard: str) -> list[str]:
     # An endpoint that is named stays: the same model may be asked for at several.
     options = [] if settings.endpoint else _endpoint_options(run)
     if run.model != short_model(settings.model or DEFAULT_MODEL):
-        options += ["--model", run.model]
+        options += ["--model", run.model_id or run.model]
     return [
         f"the last real run asked {_address_of(run)} for model {run.model}; this quote is of "
         f"{settings.effective_model} from {endpoint_name(settings)}: to quote that, add {shlex.join(options)}"

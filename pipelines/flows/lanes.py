@@ -76,7 +76,7 @@ def lane_parameters(context: RunContext, options: Mapping[str, Any]) -> dict[str
         "endpoint": told,
         "dialect": run.dialect if told else options.get("dialect"),
         # Not its short name, by which another machine could not ask for what no price list has.
-        "model": settings.model or run.model,
+        "model": run.model_id or run.model,
         "price_usd": settings.price_usd,
         "budget_usd": run.budgets.run_usd,
         "group": run.group_id,

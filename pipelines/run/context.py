@@ -135,6 +135,7 @@ def _entry(prepared: PreparedRun, place: Place, *, group: str | None) -> Run:
         group=group,
         address=None if settings.endpoint is None or settings.named_endpoint else without_secrets(settings.endpoint),
         dialect=chosen_dialect(settings).name,
+        model_id=None if settings.model == prepared.plan.model else settings.model,
     )
 
 
