@@ -56,6 +56,7 @@ from pipelines.run.local import pick_take, run_locally
 from pipelines.run.observer import RunObserver
 from pipelines.run.result import RunResult
 from pipelines.storyboard import loader
+from pipelines.storyboard.endpoint import settings_for, settings_to_look
 from pipelines.storyboard.model import Storyboard
 from pipelines.storyboard.plan import Plan, plan_of
 from pipelines.storyboard.quote import Quote, quote_takes
@@ -126,7 +127,8 @@ class Settings(common_settings.Settings):
                 "\n".join(f"{name}: there is no such setting{did_you_mean(name, known)}" for name in unknown)
             )
         loaded = common_settings.load_settings(values, name_of=str)
-        super().__init__(**dict(loaded))
+        # Only what is set: a storyboard's rate limit holds where none is.
+        super().__init__(**{name: value for name, value in loaded if name in loaded.model_fields_set})
 
 
 def load_storyboard(path: str | os.PathLike[str]) -> Storyboard:
@@ -172,7 +174,7 @@ def plan(board: Storyboard, settings: Settings | None = None) -> Plan:
         for frame in api.plan(board).frames:
             print(frame.number, frame.prompt, frame.price.usd)
     """
-    return plan_of(board, _effective(settings))
+    return plan_of(board, settings_to_look(board, _effective(settings)))
 
 
 def quote(
@@ -206,7 +208,7 @@ def quote(
         quote = api.quote(board)
         print(f"{quote.generate} to generate for {quote.price.usd} USD, at worst {quote.worst_case_usd} USD")
     """
-    effective = _effective(settings)
+    effective = settings_for(board, _effective(settings))
     require_own_folder(board, effective)
     planned = plan_of(board, effective)
     inventory = read_inventory_here(planned, effective)
@@ -246,7 +248,7 @@ def render(board: Storyboard, settings: Settings | None = None, *, observer: Run
             print(error, observer.result)
     """
     _require_no_event_loop("render")
-    return _run(board, _effective(settings), None, observer)
+    return _run(board, settings_for(board, _effective(settings)), None, observer)
 
 
 def reroll(
@@ -282,7 +284,7 @@ def reroll(
             print(take.frame.number, take.spec.number, take.path)
     """
     _require_no_event_loop("reroll")
-    effective = _effective(settings)
+    effective = settings_for(board, _effective(settings))
     planned = plan_of(board, effective)
     extra = select_extra_takes(planned, str(frames), count=takes, prompt=prompt)
     return _run(board, effective, extra, observer)
@@ -308,7 +310,7 @@ def pick(board: Storyboard, frame: str | int, take: int, settings: Settings | No
         api.pick(board, "arrival/wide", 2)
     """
     _require_no_event_loop("pick")
-    effective = _effective(settings)
+    effective = settings_to_look(board, _effective(settings))
     require_own_folder(board, effective)
     planned = plan_of(board, effective)
     pick_take(planned, effective, select_frame(planned, str(frame)), take)
@@ -337,7 +339,7 @@ def _require_no_event_loop(function: str) -> None:
 
 
 def _run(
-    board: Storyboard, settings: Settings, extra_takes: ExtraTakes | None, observer: RunObserver | None
+    board: Storyboard, settings: common_settings.Settings, extra_takes: ExtraTakes | None, observer: RunObserver | None
 ) -> RunResult:
     try:
         return asyncio.run(run_locally(board, settings, extra_takes, observer=observer))

@@ -1,7 +1,8 @@
 """Checking storyboards before a command does anything else with them, and telling the notes on them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from pipelines.common.formatting import counted
 from pipelines.common.settings import Settings
 from pipelines.endpoints.choice import model_to_check
 from pipelines.film.checks import check_film
+from pipelines.storyboard.endpoint import settings_for
 from pipelines.storyboard.loader import load_storyboard
 from pipelines.storyboard.model import Storyboard
 from pipelines.storyboard.timeline import build_timeline
@@ -28,6 +30,7 @@ class Checked:
         notes: on it, where nothing is wrong.
         frames: how many it asks for.
         video_seconds: the length of its film.
+        settings: those of a run of it, where nothing is wrong.
     """
 
     path: Path
@@ -35,6 +38,7 @@ class Checked:
     notes: tuple[Note, ...] = ()
     frames: int = 0
     video_seconds: float = 0
+    settings: Settings | None = None
 
     @property
     def ok(self) -> bool:
@@ -49,20 +53,37 @@ class Checked:
 
 
 def check_board(path: Path, settings: Settings) -> Checked:
-    """Check one storyboard; tell the notes on it, and if it is good.
+    """Check one storyboard, and the endpoint that it names; tell the notes on it, and if it is good.
 
     Raises:
-        UsageError: a price list is wrong.
+        UsageError: a setting or a price list is wrong.
     """
     try:
         board = load_storyboard(path)
-        [notes] = check_boards([board], [settings])
+        of_run = settings_for(board, settings)
+        [notes] = check_boards([board], [of_run])
     except StoryboardError as exc:
         return Checked(path, problems=exc.problems)
     frames, seconds = len(board.frames), float(build_timeline(board).duration_s)
     noted = f", {counted(len(notes), 'note')}" if notes else ""
     print_message(f"{path}: ok, {counted(frames, 'frame')}, {seconds:.1f} s{noted}")
-    return Checked(path, notes=notes, frames=frames, video_seconds=seconds)
+    return Checked(path, notes=notes, frames=frames, video_seconds=seconds, settings=of_run)
+
+
+def checks_json(checks: Sequence[Checked], endpoints: Sequence[Mapping[str, Any]] | None) -> dict[str, Any]:
+    """Return what is said of several storyboards as plain JSON values.
+
+    Args:
+        checks: of each storyboard.
+        endpoints: what probes found of each one's; empty where none was asked, None where none was to be.
+    """
+    boards = [check.as_json() for check in checks]
+    notes = [note for board in boards for note in board["notes"]]
+    probed: dict[str, Any] = {}
+    if endpoints is not None:
+        probed = {"endpoint": endpoints[0] if endpoints else None}
+        boards = [{**board, "endpoint": found} for board, found in zip_longest(boards, endpoints)]
+    return {"ok": all(check.ok for check in checks), "notes": notes, **probed, "storyboards": boards}
 
 
 def check_boards(boards: Sequence[Storyboard], settings: Sequence[Settings]) -> list[tuple[Note, ...]]:

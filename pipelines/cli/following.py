@@ -3,30 +3,50 @@
 import shlex
 
 from pipelines.cli.options import print_message
-from pipelines.common.settings import DEFAULT_MODEL, Settings, short_model
-from pipelines.endpoints.choice import dialect_to_tell, endpoint_name
+from pipelines.common.settings import DEFAULT_MODEL, NamedEndpoint, Settings, short_model
+from pipelines.endpoints.choice import dialect_to_tell, endpoint_name, with_listed_rate_limit
 from pipelines.ledger.database import ledger_exists
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.models import Run
+from pipelines.storyboard.endpoint import settings_for, settings_to_look
+from pipelines.storyboard.model import Storyboard
 
 
-def follow_last_run(settings: Settings, storyboard: str) -> Settings:
-    """Return the settings, with endpoint, dialect and model of the storyboard's last real run where they name none.
+def follow_last_run(settings: Settings, board: Storyboard, *, asks: bool) -> Settings:
+    """Return the settings for a storyboard, with endpoint, dialect and model of its last real run if they name none.
 
-    A line on stderr says so. Without a real run the settings are returned as they are.
+    A line on stderr says so. Without a real run the storyboard's own endpoint holds, as in a render.
+
+    Args:
+        settings: from options, the environment and .env.
+        board: the storyboard.
+        asks: whether the endpoint may be asked; else what the storyboard names need not be there.
 
     Raises:
         LedgerError: the ledger cannot be opened.
+        UsageError: see `settings_for`.
     """
-    if _names_what_to_ask(settings):
-        return settings
-    run = last_real_run(settings, storyboard)
+    own = settings_for if asks else settings_to_look
+    run = None if _names_what_to_ask(settings) else last_real_run(settings, board.id)
     if run is None:
-        return settings
+        return own(board, settings)
+    _tell(run)
+    if run.address is not None:
+        return with_listed_rate_limit(
+            settings.asking(run.address, dialect=run.dialect, model=run.model_id or run.model)
+        )
+    followed = settings.model_copy(update={"model": run.model_id or run.model})
+    if asks and board.endpoint is not None:
+        # It was asked as the storyboard said, and is again.
+        return settings_for(board, followed)
+    # The same endpoint, but without a token: only the storyboard could say which one is for it.
+    return with_listed_rate_limit(followed.asking_named(NamedEndpoint(board.path, run.endpoint, run.dialect)))
+
+
+def _tell(run: Run) -> None:
     address = _address_of(run)
     dialect = f", dialect {told}" if (told := dialect_to_tell(run.dialect, address)) else ""
-    print_message(f"{storyboard}: as in its last real run: endpoint {address}{dialect}, model {run.model}")
-    return settings.asking(address, dialect=run.dialect, model=run.model)
+    print_message(f"{run.storyboard}: as in its last real run: endpoint {address}{dialect}, model {run.model}")
 
 
 def last_real_run(settings: Settings, storyboard: str) -> Run | None:
@@ -54,7 +74,7 @@ def notes_on_last_run(settings: Settings, storyboard: str) -> list[str]:
     # An endpoint that is named stays: the same model may be asked for at several.
     options = [] if settings.endpoint else _endpoint_options(run)
     if run.model != short_model(settings.model or DEFAULT_MODEL):
-        options += ["--model", run.model]
+        options += ["--model", run.model_id or run.model]
     return [
         f"the last real run asked {_address_of(run)} for model {run.model}; this quote is of "
         f"{settings.effective_model} from {endpoint_name(settings)}: to quote that, add {shlex.join(options)}"

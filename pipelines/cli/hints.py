@@ -59,7 +59,7 @@ def options_to_repeat(given: Mapping[str, object], settings: "Settings", *, foll
 
     options = {name: given.get(name) for name in _REPEATED}
     options["dialect"] = dialect_to_tell(settings.dialect, settings.endpoint) if given.get("dialect") else None
-    if holds_secrets(given.get("endpoint")):
+    if holds_secrets(given.get("endpoint")) or settings.named_endpoint:
         options["endpoint"] = options["dialect"] = None
         if not settings.simulated:
             # With a model alone it would ask the embedded endpoint; with neither it follows this run.

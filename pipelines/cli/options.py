@@ -12,6 +12,7 @@ from pipelines.common.errors import StorageError
 from pipelines.common.printable import printable, printable_json
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from decimal import Decimal
 
     from pipelines.common.settings import Settings
@@ -64,15 +65,22 @@ def print_output(text: str) -> None:
         raise StorageError(f"standard output: cannot be written: {exc.strerror}") from exc
 
 
-def print_endpoint_notice(settings: "Settings") -> None:
-    """Require that what a command sends keeps its secrets; say where its endpoint comes from, if from a .env.
+def print_endpoint_notices(runs: "Iterable[Settings]") -> None:
+    """Require that what runs send keeps its secrets; say once what names their endpoints: a .env, a storyboard.
 
     Raises:
         UsageError: a secret would be sent in clear.
     """
-    settings.require_secrets_hidden()
-    if notice := settings.describe_env_file():
-        print_message(notice)
+    told: set[str] = set()
+    for settings in runs:
+        settings.require_secrets_hidden()
+        named = settings.named_endpoint
+        notice = named.notice if named else settings.describe_env_file()
+        if notice is None or notice in told:
+            continue
+        told.add(notice)
+        # A storyboard's with --quiet too; see `NamedEndpoint.notice`.
+        print_error(notice) if named else print_message(notice)
 
 
 class StoryboardPath(click.Path):

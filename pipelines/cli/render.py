@@ -18,7 +18,7 @@ from pipelines.cli.following import follows_another_run
 from pipelines.cli.hints import next_command, options_to_repeat, own_program
 from pipelines.cli.logs import is_quiet
 from pipelines.cli.opener import open_for_user
-from pipelines.cli.options import print_endpoint_notice
+from pipelines.cli.options import print_endpoint_notices
 from pipelines.cli.waiting import waiting_since
 from pipelines.common.addresses import without_secrets
 from pipelines.common.errors import (
@@ -35,6 +35,7 @@ from pipelines.flows.handover import Handover, RunFlow
 from pipelines.run.observer import RunObserver
 from pipelines.run.progress import Progress
 from pipelines.run.result import RunResult, interrupted_error
+from pipelines.storyboard.endpoint import settings_of_boards
 from pipelines.storyboard.loader import load_storyboards
 from pipelines.storyboard.model import Storyboard
 from pipelines.takes.ownership import require_own_folder
@@ -95,21 +96,22 @@ def render_boards(paths: Sequence[Path], options: Mapping[str, Any]) -> list[Ren
     """
     prefect_run.require_api_for_lanes(options.get("lanes", 1))
     # All of them before the first, which may take hours.
-    settings = load_settings(options)
+    given = load_settings(options)
     boards = _load_distinct(paths)
+    settings = settings_of_boards(boards, given)
     for board in boards:
-        require_own_folder(board, settings)
-    print_endpoint_notice(settings)
+        require_own_folder(board, given)
+    print_endpoint_notices(settings)
     parameters = _flow_parameters(options)
     with contextlib.ExitStack() as stack:
-        generates = [needs_prefect(board, settings) for board in boards]
+        generates = [needs_prefect(board, of_board) for board, of_board in zip(boards, settings, strict=True)]
         by_prefect = stack.enter_context(prefect_run.prefect_flows()) if any(generates) else run_directly
         # While Prefect's API starts: sounds are read to their end.
-        checked = check_boards(boards, [settings] * len(boards))
+        checked = check_boards(boards, settings)
         runs = [by_prefect if generate else run_directly for generate in generates]
         return _run_flows(
-            FlowCall("render_storyboard", run_flow, path, board, settings, parameters, notes)
-            for run_flow, path, board, notes in zip(runs, paths, boards, checked, strict=True)
+            FlowCall("render_storyboard", run_flow, path, board, of_board, parameters, notes)
+            for run_flow, path, board, of_board, notes in zip(runs, paths, boards, settings, checked, strict=True)
         )
 
 
@@ -121,7 +123,7 @@ def reroll_board(
     Raises:
         UsageError: Prefect's API cannot be started, or a secret would be sent in clear; nothing was sent.
     """
-    print_endpoint_notice(settings)
+    print_endpoint_notices([settings])
     parameters = {"frames": frames, **_flow_parameters(options)}
     with prefect_run.prefect_flows() as by_prefect:
         [result] = _run_flows([FlowCall("reroll_takes", by_prefect, path, board, settings, parameters)])

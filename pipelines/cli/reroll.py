@@ -61,7 +61,7 @@ def quote_reroll(path: Path, frames: str, options: Mapping[str, Any]) -> RerollO
     board = load_text(text, path)
     given = load_settings(options)
     require_own_folder(board, given)
-    settings = follow_last_run(given, board.id)
+    settings = follow_last_run(given, board, asks=True)
     plan = plan_of(board, settings)
     extra = select_extra_takes(plan, frames, count=options["takes"], prompt=options["prompt"])
     read_inventory_here(plan, settings)

@@ -135,10 +135,12 @@ def animatic(board: Path, *, scale: "Decimal", as_json: bool, **options: Any) ->
     from pipelines.common.formatting import counted
     from pipelines.common.settings import load_settings
     from pipelines.run.animatic import make_animatic
+    from pipelines.storyboard.endpoint import settings_to_look
     from pipelines.storyboard.loader import load_storyboard
 
     storyboard = load_storyboard(board)
-    made = run_to_end(make_animatic(storyboard, load_settings(options), scale=scale))
+    settings = settings_to_look(storyboard, load_settings(options))
+    made = run_to_end(make_animatic(storyboard, settings, scale=scale))
     film, seconds = made.film, float(made.film.duration_s)
     if made.elsewhere:
         print_error(f"{storyboard.id}: {made.elsewhere}; cards stand for them")

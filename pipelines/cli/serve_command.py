@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pipelines.cli.logs import LoggedCommand
-from pipelines.cli.options import print_endpoint_notice, print_message
+from pipelines.cli.options import print_endpoint_notices, print_message
 from pipelines.common.errors import UsageError
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def _passing_on(settings: "Settings", book: Path | None, *, limited: bool) -> "S
     if settings.endpoint is None:
         raise UsageError("--engine upstream: needs an endpoint to ask; give --endpoint, or set STORYREEL_ENDPOINT")
     dialect, model = chosen_dialect(settings), chosen_model(settings)
-    print_endpoint_notice(settings)
+    print_endpoint_notices([settings])
     token = settings.api_token
     upstream = UpstreamConfig(
         endpoint=Endpoint(settings.endpoint, dialect, model, token.get_secret_value() if token else None),

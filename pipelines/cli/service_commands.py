@@ -45,7 +45,7 @@ def ledger(
         raise UsageError("--settle ATTEMPT and --cost USD|none go together")
     opened, given = open_board(board, {"output": output})
     storyboard = opened.id
-    settings = follow_last_run(given, storyboard)
+    settings = follow_last_run(given, opened, asks=False)
     # First, so that the statement and its verification already show it.
     if attempt_id is not None and cost is not None:
         settle_attempt(settings, storyboard, attempt_id, cost=cost, why=why)

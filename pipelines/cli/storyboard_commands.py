@@ -57,31 +57,35 @@ def new(path: Path, *, prompts: Path | None, deployments: bool, as_json: bool, *
 @click.command(cls=LoggedCommand)
 @boards_argument
 @endpoint_options
+@click.option("--probe", is_flag=True, help="Ask the endpoint too, for free: is it there, does it take the token?")
 @strict_option
 @json_option
-def check(boards: tuple[Path, ...], *, as_json: bool, **options: Any) -> None:
-    """Check storyboards; send nothing.
+def check(boards: tuple[Path, ...], *, probe: bool, as_json: bool, **options: Any) -> None:
+    """Check storyboards; send nothing, unless told to probe.
 
     Mistakes are errors. What is legal but surely not meant is a note; so is what the endpoint, by its price list, will
-    not make as it is asked.
+    not make as it is asked. A probe buys nothing.
 
     \b
     Example:
       storyreel check configs/storyboards/*.yaml
+      storyreel check my-film.yaml --endpoint https://flux.example.workers.dev --probe
     """
-    from pipelines.cli.checking import check_board
+    from pipelines.cli.checking import check_board, checks_json
+    from pipelines.cli.probing import probe_endpoints, require_usable
     from pipelines.common.settings import load_settings
 
     settings = load_settings(options)
     # Every one is read before any problem ends the command: people fix them all at once.
     results = [check_board(path, settings) for path in boards]
-    if as_json:
-        as_dicts = [result.as_json() for result in results]
-        notes = [note for result in as_dicts for note in result["notes"]]
-        print_json({"ok": all(result.ok for result in results), "notes": notes, "storyboards": as_dicts})
     problems = [problem for result in results for problem in result.problems]
+    # None is asked for a storyboard that cannot be rendered.
+    probed = probe_endpoints(result.settings for result in results if result.settings) if probe and not problems else []
+    if as_json:
+        print_json(checks_json(results, [endpoint.as_json() for endpoint in probed] if probe else None))
     if problems:
         raise StoryboardError(problems)
+    require_usable(probed)
 
 
 @click.command(cls=LoggedCommand)
@@ -103,10 +107,12 @@ def plan(board: Path, *, as_json: bool, **options: Any) -> None:
     from pipelines.cli.following import notes_on_last_run
     from pipelines.cli.quotes import quote_json, quote_text
     from pipelines.run.forecast import forecast_render
+    from pipelines.storyboard.endpoint import settings_for
     from pipelines.storyboard.plan import plan_of
     from pipelines.takes.inventory import read_inventory_here
 
-    storyboard, settings = open_board(board, options)
+    storyboard, given = open_board(board, options)
+    settings = settings_for(storyboard, given)
     [notes] = check_boards([storyboard], [settings])
     planned = plan_of(storyboard, settings)
     inventory = read_inventory_here(planned, settings)

@@ -14,7 +14,7 @@ from pipelines.cli.options import (
     json_option,
     limit_options,
     output_option,
-    print_endpoint_notice,
+    print_endpoint_notices,
     print_error,
     print_json,
     print_message,
@@ -53,7 +53,7 @@ def pick(board: Path, frame: str, take: int, *, as_json: bool, **options: Any) -
     from pipelines.storyboard.selection import ExtraTakes, select_frame
 
     storyboard, given = open_board(board, options)
-    settings = follow_last_run(given, storyboard.id)
+    settings = follow_last_run(given, storyboard, asks=False)
     planned = plan_of(storyboard, settings)
     spec = select_frame(planned, frame)
     pick_take(planned, settings, spec, take)
@@ -66,7 +66,7 @@ def pick(board: Path, frame: str, take: int, *, as_json: bool, **options: Any) -
         print_message(str(result.video))
     else:
         # Named in full: a render follows no other run.
-        asked = {"endpoint": settings.endpoint, "model": settings.model}
+        asked = {"endpoint": settings.endpoint, "dialect": settings.dialect, "model": settings.model}
         render = next_command("render", board, options_to_repeat({**options, **asked}, settings))
         print_message(f"no film yet: some frames have no take; to generate them: {render}")
 
@@ -92,7 +92,7 @@ def takes(board: Path, *, as_json: bool, **options: Any) -> None:
     from pipelines.takes.inventory import elsewhere_text, read_inventory
 
     storyboard, given = open_board(board, options)
-    settings = follow_last_run(given, storyboard.id)
+    settings = follow_last_run(given, storyboard, asks=False)
     planned = plan_of(storyboard, settings)
     inventory = read_inventory(planned, settings)
     frames = inventory.frames
@@ -127,8 +127,8 @@ def review(board: Path, *, port: int, opens: bool, **options: Any) -> None:
     from pipelines.review.server import open_review
 
     storyboard, given = open_board(board, options)
-    settings = follow_last_run(given, storyboard.id)
-    print_endpoint_notice(settings)
+    settings = follow_last_run(given, storyboard, asks=True)
+    print_endpoint_notices([settings])
     console = Console(stderr=True, quiet=is_quiet())
     show = partial(display_for, console=console)
     with open_review(board, settings, port=port, show_stopping=show) as server:

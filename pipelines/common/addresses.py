@@ -50,6 +50,30 @@ def is_public(address: str) -> bool:
     return ip.is_global and not ip.is_multicast and not ip.is_reserved
 
 
+def require_http_url(text: str) -> str:
+    """Require that a text is an http or https address; return it.
+
+    Raises:
+        ValueError: it is none.
+    """
+    complaint = ValueError("must be an http:// or https:// address")
+    try:
+        url = urlsplit(text)
+        # Reading the port may raise, too. Port 0 is no address: a server that binds it gets any free one.
+        named = url.hostname is not None and url.port != 0
+    except ValueError:
+        raise complaint from None
+    # urlsplit drops line breaks and tabs without a word.
+    if url.scheme not in ("http", "https") or not named or any(c.isspace() for c in text):
+        raise complaint
+    return text
+
+
+def host_of(url: str) -> str:
+    """Return the host of an address, with its port where it names one."""
+    return urlsplit(url).netloc.rpartition("@")[2]
+
+
 def without_secrets(url: str) -> str:
     """Return an address without a user's name and password, and without its query, which may hold a key."""
     parts = urlsplit(url)

@@ -1,18 +1,20 @@
 """Settings from options, STORYREEL_* variables and a .env file; secrets never print."""
 
+import os
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource, SettingsConfigDict
 
-from pipelines.common.addresses import is_loopback, without_secrets
+from pipelines.common.addresses import host_of, is_loopback, require_http_url, without_secrets
 from pipelines.common.budgets import OnExceed
 from pipelines.common.errors import UsageError
 from pipelines.common.requirements import requirement
@@ -23,24 +25,11 @@ SKETCH_MODEL = "sketch"
 EMBEDDED_ENDPOINT = "embedded"
 DEFAULT_RATE_LIMIT = 720
 DEFAULT_CONCURRENCY = 128
+TOKEN_VARIABLE = "STORYREEL_API_TOKEN"  # noqa: S105
 _PREFIX = "STORYREEL_"
 _SECRETS = ("api_token", "database_url", "serve_token")
 # Nothing waits longer; infinity overflows a socket's timeout.
 _WEEK_S = 7 * 24 * 3600
-
-
-def _http_url(text: str) -> str:
-    complaint = ValueError("must be an http:// or https:// address")
-    try:
-        url = urlsplit(text)
-        # Reading the port may raise, too. Port 0 is no address: a server that binds it gets any free one.
-        named = url.hostname is not None and url.port != 0
-    except ValueError:
-        raise complaint from None
-    # urlsplit drops line breaks and tabs without a word.
-    if url.scheme not in ("http", "https") or not named or any(c.isspace() for c in text):
-        raise complaint
-    return text
 
 
 def _absolute(path: Path) -> Path:
@@ -59,6 +48,36 @@ class _FromEnvironment(BaseSettings):
     """Settings whose values come from keywords, else from variables, else from .env."""
 
     model_config = SettingsConfigDict(env_prefix=_PREFIX, env_file=".env", extra="ignore", frozen=True)
+
+
+@dataclass(frozen=True, slots=True)
+class NamedEndpoint:
+    """An endpoint that a storyboard names, with the values of its variables.
+
+    Attributes:
+        file: the storyboard.
+        url: its address; None where that was not looked up, for a command that asks nothing.
+        dialect: the name of the language that it speaks; None to go by its address.
+        token: the only one that it is sent; None for none.
+        token_name: the variable that holds it; empty for none.
+        variables: all whose values are sent there.
+    """
+
+    file: Path
+    url: str | None = None
+    dialect: str | None = None
+    token: SecretStr | None = None
+    token_name: str = ""
+    variables: tuple[str, ...] = ()
+
+    @property
+    def notice(self) -> str | None:
+        """What is to be known before anything is sent, for a storyboard from others may name any variable."""
+        if not self.variables or self.url is None:
+            return None
+        names = f"{self.file}: names the endpoint, {host_of(self.url)}"
+        verb = "is" if len(self.variables) == 1 else "are"
+        return f"{names}; {' and '.join(self.variables)} {verb} sent there"
 
 
 class Settings(_FromEnvironment):
@@ -96,7 +115,7 @@ class Settings(_FromEnvironment):
         strict: notes on the storyboard are errors.
     """
 
-    endpoint: Annotated[str, AfterValidator(_http_url)] | None = None
+    endpoint: Annotated[str, AfterValidator(require_http_url)] | None = None
     dialect: Annotated[str, Field(min_length=1, max_length=64)] | None = None
     # No image costs more; see the dialects.
     price_usd: Annotated[Decimal, Field(ge=0, le=1000)] | None = None
@@ -127,6 +146,8 @@ class Settings(_FromEnvironment):
     # Prefect kills a run 30 s after it asked it to end.
     stop_patience_s: float = Field(25, ge=0, le=_WEEK_S)
     strict: bool = False
+    # No setting: the endpoint that a storyboard names, where that is the one to ask.
+    _named: NamedEndpoint | None = PrivateAttr(None)
 
     def locate(self, path: Path) -> Path:
         """Return `path`, found from `root` if it is relative and there is a root."""
@@ -135,6 +156,23 @@ class Settings(_FromEnvironment):
     def asking(self, endpoint: str, *, dialect: str | None, model: str | None) -> Self:
         """Return these settings with another endpoint, dialect and model; see their attributes."""
         return self.model_copy(update={"endpoint": endpoint, "dialect": dialect, "model": model})
+
+    def asking_named(self, named: NamedEndpoint) -> Self:
+        """Return these settings with the endpoint that a storyboard names, and with no token but that one's."""
+        dialect = self.dialect or named.dialect
+        settings = self.model_copy(update={"endpoint": named.url, "dialect": dialect, "api_token": named.token})
+        settings._named = named
+        return settings
+
+    @property
+    def named_endpoint(self) -> NamedEndpoint | None:
+        """The endpoint, where the storyboard names it: commands that follow ask it as that says, and by no option."""
+        return self._named
+
+    @property
+    def token_name(self) -> str:
+        """What people call the variable that holds the endpoint's token."""
+        return self._named.token_name if self._named else TOKEN_VARIABLE
 
     def name_of(self, name: str) -> str:
         """Return what the user calls a setting that was given: its variable where that gave it, else its option."""
@@ -146,12 +184,17 @@ class Settings(_FromEnvironment):
     @property
     def effective_model(self) -> str:
         """The model that this run asks for, by its short name, which request keys and the ledger have."""
-        return short_model(self.model) if self.model else (DEFAULT_MODEL if self.endpoint else SKETCH_MODEL)
+        return short_model(self.model) if self.model else (SKETCH_MODEL if self.embedded else DEFAULT_MODEL)
+
+    @property
+    def embedded(self) -> bool:
+        """Whether neither these settings nor the storyboard names an endpoint."""
+        return self.endpoint is None and self._named is None
 
     @property
     def simulated(self) -> bool:
         """Whether the run generates sketches: their costs are made up and never summed with real ones."""
-        return self.endpoint is None or self.effective_model == SKETCH_MODEL
+        return self.embedded or self.effective_model == SKETCH_MODEL
 
     @property
     def effective_database_url(self) -> str:
@@ -173,7 +216,7 @@ class Settings(_FromEnvironment):
         if url.scheme != "http" or is_loopback(url.hostname or ""):
             return
         sent = [
-            *(["STORYREEL_API_TOKEN"] if self.api_token else []),
+            *([self.token_name] if self.api_token else []),
             *(["the user and password in the address"] if "@" in url.netloc else []),
         ]
         if sent:
@@ -190,7 +233,7 @@ class Settings(_FromEnvironment):
         names = f"{Path('.env').absolute()}: names the endpoint, {without_secrets(self.endpoint)}"
         if not self.api_token or self.api_token.get_secret_value() == file.get("api_token"):
             return names
-        return f"{names}; STORYREEL_API_TOKEN, which is set elsewhere, is sent there"
+        return f"{names}; {TOKEN_VARIABLE}, which is set elsewhere, is sent there"
 
 
 class LogLevel(StrEnum):
@@ -265,6 +308,14 @@ def load_settings(
     settings = _read(Settings, given, names={name: name_of(name) for name in given})
     # Once, here: all other code may take the path as it is.
     return settings.model_copy(update={"output": settings.locate(settings.output)})
+
+
+def read_variable(name: str) -> str | None:
+    """Return the value of any variable: the environment's, else that in .env; None where it is not set, or empty."""
+    if name in os.environ:
+        return os.environ[name] or None
+    # Here capitals count, as in the environment.
+    return DotEnvSettingsSource(LogSettings, case_sensitive=True).env_vars.get(name) or None
 
 
 def load_log_level() -> LogLevel:

@@ -22,6 +22,12 @@ def chosen_dialect(settings: Settings) -> Dialect:
     return dialect_at(settings.endpoint, named=named)
 
 
+def with_listed_rate_limit(settings: Settings) -> Settings:
+    """Return the settings with the rate limit that the dialect's price list gives, where nothing else sets one."""
+    # No price list gives one yet.
+    return settings
+
+
 def dialect_to_tell(name: str | None, address: str | None) -> str | None:
     """Return the name of a dialect where an address alone does not tell it; None where it need not be told."""
     return None if name in (None, dialect_at(address).name) else name

@@ -5,7 +5,7 @@ import contextlib
 import datetime
 import email.utils
 import re
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -185,6 +185,16 @@ class EndpointClient:
             if departure.connecting:
                 raise NoAnswerError(f"cannot connect to {self._address}: {reason_of(exc)}", sent=False) from exc
             raise NoAnswerError(f"no answer: {reason_of(exc)}", sent=True) from exc
+
+    @contextlib.asynccontextmanager
+    async def asking(self, call: HttpCall) -> AsyncIterator[httpx.Response]:
+        """Yield the answer to a call that buys nothing, its body unread.
+
+        Raises:
+            httpx.HTTPError, httpx.InvalidURL, OSError: no status line came back.
+        """
+        async with self._http.stream(**_arguments(call)) as response:
+            yield response
 
     async def _read_refusal(self, response: httpx.Response, bill: Bill) -> Refused:
         text = await _read_text(response, min(self._total_s, _ERROR_TEXT_S))

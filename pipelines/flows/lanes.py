@@ -67,19 +67,21 @@ def lane_parameters(context: RunContext, options: Mapping[str, Any]) -> dict[str
     Paths are as other machines find them. What is of each machine, such as a rate limit, is as the run was told.
     """
     settings, run = context.settings, context.run
+    # The endpoint that the storyboard names is named by it there too, with a token of that machine.
+    told = None if settings.named_endpoint else settings.endpoint
     parameters = {
         **options,
         "storyboard": _shared_path(context.prepared.board.path, settings),
         "output": _shared_path(settings.output, settings),
-        "endpoint": settings.endpoint,
-        "dialect": run.dialect if settings.endpoint else None,
+        "endpoint": told,
+        "dialect": run.dialect if told else options.get("dialect"),
         # Not its short name, by which another machine could not ask for what no price list has.
-        "model": settings.model or run.model,
+        "model": run.model_id or run.model,
         "price_usd": settings.price_usd,
         "budget_usd": run.budgets.run_usd,
         "group": run.group_id,
     }
-    if settings.endpoint and without_secrets(settings.endpoint) != settings.endpoint:
+    if told and without_secrets(told) != told:
         # Parameters stand on Prefect's page. A worker has the whole address from STORYREEL_ENDPOINT, or joins nothing.
         del parameters["endpoint"]
     return {name: value for name, value in parameters.items() if value is not None}

@@ -24,6 +24,7 @@ from pipelines.run.observer import RunObserver
 from pipelines.run.pipeline import find_takes, run_pipeline
 from pipelines.run.preparation import prepare_run
 from pipelines.run.result import RunRecord, RunResult, state_after
+from pipelines.storyboard.endpoint import settings_for
 from pipelines.storyboard.loader import load_storyboard
 from pipelines.storyboard.plan import Plan
 from pipelines.storyboard.selection import ExtraTakes
@@ -99,7 +100,7 @@ def _read(request: FlowRequest) -> Handover:
     settings = load_settings(request.options)
     _require_lasting_folder(settings, request.storyboard)
     board = load_storyboard(settings.locate(Path(request.storyboard)))
-    return Handover(board, settings, RunObserver())
+    return Handover(board, settings_for(board, settings), RunObserver())
 
 
 def _require_no_secret(endpoint: str | None) -> None:

@@ -62,19 +62,32 @@ class ReviewedStoryboard:
         self.board: Storyboard
         self.plan: Plan
         self.notes: tuple[Problem, ...]
-        self.reload()
+        self._take_over(load_storyboard(path))
 
     def reload(self) -> None:
         """Read the file again.
 
         Raises:
-            UsageError: it is wrong, or its folder is another file's; board and plan are as they were.
+            UsageError: it is wrong, names another endpoint than at first, or its folder is another file's; board and
+                plan are as they were.
         """
         board = load_storyboard(self._path)
+        self._require_same_endpoint(board)
+        self._take_over(board)
+
+    def _take_over(self, board: Storyboard) -> None:
         require_own_folder(board, self._settings)
         self.plan = plan_of(board, self._settings)
         self.board = board
         self.notes = board.notes
+
+    def _require_same_endpoint(self, board: Storyboard) -> None:
+        # The settings are those of every run here, and were made for the endpoint that the storyboard named at first.
+        told = self._settings.endpoint is not None and self._settings.named_endpoint is None
+        if not told and board.endpoint != self.board.endpoint:
+            raise UsageError(
+                f"{self._path}: names another endpoint than before; close the cutting room and open it again, to ask it"
+            )
 
     async def check(self) -> None:
         """Look at what its films are made of besides frames, and note what is wrong or surely not meant.

@@ -133,8 +133,9 @@ def _entry(prepared: PreparedRun, place: Place, *, group: str | None) -> Run:
         lane=settings.lane,
         place=place.id,
         group=group,
-        address=without_secrets(settings.endpoint) if settings.endpoint else None,
+        address=None if settings.endpoint is None or settings.named_endpoint else without_secrets(settings.endpoint),
         dialect=chosen_dialect(settings).name,
+        model_id=None if settings.model == prepared.plan.model else settings.model,
     )
 
 

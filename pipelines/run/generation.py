@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from pipelines.common.settings import Settings
 from pipelines.endpoints.choice import chosen_dialect, chosen_model
 from pipelines.endpoints.client import Endpoint, EndpointClient, Timeouts
+from pipelines.endpoints.connection import endpoint_at
 from pipelines.endpoints.retry import RetryPolicy, RetryQuota, RunRetries
 from pipelines.run.attempt import AttemptRunner
 from pipelines.run.context import RunContext, recover_storyboard
@@ -162,16 +163,14 @@ def _endpoint(settings: Settings, *, seed: int) -> Iterator[Endpoint]:
 
     The embedded one draws other sketches for each `seed`, as a real one makes other images each time it is asked.
     """
-    dialect, model = chosen_dialect(settings), chosen_model(settings)
     if settings.endpoint is not None:
-        token = settings.api_token
-        yield Endpoint(settings.endpoint, dialect, model, token.get_secret_value() if token else None)
+        yield endpoint_at(settings.endpoint, settings)
         return
     # Not at the top of the file: it imports a web framework, which runs with a real endpoint do without.
     from pipelines.server.running import serve_in_thread
 
     with serve_in_thread(ServerConfig(rate_limit=settings.rate_limit, seed=seed)) as url:
-        yield Endpoint(url, dialect, model, local=True)
+        yield Endpoint(url, chosen_dialect(settings), chosen_model(settings), local=True)
 
 
 def _policy(settings: Settings) -> RetryPolicy:

@@ -30,6 +30,8 @@ def beginning_lines(run: Run, prepared: PreparedRun) -> Iterator[str]:
         f"{settings.rate_limit} requests a minute and {settings.concurrency} at once"
         f"{'; its costs are simulated' if run.simulated else ''}"
     )
+    if (named := settings.named_endpoint) and named.notice:
+        yield named.notice
     yield _budgets_text(run)
 
 

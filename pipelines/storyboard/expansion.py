@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pipelines.common.budgets import Budgets
 from pipelines.common.geometry import AspectRatio, Fit
+from pipelines.storyboard.endpoint import board_endpoint
 from pipelines.storyboard.film_parts import (
     FrameRates,
     check_film_length,
@@ -77,6 +78,7 @@ def expand(board: StoryboardModel, *, path: Path, default_id: str, locate: Locat
         captions=tuple(output.caption_style(board.captions, language=board.language) for output in board.output),
         caption_places=tuple(_caption_places(shots, locate)),
         frame_places=tuple(frame_places(shots, locate)),
+        endpoint=board_endpoint(board.endpoint, locate),
         notes=tuple(letter_notes(board, path, locate)),
         sound=sound_mix(board.audio, shots, folder=path.parent, fps=outputs[0].fps, locate=locate),
     )

@@ -6,7 +6,9 @@ Encoded segments and sound mixes are cached by hashes of the `repr` of these cla
 rename a class or a field, or to add one, makes every film be encoded again.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
 from pathlib import Path
@@ -273,6 +275,38 @@ class SoundMix:
 
 
 @dataclass(frozen=True, slots=True)
+class Variable:
+    """A value that the storyboard does not hold: the name of the variable that does."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class BoardEndpoint:
+    """An endpoint as the storyboard names it; see `endpoint.settings_for` for what becomes of it.
+
+    Attributes:
+        url: its address; None where its account makes it.
+        dialect: the name of the language that it speaks; None to go by its address.
+        account: Cloudflare's, whose address it is.
+        gateway: that account's AI Gateway, where it is asked through one.
+        token: the one token that it is sent; None for none.
+        rate_limit: requests a minute that it allows.
+        price_usd: the most that an image may cost there.
+        places: where each of these is written, by its key.
+    """
+
+    url: str | Variable | None = None
+    dialect: str | None = None
+    account: str | Variable | None = None
+    gateway: str | Variable | None = None
+    token: Variable | None = None
+    rate_limit: int | None = None
+    price_usd: Decimal | None = None
+    places: Mapping[str, Place] = field(default_factory=dict, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Storyboard:
     """A whole storyboard, resolved.
 
@@ -288,6 +322,7 @@ class Storyboard:
         caption_places: where the caption of each frame is written, for notes.
         frame_places: where the other things are written that each frame asks for.
         sound: all sounds.
+        endpoint: where it wants its images from; None where it does not say.
         notes: what is legal in its file but surely not meant, in file order.
     """
 
@@ -302,6 +337,7 @@ class Storyboard:
     caption_places: tuple[Place, ...] = ()
     frame_places: tuple[FramePlaces, ...] = ()
     sound: SoundMix = field(default_factory=SoundMix)
+    endpoint: BoardEndpoint | None = None
     notes: tuple[Note, ...] = ()
 
     @property

@@ -102,6 +102,20 @@ def test_the_dialect_is_followed_too(storyreel: Storyreel, board: Board, real: s
     assert endpoints(tmp_path) == {(real, address, "tiny")}
 
 
+def test_a_model_is_followed_by_the_name_that_it_was_given(storyreel: Storyreel, board: Board, real: str) -> None:
+    """Of one that no list has, an endpoint knows no other; its takes are those of the short name."""
+    path, full = str(board()), f"@cf/black-forest-labs/{MODEL}"
+    storyreel("render", path, "--endpoint", real, "--model", full, **QUICK)
+
+    taken = storyreel("takes", path, "--json").json["frames"]
+    (note,) = storyreel("plan", path, "--endpoint", real, "--model", "other", "--json").json["notes"]
+    rendered = storyreel("render", path, "--endpoint", real, "--json", **QUICK)
+
+    assert [len(frame["takes"]) for frame in taken] == [1, 1, 1]
+    assert (rendered.json["reused"], rendered.json["requests"]) == (3, 0)
+    assert note.endswith(f"to quote that, add --model {full}")
+
+
 def test_a_command_without_a_ledger_follows_nothing_and_makes_none(
     storyreel: Storyreel, board: Board, tmp_path: Path
 ) -> None:

@@ -60,8 +60,7 @@ def plan(board: Storyboard) -> Plan:
 
 
 @pytest.mark.parametrize("version", [*OLDER_VERSIONS, SCHEMA_VERSION])
-@pytest.mark.usefixtures("board")
-def test_the_last_real_run_of_an_older_ledger_is_followed(tmp_path: Path, version: int) -> None:
+def test_the_last_real_run_of_an_older_ledger_is_followed(tmp_path: Path, board: Storyboard, version: int) -> None:
     """By a command that only looks, whatever schema it finds."""
     told_nothing = Settings(output=tmp_path / "output")
     Ledger.open(told_nothing.effective_database_url).close()
@@ -70,9 +69,9 @@ def test_the_last_real_run_of_an_older_ledger_is_followed(tmp_path: Path, versio
             for statement in statements_back_to(version):
                 ledger.execute(statement)
 
-    followed = follow_last_run(told_nothing, "harbor")
+    followed = follow_last_run(told_nothing, board, asks=True)
 
-    assert (followed.endpoint, followed.model) == ("http://127.0.0.1:8787", "flux-1-schnell")
+    assert (followed.endpoint, followed.dialect, followed.model) == ("http://127.0.0.1:8787", "flux", "flux-1-schnell")
 
 
 def test_every_attempt_and_every_cent_is_found(settings: Settings) -> None:

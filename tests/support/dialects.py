@@ -20,14 +20,14 @@ class TinyDialect(FluxDialect):
     def is_spoken_at(self, address):
         return urlsplit(address).hostname == "localhost"
 
-DIALECT = TinyDialect(name="tiny")
+DIALECT = TinyDialect(name="{name}")
 """
 
 
 @contextlib.contextmanager
-def tiny_dialect(folder: Path) -> Iterator[None]:
-    """Let there be a dialect `tiny`, in a module of `folder`, for as long as the block lasts."""
-    (folder / "tiny.py").write_text(_TINY)
+def tiny_dialect(folder: Path, *, name: str = "tiny") -> Iterator[None]:
+    """Let there be a dialect of this name, in a module of `folder`, for as long as the block lasts."""
+    (folder / "tiny.py").write_text(_TINY.format(name=name))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dialects, "__path__", [*dialects.__path__, str(folder)])
         all_dialects.cache_clear()

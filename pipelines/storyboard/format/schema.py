@@ -6,6 +6,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from pipelines.common.budgets import OnExceed
 from pipelines.storyboard.format.base import FormatModel, require
+from pipelines.storyboard.format.endpoint_schema import EndpointValue
 from pipelines.storyboard.format.fields import (
     Aspect,
     CaptionText,
@@ -156,6 +157,9 @@ class StoryboardModel(FormatModel):
     id: Id | None = Field(None, description="Names the output folder. Default the file's own name.")
     title: Title | None = Field(None, description="The film's title. Default the id.")
     language: Language | None = Field(None, description="Of captions and titles, as a tag: en, pt-BR, zh-Hant.")
+    endpoint: EndpointValue | None = Field(
+        None, description="Where the images come from; the command line and the environment win over it."
+    )
     output: Outputs = Field([OutputModel()], description="The film to make, or a list of several.")
     budget: BudgetValue | None = Field(None, description="What it may cost.")
     max_frames: FrameCount = Field(MAX_FRAMES, description="More frames than this are refused as a mistake.")

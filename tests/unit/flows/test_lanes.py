@@ -11,16 +11,20 @@ from pipelines.flows.lanes import lane_parameters
 from pipelines.run.context import open_run
 from pipelines.run.observer import RunObserver
 from pipelines.run.preparation import prepare_run
+from pipelines.storyboard.endpoint import settings_for
 from pipelines.storyboard.loader import load_storyboard
 
 ENDPOINT = "https://flux.test"
 
 
-async def parameters_of(folder: Path, options: dict[str, Any], **settings: Any) -> dict[str, Any]:
+async def parameters_of(
+    folder: Path, options: dict[str, Any], *, text: str = "prompts: [a harbor]\n", **settings: Any
+) -> dict[str, Any]:
     """Return what the lanes of a run in a folder are told, but for its group, which is the run."""
     path = folder / "board.yaml"
-    path.write_text("prompts: [a harbor]\n")
-    prepared = await prepare_run(load_storyboard(path), Settings(output=folder / "films", **settings))
+    path.write_text(text)
+    board = load_storyboard(path)
+    prepared = await prepare_run(board, settings_for(board, Settings(output=folder / "films", **settings)))
     async with open_run(prepared, RunObserver()) as context:
         parameters = lane_parameters(context, options)
         assert parameters.pop("group") == context.run.run_id
@@ -29,7 +33,13 @@ async def parameters_of(folder: Path, options: dict[str, Any], **settings: Any) 
 
 async def test_lanes_are_told_what_the_run_goes_by(tmp_path: Path) -> None:
     """Though that came from its environment; its rate limit only where it was an option."""
-    settings = {"endpoint": ENDPOINT, "model": "sketch", "price_usd": "0.02", "budget_usd": "0.25", "concurrency": 9}
+    settings: dict[str, Any] = {
+        "endpoint": ENDPOINT,
+        "model": "sketch",
+        "price_usd": "0.02",
+        "budget_usd": "0.25",
+        "concurrency": 9,
+    }
 
     parameters = await parameters_of(tmp_path, {"output": "films", "model": None, "rate_limit": 60}, **settings)
 
@@ -58,3 +68,19 @@ async def test_a_secret_is_no_parameter_of_a_lane(tmp_path: Path, secret: str) -
     parameters = await parameters_of(tmp_path, {"endpoint": ENDPOINT}, endpoint=secret, model="sketch")
 
     assert "endpoint" not in parameters
+
+
+async def test_an_endpoint_that_the_storyboard_names_is_no_parameter_of_a_lane(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each machine asks it as the storyboard says, with a token of its own; none stands on Prefect's page."""
+    monkeypatch.setenv("FILM_TOKEN", "t0ken")
+    text = f"endpoint: {{url: {ENDPOINT}, token: $FILM_TOKEN}}\nprompts: [a harbor]\n"
+
+    parameters = await parameters_of(tmp_path, {}, text=text)
+
+    assert parameters == {
+        "storyboard": str(tmp_path / "board.yaml"),
+        "output": str(tmp_path / "films"),
+        "model": "flux-1-schnell",
+    }

@@ -104,3 +104,23 @@ async def test_a_secret_is_no_parameter(worker: Path, endpoint: str, held: str) 
         f"endpoint: holds {held}, and all parameters stand on Prefect's page: set STORYREEL_ENDPOINT "
         "for the worker instead, and change what was secret; nothing was sent"
     )
+
+
+async def test_a_worker_looks_up_what_the_storyboard_names(worker: Path) -> None:
+    """In its own environment: what is not set there is named at its place."""
+    path = worker / "board.yaml"
+    path.write_text("endpoint: {url: https://flux.test, token: $FILM_TOKEN}\nprompts: [a harbor]\n")
+
+    ended = await render_storyboard.fn(str(path), output=str(worker / "outputs"))
+
+    assert isinstance(ended, State)
+    assert str(ended.message).startswith(f"{path}:1:43: endpoint.token: the variable FILM_TOKEN is not set")
+
+
+async def test_an_unknown_dialect_is_refused_before_a_run_begins(worker: Path) -> None:
+    """With the one that was meant."""
+    ended = await render_storyboard.fn(str(worker / "board.yaml"), output=str(worker / "outputs"), dialect="fluks")
+
+    assert isinstance(ended, State)
+    assert ended.message == "--dialect: unknown dialect 'fluks'; did you mean 'flux'?"
+    assert not (worker / "outputs").exists()

@@ -61,6 +61,9 @@ def test_the_examples_and_the_starter_fit_it() -> None:
         "prompts: [x]\nbudget: $1",
         "prompts: [x]\noutput: tiktok",
         "prompts: [x]\naudio: [rain.mp3]",
+        "prompts: [x]\nendpoint: ftp://x",
+        "prompts: [x]\nendpoint: {url: https://x.test, token: s3cret}",
+        "prompts: [x]\nendpoint: {url: https://x.test, dialect: fluks}",
     ],
 )
 def test_what_the_loader_refuses_the_schema_refuses(text: str) -> None:
