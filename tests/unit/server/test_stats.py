@@ -23,6 +23,15 @@ def test_the_rate_limit_is_a_sliding_window() -> None:
     assert retry_after == [None, None, 29, None, 1, None, 30]
 
 
+def test_what_was_admitted_before_counts() -> None:
+    """As much of it as lies in the window; with a lower limit than then, until enough of it is past."""
+    limiter = RateLimiter(2, lambda: 1000.0, window_s=61)
+    limiter.remember("all", [70.0, 50.0, 40.0, 10.0])
+
+    assert limiter.admit("all") == 21
+    assert limiter.admit("another") is None
+
+
 @given(gaps=st.lists(st.floats(0, 20), min_size=1, max_size=60))
 def test_the_busiest_minute_is_counted_right(gaps: list[float]) -> None:
     """Against a count of every window there is."""
