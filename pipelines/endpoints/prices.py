@@ -45,7 +45,7 @@ class PriceList:
         Args:
             name: its short name.
             model_id: its name as the endpoint has it, for one that the list does not name; None for the short one.
-            price_usd: the most that an image of it may cost; None to go by the list. Given, it is the price.
+            price_usd: the most that an image of it may cost; that is its price where the list has none.
 
         Raises:
             UsageError: neither the list nor `price_usd` says what it costs.
@@ -58,13 +58,13 @@ class PriceList:
     def find(self, name: str, *, model_id: str | None = None, price_usd: Decimal | None = None) -> ImageModel:
         """Return a model even where nothing says what it costs; asking it for a price raises then. See `model`."""
         entry = self.entries.get(name) or self.entries.get(ANY_MODEL) or ModelEntry()
-        rates = self._rates(name, entry) if price_usd is None else FlatRate(price_usd)
+        rates = self._rates(entry, name, price_usd=price_usd)
         return ImageModel(name, entry.id or model_id or name, _abilities(entry), rates, self._usage_rates(entry))
 
-    def _rates(self, name: str, entry: ModelEntry) -> Rates:
-        if not entry.is_priced:
-            return NoRates(self._no_price_of(name))
-        return ListRates(entry.usd, entry.neurons, self.usd_per_neuron, entry.tiles)
+    def _rates(self, entry: ModelEntry, name: str, *, price_usd: Decimal | None) -> Rates:
+        if entry.is_priced:
+            return ListRates(entry.usd, entry.neurons, self.usd_per_neuron, entry.tiles)
+        return NoRates(self._no_price_of(name)) if price_usd is None else FlatRate(price_usd)
 
     def _usage_rates(self, entry: ModelEntry) -> UsageRates:
         tokens = entry.usd_per_million_tokens

@@ -155,13 +155,15 @@ def test_a_model_that_nothing_prices_may_be_looked_at_and_not_be_quoted() -> Non
         price_of(model)
 
 
-def test_a_price_that_the_user_states_is_the_price() -> None:
-    """Of a model that no list has, under its name at the endpoint, and of one that a list prices otherwise."""
-    stated = Price(Decimal("0.01"), Decimal("0.35"), None)
-    unknown = price_list("cloudflare").model("x", model_id="@cf/who/x", price_usd=Decimal("0.01"))
-    listed = price_list("openai").model("gpt-image-1", price_usd=Decimal("0.01"))
+def test_a_price_that_the_user_states_is_the_price_where_no_list_has_one() -> None:
+    """Of an unknown model, under its name at the endpoint, and of one of which the list knows but what it can do."""
+    prices, stated = price_list("cloudflare"), Price(Decimal("0.01"), Decimal("0.35"), None)
+    unknown = prices.model("x", model_id="@cf/who/x", price_usd=stated.usd)
+    unpriced, listed = (prices.model(name, price_usd=stated.usd) for name in ("dreamshaper-8-lcm", "flux-1-schnell"))
 
-    assert (unknown.id, price_of(unknown), price_of(listed)) == ("@cf/who/x", stated, stated)
+    assert (unknown.id, price_of(unknown)) == ("@cf/who/x", stated)
+    assert (unpriced.abilities.max_steps, price_of(unpriced)) == (20, stated)
+    assert price_of(listed).usd == Decimal("0.0006336")
 
 
 @pytest.mark.parametrize(
