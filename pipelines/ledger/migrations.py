@@ -89,6 +89,7 @@ def _to_6(connection: Connection) -> None:
     """Add how endpoints were asked: of one dialect all, and each at the address that it is limited as."""
     connection.exec_driver_sql("ALTER TABLE runs ADD COLUMN address VARCHAR(2048)")
     connection.exec_driver_sql("ALTER TABLE runs ADD COLUMN dialect VARCHAR(64)")
+    connection.exec_driver_sql("ALTER TABLE runs ADD COLUMN model_id VARCHAR(255)")
     named = runs.c.endpoint != EMBEDDED_ENDPOINT
     connection.execute(update(runs).values(dialect="flux"))
     connection.execute(update(runs).where(named).values(address=runs.c.endpoint))

@@ -74,6 +74,7 @@ class Run:
         address: where it asks, as people gave it but for its secrets; None where the storyboard says it, and for the
             embedded endpoint.
         dialect: the language that it asks in.
+        model_id: the model as people named it, where that is not its short name.
     """
 
     run_id: str
@@ -87,6 +88,7 @@ class Run:
     group: str | None = None
     address: str | None = None
     dialect: str | None = None
+    model_id: str | None = None
 
     @property
     def group_id(self) -> str:

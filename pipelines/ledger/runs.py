@@ -117,6 +117,7 @@ def enter_run(connection: Connection, run: Run, *, now: int) -> None:
             address=run.address,
             dialect=run.dialect,
             model=run.model,
+            model_id=run.model_id,
             simulated=run.simulated,
             budget_usd=run.budgets.run_usd,
             host=this_host(),
@@ -141,7 +142,8 @@ def keep_alive(connection: Connection, run_id: str, *, now: int, counters: RunCo
 def run_of(row: RowMapping) -> Run:
     """Return the run of an entry."""
     budgets = Budgets(row["budget_usd"])
-    names = ("run_id", "storyboard", "endpoint", "address", "dialect", "model", "simulated", "lane", "place")
+    asked = ("endpoint", "address", "dialect", "model", "model_id")
+    names = ("run_id", "storyboard", *asked, "simulated", "lane", "place")
     group = None if row["group_id"] == row["run_id"] else row["group_id"]
     return Run(**{name: row[name] for name in names}, budgets=budgets, group=group)
 

@@ -29,7 +29,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 # 2: gates.booked_at. 3: gates.pace, gates.slowed_at, leases.attempt_id, corrections; spending for runs.committed_usd.
 # 4: takes, picks; the counters of runs. 5: attempts.cost_basis, .stated_steps, .remarks, .place, .lane, .group_id,
 # .body_sha256; gates.lane; runs.seconds_left, .megapixels_per_s, .lane, .place, .group_id; folders, groups, given_up.
-# 6: runs.address, .dialect. See migrations.py.
+# 6: runs.address, .dialect, .model_id. See migrations.py.
 SCHEMA_VERSION = 6
 # The longest name of a lane.
 LANE_CHARS = 64
@@ -116,6 +116,8 @@ runs = Table(
     Column("address", String(2048)),
     Column("dialect", String(64)),
     Column("model", String(255), nullable=False),
+    # The model as people named it, where that is not the short name above.
+    Column("model_id", String(255)),
     Column("simulated", Boolean, nullable=False),
     Column("budget_usd", Usd),
     # The process, and until when it counts as alive if it runs on another machine; see `is_run_alive`. `pid_started` is

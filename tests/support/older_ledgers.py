@@ -10,7 +10,7 @@ _COUNTERS = (
 )  # fmt: skip
 # By the version that they go back to, from the next one.
 _UNDOING = {
-    5: ("ALTER TABLE runs DROP COLUMN address", "ALTER TABLE runs DROP COLUMN dialect"),
+    5: tuple(f"ALTER TABLE runs DROP COLUMN {name}" for name in ("address", "dialect", "model_id")),
     4: (
         "DROP INDEX attempts_by_body",
         "ALTER TABLE attempts DROP COLUMN body_sha256",

@@ -80,7 +80,7 @@ def test_the_last_real_run_is_the_newest_that_is_not_simulated(ledger: Ledger, c
 def test_a_run_is_entered_whole(ledger: Ledger) -> None:
     """The run, its process, since when; no counters yet."""
     entered = run(simulated=True, budget_usd=Decimal("0.25"))
-    ledger.start_run(replace(entered, address="http://flux.test/", dialect="flux"))
+    ledger.start_run(replace(entered, address="http://flux.test/", dialect="flux", model_id="@cf/b/flux-1-schnell"))
 
     entry = {
         "run_id": "run-1",
@@ -89,6 +89,7 @@ def test_a_run_is_entered_whole(ledger: Ledger) -> None:
         "address": "http://flux.test/",
         "dialect": "flux",
         "model": "flux-1-schnell",
+        "model_id": "@cf/b/flux-1-schnell",
         "simulated": True,
         "budget_usd": Decimal("0.25"),
         "host": this_host(),
