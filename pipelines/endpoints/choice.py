@@ -72,6 +72,5 @@ def chosen_model(settings: Settings) -> ImageModel:
     Raises:
         UsageError: the price list is wrong.
     """
-    # Sketches are free, whatever an image may cost elsewhere.
-    price_usd = settings.price_usd if settings.endpoint else None
-    return chosen_prices(settings).find(settings.effective_model, model_id=settings.model, price_usd=price_usd)
+    prices, name = chosen_prices(settings), settings.effective_model
+    return prices.find(name, model_id=settings.model, price_usd=settings.price_usd)

@@ -3,7 +3,7 @@
 import datetime
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from importlib.resources import files
 
@@ -25,19 +25,19 @@ class PriceList:
 
     Attributes:
         dialect: the name of the language that they speak.
-        source: where the prices are from.
-        date: when they were looked up.
+        source: where the prices are from; empty where there are none.
+        date: when they were looked up; None where there are none.
         rate_limit: requests a minute that an account is allowed; None where the list does not say.
         usd_per_neuron: the price of a neuron in US dollars; 0 where the list is not in neurons.
         entries: its models by their short names; `*` stands for every other one.
     """
 
     dialect: str
-    source: str
-    date: datetime.date
-    rate_limit: int | None
-    usd_per_neuron: Decimal
-    entries: Mapping[str, ModelEntry]
+    source: str = ""
+    date: datetime.date | None = None
+    rate_limit: int | None = None
+    usd_per_neuron: Decimal = Decimal(0)
+    entries: Mapping[str, ModelEntry] = field(default_factory=dict)
 
     def model(self, name: str, *, model_id: str | None = None, price_usd: Decimal | None = None) -> ImageModel:
         """Return a model with what it can do and costs.
@@ -45,7 +45,7 @@ class PriceList:
         Args:
             name: its short name.
             model_id: its name as the endpoint has it, for one that the list does not name; None for the short one.
-            price_usd: the most that an image of it may cost; None to go by the list. Given, it is the price.
+            price_usd: the most that an image of it may cost; that is its price where the list has none.
 
         Raises:
             UsageError: neither the list nor `price_usd` says what it costs.
@@ -58,13 +58,13 @@ class PriceList:
     def find(self, name: str, *, model_id: str | None = None, price_usd: Decimal | None = None) -> ImageModel:
         """Return a model even where nothing says what it costs; asking it for a price raises then. See `model`."""
         entry = self.entries.get(name) or self.entries.get(ANY_MODEL) or ModelEntry()
-        rates = self._rates(name, entry) if price_usd is None else FlatRate(price_usd)
+        rates = self._rates(entry, name, price_usd=price_usd)
         return ImageModel(name, entry.id or model_id or name, _abilities(entry), rates, self._usage_rates(entry))
 
-    def _rates(self, name: str, entry: ModelEntry) -> Rates:
-        if not entry.is_priced:
-            return NoRates(self._no_price_of(name))
-        return ListRates(entry.usd, entry.neurons, self.usd_per_neuron, entry.tiles)
+    def _rates(self, entry: ModelEntry, name: str, *, price_usd: Decimal | None) -> Rates:
+        if entry.is_priced:
+            return ListRates(entry.usd, entry.neurons, self.usd_per_neuron, entry.tiles)
+        return NoRates(self._no_price_of(name)) if price_usd is None else FlatRate(price_usd)
 
     def _usage_rates(self, entry: ModelEntry) -> UsageRates:
         tokens = entry.usd_per_million_tokens
@@ -76,21 +76,21 @@ class PriceList:
         priced = [known for known, entry in self.entries.items() if entry.is_priced]
         return (
             f"model {name}: configs/prices/{self.dialect}.yaml does not say what it costs; give --price "
-            f"(STORYREEL_PRICE_USD), the most that an image may cost{did_you_mean(name, priced)}"
+            f"(STORYREEL_PRICE_USD), the most that an image may cost{did_you_mean(name, priced) if priced else ''}"
         )
 
 
 @functools.cache
 def price_list(dialect: str) -> PriceList:
-    """Return the price list of a dialect, read once.
+    """Return the price list of a dialect, read once; one without a model where nobody has written one.
 
     Raises:
-        UsageError: there is none, or it is wrong.
+        UsageError: it is wrong.
     """
     # A link to configs/prices, so that the installed package holds them too.
     path = files("pipelines.endpoints").joinpath("prices", f"{dialect}.yaml")
     if not path.is_file():
-        raise UsageError(f"configs/prices/{dialect}.yaml: is missing; write it, or choose another dialect")
+        return PriceList(dialect)
     return as_price_list(read_price_file(path), dialect=dialect)
 
 

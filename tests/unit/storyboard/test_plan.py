@@ -222,15 +222,15 @@ def test_a_frame_costs_what_its_model_makes_of_it() -> None:
 
 
 def test_a_plan_is_for_the_model_that_the_settings_choose() -> None:
-    """At its price there, or at the most that it may cost by the settings; sketches cost nothing else."""
+    """At its price there; where no list has one, at the most that it may cost by the settings."""
     board = board_of(HARBOR)
-    asked = {"endpoint": "https://api.test", "dialect": "cloudflare", "model": "flux-2-klein-4b"}
+    asked = {"endpoint": "https://api.test", "dialect": "cloudflare", "price_usd": "0.5"}
 
     def price_usd(**settings: Any) -> Decimal:
         return plan_of(board, Settings(**settings)).frames[0].price.usd
 
-    assert price_usd(**asked) == Decimal("0.0011462")
-    assert price_usd(**asked, price_usd="0.5") == Decimal("0.5")
+    assert price_usd(**asked, model="flux-2-klein-4b") == Decimal("0.0011462")
+    assert price_usd(**asked, model="dreamshaper-8-lcm") == Decimal("0.5")
     assert price_usd(price_usd="0.5") == Decimal("0.000758")
 
 
