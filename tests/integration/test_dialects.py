@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import Board, Ended, Storyreel
 from tests.support.accounts import QUICK, rows
-from tests.support.sellers.openai_images import DALL_E, OpenAIImages
+from tests.support.sellers.openai_images import DALL_E, GPT_IMAGE, OpenAIImages
 from tests.support.sellers.openai_images import error_reply as openai_error
 from tests.support.sellers.seller import (
     TOKEN,
@@ -23,14 +23,14 @@ from tests.support.sellers.seller import (
     on,
     serving_seller,
 )
-from tests.support.sellers.workers_ai import ACCOUNT, GATEWAY, SCHNELL, WorkersAI
+from tests.support.sellers.workers_ai import ACCOUNT, GATEWAY, KLEIN, SCHNELL, WorkersAI
 from tests.support.sellers.workers_ai import error_reply as cloudflare_error
 
 OUTPUT = Path("outputs/film")
 # What each dialect is asked with, and where its sellers are found.
 REST = {"STORYREEL_MODEL": SCHNELL}
 THROUGH_GATEWAY = {"STORYREEL_MODEL": SCHNELL, "STORYREEL_DIALECT": "cloudflare"}
-IMAGES = {"STORYREEL_MODEL": DALL_E, "STORYREEL_DIALECT": "openai", "STORYREEL_PRICE_USD": "0.04"}
+IMAGES = {"STORYREEL_MODEL": DALL_E, "STORYREEL_DIALECT": "openai"}
 
 
 @pytest.fixture
@@ -95,15 +95,51 @@ def test_a_film_through_cloudflare(
     assert ended.json["uncertain_usd"] == "0"
 
 
+def test_a_film_of_a_form_through_cloudflare(storyreel: Storyreel, tmp_path: Path, workers_ai: Seller) -> None:
+    """FLUX.2 is asked by a form, makes the size that it is asked for, and bills its tiles by area."""
+    board = tmp_path / "film.yaml"
+    board.write_text("output: {fps: 12, size: 64x36}\ndefaults: {aspect: 16:9, hold: 250ms}\nprompts: [a, b, c, d]\n")
+
+    ended = render(storyreel, board, rest(workers_ai), STORYREEL_MODEL=KLEIN)
+
+    assert (ended.exit_code, ended.json["generated"], accounted("cost_basis")) == (0, 4, ["stated"] * 4)
+    assert {(row["width"], row["height"]) for row in rows(OUTPUT)} == {("1344", "768")}
+    assert charged() == workers_ai.billed_usd == 4 * Decimal("0.0011462")
+
+
 def test_a_film_through_openai_s_api(storyreel: Storyreel, board: Board, openai_images: Seller) -> None:
-    """Its answers state no cost: each is estimated at what was reserved, and said to be."""
+    """Its answers state no cost: each is estimated by the price list, and said to be."""
     ended = render(storyreel, board(frames=4), images(openai_images), **IMAGES)
 
     assert (ended.exit_code, ended.json["state"], ended.json["generated"]) == (0, "Completed", 4)
-    assert (len(openai_images.book), accounted("status")) == (4, ["ok"] * 4)
+    assert (len(openai_images.asked), accounted("status")) == (4, ["ok"] * 4)
     assert accounted("cost_basis") == ["estimated"] * 4
-    assert accounted() == accounted("reserved_usd")
+    assert charged() == openai_images.billed_usd == 4 * Decimal("0.04")
     assert str(charged()) == ended.json["cost_usd"] == ended.json["estimated_usd"]
+
+
+def test_a_film_that_is_billed_by_tokens(storyreel: Storyreel, board: Board, openai_images: Seller) -> None:
+    """They stand in the body, and take the place of the estimate."""
+    ended = render(storyreel, board(frames=4), images(openai_images), STORYREEL_MODEL=GPT_IMAGE)
+
+    assert (ended.exit_code, ended.json["generated"], accounted("cost_basis")) == (0, 4, ["stated"] * 4)
+    # 5 words and 4,160 tokens of a picture each.
+    assert charged() == openai_images.billed_usd == 4 * Decimal("0.166425")
+    assert (ended.json["estimated_usd"], ended.json["neurons"]) == ("0", None)
+
+
+def test_tokens_and_gateways_of_one_account_share_its_takes_and_its_limit(
+    storyreel: Storyreel, board: Board, workers_ai: Seller
+) -> None:
+    """The account is one endpoint, however it is asked."""
+    workers_ai.tokens.add("another-token-of-the-account")
+    render(storyreel, board(frames=2), rest(workers_ai), **THROUGH_GATEWAY)
+
+    again = {"STORYREEL_API_TOKEN": "another-token-of-the-account", **THROUGH_GATEWAY}
+    ended = render(storyreel, board(frames=3), gateway(workers_ai), **again)
+
+    assert (ended.exit_code, ended.json["reused"], ended.json["generated"]) == (0, 2, 1)
+    assert set(accounted("endpoint")) == {rest(workers_ai)}
 
 
 def test_an_address_tells_its_dialect(storyreel: Storyreel, board: Board, workers_ai: Seller) -> None:

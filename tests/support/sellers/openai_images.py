@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from tests.support.pictures import picture_bytes
-from tests.support.sellers.seller import Asked, Reply, json_reply
+from tests.support.sellers.seller import Asked, Reply, colour_of, json_reply
 
 DALL_E = "dall-e-3"
 GPT_IMAGE = "gpt-image-1"
@@ -85,5 +85,5 @@ def _gpt_image(asked: Asked) -> Reply:
 
 def _picture(asked: Asked, size: str) -> str:
     width, _, height = size.partition("x")
-    picture = picture_bytes("PNG", (int(width), int(height)), (asked.number % 256, 90, 160))
+    picture = picture_bytes("PNG", (int(width), int(height)), colour_of(asked))
     return base64.b64encode(picture).decode()

@@ -73,6 +73,11 @@ def json_reply(status: int, body: object, headers: dict[str, str] | None = None,
     return Reply(status, content, {"Content-Type": "application/json", **(headers or {})}, **more)
 
 
+def colour_of(asked: Asked) -> tuple[int, int, int]:
+    """Return the colour of the picture for a request: far enough from the next one's to be another in a JPEG."""
+    return asked.number * 67 % 256, asked.number * 29 % 256, 160
+
+
 # Makes another answer of the one that is due to a request: a fault.
 Fault = Callable[[Asked, Reply], Reply]
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 from urllib.parse import unquote
 
 from tests.support.pictures import picture_bytes
-from tests.support.sellers.seller import Asked, Reply, json_reply
+from tests.support.sellers.seller import Asked, Reply, colour_of, json_reply
 
 ACCOUNT = "0123456789abcdef"
 GATEWAY = "film"
@@ -80,7 +80,7 @@ class WorkersAI:
             width, height, neurons = _order(model, asked)
         except _Refusal as refusal:
             return error_reply(refusal.status, refusal.number, refusal.words)
-        picture = picture_bytes("JPEG", (width, height), (asked.number % 256, 90, 160))
+        picture = picture_bytes("JPEG", (width, height), colour_of(asked))
         body = {
             "result": {"image": base64.b64encode(picture).decode()},
             "success": True,
