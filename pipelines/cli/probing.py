@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipelines.cli.asynchronous import run_to_end
-from pipelines.cli.options import print_endpoint_notices, print_message
+from pipelines.cli.options import print_endpoint_notice, print_message
 from pipelines.common.errors import EndpointError
 from pipelines.common.settings import EMBEDDED_ENDPOINT, Settings
 from pipelines.endpoints.choice import chosen_dialect
@@ -53,7 +53,7 @@ def probe_endpoints(runs: Iterable[Settings]) -> list[ProbedEndpoint]:
         UsageError: a secret would be sent in clear, or cannot be sent.
     """
     settings = list(runs)
-    print_endpoint_notices(settings)
+    print_endpoint_notice(*settings)
     found: dict[object, ProbedEndpoint] = {}
     for of_run in settings:
         if _asked(of_run) not in found:
