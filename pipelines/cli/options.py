@@ -12,7 +12,6 @@ from pipelines.common.errors import StorageError
 from pipelines.common.printable import printable, printable_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from decimal import Decimal
 
     from pipelines.common.settings import Settings
@@ -65,8 +64,8 @@ def print_output(text: str) -> None:
         raise StorageError(f"standard output: cannot be written: {exc.strerror}") from exc
 
 
-def print_endpoint_notices(runs: "Iterable[Settings]") -> None:
-    """Require that what runs send keeps its secrets; say once what names their endpoints: a .env, a storyboard.
+def print_endpoint_notice(*runs: "Settings") -> None:
+    """Require that what is sent keeps its secrets; say once what names the endpoints: a .env, or storyboards.
 
     Raises:
         UsageError: a secret would be sent in clear.

@@ -2,15 +2,16 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipelines.cli.asynchronous import run_to_end
-from pipelines.cli.options import print_endpoint_notices, print_message
+from pipelines.cli.options import print_endpoint_notice, print_message
 from pipelines.common.errors import EndpointError
 from pipelines.common.settings import EMBEDDED_ENDPOINT, Settings
 from pipelines.endpoints.choice import chosen_dialect
-from pipelines.endpoints.connection import endpoint_at
-from pipelines.endpoints.probing import Probe, probe
+
+if TYPE_CHECKING:
+    from pipelines.endpoints.probing import Probe
 
 # Less is the network's, and does no harm.
 _NOTABLE_S = 5
@@ -26,7 +27,7 @@ class ProbedEndpoint:
     """
 
     settings: Settings
-    found: Probe | None = None
+    found: "Probe | None" = None
 
     @property
     def error(self) -> EndpointError | None:
@@ -53,7 +54,7 @@ def probe_endpoints(runs: Iterable[Settings]) -> list[ProbedEndpoint]:
         UsageError: a secret would be sent in clear, or cannot be sent.
     """
     settings = list(runs)
-    print_endpoint_notices(settings)
+    print_endpoint_notice(*settings)
     found: dict[object, ProbedEndpoint] = {}
     for of_run in settings:
         if _asked(of_run) not in found:
@@ -82,6 +83,10 @@ def _asked(settings: Settings) -> object:
 def _probe(settings: Settings) -> ProbedEndpoint:
     if settings.endpoint is None:
         return ProbedEndpoint(settings)
+    # Here and not above: what asks takes long to import, and most checks ask nothing.
+    from pipelines.endpoints.connection import endpoint_at
+    from pipelines.endpoints.probing import probe
+
     asked = endpoint_at(settings.endpoint, settings)
     return ProbedEndpoint(settings, run_to_end(probe(asked, connect_s=settings.connect_timeout_s)))
 
@@ -93,7 +98,7 @@ def _text(probed: ProbedEndpoint) -> str:
     return f"{found.address}: speaks {found.endpoint.dialect.name}{_token_text(found)}{_clock_text(found)}"
 
 
-def _token_text(found: Probe) -> str:
+def _token_text(found: "Probe") -> str:
     if not found.endpoint.token:
         return ", and asks for no token" if found.answer and found.answer.token_ok else ""
     if found.answer and found.answer.token_ok:
@@ -101,7 +106,7 @@ def _token_text(found: Probe) -> str:
     return f"; whether it takes the token in {found.endpoint.token_name} is not known"
 
 
-def _clock_text(found: Probe) -> str:
+def _clock_text(found: "Probe") -> str:
     offset_s = found.clock_offset_s or 0
     if abs(offset_s) < _NOTABLE_S:
         return ""

@@ -18,7 +18,7 @@ from pipelines.cli.following import follows_another_run
 from pipelines.cli.hints import next_command, options_to_repeat, own_program
 from pipelines.cli.logs import is_quiet
 from pipelines.cli.opener import open_for_user
-from pipelines.cli.options import print_endpoint_notices
+from pipelines.cli.options import print_endpoint_notice
 from pipelines.cli.waiting import waiting_since
 from pipelines.common.addresses import without_secrets
 from pipelines.common.errors import (
@@ -101,7 +101,7 @@ def render_boards(paths: Sequence[Path], options: Mapping[str, Any]) -> list[Ren
     settings = settings_of_boards(boards, given)
     for board in boards:
         require_own_folder(board, given)
-    print_endpoint_notices(settings)
+    print_endpoint_notice(*settings)
     parameters = _flow_parameters(options)
     with contextlib.ExitStack() as stack:
         generates = [needs_prefect(board, of_board) for board, of_board in zip(boards, settings, strict=True)]
@@ -123,7 +123,7 @@ def reroll_board(
     Raises:
         UsageError: Prefect's API cannot be started, or a secret would be sent in clear; nothing was sent.
     """
-    print_endpoint_notices([settings])
+    print_endpoint_notice(settings)
     parameters = {"frames": frames, **_flow_parameters(options)}
     with prefect_run.prefect_flows() as by_prefect:
         [result] = _run_flows([FlowCall("reroll_takes", by_prefect, path, board, settings, parameters)])

@@ -14,7 +14,7 @@ from pipelines.cli.options import (
     json_option,
     limit_options,
     output_option,
-    print_endpoint_notices,
+    print_endpoint_notice,
     print_error,
     print_json,
     print_message,
@@ -128,7 +128,7 @@ def review(board: Path, *, port: int, opens: bool, **options: Any) -> None:
 
     storyboard, given = open_board(board, options)
     settings = follow_last_run(given, storyboard, asks=True)
-    print_endpoint_notices([settings])
+    print_endpoint_notice(settings)
     console = Console(stderr=True, quiet=is_quiet())
     show = partial(display_for, console=console)
     with open_review(board, settings, port=port, show_stopping=show) as server:

@@ -18,22 +18,6 @@ _KEPT_IN_PATHS = "/%:@!$&'()*+,;=~"
 _ESCAPE = re.compile("%([0-9A-Fa-f]{2})")
 
 
-def is_loopback(host: str) -> bool:
-    """Return whether a host's name or address means this machine whoever resolves it: 127.0.0.0/8, ::1, localhost.
-
-    Args:
-        host: as in a URL, an IPv6 address with or without its brackets.
-    """
-    name = host.lower().removeprefix("[").removesuffix("]").removesuffix(".")
-    # RFC 6761, 6.3: every name under localhost is of this machine.
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
-    try:
-        return _read_ip(name).is_loopback
-    except ValueError:
-        return False
-
-
 def is_public(address: str) -> bool:
     """Return whether an IP address is one of the public Internet: not of this machine, a private network or a carrier.
 
@@ -72,6 +56,22 @@ def require_http_url(text: str) -> str:
 def host_of(url: str) -> str:
     """Return the host of an address, with its port where it names one."""
     return urlsplit(url).netloc.rpartition("@")[2]
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host's name or address means this machine whoever resolves it: 127.0.0.0/8, ::1, localhost.
+
+    Args:
+        host: as in a URL, an IPv6 address with or without its brackets.
+    """
+    name = host.lower().removeprefix("[").removesuffix("]").removesuffix(".")
+    # RFC 6761, 6.3: every name under localhost is of this machine.
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return _read_ip(name).is_loopback
+    except ValueError:
+        return False
 
 
 def without_secrets(url: str) -> str:

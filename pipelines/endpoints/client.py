@@ -186,15 +186,13 @@ class EndpointClient:
                 raise NoAnswerError(f"cannot connect to {self._address}: {reason_of(exc)}", sent=False) from exc
             raise NoAnswerError(f"no answer: {reason_of(exc)}", sent=True) from exc
 
-    @contextlib.asynccontextmanager
-    async def asking(self, call: HttpCall) -> AsyncIterator[httpx.Response]:
-        """Yield the answer to a call that buys nothing, its body unread.
+    def asking(self, call: HttpCall) -> contextlib.AbstractAsyncContextManager[httpx.Response]:
+        """Send a call that buys nothing; entered, it yields the answer, its body unread.
 
-        Raises:
+        Raises, as it is entered:
             httpx.HTTPError, httpx.InvalidURL, OSError: no status line came back.
         """
-        async with self._http.stream(**_arguments(call)) as response:
-            yield response
+        return self._http.stream(**_arguments(call))
 
     async def _read_refusal(self, response: httpx.Response, bill: Bill) -> Refused:
         text = await _read_text(response, min(self._total_s, _ERROR_TEXT_S))
