@@ -19,7 +19,7 @@ _UPSTREAM = "upstream"
 
 
 @click.command(cls=LoggedCommand)
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; see below.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8787, show_default=True, help="0 picks a free one.")
 @click.option(
     "--engine",
@@ -56,7 +56,7 @@ def serve(
     book: Path | None,
     **asked: str | None,
 ) -> None:
-    """Serve the FLUX API, for rehearsal or in front of another endpoint.
+    """Serve the FLUX API: for rehearsal, or before an endpoint.
 
     It answers programs, and web pages of every origin, as the API is documented. Drawings cost nothing. With
     --engine upstream each request is sent on, once, with the token of STORYREEL_API_TOKEN, and costs what the endpoint
