@@ -16,6 +16,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 BIN = Path(sys.executable).parent
 _START_TIMEOUT_S = 180
 
@@ -135,8 +137,8 @@ def prefect_server(home: Path) -> Iterator[dict[str, str]]:
 def flux_server(*options: str) -> Iterator[str]:
     """Serve the FLUX API in a process of its own; yield its address."""
     port = free_port()
-    with _serving([str(BIN / "storyreel"), "serve", "--port", str(port), *options], port) as url:
-        yield url
+    with _serving([str(BIN / "storyreel"), "serve", "--port", str(port), *options], port):
+        yield _address(port)
 
 
 @contextlib.contextmanager
@@ -145,17 +147,31 @@ def gallery_server(pictures: Path, latency_s: tuple[float, float], *, rate_limit
     port = free_port()
     serving = (str(port), str(pictures), *map(str, latency_s), str(rate_limit))
     command = [str(BIN / "python"), "-m", "benchmarks.gallery", *serving]
-    with _serving(command, port) as url:
-        yield url
+    with _serving(command, port):
+        yield _address(port)
 
 
 @contextlib.contextmanager
-def _serving(command: Sequence[str], port: int) -> Iterator[str]:
-    url = f"http://127.0.0.1:{port}"
+def upstream_server(endpoint: str, book: Path) -> Iterator[tuple[str, psutil.Process]]:
+    """Serve the FLUX API in front of an endpoint, in a process of its own; yield its address and the process."""
+    port = free_port()
+    options = ("--engine", "upstream", "--endpoint", endpoint, "--model", "sketch", "--rate-limit", "0")
+    # The code of the folder that this runs in.
+    command = [str(BIN / "python"), "-m", "pipelines", "serve", "--port", str(port), *options, "--book", str(book)]
+    with _serving(command, port) as server:
+        yield _address(port), psutil.Process(server.pid)
+
+
+def _address(port: int) -> str:
+    return f"http://127.0.0.1:{port}"
+
+
+@contextlib.contextmanager
+def _serving(command: Sequence[str], port: int) -> Iterator[subprocess.Popen[bytes]]:
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as api:
         try:
-            _await(f"{url}/_stats")
-            yield url
+            _await(f"{_address(port)}/_stats")
+            yield api
         finally:
             api.terminate()
             api.wait(30)

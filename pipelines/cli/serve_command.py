@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pipelines.cli.logs import LoggedCommand
-from pipelines.cli.options import print_endpoint_notices, print_message
+from pipelines.cli.options import print_endpoint_notice, print_message
 from pipelines.common.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ _UPSTREAM = "upstream"
 
 
 @click.command(cls=LoggedCommand)
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; see below.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8787, show_default=True, help="0 picks a free one.")
 @click.option(
     "--engine",
@@ -56,7 +56,7 @@ def serve(
     book: Path | None,
     **asked: str | None,
 ) -> None:
-    """Serve the FLUX API, for rehearsal or in front of another endpoint.
+    """Serve the FLUX API: for rehearsal, or before an endpoint.
 
     It answers programs, and web pages of every origin, as the API is documented. Drawings cost nothing. With
     --engine upstream each request is sent on, once, with the token of STORYREEL_API_TOKEN, and costs what the endpoint
@@ -130,7 +130,7 @@ def _passing_on(settings: "Settings", book: Path | None, *, limited: bool) -> "S
     if settings.endpoint is None:
         raise UsageError("--engine upstream: needs an endpoint to ask; give --endpoint, or set STORYREEL_ENDPOINT")
     dialect, model = chosen_dialect(settings), chosen_model(settings)
-    print_endpoint_notices([settings])
+    print_endpoint_notice(settings)
     token = settings.api_token
     upstream = UpstreamConfig(
         endpoint=Endpoint(settings.endpoint, dialect, model, token.get_secret_value() if token else None),

@@ -19,7 +19,8 @@ def chosen_dialect(settings: Settings) -> Dialect:
     if named is not None and named not in all_dialects():
         cure = did_you_mean(named, all_dialects())
         raise UsageError(f"{settings.name_of('dialect')}: unknown dialect {named!r}{cure}")
-    return dialect_at(settings.endpoint, named=named)
+    # The embedded endpoint is a server of our own, whatever a variable says of others.
+    return dialect_at(settings.endpoint, named=named if settings.endpoint else None)
 
 
 def with_listed_rate_limit(settings: Settings) -> Settings:
@@ -49,9 +50,6 @@ def chosen_prices(settings: Settings) -> PriceList:
     Raises:
         UsageError: it is wrong.
     """
-    # The embedded endpoint draws sketches; what they would cost is flux-api.md's to say.
-    if settings.endpoint is None:
-        return price_list(DEFAULT_DIALECT)
     return price_list(chosen_dialect(settings).name)
 
 

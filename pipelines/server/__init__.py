@@ -1,1 +1,1 @@
-"""The FLUX API, served on loopback for rehearsal and tests."""
+"""The FLUX API, served: for rehearsal and tests, or in front of another endpoint."""

@@ -1,5 +1,6 @@
 """The clients that flux-api.md shows, against the served API: curl, Python, Node and PHP, with the same calls."""
 
+import contextlib
 import os
 import re
 import shlex
@@ -16,6 +17,7 @@ from PIL import Image
 from pipelines.server.config import EngineKind, ServerConfig, parse_fault
 from pipelines.server.running import serve_in_thread
 from tests.support.patience import WAIT_S
+from tests.support.upstreams import passing_on
 from tests.support.workerd import Deployment
 
 CLIENTS = Path(__file__).parents[1] / "fixtures" / "clients"
@@ -28,9 +30,13 @@ def _needs(program: str) -> pytest.MarkDecorator:
     return pytest.mark.skipif(shutil.which(program) is None, reason=f"there is no {program} here")
 
 
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with serve_in_thread(ServerConfig(engine=EngineKind.PLAIN)) as address:
+@pytest.fixture(scope="module", params=["drawn", "passed on"])
+def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Yield the address of an API that draws, and then of one in front of it."""
+    with contextlib.ExitStack() as stack:
+        address = stack.enter_context(serve_in_thread(ServerConfig(engine=EngineKind.PLAIN)))
+        if request.param == "passed on":
+            address = stack.enter_context(passing_on(address, tmp_path_factory.mktemp("passing")))
         yield address
 
 

@@ -1,6 +1,8 @@
 """The served API in front of another endpoint, over real sockets: what is passed on, what is billed, and the book."""
 
+import contextlib
 import functools
+import sqlite3
 import threading
 from collections.abc import Callable
 from decimal import Decimal
@@ -228,6 +230,40 @@ def test_a_wrong_request_is_not_sent(tmp_path: Path, book: Book) -> None:
     assert [answer.status_code for answer in answers] == [400, 400, 400]
     assert answers[-1].json() == {"error": "Prompt must be text; it holds half of a surrogate pair"}
     assert (endpoint.requests, book()) == ([], [])
+
+
+def test_what_cannot_be_entered_is_not_sent(tmp_path: Path) -> None:
+    """No request is sent that would be in no book; the error names no file."""
+    with served(lambda *_: Answer(200, PICTURE, BILL)) as endpoint, passing_on(endpoint.url, tmp_path) as url:
+        with contextlib.closing(sqlite3.connect(tmp_path / "book.db")) as other:
+            other.execute("DROP TABLE requests")
+        answer = post(url)
+
+    assert (answer.status_code, answer.json()) == (500, {"error": "The book cannot be written; nothing was sent"})
+    assert endpoint.requests == []
+
+
+def test_what_cannot_be_entered_any_more_is_still_answered(tmp_path: Path) -> None:
+    """It is paid for: the client gets its picture, though the book broke meanwhile."""
+
+    def breaking(*_: object) -> Answer:
+        with contextlib.closing(sqlite3.connect(tmp_path / "book.db")) as other:
+            other.execute("DROP TABLE requests")
+        return Answer(200, PICTURE, BILL)
+
+    with served(breaking) as endpoint, passing_on(endpoint.url, tmp_path) as url:
+        answer = post(url)
+
+    assert (answer.status_code, answer.content) == (200, PICTURE)
+
+
+def test_a_model_of_any_script_is_named(tmp_path: Path) -> None:
+    """By its codes, where a header cannot carry its letters."""
+    named = {**BILL, "X-Model": "\xe9bauche"}
+    with served(lambda *_: Answer(200, PICTURE, named)) as endpoint, passing_on(endpoint.url, tmp_path) as url:
+        answer = post(url)
+
+    assert (answer.status_code, answer.headers["X-Model"]) == (200, r"\xe9bauche")
 
 
 # --- clients that go, and servers that come again

@@ -3,36 +3,25 @@
 import contextlib
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from pipelines.common.geometry import Size
 from pipelines.endpoints.client import Endpoint
 from pipelines.endpoints.dialects.flux import DIALECT
 from pipelines.endpoints.models import Abilities, ImageModel
-from pipelines.endpoints.prices import PRICE_LIST, Price
+from pipelines.endpoints.prices import price_list
+from pipelines.endpoints.rates import FlatRate
 from pipelines.server.config import EngineKind, ServerConfig, UpstreamConfig
 from pipelines.server.running import serve_in_thread
 
-FLUX_MODEL = ImageModel("flux-1-schnell", "flux-1-schnell", Abilities(max_steps=8), PRICE_LIST)
-
-
-@dataclass(frozen=True, slots=True)
-class PerImage:
-    """The prices of a seller that asks the same for each image."""
-
-    usd: Decimal
-
-    def price(self, size: Size, *, steps: int) -> Price:
-        """Return the price, whatever is asked."""
-        return Price(self.usd)
+FLUX_MODEL = price_list("flux").model("flux-1-schnell")
 
 
 # A seller whose answers state no cost, and what it sells.
 SILENT_DIALECT = replace(DIALECT, name="silent", states_bills=False)
-SILENT_MODEL = ImageModel("painter", "vendor/painter", Abilities(), PerImage(Decimal("0.04")))
+SILENT_MODEL = ImageModel("painter", "vendor/painter", Abilities(), FlatRate(Decimal("0.04")))
 
 
 @contextlib.contextmanager

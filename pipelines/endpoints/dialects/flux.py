@@ -123,7 +123,8 @@ def headers_of(bill: Bill) -> dict[str, str]:
         _written(bill.height),
         _written(bill.steps),
         _written(bill.tiles),
-        bill.model,
+        # Headers carry ASCII; some libraries refuse to send more.
+        None if bill.model is None else printable_name(bill.model).encode("ascii", "backslashreplace").decode(),
     )
     return {name: value for name, value in zip(BILL_HEADERS, values, strict=True) if value is not None}
 

@@ -32,7 +32,7 @@ REPOSITORY = Path(__file__).parents[3]
         (["plan", "harbor.yaml", "--concurrency", "5"], "No such option"),
         (["serve", "--fault", "x=1"], "--fault x=1: unknown kind of fault"),
         (["serve", "--latency", "slow"], "--latency slow: give seconds"),
-        (["serve", "--host", "0.0.0.0"], "on loopback only"),
+        (["serve", "--host", "0.0.0.0"], "set STORYREEL_SERVE_TOKEN"),
     ],
 )
 def test_a_wrong_command_line_is_refused(invoke: Callable[..., Ended], arguments: list[str], message: str) -> None:

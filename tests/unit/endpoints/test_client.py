@@ -616,6 +616,30 @@ async def test_a_refusal_keeps_what_its_headers_say(recorder: BillRecorder) -> N
 
 
 @pytest.mark.parametrize(
+    ("status", "content", "billed"),
+    [
+        (500, b'{"error": "Internal server error"}', False),
+        (502, b"<html>Bad gateway</html>", True),
+        (504, b'{"error": "the request was sent, and may have been billed: no answer"}', True),
+        (502, b'{"error": "cannot connect; nothing was sent"}', False),
+        (429, b"slow", False),
+    ],
+)
+async def test_a_refusal_may_be_billed_where_its_author_does_not_know(
+    recorder: BillRecorder, status: int, content: bytes, billed: bool
+) -> None:
+    """Something before the API need not know of an image; an API that passes requests on says where it does not."""
+    assert (await refusal(recorder, status, content)).may_be_billed is billed
+
+
+async def test_a_refusal_keeps_the_numbers_beside_its_text(recorder: BillRecorder) -> None:
+    """For whoever passes it on."""
+    errors = b'{"errors": [{"code": 3040, "message": "no room"}, {"code": "5007", "message": "no model"}]}'
+
+    assert (await refusal(recorder, 500, errors)).codes == (3040, 5007)
+
+
+@pytest.mark.parametrize(
     "content",
     [
         b"[" * 60_000,
