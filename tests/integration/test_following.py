@@ -15,7 +15,7 @@ from tests.support.dialects import tiny_dialect
 from tests.support.ledger import table_rows
 
 MODEL = "flux-1-schnell"
-NAMED_BY_ANSWERS = "pipelines.server.app.SKETCH_MODEL"
+NAMED_BY_ANSWERS = "pipelines.server.engines.drawing.SKETCH_MODEL"
 
 
 @pytest.fixture

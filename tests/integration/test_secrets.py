@@ -60,13 +60,17 @@ def test_no_parameter_of_a_flow_is_a_secret(
         yield lambda name, parameters, given: called.append((name, parameters, given.settings.endpoint))
 
     monkeypatch.setattr("pipelines.cli.prefect_run.prefect_flows", recorded)
-    path, url = str(board()), "http://amy:pw@127.0.0.1:9/v1?key=S3cret"
+    path, url = str(board()), "http://amy:pw@127.0.0.1:9/paint?key=S3cret"
 
     storyreel(command[0], path, *command[1:], "--endpoint", url, "--output", "odd\x1b", STORYREEL_API_TOKEN="t0ken")
 
     [(name, parameters, endpoint)] = called
     assert (name, endpoint) == (flow, url)
-    assert {"storyboard": path, "endpoint": "http://127.0.0.1:9/v1", "output": r"odd\x1b"}.items() <= parameters.items()
+    assert {
+        "storyboard": path,
+        "endpoint": "http://127.0.0.1:9/paint",
+        "output": r"odd\x1b",
+    }.items() <= parameters.items()
     assert not {"amy", "pw", "S3cret", "t0ken"} & set(str(parameters).replace("'", " ").split())
 
 
