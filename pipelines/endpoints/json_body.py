@@ -63,15 +63,18 @@ class JsonBody:
         # Base64 is 4/3 as long; line breaks and escapes take some more.
         if self._received > self._max_bytes * 3 // 2 + MAX_SKELETON_BYTES:
             require_within(self._received, self._max_bytes)
-        while chunk:
-            chunk = self._take(chunk)
+        try:
+            while chunk:
+                chunk = self._take(chunk)
+        except BrokenBodyError:
+            self._keep_text()
+            raise
 
     def close(self) -> Mapping[str, Any] | None:
         """Return the JSON around the picture; see `Body`."""
         if self._take == self._take_raw:
             return None
-        if not self.picture_bytes:
-            self._file.write(self._skeleton)
+        self._keep_text()
         try:
             body = json.loads(self._skeleton)
         except (ValueError, RecursionError) as exc:
@@ -122,10 +125,20 @@ class JsonBody:
     def _take_picture(self, data: bytes) -> bytes:
         # In base64 no quote is escaped: the first one ends it.
         text, quote, rest = data.partition(b'"')
-        self._picture.feed(self._text.decode(text, last=bool(quote)))
+        try:
+            piece = self._text.decode(text, last=bool(quote))
+        except BrokenBodyError:
+            self._skeleton += text
+            raise
+        self._picture.feed(piece)
         if quote:
             self._take = self._take_skeleton
         return quote + rest
+
+    def _keep_text(self) -> None:
+        """Write the JSON where there is no picture: it may have been paid for, and can be looked at."""
+        if not self.picture_bytes:
+            self._file.write(self._skeleton)
 
     def _require_short_skeleton(self) -> None:
         if len(self._skeleton) > MAX_SKELETON_BYTES:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
 import uvicorn
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from pipelines.common.addresses import normalize, without_secrets
@@ -25,17 +26,24 @@ _STOP_TIMEOUT_S = 30.0
 # The time that requests in flight have to end once the server is stopped. A hanging one never would.
 _DRAIN_S = 1
 
+# Builds the application that is served.
+Build = Callable[[ServerConfig, Connections], ASGIApp]
+
 
 @contextlib.contextmanager
-def serve_in_thread(config: ServerConfig) -> Iterator[str]:
+def serve_in_thread(config: ServerConfig, *, build: Build = build_app) -> Iterator[str]:
     """Serve on a free loopback port from a thread of its own; yield the address, `http://127.0.0.1:PORT`.
+
+    Args:
+        config: what to serve.
+        build: builds the application, by default the API alone.
 
     Raises:
         StoryreelError: the server did not start within 30 s.
     """
     # The socket is opened here, so that the port is known before the thread starts and no other program can take it.
     with listen("127.0.0.1", 0) as listener:
-        server = _server(config)
+        server = _server(config, build)
         thread = threading.Thread(target=_run, args=(server, listener), name="flux-api", daemon=True)
         thread.start()
         try:
@@ -62,7 +70,7 @@ def serve_forever(
     """
     with _listen(config, host, port) as listener:
         _require_no_loop(config, listener)
-        server = _server(config)
+        server = _server(config, build_app)
         name, number = listener.getsockname()[:2]
         # The socket takes connections from here on, though the first may wait a moment.
         on_listening(f"http://[{name}]:{number}" if ":" in name else f"http://{name}:{number}")
@@ -95,13 +103,13 @@ def _require_no_loop(config: ServerConfig, listener: socket.socket) -> None:
         raise UsageError(f"--endpoint {without_secrets(url)}: is this server itself; name the one that it is to ask")
 
 
-def _server(config: ServerConfig) -> uvicorn.Server:
+def _server(config: ServerConfig, build: Build) -> uvicorn.Server:
     connections = Connections()
     # Connections are cut on purpose here: no error worth a traceback on the user's terminal.
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL + 1)
     return uvicorn.Server(
         uvicorn.Config(
-            build_app(config, connections),
+            build(config, connections),
             http=_tracking(connections),
             log_config=None,
             access_log=False,

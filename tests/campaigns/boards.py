@@ -7,6 +7,7 @@ from pathlib import Path
 from pipelines.common.geometry import AspectRatio
 from pipelines.endpoints.prices import price_list
 
+# What is set aside for a square of one step at the API of flux-api.md.
 FRAME_USD = price_list("flux").model("flux-1-schnell").rates.price(AspectRatio.SQUARE.size, steps=1).usd
 
 

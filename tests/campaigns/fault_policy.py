@@ -13,18 +13,20 @@ from typing import Any
 
 from PIL import Image
 
-from pipelines.server.config import EngineKind, Fault, FaultKind, ServerConfig
+from pipelines.server.config import Fault, FaultKind, ServerConfig
 from pipelines.server.faults import FaultDraw
+from tests.campaigns.book import Book, Sale, total
+from tests.campaigns.seller import FormFaultDraw
+from tests.campaigns.ways import FLUX, FormFault, Way
 
 Row = dict[str, str]
+Kind = FaultKind | FormFault
 # A promise, as the tally names it, and how it was broken.
 Violation = tuple[str, str]
 
 BACKOFF_CAP_S = 0.1
 # The time that a run takes besides its attempts, on a busy machine.
 _OVERHEAD_S = 30.0
-_REFUSED = "Failed to generate image"
-
 
 # So many frames without an image, all in the same way, end a run.
 _HOPELESS_FRAMES = 5
@@ -46,7 +48,7 @@ class Then:
     hopeless: bool = False
 
 
-POLICY: dict[FaultKind | None, Then] = {
+POLICY: dict[Kind | None, Then] = {
     None: Then("ok", "200", 0),
     FaultKind.JPEG: Then("ok", "200", 0),
     FaultKind.WRONG_SIZE: Then("ok", "200", 0),
@@ -59,6 +61,13 @@ POLICY: dict[FaultKind | None, Then] = {
     FaultKind.TRUNCATE: Then("unusable", "200", 4),
     FaultKind.CORRUPT: Then("unusable", "200", 4, hopeless=True),
     FaultKind.HTML: Then("unusable", "200", 4, hopeless=True),
+    **dict.fromkeys(FormFault, Then("unusable", "200", 4, hopeless=True)),
+}
+# Where a refusal has a status of its own.
+TELLING_POLICY = {
+    **POLICY,
+    FaultKind.REFUSED: Then("rejected", "400", 4, hopeless=True),
+    FaultKind.AUTHENTICATION: Then("refused", "401", 5),
 }
 
 
@@ -67,7 +76,7 @@ class Trial:
     """A server's faults, and the bounds that the run is given."""
 
     seed: int
-    faults: dict[FaultKind, float]
+    faults: dict[Kind, float]
     frames: int
     latency_s: tuple[float, float]
     read_timeout_s: float
@@ -76,6 +85,17 @@ class Trial:
     max_rate_limited: int
     retry_quota: int | None
     fallbacks: int
+    way: Way = FLUX
+
+    @property
+    def policy(self) -> dict[Kind | None, Then]:
+        """The consequence of each fault."""
+        return TELLING_POLICY if self.way.statuses_tell else POLICY
+
+    @property
+    def form_faults(self) -> dict[FormFault, float]:
+        """The faults of form alone."""
+        return {kind: rate for kind, rate in self.faults.items() if isinstance(kind, FormFault)}
 
     @property
     def quota(self) -> int:
@@ -112,20 +132,23 @@ class Trial:
 
     def server(self) -> ServerConfig:
         """Return what is served."""
-        faults = tuple(Fault(kind, rate) for kind, rate in self.faults.items())
-        return ServerConfig(
-            engine=EngineKind.PLAIN, latency_s=self.latency_s, rate_limit=0, faults=faults, seed=self.seed
-        )
+        # Of the requests that do not go wrong in form.
+        left = 1 - sum(self.form_faults.values())
+        kinds = {kind: rate for kind, rate in self.faults.items() if isinstance(kind, FaultKind)}
+        faults = tuple(Fault(kind, rate / left) for kind, rate in kinds.items())
+        return ServerConfig(latency_s=self.latency_s, rate_limit=0, faults=faults, seed=self.seed)
 
-    def drawn(self, requests: int) -> list[FaultKind | None]:
-        """Return the faults that the server draws for its first requests."""
+    def drawn(self, requests: int) -> list[Kind | None]:
+        """Return the faults that the server draws for its first requests, in no order."""
+        in_form = FormFaultDraw(self.form_faults, self.seed)
+        misformed = [kind for kind in (in_form.draw() for _ in range(requests)) if kind]
         draw = FaultDraw(self.server().faults, random.Random(f"faults {self.seed}"))
-        return [draw.draw() for _ in range(requests)]
+        return [*misformed, *(draw.draw() for _ in range(requests - len(misformed)))]
 
 
 @dataclass(frozen=True, slots=True)
 class Aftermath:
-    """The traces of a run: its exit code, its rows, the server's account, and the storyboard's folder."""
+    """The traces of a run: its exit code, its rows, the seller's book, and the storyboard's folder."""
 
     trial: Trial
     folder: Path
@@ -133,7 +156,7 @@ class Aftermath:
     exit_code: int
     elapsed_s: float
     rows: list[Row]
-    account: dict[str, Any]
+    sales: list[Sale]
 
     @property
     def by_frame(self) -> dict[int, list[Row]]:
@@ -142,6 +165,11 @@ class Aftermath:
         for row in self.rows:
             frames[int(row["frame"])].append(row)
         return frames
+
+    @property
+    def images(self) -> int:
+        """How many images were billed."""
+        return sum(sale.billed_usd > 0 for sale in self.sales)
 
     @property
     def kept(self) -> set[int]:
@@ -163,7 +191,10 @@ def read_rows(folder: Path) -> list[Row]:
 
 def violations(left: Aftermath) -> list[Violation]:
     """Return every promise that a run broke."""
-    checks = (_wrong_exit, _overtime, _wrong_rows, _wrong_money, _wrong_files, _generated_twice, _too_often, _too_early)
+    checks = (
+        _wrong_exit, _overtime, _wrong_rows, _wrong_money, _wrong_costs, _wrong_files, _generated_twice, _too_often,
+        _too_early,
+    )  # fmt: skip
     return [violation for check in checks for violation in check(left)]
 
 
@@ -176,7 +207,7 @@ def _wrong_exit(left: Aftermath) -> Iterator[Violation]:
     if _is_hopeless(left):
         codes = codes | {5} if left.kept or left.rate_limited else {5}
     if trial.patient and len(trial.faults) == 1 and 1.0 in trial.faults.values():
-        [then] = (POLICY[kind] for kind in trial.faults)
+        [then] = (trial.policy[kind] for kind in trial.faults)
         codes = {5 if then.hopeless and trial.frames >= _HOPELESS_FRAMES else then.exit_code}
     if left.exit_code not in codes:
         yield "unforeseen", f"exit code {left.exit_code}, not one of {codes}"
@@ -190,7 +221,7 @@ def _is_hopeless(left: Aftermath) -> bool:
             if row["status"] == "unusable" and "broke off" not in row["error"]:
                 frames["no image"].add(frame)
             # A prompt that was refused shows nothing before its last fallback was refused as well.
-            elif row["status"] == "failed" and (_REFUSED not in row["error"] or row is rows[-1]):
+            elif row["status"] in ("failed", "rejected") and (not _is_refused(left.trial, row) or row is rows[-1]):
                 frames[row["error"]].add(frame)
     return any(len(numbers) >= _HOPELESS_FRAMES for numbers in frames.values())
 
@@ -204,8 +235,8 @@ def _overtime(left: Aftermath) -> Iterator[Violation]:
 
 def _wrong_rows(left: Aftermath) -> Iterator[Violation]:
     """Yield rows that are not one for each request, or not those that the drawn faults explain."""
-    requests = int(left.account["requests"])
-    followed = [POLICY[kind] for kind in left.trial.drawn(requests)]
+    requests = len(left.sales)
+    followed = [left.trial.policy[kind] for kind in left.trial.drawn(requests)]
     expected = Counter((then.status, then.http_status) for then in followed)
     found = Counter((row["status"], row["http_status"]) for row in left.rows)
     if left.trial.patient:
@@ -220,18 +251,35 @@ def _wrong_rows(left: Aftermath) -> Iterator[Violation]:
 
 
 def _wrong_money(left: Aftermath) -> Iterator[Violation]:
-    """Yield rows that do not cover what the server billed, or not to the last digit where all was answered."""
+    """Yield rows that do not cover what the seller billed."""
     paid = [row for row in left.rows if row["status"] in ("ok", "unusable")]
     unknown = [row for row in left.rows if row["status"] == "unknown"]
     spent = sum((Decimal(row["cost_usd"] or 0) for row in paid), Decimal(0))
     charged = spent + sum((Decimal(row["reserved_usd"]) for row in unknown), Decimal(0))
-    billed = Decimal(left.account["billed_usd"])
-    if charged < billed or (not unknown and spent != billed):
+    billed = total(left.sales)
+    if charged < billed:
         yield "unrecorded", f"{spent} spent and {charged - spent} reserved, where {billed} was billed"
     if any(Decimal(row["cost_usd"] or 0) for row in left.rows if row["status"] not in ("ok", "unusable")):
         yield "unrecorded", "an answer that is never billed has a cost"
-    if sum(bool(row["cost_usd"]) for row in paid) + len(unknown) < left.account["images"]:
-        yield "lost", f"{left.account['images']} images billed"
+    if sum(bool(row["cost_usd"]) for row in paid) + len(unknown) < left.images:
+        yield "lost", f"{left.images} images billed"
+
+
+def _wrong_costs(left: Aftermath) -> Iterator[Violation]:
+    """Yield rows whose cost is not the seller's to the last digit, or that say more of it than is known."""
+    # A request that was given up before the seller read it is in no book.
+    if len(left.rows) != len(left.sales):
+        return
+    sales = {prompt: iter(own) for prompt, own in Book(left.sales).by_prompt().items()}
+    for row in left.rows:
+        sale, way = next(sales[row["prompt"]]), left.trial.way
+        told = Decimal(row["cost_usd"]) if row["cost_usd"] else None
+        if row["status"] == "ok" and row["cost_basis"] != way.basis:
+            yield "misread", f"a cost that is {row['cost_basis']!r}: {row}"
+        # What is not stated is the list's price, or uncertain.
+        right = way.reserved_usd if row["cost_basis"] == "estimated" else sale.billed_usd
+        if told not in (None, right) or (told or Decimal(row["reserved_usd"])) < sale.billed_usd:
+            yield "understated", f"{row['status']}: {told} {row['cost_basis']}, billed {sale.billed_usd}"
 
 
 def _wrong_files(left: Aftermath) -> Iterator[Violation]:
@@ -277,7 +325,7 @@ def _too_often(left: Aftermath) -> Iterator[Violation]:
             len(rows) > trial.most_attempts
             or len(prompts) > 1 + trial.fallbacks
             or max(map(_resends, prompts)) > trial.max_resends
-            or max(map(_refusals, prompts)) > trial.max_refusals
+            or max(_refusals(trial, prompt) for prompt in prompts) > trial.max_refusals
             or _longest_rate_limited(rows) > trial.max_rate_limited
         )
         if often:
@@ -293,7 +341,7 @@ def _too_early(left: Aftermath) -> Iterator[Violation]:
         return
     for frame in left.missing - left.kept:
         prompts = _by_prompt(left.by_frame[frame])
-        refused = len(prompts) == 1 + trial.fallbacks and _refusals(prompts[-1]) == trial.max_refusals
+        refused = len(prompts) == 1 + trial.fallbacks and _refusals(trial, prompts[-1]) == trial.max_refusals
         if not refused and (not prompts or _resends(prompts[-1]) < trial.max_resends):
             yield "unforeseen", f"frame {frame} was given up after {len(left.by_frame[frame])} attempts"
 
@@ -302,8 +350,8 @@ def incomplete(second: Aftermath) -> Iterator[Violation]:
     """Yield what a run without faults did other than to generate, once each, the frames that were missing."""
     if second.exit_code != 0 or second.kept != second.missing:
         yield "unforeseen", f"the second run kept {second.kept} of {second.missing}, exit code {second.exit_code}"
-    if set(second.by_frame) - second.missing or second.account["images"] != len(second.missing):
-        yield "twice", f"the second run was billed {second.account['images']} images of {len(second.missing)} missing"
+    if set(second.by_frame) - second.missing or second.images != len(second.missing):
+        yield "twice", f"the second run was billed {second.images} images of {len(second.missing)} missing"
 
 
 def _by_prompt(rows: list[Row]) -> list[list[Row]]:
@@ -318,15 +366,19 @@ def _resends(rows: list[Row]) -> int:
 def _costly_resends(left: Aftermath) -> int:
     """Count what was sent again after an answer, or none, that may have been billed: no 429, no refused prompt."""
     groups = [group for rows in left.by_frame.values() for group in _by_prompt(rows)]
-    return sum(_may_be_billed(before) for group in groups for before, _ in pairwise(group))
+    return sum(_may_be_billed(left.trial, before) for group in groups for before, _ in pairwise(group))
 
 
-def _may_be_billed(row: Row) -> bool:
-    return row["status"] != "rate_limited" and _REFUSED not in row["error"]
+def _may_be_billed(trial: Trial, row: Row) -> bool:
+    return row["status"] != "rate_limited" and not _is_refused(trial, row)
 
 
-def _refusals(rows: list[Row]) -> int:
-    return sum(_REFUSED in row["error"] for row in rows)
+def _refusals(trial: Trial, rows: list[Row]) -> int:
+    return sum(_is_refused(trial, row) for row in rows)
+
+
+def _is_refused(trial: Trial, row: Row) -> bool:
+    return trial.way.refused_words in row["error"]
 
 
 def _longest_rate_limited(rows: list[Row]) -> int:

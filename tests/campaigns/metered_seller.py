@@ -99,14 +99,19 @@ def _prompt_violations(prompt: str, sales: list[Sale], rows: Sequence[Row]) -> I
     uncertain = [row for row in rows if row["status"] in _UNCERTAIN]
     known = [row for row in rows if row["cost_usd"] and row not in uncertain]
     statuses = [row["status"] for row in rows]
-    told = sum((Decimal(row["cost_usd"]) for row in known), Decimal(0))
-    # Each uncertain one was billed or not, at the one price of its prompt.
-    prices = {sale.billed_usd for sale in sales}
     billed = sum((sale.billed_usd for sale in sales), Decimal(0))
-    possible = {told + number * price for price in prices or {Decimal(0)} for number in range(len(uncertain) + 1)}
+    # A prompt has one price. An estimate may be above it, and each uncertain one was billed or not.
+    price = max((sale.billed_usd for sale in sales), default=Decimal(0))
+    told = sum((_known_usd(row, price) for row in known), Decimal(0))
+    possible = {told + number * price for number in range(len(uncertain) + 1)}
     if billed not in possible:
         yield "unrecorded", f"{prompt}: billed {billed}, known {told}, {len(uncertain)} uncertain: {statuses}"
     # Whatever was sold before the one that is kept must be uncertain, and nothing may be sold after it.
     asked = [status for status in statuses if status in (*_UNCERTAIN, "ok")]
     if "ok" in asked[:-1]:
         yield "twice", f"{prompt}: {statuses}"
+
+
+def _known_usd(row: Row, price: Decimal) -> Decimal:
+    cost_usd = Decimal(row["cost_usd"])
+    return min(cost_usd, price) if row["cost_basis"] == "estimated" else cost_usd

@@ -11,30 +11,22 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from pipelines.common.settings import Settings
-from pipelines.server.config import FaultKind, ServerConfig
-from pipelines.server.running import serve_in_thread
-from tests.campaigns.fault_policy import (
-    Aftermath,
-    Trial,
-    Violation,
-    incomplete,
-    read_rows,
-    violations,
-)
+from pipelines.server.config import FaultKind
+from tests.campaigns.fault_policy import Aftermath, Kind, Trial, Violation, incomplete, read_rows, violations
 from tests.campaigns.runs import generate_without_film
-from tests.campaigns.tally import LONG, SEED, Tally
+from tests.campaigns.seller import selling
+from tests.campaigns.tally import LONG, SEED, OpenTally, Tally
+from tests.campaigns.ways import FLUX, WAYS, Way
 from tests.conftest import Storyreel
-from tests.support.accounts import stats
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("short_pauses")]
 
 MIXTURES = 100 if LONG else 8
-COMMANDS = 8 if LONG else 2
+COMMANDS = 8 if LONG else 1
 FRAMES = 24 if LONG else 6
 LATENCIES_S = ((0.0, 0.0), (0.0, 0.2), (0.0, 2.0), (0.0, 10.0)) if LONG else ((0.0, 0.0), (0.0, 0.2))
 AT_ONCE = 8
@@ -53,7 +45,7 @@ class Judged:
     struck: int = 0
 
 
-def draw_trial(rng: random.Random, faults: dict[FaultKind, float]) -> Trial:
+def draw_trial(rng: random.Random, faults: dict[Kind, float], way: Way) -> Trial:
     """Draw everything but the faults."""
     latency_s = rng.choice(LATENCIES_S)
     # Now and then too short for half of the answers: these count as unknown.
@@ -70,6 +62,7 @@ def draw_trial(rng: random.Random, faults: dict[FaultKind, float]) -> Trial:
         max_rate_limited=rng.choice((1, 2, 3, 4)),
         retry_quota=rng.choice((None, None, 0, 3)),
         fallbacks=rng.choice((0, 1)),
+        way=way,
     )
     # A trial that no fault strikes would try nothing.
     while not any(drawn.drawn(drawn.frames)):
@@ -77,26 +70,35 @@ def draw_trial(rng: random.Random, faults: dict[FaultKind, float]) -> Trial:
     return drawn
 
 
-def enough_patience_s(faults: dict[FaultKind, float], latency_s: float) -> float:
+def enough_patience_s(faults: dict[Kind, float], latency_s: float) -> float:
     """Return how long an answer is waited for so that none comes too late; not as long where some never come."""
     return latency_s + (1 if FaultKind.HANG in faults else 20)
 
 
-def draw_mixture(rng: random.Random) -> dict[FaultKind, float]:
+def kinds_of(way: Way) -> list[Kind]:
+    """Return every kind of fault that a seller has in its dialect."""
+    return [*FaultKind, *way.form_faults]
+
+
+def draw_mixture(rng: random.Random, way: Way) -> dict[Kind, float]:
     """Draw some kinds of faults, together rare, common, or striking every request."""
-    kinds = rng.sample(list(FaultKind), rng.randint(2, 5))
+    kinds = rng.sample(kinds_of(way), rng.randint(2, 5))
     weights = [rng.random() for _ in kinds]
     share = rng.choice((0.05, 0.3, 0.6, 1.0)) / sum(weights)
     return {kind: weight * share for kind, weight in zip(kinds, weights, strict=True)}
 
 
-def draw_trials() -> list[Trial]:
-    """Draw a trial for each kind of fault, rare, common and constant, and the mixtures."""
-    rng = random.Random(f"trials {SEED}")
-    sometimes = [{kind: rate} for kind in FaultKind for rate in (0.01, 0.2)]
-    mixtures = [draw_mixture(rng) for _ in range(MIXTURES)]
-    constant = [with_roomy_bounds(draw_trial(rng, {kind: 1.0})) for kind in FaultKind]
-    return [*constant, *(draw_trial(rng, faults) for faults in (*sometimes, *mixtures))]
+def draw_trials(way: Way) -> list[Trial]:
+    """Draw a trial for each kind of fault, rare, common and constant, and the mixtures; in short, of one dialect only.
+
+    The other dialects differ in what constant faults show, and in what kinds there are to mix.
+    """
+    rng, all_of_it = random.Random(f"trials {SEED}"), LONG or way is FLUX
+    sometimes: list[dict[Kind, float]] = [{kind: rate} for kind in kinds_of(way) for rate in (0.01, 0.2)]
+    mixtures = [draw_mixture(rng, way) for _ in range(MIXTURES if all_of_it else MIXTURES // 4)]
+    constant = [with_roomy_bounds(draw_trial(rng, {kind: 1.0}, way)) for kind in kinds_of(way)]
+    others = [*sometimes, *mixtures] if all_of_it else mixtures
+    return [*constant, *(draw_trial(rng, faults, way) for faults in others)]
 
 
 def with_roomy_bounds(trial: Trial) -> Trial:
@@ -124,33 +126,22 @@ def write_board(folder: Path, trial: Trial) -> Path:
 
 def generate_frames(trial: Trial, board: Path, url: str) -> int:
     """Do a whole run below Prefect, within the longest time that its bounds allow."""
-    settings = Settings(endpoint=url, model="sketch", output=board.parent / "outputs", **trial.settings())
+    settings = Settings(endpoint=url, model=trial.way.model, output=board.parent / "outputs", **trial.settings())
     longest_s = trial.bound_s(trial.most_attempts, trial.most_attempts * trial.frames)
     return asyncio.run(asyncio.wait_for(generate_without_film(board, settings), longest_s))
 
 
-def run_against(server: ServerConfig, trial: Trial, board: Path, run: RunTrial) -> Aftermath:
-    """Do one run against `server`, and gather what it left."""
+def run_against_seller(trial: Trial, board: Path, run: RunTrial) -> Aftermath:
+    """Do one run of a trial, and gather what it left."""
     folder = board.parent / "outputs/film"
     earlier = read_rows(folder)
     missing = set(range(trial.frames)) - {int(row["frame"]) for row in earlier if row["status"] == "ok"}
-    with serve_in_thread(server) as url:
+    with selling(trial.server(), way=trial.way, form_faults=trial.form_faults) as seller:
         start = time.monotonic()
-        exit_code = run(trial, board, url)
+        exit_code = run(trial, board, seller.url)
         elapsed_s = time.monotonic() - start
-        account = settled_account(url, patience_s=server.latency_s[1] + 15)
-    return Aftermath(trial, folder, missing, exit_code, elapsed_s, read_rows(folder)[len(earlier) :], account)
-
-
-def settled_account(url: str, *, patience_s: float) -> dict[str, Any]:
-    """Return the server's own account, once it has answered even the requests whose client has gone."""
-    deadline = time.monotonic() + patience_s
-    while True:
-        account = stats(url)
-        if sum(account["by_status"].values()) == account["requests"]:
-            return account
-        assert time.monotonic() < deadline, account
-        time.sleep(0.02)
+        seller.settle()
+    return Aftermath(trial, folder, missing, exit_code, elapsed_s, read_rows(folder)[len(earlier) :], seller.sales)
 
 
 def judge(trial: Trial, folder: Path, run: RunTrial) -> Judged:
@@ -158,12 +149,12 @@ def judge(trial: Trial, folder: Path, run: RunTrial) -> Judged:
     folder.mkdir()
     board = write_board(folder, trial)
     try:
-        first = run_against(trial.server(), trial, board, run)
+        first = run_against_seller(trial, board, run)
         found = violations(first)
         patient = replace(trial, faults={}, latency_s=(0, 0), read_timeout_s=30)
-        second = run_against(patient.server(), patient, board, run)
+        second = run_against_seller(patient, board, run)
         found += [*violations(second), *incomplete(second)]
-        struck = sum(kind is not None for kind in trial.drawn(first.account["requests"]))
+        struck = sum(kind is not None for kind in trial.drawn(len(first.sales)))
         return Judged(trial, found, len(first.rows) + len(second.rows), struck)
     except Exception:  # noqa: BLE001 - a run must not end in any foreign exception
         return Judged(trial, [("unforeseen", traceback.format_exc())])
@@ -181,9 +172,10 @@ def enter(tally: Tally, trials: list[Judged]) -> None:
     assert not tally.violations, "\n".join(f"{promise}: {detail}\n  {trial}" for promise, detail, trial in details)
 
 
-def test_any_fault_ends_in_an_agreeing_ledger(open_tally: Callable[[str], Tally], tmp_path: Path) -> None:
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.name)
+def test_any_fault_ends_in_an_agreeing_ledger(open_tally: OpenTally, tmp_path: Path, way: Way) -> None:
     """Whole runs below Prefect: every kind of fault at 1 %, 20 % and 100 %, and mixtures."""
-    tally, trials = open_tally("faults of the endpoint"), draw_trials()
+    tally, trials = open_tally(f"faults of the endpoint, {way.name}"), draw_trials(way)
     folders = [tmp_path / str(number) for number in range(len(trials))]
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -193,7 +185,7 @@ def test_any_fault_ends_in_an_agreeing_ledger(open_tally: Callable[[str], Tally]
 
 
 def test_the_command_ends_well_under_any_fault(
-    open_tally: Callable[[str], Tally], tmp_path: Path, storyreel_on_prefect: Storyreel
+    open_tally: OpenTally, tmp_path: Path, storyreel_on_prefect: Storyreel
 ) -> None:
     """The same through the command itself, Prefect, film and all."""
     tally, rng = open_tally("faults of the endpoint, by the command"), random.Random(f"commands {SEED}")
@@ -201,11 +193,11 @@ def test_the_command_ends_well_under_any_fault(
     def render(trial: Trial, board: Path, url: str) -> int:
         given = {name: value for name, value in trial.settings().items() if value is not None}
         variables = {f"STORYREEL_{name.upper()}": str(value) for name, value in given.items()}
-        where = ("--endpoint", url, "--model", "sketch", "--output", str(board.parent / "outputs"))
+        where = ("--endpoint", url, "--model", trial.way.model, "--output", str(board.parent / "outputs"))
         ended = storyreel_on_prefect("render", str(board), *where, "--json", **variables)
         assert "Traceback" not in ended.stderr, ended.stderr
         assert (ended.json["state"] == "Completed") == (ended.exit_code == 0), ended
         return ended.exit_code
 
-    trials = [draw_trial(rng, draw_mixture(rng)) for _ in range(COMMANDS)]
+    trials = [draw_trial(rng, draw_mixture(rng, way), way) for _ in range(COMMANDS) for way in WAYS]
     enter(tally, [judge(trial, tmp_path / f"command-{number}", render) for number, trial in enumerate(trials)])

@@ -4,25 +4,41 @@ import contextlib
 import queue
 import random
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from pipelines.server.config import ServerConfig
-from tests.campaigns.audit import Audit
+from tests.campaigns.audit import Audit, read_ledger
 from tests.campaigns.boards import FRAME_USD, Board, write_board
+from tests.campaigns.book import Book
 from tests.campaigns.clients import ClientEnd, Forker, forker
 from tests.campaigns.killing import BOUNDARIES, MOMENT
+from tests.campaigns.metered_seller import bill_violations
 from tests.campaigns.seller import Seller, client_environment, selling
 from tests.campaigns.tally import LONG, SEED, OpenTally
+from tests.campaigns.ways import FLUX, WAYS, Way
 from tests.conftest import wait_until
 from tests.support.postgres import Postgres, database_for, serving_postgres
 
 pytestmark = pytest.mark.slow
 
 Kill = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A storyboard whose renders are killed, and where it is sold and audited."""
+
+    board: Board
+    kills: Sequence[Kill]
+    seller: Seller
+    audit: Audit
+    environment: Mapping[str, str]
+
 
 FRAMES = 6 if LONG else 4
 LATENCY_S = (0.05, 0.3)
@@ -33,8 +49,8 @@ FORKERS = 2
 # Up to here a boundary is passed once for each frame, from then on once in a run.
 _GENERATING = list(BOUNDARIES).index("kept") + 1
 FRAME_BOUNDARIES, RUN_BOUNDARIES = list(BOUNDARIES)[:_GENERATING], list(BOUNDARIES)[_GENERATING:]
-
-
+# In what a kill leaves there, dialects differ: JSON holds the picture, and perhaps the bill.
+DIALECT_BOUNDARIES = ("billed", "arriving", "body")
 TURNS = 3 if LONG else 1
 
 
@@ -52,15 +68,22 @@ def draw_kills(turn: int, rng: random.Random) -> Iterator[list[Kill]]:
         yield [moment() for _ in range(3)]
 
 
-def suffer(
-    board: Board, kills: Sequence[Kill], audit: Audit, *, client: Forker, environment: dict[str, str]
-) -> set[int]:
+def draw_kills_of(way: Way, turn: int, rng: random.Random) -> Iterator[list[Kill]]:
+    """Yield the kills for a seller of this dialect; in short, but for the first dialect, only where they differ."""
+    if LONG or way is FLUX:
+        yield from draw_kills(turn, rng)
+    else:
+        yield from ([(boundary, rng.randint(1, FRAMES))] for boundary in DIALECT_BOUNDARIES)
+
+
+def suffer(trial: Trial, client: Forker) -> set[int]:
     """Kill the renders of a storyboard, then complete it.
 
     Returns the attempts that some kill left open while their image was whole on disk.
     """
     arrived: set[int] = set()
-    for boundary, passing in kills:
+    board, audit, environment = trial.board, trial.audit, trial.environment
+    for boundary, passing in trial.kills:
         end = client.run("render", str(board.path), environment=environment, boundary=boundary, passing=passing)
         if end.killed:
             audit.count_trial()
@@ -76,24 +99,22 @@ def suffer(
     return arrived
 
 
-def suffer_all(
-    trials: Sequence[tuple[Board, Sequence[Kill]]], audit: Audit, *, folder: Path, environment: dict[str, str], api: str
-) -> list[set[int]]:
-    """Kill the renders of all storyboards, several at a time."""
+def suffer_all(trials: Sequence[Trial], *, folder: Path, api: str) -> set[int]:
+    """Kill the renders of all storyboards, several at a time; see `suffer`."""
     with contextlib.ExitStack() as stack:
         idle: queue.SimpleQueue[Forker] = queue.SimpleQueue()
         for number in range(FORKERS):
             idle.put(stack.enter_context(forker(folder, f"client-{number}", api=api)))
 
-        def suffer_one(trial: tuple[Board, Sequence[Kill]]) -> set[int]:
+        def suffer_one(trial: Trial) -> set[int]:
             client = idle.get()
             try:
-                return suffer(*trial, audit, client=client, environment=environment)
+                return suffer(trial, client)
             finally:
                 idle.put(client)
 
         with ThreadPoolExecutor(FORKERS) as pool:
-            return list(pool.map(suffer_one, trials))
+            return set().union(*pool.map(suffer_one, trials))
 
 
 @pytest.mark.parametrize("database_url", ["sqlite", "postgres"] if LONG else ["sqlite"], indirect=True)
@@ -102,22 +123,44 @@ def test_a_killed_render_is_completed_and_nothing_is_generated_twice(
     open_tally: OpenTally, tmp_path: Path, database_url: str, prefect_api_url: str, turn: int
 ) -> None:
     """After any kill, the next run completes the film: each image is kept or unknown, none is generated again."""
-    tally = open_tally(f"a render is killed, {database_url.partition(':')[0]}, turn {turn + 1}")
-    drawn = enumerate(draw_kills(turn, random.Random(SEED + turn)))
-    trials = [(write_board(tmp_path, f"board-{turn}-{number}", frames=FRAMES), kills) for number, kills in drawn]
-    with selling(ServerConfig(latency_s=LATENCY_S, rate_limit=0, seed=SEED)) as seller:
-        audit = Audit(tally, seller, database_url)
-        environment = client_environment(seller, database_url, tmp_path, rate_limit=RATE_LIMIT)
-        arrived = suffer_all(trials, audit, folder=tmp_path, environment=environment, api=prefect_api_url)
-        seller.settled_stats()
-        audit.ledger_covers_the_bill()
-        for (board, _), whole in zip(trials, arrived, strict=True):
-            audit.is_complete(board.folder, board.prompts, arrived=whole)
-        audit.ledger_covers_the_bill()
-        audit.limit_was_kept(RATE_LIMIT)
-        tally.remarks = f"{seller.stats()['images']} images billed for {FRAMES * len(trials)} frames"
+    rng, where = random.Random(SEED + turn), f"{database_url.partition(':')[0]}, turn {turn + 1}"
+    with contextlib.ExitStack() as stack:
+        sold: dict[str, list[Trial]] = {}
+        for way in WAYS:
+            seller = stack.enter_context(selling(ServerConfig(latency_s=LATENCY_S, rate_limit=0, seed=SEED), way=way))
+            audit = Audit(open_tally(f"a render is killed, {way.name}, {where}"), seller, database_url)
+            kills = draw_kills_of(way, turn, rng)
+            sold[way.name] = [
+                write_trial(seller, audit, own, folder=tmp_path, name=f"board-{turn}-{len(sold)}-{number}")
+                for number, own in enumerate(kills)
+            ]
+        arrived = suffer_all([trial for own in sold.values() for trial in own], folder=tmp_path, api=prefect_api_url)
+        for own in sold.values():
+            settle(own, arrived)
 
-    assert not tally.violations, "\n".join(audit.details)
+    assert not [detail for own in sold.values() for detail in own[0].audit.details]
+
+
+def write_trial(seller: Seller, audit: Audit, kills: Sequence[Kill], *, folder: Path, name: str) -> Trial:
+    """Write the storyboard of a trial, whose budget pays for each frame once, and return the trial."""
+    environment = client_environment(seller, audit.database_url, folder, rate_limit=RATE_LIMIT)
+    board = write_board(folder, name, frames=FRAMES, budget_usd=FRAMES * seller.way.reserved_usd)
+    return Trial(board, kills, seller, audit, environment)
+
+
+def settle(trials: Sequence[Trial], arrived: set[int]) -> None:
+    """Check what the trials of one seller left, once it has dealt with every request."""
+    seller, audit = trials[0].seller, trials[0].audit
+    seller.settle()
+    audit.ledger_covers_the_bill()
+    for trial in trials:
+        audit.is_complete(trial.board.folder, trial.board.prompts, arrived=arrived)
+    rows = [row for trial in trials for row in read_ledger(trial.board.folder)]
+    for promise, detail in bill_violations(Book(seller.sales), rows):
+        audit.blame(promise, detail)
+    audit.ledger_covers_the_bill()
+    audit.limit_was_kept(RATE_LIMIT)
+    audit.tally.remarks = f"{sum(seller.images.values())} images billed for {FRAMES * len(trials)} frames"
 
 
 DUEL_RATE_LIMIT = 240
@@ -191,7 +234,7 @@ def test_one_of_two_clients_is_killed_and_the_other_completes(
         board = write_board(tmp_path, f"duel-{turn}", frames=DUEL_FRAMES)
         kills = draw_victims(turn, random.Random(SEED + turn))
         arrived = duel(board, kills, audit, clients=(survivor, victim), environment=environment)
-        seller.settled_stats()
+        seller.settle()
         audit.is_complete(board.folder, board.prompts, arrived=arrived)
         audit.ledger_covers_the_bill()
         audit.limit_was_kept(DUEL_RATE_LIMIT)
@@ -249,7 +292,7 @@ def suffer_outage(
     audit.count_trial()
     if end.code not in (0, 4):
         audit.blame("unforeseen", f"{board.path.stem}: ended with {end.code}: {end.output}")
-    seller.settled_stats()
+    seller.settle()
     audit.ledger_covers_the_bill()
     arrived = audit.open_and_arrived(board.folder)
     last = client.run("render", str(board.path), environment=environment)

@@ -12,9 +12,10 @@ from tests.campaigns.metered_seller import MeteredSeller, bill_violations, limit
 
 LIMIT = 3
 USD = price_usd(tiles=4, steps=1)
-KEPT = {"prompt": "a harbor", "status": "ok", "cost_usd": str(USD)}
-UNKNOWN = {"prompt": "a harbor", "status": "unknown", "cost_usd": ""}
-REFUSED = {"prompt": "a harbor", "status": "rate_limited", "cost_usd": "0"}
+KEPT = {"prompt": "a harbor", "status": "ok", "cost_usd": str(USD), "cost_basis": "stated"}
+ESTIMATED = {**KEPT, "cost_usd": str(USD + 1), "cost_basis": "estimated"}
+UNKNOWN = {"prompt": "a harbor", "status": "unknown", "cost_usd": "", "cost_basis": ""}
+REFUSED = {"prompt": "a harbor", "status": "rate_limited", "cost_usd": "0", "cost_basis": "stated"}
 
 
 @pytest.fixture
@@ -56,10 +57,19 @@ def sold(times: int) -> Book:
 
 @pytest.mark.parametrize(
     ("times", "rows"),
-    [(1, [KEPT]), (1, [REFUSED, KEPT]), (2, [UNKNOWN, KEPT]), (1, [UNKNOWN, KEPT]), (1, [UNKNOWN]), (0, [REFUSED])],
+    [
+        (1, [KEPT]),
+        (1, [REFUSED, KEPT]),
+        (2, [UNKNOWN, KEPT]),
+        (1, [UNKNOWN, KEPT]),
+        (1, [UNKNOWN]),
+        (0, [REFUSED]),
+        (1, [ESTIMATED]),
+        (2, [UNKNOWN, ESTIMATED]),
+    ],
 )
 def test_what_was_billed_is_kept_or_uncertain(times: int, rows: list[Row]) -> None:
-    """What is uncertain may have been billed or not; what was refused was not."""
+    """What is uncertain may have been billed or not; what was refused was not; an estimate may be too high."""
     assert list(bill_violations(sold(times), rows)) == []
 
 
@@ -71,6 +81,8 @@ def test_what_was_billed_is_kept_or_uncertain(times: int, rows: list[Row]) -> No
         (0, [KEPT], ["unrecorded"]),
         (3, [UNKNOWN, KEPT], ["unrecorded"]),
         (1, [{**KEPT, "cost_usd": "0.000321"}], ["unrecorded"]),
+        (1, [{**ESTIMATED, "cost_usd": "0.000321"}], ["unrecorded"]),
+        (1, [{**ESTIMATED, "cost_basis": "stated"}], ["unrecorded"]),
         (2, [KEPT, KEPT], ["twice"]),
         (2, [KEPT, UNKNOWN], ["twice"]),
     ],

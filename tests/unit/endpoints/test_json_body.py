@@ -116,6 +116,19 @@ def test_what_is_not_base64_is_told(written: str, places: list[int]) -> None:
     assert take(*cut(body, places)) == "JSON in which the picture is not base64"
 
 
+@pytest.mark.parametrize(
+    "body", [b'{"image": "what, no picture?"}', b'{"image": "AAAAA"}', b'{"image": ' + b" " * 99_999]
+)
+def test_what_is_no_picture_is_kept_to_be_looked_at(body: bytes) -> None:
+    """It may have been paid for."""
+    file = io.BytesIO()
+
+    with pytest.raises(BrokenBodyError):
+        JsonBody(file, max_bytes=BOUND).feed(body)
+    assert body.startswith(file.getvalue())
+    assert len(file.getvalue()) >= len(body) - len('"}')
+
+
 def test_a_line_break_that_json_does_not_allow_is_not_base64() -> None:
     """Whether or not an escape stands beside it."""
     assert take(b'{"image": "AAAA\nAAAA"}') == "JSON in which the picture is not base64"

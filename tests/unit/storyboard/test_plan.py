@@ -212,6 +212,30 @@ def test_the_key_of_each_request_is_frozen(
     assert take_of(plan.frames[-1], take, model=plan.model).request_key == key
 
 
+@pytest.mark.parametrize(
+    ("dialect", "named", "key"),
+    [
+        ("cloudflare", MODEL, "ae5799c243e4b53cabff33c0613354e7836534dc69f69f265515b634c5575780"),
+        (
+            "cloudflare", "@cf/black-forest-labs/flux-1-schnell",
+            "ae5799c243e4b53cabff33c0613354e7836534dc69f69f265515b634c5575780",
+        ),
+        (
+            "flux", "@cf/black-forest-labs/flux-1-schnell",
+            "ae5799c243e4b53cabff33c0613354e7836534dc69f69f265515b634c5575780",
+        ),
+        ("cloudflare", "@cf/leonardo/lucid-origin", "501173715842f73e261e80129009087a874308203ba684de66caa1eb9eed1d13"),
+        ("openai", "dall-e-3", "212b397e84287cbd5d53daf0a4368e3df172462cd96215f866a08eee47ce9a69"),
+        ("openai", "gpt-image-1", "289710dfea147bb607e9e126bc4066fb6be936c1ba9301645bbeec4a46226bc8"),
+    ],
+)  # fmt: skip
+def test_a_model_has_the_same_keys_under_each_of_its_names(dialect: str, named: str, key: str) -> None:
+    """As people name it in settings, wherever it is asked; frozen too."""
+    settings = Settings(endpoint="https://api.test", dialect=dialect, model=named)
+
+    assert plan_of(board_of(replace(HARBOR, prompt=DAWN)), settings).frames[0].request_key == key
+
+
 def test_a_frame_costs_what_its_model_makes_of_it() -> None:
     """A model that makes squares is paid for squares; a name alone is priced by the FLUX API's list."""
     board = board_of(HARBOR)
