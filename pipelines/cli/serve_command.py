@@ -39,6 +39,7 @@ _UPSTREAM = "upstream"
 @click.option("--endpoint", help="With upstream: its address.  [default: STORYREEL_ENDPOINT]")
 @click.option("--dialect", help="With upstream: the language that it speaks.  [default: as its address tells]")
 @click.option("--model", help="With upstream: the model to ask for.  [default: flux-1-schnell]")
+@click.option("--price", "price_usd", metavar="USD", help="With upstream: most that an image may cost; see render.")
 @click.option(
     "--book",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -78,7 +79,7 @@ def serve(
     Example of another endpoint behind it:
       storyreel serve --engine upstream --endpoint https://flux-image-generator.example.workers.dev
     """
-    from pipelines.common.settings import load_serve_token, load_settings
+    from pipelines.common.settings import load_serve_token, load_settings, option_name
     from pipelines.server.description import Service, example_request
     from pipelines.server.running import serve_forever
 
@@ -88,7 +89,7 @@ def serve(
         _refuse(drawing, "is for the engines that draw; what an endpoint answers is passed on as it is")
         config = _passing_on(load_settings({**asked, "rate_limit": rate_limit or None}), book, limited=rate_limit != 0)
     else:
-        upstream = {f"--{name}": value for name, value in asked.items()}
+        upstream = {option_name(name): value for name, value in asked.items()}
         _refuse({**upstream, "--book": book}, "is for --engine upstream")
         config = _drawing(engine, latency or "0", 720 if rate_limit is None else rate_limit, faults, seed or 0)
     config = replace(config, token=token.get_secret_value() if token else None)
@@ -123,7 +124,7 @@ def _drawing(engine: str, latency: str, rate_limit: int, faults: Sequence[str], 
 
 
 def _passing_on(settings: "Settings", book: Path | None, *, limited: bool) -> "ServerConfig":
-    from pipelines.endpoints.choice import chosen_dialect, chosen_model
+    from pipelines.endpoints.choice import chosen_dialect, chosen_model, with_listed_rate_limit
     from pipelines.endpoints.client import Endpoint, Timeouts
     from pipelines.server.config import EngineKind, ServerConfig, UpstreamConfig
 
@@ -139,7 +140,7 @@ def _passing_on(settings: "Settings", book: Path | None, *, limited: bool) -> "S
         concurrency=settings.concurrency,
         max_body_bytes=settings.max_body_mib << 20,
     )
-    rate_limit = settings.rate_limit if limited else 0
+    rate_limit = with_listed_rate_limit(settings).rate_limit if limited else 0
     return ServerConfig(engine=EngineKind.UPSTREAM, rate_limit=rate_limit, upstream=upstream)
 
 

@@ -24,9 +24,15 @@ def chosen_dialect(settings: Settings) -> Dialect:
 
 
 def with_listed_rate_limit(settings: Settings) -> Settings:
-    """Return the settings with the rate limit that the dialect's price list gives, where nothing else sets one."""
-    # No price list gives one yet.
-    return settings
+    """Return the settings with the rate limit that the dialect's price list gives, where nothing else sets one.
+
+    Raises:
+        UsageError: the price list is wrong.
+    """
+    if "rate_limit" in settings.model_fields_set:
+        return settings
+    listed = chosen_prices(settings).rate_limit_of(settings.effective_model)
+    return settings if listed is None else settings.model_copy(update={"rate_limit": listed})
 
 
 def dialect_to_tell(name: str | None, address: str | None) -> str | None:

@@ -17,6 +17,7 @@ ANY_MODEL = "*"
 
 _Text = Annotated[str, Field(min_length=1)]
 _Count = Annotated[int, Field(ge=1)]
+_RateLimit = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
 class _Data(BaseModel):
@@ -44,6 +45,7 @@ class ModelEntry(_Data):
         tiles: how its tiles are counted.
         usd, neurons: its prices, in one unit or in both; neither where only its abilities are known.
         usd_per_million_tokens: of answers that state tokens; None where none do.
+        rate_limit: requests a minute that an account is allowed; None for the list's.
         source: where this is from, if not from the list's own source.
     """
 
@@ -58,6 +60,7 @@ class ModelEntry(_Data):
     usd: UnitPrices | None = None
     neurons: UnitPrices | None = None
     usd_per_million_tokens: TokenPrices | None = None
+    rate_limit: _RateLimit | None = None
     source: _Text | None = None
 
     @property
@@ -94,7 +97,7 @@ class PriceFile(_Data):
 
     source: _Text
     date: datetime.date
-    rate_limit: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    rate_limit: _RateLimit | None = None
     usd_per_1000_neurons: Amount | None = None
     models: Annotated[Mapping[_Text, ModelEntry], Field(min_length=1)]
 

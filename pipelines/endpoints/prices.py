@@ -27,7 +27,7 @@ class PriceList:
         dialect: the name of the language that they speak.
         source: where the prices are from; empty where there are none.
         date: when they were looked up; None where there are none.
-        rate_limit: requests a minute that an account is allowed; None where the list does not say.
+        rate_limit: requests a minute that an account is allowed, whatever the model; None where the list does not say.
         usd_per_neuron: the price of a neuron in US dollars; 0 where the list is not in neurons.
         entries: its models by their short names; `*` stands for every other one.
     """
@@ -38,6 +38,11 @@ class PriceList:
     rate_limit: int | None = None
     usd_per_neuron: Decimal = Decimal(0)
     entries: Mapping[str, ModelEntry] = field(default_factory=dict)
+
+    def rate_limit_of(self, name: str) -> int | None:
+        """Return the requests a minute that an account is allowed of a model; None where the list does not say."""
+        entry = self.entries.get(name)
+        return (entry.rate_limit if entry else None) or self.rate_limit
 
     def model(self, name: str, *, model_id: str | None = None, price_usd: Decimal | None = None) -> ImageModel:
         """Return a model with what it can do and costs.

@@ -77,7 +77,7 @@ def serve(folder: Path, *options: str, **environment: str) -> Iterator[Server]:
         (["--book", "other.db"], "--book: is for --engine upstream"),
         (
             ["--engine", "upstream", "--endpoint", "http://127.0.0.1:1", "--dialect", "fluks"],
-            "--dialect fluks: unknown dialect; did you mean 'flux'?",
+            "--dialect: unknown dialect 'fluks'; did you mean 'flux'?",
         ),
         (
             ["--host", "0.0.0.0"],

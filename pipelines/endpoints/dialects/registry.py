@@ -4,8 +4,6 @@ import functools
 import importlib
 import pkgutil
 
-from pipelines.common.errors import UsageError
-from pipelines.common.suggestions import did_you_mean
 from pipelines.endpoints import dialects
 from pipelines.endpoints.dialects.dialect import Dialect
 
@@ -26,15 +24,10 @@ def dialect_at(address: str | None, *, named: str | None = None) -> Dialect:
 
     Args:
         address: the endpoint's; None for the embedded one.
-        named: the dialect that somebody chose; None to go by the address.
-
-    Raises:
-        UsageError: there is no such dialect.
+        named: the dialect that somebody chose, one of those there are; None to go by the address.
     """
     known = all_dialects()
     if named is not None:
-        if named not in known:
-            raise UsageError(f"--dialect {named}: unknown dialect{did_you_mean(named, known)}")
         return known[named]
     inferred = (dialect for dialect in known.values() if address and dialect.is_spoken_at(address))
     return next(inferred, known[DEFAULT_DIALECT])

@@ -1,12 +1,13 @@
 """Settings become a dialect, and the name by which the ledger knows the endpoint."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pipelines.common.errors import UsageError
-from pipelines.common.settings import load_settings
-from pipelines.endpoints.choice import chosen_dialect, dialect_to_tell, endpoint_name
+from pipelines.common.settings import Settings, load_settings
+from pipelines.endpoints.choice import chosen_dialect, dialect_to_tell, endpoint_name, with_listed_rate_limit
 
 
 @pytest.fixture(autouse=True)
@@ -62,3 +63,19 @@ def test_a_dialect_that_the_address_tells_need_not_be_told() -> None:
     told = [dialect_to_tell(name, "http://flux.test") for name in (None, "flux", "openai")]
 
     assert told == [None, None, "openai"]
+
+
+@pytest.mark.parametrize(
+    ("given", "rate_limit"),
+    [
+        ({"dialect": "openai", "model": "gpt-image-1"}, 5),
+        ({"dialect": "openai", "model": "gpt-image-1", "rate_limit": 60}, 60),
+        ({"dialect": "openai", "model": "gpt-image-1", "rate_limit": 720}, 720),
+        ({"dialect": "openai", "model": "a-model-of-my-own"}, 720),
+    ],
+)
+def test_a_price_list_sets_the_rate_limit_where_nobody_does(given: dict[str, Any], rate_limit: int) -> None:
+    """One that is given holds, though it be the usual one."""
+    settings = Settings(endpoint="https://sells.test", **given)
+
+    assert with_listed_rate_limit(settings).rate_limit == rate_limit

@@ -109,12 +109,25 @@ def test_a_list_says_what_the_units_of_bills_cost() -> None:
 
 @pytest.mark.parametrize("dialect", sorted(all_dialects()))
 def test_every_dialect_has_a_price_list(dialect: str) -> None:
-    """With the date and the source of its prices, and a rate limit."""
+    """With the date and the source of its prices."""
     prices = price_list(dialect)
 
     assert prices.source
     assert prices.date
-    assert prices.rate_limit
+
+
+@pytest.mark.parametrize(
+    ("dialect", "model", "rate_limit"),
+    [
+        ("flux", "any", 720),
+        ("cloudflare", "flux-1-schnell", 720),
+        ("openai", "gpt-image-1", 5),
+        ("openai", "a-model-of-my-own", None),
+    ],
+)
+def test_a_rate_limit_is_of_all_models_or_of_one(dialect: str, model: str, rate_limit: int | None) -> None:
+    """A server of one's own has none that a seller's list could know."""
+    assert price_list(dialect).rate_limit_of(model) == rate_limit
 
 
 def test_a_name_of_the_list_stands_for_the_model_as_the_endpoint_has_it() -> None:
