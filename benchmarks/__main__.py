@@ -13,6 +13,7 @@ from pathlib import Path
 
 from benchmarks import (
     assembling,
+    dialects,
     distance,
     filming,
     gating,
@@ -39,6 +40,7 @@ _PARTS: dict[str, Measure] = {
     "assembling": assembling.rows,
     "filming": filming.rows,
     "rendering": rendering.rows,
+    "dialects": dialects.rows,
     "overview": overview.rows,
     "sheets": sheets.rows,
     "reporting": reporting.rows,
