@@ -13,6 +13,7 @@ from pathlib import Path
 
 from benchmarks import (
     assembling,
+    dialects,
     distance,
     filming,
     gating,
@@ -40,6 +41,7 @@ _PARTS: dict[str, Measure] = {
     "assembling": assembling.rows,
     "filming": filming.rows,
     "rendering": rendering.rows,
+    "dialects": dialects.rows,
     "passing": passing.rows,
     "overview": overview.rows,
     "sheets": sheets.rows,

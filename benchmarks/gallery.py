@@ -1,10 +1,16 @@
-"""A FLUX API that paints nothing: its pictures were painted before, so that no measurement has that work in it."""
+"""An image API that paints nothing: its pictures were painted before, so that no measurement has that work in it.
+
+It speaks the dialect that it is addressed in.
+"""
 
 import asyncio
+import base64
+import mimetypes
 import random
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
@@ -19,12 +25,33 @@ from pipelines.endpoints.prices import price_list
 from pipelines.server.engines.sketch import SKETCH_MODEL
 from pipelines.server.stats import RateLimiter, Statistics
 
+# What follows the server's address in that of each seller.
+PATHS = {"flux": "", "cloudflare": "/client/v4/accounts/bench", "openai": "/v1"}
 
-def build_gallery(pictures: Sequence[bytes], latency_s: tuple[float, float], rate_limit: int) -> Starlette:
+# A square in one step.
+_NEURONS = {"cf-ai-neurons": "28.80"}
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture, and what an answer in JSON holds of it."""
+
+    data: bytes
+    media_type: str
+    base64: str
+
+
+def read_picture(path: Path) -> Picture:
+    """Return the picture of a file."""
+    data = path.read_bytes()
+    return Picture(data, mimetypes.guess_type(path)[0] or "", base64.b64encode(data).decode())
+
+
+def build_gallery(pictures: Sequence[Picture], latency_s: tuple[float, float], rate_limit: int) -> Starlette:
     """Return the application; pictures are handed out in turn, whatever is asked for.
 
     Args:
-        pictures: PNGs.
+        pictures: those that there are.
         latency_s: how long an answer takes, at least and at most.
         rate_limit: requests in any 60 s; 0 for no limit.
     """
@@ -39,12 +66,16 @@ def build_gallery(pictures: Sequence[bytes], latency_s: tuple[float, float], rat
         return response
 
     async def show(request: Request) -> Response:
-        asked = parse_request(await request.json())
         picture = pictures[next(numbers) % len(pictures)]
         await asyncio.sleep(rng.uniform(*latency_s))
+        if request.url.path.startswith(PATHS["cloudflare"]):
+            return JSONResponse({"result": {"image": picture.base64}, "success": True}, headers=_NEURONS)
+        if request.url.path.startswith(PATHS["openai"]):
+            return JSONResponse({"created": 1, "data": [{"b64_json": picture.base64}]})
+        asked = parse_request(await request.json())
         size = asked.aspect.size
         bill = bill_headers(rates.price(size, steps=asked.steps), size, steps=asked.steps, model=SKETCH_MODEL)
-        return Response(picture, headers=bill, media_type="image/png")
+        return Response(picture.data, headers=bill, media_type=picture.media_type)
 
     async def stats(_: Request) -> Response:
         return JSONResponse(statistics.as_json())
@@ -54,6 +85,6 @@ def build_gallery(pictures: Sequence[bytes], latency_s: tuple[float, float], rat
 
 if __name__ == "__main__":
     port, folder, fastest_s, slowest_s, limit = sys.argv[1:]
-    painted = [path.read_bytes() for path in sorted(Path(folder).glob("*.png"))]
+    painted = [read_picture(path) for path in sorted(Path(folder).iterdir())]
     app = build_gallery(painted, (float(fastest_s), float(slowest_s)), int(limit))
     uvicorn.run(app, port=int(port), log_config=None)

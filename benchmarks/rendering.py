@@ -104,7 +104,7 @@ def _at_the_limit(folder: Path, env: dict[str, str]) -> Iterator[Row]:
         cost = _render(board, env, "--endpoint", url)
         stats = get_json(f"{url}/_stats")
     elapsed_s = json.loads(cost.stdout)["elapsed_s"]
-    generating_s, last_latency_s = _generating_s(folder / "outputs/limit/ledger.csv")
+    generating_s, last_latency_s = time_to_generate(folder / "outputs/limit/ledger.csv")
     ideal_s = _FRAMES * 60 / _LIMIT_A_MINUTE + last_latency_s
     refused = stats["by_status"].get("429", 0)
     name = f"{_FRAMES} frames at {_LIMIT_A_MINUTE}/min, latency {latency} s"
@@ -138,7 +138,7 @@ def _render(board: Path, env: dict[str, str], *options: str) -> Cost:
     return run([str(BIN / "storyreel"), "render", str(board), *_MODEL, *options], cwd=board.parent, env=env)
 
 
-def _generating_s(ledger: Path) -> tuple[float, float]:
+def time_to_generate(ledger: Path) -> tuple[float, float]:
     """Return how long it took from the first attempt sent to the last finished, and that last one's latency."""
     with ledger.open(newline="") as file:
         attempts = list(csv.DictReader(file))
