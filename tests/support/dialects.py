@@ -25,10 +25,15 @@ DIALECT = TinyDialect(name="{name}")
 """
 
 
+def tiny_dialect(folder: Path, *, name: str = "tiny") -> contextlib.AbstractContextManager[None]:
+    """Let there be the FLUX API under this name; see `another_dialect`."""
+    return another_dialect(folder, _TINY.format(name=name), name=name)
+
+
 @contextlib.contextmanager
-def tiny_dialect(folder: Path, *, name: str = "tiny") -> Iterator[None]:
-    """Let there be a dialect of this name, in a module of `folder`, at flux's prices, while the block lasts."""
-    (folder / "tiny.py").write_text(_TINY.format(name=name))
+def another_dialect(folder: Path, program: str, *, name: str) -> Iterator[None]:
+    """Let there be a dialect, in a module of `folder` with this program, at flux's prices, while the block lasts."""
+    (folder / f"{name}.py").write_text(program)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dialects, "__path__", [*dialects.__path__, str(folder)])
         patch.setattr(choice, "price_list", lambda asked: price_list("flux" if asked == name else asked))
@@ -36,5 +41,5 @@ def tiny_dialect(folder: Path, *, name: str = "tiny") -> Iterator[None]:
         try:
             yield
         finally:
-            sys.modules.pop(f"{dialects.__name__}.tiny", None)
+            sys.modules.pop(f"{dialects.__name__}.{name}", None)
             all_dialects.cache_clear()
