@@ -58,6 +58,8 @@ ERROR_TABLE = (
     ErrorRow(Refusal.NOT_THIS_API, numbers=(2001, 7000, 7003)),
     # Under 429, as what passes with time is, and under 400.
     ErrorRow(Refusal.CREDIT, codes=("insufficient_quota", "billing_hard_limit_reached", "billing_not_active")),
+    # OpenAI's words for it, where a server in between has passed them on without the code.
+    ErrorRow(Refusal.CREDIT, words=("exceeded your current quota",)),
     # 3039: the fine-tune lacks files. 3042: invalid model ID. 5007: no such model. 5019: a version that is retired.
     ErrorRow(Refusal.MODEL, numbers=(3039, 3042, 5007, 5019), codes=("model_not_found",)),
     # 3003: headers or body are missing. 3006: too large. 5004: invalid data. 5005: LoRA is not supported. 5006 (seen):

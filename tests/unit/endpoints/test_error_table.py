@@ -131,6 +131,13 @@ def test_nsfw_is_a_refused_prompt_at_every_status(words: str, status: int) -> No
     assert classify_error(status, words) is Refusal.PROMPT
 
 
+def test_an_account_without_credit_is_known_by_its_words_too() -> None:
+    """A server in between passes on OpenAI's words under its status, 429, and not its code."""
+    words = "You exceeded your current quota, please check your plan and billing details."
+
+    assert classify_error(429, words) is Refusal.CREDIT
+
+
 def test_a_number_counts_before_the_words() -> None:
     """A prompt that an error quotes must not decide."""
     assert classify_error(500, "3040: no capacity for 'nsfw authentication error'") is Refusal.CAPACITY
