@@ -211,7 +211,8 @@ def _check_and_store(
 
 
 def _remarks(picture: Picture, *, asked: Size, spare: bool) -> Iterator[Remark]:
-    if picture.size != asked:
+    # A larger one of the same shape has all that was asked for.
+    if picture.size != asked and (picture.size.width < asked.width or asked.share_of(picture.size) < 1):
         yield Remark(RemarkKind.SIZE, f"was made at {picture.size} instead of {asked}")
     if picture.flat_colour:
         yield Remark(RemarkKind.FLAT, f"is one flat colour ({picture.flat_colour})")

@@ -300,3 +300,23 @@ def test_a_take_that_came_second_is_stored_with_a_remark(store: TakeStore) -> No
 
     assert take.file == "takes/spare/9.png"
     assert Remark(RemarkKind.SPARE, "had been generated meanwhile: kept as a spare") in take.remarks
+
+
+@pytest.mark.parametrize(
+    ("made", "texts"),
+    [
+        ((1344, 768), []),
+        ((1792, 1024), []),
+        ((672, 384), ["was made at 672x384 instead of 1344x768"]),
+        ((1792, 1025), ["was made at 1792x1025 instead of 1344x768"]),
+    ],
+)
+def test_a_larger_picture_of_the_same_shape_has_all_that_was_asked_for(
+    store: TakeStore, made: tuple[int, int], texts: list[str]
+) -> None:
+    """Of any other size it is remarked."""
+    store.part_path(1).write_bytes(picture_bytes("PNG", made))
+
+    take = check_and_store(store, 1, "a" * 64, asked=Size(1344, 768))
+
+    assert [remark.text for remark in take.remarks] == texts
