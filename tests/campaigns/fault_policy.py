@@ -276,9 +276,10 @@ def _wrong_costs(left: Aftermath) -> Iterator[Violation]:
         told = Decimal(row["cost_usd"]) if row["cost_usd"] else None
         if row["status"] == "ok" and row["cost_basis"] != way.basis:
             yield "misread", f"a cost that is {row['cost_basis']!r}: {row}"
-        # What is not stated is the list's price, or uncertain.
+        # What is not stated is the list's price, or uncertain: where no answer came, or one that costs nothing.
         right = way.reserved_usd if row["cost_basis"] == "estimated" else sale.billed_usd
-        if told not in (None, right) or (told or Decimal(row["reserved_usd"])) < sale.billed_usd:
+        uncertain = told is None and (row["status"] == "unknown" or not sale.billed_usd)
+        if (told != right and not uncertain) or (told or Decimal(row["reserved_usd"])) < sale.billed_usd:
             yield "understated", f"{row['status']}: {told} {row['cost_basis']}, billed {sale.billed_usd}"
 
 

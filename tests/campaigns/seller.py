@@ -34,7 +34,7 @@ class Seller:
     Attributes:
         way: the dialect that it speaks.
         url: its address, as clients are given it.
-        arrivals: when each request came, in seconds since 1970, as the ledger counts.
+        arrivals: when each request was here whole, in seconds since 1970, as the ledger counts.
         book: the requests that are dealt with, in the order in which they were.
     """
 
@@ -133,7 +133,7 @@ class _Speaker:
         if scope["type"] != "http" or scope["method"] != "POST":
             await self._app(scope, receive, send)
             return
-        at_s, body = time.time(), await _body(receive)
+        body, at_s = await _body(receive), time.time()
         # Of a client that died while it asked.
         if body is None:
             return

@@ -89,15 +89,15 @@ def draw_mixture(rng: random.Random, way: Way) -> dict[Kind, float]:
 
 
 def draw_trials(way: Way) -> list[Trial]:
-    """Draw a trial for each kind of fault, rare, common and constant, and the mixtures; in short, of one dialect only.
+    """Draw a trial for each kind of fault, rare, common and constant, and the mixtures.
 
-    The other dialects differ in what constant faults show, and in what kinds there are to mix.
+    Dialects differ in what constant faults show, and in what kinds there are to mix: in short, that is tried in each.
     """
-    rng, all_of_it = random.Random(f"trials {SEED}"), LONG or way is FLUX
+    rng = random.Random(f"trials {SEED}")
     sometimes: list[dict[Kind, float]] = [{kind: rate} for kind in kinds_of(way) for rate in (0.01, 0.2)]
-    mixtures = [draw_mixture(rng, way) for _ in range(MIXTURES if all_of_it else MIXTURES // 4)]
+    mixtures = [draw_mixture(rng, way) for _ in range(MIXTURES if way is FLUX else MIXTURES // 4)]
     constant = [with_roomy_bounds(draw_trial(rng, {kind: 1.0}, way)) for kind in kinds_of(way)]
-    others = [*sometimes, *mixtures] if all_of_it else mixtures
+    others = [*sometimes, *mixtures] if LONG or way is FLUX else mixtures
     return [*constant, *(draw_trial(rng, faults, way) for faults in others)]
 
 

@@ -68,6 +68,11 @@ def draw_kills(turn: int, rng: random.Random) -> Iterator[list[Kill]]:
         yield [moment() for _ in range(3)]
 
 
+def ways_of(turn: int) -> tuple[Way, ...]:
+    """Return the dialects of a turn: the first and, at length, another in each."""
+    return (FLUX, WAYS[1 + turn % (len(WAYS) - 1)]) if LONG else WAYS
+
+
 def draw_kills_of(way: Way, turn: int, rng: random.Random) -> Iterator[list[Kill]]:
     """Yield the kills for a seller of this dialect; in short, but for the first dialect, only where they differ."""
     if LONG or way is FLUX:
@@ -126,7 +131,7 @@ def test_a_killed_render_is_completed_and_nothing_is_generated_twice(
     rng, where = random.Random(SEED + turn), f"{database_url.partition(':')[0]}, turn {turn + 1}"
     with contextlib.ExitStack() as stack:
         sold: dict[str, list[Trial]] = {}
-        for way in WAYS:
+        for way in ways_of(turn):
             seller = stack.enter_context(selling(ServerConfig(latency_s=LATENCY_S, rate_limit=0, seed=SEED), way=way))
             audit = Audit(open_tally(f"a render is killed, {way.name}, {where}"), seller, database_url)
             kills = draw_kills_of(way, turn, rng)
