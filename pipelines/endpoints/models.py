@@ -114,3 +114,14 @@ class ImageModel:
             UsageError: nothing says what it costs.
         """
         return self.rates.price(self.size_of(request), steps=self.steps_of(request))
+
+    def most_usd_of(self, request: ImageRequest) -> Decimal:
+        """Return the most that the image of a request can cost by the list, in US dollars.
+
+        Where tokens are billed, the prompt's may come on top of the picture's price: there are no more than its bytes.
+
+        Raises:
+            UsageError: nothing says what it costs.
+        """
+        token_usd = self.usage_rates.usd_per_input_token or Decimal(0)
+        return self.price_of(request).usd + len(request.prompt.encode()) * token_usd

@@ -256,7 +256,7 @@ class AttemptRequest:
     @property
     def reserve_usd(self) -> Decimal:
         """The most that the attempt can cost by the price list."""
-        return self.take.price.usd
+        return self.take.most_usd_with(self.prompt)
 
 
 @dataclass(frozen=True, slots=True)

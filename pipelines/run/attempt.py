@@ -129,7 +129,7 @@ class AttemptRunner:
         billed = Billed(bill.cost_usd, bill.neurons, bill.tiles, bill.steps, http_status)
         if bill.cost_usd is not None or self._client.endpoint.dialect.states_bills:
             return billed
-        return replace(billed, cost_usd=request.reserve_usd, basis=CostBasis.ESTIMATED)
+        return replace(billed, cost_usd=request.take.price.usd, basis=CostBasis.ESTIMATED)
 
     async def _decide(self, answer: Refused, permit: Permit, retries: RetryState) -> RetryDecision:
         """Decide after a refusal; lower the pace of all runs after a 429 or a lack of capacity."""

@@ -5,6 +5,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from pipelines.common.geometry import AspectRatio, Fit
 from pipelines.common.settings import Settings
@@ -103,6 +104,15 @@ class TakeSpec:
     def price(self) -> Price:
         """The list price of one attempt for this take."""
         return self.frame.price
+
+    @property
+    def most_usd(self) -> Decimal:
+        """The most that one attempt for this take can cost by the list, with whichever of its prompts."""
+        return max(self.most_usd_with(prompt) for prompt in (self.prompt, *self.fallback_prompts))
+
+    def most_usd_with(self, prompt: str) -> Decimal:
+        """Return the most that one attempt with one of its prompts can cost by the list."""
+        return self.frame.model.most_usd_of(ImageRequest(prompt, self.frame.steps, self.frame.aspect))
 
 
 @dataclass(frozen=True, slots=True)

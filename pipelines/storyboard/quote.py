@@ -58,7 +58,7 @@ def quote_takes(requested: Sequence[TakeSpec], *, frames: int, settings: Setting
         reuse=len(requested) - len(missing),
         generate=len(missing),
         price=price,
-        worst_case_usd=price.usd + _worst_resends_usd(missing, max_resends=settings.max_resends, quota=quota),
+        worst_case_usd=_worst_case_usd(missing, max_resends=settings.max_resends, quota=quota),
         time_at_rate_limit_s=Fraction(len(missing) * 60, settings.rate_limit),
     )
 
@@ -98,16 +98,17 @@ def require_within_budget(
             )
 
 
-def _worst_resends_usd(missing: Iterable[TakeSpec], *, max_resends: int, quota: int) -> Decimal:
-    """Return the most that re-sends can cost: the run's quota is spent on the dearest takes, each up to its own bound.
+def _worst_case_usd(missing: Iterable[TakeSpec], *, max_resends: int, quota: int) -> Decimal:
+    """Return the most that takes can cost: the run's quota is spent on the dearest, each up to its own bound.
 
     A take may be asked 1 + max_resends times with its prompt and as often with each fallback.
     """
-    worst = Decimal(0)
-    for spec in sorted(missing, key=lambda spec: spec.price.usd, reverse=True):
-        most = (1 + max_resends) * (1 + len(spec.fallback_prompts)) - 1
+    dearest = sorted(((spec.most_usd, len(spec.fallback_prompts)) for spec in missing), reverse=True)
+    worst = sum((usd for usd, _ in dearest), Decimal(0))
+    for usd, fallbacks in dearest:
+        most = (1 + max_resends) * (1 + fallbacks) - 1
         resends = min(most, quota)
-        worst += resends * spec.price.usd
+        worst += resends * usd
         quota -= resends
         if not quota:
             break

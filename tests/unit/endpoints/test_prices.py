@@ -264,3 +264,12 @@ def test_what_is_no_size_is_refused(text: str) -> None:
     """A size is two whole numbers with an x between."""
     with pytest.raises(ValueError, match="must be a width and a height in pixels, like 1344x768"):
         Size.parse(text)
+
+
+def test_what_an_image_costs_at_most_has_its_prompt_in_it_where_tokens_are_billed() -> None:
+    """There are no more tokens than bytes; elsewhere the list's price is the most."""
+    asked = ImageRequest("ein Hafen für zwei", 4, SQUARE)
+    by_token, by_image = price_list("openai").model("gpt-image-1"), price_list("openai").model("dall-e-3")
+
+    assert by_token.most_usd_of(asked) == Decimal("0.167") + 19 * Decimal("0.000005")
+    assert [model.most_usd_of(asked) for model in (by_image, FLUX)] == [Decimal("0.04"), Decimal("0.000652")]
