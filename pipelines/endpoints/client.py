@@ -194,12 +194,15 @@ class EndpointClient:
         """
         return self._http.stream(**_arguments(call))
 
-    async def _read_refusal(self, response: httpx.Response, bill: Bill) -> Refused:
-        text = await _read_text(response, min(self._total_s, _ERROR_TEXT_S))
-        # Some endpoints quote a token that they refuse; this text goes into the ledger and the log.
+    def without_secrets(self, text: str) -> str:
+        """Return an endpoint's words without the token, which some quote: words go into the ledger and the log."""
         for secret in self._secrets:
             text = text.replace(secret, "***")
-        return _refusal(response, text, bill)
+        return text
+
+    async def _read_refusal(self, response: httpx.Response, bill: Bill) -> Refused:
+        text = await _read_text(response, min(self._total_s, _ERROR_TEXT_S))
+        return _refusal(response, self.without_secrets(text), bill)
 
     async def _receive(
         self, response: httpx.Response, part: Path, bill: Bill, *, on_billed: Callable[[int, Bill], Awaitable[None]]

@@ -174,7 +174,8 @@ class AttemptRunner:
 
     def _refusal_in_place(self, attempt_id: int, body: ImageBody) -> Refused | None:
         with self._store.part_path(attempt_id).open("rb") as file:
-            return read_refusal(file.read(MAX_ERROR_BYTES), body.http_status, body.bill)
+            refused = read_refusal(file.read(MAX_ERROR_BYTES), body.http_status, body.bill)
+        return refused and replace(refused, message=self._client.without_secrets(refused.message))
 
     async def _quarantine(self, attempt_id: int, reason: str, http_status: int) -> None:
         """Put a body that was paid for and is no usable image aside, and close its attempt."""

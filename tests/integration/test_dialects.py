@@ -184,6 +184,20 @@ def test_a_lack_of_capacity_under_200_is_waited_for(storyreel: Storyreel, board:
     assert Decimal(ended.json["uncertain_usd"]) > 0
 
 
+@pytest.mark.parametrize("status", [200, 403])
+def test_a_token_that_an_answer_quotes_is_not_told(
+    storyreel: Storyreel, board: Board, workers_ai: Seller, status: int
+) -> None:
+    """Under whatever status: its words go to the terminal, the log and the ledger."""
+    workers_ai.fault = lambda asked, due: cloudflare_error(status, 10000, f"not allowed for {TOKEN}")
+
+    ended = render(storyreel, board(frames=1), rest(workers_ai), **REST)
+
+    assert (ended.exit_code, TOKEN in ended.stderr + ended.stdout) == (5, False)
+    assert "not allowed for ***" in ended.stderr
+    assert TOKEN not in (OUTPUT / "ledger.csv").read_text()
+
+
 @pytest.mark.parametrize("status", [200, 429])
 def test_a_used_up_allocation_stops_the_run(
     storyreel: Storyreel, board: Board, workers_ai: Seller, status: int
