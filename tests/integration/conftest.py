@@ -9,6 +9,9 @@ from playwright.async_api import Browser
 
 from tests.support.browser import open_chromium
 from tests.support.review import ReviewSession
+from tests.support.sellers.openai_images import OpenAIImages
+from tests.support.sellers.seller import Seller, serving_seller
+from tests.support.sellers.workers_ai import WorkersAI
 from tests.support.workerd import Deployment, NoWorkerdError, deployed, find_workerd
 
 
@@ -59,3 +62,17 @@ def deployment(workerd: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
 def watched_closely(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look more often for changes from outside."""
     monkeypatch.setattr("pipelines.review.service._WATCH_INTERVAL_S", 0.1)
+
+
+@pytest.fixture
+def workers_ai() -> Iterator[Seller]:
+    """Serve Workers AI."""
+    with serving_seller(WorkersAI()) as seller:
+        yield seller
+
+
+@pytest.fixture
+def openai_images() -> Iterator[Seller]:
+    """Serve OpenAI's images API."""
+    with serving_seller(OpenAIImages()) as seller:
+        yield seller

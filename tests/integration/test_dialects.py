@@ -1,7 +1,7 @@
 """Films through each dialect: complete, with an account that agrees with the seller's; and what goes wrong there."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import Board, Ended, Storyreel
 from tests.support.accounts import QUICK, rows
-from tests.support.sellers.openai_images import DALL_E, GPT_IMAGE, OpenAIImages
+from tests.support.sellers.openai_images import DALL_E, GPT_IMAGE
 from tests.support.sellers.openai_images import error_reply as openai_error
 from tests.support.sellers.seller import (
     TOKEN,
@@ -21,7 +21,6 @@ from tests.support.sellers.seller import (
     instead,
     json_reply,
     on,
-    serving_seller,
 )
 from tests.support.sellers.workers_ai import ACCOUNT, GATEWAY, KLEIN, SCHNELL, WorkersAI
 from tests.support.sellers.workers_ai import error_reply as cloudflare_error
@@ -31,20 +30,6 @@ OUTPUT = Path("outputs/film")
 REST = {"STORYREEL_MODEL": SCHNELL}
 THROUGH_GATEWAY = {"STORYREEL_MODEL": SCHNELL, "STORYREEL_DIALECT": "cloudflare"}
 IMAGES = {"STORYREEL_MODEL": DALL_E, "STORYREEL_DIALECT": "openai"}
-
-
-@pytest.fixture
-def workers_ai() -> Iterator[Seller]:
-    """Serve Workers AI."""
-    with serving_seller(WorkersAI()) as seller:
-        yield seller
-
-
-@pytest.fixture
-def openai_images() -> Iterator[Seller]:
-    """Serve OpenAI's images API."""
-    with serving_seller(OpenAIImages()) as seller:
-        yield seller
 
 
 def render(storyreel: Storyreel, board: Path, address: str, **settings: str) -> Ended:

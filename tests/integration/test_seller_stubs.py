@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
@@ -17,23 +16,9 @@ from PIL import Image
 
 from tests.support.node_packages import NoPackagesError, node_packages
 from tests.support.patience import WAIT_S
-from tests.support.sellers.openai_images import DALL_E, GPT_IMAGE, OpenAIImages
-from tests.support.sellers.seller import TOKEN, Seller, serving_seller
-from tests.support.sellers.workers_ai import ACCOUNT, GATEWAY, SCHNELL, WorkersAI
-
-
-@pytest.fixture
-def workers_ai() -> Iterator[Seller]:
-    """Serve Workers AI."""
-    with serving_seller(WorkersAI()) as seller:
-        yield seller
-
-
-@pytest.fixture
-def openai_images() -> Iterator[Seller]:
-    """Serve OpenAI's images API."""
-    with serving_seller(OpenAIImages()) as seller:
-        yield seller
+from tests.support.sellers.openai_images import DALL_E, GPT_IMAGE
+from tests.support.sellers.seller import TOKEN, Seller
+from tests.support.sellers.workers_ai import ACCOUNT, GATEWAY, SCHNELL
 
 
 def seen(encoded: str) -> tuple[str | None, tuple[int, int]]:
