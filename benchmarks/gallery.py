@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from pipelines.endpoints.dialects.flux import bill_headers, parse_request
+from pipelines.endpoints.dialects.flux import headers_of, image_bill, parse_request
 from pipelines.endpoints.prices import price_list
 from pipelines.server.engines.sketch import SKETCH_MODEL
 from pipelines.server.stats import RateLimiter, Statistics
@@ -74,7 +74,7 @@ def build_gallery(pictures: Sequence[Picture], latency_s: tuple[float, float], r
             return JSONResponse({"created": 1, "data": [{"b64_json": picture.base64}]})
         asked = parse_request(await request.json())
         size = asked.aspect.size
-        bill = bill_headers(rates.price(size, steps=asked.steps), size, steps=asked.steps, model=SKETCH_MODEL)
+        bill = headers_of(image_bill(rates.price(size, steps=asked.steps), size, steps=asked.steps, model=SKETCH_MODEL))
         return Response(picture.data, headers=bill, media_type=picture.media_type)
 
     async def stats(_: Request) -> Response:

@@ -124,19 +124,18 @@ def _drawing(engine: str, latency: str, rate_limit: int, faults: Sequence[str], 
 
 
 def _passing_on(settings: "Settings", book: Path | None, *, limited: bool) -> "ServerConfig":
-    from pipelines.endpoints.choice import chosen_dialect, chosen_model, with_listed_rate_limit
-    from pipelines.endpoints.client import Endpoint, Timeouts
+    from pipelines.endpoints.choice import with_listed_rate_limit
+    from pipelines.endpoints.connection import endpoint_at, timeouts_of
     from pipelines.server.config import EngineKind, ServerConfig, UpstreamConfig
 
     if settings.endpoint is None:
         raise UsageError("--engine upstream: needs an endpoint to ask; give --endpoint, or set STORYREEL_ENDPOINT")
-    dialect, model = chosen_dialect(settings), chosen_model(settings)
+    endpoint = endpoint_at(settings.endpoint, settings)
     print_endpoint_notice(settings)
-    token = settings.api_token
     upstream = UpstreamConfig(
-        endpoint=Endpoint(settings.endpoint, dialect, model, token.get_secret_value() if token else None),
+        endpoint=endpoint,
         book=book or Path("storyreel-serve.db"),
-        timeouts=Timeouts(settings.connect_timeout_s, settings.read_timeout_s, settings.total_timeout_s),
+        timeouts=timeouts_of(settings),
         concurrency=settings.concurrency,
         max_body_bytes=settings.max_body_mib << 20,
     )

@@ -71,7 +71,7 @@ def model_to_check(settings: Settings) -> ImageModel | None:
 
 
 def chosen_model(settings: Settings) -> ImageModel:
-    """Return the model to ask for, with what it can do and costs there; nobody may know what it costs.
+    """Return the model to ask for, with what it can do there, and what it costs, if anything says so.
 
     Raises:
         UsageError: the price list is wrong.

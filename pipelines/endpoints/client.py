@@ -17,6 +17,7 @@ from pipelines.common.addresses import is_loopback, normalize
 from pipelines.common.errors import UsageError
 from pipelines.common.files import storage_errors
 from pipelines.common.network_environment import require_readable_certificates, require_usable_proxies
+from pipelines.endpoints.amounts import Price
 from pipelines.endpoints.answers import Answer, Bill, BrokenBody, ImageBody, NoAnswerError, Refused
 from pipelines.endpoints.bodies import Body, BrokenBodyError, PictureBody
 from pipelines.endpoints.dialects.dialect import Dialect, JsonAnswer
@@ -55,6 +56,15 @@ class Endpoint:
     token: str | None = field(default=None, repr=False)
     token_name: str = "STORYREEL_API_TOKEN"  # noqa: S105
     local: bool = False
+
+    def estimate(self, stated: Bill, request: ImageRequest) -> Price | None:
+        """Return what an image costs by the price list, where its answer states no cost and its dialect never does.
+
+        None where one is stated, or where its absence says that the cost is not known, or where no list has the model.
+        """
+        if stated.cost_usd is not None or self.dialect.states_bills or not self.model.is_priced:
+            return None
+        return self.model.price_of(request)
 
 
 @dataclass(frozen=True, slots=True)

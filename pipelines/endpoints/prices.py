@@ -9,12 +9,9 @@ from importlib.resources import files
 
 from pipelines.common.errors import UsageError
 from pipelines.common.suggestions import did_you_mean
-from pipelines.endpoints.amounts import Price, total
 from pipelines.endpoints.models import Abilities, ImageModel, Rates, UsageRates
 from pipelines.endpoints.price_file import ANY_MODEL, ModelEntry, PriceFile, read_price_file
-from pipelines.endpoints.rates import FlatRate, ListRates, NoRates, tiles_of
-
-__all__ = ["Price", "PriceList", "price_list", "tiles_of", "total"]
+from pipelines.endpoints.rates import FlatRate, ListRates, NoRates
 
 _MILLION = 1_000_000
 

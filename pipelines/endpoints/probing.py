@@ -16,10 +16,10 @@ from pipelines.common.errors import (
     ModelRefusedError,
     WrongEndpointError,
 )
-from pipelines.common.printable import one_line
 from pipelines.common.settings import TOKEN_VARIABLE
 from pipelines.endpoints.client import Endpoint, EndpointClient, Timeouts
 from pipelines.endpoints.dialects.dialect import ProbeAnswer
+from pipelines.endpoints.streaming import body_chunks, reason_of
 
 # Nobody waits longer to hear that something is there; a list of all models of a seller is no longer either.
 _MOST_S = 20
@@ -106,7 +106,7 @@ async def probe(
         except TimeoutError:
             return replace(asked, reason=f"no answer within {most_s:g} s")
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as exc:
-            return replace(asked, reason=one_line(str(exc))[:_MOST_REASON_CHARS].rstrip(".") or type(exc).__name__)
+            return replace(asked, reason=reason_of(exc)[:_MOST_REASON_CHARS].rstrip("."))
 
 
 async def _ask(client: EndpointClient, asked: Probe, now: Callable[[], float]) -> Probe:
@@ -114,7 +114,7 @@ async def _ask(client: EndpointClient, asked: Probe, now: Callable[[], float]) -
     async with client.asking(dialect.probe_call(asked.endpoint.url, model)) as response:
         offset_s = _clock_offset_s(response.headers.get("Date"), now())
         body = b""
-        async for chunk in response.aiter_raw():
+        async for chunk in body_chunks(response):
             body += chunk
             if len(body) > _MOST_BYTES:
                 break

@@ -7,7 +7,6 @@ from pathlib import Path
 from pipelines.common.files import storage_errors, write_atomic
 from pipelines.common.geometry import Size
 from pipelines.common.settings import Settings
-from pipelines.endpoints.requests import ImageRequest
 from pipelines.film.assembler import FilmAssembler
 from pipelines.film.checks import check_film
 from pipelines.film.ffmpeg import require_encoder
@@ -110,6 +109,6 @@ def _card(frame: FrameSpec, folder: Path) -> FramePicture:
     # Named by what it shows, and drawn with a fixed seed: its segments are found again by the next animatic.
     path = folder / f"{frame.request_key}.png"
     if not path.is_file():
-        request = ImageRequest(frame.prompt, frame.steps, frame.aspect)
+        request = frame.request_with(frame.prompt)
         write_atomic(path, SketchEngine(0).paint(request, frame.aspect.size, frame.copy))
     return FramePicture(path)

@@ -16,7 +16,6 @@ from pipelines.endpoints.answers import Answer, Bill, BrokenBody, ImageBody, NoA
 from pipelines.endpoints.client import EndpointClient
 from pipelines.endpoints.error_table import MAX_ERROR_BYTES, read_refusal
 from pipelines.endpoints.image_check import UnusablePictureError
-from pipelines.endpoints.requests import ImageRequest
 from pipelines.endpoints.retry import Resend, RetryDecision, RetryState, StopRun
 from pipelines.ledger.executor import AsyncGate, AsyncLedger
 from pipelines.ledger.models import AttemptRequest, AttemptStatus, Billed, CostBasis, Outcome, Permit
@@ -102,10 +101,9 @@ class AttemptRunner:
                 assert_never(answer)
 
     async def _send(self, request: AttemptRequest, part: Path, attempt_id: int) -> Answer:
-        frame = request.take.frame
         try:
             return await self._client.attempt(
-                ImageRequest(request.prompt, frame.steps, frame.aspect),
+                request.take.frame.request_with(request.prompt),
                 part=part,
                 on_billed=functools.partial(self._settle_bill, request, attempt_id),
             )
@@ -127,9 +125,8 @@ class AttemptRunner:
     def _billed(self, request: AttemptRequest, http_status: int, bill: Bill) -> Billed:
         """Return what an attempt costs: as its answer states it, else by the list where the dialect states nothing."""
         billed = Billed(bill.cost_usd, bill.neurons, bill.tiles, bill.steps, http_status)
-        if bill.cost_usd is not None or self._client.endpoint.dialect.states_bills:
-            return billed
-        return replace(billed, cost_usd=request.take.price.usd, basis=CostBasis.ESTIMATED)
+        estimate = self._client.endpoint.estimate(bill, request.take.frame.request_with(request.prompt))
+        return billed if estimate is None else replace(billed, cost_usd=estimate.usd, basis=CostBasis.ESTIMATED)
 
     async def _decide(self, answer: Refused, permit: Permit, retries: RetryState) -> RetryDecision:
         """Decide after a refusal; lower the pace of all runs after a 429 or a lack of capacity."""

@@ -7,8 +7,8 @@ from contextlib import AbstractAsyncContextManager
 
 from pipelines.common.settings import Settings
 from pipelines.endpoints.choice import chosen_dialect, chosen_model
-from pipelines.endpoints.client import Endpoint, EndpointClient, Timeouts
-from pipelines.endpoints.connection import endpoint_at
+from pipelines.endpoints.client import Endpoint, EndpointClient
+from pipelines.endpoints.connection import endpoint_at, timeouts_of
 from pipelines.endpoints.retry import RetryPolicy, RetryQuota, RunRetries
 from pipelines.run.attempt import AttemptRunner
 from pipelines.run.context import RunContext, recover_storyboard
@@ -131,12 +131,11 @@ async def open_generator(
         earlier: see `RunRetries`.
     """
     settings, observer = context.settings, context.observer
-    timeouts = Timeouts(settings.connect_timeout_s, settings.read_timeout_s, settings.total_timeout_s)
     with _endpoint(settings, seed=int(context.run.run_id, 16)) as endpoint:
         async with EndpointClient(
             endpoint,
             concurrency=settings.concurrency,
-            timeouts=timeouts,
+            timeouts=timeouts_of(settings),
             max_body_bytes=settings.max_body_mib << 20,
         ) as client:
             attempts = AttemptRunner(

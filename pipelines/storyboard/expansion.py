@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pipelines.common.budgets import Budgets
 from pipelines.common.geometry import AspectRatio, Fit
+from pipelines.endpoints.requests import DEFAULT_STEPS
 from pipelines.storyboard.endpoint import board_endpoint
 from pipelines.storyboard.film_parts import (
     FrameRates,
@@ -27,7 +28,6 @@ from pipelines.storyboard.shots import Shot, list_shots
 from pipelines.storyboard.sounds import Locate, nowhere, sound_mix
 
 # `prompt_issue` too: the prompt of a reroll is checked as a storyboard's is.
-_DEFAULT_STEPS = 4
 _DEFAULT_ASPECT = AspectRatio.LANDSCAPE
 _DEFAULT_FIT = Fit.COVER
 _DEFAULT_TAKES = 1
@@ -120,7 +120,7 @@ def _shot_frames(
             shot=shot.id,
             prompt=texts.prompt(source, style=style, variables=variables),
             fallback_prompts=tuple(texts.prompt(fallback, style=style, variables=variables) for fallback in fallbacks),
-            steps=settings.steps or _DEFAULT_STEPS,
+            steps=settings.steps or DEFAULT_STEPS,
             aspect=settings.aspect or _DEFAULT_ASPECT,
             hold_s=parts.hold_s,
             fit=settings.fit or _DEFAULT_FIT,

@@ -69,7 +69,11 @@ class FrameSpec:
         Raises:
             UsageError: nothing says what the model costs.
         """
-        return self.model.price_of(ImageRequest(self.prompt, self.steps, self.aspect))
+        return self.model.price_of(self.request_with(self.prompt))
+
+    def request_with(self, prompt: str) -> ImageRequest:
+        """Return the request for an image of it, with one of its prompts or another."""
+        return ImageRequest(prompt, self.steps, self.aspect)
 
     @property
     def first_take(self) -> "TakeSpec":
@@ -112,7 +116,7 @@ class TakeSpec:
 
     def most_usd_with(self, prompt: str) -> Decimal:
         """Return the most that one attempt with one of its prompts can cost by the list."""
-        return self.frame.model.most_usd_of(ImageRequest(prompt, self.frame.steps, self.frame.aspect))
+        return self.frame.model.most_usd_of(self.frame.request_with(prompt))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import pytest
 from prefect import flow
 from prefect.artifacts import Artifact
 
-from pipelines.endpoints.prices import Price
+from pipelines.endpoints.amounts import Price
 from pipelines.flows.artifacts import publish_account, publish_frames
 from pipelines.run.result import RunResult
 from pipelines.storyboard.loader import load_storyboard

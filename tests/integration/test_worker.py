@@ -13,7 +13,7 @@ from PIL import Image
 
 from pipelines.common.geometry import Size
 from pipelines.endpoints.answers import Refusal
-from pipelines.endpoints.dialects.flux import bill_headers
+from pipelines.endpoints.dialects.flux import headers_of, image_bill
 from pipelines.endpoints.error_table import ERROR_TABLE, classify_error, read_error
 from pipelines.endpoints.prices import price_list
 from pipelines.server.config import EngineKind, ServerConfig
@@ -70,8 +70,8 @@ def test_a_picture_comes_with_its_bill(worker: Deployment, steps: int) -> None:
     answer = post(worker.url, json={**ASK, "steps": steps})
 
     assert (answer.status_code, answer.headers["Content-Type"], answer.content) == (200, "image/jpeg", picture)
-    expected = bill_headers(
-        price_list("flux").model(MODEL).rates.price(size, steps=steps), size, steps=steps, model=MODEL
+    expected = headers_of(
+        image_bill(price_list("flux").model(MODEL).rates.price(size, steps=steps), size, steps=steps, model=MODEL)
     )
     assert {name: answer.headers[name] for name in expected} == expected
 

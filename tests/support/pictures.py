@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 from PIL import Image
 
-from pipelines.endpoints.dialects.flux import bill_headers
+from pipelines.endpoints.dialects.flux import headers_of, image_bill
 from pipelines.storyboard.plan import FrameSpec
 
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
@@ -48,7 +48,7 @@ def spec_picture(spec: FrameSpec, kind: str = "PNG", colour: str = "teal") -> by
 
 def image_answer(spec: FrameSpec, body: bytes | None = None, *, model: str = "flux-1-schnell") -> httpx.Response:
     """Return the API's answer to a frame: an image of its size with its bill, unless `body` says otherwise."""
-    headers = bill_headers(spec.price, spec.aspect.size, steps=spec.steps, model=model)
+    headers = headers_of(image_bill(spec.price, spec.aspect.size, steps=spec.steps, model=model))
     content = spec_picture(spec) if body is None else body
     return httpx.Response(200, headers={**headers, "Content-Type": "image/png"}, content=content)
 

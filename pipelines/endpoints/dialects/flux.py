@@ -108,11 +108,6 @@ def image_bill(price: Price, size: Size, *, steps: int, model: str) -> Bill:
     return Bill(price.usd, thb, price.neurons, size.width, size.height, steps, tiles_of(size), model)
 
 
-def bill_headers(price: Price, size: Size, *, steps: int, model: str) -> dict[str, str]:
-    """Return the headers of an image answer; see `image_bill`."""
-    return headers_of(image_bill(price, size, steps=steps, model=model))
-
-
 def headers_of(bill: Bill) -> dict[str, str]:
     """Return the headers that state a bill, without those for what is not known."""
     values = (

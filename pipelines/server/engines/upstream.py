@@ -229,8 +229,7 @@ def _require_encodable(request: ImageRequest) -> None:
 def _priced(stated: Bill, request: ImageRequest, endpoint: Endpoint) -> Bill:
     """Return a bill with what it leaves out: by the price list where the dialect states none; and the cost in baht."""
     bill = stated
-    if bill.cost_usd is None and not endpoint.dialect.states_bills and endpoint.model.is_priced:
-        price = endpoint.model.price_of(request)
+    if price := endpoint.estimate(stated, request):
         bill = replace(bill, cost_usd=price.usd, neurons=price.neurons)
     if bill.cost_thb is None and bill.cost_usd is not None:
         bill = replace(bill, cost_thb=round(in_baht(bill.cost_usd), 4))

@@ -12,7 +12,8 @@ from pipelines.common.geometry import AspectRatio
 from pipelines.endpoints.answers import Bill
 from pipelines.endpoints.dialects.flux import (
     BadRequestError,
-    bill_headers,
+    headers_of,
+    image_bill,
     parse_request,
     read_bill,
     request_body,
@@ -72,7 +73,7 @@ def test_the_headers_of_the_documented_answer() -> None:
     """The example of the documentation, header by header, and the model."""
     square = AspectRatio.SQUARE
     price = price_list("flux").model("sketch").rates.price(square.size, steps=4)
-    headers = bill_headers(price, square.size, steps=4, model="sketch")
+    headers = headers_of(image_bill(price, square.size, steps=4, model="sketch"))
 
     assert headers == {
         "X-Cost-USD": "0.000652",

@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 from pipelines.common.errors import UsageError
 from pipelines.common.formatting import format_decimal
 from pipelines.common.geometry import AspectRatio, Size
+from pipelines.endpoints.amounts import Price, total
 from pipelines.endpoints.dialects.registry import all_dialects
 from pipelines.endpoints.models import ImageModel, UsageRates
 from pipelines.endpoints.price_file import read_price_file
-from pipelines.endpoints.prices import Price, PriceList, as_price_list, price_list, tiles_of, total
+from pipelines.endpoints.prices import PriceList, as_price_list, price_list
+from pipelines.endpoints.rates import tiles_of
 from pipelines.endpoints.requests import ImageRequest
 
 TILES = {"1:1": 4, "16:9": 6, "9:16": 6, "4:3": 4, "3:4": 4}

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pipelines.common.errors import StorageError, UsageError
 from pipelines.common.geometry import AspectRatio
-from pipelines.endpoints.prices import Price
+from pipelines.endpoints.amounts import Price
 from pipelines.ledger.gate import Gate
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.models import AttemptStatus, Billed, Correction, KeptTake, Outcome, Remark, RemarkKind, Totals

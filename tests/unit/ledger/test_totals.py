@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import insert
 
-from pipelines.endpoints.prices import Price
+from pipelines.endpoints.amounts import Price
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.models import AttemptStatus, Correction, Totals
 from pipelines.ledger.schema import attempts

@@ -10,7 +10,8 @@ import pytest
 from sqlalchemy import update
 
 from pipelines.common.geometry import AspectRatio
-from pipelines.endpoints.prices import price_list, tiles_of
+from pipelines.endpoints.prices import price_list
+from pipelines.endpoints.rates import tiles_of
 from pipelines.ledger.gate import Gate
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.models import AttemptStatus, Billed, Correction, NewTake, Outcome, TakeLoss

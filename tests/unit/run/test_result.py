@@ -30,7 +30,7 @@ from pipelines.common.errors import (
     WrongEndpointError,
 )
 from pipelines.common.geometry import Size
-from pipelines.endpoints.prices import Price
+from pipelines.endpoints.amounts import Price
 from pipelines.film.probe import Film
 from pipelines.ledger.models import RunState, Totals
 from pipelines.run.outcomes import Failed, Generated, Reused, Unsent

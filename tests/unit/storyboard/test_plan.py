@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from pipelines.common.budgets import Budgets
 from pipelines.common.geometry import AspectRatio, Fit, Size
 from pipelines.common.settings import Settings
-from pipelines.endpoints.prices import Price, price_list
+from pipelines.endpoints.amounts import Price
+from pipelines.endpoints.prices import price_list
 from pipelines.storyboard.model import BoardFrame, BoardScene, CaptionStyle, Output, Storyboard
 from pipelines.storyboard.plan import plan_frames, plan_of, request_key, take_of
 from pipelines.storyboard.timeline import Chapter, Hold, build_timeline

@@ -14,7 +14,7 @@ from pipelines.common.budgets import BudgetScope, OnExceed
 from pipelines.common.errors import BudgetError
 from pipelines.common.geometry import AspectRatio
 from pipelines.common.settings import Settings
-from pipelines.endpoints.prices import Price
+from pipelines.endpoints.amounts import Price
 from pipelines.storyboard.plan import TakeSpec
 from pipelines.storyboard.quote import Quote, quote_takes, require_within_budget, run_retry_quota
 from tests.support.builders import take_spec
