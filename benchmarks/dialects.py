@@ -86,7 +86,7 @@ def _generated(at: Path, url: str, dialect: str, *, frames: int, rate_limit: int
         # The board's folder is where the outputs go; the benchmarks are imported from here.
         "PYTHONPATH": str(Path.cwd()),
     }
-    command = [str(BIN / "python"), "-m", "benchmarks.buying", board.name]
+    command = [str(BIN / "python"), "-m", "benchmarks.generating", board.name]
     return float(run(command, cwd=at, env={**os.environ, **settings}).stdout), board
 
 

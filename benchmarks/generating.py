@@ -1,6 +1,6 @@
 """Generate the frames of a storyboard below Prefect, as the environment's settings say, and make no film of them.
 
-`python -m benchmarks.buying board.yaml` prints the processor time that it took, without what starting took.
+`python -m benchmarks.generating board.yaml` prints the processor time that it took, without what starting took.
 """
 
 import asyncio
