@@ -14,8 +14,8 @@ from pipelines.common.geometry import Fit
 from pipelines.film.capacity import capacity_for, time_limit_s
 from pipelines.film.claims import PieceClaims, Unshared
 from pipelines.film.effort import FilmObserver, Unobserved, megapixels
+from pipelines.film.encoders import require_encoder
 from pipelines.film.encoding_pool import EncodingPool
-from pipelines.film.ffmpeg import require_encoder
 from pipelines.film.finishing import finish_film, planned_film
 from pipelines.film.frame_picture import FramePicture, hash_pictures
 from pipelines.film.identity import film_identity, identity_mark, read_identity

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.common.errors import FilmError
+from pipelines.common.ffmpeg import running_ffmpeg
 from pipelines.film.encoding import KEYFRAME_EVERY, blank_filter, encoder_arguments, rate
-from pipelines.film.ffmpeg import running_ffmpeg
 from pipelines.storyboard.model import Output
 
 # An access unit delimiter (H.264, 7.3.2.4) opens each picture, and emulation prevention keeps these bytes out of it.

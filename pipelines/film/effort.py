@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Protocol
 
 from pipelines.common.errors import FilmError
-from pipelines.film.ffmpeg import ffmpeg_build
+from pipelines.common.ffmpeg import ffmpeg_build
 from pipelines.film.frame_picture import FramePicture
 from pipelines.film.identity import piece_name
 from pipelines.film.segments import Morph, Part, Segment, Stay, cut_segments

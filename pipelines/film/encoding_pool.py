@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.common.background import lower_priority
+from pipelines.common.ffmpeg import ffmpeg_build
 from pipelines.common.files import storage_errors
 from pipelines.film.capacity import Capacity
 from pipelines.film.claims import PieceClaims
 from pipelines.film.copies import Copies, encode_copies
 from pipelines.film.effort import FilmObserver, megapixels
-from pipelines.film.ffmpeg import ffmpeg_build
 from pipelines.film.frame_picture import FramePictures, hash_pictures
 from pipelines.film.identity import piece_name
 from pipelines.film.painting import FrameCache, FrameRenderer, ReadFrame

@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipelines.common.errors import FilmError
+from pipelines.common.ffmpeg import FfmpegBuild, ffmpeg_build
 from pipelines.common.lettering.layout import typefaces_of
 from pipelines.film.encoding import encoder_arguments
-from pipelines.film.ffmpeg import FfmpegBuild, ffmpeg_build
 from pipelines.film.frame_picture import FramePictures, content_of
 from pipelines.film.segments import Segment
 from pipelines.storyboard.model import CaptionStyle, SoundMix

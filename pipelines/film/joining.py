@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+from pipelines.common.ffmpeg import fed_ffmpeg, file_url, running_ffmpeg
 from pipelines.common.languages import iso_639_2
 from pipelines.film.encoding import rate
-from pipelines.film.ffmpeg import fed_ffmpeg, file_url, running_ffmpeg
 from pipelines.film.metadata import film_metadata
 from pipelines.film.mp4 import disable_subtitles
 from pipelines.film.segments import Segment

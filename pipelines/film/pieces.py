@@ -13,12 +13,12 @@ from pathlib import Path
 
 from pipelines.common.background import NICENESS
 from pipelines.common.errors import FilmError
+from pipelines.common.ffmpeg import fed_ffmpeg, file_url
 from pipelines.common.files import atomic_path
 from pipelines.film.caption_input import caption_input
 from pipelines.film.copies import Copies, access_units
 from pipelines.film.encoder_input import EncoderInput, input_of_batch, input_of_segment
 from pipelines.film.encoding import KEYFRAME_EVERY, encoder_arguments, on_time
-from pipelines.film.ffmpeg import fed_ffmpeg, file_url
 from pipelines.film.painting import FrameRenderer
 from pipelines.film.segments import Crossing, Segment, Stay
 from pipelines.storyboard.model import CaptionStyle, Output

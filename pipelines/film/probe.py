@@ -7,10 +7,10 @@ from fractions import Fraction
 from pathlib import Path
 
 from pipelines.common.errors import FilmError
+from pipelines.common.ffmpeg import file_url, running_ffmpeg
 from pipelines.common.geometry import Size
 from pipelines.common.imaging import measure_animation
 from pipelines.common.picture_file import UnreadablePictureError
-from pipelines.film.ffmpeg import file_url, running_ffmpeg
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from fractions import Fraction
 from pathlib import Path
 
 from pipelines.common.errors import FilmError, StoryreelError
+from pipelines.common.ffmpeg import ffmpeg_build, file_url, running_ffmpeg
 from pipelines.common.files import atomic_path, scratch_path, storage_errors
-from pipelines.film.ffmpeg import ffmpeg_build, file_url, running_ffmpeg
 from pipelines.film.frame_picture import content_of
 from pipelines.film.sound_files import RATE_HZ, SAMPLES, decode_sound, side_by_side
 from pipelines.storyboard.model import Sound

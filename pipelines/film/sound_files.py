@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from pipelines.common.errors import FilmError, StorageError
-from pipelines.film.ffmpeg import file_url, running_ffmpeg
+from pipelines.common.ffmpeg import file_url, running_ffmpeg
 from pipelines.film.sound_bytes import count_tags, is_cut_mp3, wav_share
 from pipelines.film.sound_containers import CONTAINERS, USUAL_CONTAINERS, Clock, Container
 from pipelines.film.sound_log import LOG_OPTIONS, SoundLog

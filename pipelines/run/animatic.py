@@ -9,7 +9,7 @@ from pipelines.common.geometry import Size
 from pipelines.common.settings import Settings
 from pipelines.film.assembler import FilmAssembler
 from pipelines.film.checks import check_film
-from pipelines.film.ffmpeg import require_encoder
+from pipelines.film.encoders import require_encoder
 from pipelines.film.frame_picture import FramePicture
 from pipelines.film.outputs import drop_unused
 from pipelines.film.probe import Film

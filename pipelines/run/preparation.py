@@ -10,7 +10,7 @@ from pipelines.common.errors import Note
 from pipelines.common.settings import Settings
 from pipelines.endpoints.choice import endpoint_name, model_to_check
 from pipelines.film.checks import check_film
-from pipelines.film.ffmpeg import require_encoder
+from pipelines.film.encoders import require_encoder
 from pipelines.ledger.database import ledger_exists
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.models import Run

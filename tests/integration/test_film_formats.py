@@ -13,7 +13,7 @@ from PIL import Image, ImageSequence
 from pipelines.common.errors import FilmError
 from pipelines.common.geometry import Fit
 from pipelines.film.assembler import assemble_film
-from pipelines.film.ffmpeg import require_encoder
+from pipelines.film.encoders import require_encoder
 from pipelines.storyboard.loader import load_storyboard
 from pipelines.storyboard.model import Background, Motion, MotionType, Smooth, SmoothMethod
 from pipelines.storyboard.presets import codec_names, encoding_of, presets

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from pipelines.common.errors import FilmError
+from pipelines.common.ffmpeg import FfmpegBuild
 from pipelines.common.geometry import Fit, Size
 from pipelines.common.lettering import layout, typefaces
 from pipelines.common.lettering.typefaces import packaged
 from pipelines.film.assembler import assemble_film
-from pipelines.film.ffmpeg import FfmpegBuild
 from pipelines.film.frame_picture import FramePicture
 from pipelines.film.identity import encoder_build, piece_name, read_identity
 from pipelines.film.segments import cut_segments

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.common.ffmpeg import ffmpeg_build
 from pipelines.common.settings import Settings
 from pipelines.film.effort import effort_left
-from pipelines.film.ffmpeg import ffmpeg_build
 from pipelines.film.frame_picture import FramePicture
 from pipelines.film.identity import piece_name
 from pipelines.film.segments import cut_segments

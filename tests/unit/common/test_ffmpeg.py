@@ -10,9 +10,10 @@ from pathlib import Path
 import imageio_ffmpeg
 import pytest
 
+from pipelines.common import ffmpeg
 from pipelines.common.errors import FilmError
-from pipelines.film import ffmpeg
-from pipelines.film.ffmpeg import ffmpeg_binary, ffmpeg_build, require_encoder, running_ffmpeg
+from pipelines.common.ffmpeg import ffmpeg_binary, ffmpeg_build, running_ffmpeg
+from pipelines.film.encoders import require_encoder
 from tests.support.patience import WAIT_S
 
 CURE = "reinstall imageio-ffmpeg, or let IMAGEIO_FFMPEG_EXE name a working ffmpeg"

@@ -21,9 +21,8 @@ from pathlib import Path
 import imageio_ffmpeg
 
 from pipelines.common.errors import FilmError, StorageError
-from pipelines.storyboard.presets import codec_names, encoding_of
 
-_CURE = "reinstall imageio-ffmpeg, or let IMAGEIO_FFMPEG_EXE name a working ffmpeg"
+FFMPEG_CURE = "reinstall imageio-ffmpeg, or let IMAGEIO_FFMPEG_EXE name a working ffmpeg"
 _COMMON = ("-y", "-nostdin", "-hide_banner", "-loglevel", "error")
 _VERSION = re.compile(r"ffmpeg version (\S+)")
 _GRACE_S = 5.0
@@ -58,24 +57,7 @@ def ffmpeg_binary() -> str:
     try:
         return str(imageio_ffmpeg.get_ffmpeg_exe())
     except RuntimeError as exc:
-        raise FilmError(f"no ffmpeg was found; {_CURE}") from exc
-
-
-def require_encoder(codec: str) -> None:
-    """Check that films can be encoded as `codec` (a storyboard's `output.codec`) on this machine.
-
-    Raises:
-        FilmError: the codec is unknown, ffmpeg is missing or does not run, or has no encoder for it.
-    """
-    if codec not in codec_names():
-        raise FilmError(f"output.codec: cannot encode {codec!r}; choose one of {', '.join(codec_names())}")
-    binary, encoding = ffmpeg_binary(), encoding_of(codec)
-    # A row reads ` V....D libx264    its description`.
-    rows = _answer(binary, "-hide_banner", "-encoders").splitlines()
-    known = {row.split()[1] for row in rows if len(row.split()) > 1}
-    for encoder in (encoding.encoder, *encoding.needs):
-        if encoder not in known:
-            raise FilmError(f"{binary}: this ffmpeg has no {encoder} to encode {codec} with; {_CURE}")
+        raise FilmError(f"no ffmpeg was found; {FFMPEG_CURE}") from exc
 
 
 def ffmpeg_build() -> FfmpegBuild:
@@ -84,7 +66,7 @@ def ffmpeg_build() -> FfmpegBuild:
     Raises:
         FilmError: it is missing, or does not run.
     """
-    answer = _answer(ffmpeg_binary(), "-version")
+    answer = ask_ffmpeg(ffmpeg_binary(), "-version")
     # It begins with `ffmpeg version 7.1 Copyright`.
     version = _VERSION.match(answer)
     return FfmpegBuild(version[1] if version else "", hashlib.sha256(answer.encode()).hexdigest())
@@ -219,7 +201,7 @@ async def _start(arguments: Sequence[str], *, folder: Path, stdin: int, stdout: 
             start_new_session=True,
         )
     except OSError as exc:
-        raise FilmError(f"{binary}: does not run: {exc.strerror or exc}; {_CURE}") from exc
+        raise FilmError(f"{binary}: does not run: {exc.strerror or exc}; {FFMPEG_CURE}") from exc
 
 
 async def _read_tail(stream: StreamReader, on_chunk: Callable[[bytes], None]) -> str:
@@ -269,13 +251,17 @@ def _failure(code: int, tail: str) -> FilmError | StorageError:
     return FilmError(f"ffmpeg {ended}: {tail}" if tail else f"ffmpeg {ended} and gave no reason")
 
 
-def _answer(binary: str, *question: str) -> str:
-    """Return what ffmpeg says of itself; asked once, unless its file changes."""
+def ask_ffmpeg(binary: str, *question: str) -> str:
+    """Return what ffmpeg says of itself; asked once, unless its file changes. Blocking.
+
+    Raises:
+        FilmError: it does not run.
+    """
     try:
         stat = Path(shutil.which(binary) or binary).stat()
         return _ask(binary, question, (stat.st_ino, stat.st_size, stat.st_mtime_ns))
     except (OSError, subprocess.SubprocessError) as exc:
-        raise FilmError(f"{binary}: does not run: {exc}; {_CURE}") from exc
+        raise FilmError(f"{binary}: does not run: {exc}; {FFMPEG_CURE}") from exc
 
 
 @functools.lru_cache
