@@ -58,11 +58,12 @@ from pipelines.run.result import RunResult
 from pipelines.storyboard import loader
 from pipelines.storyboard.endpoint import settings_for, settings_to_look
 from pipelines.storyboard.model import Storyboard
-from pipelines.storyboard.plan import Plan, plan_of
+from pipelines.storyboard.plan import Plan
 from pipelines.storyboard.quote import Quote, quote_takes
 from pipelines.storyboard.selection import ExtraTakes, select_extra_takes, select_frame
 from pipelines.takes.inventory import read_inventory_here
 from pipelines.takes.ownership import require_own_folder
+from pipelines.voice.planning import plan_spoken
 
 __all__ = [
     "AllocationExhaustedError",
@@ -174,7 +175,7 @@ def plan(board: Storyboard, settings: Settings | None = None) -> Plan:
         for frame in api.plan(board).frames:
             print(frame.number, frame.prompt, frame.price.usd)
     """
-    return plan_of(board, settings_to_look(board, _effective(settings)))
+    return plan_spoken(board, settings_to_look(board, _effective(settings)))
 
 
 def quote(
@@ -210,7 +211,7 @@ def quote(
     """
     effective = settings_for(board, _effective(settings))
     require_own_folder(board, effective)
-    planned = plan_of(board, effective)
+    planned = plan_spoken(board, effective)
     inventory = read_inventory_here(planned, effective)
     if frames is not None:
         extra = select_extra_takes(planned, str(frames), count=takes, prompt=prompt)
@@ -285,7 +286,7 @@ def reroll(
     """
     _require_no_event_loop("reroll")
     effective = settings_for(board, _effective(settings))
-    planned = plan_of(board, effective)
+    planned = plan_spoken(board, effective)
     extra = select_extra_takes(planned, str(frames), count=takes, prompt=prompt)
     return _run(board, effective, extra, observer)
 
@@ -312,7 +313,7 @@ def pick(board: Storyboard, frame: str | int, take: int, settings: Settings | No
     _require_no_event_loop("pick")
     effective = settings_to_look(board, _effective(settings))
     require_own_folder(board, effective)
-    planned = plan_of(board, effective)
+    planned = plan_spoken(board, effective)
     pick_take(planned, effective, select_frame(planned, str(frame)), take)
     # No extra takes, not None: that would generate what the storyboard still lacks.
     return _run(board, effective, ExtraTakes(), None)

@@ -13,11 +13,11 @@ from pipelines.common.errors import Note, Problem, StoryboardError
 from pipelines.common.formatting import counted
 from pipelines.common.settings import Settings
 from pipelines.endpoints.choice import model_to_check
-from pipelines.film.checks import check_film
+from pipelines.run.checking import check_storyboard
 from pipelines.storyboard.endpoint import settings_for
 from pipelines.storyboard.loader import load_storyboard
 from pipelines.storyboard.model import Storyboard
-from pipelines.storyboard.timeline import build_timeline
+from pipelines.voice.planning import plan_spoken
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def check_board(path: Path, settings: Settings) -> Checked:
         [notes] = check_boards([board], [of_run])
     except StoryboardError as exc:
         return Checked(path, problems=exc.problems)
-    frames, seconds = len(board.frames), float(build_timeline(board).duration_s)
+    frames, seconds = len(board.frames), float(plan_spoken(board, of_run).timeline.duration_s)
     noted = f", {counted(len(notes), 'note')}" if notes else ""
     print_message(f"{path}: ok, {counted(frames, 'frame')}, {seconds:.1f} s{noted}")
     return Checked(path, notes=notes, frames=frames, video_seconds=seconds, settings=of_run)
@@ -104,7 +104,9 @@ async def _check_boards(boards: Sequence[Storyboard], settings: Sequence[Setting
     problems: list[Problem] = []
     for board, of_board in zip(boards, settings, strict=True):
         try:
-            checked.append(await check_film(board, strict=of_board.strict, model=model_to_check(of_board)))
+            checked.append(
+                await check_storyboard(board, of_board, strict=of_board.strict, model=model_to_check(of_board))
+            )
         except StoryboardError as exc:
             problems.extend(exc.problems)
     if problems:

@@ -9,8 +9,8 @@ from pipelines.common.settings import Settings
 from pipelines.flows.handover import Handover
 from pipelines.run.preparation import require_quote_within_budgets
 from pipelines.storyboard.model import Storyboard
-from pipelines.storyboard.plan import plan_of
 from pipelines.takes.inventory import read_inventory_here
+from pipelines.voice.planning import plan_spoken
 
 
 def needs_prefect(board: Storyboard, settings: Settings) -> bool:
@@ -19,7 +19,7 @@ def needs_prefect(board: Storyboard, settings: Settings) -> bool:
     Raises:
         UsageError: takes of the storyboard lie in another output folder.
     """
-    plan = plan_of(board, settings)
+    plan = plan_spoken(board, settings)
     try:
         inventory = read_inventory_here(plan, settings)
         quote = inventory.quote(settings)

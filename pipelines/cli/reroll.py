@@ -14,12 +14,13 @@ from pipelines.common.settings import Settings, load_settings
 from pipelines.run.preparation import require_quote_within_budgets
 from pipelines.storyboard.loader import load_text
 from pipelines.storyboard.model import Storyboard
-from pipelines.storyboard.plan import Plan, plan_of
+from pipelines.storyboard.plan import Plan
 from pipelines.storyboard.quote import Quote, quote_takes
 from pipelines.storyboard.reading import read_text
 from pipelines.storyboard.selection import select_extra_takes
 from pipelines.takes.inventory import read_inventory_here
 from pipelines.takes.ownership import require_own_folder
+from pipelines.voice.planning import plan_spoken
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ def quote_reroll(path: Path, frames: str, options: Mapping[str, Any]) -> RerollO
     given = load_settings(options)
     require_own_folder(board, given)
     settings = follow_last_run(given, board, asks=True)
-    plan = plan_of(board, settings)
+    plan = plan_spoken(board, settings)
     extra = select_extra_takes(plan, frames, count=options["takes"], prompt=options["prompt"])
     read_inventory_here(plan, settings)
     # Every one of them is new: no take that is there already makes a re-roll cheaper.

@@ -108,13 +108,13 @@ def plan(board: Path, *, as_json: bool, **options: Any) -> None:
     from pipelines.cli.quotes import quote_json, quote_text
     from pipelines.run.forecast import forecast_render
     from pipelines.storyboard.endpoint import settings_for
-    from pipelines.storyboard.plan import plan_of
     from pipelines.takes.inventory import read_inventory_here
+    from pipelines.voice.planning import plan_spoken
 
     storyboard, given = open_board(board, options)
     settings = settings_for(storyboard, given)
     [notes] = check_boards([storyboard], [settings])
-    planned = plan_of(storyboard, settings)
+    planned = plan_spoken(storyboard, settings)
     inventory = read_inventory_here(planned, settings)
     # All that the storyboard asks for: with `takes: 3`, three of a frame.
     quote = inventory.quote(settings)

@@ -49,12 +49,12 @@ def pick(board: Path, frame: str, take: int, *, as_json: bool, **options: Any) -
     from pipelines.cli.following import follow_last_run
     from pipelines.cli.hints import next_command, options_to_repeat
     from pipelines.run.local import pick_take, run_locally
-    from pipelines.storyboard.plan import plan_of
     from pipelines.storyboard.selection import ExtraTakes, select_frame
+    from pipelines.voice.planning import plan_spoken
 
     storyboard, given = open_board(board, options)
     settings = follow_last_run(given, storyboard, asks=False)
-    planned = plan_of(storyboard, settings)
+    planned = plan_spoken(storyboard, settings)
     spec = select_frame(planned, frame)
     pick_take(planned, settings, spec, take)
     print_message(f"{spec.label}: shows take {take}")
@@ -88,12 +88,12 @@ def takes(board: Path, *, as_json: bool, **options: Any) -> None:
     from pipelines.cli.boards import open_board
     from pipelines.cli.following import follow_last_run
     from pipelines.report.take_list import take_lines, takes_json
-    from pipelines.storyboard.plan import plan_of
     from pipelines.takes.inventory import elsewhere_text, read_inventory
+    from pipelines.voice.planning import plan_spoken
 
     storyboard, given = open_board(board, options)
     settings = follow_last_run(given, storyboard, asks=False)
-    planned = plan_of(storyboard, settings)
+    planned = plan_spoken(storyboard, settings)
     inventory = read_inventory(planned, settings)
     frames = inventory.frames
     if inventory.found.elsewhere:

@@ -10,24 +10,18 @@ from pipelines.storyboard.endpoint_notes import endpoint_issues
 from pipelines.storyboard.model import Storyboard
 
 
-async def check_film(board: Storyboard, *, strict: bool = False, model: ImageModel | None = None) -> tuple[Note, ...]:
-    """Check what a storyboard's films are made of; return the notes on it, in file order.
+async def check_film(board: Storyboard, *, model: ImageModel | None = None) -> list[Note]:
+    """Check what a storyboard's films are made of besides what is spoken; return the notes on it.
 
     Args:
         board: the storyboard.
-        strict: notes are errors.
         model: the one that is asked for its frames, which must be able to make them; None for one that is believed.
 
     Raises:
-        StoryboardError: the model cannot make a frame, or a sound cannot be read; or there are notes, and they are
-            errors.
+        StoryboardError: the model cannot make a frame, or a sound cannot be read.
     """
     found = [*board.notes, *(_require_able(model, board) if model else ())]
-    found += [*await asyncio.to_thread(list, caption_notes(board)), *await require_sounds(board)]
-    notes = tuple(sorted(found, key=lambda note: note.position))
-    if strict and notes:
-        raise StoryboardError(notes)
-    return notes
+    return [*found, *await asyncio.to_thread(list, caption_notes(board)), *await require_sounds(board)]
 
 
 def _require_able(model: ImageModel, board: Storyboard) -> list[Note]:

@@ -89,7 +89,8 @@ def film_identity(timeline: Timeline, pieces: Sequence[Path], sound: Path | None
     """Return the hex sha-256 of all that goes into a film: its timeline and its pieces, each named by its own key."""
     names = [piece.name for piece in pieces], sound.name if sound else None
     # The sound's own name says what is heard; the folders of its source files don't count.
-    ingredients = replace(timeline, sound=SoundMix()), encoding_of(timeline.output.codec), names
+    spoken = (timeline.spoken, timeline.captions.words) if timeline.spoken else ()
+    ingredients = replace(timeline, sound=SoundMix()), encoding_of(timeline.output.codec), names, *spoken
     return _hash(ingredients)
 
 

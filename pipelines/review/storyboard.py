@@ -6,14 +6,15 @@ from pathlib import Path
 from pipelines.common.errors import Problem, StoryboardError, UsageError
 from pipelines.common.settings import Settings
 from pipelines.endpoints.choice import model_to_check
-from pipelines.film.checks import check_film
 from pipelines.film.outputs import film_path
+from pipelines.run.checking import check_storyboard
 from pipelines.storyboard.loader import load_storyboard
 from pipelines.storyboard.model import Storyboard
-from pipelines.storyboard.plan import FrameSpec, Plan, plan_of
+from pipelines.storyboard.plan import FrameSpec, Plan
 from pipelines.storyboard.quote import Quote, quote_takes
 from pipelines.storyboard.selection import ExtraTakes, require_prompt
 from pipelines.takes.ownership import require_own_folder
+from pipelines.voice.planning import plan_spoken
 
 # The page's keys 1 to 9 pick takes; for more at once there is `storyreel reroll`.
 _MAX_TAKES_AT_ONCE = 9
@@ -77,7 +78,7 @@ class ReviewedStoryboard:
 
     def _take_over(self, board: Storyboard) -> None:
         require_own_folder(board, self._settings)
-        self.plan = plan_of(board, self._settings)
+        self.plan = plan_spoken(board, self._settings)
         self.board = board
         self.notes = board.notes
 
@@ -97,7 +98,7 @@ class ReviewedStoryboard:
         board = self.board
         notes: tuple[Problem, ...]
         try:
-            notes = await check_film(board, model=model_to_check(self._settings))
+            notes = await check_storyboard(board, self._settings, model=model_to_check(self._settings))
         except StoryboardError as error:
             notes = (*board.notes, *error.problems)
         # Read again in the meantime, it has other notes.

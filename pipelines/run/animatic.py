@@ -1,5 +1,6 @@
 """The animatic: the whole film in its true timing, with sketch cards where frames have no take. It costs nothing."""
 
+import asyncio
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
@@ -8,15 +9,15 @@ from pipelines.common.files import storage_errors, write_atomic
 from pipelines.common.geometry import Size
 from pipelines.common.settings import Settings
 from pipelines.film.assembler import FilmAssembler
-from pipelines.film.checks import check_film
 from pipelines.film.encoders import require_encoder
 from pipelines.film.frame_picture import FramePicture
 from pipelines.film.outputs import drop_unused
 from pipelines.film.probe import Film
+from pipelines.run.checking import check_storyboard
 from pipelines.server.engines.sketch import SketchEngine
 from pipelines.storyboard.ids import ANIMATIC_NAME
 from pipelines.storyboard.model import Output, Storyboard
-from pipelines.storyboard.plan import FrameSpec, plan_of
+from pipelines.storyboard.plan import FrameSpec
 from pipelines.storyboard.presets import DEFAULT_CODEC
 from pipelines.storyboard.timeline import Timeline
 from pipelines.takes.frame_folder import is_as_requested
@@ -24,6 +25,7 @@ from pipelines.takes.inventory import elsewhere_text, read_inventory
 from pipelines.takes.models import FrameTakes
 from pipelines.takes.ownership import require_own_folder
 from pipelines.takes.store import TakeStore
+from pipelines.voice.planning import plan_spoken
 
 # Pictures are yuv420p, in which two pixels share a colour.
 _LEAST_SIDE = 2
@@ -62,8 +64,8 @@ async def make_animatic(board: Storyboard, settings: Settings, *, scale: Decimal
     """
     require_own_folder(board, settings)
     require_encoder(DEFAULT_CODEC)
-    await check_film(board)
-    plan = plan_of(board, settings)
+    await check_storyboard(board, settings)
+    plan = await asyncio.to_thread(plan_spoken, board, settings)
     store = TakeStore(settings.output / plan.storyboard)
     workshop = store.folder / "animatic"
     with storage_errors(workshop):

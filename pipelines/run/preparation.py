@@ -9,17 +9,18 @@ from pipelines.common.budgets import Budgets
 from pipelines.common.errors import Note
 from pipelines.common.settings import Settings
 from pipelines.endpoints.choice import endpoint_name, model_to_check
-from pipelines.film.checks import check_film
 from pipelines.film.encoders import require_encoder
 from pipelines.ledger.database import ledger_exists
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.models import Run
+from pipelines.run.checking import check_storyboard
 from pipelines.storyboard.model import Storyboard
-from pipelines.storyboard.plan import Plan, plan_of
+from pipelines.storyboard.plan import Plan
 from pipelines.storyboard.quote import Quote, require_within_budget
 from pipelines.storyboard.selection import ExtraTakes
 from pipelines.takes.inventory import read_inventory_here
 from pipelines.takes.ownership import require_own_folder
+from pipelines.voice.planning import plan_spoken
 
 _log = logging.getLogger(__name__)
 
@@ -63,7 +64,8 @@ async def prepare_run(
         settings: folders, ledger, endpoint and bounds.
         select: chooses the extra takes from the plan, for a re-roll.
         otio: write the timeline as OpenTimelineIO too.
-        notes: those of `check_film`, where the caller has checked the storyboard and told them; None to check it here.
+        notes: those of `check_storyboard`, where the caller has checked the storyboard and told them; None to check it
+            here.
 
     Raises:
         StoryboardError: the endpoint cannot make a frame, a sound cannot be read, or notes are errors.
@@ -76,10 +78,10 @@ async def prepare_run(
     for output in board.outputs:
         require_encoder(output.codec)
     if notes is None:
-        notes = await check_film(board, strict=settings.strict, model=model_to_check(settings))
+        notes = await check_storyboard(board, settings, strict=settings.strict, model=model_to_check(settings))
         for note in notes:
             _log.warning("%s", note)
-    plan = plan_of(board, settings)
+    plan = await asyncio.to_thread(plan_spoken, board, settings)
     await asyncio.to_thread(read_inventory_here, plan, settings)
     extra_takes = select(plan) if select else None
     # None is a render. A film that is only cut again sends nothing.

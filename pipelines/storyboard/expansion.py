@@ -23,8 +23,9 @@ from pipelines.storyboard.ids import complaint_about
 from pipelines.storyboard.issues import Issue, IssueLog
 from pipelines.storyboard.letter_notes import letter_notes
 from pipelines.storyboard.model import BoardFrame, Place, Storyboard
-from pipelines.storyboard.prompts import fallback_prompts, matrix_combinations, prompts_per_combination
-from pipelines.storyboard.shots import Shot, list_shots
+from pipelines.storyboard.narrations import NarrationReader, narrator_of
+from pipelines.storyboard.prompts import fallback_prompts
+from pipelines.storyboard.shots import Shot, frames_of, list_shots
 from pipelines.storyboard.sounds import Locate, nowhere, sound_mix
 
 # `prompt_issue` too: the prompt of a reroll is checked as a storyboard's is.
@@ -59,7 +60,11 @@ def expand(board: StoryboardModel, *, path: Path, default_id: str, locate: Locat
     if complaint := complaint_about(board_id):
         issues.add(("id",), complaint)
     shots = list_shots(board, title=title, issues=issues)
-    frames = tuple(_frames(board, shots, issues))
+    texts = FrameTexts(board.styles, issues)
+    texts.check_styles()
+    frames = tuple(_frames(board, shots, texts, issues))
+    reader = NarrationReader(board.narration, board.vars, texts, path.parent, locate, issues)
+    narrations = tuple(reader.read(shots))
     check_film_length(frames, issues)
     outputs = resolve_outputs(board, first_aspect=frames[0].aspect, issues=issues) if frames else ()
     check_transitions(shots, frames, outputs, issues)
@@ -78,6 +83,8 @@ def expand(board: StoryboardModel, *, path: Path, default_id: str, locate: Locat
         captions=tuple(output.caption_style(board.captions, language=board.language) for output in board.output),
         caption_places=tuple(_caption_places(shots, locate)),
         frame_places=tuple(frame_places(shots, locate)),
+        narrator=narrator_of(board.narration, language=board.language, fps=outputs[0].fps, locate=locate),
+        narrations=narrations,
         endpoint=board_endpoint(board.endpoint, locate),
         notes=tuple(letter_notes(board, path, locate)),
         sound=sound_mix(board.audio, shots, folder=path.parent, fps=outputs[0].fps, locate=locate),
@@ -94,9 +101,7 @@ def _budgets(budget: BudgetModel | None) -> Budgets:
     return Budgets(budget.usd, budget.total_usd, on_exceed=budget.on_exceed) if budget else Budgets()
 
 
-def _frames(board: StoryboardModel, shots: Sequence[Shot], issues: IssueLog) -> Iterator[BoardFrame]:
-    texts = FrameTexts(board.styles, issues)
-    texts.check_styles()
+def _frames(board: StoryboardModel, shots: Sequence[Shot], texts: FrameTexts, issues: IssueLog) -> Iterator[BoardFrame]:
     rates = FrameRates.of(board.output)
     for shot in shots:
         yield from _shot_frames(board, shot, texts, rates, issues)
@@ -108,11 +113,7 @@ def _shot_frames(
     settings, parts = shot.settings, film_parts(shot, rates, issues)
     style = texts.style_of(shot)
     fallbacks = fallback_prompts(shot.model, shot.path)
-    images = itertools.product(matrix_combinations(shot.model), prompts_per_combination(shot.model, shot.path))
-    for index, (values, source) in enumerate(images):
-        # The nearer name wins: a matrix's over a var, a var over the frame's own place.
-        place = {"scene": shot.scene.id, "shot": shot.id, "frame": str(index)}
-        variables = {**place, **board.vars, **values}
+    for index, (source, variables) in enumerate(frames_of(shot, board.vars)):
         # Smooth puts in-betweens after every frame but the last: no transition has room there.
         in_betweens = parts.smooth is not None and index < shot.frame_count - 1
         yield BoardFrame(

@@ -11,14 +11,14 @@ from pipelines.storyboard.format.film_schema import (
     SmoothModel,
     TransitionModel,
 )
-from pipelines.storyboard.format.parsers import Duration
+from pipelines.storyboard.format.parsers import AUTO, Duration
 from pipelines.storyboard.format.schema import StoryboardModel
 from pipelines.storyboard.ids import ANIMATIC_NAME, MAX_FILE_NAME_BYTES
 from pipelines.storyboard.issues import IssueLog
 from pipelines.storyboard.model import BoardFrame, Motion, MotionType, Output, Smooth, Transition
 from pipelines.storyboard.presets import encoding_of
 from pipelines.storyboard.shots import Shot
-from pipelines.storyboard.timing import NO_SPEECH, cut_points, half_transition, hold_lengths
+from pipelines.storyboard.timing import cut_points, half_transition
 from pipelines.storyboard.transitions import CUT
 
 MAX_FILM_S = 24 * 3600
@@ -49,13 +49,13 @@ class FilmParts:
     """Time and movement of a shot's frames.
 
     Attributes:
-        hold_s: exact seconds on screen of each frame.
+        hold_s: exact seconds on screen of each frame; None for a share of the length of what is spoken over it.
         transition: from each frame to the next; None for a cut.
         motion: over each frame; None for a still one.
         smooth: in-betweens from frame to frame; None without any, and for a shot of one frame.
     """
 
-    hold_s: Fraction
+    hold_s: Fraction | None
     transition: Transition | None
     motion: Motion | None
     smooth: Smooth | None
@@ -113,7 +113,8 @@ def check_film_names(board_id: str, outputs: Sequence[Output], issues: IssueLog)
 
 def check_film_length(frames: Sequence[BoardFrame], issues: IssueLog) -> None:
     """Require that the film is not longer than `MAX_FILM_S` seconds."""
-    length_s = sum(hold_lengths(frames, NO_SPEECH), Fraction(0))
+    # What narration takes is not known yet.
+    length_s = sum((frame.hold_s or 0 for frame in frames), Fraction(0))
     if length_s > MAX_FILM_S:
         issues.add((), f"the film would be {float(length_s) / 3600:.1f} hours long, more than 24")
 
@@ -131,15 +132,15 @@ def check_transitions(
 def _crowded(frames: Sequence[BoardFrame], fps: Fraction) -> Iterator[tuple[int, str]]:
     """Yield each frame whose transition would be longer than a hold beside it, by number, with the message."""
     # In whole video frames, as in the timeline: once rounded, a hold may be one video frame too short.
-    lengths_s = hold_lengths(frames, NO_SPEECH)
-    cuts = cut_points(lengths_s, fps)
+    cuts = cut_points((frame.hold_s or Fraction(0) for frame in frames), fps)
     halves = [half_transition(frame.transition.duration_s, fps) if frame.transition else 0 for frame in frames]
     # The last frame's transition has no frame to lead to and is not shown.
     halves[-1:] = [0]
     for number, frame in enumerate(frames):
         before, after = (halves[number - 1] if number else 0), halves[number]
-        # Each transition may take half of the hold, so that the two beside one hold never overlap.
-        if 2 * max(before, after) <= cuts[number + 1] - cuts[number]:
+        # Each transition may take half of the hold, so that the two beside one hold never overlap. A hold that is as
+        # long as its narration is made long enough.
+        if frame.hold_s is None or 2 * max(before, after) <= cuts[number + 1] - cuts[number]:
             continue
         blamed = number if after >= before else number - 1
         transition = frames[blamed].transition
@@ -147,13 +148,21 @@ def _crowded(frames: Sequence[BoardFrame], fps: Fraction) -> Iterator[tuple[int,
         yield (
             blamed,
             f"a {transition.type} of {float(transition.duration_s):g} s does not fit: {frame.scene}/{frame.shot} is "
-            f"held for {float(lengths_s[number]):g} s only; shorten it, hold the frame longer, or write "
+            f"held for {float(frame.hold_s):g} s only; shorten it, hold the frame longer, or write "
             "transition: cut",
         )
 
 
-def _hold_s(shot: Shot, rates: FrameRates, issues: IssueLog) -> Fraction:
-    hold_s = (shot.settings.hold or _DEFAULT_HOLD).seconds(rates.first)
+def _hold_s(shot: Shot, rates: FrameRates, issues: IssueLog) -> Fraction | None:
+    hold = shot.settings.hold or _DEFAULT_HOLD
+    if hold == AUTO:
+        if shot.is_spoken_over:
+            return None
+        # One that is inherited just does not apply to what is silent.
+        if shot.model.hold == AUTO:
+            issues.add((*shot.path, "hold"), "auto is as long as the narration, and there is none; add it, or a time")
+        hold = _DEFAULT_HOLD
+    hold_s = hold.seconds(rates.first)
     if hold_s * rates.slowest < 1:
         frame_ms = float(1000 / rates.slowest)
         message = f"is shorter than one video frame, which is {frame_ms:.4g} ms here; write 1f or more"

@@ -1,12 +1,12 @@
 """Texts of frames: prompts and captions with their templates filled in, and the checks that they must pass."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from pipelines.common.suggestions import suggest
 from pipelines.common.visible_text import shows_nothing
 from pipelines.storyboard.format.base import YamlPath
-from pipelines.storyboard.format.parsers import MAX_CAPTION_CHARS, MAX_PROMPT_CHARS
+from pipelines.storyboard.format.parsers import MAX_CAPTION_CHARS, MAX_NARRATION_CHARS, MAX_PROMPT_CHARS
 from pipelines.storyboard.issues import IssueLog
 from pipelines.storyboard.prompts import SourceText
 from pipelines.storyboard.shots import Shot
@@ -25,6 +25,11 @@ def prompt_issue(prompt: str) -> str | None:
 def caption_issue(caption: str) -> str | None:
     """Return what is wrong with a caption once it is filled in; None if nothing is."""
     return _character_issue(caption) or _length_issue(caption, MAX_CAPTION_CHARS, "captions") or _blank_issue(caption)
+
+
+def narration_issue(text: str) -> str | None:
+    """Return what is wrong with a narration once it is filled in; None if nothing is."""
+    return _character_issue(text) or _length_issue(text, MAX_NARRATION_CHARS, "narrations") or _blank_issue(text)
 
 
 def _length_issue(text: str, most: int, kind: str) -> str | None:
@@ -107,10 +112,19 @@ class FrameTexts:
         if shot.settings.caption is None:
             return None
         source = SourceText(shot.path_of("caption"), shot.settings.caption)
-        caption = self._filled(source, variables)
-        if caption is not None and (issue := caption_issue(caption)):
+        return self._checked(source, variables, caption_issue)
+
+    def narration(self, source: SourceText, variables: Mapping[str, str]) -> str | None:
+        """Return a narration filled in; None if it is wrong."""
+        return self._checked(source, variables, narration_issue)
+
+    def _checked(
+        self, source: SourceText, variables: Mapping[str, str], issue_of: Callable[[str], str | None]
+    ) -> str | None:
+        text = self._filled(source, variables)
+        if text is not None and (issue := issue_of(text)):
             self._issues.add(source.path, issue)
-        return caption
+        return text
 
     def _filled(self, source: SourceText, variables: Mapping[str, str]) -> str | None:
         if source.path in self._issues or self._issues.full:

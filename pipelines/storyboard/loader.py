@@ -127,11 +127,13 @@ def _repeated_keys(source: SourceMap) -> Iterator[Problem]:
 
 
 def _missing_sounds(source: SourceMap, board: Storyboard) -> Iterator[Problem]:
-    for sound in board.sound.sounds:
-        if not sound.file.is_file():
-            meant = similar_sound(sound.file, folder=board.path.parent)
+    named = [(sound.file, sound.place) for sound in board.sound.sounds]
+    named += [(one.recording, one.recording_place or one.place) for one in board.narrations if one.recording]
+    for file, place in named:
+        if not file.is_file():
+            meant = similar_sound(file, folder=board.path.parent)
             cure = f"did you mean {meant!r}?" if meant else "names are from the storyboard's folder"
-            yield source.problem_at(sound.place, f"there is no sound file {str(sound.file)!r}; {cure}")
+            yield source.problem_at(place, f"there is no sound file {str(file)!r}; {cure}")
 
 
 def _notes(source: SourceMap) -> list[Note]:

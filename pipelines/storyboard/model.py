@@ -17,6 +17,7 @@ from pipelines.common.budgets import Budgets
 from pipelines.common.errors import Note
 from pipelines.common.geometry import TEXT_SAFE, AspectRatio, Fit, Margins, Size
 from pipelines.common.lettering.typefaces import FontStack, Weight
+from pipelines.storyboard.voices import BUILT_IN_VOICE
 
 
 class MotionType(StrEnum):
@@ -51,6 +52,14 @@ class Position(StrEnum):
     TOP = "top"
     MIDDLE = "middle"
     BOTTOM = "bottom"
+
+
+class WordCaptions(StrEnum):
+    """The part that single words play in the captions of what is spoken."""
+
+    OFF = "off"
+    HIGHLIGHT = "highlight"
+    ONE_BY_ONE = "one-by-one"
 
 
 class Background(StrEnum):
@@ -112,8 +121,8 @@ class BoardFrame:
         fallback_prompts: rendered prompts to try in order when the API refuses `prompt`.
         steps: generation steps, 1 to 8.
         aspect: the aspect ratio to ask for.
-        hold_s: exact seconds on screen; at least one video frame of every output. None for an equal share of the
-            length of its shot's speech, which planning is given.
+        hold_s: exact seconds on screen; at least one video frame of every output. None for a share of the length of
+            what is spoken over it, which planning is given.
         fit: the treatment of an image that is not of the size asked for.
         transition: into the next frame; None for a cut. It fits into the holds on both sides.
         motion: over this frame; None for a still one.
@@ -187,6 +196,10 @@ class CaptionStyle:
         line_length: letters in a line at most; those that are as wide as high count twice.
         safe_area: the edges that they keep out of.
         language: of their text, as a BCP 47 tag; None where it is not stated.
+        words: of narration: what shows which word is spoken.
+        highlight: of the word that is spoken, `#rrggbb` in lower case.
+        lines: of narration at a time, at most.
+        letters_per_second: how fast narration may have to be read.
     """
 
     burn: bool = True
@@ -198,6 +211,11 @@ class CaptionStyle:
     line_length: int = 42
     safe_area: Margins = TEXT_SAFE
     language: str | None = None
+    # Not in the repr: pieces with captions of other kinds keep the names that they had before there were these.
+    words: WordCaptions = field(default=WordCaptions.OFF, repr=False)
+    highlight: str = field(default="#ffd60a", repr=False)
+    lines: int = field(default=2, repr=False)
+    letters_per_second: Fraction = field(default=Fraction(17), repr=False)
 
     @property
     def font_stack(self) -> FontStack:
@@ -275,6 +293,50 @@ class SoundMix:
 
 
 @dataclass(frozen=True, slots=True)
+class Narrator:
+    """The voice of a storyboard.
+
+    Attributes:
+        voice: `voices.BUILT_IN_VOICE`, `voices.RECORDED`, or a command (see `voices.command_of`).
+        speed: 1 as the voice speaks by itself, 2 twice as fast.
+        gap_s: exact seconds of silence after each narration.
+        say: words, and what is spoken in their place.
+        strict: a hold that is too short for its words is an error.
+        language: of what is said, as a BCP 47 tag; None where it is not stated.
+        place: where the voice is named.
+    """
+
+    voice: str = BUILT_IN_VOICE
+    speed: Fraction = Fraction(1)
+    gap_s: Fraction = Fraction(3, 10)
+    say: tuple[tuple[str, str], ...] = ()
+    strict: bool = False
+    language: str | None = None
+    place: Place = field(default=Place(0, 0, ""), repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Narration:
+    """Words that are spoken over some frames, from the cut to the first of them on.
+
+    Attributes:
+        text: the words, perhaps on several lines; 1 to 50,000 characters.
+        frame: the number of the first frame.
+        frames: how many they are.
+        place: where the text is written.
+        recording: a sound file in which they are spoken; None where a voice speaks them.
+        recording_place: where it is named.
+    """
+
+    text: str
+    frame: int
+    frames: int
+    place: Place = field(repr=False, compare=False)
+    recording: Path | None = field(default=None, repr=False)
+    recording_place: Place | None = field(default=None, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Variable:
     """A value that the storyboard does not hold: the name of the variable that does."""
 
@@ -322,6 +384,8 @@ class Storyboard:
         caption_places: where the caption of each frame is written, for notes.
         frame_places: where the other things are written that each frame asks for.
         sound: all sounds.
+        narrator: the voice.
+        narrations: what is spoken, in storyboard order; no two over the same frame.
         endpoint: where it wants its images from; None where it does not say.
         notes: what is legal in its file but surely not meant, in file order.
     """
@@ -337,6 +401,9 @@ class Storyboard:
     caption_places: tuple[Place, ...] = ()
     frame_places: tuple[FramePlaces, ...] = ()
     sound: SoundMix = field(default_factory=SoundMix)
+    # Not in the repr: the digest of a storyboard that says nothing is as it was before there was narration.
+    narrator: Narrator = field(default_factory=Narrator, repr=False)
+    narrations: tuple[Narration, ...] = field(default=(), repr=False)
     endpoint: BoardEndpoint | None = None
     notes: tuple[Note, ...] = ()
 

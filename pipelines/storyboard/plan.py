@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -16,8 +16,8 @@ from pipelines.endpoints.models import ImageModel
 from pipelines.endpoints.prices import price_list
 from pipelines.endpoints.requests import ImageRequest
 from pipelines.storyboard.model import BoardFrame, Storyboard
+from pipelines.storyboard.speech import Speech
 from pipelines.storyboard.timeline import Timeline, build_timeline
-from pipelines.storyboard.timing import NO_SPEECH, SpeechLengths
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,30 +143,30 @@ class Plan:
         return self.timelines[0]
 
 
-def plan_of(board: Storyboard, settings: Settings, *, speech_s: SpeechLengths = NO_SPEECH) -> Plan:
+def plan_of(board: Storyboard, settings: Settings, *, speeches: Sequence[Speech] = ()) -> Plan:
     """Plan the frames and the films of a storyboard for the model that the settings choose; see `plan_frames`.
 
     Raises:
         UsageError: the price list is wrong.
     """
-    return plan_frames(board, model=chosen_model(settings), speech_s=speech_s)
+    return plan_frames(board, model=chosen_model(settings), speeches=speeches)
 
 
-def plan_frames(board: Storyboard, *, model: str | ImageModel, speech_s: SpeechLengths = NO_SPEECH) -> Plan:
-    """Plan the frames and the films of a storyboard. Pure: lengths of speech are an argument, no file is read.
+def plan_frames(board: Storyboard, *, model: str | ImageModel, speeches: Sequence[Speech] = ()) -> Plan:
+    """Plan the frames and the films of a storyboard. Pure: speech is an argument, no file is read.
 
     Args:
         board: the storyboard.
         model: the one that is asked for the frames; its name is part of every request key. A name alone is priced as
             the FLUX API prices it.
-        speech_s: the length in seconds of the speech over each shot, by the ids of its scene and its own.
+        speeches: that of each of the storyboard's narrations, in their order.
 
     Raises:
-        KeyError: a frame is held as long as its shot's speech, and `speech_s` lacks that shot.
+        ValueError: there are not as many speeches as narrations.
     """
     asked = price_list(DEFAULT_DIALECT).model(model) if isinstance(model, str) else model
     frames = tuple(_frame_specs(board.frames, model=asked))
-    timelines = tuple(build_timeline(board, output, speech_s) for output in board.outputs)
+    timelines = tuple(build_timeline(board, output, speeches=speeches) for output in board.outputs)
     return Plan(board.id, board.title, asked.name, frames, timelines)
 
 

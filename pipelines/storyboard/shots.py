@@ -1,15 +1,17 @@
 """Shots of a storyboard: their ids, their paths in it, and the settings that they inherit."""
 
+import itertools
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pipelines.storyboard.format.base import YamlPath
+from pipelines.storyboard.format.narration_schema import NarrationValue
 from pipelines.storyboard.format.schema import Cascading, ShotModel, StoryboardModel
 from pipelines.storyboard.issues import IssueLog
 from pipelines.storyboard.model import BoardScene
-from pipelines.storyboard.prompts import count_frames
+from pipelines.storyboard.prompts import SourceText, count_frames, matrix_combinations, prompts_per_combination
 
 _CASCADING_KEYS = tuple(Cascading.model_fields)
 
@@ -31,6 +33,8 @@ class Shot:
         id: its id, unique in the scene.
         path: its path in the storyboard's data.
         model: the shot as it is written.
+        scene_path: the scene's path; of the short form's one scene, the root.
+        scene_narration: what is spoken over the scene.
         levels: the levels that set cascading keys for it, the innermost first.
         settings: the cascading keys as they apply to it; None for a key that no level sets.
         frame_count: how many frames it asks for.
@@ -40,9 +44,16 @@ class Shot:
     id: str
     path: YamlPath
     model: ShotModel
+    scene_path: YamlPath
+    scene_narration: NarrationValue | None
     levels: tuple[Level, ...]
     settings: Cascading
     frame_count: int
+
+    @property
+    def is_spoken_over(self) -> bool:
+        """Whether there is narration over it, its own or the scene's."""
+        return self.model.narration is not None or self.scene_narration is not None
 
     def path_of(self, key: str) -> YamlPath:
         """Return the path at which a cascading key is set for this shot; the shot's own where no level sets it."""
@@ -50,6 +61,20 @@ class Shot:
             if getattr(level.keys, key) is not None:
                 return (*level.path, key)
         return (*self.path, key)
+
+
+def frames_of(shot: Shot, variables: Mapping[str, str]) -> Iterator[tuple[SourceText, dict[str, str]]]:
+    """Yield the prompt of each frame of a shot, and the values of the names that its templates may use.
+
+    Args:
+        shot: the shot.
+        variables: the storyboard's own.
+    """
+    images = itertools.product(matrix_combinations(shot.model), prompts_per_combination(shot.model, shot.path))
+    for index, (values, source) in enumerate(images):
+        # The nearer name wins: a matrix's over a var, a var over the frame's own place.
+        place = {"scene": shot.scene.id, "shot": shot.id, "frame": str(index)}
+        yield source, {**place, **variables, **values}
 
 
 def list_shots(board: StoryboardModel, *, title: str, issues: IssueLog) -> list[Shot]:
@@ -84,7 +109,7 @@ def _short_form(board: StoryboardModel, title: str) -> Iterator[Shot]:
     for index, prompt in enumerate(board.prompts or ()):
         # Not validated again: the prompt was, as an entry of the list.
         shot = ShotModel.model_construct(prompt=prompt)
-        yield Shot(scene, f"shot-{index + 1}", ("prompts", index), shot, levels, board.defaults, 1)
+        yield Shot(scene, f"shot-{index + 1}", ("prompts", index), shot, (), None, levels, board.defaults, 1)
 
 
 def _long_form(board: StoryboardModel, issues: IssueLog) -> Iterator[Shot]:
@@ -102,7 +127,9 @@ def _long_form(board: StoryboardModel, issues: IssueLog) -> Iterator[Shot]:
             shot_id = shot.id or f"shot-{position + 1}"
             _require_new(shot_id, shot_ids, (*path, "id"), f"shots of the scene {scene_id!r}", issues)
             levels = (Level(path, shot), *outer)
-            yield Shot(scene, shot_id, path, shot, levels, _settings(levels), count_frames(shot))
+            narration = scene_model.narration
+            settings, frames = _settings(levels), count_frames(shot)
+            yield Shot(scene, shot_id, path, shot, scene_path, narration, levels, settings, frames)
 
 
 def _settings(levels: Sequence[Level]) -> Cascading:

@@ -9,7 +9,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from pipelines.storyboard.model import BoardFrame, CaptionStyle, Motion, Output, Place, Smooth, SoundMix, Storyboard
-from pipelines.storyboard.timing import NO_SPEECH, SpeechLengths, cut_points, half_transition, hold_lengths
+from pipelines.storyboard.speech import Speech
+from pipelines.storyboard.timing import cut_points, half_transition, hold_lengths
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,21 @@ class Chapter:
 
 
 @dataclass(frozen=True, slots=True)
+class Spoken:
+    """A narration in the film.
+
+    Attributes:
+        speech: the voice.
+        start: the video frame with which it begins.
+        end: the video frame at which it must have ended: the next narration begins there, or the film ends.
+    """
+
+    speech: Speech
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
 class Timeline:
     """The film's time, in whole video frames: holds follow one another without gap or overlap.
 
@@ -55,6 +71,7 @@ class Timeline:
         holds, chapters: what is on screen.
         captions: their font, size, place and colours.
         sound: the film's sounds, and how they are mixed.
+        spoken: the film's narrations, in their order.
         digest: hex sha-256 of the whole storyboard, resolved; the file's own place does not count.
     """
 
@@ -64,6 +81,8 @@ class Timeline:
     chapters: tuple[Chapter, ...]
     captions: CaptionStyle = field(default_factory=CaptionStyle)
     sound: SoundMix = field(default_factory=SoundMix)
+    # Not in the repr: films that say nothing keep the identity that they had before there was narration.
+    spoken: tuple[Spoken, ...] = field(default=(), repr=False)
     digest: str = ""
 
     @property
@@ -79,16 +98,19 @@ class Timeline:
         return self.video_frames / self.output.fps
 
 
-def build_timeline(board: Storyboard, output: Output | None = None, speech_s: SpeechLengths = NO_SPEECH) -> Timeline:
+def build_timeline(board: Storyboard, output: Output | None = None, *, speeches: Sequence[Speech] = ()) -> Timeline:
     """Return the timeline of the film that `output`, by default the first, asks for.
 
     Args:
         board: the storyboard.
         output: one of its outputs.
-        speech_s: see `timing.hold_lengths`.
+        speeches: that of each of its narrations.
+
+    Raises:
+        ValueError: there are not as many speeches as narrations.
     """
     output = output or board.output
-    cuts = cut_points(hold_lengths(board.frames, speech_s), output.fps)
+    cuts = cut_points(hold_lengths(board, speeches), output.fps)
     holds = tuple(_holds(board.frames, cuts, output.fps))
     return Timeline(
         board.title,
@@ -97,8 +119,15 @@ def build_timeline(board: Storyboard, output: Output | None = None, speech_s: Sp
         tuple(_chapters(board, cuts)),
         board.captions_of(output),
         board.sound,
+        tuple(_spoken(board, speeches, cuts)),
         _digest(board),
     )
+
+
+def _spoken(board: Storyboard, speeches: Sequence[Speech], cuts: Sequence[int]) -> Iterator[Spoken]:
+    starts = [cuts[narration.frame] for narration in board.narrations]
+    for speech, (start, end) in zip(speeches, pairwise((*starts, cuts[-1])), strict=True):
+        yield Spoken(speech, start, end)
 
 
 def _digest(board: Storyboard) -> str:
@@ -106,10 +135,12 @@ def _digest(board: Storyboard) -> str:
     sounds = [replace(sound, file=Path(sound.file.name), place=Place(0, 0, "")) for sound in board.sound.sounds]
     hashed = replace(board, path=Path(), sound=replace(board.sound, sounds=tuple(sounds)), notes=(), caption_places=())
     # A dataclass's repr names every field, so none can be forgotten here.
-    return hashlib.sha256(repr(hashed).encode()).hexdigest()
+    spoken = repr((board.narrator, board.narrations)) if board.narrations else ""
+    return hashlib.sha256(f"{hashed!r}{spoken}".encode()).hexdigest()
 
 
 def _holds(frames: Sequence[BoardFrame], cuts: Sequence[int], fps: Fraction) -> Iterator[Hold]:
+    longest_halves = [(end - start) // 2 for start, end in pairwise(cuts)]
     for number, (frame, (start, end)) in enumerate(zip(frames, pairwise(cuts), strict=True)):
         following = frames[number + 1] if number + 1 < len(frames) else None
         # The last frame's transition has nowhere to lead.
@@ -121,7 +152,10 @@ def _holds(frames: Sequence[BoardFrame], cuts: Sequence[int], fps: Fraction) -> 
             start=start,
             length=end - start,
             transition=transition.type if transition else None,
-            half=half_transition(transition.duration_s, fps) if transition else 0,
+            # Beside holds of narration, another may come out a video frame shorter than it was checked to be.
+            half=min(half_transition(transition.duration_s, fps), *longest_halves[number : number + 2])
+            if transition
+            else 0,
             motion=frame.motion,
             caption=frame.caption,
             smooth=frame.smooth if goes_on else None,

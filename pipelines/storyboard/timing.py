@@ -1,35 +1,53 @@
 """Times in whole video frames: cut points and the lengths of transitions, in exact rational arithmetic."""
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
-from types import MappingProxyType
+from itertools import pairwise
+from math import ceil
 
-from pipelines.storyboard.model import BoardFrame
+from pipelines.storyboard.model import Storyboard
+from pipelines.storyboard.speech import Speech
 
 HALF = Fraction(1, 2)
 
-# The length in seconds of the speech over each shot that has any, by the ids of its scene and its own.
-SpeechLengths = Mapping[tuple[str, str], Fraction]
 
-NO_SPEECH: SpeechLengths = MappingProxyType({})
-
-
-def hold_lengths(frames: Sequence[BoardFrame], speech_s: SpeechLengths) -> list[Fraction]:
+def hold_lengths(board: Storyboard, speeches: Sequence[Speech]) -> list[Fraction]:
     """Return the exact seconds that each frame is held.
 
+    Frames that are held for as long as what is spoken over them share what other frames leave of it, in whole video
+    frames of the first output. None is so short that a transition beside it does not fit.
+
     Args:
-        frames: a storyboard's.
-        speech_s: of every shot with frames that are held as long as its speech; they share its length evenly.
+        board: the storyboard.
+        speeches: that of each of its narrations.
 
     Raises:
-        KeyError: `speech_s` lacks such a shot.
+        ValueError: there are not as many speeches as narrations.
     """
-    spoken = Counter((frame.scene, frame.shot) for frame in frames if frame.hold_s is None)
-    return [
-        speech_s[frame.scene, frame.shot] / spoken[frame.scene, frame.shot] if frame.hold_s is None else frame.hold_s
-        for frame in frames
-    ]
+    holds = [frame.hold_s for frame in board.frames]
+    for narration, speech in zip(board.narrations, speeches, strict=True):
+        numbers = range(narration.frame, narration.frame + narration.frames)
+        shared = [number for number in numbers if holds[number] is None]
+        left_s = speech.length_s + board.narrator.gap_s - sum((holds[number] or 0 for number in numbers), Fraction(0))
+        for number, share in zip(shared, _shares(left_s, len(shared), board.output.fps), strict=True):
+            holds[number] = max(share, *(_least_hold(board, number, output.fps) for output in board.outputs))
+    return [hold_s for hold_s in holds if hold_s is not None]
+
+
+def _shares(length_s: Fraction, count: int, fps: Fraction) -> list[Fraction]:
+    """Divide at least `length_s` into `count` shares, as even as whole video frames are."""
+    if not count:
+        return []
+    video_frames = ceil(max(length_s, Fraction(0)) * fps)
+    ends = [rounded(Fraction(video_frames * part, count)) for part in range(count + 1)]
+    return [(end - start) / fps for start, end in pairwise(ends)]
+
+
+def _least_hold(board: Storyboard, number: int, fps: Fraction) -> Fraction:
+    """Return the seconds that a frame must be held for, so that it is seen and the transitions beside it fit."""
+    beside = [frame.transition for frame in board.frames[max(0, number - 1) : number + 1] if frame.transition]
+    halves = [half_transition(transition.duration_s, fps) for transition in beside]
+    return max(1, 2 * max(halves, default=0)) / fps
 
 
 def cut_points(holds_s: Iterable[Fraction], fps: Fraction) -> list[int]:

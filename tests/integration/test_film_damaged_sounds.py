@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 from pipelines.common.errors import FilmError, Note, StoryboardError
-from pipelines.film.checks import check_film
+from pipelines.common.settings import Settings
 from pipelines.film.sound_checks import require_sounds
 from pipelines.film.sound_files import MeasuredSound, measure_sound
+from pipelines.run.checking import check_storyboard
 from pipelines.storyboard.loader import load_storyboard
 from pipelines.storyboard.model import Sound
 from tests.support import sound_samples
@@ -395,9 +396,10 @@ def test_each_place_that_names_a_damaged_sound_has_a_note(damaged: Callable[[str
         f"audio: {{track: {file.name}}}\nscenes:\n- id: s\n  shots:\n  - {{id: t, prompt: x, sound: {file.name}}}\n"
     )
 
-    notes = asyncio.run(check_film(load_storyboard(board)))
+    settings = Settings(output=file.parent / "outputs")
+    notes = asyncio.run(check_storyboard(load_storyboard(board), settings))
     with pytest.raises(StoryboardError) as caught:
-        asyncio.run(check_film(load_storyboard(board), strict=True))
+        asyncio.run(check_storyboard(load_storyboard(board), settings, strict=True))
 
     assert [(note.line, note.where) for note in notes] == [(1, "audio.track"), (5, "scenes.s.shots.t.sound")]
     assert caught.value.problems == notes

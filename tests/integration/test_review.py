@@ -299,11 +299,11 @@ def test_a_slow_check_keeps_no_page_waiting(
     """Its notes follow: the page that is open is told to fetch them."""
     checked = threading.Event()
 
-    async def check_slowly(board: Storyboard, **_: object) -> tuple[Note, ...]:
+    async def check_slowly(board: Storyboard, *_: object, **__: object) -> tuple[Note, ...]:
         await asyncio.to_thread(checked.wait, WAIT_S)
         return (Note(str(board.path), 3, 5, "audio.track", "2 s of noise were skipped; cut them off"),)
 
-    monkeypatch.setattr("pipelines.review.storyboard.check_film", check_slowly)
+    monkeypatch.setattr("pipelines.review.storyboard.check_storyboard", check_slowly)
     with rendered.copy_to(tmp_path).open() as review, review.listening() as page:
         before = review.get().text
         checked.set()

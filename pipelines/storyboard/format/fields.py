@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 from fractions import Fraction
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema
 
@@ -23,6 +23,7 @@ from pipelines.storyboard.format.parsers import (
     parse_crf,
     parse_duration,
     parse_fps,
+    parse_hold,
     parse_id,
     parse_language,
     parse_name,
@@ -57,6 +58,10 @@ TakeCount = Annotated[int, BeforeValidator(whole_number(1, MAX_TAKES)), _whole_n
 FrameCount = Annotated[int, BeforeValidator(whole_number(1, MAX_COUNT)), _whole_number_schema(1, MAX_COUNT)]
 KeyframeNumber = Annotated[int, BeforeValidator(whole_number(0, MAX_COUNT))]
 LineLength = Annotated[int, BeforeValidator(whole_number(10, 200)), _whole_number_schema(10, 200)]
+LineCount = Annotated[int, BeforeValidator(whole_number(1, 5)), _whole_number_schema(1, 5)]
+ReadingSpeed = Annotated[
+    Decimal, BeforeValidator(number(5, 50)), WithJsonSchema({"type": "number", "minimum": 5, "maximum": 50})
+]
 Crf = Annotated[int, BeforeValidator(parse_crf), _whole_number_schema(0, 63)]
 Version = Annotated[int, BeforeValidator(parse_version), WithJsonSchema({"const": 1, "type": "integer"})]
 Amount = Annotated[
@@ -85,6 +90,11 @@ TimeOnScreen = Annotated[
     Duration,
     BeforeValidator(parse_duration),
     WithJsonSchema({"anyOf": [{"type": "number", "exclusiveMinimum": 0}, _TIME_TEXT_SCHEMA]}),
+]
+Hold = Annotated[
+    Duration | Literal["auto"],
+    BeforeValidator(parse_hold),
+    WithJsonSchema({"anyOf": [{"type": "number", "exclusiveMinimum": 0}, _TIME_TEXT_SCHEMA, {"const": "auto"}]}),
 ]
 Fps = Annotated[
     Fraction,

@@ -16,15 +16,26 @@ from pipelines.storyboard.format.fields import (
     FilmSize,
     Fps,
     Id,
+    LineCount,
     LineLength,
     Percent,
+    ReadingSpeed,
     Reference,
     Time,
     TimeOnScreen,
     Volume,
 )
 from pipelines.storyboard.format.parsers import Duration, known_word, short_form
-from pipelines.storyboard.model import Background, CaptionStyle, Ease, MotionType, Output, Position, SmoothMethod
+from pipelines.storyboard.model import (
+    Background,
+    CaptionStyle,
+    Ease,
+    MotionType,
+    Output,
+    Position,
+    SmoothMethod,
+    WordCaptions,
+)
 from pipelines.storyboard.presets import DEFAULT_CODEC, Preset, codec_names, encoding_of, preset_names, presets
 from pipelines.storyboard.transitions import CUT, TYPES
 
@@ -102,6 +113,15 @@ class CaptionsModel(FormatModel):
     font: Reference | None = Field(None, description="A font of this machine. Default those that storyreel brings.")
     line_length: LineLength = Field(
         42, description="Letters in a line at most, unless the text has to be shrunk. Default 42."
+    )
+    words: Annotated[WordCaptions, BeforeValidator(known_word(tuple(WordCaptions)))] = Field(
+        WordCaptions.OFF,
+        description="Of narration: highlight the word that is spoken, or let words appear one-by-one. Default off.",
+    )
+    highlight: Color = Field("#ffd60a", description='Of the word that is spoken. Default "#ffd60a".')
+    lines: LineCount = Field(2, description="Lines of narration at a time, at most. Default 2.")
+    letters_per_second: ReadingSpeed = Field(
+        Decimal(17), description="How fast narration may have to be read. Default 17."
     )
 
 
@@ -199,6 +219,10 @@ class OutputModel(FormatModel):
             line_length=looks.line_length,
             safe_area=self._preset.safe_area.margins,
             language=language,
+            words=looks.words,
+            highlight=looks.highlight,
+            lines=looks.lines,
+            letters_per_second=Fraction(looks.letters_per_second),
         )
 
     @property

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
+from typing import Final, Literal
 
 from pipelines.common.geometry import Size
 from pipelines.common.languages import iso_639_2, tag_of_name
@@ -18,8 +19,12 @@ from pipelines.common.visible_text import shows_nothing
 from pipelines.storyboard.format.words import meant_color, meant_fps, meant_size, meant_time, meant_word, suggest_word
 
 _MAX_DURATION_S = 86_400
+# The hold of a frame that is on screen for as long as its narration takes.
+AUTO: Final = "auto"
 MAX_PROMPT_CHARS = 2048
 MAX_CAPTION_CHARS = 10_000
+# Half an hour of speech: a chapter of a book, over one shot.
+MAX_NARRATION_CHARS = 50_000
 MAX_ID_CHARS = 100
 _MAX_DESCRIBED_CHARS = 60
 _MAX_SIDE_PX = 7680
@@ -107,7 +112,7 @@ def whole_number(least: int, most: int) -> Callable[[object], int]:
     return parse
 
 
-def number(least: int, most: int, *, above: bool = False) -> Callable[[object], Decimal]:
+def number(least: int | Decimal, most: int, *, above: bool = False) -> Callable[[object], Decimal]:
     """Return a parser of exact numbers from `least` to `most`; with `above`, `least` itself is none of them."""
     allowed = f"above {least} and up to {most}" if above else f"from {least} to {most}"
 
@@ -207,6 +212,14 @@ def parse_caption(value: object) -> str:
     return text
 
 
+def parse_narration(value: object) -> str:
+    """Read text of at most `MAX_NARRATION_CHARS` characters."""
+    text = parse_text(value)
+    if len(text) > MAX_NARRATION_CHARS:
+        raise ValueError(f"must be at most {MAX_NARRATION_CHARS:,} characters, got {len(text):,}; split it over shots")
+    return text
+
+
 def parse_scalar_text(value: object) -> str:
     """Read text, a number or true and false as the text that templates see."""
     if isinstance(value, bool):
@@ -247,6 +260,11 @@ def parse_duration(value: object) -> Duration:
     if not duration.amount:
         raise ValueError(f"must be a time like 4, 4s, 500ms or 96f (video frames), got {describe(value)}")
     return duration
+
+
+def parse_hold(value: object) -> Duration | Literal["auto"]:
+    """Read a time above 0, or `auto`."""
+    return AUTO if isinstance(value, str) and value.strip().lower() == AUTO else parse_duration(value)
 
 
 def parse_time(value: object) -> Duration:

@@ -12,6 +12,7 @@ from pipelines.storyboard.format.fields import (
     CaptionText,
     FrameCount,
     FrameFit,
+    Hold,
     Id,
     Language,
     Matrix,
@@ -22,7 +23,6 @@ from pipelines.storyboard.format.fields import (
     Steps,
     TakeCount,
     Text,
-    TimeOnScreen,
     Title,
     Usd,
     Version,
@@ -38,6 +38,7 @@ from pipelines.storyboard.format.film_schema import (
     SoundValue,
     TransitionValue,
 )
+from pipelines.storyboard.format.narration_schema import NarrationValue, NarratorModel, NarratorValue
 from pipelines.storyboard.format.parsers import short_form
 
 # The default of `max_frames`. More frames are rather a mistake, in a matrix for instance, than a film.
@@ -52,7 +53,9 @@ class Cascading(FormatModel):
 
     steps: Steps | None = Field(None, description="Generation steps, 1 to 8: more is finer and dearer. Default 4.")
     aspect: Aspect | None = Field(None, description="Aspect ratio of the image. Default 16:9.")
-    hold: TimeOnScreen | None = Field(None, description="Time on screen per frame: 4, 4s, 500ms, 96f. Default 4s.")
+    hold: Hold | None = Field(
+        None, description="Time on screen per frame: 4, 4s, 500ms, 96f; or auto, as long as its narration. Default 4s."
+    )
     transition: TransitionValue | None = Field(None, description="How the next frame or shot follows. Default cut.")
     motion: MotionValue | None = Field(None, description="A slow move over the frame: push_in, pan_left ...")
     takes: TakeCount | None = Field(
@@ -76,6 +79,9 @@ class ShotModel(Cascading):
         None, description="A frame for each combination of values, the last key turning fastest."
     )
     match: Literal["product", "zip"] | None = Field(None, description="zip pairs the matrix's values instead.")
+    narration: NarrationValue | None = Field(
+        None, description="What is said over it: a text, a list with one for each frame, or a recording and its text."
+    )
     sound: SoundValue | None = Field(None, description="A sound that starts with the shot.")
     smooth: SmoothModel | None = Field(None, description="In-between pictures from frame to frame of this shot.")
     fallback_prompts: Annotated[list[Text], Field(max_length=MAX_FALLBACKS)] | None = Field(
@@ -126,6 +132,7 @@ class SceneModel(Cascading):
 
     id: Id | None = Field(None, description="Unique. Default scene-1, scene-2 ...")
     title: Title | None = Field(None, description="The chapter's title. Default the id.")
+    narration: NarrationValue | None = Field(None, description="What is said over it, from its first shot on.")
     shots: Annotated[list[ShotModel], Field(min_length=1)] = Field(description="In the order in which they are shown.")
 
 
@@ -164,6 +171,7 @@ class StoryboardModel(FormatModel):
     budget: BudgetValue | None = Field(None, description="What it may cost.")
     max_frames: FrameCount = Field(MAX_FRAMES, description="More frames than this are refused as a mistake.")
     captions: CaptionsModel = Field(CaptionsModel(), description="Looks of the captions.")
+    narration: NarratorValue = Field(NarratorModel(), description="Who speaks, and how.")
     audio: AudioValue = Field(AudioModel(), description="Sound under the whole film.")
     defaults: Cascading = Field(Cascading(), description="What scenes and shots inherit.")
     vars: Annotated[dict[Name, ScalarText], Field(max_length=MAX_VARS)] = Field({}, description="Names for templates.")

@@ -4,6 +4,7 @@ from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from itertools import accumulate, pairwise
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,11 @@ from pipelines.common.geometry import AspectRatio, Fit, Size
 from pipelines.common.settings import Settings
 from pipelines.endpoints.amounts import Price
 from pipelines.endpoints.prices import price_list
-from pipelines.storyboard.model import BoardFrame, BoardScene, CaptionStyle, Output, Storyboard
+from pipelines.storyboard.model import BoardFrame, BoardScene, CaptionStyle, Narration, Output, Place, Storyboard
 from pipelines.storyboard.plan import plan_frames, plan_of, request_key, take_of
+from pipelines.storyboard.speech import Speech
 from pipelines.storyboard.timeline import Chapter, Hold, build_timeline
-from pipelines.storyboard.timing import NO_SPEECH, hold_lengths
+from pipelines.storyboard.timing import hold_lengths
 
 MODEL = "flux-1-schnell"
 HARBOR = BoardFrame("arrival", "wide", "a harbor", (), 4, AspectRatio.LANDSCAPE, Fraction(2), Fit.COVER)
@@ -65,7 +67,7 @@ def test_holds_follow_one_another_and_none_is_empty(board: Storyboard) -> None:
 def test_every_cut_is_within_half_a_video_frame_of_its_time(board: Storyboard) -> None:
     """Rounding never adds up, however many frames there are."""
     fps = board.output.fps
-    exact = [Fraction(0), *accumulate(length_s * fps for length_s in hold_lengths(board.frames, NO_SPEECH))]
+    exact = [Fraction(0), *accumulate(length_s * fps for length_s in hold_lengths(board, ()))]
 
     timeline = build_timeline(board)
 
@@ -76,7 +78,7 @@ def test_every_cut_is_within_half_a_video_frame_of_its_time(board: Storyboard) -
 @given(boards())
 def test_the_film_is_as_long_as_its_holds_together(board: Storyboard) -> None:
     """The total is the exact total, rounded once, half up."""
-    exact = sum(hold_lengths(board.frames, NO_SPEECH)) * board.output.fps
+    exact = sum(hold_lengths(board, ())) * board.output.fps
 
     timeline = build_timeline(board)
 
@@ -264,14 +266,17 @@ def key_of(frame: BoardFrame, *, model: str = MODEL) -> str:
     return plan_frames(board_of(frame), model=model).frames[0].request_key
 
 
-def test_frames_without_a_hold_share_the_length_of_their_shots_speech() -> None:
-    """Planning is given the lengths of speech; three frames of a shot that speaks for two seconds divide its frames."""
+def test_frames_without_a_hold_share_the_length_of_what_is_spoken_over_them() -> None:
+    """Planning is given the speech; three frames of a shot that speaks for two seconds divide its video frames."""
     speaking = replace(HARBOR, shot="speech", hold_s=None)
-    board = board_of(HARBOR, speaking, speaking, speaking)
+    narration = Narration("Six in the morning.", 1, 3, Place(0, 0, ""))
+    board = replace(board_of(HARBOR, speaking, speaking, speaking), narrations=(narration,))
+    speech = Speech("", Path("speech.wav"), Fraction("1.75"), ())
 
-    plan = plan_frames(board, model=MODEL, speech_s={("arrival", "speech"): Fraction(2)})
+    plan = plan_frames(board, model=MODEL, speeches=[speech])
 
     lengths = [hold.length for hold in plan.timeline.holds]
-    assert sum(lengths[1:]) == round(2 * plan.timeline.output.fps)
+    # With the narrator's gap of 0.3 s, in whole video frames.
+    assert sum(lengths[1:]) == ceil(Fraction("2.05") * plan.timeline.output.fps)
     assert max(lengths[1:]) - min(lengths[1:]) <= 1
     assert lengths[0] == round(2 * plan.timeline.output.fps)

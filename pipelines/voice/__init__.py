@@ -1,0 +1,1 @@
+"""Narration -> speech and the times of its words: who speaks, and what was spoken before."""

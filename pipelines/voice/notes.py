@@ -1,0 +1,52 @@
+"""Notes on narrations, once it is known how long they take."""
+
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+
+from pipelines.common.errors import Note, Problem, StoryboardError
+from pipelines.common.formatting import counted
+from pipelines.storyboard.film_parts import MAX_FILM_S
+from pipelines.storyboard.model import Narration, Storyboard
+from pipelines.storyboard.speech import Speech
+from pipelines.storyboard.timing import hold_lengths
+
+
+def narration_notes(board: Storyboard, speeches: Sequence[Speech]) -> list[Note]:
+    """Return the notes on a storyboard's narrations.
+
+    Args:
+        board: the storyboard.
+        speeches: that of each of its narrations.
+
+    Raises:
+        StoryboardError: the film is far too long; or a hold is too short for its words, and the narrator is strict.
+    """
+    holds_s = hold_lengths(board, speeches)
+    length_s = sum(holds_s, Fraction(0))
+    if length_s > MAX_FILM_S:
+        message = f"the film would be {float(length_s) / 3600:.1f} hours long, more than 24"
+        raise StoryboardError([Problem(str(board.path), 0, 0, "", message)])
+    short = list(_too_short(board, speeches, holds_s))
+    if short and board.narrator.strict:
+        raise StoryboardError([Problem(*_place(board, narration), message) for narration, message in short])
+    return [Note(*_place(board, narration), message) for narration, message in short]
+
+
+def _too_short(
+    board: Storyboard, speeches: Sequence[Speech], holds_s: Sequence[Fraction]
+) -> Iterator[tuple[Narration, str]]:
+    """Yield each narration whose frames are not held for as long as its words take, with the message."""
+    for narration, speech in zip(board.narrations, speeches, strict=True):
+        needed_s = speech.words[-1].end_s
+        held_s = sum(holds_s[narration.frame : narration.frame + narration.frames], Fraction(0))
+        if needed_s > held_s:
+            frames = "its frame is" if narration.frames == 1 else f"its {counted(narration.frames, 'frame')} are"
+            yield (
+                narration,
+                f"takes {float(needed_s):.2f} s, and {frames} held for {float(held_s):.2f} s: "
+                f"{float(needed_s - held_s):.2f} s are missing; write hold: auto, hold longer, or say less",
+            )
+
+
+def _place(board: Storyboard, narration: Narration) -> tuple[str, int, int, str]:
+    return str(board.path), narration.place.line, narration.place.column, narration.place.where
