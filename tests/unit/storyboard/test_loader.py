@@ -398,9 +398,9 @@ def test_all_mistakes_are_reported_at_once_in_file_order(write: Write) -> None:
         "or add it to vars",
         "board.yaml:6:49: scenes.arrival.shots.wide.steps: must be between 1 and 8, got 12",
         "board.yaml:7:31: scenes.arrival.shots.near.colour: unknown key; choose one of steps, aspect, hold, "
-        "transition, motion, takes, caption, style, fit, id, prompt, prompts, frames, matrix, match, narration, sound, smooth, "
         "transition, motion, takes, caption, style, fit, id, prompt, prompts, frames, matrix, match, narration, "
         "sound, smooth, fallback_prompts",
+    ]
 
 
 def test_an_issue_that_follows_from_a_misspelled_key_is_not_reported(write: Write) -> None:
