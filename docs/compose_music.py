@@ -43,7 +43,7 @@ LENGTH = round(len(CHORDS) * BAR_S * RATE_HZ)
 def main() -> None:
     """Compose, and encode as Opus."""
     rng = np.random.default_rng(7)
-    dry = sum(stereo for stereo in voices(rng))
+    dry = sum(voices(rng), start=np.zeros((2, LENGTH)))
     wet = reverberated(dry, rng)
     music = 0.75 * dry + 0.5 * wet
     music *= 0.5 / np.abs(music).max()
