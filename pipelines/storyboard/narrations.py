@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path
 
 from pipelines.storyboard.format.base import YamlPath
@@ -62,21 +62,25 @@ class NarrationReader:
         first = 0
         for _, group in groupby(shots, key=lambda shot: shot.scene_path):
             of_scene = list(group)
-            yield from self._of_scene(of_scene, first)
-            first += sum(shot.frame_count for shot in of_scene)
+            frames = range(first, first + sum(shot.frame_count for shot in of_scene))
+            yield from self._of_scene(of_scene, frames)
+            first = frames.stop
 
-    def _of_scene(self, shots: Sequence[Shot], first: int) -> Iterator[Narration]:
+    def _of_scene(self, shots: Sequence[Shot], frames: range) -> Iterator[Narration]:
         value = shots[0].scene_narration
         if value is not None:
             self._require_silent(shots)
-            frames = [variables for shot in shots for _, variables in frames_of(shot, self.variables)]
-            yield from self._once(value, (*shots[0].scene_path, "narration"), first, frames)
+            # It is spoken from its first frame on, and so in the words of that.
+            [(_, variables)] = islice(frames_of(shots[0], self.variables), 1)
+            yield from self._once(value, (*shots[0].scene_path, "narration"), frames, [variables])
             return
+        first = frames.start
         for shot in shots:
+            own = range(first, first + shot.frame_count)
             if shot.model.narration is not None:
-                frames = [variables for _, variables in frames_of(shot, self.variables)]
-                yield from self._of_shot(shot.model.narration, (*shot.path, "narration"), first, frames)
-            first += shot.frame_count
+                of_frames = [variables for _, variables in frames_of(shot, self.variables)]
+                yield from self._of_shot(shot.model.narration, (*shot.path, "narration"), own, of_frames)
+            first = own.stop
 
     def _require_silent(self, shots: Sequence[Shot]) -> None:
         for shot in shots:
@@ -85,39 +89,42 @@ class NarrationReader:
                 self.issues.add((*shot.path, "narration"), message)
 
     def _of_shot(
-        self, value: NarrationValue, path: YamlPath, first: int, frames: Sequence[Mapping[str, str]]
+        self, value: NarrationValue, path: YamlPath, frames: range, variables: Sequence[Mapping[str, str]]
     ) -> Iterator[Narration]:
         if isinstance(value, list) and len(value) == len(frames):
-            for index, (text, variables) in enumerate(zip(value, frames, strict=True)):
-                yield from self._once(text, (*path, index), first + index, [variables])
+            for index, (text, of_frame) in enumerate(zip(value, variables, strict=True)):
+                yield from self._once(text, (*path, index), frames[index : index + 1], [of_frame])
         else:
-            yield from self._once(value, path, first, frames)
+            yield from self._once(value, path, frames, variables)
 
     def _once(
-        self, value: NarrationValue, path: YamlPath, first: int, frames: Sequence[Mapping[str, str]]
+        self, value: NarrationValue, path: YamlPath, frames: range, variables: Sequence[Mapping[str, str]]
     ) -> Iterator[Narration]:
-        """Yield what is spoken once, over all of these frames; nothing where it is wrong."""
+        """Yield what is spoken once, over all of these frames; nothing where it is wrong.
+
+        `variables` are those of each frame in whose words it must be.
+        """
         recording = value if isinstance(value, RecordingModel) else None
         if recording is None and self.narrator.voice == RECORDED:
             message = "is spoken by nobody, for voice: file speaks recordings alone; write {file: ..., text: ...}"
             self.issues.add(path, message)
             return
-        parts = [self._filled(source, frames) for source in _sources(value, path)]
+        parts = [self._filled(source, variables) for source in _sources(value, path)]
         text = "\n".join(part for part in parts if part)
         if all(parts):
             yield Narration(
                 text=text,
-                frame=first,
+                frame=frames.start,
                 frames=len(frames),
                 place=self.locate((*path, "text") if recording else path),
                 recording=self.folder / recording.file if recording else None,
                 recording_place=self.locate((*path, "file")) if recording else None,
             )
 
-    def _filled(self, source: SourceText, frames: Sequence[Mapping[str, str]]) -> str | None:
+    def _filled(self, source: SourceText, variables: Sequence[Mapping[str, str]]) -> str | None:
         """Return a text filled in, which must say the same for each of its frames."""
-        text = self.texts.narration(source, frames[0])
-        if "{" in source.text and any(self.texts.narration(source, frame) != text for frame in frames[1:]):
+        text = self.texts.narration(source, variables[0])
+        if "{" in source.text and any(self.texts.narration(source, others) != text for others in variables[1:]):
             message = "says something else for each of its frames, and is spoken once; write a list with one for each"
             self.issues.add(source.path, message)
         return text
