@@ -70,7 +70,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 		{ echo "storyreel needs Python 3.11 or newer; name one with make PYTHON=..."; exit 1; }
 	@echo "setting up $(VENV): once, about a minute"
 	@$(PYTHON) -m venv $(VENV)
-	@$(PIP) --editable .
+	@$(PIP) --editable '.[voice]'
 	@touch $@
 
 $(VENV)/.ready-dev: $(VENV)/.ready

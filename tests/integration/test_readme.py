@@ -62,11 +62,21 @@ def test_every_make_target_is_one(arguments: list[str]) -> None:
 
 @pytest.mark.parametrize("text", blocks("yaml", README, *DOCS))
 def test_every_storyboard_loads(tmp_path: Path, text: str) -> None:
-    """As it stands in the README or on a page of the docs."""
+    """As it stands in the README or on a page of the docs, beside the sounds of the examples."""
     path = tmp_path / "board.yaml"
+    (tmp_path / "sounds").symlink_to(REPOSITORY / "configs/storyboards/sounds")
     path.write_text(text)
 
     assert load_storyboard(path).frames
+
+
+def test_the_readme_begins_with_the_film_that_make_render_makes() -> None:
+    """Its storyboard is the file's, to the letter, and is no longer than 25 lines."""
+    editors_line, _, board = (REPOSITORY / "configs/storyboards/cat-in-a-garden.yaml").read_text().partition("\n")
+
+    assert editors_line.startswith("# yaml-language-server:")
+    assert blocks("yaml", README)[0] == board
+    assert len(board.splitlines()) <= 25
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
