@@ -5,6 +5,7 @@ by the least sum of costs, as TeX breaks paragraphs (Knuth and Plass, "Breaking 
 """
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
@@ -31,9 +32,11 @@ _PAUSE_S = Fraction(4, 5)
 _CLAUSE_END = re.compile(r"[,\u060c\u3001\uff0c]\W*$")
 _HALF_STOP = re.compile(r"[;:\u2013\u2014\u061b\uff1b\uff1a]\W*$")
 # Full stops behind these end no sentence; nor does one behind an initial.
-_ABBREVIATION = re.compile(r"\W*(mr|mrs|ms|dr|st|prof|mt|vs|etc|no|nr|bzw|[^\W\d_])\.", re.IGNORECASE)
+_ABBREVIATION = re.compile(r"\W*(mr|mrs|ms|dr|st|prof|vs|[^\W\d_])\.", re.IGNORECASE)
 # Of so few letters, a word mostly belongs to the ones after it: an article, a preposition, a conjunction.
 _SHORT_WORD = 3
+# Bidirectional classes (UAX #9, table 4).
+_RIGHT_TO_LEFT = ("R", "AL")
 _RIGHT_TO_LEFT_MARK, _LEFT_TO_RIGHT_MARK = "\u200f", "\u200e"
 
 
@@ -188,8 +191,8 @@ class _Tokens:
         text = "".join(joint + word.text for joint, word in zip(joints, words, strict=True))
         self._right_to_left = Directions(text).right_to_left
         # A line that needs a mark of its direction has one letter more.
-        mixed = any(Directions(word.text).right_to_left for word in words) and not text.isascii()
-        self._columns = limits.columns - 1 if mixed else limits.columns
+        may_need_marks = any(unicodedata.bidirectional(character) in _RIGHT_TO_LEFT for character in text)
+        self._columns = limits.columns - 1 if may_need_marks else limits.columns
         ends = _ends_of(words, joints, text, limits.language)
         self._tokens = [
             token
