@@ -9,6 +9,7 @@ from typing import Any
 from pipelines.cli.asynchronous import run_to_end
 from pipelines.cli.options import print_message
 from pipelines.cli.problems import print_notes
+from pipelines.cli.speaking import speech_shown
 from pipelines.common.errors import Note, Problem, StoryboardError
 from pipelines.common.formatting import counted
 from pipelines.common.settings import Settings
@@ -17,6 +18,7 @@ from pipelines.run.checking import check_storyboard
 from pipelines.storyboard.endpoint import settings_for
 from pipelines.storyboard.loader import load_storyboard
 from pipelines.storyboard.model import Storyboard
+from pipelines.voice.observer import SpeechObserver
 from pipelines.voice.planning import plan_spoken
 
 
@@ -96,21 +98,26 @@ def check_boards(boards: Sequence[Storyboard], settings: Sequence[Settings]) -> 
     Raises:
         StoryboardError: every problem of all of them; notes too, with `strict`.
     """
-    return run_to_end(_check_boards(boards, settings))
+    with speech_shown(*boards) as observer:
+        checked = run_to_end(_check_boards(boards, settings, observer))
+    for notes in checked:
+        print_notes(notes)
+    return checked
 
 
-async def _check_boards(boards: Sequence[Storyboard], settings: Sequence[Settings]) -> list[tuple[Note, ...]]:
+async def _check_boards(
+    boards: Sequence[Storyboard], settings: Sequence[Settings], observer: SpeechObserver
+) -> list[tuple[Note, ...]]:
     checked: list[tuple[Note, ...]] = []
     problems: list[Problem] = []
     for board, of_board in zip(boards, settings, strict=True):
         try:
-            checked.append(
-                await check_storyboard(board, of_board, strict=of_board.strict, model=model_to_check(of_board))
+            notes = await check_storyboard(
+                board, of_board, strict=of_board.strict, model=model_to_check(of_board), observer=observer
             )
+            checked.append(notes)
         except StoryboardError as exc:
             problems.extend(exc.problems)
     if problems:
         raise StoryboardError(problems)
-    for notes in checked:
-        print_notes(notes)
     return checked

@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from pipelines.common.errors import BudgetError, LedgerError
+from pipelines.cli.speaking import plan_shown
+from pipelines.common.errors import BudgetError, LedgerError, StoryboardError
 from pipelines.common.settings import Settings
 from pipelines.flows.handover import Handover
 from pipelines.run.preparation import require_quote_within_budgets
 from pipelines.storyboard.model import Storyboard
 from pipelines.takes.inventory import read_inventory_here
-from pipelines.voice.planning import plan_spoken
 
 
 def needs_prefect(board: Storyboard, settings: Settings) -> bool:
@@ -19,7 +19,11 @@ def needs_prefect(board: Storyboard, settings: Settings) -> bool:
     Raises:
         UsageError: takes of the storyboard lie in another output folder.
     """
-    plan = plan_spoken(board, settings)
+    try:
+        plan = plan_shown(board, settings)
+    except StoryboardError:
+        # The check that follows says so, together with all else that is wrong.
+        return False
     try:
         inventory = read_inventory_here(plan, settings)
         quote = inventory.quote(settings)

@@ -1,9 +1,7 @@
 """The display of a run: bars redrawn in place on a terminal, plain lines elsewhere; and its last lines."""
 
 import contextlib
-import os
 import queue
-import sys
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipelines.cli.quotes import simulated_suffix
+from pipelines.cli.waiting import can_be_redrawn
 from pipelines.common.formatting import counted, format_decimal, format_duration, format_spent
 from pipelines.common.printable import printable, printable_name
 from pipelines.report.lanes import costs_text, lane_rates, lanes_title, sum_up_group
@@ -105,13 +104,7 @@ def display_for(progress: Progress, console: Console) -> LiveDisplay | PlainDisp
     # A live display on a quiet console would still take what others write to stderr, and print none of it.
     if console.quiet:
         return contextlib.nullcontext()
-    return LiveDisplay(progress, console) if _can_be_redrawn(console) else PlainDisplay(progress, console)
-
-
-def _can_be_redrawn(console: Console) -> bool:
-    # Where TERM is not set, nothing is known of a terminal; on Windows it never is.
-    named = bool(os.environ.get("TERM")) or sys.platform == "win32"
-    return console.is_terminal and named and not console.is_dumb_terminal
+    return LiveDisplay(progress, console) if can_be_redrawn(console) else PlainDisplay(progress, console)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pipelines.run.forecast import Forecast
     from pipelines.storyboard.plan import Plan
     from pipelines.storyboard.quote import Quote
+    from pipelines.storyboard.timeline import Timeline
 
 
 def quote_json(planned: "Plan", quote: "Quote", losses: "Mapping[TakeLoss, int]") -> dict[str, object]:
@@ -37,6 +38,8 @@ def quote_json(planned: "Plan", quote: "Quote", losses: "Mapping[TakeLoss, int]"
         "neurons": format_known(quote.price.neurons),
         "video_seconds": float(planned.timeline.duration_s),
         "video_frames": planned.timeline.video_frames,
+        "narration_seconds": float(planned.timeline.spoken_s),
+        "words": planned.timeline.spoken_words,
         "seconds_at_rate_limit": float(quote.time_at_rate_limit_s),
     }
 
@@ -56,6 +59,7 @@ def quote_text(
             f"  cost        {cost}",
             f"  worst case  {format_decimal(quote.worst_case_usd)} USD, if every re-send is made and billed",
             f"  film        {float(timeline.duration_s):.1f} s, {video_frames}, {timeline.output.size}",
+            *(_narration_lines(timeline)),
             f"  time        {_time(quote, settings, forecast)}",
         ]
     )
@@ -65,6 +69,12 @@ def _again_lines(losses: "Mapping[TakeLoss, int]") -> "Iterator[str]":
     if losses:
         kinds = ", ".join(f"{count} {loss}" for loss, count in sorted(losses.items()))
         yield f"  again       {sum(losses.values())} of these had been generated, and cost again: {kinds}"
+
+
+def _narration_lines(timeline: "Timeline") -> "Iterator[str]":
+    if timeline.spoken:
+        spoken = f"{counted(timeline.spoken_words, 'word')} in {float(timeline.spoken_s):.1f} s"
+        yield f"  narration   {spoken}, {float(timeline.spoken_s / timeline.duration_s):.0%} of the film"
 
 
 def _time(quote: "Quote", settings: "Settings", forecast: "Forecast") -> str:

@@ -9,6 +9,7 @@ from pipelines.cli.confirmation import has_terminal, require_yes
 from pipelines.cli.following import follow_last_run
 from pipelines.cli.options import print_error, print_message
 from pipelines.cli.quotes import reroll_text
+from pipelines.cli.speaking import plan_shown
 from pipelines.common.errors import StoryboardError, UsageError
 from pipelines.common.settings import Settings, load_settings
 from pipelines.run.preparation import require_quote_within_budgets
@@ -20,7 +21,6 @@ from pipelines.storyboard.reading import read_text
 from pipelines.storyboard.selection import select_extra_takes
 from pipelines.takes.inventory import read_inventory_here
 from pipelines.takes.ownership import require_own_folder
-from pipelines.voice.planning import plan_spoken
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def quote_reroll(path: Path, frames: str, options: Mapping[str, Any]) -> RerollO
     given = load_settings(options)
     require_own_folder(board, given)
     settings = follow_last_run(given, board, asks=True)
-    plan = plan_spoken(board, settings)
+    plan = plan_shown(board, settings)
     extra = select_extra_takes(plan, frames, count=options["takes"], prompt=options["prompt"])
     read_inventory_here(plan, settings)
     # Every one of them is new: no take that is there already makes a re-roll cheaper.

@@ -132,6 +132,7 @@ def animatic(board: Path, *, scale: "Decimal", as_json: bool, **options: Any) ->
       storyreel animatic my-film.yaml --scale 1
     """
     from pipelines.cli.asynchronous import run_to_end
+    from pipelines.cli.speaking import speech_shown
     from pipelines.common.formatting import counted
     from pipelines.common.settings import load_settings
     from pipelines.run.animatic import make_animatic
@@ -140,7 +141,8 @@ def animatic(board: Path, *, scale: "Decimal", as_json: bool, **options: Any) ->
 
     storyboard = load_storyboard(board)
     settings = settings_to_look(storyboard, load_settings(options))
-    made = run_to_end(make_animatic(storyboard, settings, scale=scale))
+    with speech_shown(storyboard) as observer:
+        made = run_to_end(make_animatic(storyboard, settings, scale=scale, observer=observer))
     film, seconds = made.film, float(made.film.duration_s)
     if made.elsewhere:
         print_error(f"{storyboard.id}: {made.elsewhere}; cards stand for them")

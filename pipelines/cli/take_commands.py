@@ -48,13 +48,13 @@ def pick(board: Path, frame: str, take: int, *, as_json: bool, **options: Any) -
     from pipelines.cli.boards import open_board
     from pipelines.cli.following import follow_last_run
     from pipelines.cli.hints import next_command, options_to_repeat
+    from pipelines.cli.speaking import plan_shown
     from pipelines.run.local import pick_take, run_locally
     from pipelines.storyboard.selection import ExtraTakes, select_frame
-    from pipelines.voice.planning import plan_spoken
 
     storyboard, given = open_board(board, options)
     settings = follow_last_run(given, storyboard, asks=False)
-    planned = plan_spoken(storyboard, settings)
+    planned = plan_shown(storyboard, settings)
     spec = select_frame(planned, frame)
     pick_take(planned, settings, spec, take)
     print_message(f"{spec.label}: shows take {take}")
@@ -87,13 +87,13 @@ def takes(board: Path, *, as_json: bool, **options: Any) -> None:
     """
     from pipelines.cli.boards import open_board
     from pipelines.cli.following import follow_last_run
+    from pipelines.cli.speaking import plan_shown
     from pipelines.report.take_list import take_lines, takes_json
     from pipelines.takes.inventory import elsewhere_text, read_inventory
-    from pipelines.voice.planning import plan_spoken
 
     storyboard, given = open_board(board, options)
     settings = follow_last_run(given, storyboard, asks=False)
-    planned = plan_spoken(storyboard, settings)
+    planned = plan_shown(storyboard, settings)
     inventory = read_inventory(planned, settings)
     frames = inventory.frames
     if inventory.found.elsewhere:
@@ -124,11 +124,14 @@ def review(board: Path, *, port: int, opens: bool, **options: Any) -> None:
     from pipelines.cli.boards import open_board
     from pipelines.cli.display import display_for
     from pipelines.cli.following import follow_last_run
+    from pipelines.cli.speaking import plan_shown
     from pipelines.review.server import open_review
 
     storyboard, given = open_board(board, options)
     settings = follow_last_run(given, storyboard, asks=True)
     print_endpoint_notice(settings)
+    # What is spoken here the review finds: once it has begun, nothing is shown in the terminal.
+    plan_shown(storyboard, settings)
     console = Console(stderr=True, quiet=is_quiet())
     show = partial(display_for, console=console)
     with open_review(board, settings, port=port, show_stopping=show) as server:

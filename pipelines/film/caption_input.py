@@ -13,7 +13,18 @@ from PIL import Image
 from pipelines.common.geometry import Size
 from pipelines.common.lettering.drawing import Coverage, cover, outline
 from pipelines.common.lettering.layout import PlacedLine
-from pipelines.film.captions import OUTLINE, SHADOW, Box, CaptionLayout, lay_out_caption
+from pipelines.film.captions import (
+    OUTLINE,
+    SHADOW,
+    Box,
+    CaptionLayout,
+    Highlighted,
+    Revealed,
+    ScreenText,
+    lay_out_caption,
+    text_of,
+)
+from pipelines.film.spoken_captions import CaptionRun
 from pipelines.storyboard.model import CaptionStyle
 
 _LIST = "captions.ffconcat"
@@ -51,9 +62,7 @@ class CaptionInput:
         return f"[0:v]{film}[film];[1:v]{captions}[captions];[film][captions]{over},{then}"
 
 
-def caption_input(
-    texts: Sequence[tuple[int, str | None]], style: CaptionStyle, size: Size, *, folder: Path
-) -> CaptionInput:
+def caption_input(texts: Sequence[CaptionRun], style: CaptionStyle, size: Size, *, folder: Path) -> CaptionInput:
     """Draw captions into files, and return how an ffmpeg that runs in `folder` reads them.
 
     Args:
@@ -62,15 +71,16 @@ def caption_input(
         size: of the film's pictures.
         folder: an empty one; it must outlive ffmpeg.
     """
-    layouts = {text: lay_out_caption(text, style, size) for _, text in texts if text and style.burn}
+    shown = list(dict.fromkeys(text for _, text in texts if text and style.burn))
+    layouts = {text: lay_out_caption(text, style, size) for text in dict.fromkeys(map(text_of, shown))}
     if not layouts:
         return CaptionInput((), Box(0, 0, 0, 0))
     box = reduce(Box.around, (layout.box for layout in layouts.values()))
-    files: dict[str | None, str] = {None: "no-caption.png"}
+    files: dict[ScreenText | None, str] = {None: "no-caption.png"}
     _save(np.zeros((box.size.height, box.size.width, 4), np.uint8), folder / files[None])
-    for number, (text, layout) in enumerate(layouts.items()):
+    for number, text in enumerate(shown):
         files[text] = f"caption-{number}.png"
-        _save(draw_caption(layout, style, box), folder / files[text])
+        _save(draw_caption(layouts[text_of(text)], style, box, text), folder / files[text])
     # As long as the film's pictures and no longer: the overlay ends with the longer of the two.
     lines = [f"file {files[text]}\nduration {length}\n" for length, text in texts]
     (folder / _LIST).write_text("".join(["ffconcat version 1.0\n", *lines]), encoding="utf-8")
@@ -82,18 +92,29 @@ def _save(picture: Rgba, file: Path) -> None:
     Image.fromarray(picture).save(file, compress_level=1)
 
 
-def draw_caption(layout: CaptionLayout, style: CaptionStyle, box: Box) -> Rgba:
-    """Draw a caption on nothing, as it is in a part of its picture that holds its own box."""
+def draw_caption(layout: CaptionLayout, style: CaptionStyle, box: Box, shown: ScreenText = "") -> Rgba:
+    """Draw a caption on nothing, as it is in a part of its picture that holds its own box.
+
+    Args:
+        layout: the whole caption.
+        style: its looks.
+        box: the part of its picture.
+        shown: says which of its letters are seen, and which are highlighted; by default it is plain.
+    """
     size, em = (box.size.width, box.size.height), layout.em
     lines = [PlacedLine(line.line, line.left - box.left, line.baseline - box.top) for line in layout.lines]
+    if isinstance(shown, Revealed):
+        lines = [line.only(lambda place: place < shown.end) for line in lines]
     edge = outline(lines, size, em, reach=OUTLINE * em)
     moved = np.array([[1, 0, SHADOW * em], [0, 1, SHADOW * em]])
     shadow = np.asarray(cv2.warpAffine(edge, moved, size), np.uint8)
-    layers = [
-        (shadow, "#000000", _SHADOW_OPACITY),
-        (edge, style.outline, 1.0),
-        (cover(lines, size, em), style.color, 1.0),
-    ]
+    layers = [(shadow, "#000000", _SHADOW_OPACITY), (edge, style.outline, 1.0)]
+    if isinstance(shown, Highlighted):
+        plain = [line.only(lambda place: not shown.start <= place < shown.end) for line in lines]
+        lit = [line.only(lambda place: shown.start <= place < shown.end) for line in lines]
+        layers += [(cover(plain, size, em), style.color, 1.0), (cover(lit, size, em), style.highlight, 1.0)]
+    else:
+        layers.append((cover(lines, size, em), style.color, 1.0))
     return _laid_over(layers, size)
 
 

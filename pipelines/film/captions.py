@@ -15,6 +15,8 @@ from pipelines.storyboard.model import CaptionStyle, Position
 _LINE_HEIGHT = 1.25
 _LEAST_GAP = 0.1
 _LEAST_LINE_PX = 6
+# Of text as it usually is; letters that are as wide as high are counted twice.
+_LETTERS_TO_THE_EM = 1.8
 # The widest letter, and the height of a line with the marks above and below, in ems: of ASCII in the font that comes
 # first (its widest has 0.88), and of nearly all that other fonts have.
 _ASCII_BOUNDS = (0.9, _LINE_HEIGHT)
@@ -31,6 +33,27 @@ class Caption:
     start: int
     end: int
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Highlighted:
+    """A text of which some letters have a colour of their own: those from place `start` up to, not including, `end`."""
+
+    text: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Revealed:
+    """A text of which only the letters before place `end` can be seen, each where it stands in the whole text."""
+
+    text: str
+    end: int
+
+
+# What stands in a picture.
+ScreenText = str | Highlighted | Revealed
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +156,17 @@ def lay_out_caption(text: str, style: CaptionStyle, size: Size) -> CaptionLayout
         for line, baseline in zip(lines, baselines, strict=True)
     )
     return CaptionLayout(placed, em, Fraction(height, wanted), needed <= area.size.height, _box_of(placed, em, size))
+
+
+def text_of(shown: ScreenText) -> str:
+    """Return the whole text."""
+    return shown if isinstance(shown, str) else shown.text
+
+
+def letters_in_line(style: CaptionStyle, size: Size) -> int:
+    """Return how many letters nearly always fit into a line, as many as its style allows at most."""
+    em = _height(style, size) / _LINE_HEIGHT
+    return max(1, min(style.line_length, int(_safe_area(style, size).size.width / em * _LETTERS_TO_THE_EM)))
 
 
 def _height(style: CaptionStyle, size: Size) -> int:

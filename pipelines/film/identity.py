@@ -9,16 +9,18 @@ are: with another name every piece would be encoded again.
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipelines.common.errors import FilmError
 from pipelines.common.ffmpeg import FfmpegBuild, ffmpeg_build
 from pipelines.common.lettering.layout import typefaces_of
+from pipelines.film.captions import Highlighted, ScreenText, text_of
 from pipelines.film.encoding import encoder_arguments
 from pipelines.film.frame_picture import FramePictures, content_of
 from pipelines.film.segments import Segment
+from pipelines.film.spoken_captions import CaptionRun, CaptionTrack
 from pipelines.storyboard.model import CaptionStyle, SoundMix
 from pipelines.storyboard.presets import encoding_of
 from pipelines.storyboard.timeline import Timeline
@@ -77,8 +79,7 @@ def piece_name(segment: Segment, timeline: Timeline, frames: FramePictures, *, b
         FilmError: a picture without a hash, or a font, cannot be read.
     """
     output, style = replace(timeline.output, name=""), timeline.captions
-    texts = _drawn(segment.captions, style)
-    lettering = (style, _fonts(texts, style)) if texts else None
+    lettering = _lettering(_drawn(segment.captions, style), style)
     arguments = encoder_arguments(output, transition_quality=segment.is_transition)
     identities = {frame: frames[frame].identity() for frame in segment.frames}
     key = segment.key(identities, (output, arguments, build.id, lettering))
@@ -95,17 +96,26 @@ def film_identity(timeline: Timeline, pieces: Sequence[Path], sound: Path | None
 
 
 def _fonts_of(timeline: Timeline) -> list[str]:
-    captions = [(hold.length, hold.caption) for hold in timeline.holds]
+    captions = CaptionTrack(timeline).between(0, timeline.video_frames)
     return _fonts(_drawn(captions, timeline.captions), timeline.captions)
 
 
-def _drawn(captions: Iterable[tuple[int, str | None]], style: CaptionStyle) -> frozenset[str]:
-    """Return the texts that are drawn into pictures."""
+def _lettering(drawn: Collection[ScreenText], style: CaptionStyle) -> object:
+    """Return what tells how texts are drawn from any other way."""
+    if not drawn:
+        return None
+    colour = (style.highlight,) if any(isinstance(text, Highlighted) for text in drawn) else ()
+    return (style, _fonts(drawn, style), *colour)
+
+
+def _drawn(captions: Iterable[CaptionRun], style: CaptionStyle) -> frozenset[ScreenText]:
+    """Return what is drawn into pictures."""
     return frozenset(text for _, text in captions if text and style.burn)
 
 
-def _fonts(texts: Iterable[str], style: CaptionStyle) -> list[str]:
+def _fonts(drawn: Iterable[ScreenText], style: CaptionStyle) -> list[str]:
     """Return what tells the fonts that draw texts from others: their content, and the face in it."""
+    texts = set(map(text_of, drawn))
     faces = {face for text in texts for face in typefaces_of(text, style.font_stack)}
     try:
         return sorted(f"{content_of(face.file)} {face.index}" for face in faces)

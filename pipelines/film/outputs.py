@@ -12,6 +12,7 @@ from pipelines.film.frame_picture import FramePicture
 from pipelines.film.painting import ReadFrame, read_frame
 from pipelines.film.probe import Film
 from pipelines.film.subtitles import srt_text, vtt_text
+from pipelines.film.word_times import words_text
 from pipelines.storyboard.plan import Plan
 from pipelines.storyboard.presets import encoding_of
 from pipelines.storyboard.timeline import Timeline
@@ -110,7 +111,9 @@ class Films:
         return path
 
     def _write_captions(self) -> None:
-        for suffix, text in (("srt", srt_text(self._plan.timeline)), ("vtt", vtt_text(self._plan.timeline))):
+        timeline = self._plan.timeline
+        texts = {"srt": srt_text(timeline), "vtt": vtt_text(timeline), "words.json": words_text(self._plan)}
+        for suffix, text in texts.items():
             path = self._folder / f"{self._plan.storyboard}.{suffix}"
             if text:
                 write_atomic(path, text.encode())

@@ -21,6 +21,7 @@ from pipelines.film.encoder_input import EncoderInput, input_of_batch, input_of_
 from pipelines.film.encoding import KEYFRAME_EVERY, encoder_arguments, on_time
 from pipelines.film.painting import FrameRenderer
 from pipelines.film.segments import Crossing, Segment, Stay
+from pipelines.film.spoken_captions import CaptionRun
 from pipelines.storyboard.model import CaptionStyle, Output
 from pipelines.storyboard.transitions import OWN
 
@@ -182,7 +183,7 @@ async def _cut_out(segment: Segment, pictures: AsyncIterator[bytes], path: Path,
 @contextlib.asynccontextmanager
 async def _encoder(
     pictures: EncoderInput,
-    texts: list[tuple[int, str | None]],
+    texts: Sequence[CaptionRun],
     encoding: list[str],
     *,
     context: EncodeContext,

@@ -7,8 +7,9 @@ that a film of flickering frames does not start an encoder for each.
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
+from pipelines.film.captions import ScreenText
+from pipelines.film.spoken_captions import CaptionRun, CaptionTrack
 from pipelines.storyboard.model import Motion, Smooth
 from pipelines.storyboard.timeline import Hold, Timeline
 
@@ -54,7 +55,7 @@ class Stay:
 
     length: int
     shown: Shown
-    caption: str | None = None
+    caption: ScreenText | None = None
 
     @property
     def still(self) -> bool:
@@ -77,7 +78,18 @@ class Crossing:
     type: str
     leaving: Shown
     coming: Shown
-    captions: tuple[str | None, str | None] = (None, None)
+    captions: tuple[ScreenText | None, ScreenText | None] = (None, None)
+
+
+@dataclass(frozen=True, slots=True)
+class SpokenCrossing(Crossing):
+    """A transition while something is spoken, and its captions give way to others anywhere.
+
+    Attributes:
+        runs: its captions, in place of the two of other transitions.
+    """
+
+    runs: tuple[CaptionRun, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +106,7 @@ class Morph:
     length: int
     smooth: Smooth
     keys: tuple[tuple[int, int], ...]
-    captions: tuple[tuple[int, str | None], ...] = ()
+    captions: tuple[CaptionRun, ...] = ()
 
     @property
     def shown(self) -> Iterator[Shown]:
@@ -120,7 +132,7 @@ class Segment:
     @property
     def length(self) -> int:
         """Its video frames."""
-        return sum(part.length for part in self.parts)
+        return _length(self.parts)
 
     @property
     def still(self) -> bool:
@@ -139,7 +151,7 @@ class Segment:
         return tuple(dict.fromkeys(frame for part in self.parts for frame in _frames_of(part)))
 
     @property
-    def captions(self) -> list[tuple[int, str | None]]:
+    def captions(self) -> list[CaptionRun]:
         """Its captions in order, None where there is none: for how many video frames, and the text."""
         return [caption for part in self.parts for caption in _captions_of(part)]
 
@@ -161,7 +173,7 @@ class Segment:
 
 def cut_segments(timeline: Timeline) -> list[Segment]:
     """Cut a film into segments; together they are as long as the film."""
-    groups = _grouped(parts_of(timeline.holds), few=int(_GROUP_S * timeline.output.fps))
+    groups = _grouped(parts_of(timeline.holds, CaptionTrack(timeline)), few=int(_GROUP_S * timeline.output.fps))
     segments: list[Segment] = []
     start = 0
     for group in groups:
@@ -170,8 +182,11 @@ def cut_segments(timeline: Timeline) -> list[Segment]:
     return segments
 
 
-def parts_of(holds: Sequence[Hold]) -> Iterator[Part]:
-    """Yield the parts of a film in order: frames alone on screen, transitions and in-betweens."""
+def parts_of(holds: Sequence[Hold], track: CaptionTrack) -> Iterator[tuple[Part, ...]]:
+    """Yield the parts of a film in order: transitions, in-betweens, and frames alone on screen.
+
+    Those of one frame come together: there is one for each of its captions.
+    """
     run: list[Hold] = []
     for before, hold, after in zip((None, *holds), holds, (*holds[1:], None), strict=False):
         half_in, middle = (before.half if before else 0), hold.length // 2
@@ -184,14 +199,30 @@ def parts_of(holds: Sequence[Hold]) -> Iterator[Part]:
         if led_in or hold.smooth:
             run.append(hold)
         if led_in and not hold.smooth:
-            yield _morph(run)
+            yield (_morph(run, track),)
             run = []
         if last > first:
-            yield Stay(last - first, _aged(shown, half_in + first), hold.caption)
+            captions = track.between(hold.start + first, last - first)
+            yield tuple(_stays(_aged(shown, half_in + first), captions))
         if hold.half and hold.transition and after is not None:
             coming = Shown(after.frame, after.motion, 0, hold.half + after.length + after.half)
-            leaving = _aged(shown, half_in + last)
-            yield Crossing(2 * hold.half, hold.transition, leaving, coming, (hold.caption, after.caption))
+            captions = track.between(after.start - hold.half, 2 * hold.half)
+            yield (_crossing(hold.transition, _aged(shown, half_in + last), coming, captions),)
+
+
+def _stays(shown: Shown, captions: Sequence[CaptionRun]) -> Iterator[Stay]:
+    for length, caption in captions:
+        yield Stay(length, shown, caption)
+        shown = _aged(shown, shown.age + length)
+
+
+def _crossing(kind: str, leaving: Shown, coming: Shown, captions: tuple[CaptionRun, ...]) -> Crossing:
+    length = sum(run for run, _ in captions)
+    match captions:
+        case ((before, first), (after, second)) if before == after:
+            return Crossing(length, kind, leaving, coming, (first, second))
+        case _:
+            return SpokenCrossing(length, kind, leaving, coming, runs=captions)
 
 
 def _aged(shown: Shown, age: int) -> Shown:
@@ -199,32 +230,35 @@ def _aged(shown: Shown, age: int) -> Shown:
     return replace(shown, age=age) if shown.motion else replace(shown, span=1)
 
 
-def _morph(run: Sequence[Hold]) -> Morph:
+def _morph(run: Sequence[Hold], track: CaptionTrack) -> Morph:
     smooth = run[0].smooth
     assert smooth is not None
-    # Each frame is shown as it is in the middle of its hold; captions change at the cuts, as everywhere.
+    # Each frame is shown as it is in the middle of its hold.
     middles = [hold.start + hold.length // 2 for hold in run]
-    ends = [middles[0], *(hold.start for hold in run[1:]), middles[-1]]
-    captions = [(end - start, hold.caption) for hold, (start, end) in zip(run, pairwise(ends), strict=True)]
+    length = middles[-1] - middles[0]
     keys = [(hold.frame, middle - middles[0]) for hold, middle in zip(run, middles, strict=True)]
-    return Morph(middles[-1] - middles[0], smooth, tuple(keys), tuple(captions))
+    return Morph(length, smooth, tuple(keys), track.between(middles[0], length))
 
 
-def _grouped(parts: Iterable[Part], *, few: int) -> Iterator[tuple[Part, ...]]:
+def _grouped(parts: Iterable[tuple[Part, ...]], *, few: int) -> Iterator[tuple[Part, ...]]:
     """Yield the parts of each segment: neighbouring holds of less than `few` video frames together, others alone."""
     group: list[Part] = []
-    for part in parts:
-        alone = not isinstance(part, Stay) or part.length >= few
+    for of_hold in parts:
+        alone = not isinstance(of_hold[0], Stay) or _length(of_hold) >= few
         # A group that is long enough ends: a change of one of its frames encodes all of it again.
-        if group and (alone or sum(other.length for other in group) >= few):
+        if group and (alone or _length(group) >= few):
             yield tuple(group)
             group = []
         if alone:
-            yield (part,)
+            yield of_hold
         else:
-            group.append(part)
+            group += of_hold
     if group:
         yield tuple(group)
+
+
+def _length(parts: Iterable[Part]) -> int:
+    return sum(part.length for part in parts)
 
 
 def _frames_of(part: Part) -> Iterator[int]:
@@ -237,10 +271,12 @@ def _frames_of(part: Part) -> Iterator[int]:
             yield from (frame for frame, _ in keys)
 
 
-def _captions_of(part: Part) -> Iterator[tuple[int, str | None]]:
+def _captions_of(part: Part) -> Iterator[CaptionRun]:
     match part:
         case Stay(length, _, caption):
             yield length, caption
+        case SpokenCrossing(runs=runs):
+            yield from runs
         case Crossing(length=length, captions=captions):
             yield from ((length // 2, caption) for caption in captions)
         case Morph(captions=captions):

@@ -1,4 +1,4 @@
-"""Sound: the track and the shots' sounds mixed into one stream, exactly as long as the film."""
+"""Sound: the track, the shots' sounds and the voice mixed into one stream, exactly as long as the film."""
 
 import asyncio
 import contextlib
@@ -17,7 +17,7 @@ from pipelines.film.frame_picture import content_of
 from pipelines.film.sound_files import RATE_HZ, SAMPLES, decode_sound, side_by_side
 from pipelines.storyboard.model import Sound
 from pipelines.storyboard.presets import encoding_of
-from pipelines.storyboard.timeline import Timeline
+from pipelines.storyboard.timeline import Spoken, Timeline
 
 # What streaming services ask for (AES TD1008), with peaks half a decibel below its -1 dB, as a factor.
 _LOUDNESS_LUFS = -16.0
@@ -29,6 +29,8 @@ _LEVEL_TOLERANCE_LU = 0.1
 _LOUDNESS_KEY = "lavfi.r128.I"
 # The absolute gate of EBU R 128: below it is silence.
 _SILENT_LUFS = -70.0
+# Of speech that would go on into the next narration.
+_CUT_OFF_S = Fraction(1, 20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ class MixedSound:
         """
         if self.path.is_file():
             return
-        files = {sound.file for sound in self.timeline.sound.sounds}
+        files = set(_files(self.timeline))
         with storage_errors(self.path), contextlib.ExitStack() as stack:
             # Decoded first: where a file changes its rate or its channels midway, the filters would begin anew.
             samples = {file: stack.enter_context(scratch_path(self.path.with_suffix(".pcm"))) for file in files}
@@ -114,12 +116,20 @@ class _Mix:
     def _inputs(self) -> list[str]:
         return [
             argument
-            for sound in self.timeline.sound.sounds
+            for file, loops in (
+                *((sound.file, sound.loop) for sound in self.timeline.sound.sounds),
+                *((spoken.speech.file, False) for spoken in self.timeline.spoken),
+            )
             for argument in (
-                *(("-stream_loop", "-1") if sound.loop else ()),
-                *(*SAMPLES, "-i", file_url(self.samples[sound.file])),
+                *(("-stream_loop", "-1") if loops else ()),
+                *(*SAMPLES, "-i", file_url(self.samples[file])),
             )
         ]
+
+
+def _files(timeline: Timeline) -> list[Path]:
+    """Return the file of each thing that is heard."""
+    return [*(sound.file for sound in timeline.sound.sounds), *(spoken.speech.file for spoken in timeline.spoken)]
 
 
 async def _decoded_mix(timeline: Timeline, samples: Mapping[Path, Path]) -> _Mix:
@@ -128,6 +138,8 @@ async def _decoded_mix(timeline: Timeline, samples: Mapping[Path, Path]) -> _Mix
     for sound in timeline.sound.sounds:
         end_s = sound.offset_s + timeline.duration_s - _start_s(sound, timeline)
         heard_s[sound.file] = max(heard_s[sound.file], end_s)
+    for spoken in timeline.spoken:
+        heard_s[spoken.speech.file] = max(heard_s[spoken.speech.file], _span_s(spoken, timeline))
 
     async def decode(file: Path) -> Fraction:
         return await decode_sound(file, samples[file], limit_s=heard_s[file])
@@ -167,14 +179,16 @@ def mixed_sound(timeline: Timeline, folder: Path) -> MixedSound | None:
         FilmError: a sound file is gone, or ffmpeg is missing or does not run.
     """
     encoding = encoding_of(timeline.output.codec)
-    if not timeline.sound.sounds or not encoding.audio:
+    if not (timeline.sound.sounds or timeline.spoken) or not encoding.audio:
         return None
     contents = [_content(sound) for sound in timeline.sound.sounds]
     starts_s = [_start_s(sound, timeline) for sound in timeline.sound.sounds]
     # Neither where a sound lies counts, nor the line of the storyboard that names it.
     placeless = [replace(sound, file=None, place=None) for sound in timeline.sound.sounds]  # type: ignore[arg-type]
     mix = (contents, starts_s, placeless, timeline.sound.normalize, timeline.duration_s)
-    ingredients = (mix, encoding.audio, ffmpeg_build().id)
+    # Only where something is spoken: other mixes keep the names that they had before there was narration.
+    spoken = [(one.speech.key, one.start, one.end, timeline.output.fps) for one in timeline.spoken]
+    ingredients = (mix, encoding.audio, ffmpeg_build().id, *spoken)
     key = hashlib.sha256(repr(ingredients).encode()).hexdigest()
     return MixedSound(timeline, folder / f"{key}.{encoding.extension}")
 
@@ -190,6 +204,9 @@ def mixing_graph(timeline: Timeline, lengths_s: Mapping[Path, Fraction]) -> str:
         heard_s = left_s if sound.loop else min(lengths_s[sound.file] - sound.offset_s, left_s)
         names.append(f"[s{number}]")
         chains.append(f"[{number}:a:0]{','.join(_filters(sound, max(heard_s, Fraction(0)), start_s))}{names[-1]}")
+    for number, spoken in enumerate(timeline.spoken, len(names)):
+        names.append(f"[s{number}]")
+        chains.append(f"[{number}:a:0]{','.join(_speech_filters(spoken, timeline, lengths_s))}{names[-1]}")
     # Summed as they are: amix would make each sound quieter for every other, and louder again as others end.
     mix = f"{''.join(names)}amix=inputs={len(names)}:normalize=0:duration=longest"
     return ";".join([*chains, f"{mix},apad,atrim=end_sample={_samples(end_s)}"])
@@ -208,6 +225,21 @@ def _filters(sound: Sound, heard_s: Fraction, start_s: Fraction) -> list[str]:
     if start_s:
         filters.append(f"adelay=delays={_samples(start_s)}S:all=1")
     return filters
+
+
+def _speech_filters(spoken: Spoken, timeline: Timeline, lengths_s: Mapping[Path, Fraction]) -> list[str]:
+    span_s = _span_s(spoken, timeline)
+    filters = [f"atrim=end_sample={_samples(span_s)}", "asetpts=N/SR/TB"]
+    if lengths_s[spoken.speech.file] > span_s:
+        fade_s = min(_CUT_OFF_S, span_s)
+        filters.append(f"afade=t=out:st={_decimal(span_s - fade_s)}:d={_decimal(fade_s)}")
+    start_s = spoken.start / timeline.output.fps
+    return [*filters, f"adelay=delays={_samples(start_s)}S:all=1"] if start_s else filters
+
+
+def _span_s(spoken: Spoken, timeline: Timeline) -> Fraction:
+    """Return how long there is for a narration, in seconds."""
+    return (spoken.end - spoken.start) / timeline.output.fps
 
 
 def _start_s(sound: Sound, timeline: Timeline) -> Fraction:

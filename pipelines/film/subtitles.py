@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 
 from pipelines.common.lettering.wrapping import break_text
-from pipelines.film.captions import Caption, captions_of
+from pipelines.film.spoken_captions import Cue, cues_of
 from pipelines.storyboard.model import CaptionStyle
 from pipelines.storyboard.timeline import Timeline
 
@@ -30,29 +31,27 @@ Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text
 def srt_text(timeline: Timeline) -> str:
     """Return a film's captions as SubRip text; empty where there are none. Its times have milliseconds."""
     return "\n".join(
-        f"{number}\n{_times(caption, timeline.output.fps, ',')}\n{_SRT_CODE.sub(_joined, text)}\n"
-        for number, (caption, text) in enumerate(_captions(timeline), start=1)
+        f"{number}\n{_times(cue, ',')}\n{_SRT_CODE.sub(_joined, cue.text)}\n"
+        for number, cue in enumerate(_cues(timeline), start=1)
     )
 
 
 def vtt_text(timeline: Timeline) -> str:
     """Return a film's captions as WebVTT text; empty where there are none."""
-    cues = [f"{_times(caption, timeline.output.fps, '.')}\n{_escaped(text)}\n" for caption, text in _captions(timeline)]
+    cues = [f"{_times(cue, '.')}\n{_escaped(cue.text)}\n" for cue in _cues(timeline)]
     return "\n".join(["WEBVTT\n", *cues]) if cues else ""
 
 
 def ass_text(timeline: Timeline) -> str:
     """Return a film's captions as an ASS script; empty where there are none. Its times have hundredths of a second."""
-    events = [
-        f"Dialogue: 0,{_ass_times(caption, timeline.output.fps)},Default,,0,0,0,,{_as_ass(text)}\n"
-        for caption, text in _captions(timeline)
-    ]
+    events = [f"Dialogue: 0,{_ass_times(cue)},Default,,0,0,0,,{_as_ass(cue.text)}\n" for cue in _cues(timeline)]
     return "".join([_ASS_HEAD, *events]) if events else ""
 
 
-def _captions(timeline: Timeline) -> Iterator[tuple[Caption, str]]:
-    for caption in captions_of([(hold.length, hold.caption) for hold in timeline.holds]):
-        yield caption, "\n".join(_lines(caption.text, timeline.captions))
+def _cues(timeline: Timeline) -> Iterator[Cue]:
+    """Yield all that is to be read, each text in the lines in which it is written."""
+    for cue in cues_of(timeline):
+        yield replace(cue, text="\n".join(_lines(cue.text, timeline.captions)))
 
 
 def _lines(text: str, style: CaptionStyle) -> Sequence[str]:
@@ -61,8 +60,8 @@ def _lines(text: str, style: CaptionStyle) -> Sequence[str]:
     return [line for line in lines if line.strip()]
 
 
-def _times(caption: Caption, fps: Fraction, point: str) -> str:
-    return f"{_time(caption.start / fps, point)} --> {_time(caption.end / fps, point)}"
+def _times(cue: Cue, point: str) -> str:
+    return f"{_time(cue.start_s, point)} --> {_time(cue.end_s, point)}"
 
 
 def _time(seconds: Fraction, point: str) -> str:
@@ -70,8 +69,8 @@ def _time(seconds: Fraction, point: str) -> str:
     return f"{whole // 3600:02d}:{whole // 60 % 60:02d}:{whole % 60:02d}{point}{ms:03d}"
 
 
-def _ass_times(caption: Caption, fps: Fraction) -> str:
-    start, end = (round(video_frame / fps * 100) for video_frame in (caption.start, caption.end))
+def _ass_times(cue: Cue) -> str:
+    start, end = round(cue.start_s * 100), round(cue.end_s * 100)
     # Of no length, it would be left out.
     return f"{_ass_time(start)},{_ass_time(max(end, start + 1))}"
 

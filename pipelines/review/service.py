@@ -7,7 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Self
 
-from pipelines.common.errors import InterruptedRunError, StoryreelError, UsageError
+from pipelines.common.errors import InterruptedRunError, StorageError, StoryreelError, UsageError
 from pipelines.common.settings import Settings
 from pipelines.ledger.ledger import Ledger
 from pipelines.report.models import FrameView, PageView
@@ -59,9 +59,11 @@ class ReviewService:
         )
         self._tasks: list[asyncio.Task[None]] = []
         self._edited = asyncio.Event()
+        self._reloaded = asyncio.Event()
 
     async def __aenter__(self) -> Self:
-        self._tasks = [asyncio.create_task(work()) for work in (self._jobs.work, self._watch_files, self._check)]
+        works = (self._jobs.work, self._watch_files, self._follow_edits, self._check)
+        self._tasks = [asyncio.create_task(work()) for work in works]
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -179,10 +181,18 @@ class ReviewService:
             await asyncio.sleep(_WATCH_INTERVAL_S)
             now = self._storyboard.file_versions()
             if now[0] != before[0]:
-                self._reload_storyboard()
+                self._edited.set()
             if now != before:
                 before = now
                 await self._publish_changes()
+
+    async def _follow_edits(self) -> None:
+        """Read the storyboard again whenever it was edited, and speak what is new; the page is shown meanwhile."""
+        while True:
+            await self._edited.wait()
+            self._edited.clear()
+            await self._reload_storyboard()
+            await self._publish_changes()
 
     async def _check(self) -> None:
         """Complete the notes on the storyboard, now and whenever it was edited; the page is shown meanwhile."""
@@ -193,15 +203,17 @@ class ReviewService:
                 await self._storyboard.check()
             if self._storyboard.notes != before:
                 await self._publish_changes()
-            await self._edited.wait()
-            self._edited.clear()
+            await self._reloaded.wait()
+            self._reloaded.clear()
 
-    def _reload_storyboard(self) -> None:
+    async def _reload_storyboard(self) -> None:
         try:
-            self._storyboard.reload()
-            self._edited.set()
+            await self._storyboard.reload()
+            self._reloaded.set()
         except UsageError as error:
             self._broker.publish(Failure(f"the storyboard has mistakes now; the page is as it was before\n{error}"))
+        except StorageError as error:
+            self._broker.publish(Failure(f"the storyboard was edited; the page is as it was before\n{error}"))
 
     async def _publish_changes(self) -> None:
         """Build the page, and publish what has changed since it was last built."""

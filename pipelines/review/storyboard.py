@@ -1,5 +1,6 @@
 """The storyboard under review, as it was last read, and what can be asked of it."""
 
+import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,11 +11,11 @@ from pipelines.film.outputs import film_path
 from pipelines.run.checking import check_storyboard
 from pipelines.storyboard.loader import load_storyboard
 from pipelines.storyboard.model import Storyboard
-from pipelines.storyboard.plan import FrameSpec, Plan
+from pipelines.storyboard.plan import FrameSpec, plan_of
 from pipelines.storyboard.quote import Quote, quote_takes
 from pipelines.storyboard.selection import ExtraTakes, require_prompt
 from pipelines.takes.ownership import require_own_folder
-from pipelines.voice.planning import plan_spoken
+from pipelines.voice.planning import plan_spoken, speak_in_thread
 
 # The page's keys 1 to 9 pick takes; for more at once there is `storyreel reroll`.
 _MAX_TAKES_AT_ONCE = 9
@@ -49,36 +50,37 @@ class ReviewedStoryboard:
     """
 
     def __init__(self, path: Path, settings: Settings) -> None:
-        """Read a storyboard.
+        """Read a storyboard, and speak what it says.
 
         Args:
             path: its file.
             settings: where its files are, and which model is asked.
 
         Raises:
-            UsageError: it is wrong, or its folder is another file's.
+            UsageError: it is wrong, cannot be spoken, or its folder is another file's.
+            StorageError: its speech could not be written.
         """
         self._path = path
         self._settings = settings
-        self.board: Storyboard
-        self.plan: Plan
-        self.notes: tuple[Problem, ...]
-        self._take_over(load_storyboard(path))
+        self.board = load_storyboard(path)
+        require_own_folder(self.board, settings)
+        self.plan = plan_spoken(self.board, settings)
+        self.notes: tuple[Problem, ...] = self.board.notes
 
-    def reload(self) -> None:
-        """Read the file again.
+    async def reload(self) -> None:
+        """Read the file again, and speak what it says now; until then everything stays as it is.
 
         Raises:
-            UsageError: it is wrong, names another endpoint than at first, or its folder is another file's; board and
-                plan are as they were.
+            UsageError: it is wrong, cannot be spoken, names another endpoint than at first, or its folder is another
+                file's; board and plan are as they were.
+            StorageError: its speech could not be written; likewise.
         """
-        board = load_storyboard(self._path)
+        board = await asyncio.to_thread(load_storyboard, self._path)
         self._require_same_endpoint(board)
-        self._take_over(board)
-
-    def _take_over(self, board: Storyboard) -> None:
         require_own_folder(board, self._settings)
-        self.plan = plan_spoken(board, self._settings)
+        # It may take long: the page is served meanwhile.
+        speeches = await speak_in_thread(board, self._settings)
+        self.plan = plan_of(board, self._settings, speeches=speeches)
         self.board = board
         self.notes = board.notes
 

@@ -25,6 +25,7 @@ from pipelines.takes.inventory import elsewhere_text, read_inventory
 from pipelines.takes.models import FrameTakes
 from pipelines.takes.ownership import require_own_folder
 from pipelines.takes.store import TakeStore
+from pipelines.voice.observer import SpeechObserver
 from pipelines.voice.planning import plan_spoken
 
 # Pictures are yuv420p, in which two pixels share a colour.
@@ -48,23 +49,26 @@ class Animatic:
     elsewhere: str | None = None
 
 
-async def make_animatic(board: Storyboard, settings: Settings, *, scale: Decimal) -> Animatic:
+async def make_animatic(
+    board: Storyboard, settings: Settings, *, scale: Decimal, observer: SpeechObserver | None = None
+) -> Animatic:
     """Cut the animatic of a storyboard into its folder, as `<id>-animatic.mp4`.
 
     Args:
         board: the storyboard.
         settings: takes of its model in its output folder are shown.
         scale: a factor of the film's width and height, above 0 and up to 1.
+        observer: sees what is spoken for it.
 
     Raises:
-        StoryboardError: a sound cannot be read.
+        StoryboardError: a sound cannot be read, or a narration cannot be spoken.
         FilmError: it could not be cut.
         StorageError: a file could not be written.
         UsageError: the storyboard's folder is another file's.
     """
     require_own_folder(board, settings)
     require_encoder(DEFAULT_CODEC)
-    await check_storyboard(board, settings)
+    await check_storyboard(board, settings, observer=observer)
     plan = await asyncio.to_thread(plan_spoken, board, settings)
     store = TakeStore(settings.output / plan.storyboard)
     workshop = store.folder / "animatic"

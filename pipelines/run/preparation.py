@@ -68,7 +68,8 @@ async def prepare_run(
             here.
 
     Raises:
-        StoryboardError: the endpoint cannot make a frame, a sound cannot be read, or notes are errors.
+        StoryboardError: the endpoint cannot make a frame, a sound cannot be read, a narration cannot be spoken, or
+            notes are errors.
         FilmError: this ffmpeg lacks an encoder that an output needs.
         UsageError: there are no such frames to select, a secret would be sent in clear, the storyboard's folder is
             another file's, or takes of it lie in another output folder.

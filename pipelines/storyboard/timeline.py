@@ -97,6 +97,19 @@ class Timeline:
         """Exact length of the film in seconds."""
         return self.video_frames / self.output.fps
 
+    @property
+    def spoken_s(self) -> Fraction:
+        """Exact seconds of the film in which there is speech, its pauses included."""
+        fps = self.output.fps
+        lengths = (min(each.speech.length_s, (each.end - each.start) / fps) for each in self.spoken)
+        return sum(lengths, Fraction(0))
+
+    @property
+    def spoken_words(self) -> int:
+        """How many words of narration are spoken before they are cut off, if they are."""
+        fps = self.output.fps
+        return sum(word.start_s < (each.end - each.start) / fps for each in self.spoken for word in each.speech.words)
+
 
 def build_timeline(board: Storyboard, output: Output | None = None, *, speeches: Sequence[Speech] = ()) -> Timeline:
     """Return the timeline of the film that `output`, by default the first, asks for.

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines.common.errors import Problem, StoryboardError
+from pipelines.common.errors import InterruptedRunError, Problem, StoryboardError
 from pipelines.common.files import write_atomic
 from pipelines.storyboard.model import Narration, Place, Storyboard
 from pipelines.storyboard.speech import Speech, Word
 from pipelines.voice.choice import ChosenVoice, choose_voice
+from pipelines.voice.observer import SpeechObserver
 from pipelines.voice.voices import Samples, SpokenText, Voice, VoiceError
 
 # Of the files; it counts in every key.
@@ -24,14 +25,16 @@ _VERSION = 1
 _TAIL_S = Fraction(3, 20)
 
 
-def speak(board: Storyboard, folder: Path) -> tuple[Speech, ...]:
+def speak(board: Storyboard, folder: Path, *, observer: SpeechObserver | None = None) -> tuple[Speech, ...]:
     """Return the speech of each of a storyboard's narrations. Blocking: what is missing is spoken.
 
     Args:
         board: the storyboard.
         folder: where speech is kept.
+        observer: sees what is spoken, and may stop it.
 
     Raises:
+        InterruptedRunError: it was stopped; what was spoken before is kept.
         StoryboardError: there is no such voice here, or it cannot speak a narration; each is named with its place.
         StorageError: it could not be written.
     """
@@ -46,7 +49,7 @@ def speak(board: Storyboard, folder: Path) -> tuple[Speech, ...]:
     found = {key: store.find(key) for key in keys}
     missing = {key: narration for key, narration in zip(keys, board.narrations, strict=True) if not found[key]}
     if missing:
-        found |= _spoken(missing, chosen.load(), store, board)
+        found |= _spoken(missing, chosen.load(), store, board, observer or SpeechObserver())
     return tuple(speech for key in keys if (speech := found[key]))
 
 
@@ -56,19 +59,24 @@ def speech_key(narration: Narration, chosen: ChosenVoice) -> str:
 
 
 def _spoken(
-    missing: dict[str, Narration], voice: Voice, store: "SpeechStore", board: Storyboard
+    missing: dict[str, Narration], voice: Voice, store: "SpeechStore", board: Storyboard, observer: SpeechObserver
 ) -> dict[str, Speech | None]:
     """Speak narrations side by side, and keep them; return each by its key."""
     problems: list[Problem] = []
 
     def speak_one(key: str, narration: Narration) -> Speech | None:
+        if observer.stopped:
+            raise InterruptedRunError
         try:
             return store.keep(key, voice.speak(narration.text))
         except VoiceError as exc:
             problems.append(_problem(board, narration.place, str(exc)))
             return None
+        finally:
+            observer.count()
 
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
+    observer.expect(len(missing))
+    with ThreadPoolExecutor(os.cpu_count()) as threads, observer.stopped_by_interruption():
         spoken = dict(zip(missing, threads.map(speak_one, missing, missing.values()), strict=True))
     if problems:
         raise StoryboardError(sorted(problems, key=lambda problem: problem.position))

@@ -11,9 +11,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from pipelines.common.files import hash_file
 from pipelines.film.assembler import cut_film
 from pipelines.storyboard.model import Place, Sound, SoundMix
-from pipelines.storyboard.timeline import Timeline
+from pipelines.storyboard.speech import Speech, Word
+from pipelines.storyboard.timeline import Spoken, Timeline
 from tests.support.film_samples import ask_ffmpeg, flat_frames, timeline_of
 
 # Samples between -1 and 1; two columns where there are two channels.
@@ -24,6 +26,7 @@ WavWriter = Callable[..., Sound]
 FilmWithSounds = Callable[..., Path]
 
 RATE_HZ = 48_000
+SPEECH_HZ = 24_000
 # PCM is what was mixed, to the bit; AAC and Opus only sound like it.
 EXACT = "prores"
 SUFFIXES = {"h264": "mp4", "vp9": "webm", "prores": "mov", "gif": "gif"}
@@ -67,6 +70,14 @@ def wav_writer(folder: Path) -> WavWriter:
     return write
 
 
+def spoken_as(file: Path, samples: Samples, start: int, end: int, *, rate_hz: int = SPEECH_HZ) -> Spoken:
+    """Write samples as a voice does, as one long word that is spoken between two video frames."""
+    length_s = Fraction(len(samples), rate_hz)
+    write_wav(file, samples, rate_hz=rate_hz)
+    speech = Speech(hash_file(file), file, length_s, (Word("aah", 0, Fraction(0), length_s),))
+    return Spoken(speech, start, end)
+
+
 def with_sounds(timeline: Timeline, *sounds: Sound, normalize: bool = False) -> Timeline:
     """Return a timeline with these sounds."""
     return replace(timeline, sound=SoundMix(sounds, normalize))
@@ -75,6 +86,7 @@ def with_sounds(timeline: Timeline, *sounds: Sound, normalize: bool = False) -> 
 def film_with(
     folder: Path,
     *sounds: Sound,
+    spoken: Sequence[Spoken] = (),
     lengths: Sequence[int] = (24, 24),
     normalize: bool = False,
     fps: Fraction = Fraction(24),
@@ -83,6 +95,7 @@ def film_with(
 ) -> Path:
     """Assemble a film with these sounds, of one flat frame; its picture is taken from `kept` if it is there already."""
     timeline = with_sounds(timeline_of(lengths, fps=fps, codec=codec), *sounds, normalize=normalize)
+    timeline = replace(timeline, spoken=tuple(spoken))
     kept = kept or folder / "kept"
     # Written once: a file that is written again counts as another picture.
     frames = sorted((kept / "frames").glob("*.png")) or flat_frames(kept / "frames", ["red"])

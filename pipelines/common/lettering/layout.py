@@ -7,8 +7,8 @@ import bisect
 import functools
 import itertools
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import uharfbuzz as hb
 
@@ -20,7 +20,7 @@ from pipelines.common.lettering.segmentation import (
     split_scripts,
 )
 from pipelines.common.lettering.typefaces import UNITS, FontStack, Typeface
-from pipelines.common.lettering.wrapping import LineLimits, Wrapping, paragraphs
+from pipelines.common.lettering.wrapping import LineLimits, Wrapping, paragraphs, placed_paragraphs
 
 _ELLIPSIS = "\u2026"
 # What an ellipsis does not stand behind.
@@ -37,12 +37,14 @@ class Glyph:
         font: draws it, in `UNITS` to the em.
         id: its number in the font.
         x, y: its origin, in units, from the left end of the line's baseline, upwards.
+        at: where the letters that it shows begin in the text that was laid out.
     """
 
     font: hb.Font
     id: int
     x: int
     y: int
+    at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,10 @@ class Line:
     below: float
     right_to_left: bool
 
+    def only(self, letters: Callable[[int], bool]) -> "Line":
+        """Return the line with some of its letters alone, each where it stands; `letters` is asked by their places."""
+        return replace(self, glyphs=tuple(glyph for glyph in self.glyphs if letters(glyph.at)))
+
 
 @dataclass(frozen=True, slots=True)
 class PlacedLine:
@@ -78,6 +84,10 @@ class PlacedLine:
     line: Line
     left: float
     baseline: float
+
+    def only(self, letters: Callable[[int], bool]) -> "PlacedLine":
+        """Return some of its letters alone; see `Line.only`."""
+        return replace(self, line=self.line.only(letters))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,16 +104,18 @@ class _Run:
 class Paragraph:
     """A paragraph of text, measured: it can be broken into lines of any width."""
 
-    def __init__(self, text: str, stack: FontStack) -> None:
+    def __init__(self, text: str, stack: FontStack, *, at: int = 0) -> None:
         """Measure a paragraph.
 
         Args:
             text: without line breaks; what no font has is shown by its code.
             stack: the fonts.
+            at: where the paragraph begins in a longer text.
         """
         self._stack = stack = stack.for_text(text)
         self._letters = letters = _drawable_letters(text, stack)
         self.text = "".join(letters)
+        self._places = _places(text, stack, at) if self.text != text else range(at, at + len(text))
         # Where each letter begins, and where the last one ends.
         self._starts = list(itertools.accumulate(map(len, letters), initial=0))
         self._faces = _faces_of(letters, stack)
@@ -177,7 +189,8 @@ class Paragraph:
         glyphs: list[Glyph] = []
         pen = 0
         for font, info, position in self._shaped(start, end):
-            glyphs.append(Glyph(font, info.codepoint, pen + position.x_offset, position.y_offset))
+            x, y = pen + position.x_offset, position.y_offset
+            glyphs.append(Glyph(font, info.codepoint, x, y, self._places[info.cluster]))
             pen += position.x_advance
         above, below = _ink(glyphs)
         return Line(self.text[start:end], tuple(glyphs), pen / UNITS, above, below, self._directions.right_to_left)
@@ -192,7 +205,8 @@ def break_lines(text: str, stack: FontStack, limits: LineLimits, *, even: bool =
         limits: the room of a line.
         even: break a paragraph into lines of about one width.
     """
-    return [line for part in paragraphs(text) for line in Paragraph(part, stack).lines(limits, even=even)]
+    parts = (Paragraph(part, stack, at=at) for at, part in placed_paragraphs(text))
+    return [line for part in parts for line in part.lines(limits, even=even)]
 
 
 def cut_lines(text: str, stack: FontStack, width: float, *, most: int) -> list[Line]:
@@ -238,6 +252,17 @@ def typefaces_of(text: str, stack: FontStack) -> frozenset[Typeface]:
 def _drawable_letters(text: str, stack: FontStack) -> list[str]:
     # Split twice: what stands in for a letter that no font has is several letters.
     return split_letters("".join(_drawable(letter, stack) for letter in split_letters(text)))
+
+
+def _places(text: str, stack: FontStack, at: int) -> list[int]:
+    """Return where each character that is drawn stands in a text that begins at `at`; codes stand for one letter."""
+    letters = split_letters(text)
+    starts = itertools.accumulate(map(len, letters), initial=at)
+    places: list[int] = []
+    for letter, start in zip(letters, starts, strict=False):
+        drawn = _drawable(letter, stack)
+        places += range(start, start + len(letter)) if drawn == letter else [start] * len(drawn)
+    return places
 
 
 def _drawable(letter: str, stack: FontStack) -> str:

@@ -62,8 +62,16 @@ def line_breaks(text: str, language: str | None = None) -> list[int]:
 
     In Thai, Lao, Khmer and Burmese these are between words, by ICU's dictionaries.
     """
-    locale = icu.Locale.forLanguageTag(language) if language else icu.Locale.getRoot()
-    return _breaks(icu.BreakIterator.createLineInstance(locale), text)
+    return _breaks(icu.BreakIterator.createLineInstance(_locale(language)), text)
+
+
+def sentence_breaks(text: str, language: str | None = None) -> list[int]:
+    """Return the places at which a sentence of a text has ended, the spaces behind it included (UAX #29)."""
+    return _breaks(icu.BreakIterator.createSentenceInstance(_locale(language)), text)
+
+
+def _locale(language: str | None) -> icu.Locale:
+    return icu.Locale.forLanguageTag(language) if language else icu.Locale.getRoot()
 
 
 def _breaks(iterator: icu.BreakIterator, text: str) -> list[int]:

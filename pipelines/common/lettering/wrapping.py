@@ -32,7 +32,15 @@ class LineLimits:
 
 def paragraphs(text: str) -> list[str]:
     """Return the paragraphs of a text, without the line breaks between them; a tab is a space."""
-    return [paragraph.replace("\t", " ") for paragraph in _PARAGRAPH_ENDS.split(text)]
+    return [paragraph for _, paragraph in placed_paragraphs(text)]
+
+
+def placed_paragraphs(text: str) -> list[tuple[int, str]]:
+    """Return the paragraphs of a text, each with the place in the text at which it begins; see `paragraphs`."""
+    ends = [match.span() for match in _PARAGRAPH_ENDS.finditer(text)]
+    starts = [0, *(end for _, end in ends)]
+    stops = [*(start for start, _ in ends), len(text)]
+    return [(start, text[start:stop].replace("\t", " ")) for start, stop in zip(starts, stops, strict=True)]
 
 
 def break_text(text: str, columns: int, *, language: str | None = None) -> list[str]:

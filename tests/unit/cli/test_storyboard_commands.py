@@ -31,6 +31,8 @@ def test_plan_quotes_to_the_last_digit(invoke: Callable[..., Ended], tmp_path: P
         "neurons": "172.8",
         "video_seconds": 6.0,
         "video_frames": 144,
+        "narration_seconds": 0.0,
+        "words": 0,
         "seconds_at_rate_limit": 0.25,
         # How fast it encodes depends on the machine.
         "seconds_until_finished": pytest.approx(8, abs=3),

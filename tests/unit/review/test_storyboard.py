@@ -1,5 +1,6 @@
 """The storyboard under review is read again as it is edited, as long as its runs still ask the same endpoint."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,7 @@ def test_another_endpoint_needs_the_review_to_be_opened_again(named: Path, tmp_p
     named.write_text(text)
 
     with pytest.raises(UsageError, match="names another endpoint than before; close the cutting room and open it"):
-        review.reload()
+        asyncio.run(review.reload())
 
     assert review.board is before
 
@@ -45,7 +46,7 @@ def test_where_the_endpoint_stands_does_not_matter(named: Path, tmp_path: Path) 
     review = reviewed(named, tmp_path)
     named.write_text("title: A film\n" + NAMING.format(URL, 60))
 
-    review.reload()
+    asyncio.run(review.reload())
 
     assert review.board.title == "A film"
 
@@ -55,6 +56,6 @@ def test_what_a_storyboard_names_does_not_matter_where_it_was_told(named: Path, 
     review = reviewed(named, tmp_path, endpoint=URL)
     named.write_text(NAMING.format(OTHER, 60) + "title: A film\n")
 
-    review.reload()
+    asyncio.run(review.reload())
 
     assert review.board.title == "A film"
