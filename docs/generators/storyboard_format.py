@@ -89,8 +89,8 @@ class _FormatPages:
             case "array":
                 return f"a list of {self.value(schema['items'])}"
             case "object" if "properties" in schema:
-                keys = (f"{code(key)}: {self.value(value)}" for key, value in schema["properties"].items())
-                return f"a map with {', '.join(keys)}"
+                pairs = (f"{code(key)}: {self.value(value)}" for key, value in schema["properties"].items())
+                return f"a map with {', '.join(pairs)}"
             case "object":
                 keys = "numbers" if "propertyNames" in schema else "names"
                 return f"a map from {keys} to {self.value(schema['additionalProperties'])}"
