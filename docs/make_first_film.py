@@ -37,7 +37,7 @@ def main() -> None:
 
 def make_copies(film: Path) -> None:
     """Make the small copies of a film: the others out of the first, whose pictures have little grain."""
-    small, copy = f"scale={WIDTH}:-2:flags=lanczos", HERE / "first-film.mp4"
+    small, copy = f"scale={WIDTH}:-2:flags=lanczos,setsar=1", HERE / "first-film.mp4"
     picture = ["-c:v", "libx264", "-preset", "veryslow", "-crf", "27", "-pix_fmt", "yuv420p"]
     sound = ["-c:a", "aac", "-b:a", "80k", "-ac", "2"]
     encode(film, ["-map", "0:v", "-map", "0:a", "-vf", small, *picture, *sound, "-movflags", "+faststart"], copy)
