@@ -10,7 +10,7 @@ ENV PATH=/opt/storyreel/bin:$PATH \
     PIP_NO_CACHE_DIR=1
 COPY . .
 RUN pip wheel --no-deps --wheel-dir /wheels . \
-    && pip install --constraint constraints.txt "$(echo /wheels/*.whl)[postgres]"
+    && pip install --constraint constraints.txt "$(echo /wheels/*.whl)[postgres,voice]"
 
 FROM python:${PYTHON}-slim
 COPY --from=build /opt/storyreel /opt/storyreel

@@ -26,6 +26,7 @@ from benchmarks import (
     reporting,
     scaling,
     sheets,
+    speaking,
     starting,
 )
 from benchmarks.history import comparison_lines, earlier_results, results_of, write_results
@@ -40,6 +41,7 @@ _PARTS: dict[str, Measure] = {
     "looking": looking.rows,
     "assembling": assembling.rows,
     "filming": filming.rows,
+    "speaking": speaking.rows,
     "rendering": rendering.rows,
     "dialects": dialects.rows,
     "passing": passing.rows,

@@ -32,7 +32,7 @@ highlight_language = "text"
 smartquotes_action = "D"
 
 html_theme = "furo"
-html_static_path = ["site.css"]
+html_static_path = ["site.css", "first-film.mp4", "first-film.jpg", "first-film.vtt"]
 html_css_files = ["site.css"]
 # The Markdown would be no use beside the HTML.
 html_copy_source = False

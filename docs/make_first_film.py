@@ -21,9 +21,9 @@ HERE = Path(__file__).parent
 BOARD = HERE.parent / "configs/storyboards/cat-in-a-garden.yaml"
 # Pixels.
 WIDTH, MOVING_WIDTH = 640, 480
-STILL_AT_S = 4
-# In the middle of a caption, and long enough for a transition.
-MOVING_LENGTH_S, MOVING_FPS = 12, 8
+# Seconds: in the middle of a caption; and from the first word over the first transition.
+STILL_AT_S = 6
+MOVING_FROM_S, MOVING_LENGTH_S, MOVING_FPS = 2, 8, 6
 
 
 def main() -> None:
@@ -36,22 +36,23 @@ def main() -> None:
 
 
 def make_copies(film: Path) -> None:
-    """Make the small copies of a film."""
-    small, moving = f"scale={WIDTH}:-2:flags=lanczos", f"fps={MOVING_FPS},scale={MOVING_WIDTH}:-2:flags=lanczos"
+    """Make the small copies of a film: the others out of the first, whose pictures have little grain."""
+    small, copy = f"scale={WIDTH}:-2:flags=lanczos,setsar=1", HERE / "first-film.mp4"
     picture = ["-c:v", "libx264", "-preset", "veryslow", "-crf", "27", "-pix_fmt", "yuv420p"]
     sound = ["-c:a", "aac", "-b:a", "80k", "-ac", "2"]
-    encode(film, ["-map", "0:v", "-map", "0:a", "-vf", small, *picture, *sound, "-movflags", "+faststart"], "mp4")
-    encode(film, ["-ss", str(STILL_AT_S), "-frames:v", "1", "-vf", small, "-q:v", "4"], "jpg")
-    animation = ["-c:v", "libwebp_anim", "-quality", "55", "-compression_level", "6", "-loop", "0"]
-    encode(film, ["-t", str(MOVING_LENGTH_S), "-an", "-vf", moving, *animation], "webp")
+    encode(film, ["-map", "0:v", "-map", "0:a", "-vf", small, *picture, *sound, "-movflags", "+faststart"], copy)
+    encode(copy, ["-ss", str(STILL_AT_S), "-frames:v", "1", "-q:v", "4"], copy.with_suffix(".jpg"))
+    moving = f"fps={MOVING_FPS},scale={MOVING_WIDTH}:-2:flags=lanczos"
+    part = ["-ss", str(MOVING_FROM_S), "-t", str(MOVING_LENGTH_S), "-an", "-vf", moving]
+    encode(copy, [*part, "-c:v", "libwebp_anim", "-quality", "45", "-loop", "0"], copy.with_suffix(".webp"))
 
 
-def encode(film: Path, options: list[str], ending: str) -> None:
-    """Let ffmpeg make a file beside this script out of a film."""
+def encode(film: Path, options: list[str], made: Path) -> None:
+    """Let ffmpeg make a file out of a film."""
     # Nothing that changes from run to run: the same film makes the same files.
-    plain = ["-map_metadata", "-1", "-fflags", "+bitexact", "-flags", "+bitexact"]
+    plain = ["-map_metadata", "-1", "-map_chapters", "-1", "-fflags", "+bitexact", "-flags", "+bitexact"]
     program = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-y", "-i", str(film)]
-    subprocess.run([*program, *options, *plain, str(HERE / f"first-film.{ending}")], check=True)
+    subprocess.run([*program, *options, *plain, str(made)], check=True)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ _PATTERNS = {
     r"^[0-9]{1,9}(\.[0-9]{1,9})? ?(ms|s|f)?$": "a time: `4s`, `500ms`, `96f`",
     r"^[0-9]{1,6}(\.[0-9]{1,6}|/[1-9][0-9]{0,5})?$": "a fraction",
     r"^[1-9][0-9]{0,4}x[1-9][0-9]{0,4}$": "a size: `1344x768`",
+    r"^command:": "a program: `command: PROGRAM`",
     r"^#[0-9A-Fa-f]{6}$": "a color: `#ffcc00`",
 }
 
@@ -87,6 +88,9 @@ class _FormatPages:
         match schema["type"]:
             case "array":
                 return f"a list of {self.value(schema['items'])}"
+            case "object" if "properties" in schema:
+                pairs = (f"{code(key)}: {self.value(value)}" for key, value in schema["properties"].items())
+                return f"a map with {', '.join(pairs)}"
             case "object":
                 keys = "numbers" if "propertyNames" in schema else "names"
                 return f"a map from {keys} to {self.value(schema['additionalProperties'])}"

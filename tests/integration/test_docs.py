@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import click
+import imageio_ffmpeg
 import pytest
 
 from pipelines import api
@@ -28,13 +29,14 @@ from pipelines.ledger.queries import COLUMNS
 from pipelines.run.result import state_after
 from pipelines.server.config import FaultKind
 from pipelines.storyboard.format.schema import json_schema
+from pipelines.storyboard.loader import load_storyboard
 
 # The site is built once.
 pytestmark = pytest.mark.xdist_group("docs")
 
 DOCS = Path(__file__).parents[2] / "docs"
 # Tags whose address a browser loads without being asked.
-LOADED = {"audio", "embed", "iframe", "img", "link", "object", "script", "source", "video"}
+LOADED = {"audio", "embed", "iframe", "img", "link", "object", "script", "source", "track", "video"}
 
 
 @dataclass(slots=True)
@@ -64,7 +66,7 @@ class Page(HTMLParser):
         named = {name: value for name, value in attrs if value}
         self.ids.update(named[name] for name in ("id", "name") if name in named)
         found = self.assets if tag in LOADED else self.links
-        found.extend(named[name] for name in ("href", "src", "srcset", "data") if name in named)
+        found.extend(named[name] for name in ("href", "src", "srcset", "data", "poster") if name in named)
 
 
 @pytest.fixture(scope="module")
@@ -132,6 +134,18 @@ def test_nothing_is_loaded_from_another_host(site: Path, pages: dict[Path, Page]
     assert imported == []
 
 
+def test_the_first_page_plays_a_film_with_captions(site: Path, pages: dict[Path, Page]) -> None:
+    """From the site itself: the film, a still of it, and what is said in it; small enough for a page."""
+    loaded = {Path(asset).name: site / asset for asset in pages[site / "index.html"].assets if "_static/first-film" in asset}
+
+    assert sorted(loaded) == ["first-film.jpg", "first-film.mp4", "first-film.vtt"]
+    assert imageio_ffmpeg.count_frames_and_secs(str(loaded["first-film.mp4"]))[1] > 20
+    assert sum(path.stat().st_size for path in loaded.values()) < 1_500_000
+    board = load_storyboard(DOCS.parent / "configs/storyboards/cat-in-a-garden.yaml")
+    shown = " ".join(re.findall(r"^(?!WEBVTT|\d\d:)(.+)$", loaded["first-film.vtt"].read_text(), re.MULTILINE))
+    assert shown == " ".join(narration.text for narration in board.narrations)
+
+
 def test_the_reference_of_the_command_lists_its_own_options(site: Path) -> None:
     """Those that stand before a subcommand."""
     text = section(site / "reference/commands.html", "the-command")
@@ -188,6 +202,15 @@ def test_the_page_about_money_explains_each_column_and_status() -> None:
 
     assert [word for word in words if word in COLUMNS] == list(COLUMNS)
     assert [word for word in words if word in set(AttemptStatus)] == [status.value for status in AttemptStatus]
+
+
+@pytest.mark.parametrize("model", ["NarratorModel", "CaptionsModel", "AudioModel"])
+def test_the_page_about_the_film_explains_each_key_of_voice_captions_and_sound(model: str) -> None:
+    """In its tables or in its examples."""
+    page = (DOCS / "film.md").read_text()
+    keys = json_schema()["definitions"][model]["properties"]
+
+    assert [key for key in keys if f"`{key}`" not in page and f"{key}:" not in page] == []
 
 
 def test_the_page_about_endpoints_explains_each_fault() -> None:

@@ -54,6 +54,9 @@ NAMED_COLORS: dict[str, Color] = {
     "black": (40, 40, 46),
 }
 
+# Of cats.
+FURS: dict[str, Color] = {"black": (28, 24, 26), "ginger": (150, 92, 44), "grey": (120, 120, 126)}
+
 
 def mix(first: Color, second: Color, share: float) -> Color:
     """Return the color that lies `share` (0 to 1) of the way from the first to the second."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TypeVar
 
-from pipelines.server.engines.palette import LIGHTS, NAMED_COLORS, Light, mix
+from pipelines.server.engines.palette import FURS, LIGHTS, NAMED_COLORS, Color, Light, mix
 
 K = TypeVar("K")
 
@@ -46,12 +46,21 @@ class Subject(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """All that a sketch shows; `subjects` in the order in which the prompt names them."""
+    """All that a sketch shows.
+
+    Attributes:
+        light: of the time of day or the season.
+        place: where it is.
+        weather: what falls from the sky.
+        subjects: in the order in which the prompt names them.
+        fur: of a cat; None where the prompt does not name it.
+    """
 
     light: Light
     place: Place
     weather: Weather
     subjects: tuple[Subject, ...]
+    fur: Color | None = None
 
 
 _LIGHT_WORDS = {
@@ -105,6 +114,7 @@ def read_scene(prompt: str) -> Scene:
         place=next(_named(words, _PLACE_WORDS), Place.HILLS),
         weather=next(_named(words, _WEATHER_WORDS), Weather.CLEAR),
         subjects=tuple(_named(words, _SUBJECT_WORDS)),
+        fur=next((FURS[word] for word in words if word in FURS), None),
     )
 
 

@@ -4,10 +4,9 @@ import math
 from collections.abc import Callable
 
 from pipelines.server.engines.canvas import Canvas, draw_column, draw_disc, draw_ridge, draw_triangle
-from pipelines.server.engines.palette import Color, mix
+from pipelines.server.engines.palette import FURS, Color, mix
 from pipelines.server.engines.scene import Subject
 
-_FURS = ((28, 24, 26), (150, 92, 44), (120, 120, 126))
 _HULLS = ((60, 30, 30), (26, 40, 60), (70, 60, 50))
 
 
@@ -34,7 +33,9 @@ def _draw_tree(canvas: Canvas) -> None:
 def _draw_cat(canvas: Canvas) -> None:
     """Draw a cat's outline: body, head, two ears, and a tail on either side."""
     rng = canvas.rng
-    fur = mix(canvas.light.near, rng.choice(_FURS), 0.75)
+    # Drawn by lot in any case, so that naming it moves nothing else in the picture.
+    drawn = rng.choice(list(FURS.values()))
+    fur = mix(canvas.light.near, canvas.scene.fur or drawn, 0.75)
     unit = canvas.height * rng.uniform(0.1, 0.14)
     x, foot = canvas.width * rng.uniform(0.3, 0.7), canvas.height * 0.74
     side = rng.choice((-1, 1))

@@ -11,7 +11,7 @@ from PIL import Image
 from pipelines.common.geometry import AspectRatio, Size
 from pipelines.endpoints.requests import ImageRequest
 from pipelines.server.engines.lettering import letter_card
-from pipelines.server.engines.palette import LIGHTS
+from pipelines.server.engines.palette import FURS, LIGHTS
 from pipelines.server.engines.scene import Place, Scene, Subject, Weather, read_scene
 from pipelines.server.engines.sketch import SketchEngine
 from tests.support.letters import words
@@ -23,6 +23,12 @@ def test_a_prompt_is_read_by_its_keywords() -> None:
 
     assert scene == Scene(LIGHTS["dusk"], Place.SEA, Weather.MIST, (Subject.LIGHTHOUSE, Subject.BOAT))
     assert read_scene("nothing that it knows") == Scene(LIGHTS["noon"], Place.HILLS, Weather.CLEAR, ())
+
+
+def test_a_cat_has_the_fur_that_its_prompt_names() -> None:
+    """So that it is one cat through a whole film; without a word for it, its fur is drawn by lot."""
+    assert read_scene("a grey cat asleep in a garden").fur == FURS["grey"]
+    assert read_scene("a cat asleep in a garden").fur is None
 
 
 def test_a_color_tints_the_horizon_and_the_distance() -> None:
