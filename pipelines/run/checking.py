@@ -1,5 +1,7 @@
 """The check of a storyboard before anything is generated: its pictures, its sounds, and what is spoken."""
 
+import asyncio
+
 from pipelines.common.errors import Note, StoryboardError
 from pipelines.common.settings import Settings
 from pipelines.endpoints.models import ImageModel
