@@ -18,6 +18,8 @@ _UP_S = 0.75
 _SPEECH_OVER_REST_LU = 12
 # For whoever measures otherwise: by other blocks, or after encoding.
 _MARGIN_LU = 0.5
+# As the standard leaves out what is 10 LU below the rest.
+_GATE = 0.1
 _WINDOW_BLOCKS = round(1 / BLOCK_S)
 # Nothing is heard any more.
 _MAX_DUCK_DB = 60.0
@@ -96,12 +98,9 @@ def _needed_db(phrase: Phrase, speech: Blocks, rest: Blocks) -> float:
     """Return how far the rest must go down so that the voice is well above it."""
     first, last = _block(phrase.start_s), max(_block(phrase.end_s), _block(phrase.start_s) + 1)
     length = min(_WINDOW_BLOCKS, last - first)
-    # Not where a pause takes most of a second: there is no voice to be above anything.
-    spoken = np.zeros(last - first)
-    for start_s, end_s in phrase.words:
-        spoken[_block(start_s) - first : _block(end_s) - first] = 1
-    voice, others, share = (_moving_mean(blocks, length) for blocks in (speech[first:last], rest[first:last], spoken))
-    counts = share >= min(share.max(), 0.5)
+    voice, others = (_moving_mean(blocks[first:last], length) for blocks in (speech, rest))
+    # Where a pause takes most of a second, there is no voice to be above anything.
+    counts = voice >= min(voice.max(), _GATE * speech[first:last].mean())
     worst = float((others[counts] / np.maximum(voice[counts], _NO_ENERGY)).max())
     return _SPEECH_OVER_REST_LU + _MARGIN_LU + 10 * math.log10(worst) if worst > 0 else 0.0
 

@@ -10,9 +10,7 @@ from pipelines.common.ffmpeg import file_url, running_ffmpeg
 from pipelines.film.loudness import REACH, peaks
 from pipelines.film.resampling import Samples
 from pipelines.film.sound_files import SAMPLES
-from pipelines.film.stems import CHUNK
-
-_SIDES = 2
+from pipelines.film.stems import CHUNK, SIDES
 
 
 async def encoded_peak(file: Path, *, least: float) -> float:
@@ -25,7 +23,7 @@ async def encoded_peak(file: Path, *, least: float) -> float:
     Raises:
         FilmError: ffmpeg failed.
     """
-    before, highest = np.zeros((2 * REACH, _SIDES), np.float32), 0.0
+    before, highest = np.zeros((2 * REACH, SIDES), np.float32), 0.0
 
     def measure(samples: Samples) -> float:
         # The last block is filled up with silence, in which the last peak dies away.
@@ -34,8 +32,8 @@ async def encoded_peak(file: Path, *, least: float) -> float:
 
     async with running_ffmpeg(["-i", file_url(file), *SAMPLES, "-"], folder=Path.cwd(), stdout=PIPE) as decoder:
         assert decoder.stdout is not None
-        while raw := await _read_up_to(decoder.stdout, CHUNK * _SIDES * 4):
-            samples = np.concatenate([before, np.frombuffer(raw, "<f4").reshape(-1, _SIDES)])
+        while raw := await _read_up_to(decoder.stdout, CHUNK * SIDES * 4):
+            samples = np.concatenate([before, np.frombuffer(raw, "<f4").reshape(-1, SIDES)])
             highest = max(highest, await asyncio.to_thread(measure, samples))
             before = samples[-2 * REACH :]
     return highest

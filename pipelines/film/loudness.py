@@ -30,22 +30,24 @@ _RELATIVE_GATE_LU = 10
 # Gating blocks of 400 ms, each overlapping the one before by three quarters.
 _STEP_BLOCKS = 20
 _STEPS = 4
+_SIDES = 2
 # Between samples no peak is this many times as high as those around it.
 _STEEPEST = 2.5
 _OVERSAMPLING = 4
 
 
 def energies(samples: Samples) -> Blocks:
-    """Return the weighted energy of each block, summed over channels.
+    """Return the weighted energy of each block, summed over both sides.
 
     Args:
-        samples: of shape (LEAD + n, channels), n a multiple of BLOCK; what is in front is not measured.
+        samples: of shape (LEAD + n, 1 or 2), n a multiple of BLOCK; what is in front is not measured. A single channel
+            is heard on both sides.
     """
     spectrum = np.fft.rfft(samples, axis=0)
     spectrum *= _response(len(samples))[:, None]
     weighted = np.fft.irfft(spectrum, len(samples), axis=0)[LEAD:]
     squares = np.square(weighted, out=weighted).reshape(-1, BLOCK * samples.shape[1])
-    return np.asarray(squares.sum(axis=1, dtype=np.float64) / BLOCK)
+    return np.asarray(squares.mean(axis=1, dtype=np.float64) * _SIDES)
 
 
 @functools.lru_cache(maxsize=4)

@@ -1,16 +1,17 @@
 """The mix of a film: the voice and the rest, each at its level, summed chunk by chunk."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pipelines.film.ducking import ducking, phrases_of
+from pipelines.film.ducking import Phrase, ducking, phrases_of
 from pipelines.film.envelopes import Envelope
 from pipelines.film.loudness import BLOCK, LEAD, REACH, SILENT_LUFS, Blocks, energies, integrated_lufs, peaks
 from pipelines.film.mastering import Levels
 from pipelines.film.resampling import Samples
+from pipelines.film.sound_files import RATE_HZ
 from pipelines.film.stems import CHUNK, Clip, Stem
 from pipelines.storyboard.timeline import Timeline
 
@@ -86,15 +87,20 @@ class Mix:
         return range(0, self.length, CHUNK)
 
 
-async def block_energies(read: Callable[[int, int], Samples], length: int) -> Blocks:
+async def block_energies(
+    read: Callable[[int, int], Samples], length: int, *, measured: Container[int] | None = None
+) -> Blocks:
     """Return the energy of each block of a sound; the last chunk is filled up with silence.
 
     Args:
         read: returns its samples from one up to another.
         length: in samples.
+        measured: the numbers of the chunks that matter, if not all do; the others count as silence.
     """
 
     def energies_at(start: int) -> Blocks:
+        if measured is not None and start // CHUNK not in measured:
+            return np.zeros(CHUNK // BLOCK)
         return energies(read(start - LEAD, start + CHUNK))
 
     # One step of a thread for each chunk: whoever waits for it can be cancelled in between.
@@ -111,20 +117,28 @@ async def narrated(length: int, rest: Sequence[RestClip], speech: Sequence[Clip]
         timeline: when words are spoken, and how far the rest goes down.
     """
     stem = Stem([await _music_at_level(one.clip) if one.is_music else one.clip for one in rest])
-    voice = await block_energies(Stem(speech).read, length)
+    voice = await block_energies(Stem(speech, sides=1).read, length)
     gains = [_gain(_SPEECH_LUFS, voice[clip.start // BLOCK : clip.end // BLOCK]) for clip in speech]
     for clip, gain in zip(speech, gains, strict=True):
         voice[clip.start // BLOCK : clip.end // BLOCK] *= gain * gain
-    levelled = Stem(replace(clip, gain=gain) for clip, gain in zip(speech, gains, strict=True))
-    others = await block_energies(stem.read, length)
-    envelope = ducking(phrases_of(timeline), voice, others, duck_db=float(timeline.sound.duck_db))
+    levelled = Stem((replace(clip, gain=gain) for clip, gain in zip(speech, gains, strict=True)), sides=1)
+    phrases = phrases_of(timeline)
+    others = await block_energies(stem.read, length, measured=_chunks_of(phrases))
+    envelope = ducking(phrases, voice, others, duck_db=float(timeline.sound.duck_db))
     return Mix(length, stem, levelled, envelope)
+
+
+def _chunks_of(phrases: Iterable[Phrase]) -> frozenset[int]:
+    """Return the numbers of the chunks in which something is spoken."""
+    chunk_s = CHUNK / RATE_HZ
+    ends = ((int(phrase.start_s / chunk_s), int(phrase.end_s / chunk_s)) for phrase in phrases)
+    return frozenset(number for first, last in ends for number in range(first, last + 1))
 
 
 async def _music_at_level(clip: Clip) -> Clip:
     """Return music at its level, on top of which comes its own gain."""
     # What repeats is measured once, and no fade makes it quieter.
-    length = min(clip.length, max(len(clip.samples) - clip.offset, 0))
+    length = min(clip.length, max(clip.samples.length - clip.offset, 0))
     plain = Stem([replace(clip, start=0, length=length, gain=1.0, fades=())])
     return replace(clip, gain=clip.gain * _gain(_MUSIC_LUFS, await block_energies(plain.read, length)))
 

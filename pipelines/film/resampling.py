@@ -15,7 +15,7 @@ _LOBES = 16
 _KAISER_BETA = 8.0
 # A little below half the lower rate, so that the filter has fallen off there.
 _PASSBAND = 0.94
-_PIECE = 1 << 14
+_PIECE = 1 << 16
 
 
 def resampled(samples: npt.NDArray[np.generic], rate_hz: int, new_rate_hz: int) -> Iterator[Samples]:
@@ -30,13 +30,19 @@ def resampled(samples: npt.NDArray[np.generic], rate_hz: int, new_rate_hz: int) 
     weights = sinc_weights(step.denominator, 1.0 if step == 1 else _PASSBAND * min(1.0, new_rate_hz / rate_hz))
     half = weights.shape[1] // 2
     length = len(samples) * new_rate_hz // rate_hz
-    for start in range(0, length, _PIECE):
-        places = np.arange(start, min(start + _PIECE, length)) * step.numerator
-        # The last sample that is not after each new one, and which part of the way to the next sample that is.
-        last, part = np.divmod(places, step.denominator)
-        around = _padded(samples, last[0] + 1 - half, last[-1] + 1 + half)
+    # Begins at a sample of both rates.
+    piece = step.denominator * math.ceil(_PIECE / step.denominator)
+    for start in range(0, length, piece):
+        count, first = min(piece, length - start), start * step.numerator // step.denominator
+        around = _padded(samples, first + 1 - half, first + math.ceil(count * step) + 1 + half)
         windows = np.lib.stride_tricks.sliding_window_view(around, 2 * half)
-        yield np.einsum("nt,nt->n", windows[last - last[0]], weights[part])
+        new = np.empty(count, np.float32)
+        # New samples that lie at the same place between two have the same weights.
+        for number in range(min(step.denominator, count)):
+            last, part = divmod(number * step.numerator, step.denominator)
+            places = new[number :: step.denominator]
+            places[:] = windows[last :: step.numerator][: len(places)] @ weights[part]
+        yield new
 
 
 def _padded(samples: npt.NDArray[np.generic], start: int, end: int) -> Samples:

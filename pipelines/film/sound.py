@@ -15,9 +15,9 @@ from pipelines.film.encoded_peak import encoded_peak
 from pipelines.film.frame_picture import content_of
 from pipelines.film.mastering import master
 from pipelines.film.mix import Mix, RestClip, narrated
-from pipelines.film.sound_clips import samples_in, sound_clip, speech_clips, stored_samples
+from pipelines.film.sound_clips import samples_in, sound_clip, speech_clips
 from pipelines.film.sound_files import RATE_HZ, SAMPLES, decode_sound, side_by_side
-from pipelines.film.stems import Stem
+from pipelines.film.stems import SIDES, Stem, StoredSamples
 from pipelines.film.tracks import heard_sounds
 from pipelines.storyboard.model import Sound
 from pipelines.storyboard.presets import encoding_of
@@ -96,7 +96,7 @@ async def _mix(timeline: Timeline, samples: Mapping[Path, Path], speech: Path) -
     # Decoded first: files may change their rate or their channels midway, and repeat to the sample.
     await _decode(timeline, samples)
     heard = heard_sounds(timeline)
-    decoded = {file: stored_samples(path, 2) for file, path in samples.items()}
+    decoded = {file: StoredSamples(path, SIDES) for file, path in samples.items()}
     rest = [
         RestClip(
             sound_clip(one, decoded[one.sound.file], film_s=timeline.duration_s), is_music=one.sound.span is not None

@@ -6,18 +6,18 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from pipelines.common.errors import FilmError
 from pipelines.film.resampling import Samples, resampled
 from pipelines.film.sound_files import RATE_HZ
-from pipelines.film.stems import Clip, Fade
+from pipelines.film.stems import Clip, Fade, StoredSamples
 from pipelines.film.tracks import Heard
 from pipelines.storyboard.timeline import Spoken, Timeline
 
 # Of sound that would go on, where it is cut off within the film.
 _CUT_OFF_S = Fraction(1, 20)
 _FULL_SCALE = 32768
+_SAMPLE_BYTES = 4
 
 
 def samples_in(second: Fraction) -> int:
@@ -25,14 +25,7 @@ def samples_in(second: Fraction) -> int:
     return round(second * RATE_HZ)
 
 
-def stored_samples(file: Path, channels: int) -> npt.NDArray[np.float32]:
-    """Return the samples in a file, one row for each instant; they are read as they are needed."""
-    if not file.stat().st_size:
-        return np.zeros((0, channels), np.float32)
-    return np.memmap(file, np.float32, "r").reshape(-1, channels)
-
-
-def sound_clip(heard: Heard, samples: npt.NDArray[np.float32], *, film_s: Fraction) -> Clip:
+def sound_clip(heard: Heard, samples: StoredSamples, *, film_s: Fraction) -> Clip:
     """Return a sound as the film has it.
 
     Args:
@@ -41,7 +34,7 @@ def sound_clip(heard: Heard, samples: npt.NDArray[np.float32], *, film_s: Fracti
         film_s: the length of the film.
     """
     sound = heard.sound
-    left_s = heard.length_s if sound.loop else Fraction(len(samples), RATE_HZ) - sound.offset_s
+    left_s = heard.length_s if sound.loop else Fraction(samples.length, RATE_HZ) - sound.offset_s
     # Fades end where the sound does: with its file, with its span, or with the film.
     heard_s = max(min(left_s, heard.length_s), Fraction(0))
     goes_on = left_s > heard_s or sound.loop
@@ -88,26 +81,23 @@ def speech_clips(timeline: Timeline, target: Path) -> list[Clip]:
         FilmError: a recording is gone, or is none that a voice has kept.
         OSError: the file could not be written.
     """
-    places = []
+    voice, clips, first = StoredSamples(target, 1), [], 0
     with target.open("wb") as file:
         for spoken in timeline.spoken:
-            start = file.tell()
-            for samples in _voice(spoken, timeline):
-                file.write(samples.tobytes())
-            places.append((start // 4, file.tell() // 4))
-    samples = stored_samples(target, 1)
-    return [
-        _speech_clip(spoken, samples[slice(*place)], timeline)
-        for spoken, place in zip(timeline.spoken, places, strict=True)
-    ]
+            length = sum(file.write(samples.tobytes()) for samples in _voice(spoken, timeline)) // _SAMPLE_BYTES
+            clips.append(_speech_clip(spoken, voice, (first, length), timeline))
+            first += length
+    return clips
 
 
-def _speech_clip(spoken: Spoken, samples: npt.NDArray[np.float32], timeline: Timeline) -> Clip:
+def _speech_clip(spoken: Spoken, voice: StoredSamples, place: tuple[int, int], timeline: Timeline) -> Clip:
+    """Return a narration as the film has it, given where it begins in the voice's samples and how many it has."""
+    offset, spoken_length = place
     start, end = (samples_in(frame / timeline.output.fps) for frame in (spoken.start, spoken.end))
-    length = min(len(samples), end - start)
+    length = min(spoken_length, end - start)
     cut_off = min(samples_in(_CUT_OFF_S), length)
-    fades = (Fade(length - cut_off, cut_off, out=True),) if length < len(samples) else ()
-    return Clip(samples, start, length, fades=fades)
+    fades = (Fade(length - cut_off, cut_off, out=True),) if length < spoken_length else ()
+    return Clip(voice, start, length, offset, fades=fades)
 
 
 def _voice(spoken: Spoken, timeline: Timeline) -> Iterator[Samples]:

@@ -4,16 +4,17 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from pipelines.film.loudness import BLOCK
 from pipelines.film.resampling import Samples
 
 # Blocks that are worked on at once: a little more than a second.
 CHUNK = 240 * BLOCK
-_SIDES = 2
+SIDES = 2
+_SAMPLE_BYTES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +45,47 @@ class Fade:
         samples[silent] = 0
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
+class StoredSamples:
+    """Samples in a file, read as they are needed.
+
+    Attributes:
+        file: the file, which holds them as 32-bit floats.
+        channels: samples of each instant.
+    """
+
+    file: Path
+    channels: int
+
+    @property
+    def length(self) -> int:
+        """How many instants they are."""
+        return self.file.stat().st_size // (_SAMPLE_BYTES * self.channels)
+
+    def read(self, start: int, end: int) -> Samples:
+        """Return those from `start` up to `end`, a column for each channel; fewer where the file ends before."""
+        samples = np.fromfile(
+            self.file,
+            np.float32,
+            count=max(end - start, 0) * self.channels,
+            offset=start * _SAMPLE_BYTES * self.channels,
+        )
+        return samples.reshape(-1, self.channels)
+
+    def repeat(self, start: int, end: int) -> Samples:
+        """Return those from `start` up to `end` as if they began again, for ever, where they end."""
+        length, first = self.length, start % self.length
+        head = self.read(first, min(first + end - start, length))
+        missing = end - start - len(head)
+        return np.concatenate([head, np.resize(self.read(0, min(length, missing)), (missing, self.channels))])
+
+
+@dataclass(frozen=True, slots=True)
 class Clip:
     """A piece of sound in the film.
 
     Attributes:
-        samples: where it is taken from, of shape (n, 1 or 2).
+        samples: where it is taken from, of one channel or two.
         start: the film's sample with which it begins.
         length: in samples; beyond the end of `samples` it is silent, unless it loops.
         offset: the sample with which it begins in `samples`.
@@ -58,7 +94,7 @@ class Clip:
         fades: in any order.
     """
 
-    samples: npt.NDArray[np.float32]
+    samples: StoredSamples
     start: int
     length: int
     offset: int = 0
@@ -85,16 +121,23 @@ class Clip:
 
     def _source(self, start: int, end: int) -> Samples:
         if self.loops:
-            return self.samples[np.arange(start, end) % len(self.samples)]
-        there = self.samples[start:end]
+            return self.samples.repeat(start, end)
+        there = self.samples.read(start, end)
         return np.pad(there, ((0, end - start - len(there)), (0, 0)))
 
 
 class Stem:
     """Clips that are summed, in their order."""
 
-    def __init__(self, clips: Iterable[Clip]) -> None:
+    def __init__(self, clips: Iterable[Clip], *, sides: int = SIDES) -> None:
+        """Sum clips.
+
+        Args:
+            clips: the clips.
+            sides: how many channels the sum has; 1 only where all clips have one, which is heard on both sides.
+        """
         self.clips = tuple(clips)
+        self._sides = sides
         # By chunk: of thousands of clips, few are heard in any.
         self._heard = defaultdict[int, list[int]](list)
         for number, clip in enumerate(self.clips):
@@ -102,8 +145,8 @@ class Stem:
                 self._heard[chunk].append(number)
 
     def read(self, start: int, end: int) -> Samples:
-        """Return the samples from `start` up to `end`, on two sides; silence where there are no clips."""
-        mixed = np.zeros((end - start, _SIDES), np.float32)
+        """Return the samples from `start` up to `end`, a column for each side; silence where there are no clips."""
+        mixed = np.zeros((end - start, self._sides), np.float32)
         heard = {number for chunk in range(start // CHUNK, -(-end // CHUNK)) for number in self._heard.get(chunk, ())}
         # Always in the same order, on which sums of more than two depend.
         for number in sorted(heard):
