@@ -26,7 +26,7 @@ from pipelines.storyboard.speech import Speech, Word
 # After its last word, a phrase stays on screen for so long, and for up to so long where the next one then follows:
 # for less, nothing need flicker.
 _LINGER_S = Fraction(1)
-_LONGEST_GAP_S = Fraction(3, 2)
+_LONGEST_GAP_S = Fraction(5, 4)
 # A silence of which nothing but the end of a sentence is the reason.
 _PAUSE_S = Fraction(4, 5)
 _CLAUSE_END = re.compile(r"[,\u060c\u3001\uff0c]\W*$")
@@ -287,10 +287,12 @@ class _Tokens:
 
 def _leaving(tokens: Sequence[_Token], length_s: Fraction) -> Iterator[Fraction]:
     """Yield when a phrase leaves the screen that ends with each token."""
-    starts_s = [*(token.start_s for token in tokens[1:]), length_s]
-    for token, following_s in zip(tokens, starts_s, strict=True):
-        is_near = following_s <= token.end_s + _LONGEST_GAP_S
-        yield following_s if is_near else token.end_s + _LINGER_S
+    for token, following in pairwise([*tokens, None]):
+        assert token is not None
+        if following and following.start_s <= token.end_s + _LONGEST_GAP_S:
+            yield following.start_s
+        else:
+            yield min(token.end_s + _LINGER_S, length_s)
 
 
 def _ends_of(words: Sequence[Word], joints: Sequence[str], text: str, language: str | None) -> Iterator[_End]:

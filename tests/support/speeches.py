@@ -10,7 +10,9 @@ from pipelines.common.geometry import Size
 from pipelines.storyboard.model import CaptionStyle
 from pipelines.storyboard.speech import Speech, Word
 from pipelines.storyboard.timeline import Spoken, Timeline
-from tests.support.film_samples import SMALL, timeline_of
+from tests.support.film_samples import timeline_of
+
+WIDE = Size(1344, 768)
 
 
 def spoken(
@@ -38,7 +40,7 @@ def speaking(
     lengths: Sequence[int],
     style: CaptionStyle | None = None,
     fps: Fraction = Fraction(24),
-    size: Size = SMALL,
+    size: Size = WIDE,
     captions: Sequence[str | None] = (),
 ) -> Timeline:
     """Return a film in which each speech begins with the hold of its number, and ends where the next one begins.

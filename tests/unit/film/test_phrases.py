@@ -89,7 +89,7 @@ def test_a_long_silence_ends_a_phrase() -> None:
 
     phrases = break_speech(speech, limits(speech))
 
-    assert times_of(phrases) == [("the storm", 0, 2.0), ("went on", 2, 3.5)]
+    assert times_of(phrases) == [("the storm", 0, 1.6), ("went on", 2, 3.5)]
 
 
 def test_a_phrase_lingers_for_a_second_or_up_to_the_next_one() -> None:
