@@ -7,6 +7,9 @@ from pipelines.storyboard.model import Storyboard
 from pipelines.storyboard.plan import Plan, plan_of
 from pipelines.voice.speech import speak
 
+# Of a storyboard's folder.
+VOICE_FOLDER = "voice"
+
 
 def plan_spoken(board: Storyboard, settings: Settings) -> Plan:
     """Speak a storyboard's narrations where they are missing, and plan it; see `plan_of`. Blocking.
@@ -21,4 +24,4 @@ def plan_spoken(board: Storyboard, settings: Settings) -> Plan:
 
 def voice_folder(board: Storyboard, settings: Settings) -> Path:
     """Return where a storyboard's speech is kept."""
-    return settings.output / board.id / "voice"
+    return settings.output / board.id / VOICE_FOLDER
