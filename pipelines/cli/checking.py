@@ -1,5 +1,6 @@
 """Checking storyboards before a command does anything else with them, and telling the notes on them."""
 
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -10,7 +11,7 @@ from pipelines.cli.asynchronous import run_to_end
 from pipelines.cli.options import print_message
 from pipelines.cli.problems import print_notes
 from pipelines.cli.speaking import speech_shown
-from pipelines.common.errors import Note, Problem, StoryboardError
+from pipelines.common.errors import Note, Problem, StorageError, StoryboardError
 from pipelines.common.formatting import counted
 from pipelines.common.settings import Settings
 from pipelines.endpoints.choice import model_to_check
@@ -63,13 +64,28 @@ def check_board(path: Path, settings: Settings) -> Checked:
     try:
         board = load_storyboard(path)
         of_run = settings_for(board, settings)
-        [notes] = check_boards([board], [of_run])
+        notes, seconds = _notes_and_seconds(board, of_run)
     except StoryboardError as exc:
         return Checked(path, problems=exc.problems)
-    frames, seconds = len(board.frames), float(plan_spoken(board, of_run).timeline.duration_s)
+    frames = len(board.frames)
     noted = f", {counted(len(notes), 'note')}" if notes else ""
     print_message(f"{path}: ok, {counted(frames, 'frame')}, {seconds:.1f} s{noted}")
     return Checked(path, notes=notes, frames=frames, video_seconds=seconds, settings=of_run)
+
+
+def _notes_and_seconds(board: Storyboard, settings: Settings) -> tuple[tuple[Note, ...], float]:
+    """Return the notes on a storyboard, and the length of its film in seconds."""
+    try:
+        return _notes_and_seconds_in(board, settings)
+    except StorageError:
+        # A check is of use where nothing can be written, too: only the speech of its narrations is kept at all.
+        with tempfile.TemporaryDirectory() as folder:
+            return _notes_and_seconds_in(board, settings.model_copy(update={"output": Path(folder)}))
+
+
+def _notes_and_seconds_in(board: Storyboard, settings: Settings) -> tuple[tuple[Note, ...], float]:
+    [notes] = check_boards([board], [settings])
+    return notes, float(plan_spoken(board, settings).timeline.duration_s)
 
 
 def checks_json(checks: Sequence[Checked], endpoints: Sequence[Mapping[str, Any]] | None) -> dict[str, Any]:

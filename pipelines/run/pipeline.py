@@ -27,6 +27,8 @@ from pipelines.takes.frame_folder import UnreadableTakesError, is_as_requested
 from pipelines.takes.inventory import TakeInventory, take_inventory
 from pipelines.takes.models import SHORT_KEY, Take
 from pipelines.takes.unreadable import set_aside_unreadable
+from pipelines.voice.planning import VOICE_FOLDER
+from pipelines.voice.store import drop_unused_speech
 
 _log = logging.getLogger(__name__)
 
@@ -355,6 +357,8 @@ async def _cut_films(context: RunContext, films: Films, pictures: list[FramePict
         _log.info("%s: %.1f s at %s", film.path, film.duration_s, film.size)
     if context.prepared.otio:
         films.write_otio([context.frames.path(frame) for frame in context.plan.frames])
+    used = {spoken.speech.key for timeline in context.plan.timelines for spoken in timeline.spoken}
+    await asyncio.to_thread(drop_unused_speech, context.store.folder / VOICE_FOLDER, used)
     return made
 
 

@@ -33,9 +33,7 @@ _MAX_SHOWN_BYTES = 16
 _RIFF = (b"RIFF", b"RF64")
 # What programs that write as they speak put where the size of the sound should stand: nothing, or as much as fits.
 _LEAST_UNKNOWN_SIZE = 0x7FFF0000
-_CURE = (
-    "a voice reads text from stdin and writes one whole WAV to stdout; try it with `echo Hello | PROGRAM > hello.wav`"
-)
+_CURE = "a voice reads text from stdin and writes one whole WAV to stdout"
 
 
 def time_limit_s(text: str) -> float:

@@ -15,7 +15,9 @@ from pipelines.voice.reading import as_read
 _SENTENCE_END = re.compile(r"[.!?…]+[\"”\u2019)\]]*\s+(?=\S)")
 _OPENING = "(\"“'\u2018["
 # Before what they belong to, never at the end of a sentence.
-_NEVER_LAST = frozenset({*TITLES, "No", "Nos", "no", "nos", "vs", "approx", "Fig", "fig", "Vol", "vol", "cf", "pp"})
+_NEVER_LAST = frozenset(
+    {*TITLES, "a.k.a", "No", "Nos", "no", "nos", "vs", "approx", "Fig", "fig", "Vol", "vol", "cf", "pp"}
+)
 _INITIAL = re.compile(r"[A-Z]")
 # Of a longer word nobody knows how it is pronounced; and the time that it takes to guess grows with its square.
 _MAX_LETTERS = 40

@@ -35,6 +35,8 @@ _LEAD_STEPS = 2
 _MAX_PHONEMES = 400
 _PAUSES = ';:,.!?—…"“”() '
 _CLAUSE_END = (",", ";", ":", "—")
+# After a short question it would hardly take a breath.
+_LEAST_PAUSE_S = 0.35
 _SEED = 0
 
 
@@ -66,10 +68,17 @@ class HibariVoice:
             ]
             written = [replace(word, at=word.at + at) for word in words_in(sentence)]
             words += timed_words(written, spoken) if spoken else share_out(written, start_s, start_s)
+            samples.append(self._rest(words, sum(map(len, samples))))
         if not any(word.end_s > word.start_s for word in words):
             raise VoiceError("holds nothing that the voice can speak; write words")
         sound = cut_after(np.concatenate(samples), dsp.SR, words[-1].end_s)
         return SpokenText(sound, dsp.SR, tuple(words))
+
+    def _rest(self, words: Sequence[Word], passed: int) -> Samples:
+        """Return the silence that is missing between two sentences, `passed` samples after the beginning."""
+        end_s = float(words[-1].end_s) if words else 0.0
+        missing = int((end_s + _LEAST_PAUSE_S / self._speed) * dsp.SR) - passed
+        return np.zeros(max(0, missing), np.float32)
 
     def _speak_sentence(self, sentence: str, samples: list[Samples]) -> Iterator[TimedText]:
         """Speak a sentence, add its samples, and yield its words as they are spoken, from where the samples began."""

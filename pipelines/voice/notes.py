@@ -9,6 +9,7 @@ from pipelines.storyboard.film_parts import MAX_FILM_S
 from pipelines.storyboard.model import Narration, Storyboard
 from pipelines.storyboard.speech import Speech
 from pipelines.storyboard.timing import hold_lengths
+from pipelines.voice.unspeakable import is_english, is_english_text
 
 
 def narration_notes(board: Storyboard, speeches: Sequence[Speech]) -> list[Note]:
@@ -29,7 +30,8 @@ def narration_notes(board: Storyboard, speeches: Sequence[Speech]) -> list[Note]
     short = list(_too_short(board, speeches, holds_s))
     if short and board.narrator.strict:
         raise StoryboardError([Problem(*_place(board, narration), message) for narration, message in short])
-    return [Note(*_place(board, narration), message) for narration, message in short]
+    noted = [*short, *_not_found(board, speeches)]
+    return [Note(*_place(board, narration), message) for narration, message in noted]
 
 
 def _too_short(
@@ -45,6 +47,19 @@ def _too_short(
                 narration,
                 f"takes {float(needed_s):.2f} s, and {frames} held for {float(held_s):.2f} s: "
                 f"{float(needed_s - held_s):.2f} s are missing; write hold: auto, hold longer, or say less",
+            )
+
+
+def _not_found(board: Storyboard, speeches: Sequence[Speech]) -> Iterator[tuple[Narration, str]]:
+    """Yield each English narration whose words were sought in its sound in vain, with the message."""
+    for narration, speech in zip(board.narrations, speeches, strict=True):
+        is_sought = is_english(board.narrator.language) and is_english_text(narration.text)
+        if speech.are_estimated and is_sought:
+            sound = narration.recording.name if narration.recording else "what the voice says"
+            yield (
+                narration,
+                f"its words are not found in {sound}, and their times are estimated; "
+                "correct the text, or state the storyboard's language: if it is not English",
             )
 
 

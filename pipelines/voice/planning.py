@@ -10,6 +10,9 @@ from pipelines.storyboard.speech import Speech
 from pipelines.voice.observer import SpeechObserver
 from pipelines.voice.speech import speak
 
+# Of a storyboard's folder.
+VOICE_FOLDER = "voice"
+
 
 def plan_spoken(board: Storyboard, settings: Settings, *, observer: SpeechObserver | None = None) -> Plan:
     """Speak a storyboard's narrations where they are missing, and plan it; see `plan_of`. Blocking.
@@ -48,4 +51,4 @@ async def speak_in_thread(
 
 def voice_folder(board: Storyboard, settings: Settings) -> Path:
     """Return where a storyboard's speech is kept."""
-    return settings.output / board.id / "voice"
+    return settings.output / board.id / VOICE_FOLDER

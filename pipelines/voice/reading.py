@@ -6,6 +6,10 @@ from collections.abc import Callable
 _NUMBER = r"\d+(?:,\d{3})*(?:\.\d+)?"
 _TOP_LEVEL = "com|org|net|edu|gov|io|dev|app|info|co|uk|us|eu|tv|me"
 _HALVES = {"½": "a half", "¼": "a quarter", "¾": "three quarters", "⅓": "a third", "⅔": "two thirds"}
+_LARGE = "(?:hundred|thousand|million|billion|trillion|[kKmMbB])"
+# Those that hibari does not know. A letter right behind a number may stand for something else: 5m is five million.
+_SIGNS = {"km²": "square kilometer", "m²": "square meter", "m³": "cubic meter", "m/s": "meter"}
+_LETTERS = {"m": "meter", "g": "gram", "l": "liter", "L": "liter", "h": "hour"}
 _DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
 
@@ -26,13 +30,18 @@ def _address(match: re.Match[str]) -> str:
 
 def _euros(match: re.Match[str]) -> str:
     """Return an amount of euros in words, with cents where it has two decimals."""
-    whole, _, cents = match[1].partition(".")
+    whole, _, cents = (match[1] or match[2]).partition(".")
     euros = "1 euro" if whole == "1" else f"{whole} euros"
     return f"{euros} and {int(cents)} cents" if len(cents) == 2 and int(cents) else euros
 
 
+def _unit(match: re.Match[str]) -> str:
+    name = (_SIGNS | _LETTERS)[match[2] or match[3]] + ("" if match[1] == "1" else "s")
+    return f"{match[1]} {name}{' per second' if match[2] == 'm/s' else ''}"
+
+
 def _digits(match: re.Match[str]) -> str:
-    return " ".join(_DIGITS[int(digit)] for digit in match[0])
+    return " ".join(_DIGITS[int(digit)] for digit in match[0] if digit != ",")
 
 
 def _mixed(match: re.Match[str]) -> str:
@@ -46,11 +55,26 @@ _READINGS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], .
     (re.compile(rf"(?<![\w.@-])(?:[\w-]+\.)+(?:{_TOP_LEVEL})\b(?:/[\w./-]*\w|/)?", re.IGNORECASE), _address),
     (re.compile(r"\be\.g\.(?=\s|,)", re.IGNORECASE), "for example"),
     (re.compile(r"\bi\.e\.(?=\s|,)", re.IGNORECASE), "that is"),
-    (re.compile(rf"€({_NUMBER})(?![\w.]?\d| ?(?:hundred|thousand|million|billion|trillion|[kKmMbB]\b))"), _euros),
+    (re.compile(r"\bWW(?=II?\b)"), "World War "),
+    (re.compile(r"\bCO[2₂](?!\w)"), "C O 2"),
+    (re.compile(r"№ ?(?=\d)"), "number "),
+    # Telephone numbers as hibari knows them: 555-123-4567.
+    (re.compile(r"(?:\((\d{3})\) ?|\b(?<!\d-)(\d{3})[ .])(\d{3})[ .-](?=\d{4}\b)"), r"\1\2-\3-"),
+    (re.compile(r"\b(\d{1,3})[ \u00a0\u202f](?=000\b)"), r"\1,"),
+    # From five to ten, and not five ten.
+    (re.compile(r"(?<=[\d%]) ?[-\u2013] ?(?=[$£€]\d)|(?<=\d%) ?[-\u2013] ?(?=\d)"), " to "),
+    (re.compile(r"(?<![\d:])(\d{1,2}):(\d)(?![\d:])"), r"\1 to \2"),
+    (re.compile(rf"(?:€({_NUMBER})|({_NUMBER}) ?€)(?!\w|[.,]?\d| ?{_LARGE}\b)"), _euros),
     (re.compile(rf"(\d+) ?([{''.join(_HALVES)}])"), _mixed),
     (re.compile(r"\b24/7\b"), "twenty-four seven"),
     (re.compile(r"\b50[/-]50\b"), "fifty-fifty"),
+    (re.compile(r"\b(\d+) ?(?:ft\.?|') ?(\d+) ?(?:in\b\.?|\")"), r"\1 feet \2 inches"),
+    (re.compile(rf"(?<![$£€\d.,])({_NUMBER})(?: ?({'|'.join(_SIGNS)})| ({'|'.join(_LETTERS)}))(?![\w/²³])"), _unit),
     # Not a number, but a name: an agent, a flight.
     (re.compile(r"(?<![\w.,:/-])0\d{1,5}(?![\w:/-]|[.,]\d)"), _digits),
+    # So large that it has no name.
+    (re.compile(r"\d(?:,?\d){21,}"), _digits),
     (re.compile(r"(?<![\w.,])\.(?=\d)"), "0."),
+    # A full stop behind a number is no part of it. hibari takes the space away again.
+    (re.compile(r"(?<=\d)\.(?=\s|$)"), " ."),
 )

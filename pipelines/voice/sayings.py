@@ -12,7 +12,9 @@ class Sayings:
     """Words, and what is spoken in their place; in which case a word is written does not matter."""
 
     def __init__(self, say: Iterable[tuple[str, str]]) -> None:
-        self._spoken = {_bare(word).casefold(): spoken for word, spoken in say}
+        entries = [(word.casefold(), spoken) for word, spoken in say]
+        # A word may itself have a full stop: e.g.
+        self._spoken = {_bare(word): spoken for word, spoken in entries} | dict(entries)
 
     def spoken(self, text: str) -> str:
         """Return a text as it is to be spoken."""
@@ -23,6 +25,8 @@ class Sayings:
         return "".join([*parts, text[end:]])
 
     def _of_word(self, word: WrittenWord) -> str:
+        if whole := self._spoken.get(word.text.casefold()):
+            return whole
         bare = _bare(word.text)
         endings = [ending for ending in _POSSESSIVES if bare.endswith(ending)]
         for ending in ["", *endings]:

@@ -15,7 +15,6 @@ from pipelines.storyboard.speech import Speech, Word
 from pipelines.voice.sound import wav_bytes
 from pipelines.voice.voices import SpokenText
 
-_SUFFIXES = (".wav", ".json")
 # Younger ones may be of a command that is still at work.
 _LEAST_AGE_S = 24 * 3600
 
@@ -85,19 +84,15 @@ def _description(speech: Speech, sound: bytes) -> bytes:
 
 
 def drop_unused_speech(folder: Path, used: Collection[str]) -> None:
-    """Delete speech that no film uses and that has been there for more than a day.
+    """Delete speech that no film uses and that has been there for more than a day, left by a write too.
 
     Args:
         folder: where speech is kept.
         used: the keys of what stays.
-
-    Raises:
-        StorageError: some could not be deleted.
     """
-    if not folder.is_dir():
-        return
     latest = time.time() - _LEAST_AGE_S
-    with storage_errors(folder):
-        for file in folder.iterdir():
-            if file.suffix in _SUFFIXES and file.stem not in used and file.stat().st_mtime < latest:
-                file.unlink(missing_ok=True)
+    for file in [*folder.glob("*.wav"), *folder.glob("*.json")]:
+        # It may be gone, or be someone else's to delete: it does no harm.
+        with contextlib.suppress(OSError):
+            if file.stem not in used and file.stat().st_mtime < latest:
+                file.unlink()
