@@ -11,6 +11,7 @@ from PIL import Image
 from pipelines.common.geometry import Size
 from pipelines.film.caption_drawing import CaptionDrawing, Rgba
 from pipelines.film.captions import Box, ScreenText, lay_out_caption, text_of
+from pipelines.film.encoding import TAGS
 from pipelines.film.spoken_captions import CaptionRun
 from pipelines.storyboard.model import CaptionStyle
 
@@ -39,7 +40,8 @@ class CaptionInput:
         if not self.arguments:
             return ",".join([*filters, then])
         # A picture a second, as the list of captions counts; `then` gives the pictures their real times again.
-        film = ",".join([*filters, "settb=1,setpts=N"])
+        # Its colours are stated: for a film of none, ffmpeg would convert the captions to those of BT.601.
+        film = ",".join([*filters, TAGS, "settb=1,setpts=N"])
         captions = "scale=out_color_matrix=bt709:out_range=tv,format=yuva420p"
         over = f"overlay=x={self.box.left}:y={self.box.top}:eof_action=repeat:format=yuv420"
         return f"[0:v]{film}[film];[1:v]{captions}[captions];[film][captions]{over},{then}"

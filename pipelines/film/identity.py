@@ -104,8 +104,10 @@ def _lettering(drawn: Collection[ScreenText], style: CaptionStyle) -> object:
     """Return what tells how texts are drawn from any other way."""
     if not drawn:
         return None
-    colour = (style.highlight,) if any(isinstance(text, Highlighted) for text in drawn) else ()
-    return (style, _fonts(drawn, style), *colour)
+    colours = [style.highlight] if any(isinstance(text, Highlighted) for text in drawn) else []
+    # Colours were once converted otherwise, but for grays.
+    colours += [colour for colour in (style.color, style.outline) if len({colour[1:3], colour[3:5], colour[5:7]}) > 1]
+    return (style, _fonts(drawn, style), *colours)
 
 
 def _drawn(captions: Iterable[CaptionRun], style: CaptionStyle) -> frozenset[ScreenText]:

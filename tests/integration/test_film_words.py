@@ -73,6 +73,17 @@ def test_words_are_highlighted_as_they_are_spoken(tmp_path: Path, fps: Fraction,
     assert max(errors_s) <= Fraction(1, 2) / fps <= Fraction(40, 1000)
 
 
+def test_colours_are_those_that_were_asked_for(tmp_path: Path) -> None:
+    """In the film, as its players read it."""
+    style = CaptionStyle(words=WordCaptions.HIGHLIGHT, highlight="#ffd60a", color="#3060c0", size=Fraction(1, 3))
+
+    *_, picture = film_of(tmp_path, speaking(spoken("III III"), lengths=[8], style=style, size=SIZE))
+
+    for colour in ((0xFF, 0xD6, 0x0A), (0x30, 0x60, 0xC0)):
+        like = np.abs(picture.astype(int) - colour).max(axis=2) <= 3
+        assert like.sum() > 500
+
+
 def test_words_go_on_through_a_transition(tmp_path: Path) -> None:
     """A dissolve takes its time, and words take theirs."""
     timeline = speaking(BOATS, lengths=[30, 60], style=RED, size=SIZE)
