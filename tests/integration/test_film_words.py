@@ -19,7 +19,7 @@ from pipelines.film.subtitles import srt_text, vtt_text
 from pipelines.storyboard.model import CaptionStyle, Motion, MotionType, WordCaptions
 from pipelines.storyboard.speech import Speech
 from pipelines.storyboard.timeline import Timeline
-from tests.support.film_samples import Picture, ask_ffmpeg, flat_frames, pictures
+from tests.support.film_samples import Picture, ask_ffmpeg, flat_frames, noisy_gradient, pictures
 from tests.support.speeches import speaking, spoken, timed
 
 SIZE = Size(640, 360)
@@ -173,6 +173,31 @@ def test_a_gif_has_words_too(tmp_path: Path) -> None:
     film = assemble_film(timeline, flat_frames(tmp_path, ["gray"], size=SIZE), tmp_path / "film.gif").path
 
     assert len(changes_of([lit_at(picture) for picture in pictures(film, SIZE)])) == 6
+
+
+def test_words_over_a_still_are_changes_of_it(tmp_path: Path) -> None:
+    """They cost a small part of what a still costs each, decode without a fault, and stand as still as it does."""
+    speech = spoken("One two three four five six seven eight nine ten, eleven twelve.", word_s=Fraction(2, 3))
+    frame = tmp_path / "frame_0000.png"
+    noisy_gradient(SIZE).save(frame)
+    timeline = speaking(speech, lengths=[320], style=RED, size=SIZE)
+
+    still, film = (
+        assemble_film(cut, [frame], tmp_path / name).path
+        for cut, name in ((replace(timeline, spoken=()), "still.mp4"), (timeline, "film.mp4"))
+    )
+    faults = ask_ffmpeg("-err_detect", "explode", "-i", str(film), "-f", "null", "-", stream="stderr")
+
+    assert faults == b""
+    assert film.stat().st_size < 1.5 * still.stat().st_size
+    plain, *_ = pictures(still, SIZE)
+    seen = pictures(film, SIZE)
+    track = [text for run, text in CaptionTrack(timeline).between(0, 320) for _ in range(run)]
+    changes = [number for number, (before, after) in enumerate(pairwise(track), start=1) if before != after]
+    assert [n for n, (before, after) in enumerate(pairwise(seen), start=1) if (before != after).any()] == changes
+    # Above the caption nothing changes that can be seen.
+    above = SIZE.height // 2
+    assert max(np.abs(picture[:above].astype(int) - plain[:above]).mean() for picture in seen) < 0.5
 
 
 def speeches_of(*words: str) -> list[Speech]:
