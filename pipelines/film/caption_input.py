@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -63,10 +64,14 @@ def caption_input(texts: Sequence[CaptionRun], style: CaptionStyle, size: Size, 
     box = reduce(Box.around, (layout.box for layout in layouts.values()))
     files: dict[ScreenText | None, str] = {None: "no-caption.png"}
     _save(np.zeros((box.size.height, box.size.width, 4), np.uint8), folder / files[None])
-    drawings = {text: CaptionDrawing(layout, style, box) for text, layout in layouts.items()}
-    for number, text in enumerate(shown):
-        files[text] = f"caption-{number}.png"
-        _save(drawings[text_of(text)].draw(text), folder / files[text])
+    number = 0
+    # Those of one text follow each other: what they share is kept no longer than for them.
+    for text, states in groupby(shown, key=text_of):
+        drawing = CaptionDrawing(layouts[text], style, box)
+        for state in states:
+            files[state] = f"caption-{number}.png"
+            _save(drawing.draw(state), folder / files[state])
+            number += 1
     # As long as the film's pictures and no longer: the overlay ends with the longer of the two.
     lines = [f"file {files[text]}\nduration {length}\n" for length, text in texts]
     (folder / _LIST).write_text("".join(["ffconcat version 1.0\n", *lines]), encoding="utf-8")
