@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from PIL import Image
 from pipelines.common.geometry import Size
 from pipelines.film.caption_drawing import CaptionDrawing, Rgba
 from pipelines.film.captions import Box, ScreenText, lay_out_caption, text_of
+from pipelines.film.encoding import TAGS
 from pipelines.film.spoken_captions import CaptionRun
 from pipelines.storyboard.model import CaptionStyle
 
@@ -39,7 +41,8 @@ class CaptionInput:
         if not self.arguments:
             return ",".join([*filters, then])
         # A picture a second, as the list of captions counts; `then` gives the pictures their real times again.
-        film = ",".join([*filters, "settb=1,setpts=N"])
+        # Its colours are stated: for a film of none, ffmpeg would convert the captions to those of BT.601.
+        film = ",".join([*filters, TAGS, "settb=1,setpts=N"])
         captions = "scale=out_color_matrix=bt709:out_range=tv,format=yuva420p"
         over = f"overlay=x={self.box.left}:y={self.box.top}:eof_action=repeat:format=yuv420"
         return f"[0:v]{film}[film];[1:v]{captions}[captions];[film][captions]{over},{then}"
@@ -61,10 +64,14 @@ def caption_input(texts: Sequence[CaptionRun], style: CaptionStyle, size: Size, 
     box = reduce(Box.around, (layout.box for layout in layouts.values()))
     files: dict[ScreenText | None, str] = {None: "no-caption.png"}
     _save(np.zeros((box.size.height, box.size.width, 4), np.uint8), folder / files[None])
-    drawings = {text: CaptionDrawing(layout, style, box) for text, layout in layouts.items()}
-    for number, text in enumerate(shown):
-        files[text] = f"caption-{number}.png"
-        _save(drawings[text_of(text)].draw(text), folder / files[text])
+    number = 0
+    # Those of one text follow each other: what they share is kept no longer than for them.
+    for text, states in groupby(shown, key=text_of):
+        drawing = CaptionDrawing(layouts[text], style, box)
+        for state in states:
+            files[state] = f"caption-{number}.png"
+            _save(drawing.draw(state), folder / files[state])
+            number += 1
     # As long as the film's pictures and no longer: the overlay ends with the longer of the two.
     lines = [f"file {files[text]}\nduration {length}\n" for length, text in texts]
     (folder / _LIST).write_text("".join(["ffconcat version 1.0\n", *lines]), encoding="utf-8")

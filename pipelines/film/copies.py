@@ -16,6 +16,7 @@ from pathlib import Path
 from pipelines.common.errors import FilmError
 from pipelines.common.ffmpeg import running_ffmpeg
 from pipelines.film.encoding import KEYFRAME_EVERY, blank_filter, encoder_arguments, rate
+from pipelines.film.frame_numbers import number_bits, renumbered
 from pipelines.storyboard.model import Output
 
 # An access unit delimiter (H.264, 7.3.2.4) opens each picture, and emulation prevention keeps these bytes out of it.
@@ -33,16 +34,30 @@ class Copies:
     Attributes:
         headers: the parameter sets that they were encoded with.
         pictures: as access units, in order.
+        number_bits: in how many bits pictures are numbered; see `frame_numbers`.
     """
 
     headers: tuple[bytes, ...]
     pictures: tuple[bytes, ...]
+    number_bits: int = 0
 
     def hold(self, still: bytes, length: int) -> Iterator[bytes]:
         """Yield the stream of `still` held for `length` video frames, from one keyframe to the next at a time."""
         stretch = len(self.pictures) + 1
         for start in range(0, length, stretch):
             yield b"".join((still, *self.pictures[: min(stretch, length - start) - 1]))
+
+    def hold_change(self, picture: bytes, length: int, *, behind: int) -> bytes:
+        """Return the stream of a picture held for `length` video frames that was encoded as a change of what is before.
+
+        Args:
+            picture: what has changed.
+            length: in video frames.
+            behind: how many video frames there are since the last keyframe, itself included; with those of `length`
+                no more than from one keyframe to the next.
+        """
+        changed = renumbered(picture, behind, bits=self.number_bits)
+        return b"".join((changed, *self.pictures[behind : behind + length - 1]))
 
     def require_match(self, still: bytes) -> None:
         """Check that copies can follow a still.
@@ -66,7 +81,8 @@ async def encode_copies(output: Output, *, folder: Path) -> Copies:
         assert encoder.stdout is not None
         # The first is the gray still itself; the others repeat it, and would repeat any other picture as well.
         first, *copies = [unit async for unit in access_units(encoder.stdout)]
-    return Copies(parameter_sets(first), tuple(copies))
+    headers = parameter_sets(first)
+    return Copies(headers, tuple(copies), number_bits(headers))
 
 
 def parameter_sets(unit: bytes) -> tuple[bytes, ...]:

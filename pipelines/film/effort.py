@@ -1,6 +1,7 @@
 """The effort of encoding: segments weighed against each other, and an observer that hears how far it has come."""
 
 from collections.abc import Collection, Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
 
@@ -12,9 +13,10 @@ from pipelines.film.segments import Morph, Part, Segment, Stay, cut_segments
 from pipelines.storyboard.model import Output, SmoothMethod
 from pipelines.storyboard.timeline import Timeline
 
-# In pictures of a frame that moves. A still is drawn anew and encoded without reference to any other picture; following
-# what moves costs minterpolate many times what the encoder takes.
+# In pictures of a frame that moves. A still is drawn anew and encoded without reference to any other picture, its next
+# caption as a change of it; following what moves costs minterpolate many times what the encoder takes.
 _STILL = 5
+_CHANGE = 2
 _FOLLOWED = 12
 # Of one of the encoders that run side by side on a machine of two processors; others take a half or the double of it.
 SECONDS_PER_MEGAPIXEL = 0.03
@@ -42,7 +44,7 @@ class Unobserved:
 
 def megapixels(segment: Segment, output: Output) -> float:
     """Return the effort of encoding a segment, in megapixels of moving pictures that take as long."""
-    pictures = sum(map(_pictures, segment.parts))
+    pictures = sum(_pictures(part, before) for before, part in pairwise([None, *segment.parts]) if part)
     return pictures * output.size.width * output.size.height / 1e6
 
 
@@ -72,10 +74,10 @@ def _is_among(
         return False
 
 
-def _pictures(part: Part) -> int:
+def _pictures(part: Part, before: Part | None) -> int:
     match part:
-        case Stay(still=True):
-            return _STILL
+        case Stay(still=True, shown=shown):
+            return _CHANGE if isinstance(before, Stay) and before.shown == shown else _STILL
         case Morph(smooth=smooth) if smooth.method is SmoothMethod.MOTION:
             return _FOLLOWED * part.length
         case _:

@@ -8,7 +8,7 @@ from pipelines.storyboard.presets import Encoding, encoding_of
 # In video frames. Players can seek to a keyframe; a still costs its own bytes again at each.
 KEYFRAME_EVERY = 120
 # Limited-range BT.709, stated in the file: players that have to guess do so by the size, and wrongly for small ones.
-_TAGS = "setparams=range=tv:color_primaries=bt709:color_trc=bt709:colorspace=bt709"
+TAGS = "setparams=range=tv:color_primaries=bt709:color_trc=bt709:colorspace=bt709"
 
 
 def rate(fps: Fraction) -> str:
@@ -29,7 +29,7 @@ def raw_input(output: Output, *, fps: Fraction | None = None, stacked: bool = Fa
 
 def on_time(output: Output) -> str:
     """Return the filters that give every picture its own video frame, and state its shape and colours."""
-    return f"settb=1/({rate(output.fps)}),setpts=N,setsar=1,{_TAGS}"
+    return f"settb=1/({rate(output.fps)}),setpts=N,setsar=1,{TAGS}"
 
 
 def blank_filter() -> str:
@@ -37,7 +37,7 @@ def blank_filter() -> str:
 
     Where nothing is known yet, a decoder predicts 128 for every sample (H.264, 8.3.1.2): that leaves nothing to encode.
     """
-    return f"setsar=1,format=yuv420p,lutyuv=y=128:u=128:v=128,{_TAGS}"
+    return f"setsar=1,format=yuv420p,lutyuv=y=128:u=128:v=128,{TAGS}"
 
 
 def encoder_arguments(output: Output, *, transition_quality: bool = False) -> list[str]:

@@ -20,7 +20,7 @@ from pipelines.film.captions import Highlighted, ScreenText, text_of
 from pipelines.film.encoding import encoder_arguments
 from pipelines.film.frame_picture import FramePictures, content_of
 from pipelines.film.segments import Segment
-from pipelines.film.spoken_captions import CaptionRun, CaptionTrack
+from pipelines.film.spoken_captions import CaptionRun, CaptionTrack, cues_of
 from pipelines.storyboard.model import CaptionStyle, SoundMix
 from pipelines.storyboard.presets import encoding_of
 from pipelines.storyboard.timeline import Timeline
@@ -90,7 +90,7 @@ def film_identity(timeline: Timeline, pieces: Sequence[Path], sound: Path | None
     """Return the hex sha-256 of all that goes into a film: its timeline and its pieces, each named by its own key."""
     names = [piece.name for piece in pieces], sound.name if sound else None
     # The sound's own name says what is heard; the folders of its source files don't count.
-    spoken = (timeline.spoken, timeline.captions.words) if timeline.spoken else ()
+    spoken = (timeline.spoken, cues_of(timeline)) if timeline.spoken else ()
     ingredients = replace(timeline, sound=SoundMix()), encoding_of(timeline.output.codec), names, *spoken
     return _hash(ingredients)
 
@@ -104,8 +104,10 @@ def _lettering(drawn: Collection[ScreenText], style: CaptionStyle) -> object:
     """Return what tells how texts are drawn from any other way."""
     if not drawn:
         return None
-    colour = (style.highlight,) if any(isinstance(text, Highlighted) for text in drawn) else ()
-    return (style, _fonts(drawn, style), *colour)
+    colours = [style.highlight] if any(isinstance(text, Highlighted) for text in drawn) else []
+    # Colours were once converted otherwise, but for grays.
+    colours += [colour for colour in (style.color, style.outline) if len({colour[1:3], colour[3:5], colour[5:7]}) > 1]
+    return (style, _fonts(drawn, style), *colours)
 
 
 def _drawn(captions: Iterable[CaptionRun], style: CaptionStyle) -> frozenset[ScreenText]:

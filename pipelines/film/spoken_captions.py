@@ -63,10 +63,11 @@ def phrases_in(spoken: Spoken, timeline: Timeline) -> list[Phrase]:
 def _uncovered(phrase: Phrase, captioned: Sequence[Hold], fps: Fraction) -> Iterator[Phrase]:
     """Yield the parts of a phrase's time that no hold with a caption of its own takes."""
     start_s = phrase.start_s
-    for hold in captioned:
-        if (hold.start + hold.length) / fps > start_s and hold.start / fps < phrase.end_s:
-            yield from _spoken_between(phrase, start_s, hold.start / fps)
-            start_s = (hold.start + hold.length) / fps
+    number = bisect.bisect_right(captioned, start_s * fps, key=lambda hold: Fraction(hold.start + hold.length))
+    while number < len(captioned) and captioned[number].start < phrase.end_s * fps:
+        hold = captioned[number]
+        yield from _spoken_between(phrase, start_s, hold.start / fps)
+        start_s, number = (hold.start + hold.length) / fps, number + 1
     yield from _spoken_between(phrase, start_s, phrase.end_s)
 
 

@@ -19,7 +19,7 @@ from pipelines.film.subtitles import srt_text, vtt_text
 from pipelines.storyboard.model import CaptionStyle, Motion, MotionType, WordCaptions
 from pipelines.storyboard.speech import Speech
 from pipelines.storyboard.timeline import Timeline
-from tests.support.film_samples import Picture, ask_ffmpeg, flat_frames, pictures
+from tests.support.film_samples import Picture, ask_ffmpeg, flat_frames, noisy_gradient, pictures
 from tests.support.speeches import speaking, spoken, timed
 
 SIZE = Size(640, 360)
@@ -71,6 +71,17 @@ def test_words_are_highlighted_as_they_are_spoken(tmp_path: Path, fps: Fraction,
     assert len(changes) == len(due_s)
     errors_s = [abs(change / fps - at_s) for change, at_s in zip(changes, due_s, strict=True)]
     assert max(errors_s) <= Fraction(1, 2) / fps <= Fraction(40, 1000)
+
+
+def test_colours_are_those_that_were_asked_for(tmp_path: Path) -> None:
+    """In the film, as its players read it."""
+    style = CaptionStyle(words=WordCaptions.HIGHLIGHT, highlight="#ffd60a", color="#3060c0", size=Fraction(1, 3))
+
+    *_, picture = film_of(tmp_path, speaking(spoken("III III"), lengths=[8], style=style, size=SIZE))
+
+    for colour in ((0xFF, 0xD6, 0x0A), (0x30, 0x60, 0xC0)):
+        like = np.abs(picture.astype(int) - colour).max(axis=2) <= 3
+        assert like.sum() > 500
 
 
 def test_words_go_on_through_a_transition(tmp_path: Path) -> None:
@@ -162,6 +173,31 @@ def test_a_gif_has_words_too(tmp_path: Path) -> None:
     film = assemble_film(timeline, flat_frames(tmp_path, ["gray"], size=SIZE), tmp_path / "film.gif").path
 
     assert len(changes_of([lit_at(picture) for picture in pictures(film, SIZE)])) == 6
+
+
+def test_words_over_a_still_are_changes_of_it(tmp_path: Path) -> None:
+    """They cost a small part of what a still costs each, decode without a fault, and stand as still as it does."""
+    speech = spoken("One two three four five six seven eight nine ten, eleven twelve.", word_s=Fraction(2, 3))
+    frame = tmp_path / "frame_0000.png"
+    noisy_gradient(SIZE).save(frame)
+    timeline = speaking(speech, lengths=[320], style=RED, size=SIZE)
+
+    still, film = (
+        assemble_film(cut, [frame], tmp_path / name).path
+        for cut, name in ((replace(timeline, spoken=()), "still.mp4"), (timeline, "film.mp4"))
+    )
+    faults = ask_ffmpeg("-err_detect", "explode", "-i", str(film), "-f", "null", "-", stream="stderr")
+
+    assert faults == b""
+    assert film.stat().st_size < 1.5 * still.stat().st_size
+    plain, *_ = pictures(still, SIZE)
+    seen = pictures(film, SIZE)
+    track = [text for run, text in CaptionTrack(timeline).between(0, 320) for _ in range(run)]
+    changes = [number for number, (before, after) in enumerate(pairwise(track), start=1) if before != after]
+    assert [n for n, (before, after) in enumerate(pairwise(seen), start=1) if (before != after).any()] == changes
+    # Above the caption nothing changes that can be seen.
+    above = SIZE.height // 2
+    assert max(np.abs(picture[:above].astype(int) - plain[:above]).mean() for picture in seen) < 0.5
 
 
 def speeches_of(*words: str) -> list[Speech]:

@@ -9,7 +9,7 @@ import pytest
 
 from pipelines.common.geometry import Margins, Size
 from pipelines.film.caption_drawing import CaptionDrawing, Rgba
-from pipelines.film.caption_notes import caption_notes
+from pipelines.film.caption_notes import caption_notes, spoken_caption_notes
 from pipelines.film.captions import (
     Box,
     Caption,
@@ -24,6 +24,7 @@ from pipelines.film.captions import (
 )
 from pipelines.storyboard.loader import load_text
 from pipelines.storyboard.model import CaptionStyle, Position
+from tests.support.speeches import spoken
 
 FILM, REEL = Size(1344, 768), Size(1080, 1920)
 LONG = "It was six in the morning and nobody was up but the keeper of the lighthouse."
@@ -250,6 +251,38 @@ def test_a_caption_whose_end_cannot_be_shown_is_noted() -> None:
     _, shrunk = map(str, caption_notes(board))
 
     assert "is too long, and shrunk to 33% of its size at 640x360, where its end is cut off, " in shrunk
+
+
+NARRATED = """\
+captions: {lines: 1}
+output: [{}, {size: 640x360, captions: {letters_per_second: 10}}]
+scenes:
+  - shots:
+      - {prompt: a, hold: 5s, narration: The keeper had not slept}
+      - {prompt: b, hold: 5s, narration: "བོད came home at last"}
+      - {prompt: c, hold: 5s, narration: Read elsewhere, caption: A caption}
+"""
+
+
+def test_narration_that_cannot_be_read_as_it_is_spoken_is_noted() -> None:
+    """What is spoken too fast for any of the films, and letters that are not here; nothing of what stands nowhere."""
+    board = load_text(NARRATED, Path("harbor.yaml"))
+    slow, fast = (
+        [spoken(narration.text, word_s=Fraction(tenths, 10)) for narration in board.narrations] for tenths in (8, 1)
+    )
+
+    [letters] = map(str, spoken_caption_notes(board, slow))
+    keeper, *_ = map(str, spoken_caption_notes(board, fast))
+
+    assert letters.startswith(
+        "harbor.yaml:6:42: scenes[0].shots[1].narration: note: no font here can draw བོ ད (Tibetan)"
+    )
+    assert keeper == (
+        "harbor.yaml:5:42: scenes[0].shots[0].narration: note: 'The keeper had not slept' is spoken faster than it can "
+        "be read, 13.3 letters a second, more than 10; say less, set narration.speed lower or "
+        "captions.letters_per_second higher"
+    )
+    assert not any("shots[2]" in str(note) for note in spoken_caption_notes(board, fast))
 
 
 def test_captions_that_are_not_drawn_are_not_shrunk() -> None:

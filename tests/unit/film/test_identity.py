@@ -17,12 +17,13 @@ from pipelines.common.lettering import layout, typefaces
 from pipelines.common.lettering.typefaces import packaged
 from pipelines.film.assembler import assemble_film
 from pipelines.film.frame_picture import FramePicture
-from pipelines.film.identity import encoder_build, piece_name, read_identity
+from pipelines.film.identity import encoder_build, film_identity, piece_name, read_identity
 from pipelines.film.segments import cut_segments
-from pipelines.storyboard.model import CaptionStyle, Motion, MotionType, Smooth, SmoothMethod
+from pipelines.storyboard.model import CaptionStyle, Motion, MotionType, Smooth, SmoothMethod, WordCaptions
 from pipelines.storyboard.timeline import Timeline
 from tests.support.film_samples import colour_runs, flat_frames, timeline_of
 from tests.support.pictures import write
+from tests.support.speeches import speaking, spoken
 
 PICTURE = FramePicture(Path("a.png"), "a1")
 BUILD = FfmpegBuild("7.1", "b1")
@@ -126,6 +127,36 @@ def test_another_build_of_ffmpeg_makes_other_pieces() -> None:
     names = {name_of(timeline_of([60]), build=FfmpegBuild("7.1", build)) for build in ("b1", "b2", "b1")}
 
     assert len(names) == 2
+
+
+def spoken_names(**style: object) -> list[str]:
+    """Return the names of the pieces of a film in which something is said, and something is not."""
+    timeline = speaking(spoken("One two."), lengths=[60, 60], captions=[None, "Night"])
+    timeline = dataclasses.replace(timeline, captions=CaptionStyle(**style))  # type: ignore[arg-type]
+    return [piece_name(part, timeline, [PICTURE, PICTURE], build=BUILD) for part in cut_segments(timeline)]
+
+
+def test_what_shows_the_word_that_is_spoken_counts_where_it_shows_one() -> None:
+    """The colour of a highlight makes another piece of what is spoken, and of nothing else."""
+    off, off_blue = spoken_names(), spoken_names(highlight="#0000ff", letters_per_second=Fraction(9))
+    lit, lit_blue = (spoken_names(words=WordCaptions.HIGHLIGHT, **colour) for colour in ({}, {"highlight": "#0000ff"}))
+    one_by_one = spoken_names(words=WordCaptions.ONE_BY_ONE)
+
+    said = {names[0] for names in (off, lit, lit_blue, one_by_one)}
+    silent = {names[1] for names in (off, lit, lit_blue, one_by_one)}
+    assert off == off_blue
+    assert (len(said), len(silent)) == (4, 1)
+
+
+def test_what_subtitles_say_makes_another_film() -> None:
+    """Also where nothing of it is in a picture."""
+    timeline = speaking(spoken("One two three four five six seven eight nine ten."), lengths=[60])
+    styles = [CaptionStyle(burn=False, lines=lines, words=words) for lines, words in
+              ((2, WordCaptions.OFF), (1, WordCaptions.OFF), (2, WordCaptions.HIGHLIGHT))]  # fmt: skip
+
+    two, one, lit = (film_identity(dataclasses.replace(timeline, captions=style), [], None) for style in styles)
+
+    assert two == lit != one
 
 
 def test_fonts_count_where_captions_are_drawn() -> None:

@@ -16,9 +16,10 @@ from pipelines.common.errors import FilmError
 from pipelines.common.geometry import Size
 from pipelines.film import capacity
 from pipelines.film.assembler import cut_film
-from pipelines.storyboard.model import Motion, MotionType, Smooth, SmoothMethod
-from pipelines.storyboard.timeline import Timeline
+from pipelines.storyboard.model import CaptionStyle, Motion, MotionType, Smooth, SmoothMethod, WordCaptions
+from pipelines.storyboard.timeline import Spoken, Timeline
 from tests.support.film_samples import Picture, fake_ffmpeg, flat_frames, noisy_gradient, pictures, timeline_of
+from tests.support.speeches import spoken
 
 SIZE = Size(160, 96)
 PUSH = Motion(MotionType.PUSH_IN, Fraction(1, 10))
@@ -32,7 +33,7 @@ def one_worker(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def all_kinds() -> Timeline:
-    """Return a film of every kind of segment, most of them more than once: 14 of them."""
+    """Return a film of every kind of segment, most of them more than once: 14 of them; over some of them is spoken."""
     plain = timeline_of([60, 60, 140, 60, 3, 5, 60, 60, 30, 30], size=SIZE)
     changes: tuple[dict[str, Any], ...] = (
         {"transition": "dissolve", "half": 5, "caption": "one"},
@@ -47,7 +48,13 @@ def all_kinds() -> Timeline:
         {},
     )
     holds = tuple(replace(hold, **change) for hold, change in zip(plain.holds, changes, strict=True))
-    return replace(plain, holds=holds)
+    speech = spoken("One two three four five six seven eight nine ten eleven.", word_s=Fraction(1, 2))
+    said = (
+        Spoken(speech, plain.holds[4].start, plain.holds[7].start),
+        Spoken(speech, plain.holds[7].start, plain.video_frames),
+    )
+    style = CaptionStyle(words=WordCaptions.HIGHLIGHT)
+    return replace(plain, holds=holds, captions=style, spoken=said)
 
 
 def grainy_frames(folder: Path, count: int) -> list[Path]:
