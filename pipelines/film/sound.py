@@ -23,12 +23,13 @@ from pipelines.storyboard.model import Sound
 from pipelines.storyboard.presets import encoding_of
 from pipelines.storyboard.timeline import Timeline
 
-# What streaming services ask for of what they play (AES TD1008, EBU R 128): peaks below -1 dB.
-_HIGHEST_PEAK = 10 ** (-1 / 20)
-# Encoders add to peaks: where they must be lowered, they are at first by half a decibel more, then by what was added.
-_CEILING = 10 ** (-1.5 / 20)
-_HEADROOM = 0.99
-_MAX_ATTEMPTS = 4
+# What streaming services ask for of what they play (AES TD1008, EBU R 128): peaks below -1 dB, on meters of tenths.
+_HIGHEST_PEAK = 10 ** (-1.1 / 20)
+# Encoders add to peaks, each time otherwise: where they must be lowered, they are by half a decibel more at first, then
+# by what was added and some more with each attempt.
+_CEILING = 10 ** (-1.6 / 20)
+_HEADROOM = 0.97
+_MAX_ATTEMPTS = 6
 # Counts in the names of mixes whose parts are brought to levels.
 _LEVELS_VERSION = 1
 # No encoder makes so much of what is lower.
@@ -71,13 +72,13 @@ class MixedSound:
         levels = await mix.levels(least_peak=least_peak, with_loudness=sound.normalize)
         loudness_lufs = float(sound.loudness_lufs) if sound.normalize else None
         highest, ceiling = _HIGHEST_PEAK, _CEILING
-        for _ in range(_MAX_ATTEMPTS):
+        for attempt in range(1, _MAX_ATTEMPTS + 1):
             envelope = master(levels, highest=highest, ceiling=ceiling, loudness_lufs=loudness_lufs)
             await self._write(mix.mastered(envelope), target)
             peak = await encoded_peak(target, least=_HIGHEST_PEAK)
             if peak <= _HIGHEST_PEAK:
                 return
-            highest = ceiling = ceiling * _HEADROOM * _HIGHEST_PEAK / peak
+            highest = ceiling = ceiling * _HEADROOM**attempt * _HIGHEST_PEAK / peak
 
     async def _write(self, chunks: Iterator[memoryview], target: Path) -> None:
         coded = [*(encoding_of(self.timeline.output.codec).audio or ()), "-ar", str(RATE_HZ)]

@@ -26,7 +26,7 @@ from pipelines.storyboard.model import BoardFrame, Place, Storyboard
 from pipelines.storyboard.narrations import NarrationReader, narrator_of
 from pipelines.storyboard.prompts import fallback_prompts
 from pipelines.storyboard.shots import Shot, frames_of, list_shots
-from pipelines.storyboard.sounds import Locate, nowhere, sound_mix
+from pipelines.storyboard.sounds import Locate, SoundReader, nowhere
 
 # `prompt_issue` too: the prompt of a reroll is checked as a storyboard's is.
 _DEFAULT_ASPECT = AspectRatio.LANDSCAPE
@@ -69,6 +69,8 @@ def expand(board: StoryboardModel, *, path: Path, default_id: str, locate: Locat
     outputs = resolve_outputs(board, first_aspect=frames[0].aspect, issues=issues) if frames else ()
     check_transitions(shots, frames, outputs, issues)
     check_film_names(board_id, outputs, issues)
+    sounds = SoundReader(shots, path.parent, FrameRates.of(board.output).first, locate, issues)
+    sound = sounds.read(board.audio, frames)
     # Where there are no frames there is an issue, so from here on there is a first output.
     if issues:
         raise ExpansionError(list(issues))
@@ -87,7 +89,7 @@ def expand(board: StoryboardModel, *, path: Path, default_id: str, locate: Locat
         narrations=narrations,
         endpoint=board_endpoint(board.endpoint, locate),
         notes=tuple(letter_notes(board, path, locate)),
-        sound=sound_mix(board.audio, shots, folder=path.parent, fps=outputs[0].fps, locate=locate),
+        sound=sound,
     )
 
 

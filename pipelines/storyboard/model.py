@@ -19,6 +19,10 @@ from pipelines.common.geometry import TEXT_SAFE, AspectRatio, Fit, Margins, Size
 from pipelines.common.lettering.typefaces import FontStack, Weight
 from pipelines.storyboard.voices import BUILT_IN_VOICE
 
+# Of mixes that say nothing else.
+_LOUDNESS_LUFS = Fraction(-16)
+_DUCK_DB = Fraction(12)
+
 
 class MotionType(StrEnum):
     """A camera's move over a frame."""
@@ -325,15 +329,15 @@ class SoundMix:
     sounds: tuple[Sound, ...] = ()
     normalize: bool = False
     # Not in the repr: mixes without them keep the names that they had before there were these.
-    loudness_lufs: Fraction = field(default=Fraction(-16), repr=False)
-    duck_db: Fraction = field(default=Fraction(12), repr=False)
+    loudness_lufs: Fraction = field(default=_LOUDNESS_LUFS, repr=False)
+    duck_db: Fraction = field(default=_DUCK_DB, repr=False)
 
     @property
     def further(self) -> tuple[object, ...]:
         """What the repr leaves out, as far as it is said: it counts in identities too."""
-        said = (self.loudness_lufs, self.duck_db, *(sound.span for sound in self.sounds))
-        plain = (Fraction(-16), Fraction(12), *(Span() if sound.span else None for sound in self.sounds))
-        return () if said == plain else said
+        spans = [sound.span for sound in self.sounds if sound.span]
+        is_plain = spans in ([], [Span()]) and (self.loudness_lufs, self.duck_db) == (_LOUDNESS_LUFS, _DUCK_DB)
+        return () if is_plain else (self.loudness_lufs, self.duck_db, *(sound.span for sound in self.sounds))
 
 
 @dataclass(frozen=True, slots=True)

@@ -149,7 +149,8 @@ def _digest(board: Storyboard) -> str:
     hashed = replace(board, path=Path(), sound=replace(board.sound, sounds=tuple(sounds)), notes=(), caption_places=())
     # A dataclass's repr names every field, so none can be forgotten here.
     spoken = repr((board.narrator, board.narrations)) if board.narrations else ""
-    return hashlib.sha256(f"{hashed!r}{spoken}".encode()).hexdigest()
+    mixed = repr(board.sound.further) if board.sound.further else ""
+    return hashlib.sha256(f"{hashed!r}{spoken}{mixed}".encode()).hexdigest()
 
 
 def _holds(frames: Sequence[BoardFrame], cuts: Sequence[int], fps: Fraction) -> Iterator[Hold]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import re
 import wave
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -87,6 +88,7 @@ def film_with(
     folder: Path,
     *sounds: Sound,
     spoken: Sequence[Spoken] = (),
+    mix: SoundMix | None = None,
     lengths: Sequence[int] = (24, 24),
     normalize: bool = False,
     fps: Fraction = Fraction(24),
@@ -95,7 +97,7 @@ def film_with(
 ) -> Path:
     """Assemble a film with these sounds, of one flat frame; its picture is taken from `kept` if it is there already."""
     timeline = with_sounds(timeline_of(lengths, fps=fps, codec=codec), *sounds, normalize=normalize)
-    timeline = replace(timeline, spoken=tuple(spoken))
+    timeline = replace(timeline, spoken=tuple(spoken), sound=mix or timeline.sound)
     kept = kept or folder / "kept"
     # Written once: a file that is written again counts as another picture.
     frames = sorted((kept / "frames").glob("*.png")) or flat_frames(kept / "frames", ["red"])
@@ -107,6 +109,32 @@ def heard(film: Path) -> Samples:
     """Decode the sound of a film: 48,000 samples a second in two columns."""
     raw = ask_ffmpeg("-i", f"file:{film}", "-map", "0:a:0", "-f", "f32le", "-")
     return np.frombuffer(raw, "<f4").reshape(-1, 2).astype(float)
+
+
+def loudness_lufs(path: Path, start_s: float = 0, end_s: float = 86_400) -> float:
+    """Return the integrated loudness between two instants (EBU R 128), by ffmpeg's meter."""
+    return float(_metered(path, f"atrim={start_s}:{end_s},")["I"])
+
+
+def true_peak_db(path: Path) -> float:
+    """Return the true peak in dBTP, by ffmpeg's meter."""
+    return float(_metered(path, "")["Peak"])
+
+
+def _metered(path: Path, filters: str) -> dict[str, str]:
+    arguments = ["-v", "info", "-nostats", "-i", f"file:{path}", "-map", "0:a:0"]
+    said = ask_ffmpeg(*arguments, "-af", f"{filters}ebur128=peak=true", "-f", "null", "-", stream="stderr").decode()
+    return dict(re.findall(r"^ +(I|Peak): +(\S+)", said.rpartition("Summary:")[2], re.MULTILINE))
+
+
+def sides(samples: Samples) -> tuple[Samples, Samples]:
+    """Return what is the same on both sides, as the voice is, and what is the opposite on both, as `apart` makes it."""
+    return samples.mean(axis=1), (samples[:, 0] - samples[:, 1]) / 2
+
+
+def apart(samples: Samples) -> Samples:
+    """Return one channel as two that are each other's opposite: it can be told from a voice in the middle."""
+    return np.outer(samples, [1, -1])
 
 
 def level(samples: Samples, start_s: float = 0, end_s: float = math.inf) -> float:

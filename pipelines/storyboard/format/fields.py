@@ -13,19 +13,25 @@ from pipelines.storyboard.format.parsers import (
     ID_PATTERN,
     LANGUAGE_PATTERN,
     MAX_CAPTION_CHARS,
+    MAX_DUCK_DB,
     MAX_ID_CHARS,
+    MAX_LUFS,
     MAX_PROMPT_CHARS,
+    MIN_LUFS,
     Duration,
     choice,
     number,
     parse_caption,
     parse_color,
     parse_crf,
+    parse_decibels,
     parse_duration,
+    parse_film_time,
     parse_fps,
     parse_hold,
     parse_id,
     parse_language,
+    parse_loudness,
     parse_name,
     parse_prompts_list,
     parse_scalar_text,
@@ -72,6 +78,31 @@ Amount = Annotated[
 Volume = Annotated[
     Decimal, BeforeValidator(number(0, 10)), WithJsonSchema({"type": "number", "minimum": 0, "maximum": 10})
 ]
+Decibels = Annotated[
+    Decimal,
+    BeforeValidator(parse_decibels),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "minimum": 0, "maximum": MAX_DUCK_DB},
+                {"type": "string", "pattern": r"^[0-9]{1,3}(\.[0-9]{1,3})? ?[dD][bB]$"},
+            ]
+        }
+    ),
+]
+Loudness = Annotated[
+    bool | Decimal,
+    BeforeValidator(parse_loudness),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "boolean"},
+                {"type": "number", "minimum": MIN_LUFS, "maximum": MAX_LUFS},
+                {"type": "string", "pattern": r"^-[0-9]{1,3}(\.[0-9]{1,3})? ?[lL][uU][fF][sS]$"},
+            ]
+        }
+    ),
+]
 Percent = Annotated[
     Decimal,
     BeforeValidator(number(0, 50, above=True)),
@@ -95,6 +126,12 @@ Hold = Annotated[
     Duration | Literal["auto"],
     BeforeValidator(parse_hold),
     WithJsonSchema({"anyOf": [{"type": "number", "exclusiveMinimum": 0}, _TIME_TEXT_SCHEMA, {"const": "auto"}]}),
+]
+# Its words are looked up among the scenes' and shots' ids.
+FilmTime = Annotated[
+    Duration | str,
+    BeforeValidator(parse_film_time),
+    WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "minLength": 1}]}),
 ]
 Fps = Annotated[
     Fraction,

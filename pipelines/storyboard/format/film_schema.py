@@ -12,12 +12,15 @@ from pipelines.storyboard.format.fields import (
     Amount,
     Color,
     Crf,
+    Decibels,
     FilmFit,
     FilmSize,
+    FilmTime,
     Fps,
     Id,
     LineCount,
     LineLength,
+    Loudness,
     Percent,
     ReadingSpeed,
     Reference,
@@ -125,6 +128,11 @@ class CaptionsModel(FormatModel):
     )
 
 
+_MAX_TRACKS = 1000
+# What is said of one track beside its file.
+_TRACK_KEYS = ("volume", "fade_in", "fade_out", "offset", "loop")
+
+
 class _SoundSettings(FormatModel):
     volume: Volume = Field(Decimal(1), description="1 is as loud as it came, 0.5 half of that. Default 1.")
     fade_in: Time = Field(Duration(Fraction(0)), description="Time to grow to its volume.")
@@ -132,12 +140,55 @@ class _SoundSettings(FormatModel):
     offset: Time = Field(Duration(Fraction(0)), description="Where in the file to begin.")
 
 
+class TrackModel(_SoundSettings):
+    """A track of music under a part of the film."""
+
+    file: Reference = Field(description="A sound file, from the storyboard's folder.")
+    start: FilmTime | None = Field(
+        None,
+        alias="from",
+        description="A scene's id, scene/shot, or a time from the film's beginning. Default where the track before it "
+        "ends.",
+    )
+    end: FilmTime | None = Field(
+        None,
+        alias="to",
+        description="Likewise; a scene or shot to its end. Default where the next track begins, or the film ends.",
+    )
+    crossfade: Time = Field(
+        Duration(Fraction(2)),
+        description="How long it and the track before it are heard together, half before the change. Default 2s.",
+    )
+    loop: bool = Field(False, description="Begin again, from the file's beginning, where it ends too early.")
+
+
+TrackValue = Annotated[TrackModel, BeforeValidator(short_form("file"), json_schema_input_type=Reference | TrackModel)]
+
+
 class AudioModel(_SoundSettings):
     """Sound under the whole film."""
 
     track: Reference | None = Field(None, description="A sound file, from the storyboard's folder.")
+    tracks: Annotated[list[TrackValue], Field(min_length=1, max_length=_MAX_TRACKS)] | None = Field(
+        None, description="In place of one track, several that follow one another."
+    )
     loop: bool = Field(False, description="Begin again, from the file's beginning, where it ends before the film does.")
-    normalize: bool = Field(False, description="Bring the whole mix to -16 LUFS.")
+    duck: Decibels = Field(
+        Decimal(12),
+        description="How far music and sounds go down under narration, at least: 12dB. Further where the voice would "
+        "be less than 12 LU above them. Default 12dB.",
+    )
+    normalize: Loudness = Field(
+        False, description="Bring the whole mix to -16 LUFS, or to another loudness: -23. Default false."
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        require(self.track is None or self.tracks is None, "tracks", "cannot stand beside track; keep one of them")
+        for key in _TRACK_KEYS:
+            own = self.tracks is not None and key in self.model_fields_set
+            require(not own, key, "belongs to each of the tracks; write it there")
+        return self
 
 
 class SoundModel(_SoundSettings):

@@ -32,6 +32,11 @@ ID_PATTERN = re.compile(r"[a-z0-9]+([-_][a-z0-9]+)*")
 _DURATION_PATTERN = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?(ms|s|f)?")
 FPS_PATTERN = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6}|/[1-9][0-9]{0,5})?")
 _NUMBER_PATTERN = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
+DECIBELS_PATTERN = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,3})?) ?dB", re.IGNORECASE)
+LOUDNESS_PATTERN = re.compile(r"(-[0-9]{1,3}(?:\.[0-9]{1,3})?) ?LUFS", re.IGNORECASE)
+MAX_DUCK_DB = 60
+# What broadcasters and streaming services ask for lies between -14 and -31.
+MIN_LUFS, MAX_LUFS = -40, -5
 _NAME_PATTERN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # The parts of a BCP 47 tag that matter here: language, script, region, variants.
 LANGUAGE_PATTERN = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,4}")
@@ -283,6 +288,43 @@ def parse_time(value: object) -> Duration:
     if seconds > _MAX_DURATION_S:
         raise ValueError(f"must be at most {_MAX_DURATION_S} s, got {describe(value)}")
     return Duration(seconds)
+
+
+def parse_film_time(value: object) -> Duration | str:
+    """Read a time in the film: a scene's id, `scene/shot`, or a time from its beginning.
+
+    A text is left as it is: what it names is known only with all scenes.
+    """
+    if isinstance(value, str) and value.strip():
+        return value.strip()
+    if isinstance(value, int | Decimal) and not isinstance(value, bool):
+        return parse_time(value)
+    raise ValueError(f"must be a scene's id, scene/shot, or a time like 4s, got {describe(value)}")
+
+
+def parse_decibels(value: object) -> Decimal:
+    """Read decibels from 0 to 60: `12dB`, `12 dB` or `12`."""
+    match = DECIBELS_PATTERN.fullmatch(value.strip()) if isinstance(value, str) else None
+    amount = Decimal(match[1]) if match else value
+    if isinstance(amount, bool) or not isinstance(amount, int | Decimal) or not 0 <= amount <= MAX_DUCK_DB:
+        meant = str(value).strip().removeprefix("-")
+        cure = _did_you_mean(meant) if meant != str(value).strip() and DECIBELS_PATTERN.fullmatch(meant) else ""
+        raise ValueError(f"must be decibels from 0 to {MAX_DUCK_DB}, like 12dB, got {describe(value)}{cure}")
+    return Decimal(amount)
+
+
+def parse_loudness(value: object) -> bool | Decimal:
+    """Read true or false, or a loudness in LUFS: `-16`, `-16 LUFS`."""
+    if isinstance(value, bool):
+        return value
+    match = LOUDNESS_PATTERN.fullmatch(value.strip()) if isinstance(value, str) else None
+    amount = Decimal(match[1]) if match else value
+    if not isinstance(amount, int | Decimal) or not MIN_LUFS <= amount <= MAX_LUFS:
+        lost_sign = isinstance(amount, int | Decimal) and MIN_LUFS <= -amount <= MAX_LUFS
+        cure = f"; did you mean -{amount}?" if lost_sign else ""
+        allowed = f"true, false, or a loudness from {MIN_LUFS} to {MAX_LUFS} LUFS, like -16"
+        raise ValueError(f"must be {allowed}, got {describe(value)}{cure}")
+    return Decimal(amount)
 
 
 def parse_fps(value: object) -> Fraction:

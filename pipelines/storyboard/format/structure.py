@@ -14,7 +14,7 @@ from pipelines.storyboard.format.schema import StoryboardModel
 def known_keys(path: YamlPath) -> list[str]:
     """Return the keys that a mapping at `path` may have."""
     models = (kind for kind in _kinds_at(_shape(path)) if _is_model(kind))
-    return list(dict.fromkeys(key for model in models for key in model.model_fields))
+    return list(dict.fromkeys(key for model in models for key in _hints(model)))
 
 
 def is_free_text(path: YamlPath) -> bool:
@@ -66,7 +66,9 @@ def _kinds(annotation: Any) -> Iterator[Any]:
 
 @functools.cache
 def _hints(model: type[BaseModel]) -> dict[str, Any]:
-    return get_type_hints(model, include_extras=True)
+    hints = get_type_hints(model, include_extras=True)
+    # By the keys as they are written: Python has other uses for some of them.
+    return {field.alias or name: hints[name] for name, field in model.model_fields.items()}
 
 
 def _is_model(kind: Any) -> bool:
