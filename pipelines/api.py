@@ -159,15 +159,20 @@ def load_storyboard(path: str | os.PathLike[str]) -> Storyboard:
 def plan(board: Storyboard, settings: Settings | None = None) -> Plan:
     """Plan the frames and the films of a storyboard. Nothing is sent.
 
+    What it says is spoken where it is not yet, here and in each of the functions below: holds go by the voice. It is
+    kept in the output folder; of a long storyboard it takes seconds, once.
+
     Args:
         board: the storyboard.
-        settings: decide on the model, which is part of every frame's request key, and on its price; None for those of
-            the environment.
+        settings: decide on the model, which is part of every frame's request key, on its price, and on the output
+            folder; None for those of the environment.
 
     Returns:
-        Its frames in storyboard order, and a timeline for each output.
+        Its frames in storyboard order, a timeline for each output, and its narrations, each with its speech.
 
     Raises:
+        StoryboardError: a narration cannot be spoken, or its voice is not there; `problems` names each.
+        StorageError: speech could not be written.
         UsageError: a setting in the environment or the price list is wrong. A frame's `price` raises it where nothing
             says what the model costs.
 
@@ -201,6 +206,7 @@ def quote(
         always new.
 
     Raises:
+        StoryboardError: a narration cannot be spoken, or its voice is not there.
         UsageError: there are no such frames, `takes` or the prompt is not allowed, or is given without frames, the
             storyboard's folder is another file's, takes of it lie in another output folder, the ledger cannot be
             opened, or nothing says what the model costs.
@@ -233,6 +239,7 @@ def render(board: Storyboard, settings: Settings | None = None, *, observer: Run
         The counts, the cost and the files of a run that is whole.
 
     Raises:
+        StoryboardError: a narration cannot be spoken, a sound cannot be read, or notes are errors; nothing was sent.
         UsageError: a setting or the output folder is wrong, the folder of this storyboard's id is another file's,
             takes of it lie in another output folder, or this is called inside a running event loop; nothing was sent.
         BudgetError: the budget refused the run, or stopped it.
@@ -276,6 +283,7 @@ def reroll(
         a take.
 
     Raises:
+        StoryboardError: as `render`.
         UsageError: there are no such frames, or `takes` or the prompt is not allowed; and as `render`.
         StoryreelError: as `render`.
 
@@ -304,6 +312,7 @@ def pick(board: Storyboard, frame: str | int, take: int, settings: Settings | No
         The result; `video` is None as long as a frame has no take.
 
     Raises:
+        StoryboardError: as `render`; nothing was picked.
         UsageError: there is no such frame or no such take; and as `render`.
         StoryreelError: as `render`; the pick holds, and the next run cuts the film.
 

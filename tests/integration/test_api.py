@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,60 @@ def test_a_film_is_rendered_once(harbor: api.Storyboard, tmp_path: Path) -> None
     assert (tmp_path / first.video).is_file()
     assert (observer.result, observer.progress.generated) == (first, 3)
     assert (second.generated, second.reused, second.requests) == (0, 3, 0)
+
+
+def speaking(folder: Path, voice: str = "hibari/heart") -> api.Storyboard:
+    """Return a storyboard whose first frame is held for as long as its narration."""
+    shots = "[{prompt: a harbor, narration: Nobody is up., hold: auto}, {prompt: a gull, hold: 1s}]"
+    head = f"output: {{fps: 12, size: 64x36}}\nnarration: '{voice}'\ndefaults: {{steps: 1}}\n"
+    path = folder / "speaking.yaml"
+    path.write_text(f"{head}scenes: [{{shots: {shots}}}]\n")
+    return api.load_storyboard(path)
+
+
+def test_what_a_storyboard_says_is_planned_and_rendered(tmp_path: Path) -> None:
+    """Holds go by the voice, which has spoken once; so do those of a re-roll and of a pick."""
+    board = speaking(tmp_path)
+
+    plan = api.plan(board, settings())
+    results = [
+        api.render(board, settings()),
+        api.reroll(board, 0, settings=settings()),
+        api.pick(board, 0, 2, settings()),
+    ]
+
+    [narration] = plan.narrations
+    assert [word.text for word in narration.speech.words] == ["Nobody", "is", "up."]
+    assert (narration.voice, narration.missing_s) == ("hibari/heart", Fraction(0))
+    assert plan.timeline.holds[0].length >= (narration.speech.length_s + board.narrator.gap_s) * 12
+    assert [result.video_seconds for result in results] == [float(plan.timeline.duration_s)] * 3
+    assert list((tmp_path / "outputs/speaking/voice").glob("*.wav")) == [tmp_path / narration.speech.file]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        api.plan,
+        api.quote,
+        api.render,
+        lambda board, of_run: api.reroll(board, 0, settings=of_run),
+        lambda board, of_run: api.pick(board, 0, 1, of_run),
+    ],
+    ids=["plan", "quote", "render", "reroll", "pick"],
+)
+def test_a_voice_that_cannot_speak_is_a_mistake_in_the_storyboard(
+    tmp_path: Path, call: Callable[[api.Storyboard, api.Settings], object]
+) -> None:
+    """With its place; nothing is generated."""
+    board = speaking(tmp_path, "command: false")
+
+    with pytest.raises(api.StoryboardError) as raised:
+        call(board, settings())
+
+    [problem] = raised.value.problems
+    assert problem.path == str(board.path)
+    assert problem.line in (2, 4)
+    assert not (tmp_path / "outputs/speaking/takes").exists()
 
 
 def test_a_quote_counts_what_is_there(harbor: api.Storyboard) -> None:

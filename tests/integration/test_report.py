@@ -10,7 +10,7 @@ from PIL import Image
 from pipelines.common.errors import FramesMissingError
 from pipelines.ledger.ledger import Ledger
 from pipelines.report.builder import write_report
-from pipelines.report.models import FrameView, PageView
+from pipelines.report.models import FrameView, NarrationView, PageView, WordView
 from pipelines.report.views import Addresses, build_page
 from tests.conftest import serving, wait_until
 from tests.support.pictures import overwrite, write
@@ -64,6 +64,40 @@ def test_a_render_leaves_a_report_and_a_contact_sheet(room: Room) -> None:
     assert report.count('src="data:image/jpeg;base64,') == 3
     with Image.open(room.folder / "contact-sheet.jpg") as sheet:
         assert sheet.width > 1000
+
+
+def test_narrations_are_shown_with_their_frames(room: Room) -> None:
+    """Their words and their voice; frames and chapters begin by the voice, and what is too short for it is told."""
+    room.path.write_text(
+        BOARD.replace(
+            "a cat in a garden}", "a cat in a garden, frames: 2, narration: Nobody is up., hold: auto}"
+        ).replace(
+            "birds over the sea}", "birds over the sea, narration: Six in the morning is far too early., hold: 1s}"
+        )
+    )
+
+    page = page_of(room)
+
+    spoken, too_long = (planned.speech for planned in room.plan.narrations)
+    holds = room.plan.timeline.holds
+    first, second, third, last = frames(room)
+    assert [frame.start_s for frame in frames(room)] == [hold.start / 12 for hold in holds]
+    assert [scene.start_s for scene in page.scenes] == [0, holds[3].start / 12]
+    assert first.narration == NarrationView(
+        text="Nobody is up.",
+        words=tuple(
+            WordView(before, word.text, float(word.start_s), float(word.end_s))
+            for before, word in zip(["", " ", " "], spoken.words, strict=True)
+        ),
+        voice="hibari/heart",
+        sound=spoken.file.name,
+        length_s=float(spoken.length_s),
+        frames=2,
+        missing_s=0,
+    )
+    assert [(frame.narration, frame.narrated_from) for frame in (second, third)] == [(None, 0), (None, None)]
+    assert last.narration is not None
+    assert last.narration.missing_s == float(too_long.words[-1].end_s - 1)
 
 
 def test_the_plot_of_a_run_has_its_own_limit(room: Room) -> None:
