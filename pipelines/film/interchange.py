@@ -1,29 +1,47 @@
-"""The timeline as OpenTimelineIO, for an editor: every frame a clip, transitions, sounds, chapters and captions."""
+"""The timeline as OpenTimelineIO, for an editor: frames and transitions, captions, the voice, sounds and chapters."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
+from textwrap import shorten
 from urllib.parse import quote
 
 import opentimelineio as otio
 from opentimelineio.opentime import RationalTime, TimeRange
-from opentimelineio.schema import Clip, ExternalReference, Gap, Marker, Stack, Track, TransitionTypes
+from opentimelineio.schema import (
+    Clip,
+    ExternalReference,
+    Gap,
+    GeneratorReference,
+    Marker,
+    Stack,
+    Track,
+    TrackKind,
+    TransitionTypes,
+)
 from opentimelineio.schema import Timeline as OtioTimeline
 from opentimelineio.schema import Transition as OtioTransition
 
+from pipelines.film.captions import Caption, captions_of
 from pipelines.storyboard.model import Sound
-from pipelines.storyboard.timeline import Hold, Timeline
+from pipelines.storyboard.timeline import Hold, Spoken, Timeline
 from pipelines.storyboard.transitions import DISSOLVE
 
 # OpenTimelineIO keeps what it has no words for under a name of the program that wrote it.
 _NAMESPACE = "storyreel"
+# What titles are called where editors have such a generator, as Final Cut Pro's XML does.
+_TEXT_GENERATOR = "Text"
+_NAME_LENGTH = 60
 
 
 def otio_text(timeline: Timeline, frames: Sequence[Path], *, folder: Path) -> str:
     """Return the film as OpenTimelineIO JSON.
 
     A transition takes as many video frames of one hold as of the next: those are its offsets, and clips keep their
-    length. Moves and captions, which OpenTimelineIO has no words for, are in the clips' metadata.
+    length. Moves, which OpenTimelineIO has no words for, are in the clips' metadata; so are the words of the voice,
+    with their times.
+
+    Nor has it subtitles: captions are clips of generated text, which lack no file, and which all find that read clips.
 
     Args:
         timeline: the film.
@@ -34,6 +52,9 @@ def otio_text(timeline: Timeline, frames: Sequence[Path], *, folder: Path) -> st
     film = OtioTimeline(timeline.title, metadata={_NAMESPACE: {"fps": str(timeline.output.fps)}})
     stack: Stack = film.tracks
     stack.append(_pictures(timeline, frames, clock, folder))
+    # An empty track would be one to wonder about.
+    spaced = (_captions(timeline, clock), _voice(timeline, clock, folder))
+    stack.extend([track for track in spaced if len(track)])
     stack.extend(_sounds(timeline, clock, folder))
     for chapter in timeline.chapters:
         stack.markers.append(Marker(chapter.title, clock.range(chapter.start, chapter.end - chapter.start)))
@@ -55,7 +76,7 @@ class _Clock:
 
 
 def _pictures(timeline: Timeline, frames: Sequence[Path], clock: _Clock, folder: Path) -> Track:
-    track = Track("frames", kind=otio.schema.TrackKind.Video)
+    track = Track("frames", kind=TrackKind.Video)
     before = 0
     for hold in timeline.holds:
         # A still can be shown for any time; an editor gets as much before and after it as its transitions take.
@@ -90,10 +111,55 @@ def _clip_metadata(hold: Hold) -> dict[str, object]:
     return {_NAMESPACE: {key: value for key, value in values.items() if value is not None}}
 
 
+def _captions(timeline: Timeline, clock: _Clock) -> Track:
+    captions = captions_of([(hold.length, hold.caption) for hold in timeline.holds])
+    return _spaced("captions", TrackKind.Video, clock, ((each.start, _caption_clip(each, clock)) for each in captions))
+
+
+def _caption_clip(caption: Caption, clock: _Clock) -> Clip:
+    text, shown = caption.text, clock.range(0, caption.end - caption.start)
+    generated = GeneratorReference("caption", _TEXT_GENERATOR, shown, parameters={"text": text})
+    return Clip(_name(text), generated, shown, metadata={_NAMESPACE: {"caption": text}})
+
+
+def _voice(timeline: Timeline, clock: _Clock, folder: Path) -> Track:
+    fps = timeline.output.fps
+    clips = ((spoken.start, _voice_clip(spoken, fps, clock, folder)) for spoken in timeline.spoken)
+    return _spaced("voice", TrackKind.Audio, clock, clips)
+
+
+def _voice_clip(spoken: Spoken, fps: Fraction, clock: _Clock, folder: Path) -> Clip:
+    speech, length_s = spoken.speech, min(spoken.speech.length_s, (spoken.end - spoken.start) / fps)
+    words = [word for word in speech.words if word.start_s < length_s]
+    times = [{"text": word.text, "start_s": float(word.start_s), "end_s": float(word.end_s)} for word in words]
+    return Clip(
+        _name(" ".join(word.text for word in words)),
+        ExternalReference(_url(speech.file, folder), clock.range(0, float(speech.length_s * fps))),
+        # Sound is not bound to video frames: a word's end would be cut off, or silence asked for that is not there.
+        clock.range(0, float(length_s * fps)),
+        metadata={_NAMESPACE: {"words": times}},
+    )
+
+
+def _spaced(name: str, kind: str, clock: _Clock, clips: Iterable[tuple[float, Clip]]) -> Track:
+    """Return a track of clips, each after the video frame at which it begins, with gaps between them."""
+    track, end = Track(name, kind=kind), 0.0
+    for start, clip in clips:
+        if start > end:
+            track.append(Gap(source_range=clock.range(0, start - end)))
+        track.append(clip)
+        end = start + clip.duration().value
+    return track
+
+
+def _name(text: str) -> str:
+    return shorten(text, _NAME_LENGTH, placeholder=" ...")
+
+
 def _sounds(timeline: Timeline, clock: _Clock, folder: Path) -> Iterator[Track]:
     for sound in timeline.sound.sounds:
         start = timeline.holds[sound.frame].start
-        track = Track(sound.file.name, kind=otio.schema.TrackKind.Audio)
+        track = Track(sound.file.name, kind=TrackKind.Audio)
         # A track has no other way to begin later.
         if start:
             track.append(Gap(source_range=clock.range(0, start)))

@@ -5,10 +5,12 @@ by the least sum of costs, as TeX breaks paragraphs (Knuth and Plass, "Breaking 
 """
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from fractions import Fraction
+from functools import lru_cache
 from itertools import accumulate, pairwise
 from math import inf
 
@@ -24,31 +26,36 @@ from pipelines.storyboard.speech import Speech, Word
 # After its last word, a phrase stays on screen for so long, and for up to so long where the next one then follows:
 # for less, nothing need flicker.
 _LINGER_S = Fraction(1)
-_LONGEST_GAP_S = Fraction(3, 2)
+_LONGEST_GAP_S = Fraction(5, 4)
 # A silence of which nothing but the end of a sentence is the reason.
 _PAUSE_S = Fraction(4, 5)
-_CLAUSE_END = re.compile(r"[,;:\u2013\u2014\u060c\u061b\u3001\uff0c\uff1b\uff1a]\W*$")
+_CLAUSE_END = re.compile(r"[,\u060c\u3001\uff0c]\W*$")
+_HALF_STOP = re.compile(r"[;:\u2013\u2014\u061b\uff1b\uff1a]\W*$")
 # Full stops behind these end no sentence; nor does one behind an initial.
-_ABBREVIATION = re.compile(r"\W*(mr|mrs|ms|dr|st|prof|mt|vs|etc|no|nr|bzw|[^\W\d_])\.", re.IGNORECASE)
-# Of so few letters, a word mostly belongs to the one after it: an article, a preposition, a conjunction.
+_ABBREVIATION = re.compile(r"\W*(mr|mrs|ms|dr|st|prof|vs|[^\W\d_])\.", re.IGNORECASE)
+# Of so few letters, a word mostly belongs to the ones after it: an article, a preposition, a conjunction.
 _SHORT_WORD = 3
+# Bidirectional classes (UAX #9, table 4).
+_RIGHT_TO_LEFT = ("R", "AL")
 _RIGHT_TO_LEFT_MARK, _LEFT_TO_RIGHT_MARK = "\u200f", "\u200e"
 
 
 class _End(IntEnum):
     """What ends with a word; the higher, the better a phrase or a line may end there."""
 
-    NOTHING = 0
+    SHORT_WORD = 0
     WORD = 1
-    CLAUSE = 2
-    SENTENCE = 3
+    GROUP = 2
+    CLAUSE = 3
+    HALF_STOP = 4
+    SENTENCE = 5
 
 
-# What it costs to end a phrase or a line so, beside the cost 1 of a phrase more.
-_PHRASE_END = {_End.NOTHING: 10.0, _End.WORD: 8.0, _End.CLAUSE: 1.0, _End.SENTENCE: 0.0}
-_LINE_END = {_End.NOTHING: 1.6, _End.WORD: 1.0, _End.CLAUSE: 0.3, _End.SENTENCE: 0.0}
+# What it costs to end a phrase or a line so, in the order of the ends, beside the cost 1 of a phrase more.
+_PHRASE_END = (10.0, 8.0, 7.0, 1.0, 0.5, 0.0)
+_LINE_END = (1.7, 1.2, 0.7, 0.1, 0.05, 0.0)
 _ANOTHER_LINE = 100.0
-_UNEVEN = 6.0
+_UNEVEN = 5.0
 _EMPTY = 4.0
 _INNER_SENTENCE = 12.0
 _UNREADABLE = 6.0
@@ -118,7 +125,9 @@ class PhraseLimits:
     language: str | None = None
 
 
-def break_speech(speech: Speech, limits: PhraseLimits) -> list[Phrase]:
+# Asked for by each part of the film that shows or tells what is spoken.
+@lru_cache(maxsize=10_000)
+def break_speech(speech: Speech, limits: PhraseLimits) -> tuple[Phrase, ...]:
     """Return the phrases of a speech, with times from where it begins; words that are not spoken any more are left out.
 
     Args:
@@ -127,9 +136,9 @@ def break_speech(speech: Speech, limits: PhraseLimits) -> list[Phrase]:
     """
     spoken = [word for word in speech.words if word.start_s < limits.length_s]
     if not spoken:
-        return []
+        return ()
     tokens = _Tokens(spoken, limits)
-    return [tokens.phrase(start, end) for start, end in divide(len(tokens), tokens.phrases_from)]
+    return tuple(tokens.phrase(start, end) for start, end in divide(len(tokens), tokens.phrases_from))
 
 
 def divide(count: int, parts_from: Callable[[int], Iterable[tuple[int, float]]]) -> list[tuple[int, int]]:
@@ -182,16 +191,19 @@ class _Tokens:
         text = "".join(joint + word.text for joint, word in zip(joints, words, strict=True))
         self._right_to_left = Directions(text).right_to_left
         # A line that needs a mark of its direction has one letter more.
-        mixed = any(Directions(word.text).right_to_left for word in words) and not text.isascii()
-        self._columns = limits.columns - 1 if mixed else limits.columns
+        may_need_marks = any(unicodedata.bidirectional(character) in _RIGHT_TO_LEFT for character in text)
+        self._columns = limits.columns - 1 if may_need_marks else limits.columns
         ends = _ends_of(words, joints, text, limits.language)
         self._tokens = [
             token
             for number, (word, joint, end) in enumerate(zip(words, joints, ends, strict=True))
             for token in self._tokens_of(word, joint, end, number)
         ]
-        # Fractions would take half of the time of it all.
-        self._starts_s = [float(token.start_s) for token in self._tokens]
+        self._leave_s = list(_leaving(self._tokens, limits.length_s))
+        # Fractions would take most of the time of it all.
+        self._starts = [float(token.start_s) for token in self._tokens]
+        self._leave = list(map(float, self._leave_s))
+        self._fps, self._readable = float(limits.fps), float(limits.letters_per_second)
 
     def __len__(self) -> int:
         return len(self._tokens)
@@ -203,7 +215,7 @@ class _Tokens:
         reached = list(accumulate(map(len, parts), initial=0))
         times = [word.start_s + (end_s - word.start_s) * Fraction(place, reached[-1]) for place in reached]
         for index, (part, (start_s, stop_s)) in enumerate(zip(parts, pairwise(times), strict=True)):
-            ends = end if index == len(parts) - 1 else _End.NOTHING
+            ends = end if index == len(parts) - 1 else _End.SHORT_WORD
             yield _Token(part, "" if index else joint, _columns_of(part), ends, start_s, stop_s, number)
 
     def phrase(self, start: int, end: int) -> Phrase:
@@ -217,7 +229,7 @@ class _Tokens:
                 text += token.joint if index > start + first else ""
                 words.append(PhraseWord(len(text), len(text) + len(token.text), token.start_s, token.end_s))
                 text += token.text
-        return Phrase(text, tuple(words), self._tokens[start].start_s, self._leaves_s(end - 1))
+        return Phrase(text, tuple(words), self._tokens[start].start_s, self._leave_s[end - 1])
 
     def _mark(self, start: int, end: int) -> str:
         """Return what gives a line the direction of its text, where it would have another by itself."""
@@ -263,38 +275,51 @@ class _Tokens:
             cost += _PHRASE_END[self._tokens[last].ends]
         if start == last and len(self._tokens) > 1:
             cost += _ALONE
-        shown_s = float(self._leaves_s(last)) - self._starts_s[start]
-        if shown_s * self._limits.fps < 1:
+        shown_s = self._leave[last] - self._starts[start]
+        if shown_s * self._fps < 1:
             return cost + _UNSEEN
-        return cost + _UNREADABLE * max(0, letters / shown_s / float(self._limits.letters_per_second) - 1)
+        return cost + _UNREADABLE * max(0, letters / shown_s / self._readable - 1)
 
     def _silence_s(self, index: int) -> float:
         """Return the seconds between a token and the next one."""
-        return self._starts_s[index + 1] - float(self._tokens[index].end_s) if index + 1 < len(self._tokens) else 0.0
+        return self._starts[index + 1] - float(self._tokens[index].end_s) if index + 1 < len(self._tokens) else 0.0
 
-    def _leaves_s(self, last: int) -> Fraction:
-        """Return when a phrase leaves the screen whose last token is `last`."""
-        end_s = self._tokens[last].end_s
-        following_s = self._tokens[last + 1].start_s if last + 1 < len(self._tokens) else self._limits.length_s
-        return following_s if following_s <= end_s + _LONGEST_GAP_S else end_s + _LINGER_S
+
+def _leaving(tokens: Sequence[_Token], length_s: Fraction) -> Iterator[Fraction]:
+    """Yield when a phrase leaves the screen that ends with each token."""
+    for token, following in pairwise([*tokens, None]):
+        assert token is not None
+        if following and following.start_s <= token.end_s + _LONGEST_GAP_S:
+            yield following.start_s
+        else:
+            yield min(token.end_s + _LINGER_S, length_s)
 
 
 def _ends_of(words: Sequence[Word], joints: Sequence[str], text: str, language: str | None) -> Iterator[_End]:
     """Yield what ends with each word."""
     sentences = set(sentence_breaks(text, language))
     # Where words are not separated by spaces, a space separates more than words.
-    spaced = 2 * sum(map(bool, joints)) > len(joints)
+    spaced = 2 * sum(map(bool, joints)) >= len(joints)
     place = 0
     for word, joint, (following, next_joint) in zip(words, joints, _followed(words, joints), strict=True):
         place += len(joint) + len(word.text)
-        ends_sentence = not sentences.isdisjoint((place, place + len(next_joint)))
-        pause_s = following.start_s - word.end_s if following else Fraction(0)
-        if following is None or pause_s >= _PAUSE_S or (ends_sentence and not _ABBREVIATION.fullmatch(word.text)):
+        if following is None or following.start_s - word.end_s >= _PAUSE_S:
             yield _End.SENTENCE
+        elif not sentences.isdisjoint((place, place + len(next_joint))) and not _ABBREVIATION.fullmatch(word.text):
+            # "Who is there?" he asked.
+            yield _End.CLAUSE if following.text[0].islower() else _End.SENTENCE
+        elif _HALF_STOP.search(word.text):
+            yield _End.HALF_STOP
         elif _CLAUSE_END.search(word.text) or (next_joint and not spaced):
             yield _End.CLAUSE
         else:
-            yield _End.WORD if len(word.text) > _SHORT_WORD or not spaced else _End.NOTHING
+            yield _word_end(word.text, following.text) if spaced else _End.WORD
+
+
+def _word_end(word: str, following: str) -> _End:
+    if len(word) <= _SHORT_WORD:
+        return _End.SHORT_WORD
+    return _End.GROUP if len(following) <= _SHORT_WORD and following.isalpha() else _End.WORD
 
 
 def _followed(words: Sequence[Word], joints: Sequence[str]) -> list[tuple[Word | None, str]]:

@@ -9,7 +9,7 @@ from itertools import pairwise
 from pipelines.film.captions import Highlighted, Revealed, ScreenText, captions_of, letters_in_line
 from pipelines.film.phrases import Phrase, PhraseLimits, break_speech
 from pipelines.storyboard.model import WordCaptions
-from pipelines.storyboard.timeline import Hold, Timeline
+from pipelines.storyboard.timeline import Hold, Spoken, Timeline
 from pipelines.storyboard.timing import rounded
 
 # Over a shorter silence between two words, the first one stays highlighted: nothing flickers.
@@ -42,19 +42,22 @@ def phrases_of(timeline: Timeline) -> list[Phrase]:
     A phrase that such a caption interrupts comes again behind it, if some of it is still to be spoken.
     """
     captioned = [hold for hold in timeline.holds if hold.caption]
-    return [part for phrase in _phrases(timeline) for part in _uncovered(phrase, captioned, timeline.output.fps)]
+    phrases = (phrase for spoken in timeline.spoken for phrase in phrases_in(spoken, timeline))
+    return [part for phrase in phrases for part in _uncovered(phrase, captioned, timeline.output.fps)]
 
 
-def _phrases(timeline: Timeline) -> Iterator[Phrase]:
+def phrases_in(spoken: Spoken, timeline: Timeline) -> list[Phrase]:
+    """Return the phrases of a narration, as they would be on screen if no hold had a caption of its own."""
     style, output = timeline.captions, timeline.output
-    columns = letters_in_line(style, output.size)
-    for spoken in timeline.spoken:
-        length_s = (spoken.end - spoken.start) / output.fps
-        limits = PhraseLimits(
-            style.lines, columns, style.letters_per_second, output.fps, length_s, language=style.language
-        )
-        for phrase in break_speech(spoken.speech, limits):
-            yield phrase.later(spoken.start / output.fps)
+    limits = PhraseLimits(
+        lines=style.lines,
+        columns=letters_in_line(style, output.size),
+        letters_per_second=style.letters_per_second,
+        fps=output.fps,
+        length_s=(spoken.end - spoken.start) / output.fps,
+        language=style.language,
+    )
+    return [phrase.later(spoken.start / output.fps) for phrase in break_speech(spoken.speech, limits)]
 
 
 def _uncovered(phrase: Phrase, captioned: Sequence[Hold], fps: Fraction) -> Iterator[Phrase]:

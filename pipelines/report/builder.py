@@ -94,14 +94,15 @@ def write_report(
 
 
 def _addresses(folder: Path, thumbnails: _ThumbnailPaths, *, of_pages: str = "") -> Addresses:
-    """Return the addresses of files relative to a storyboard's folder; of pictures, to the folder of pages in it."""
+    """Return the addresses of files relative to a storyboard's folder; of what frames have, to that of pages in it."""
     picture = partial(relative_address, folder=folder / of_pages)
 
     def thumbnail_address(take: Path) -> str:
         thumbnail = thumbnails.get(take)
         return picture(thumbnail) if thumbnail else ""
 
-    return Addresses(picture=picture, thumbnail=thumbnail_address, file=partial(relative_address, folder=folder))
+    file = partial(relative_address, folder=folder)
+    return Addresses(picture=picture, thumbnail=thumbnail_address, speech=picture, file=file)
 
 
 def _write_whole(path: Path, page: PageView, *, embedded: bool) -> None:

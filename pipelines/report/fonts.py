@@ -106,6 +106,8 @@ def _texts_of(page: PageView) -> Iterator[str]:
         yield scene.title
         for frame in scene.frames:
             yield from (frame.shot, frame.scene, frame.prompt, frame.caption or "")
+            if frame.narration:
+                yield frame.narration.text
             for take in frame.takes:
                 yield from (take.prompt, *take.remarks)
             yield from (attempt.error or "" for attempt in frame.attempts)

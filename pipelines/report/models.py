@@ -55,6 +55,45 @@ class AttemptView:
 
 
 @dataclass(frozen=True, slots=True)
+class WordView:
+    """A word of a narration.
+
+    Attributes:
+        before: what stands before it in the text, usually a space.
+        text: the word.
+        start_s, end_s: seconds from where the voice begins.
+    """
+
+    before: str
+    text: str
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class NarrationView:
+    """What is spoken over a frame, and perhaps over those after it.
+
+    Attributes:
+        text: as it is written.
+        words: those of the text, with what stands between them.
+        voice: the name of what speaks.
+        sound: address of the recording, relative to the page.
+        length_s: of the recording, in seconds.
+        frames: how many it is spoken over.
+        missing_s: seconds by which these are held too short for its words; 0 where they are not.
+    """
+
+    text: str
+    words: tuple[WordView, ...]
+    voice: str
+    sound: str
+    length_s: float
+    frames: int
+    missing_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class FrameView:
     """One frame of the storyboard.
 
@@ -71,6 +110,8 @@ class FrameView:
         selected: the number of the take that the film shows; None where there is none.
         picked: whether that take was picked, rather than being the first.
         attempts: oldest first.
+        narration: what begins to be spoken with it; None where nothing does.
+        narrated_from: the number of the frame whose narration is spoken over this one too; None where none is.
     """
 
     number: int
@@ -87,6 +128,8 @@ class FrameView:
     selected: int | None
     picked: bool
     attempts: tuple[AttemptView, ...]
+    narration: NarrationView | None = None
+    narrated_from: int | None = None
 
     @property
     def selected_take(self) -> TakeView | None:
@@ -260,3 +303,8 @@ class PageView:
     def frames(self) -> tuple[FrameView, ...]:
         """The frames of all scenes, in storyboard order."""
         return tuple(frame for scene in self.scenes for frame in scene.frames)
+
+    @property
+    def speaks(self) -> bool:
+        """Whether anything is spoken over any of its frames."""
+        return any(frame.narration for frame in self.frames)

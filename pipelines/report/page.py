@@ -20,7 +20,7 @@ from pipelines.common.lettering.typefaces import cjk_style
 from pipelines.common.printable import printable_in_html, printable_json
 from pipelines.report.charts import HEIGHT, WIDTH, charts_of
 from pipelines.report.fonts import PageFont, fonts_of_page, page_language, style_sheet
-from pipelines.report.models import AttemptView, FrameView, IndexRow, PageView, TakeView, Way
+from pipelines.report.models import AttemptView, FrameView, IndexRow, NarrationView, PageView, TakeView, Way
 
 # The kinds of frames that the page can be filtered by, with the labels of their buttons, in order.
 _KINDS = {
@@ -93,9 +93,9 @@ def render_review(page: PageView, *, version: int = 0) -> str:
     return "".join(_render("review.html.j2", page, str, version=version, cjk_style=cjk_style(page_language(page))))
 
 
-def render_card(frame: FrameView, *, interactive: bool = True) -> str:
+def render_card(frame: FrameView, *, interactive: bool = True, language: str | None = None) -> str:
     """Return the card of one frame; an `interactive` one, of the review page, can be marked."""
-    return str(_macros().card(frame, interactive, str))
+    return str(_macros().card(frame, interactive, str, language))
 
 
 def read_asset(name: str) -> str:
@@ -115,6 +115,8 @@ def frame_json(frame: FrameView, embed: Embed = str) -> dict[str, Any]:
         "width": frame.width,
         "height": frame.height,
         "start_s": frame.start_s,
+        "narration": _narration_json(frame.narration) if frame.narration else None,
+        "narrated_from": frame.narrated_from,
         "selected": frame.selected,
         "picked": frame.picked,
         "takes": [_take_json(take, embed, selected=take.number == frame.selected) for take in frame.takes],
@@ -207,7 +209,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(usd=_format_usd, clock=_format_clock, time=_format_time, counted=counted)
-    environment.globals.update(kinds_of=kinds_of, spent=spent_on)
+    environment.globals.update(kinds_of=kinds_of, short_of=short_of, spent=spent_on)
     return environment
 
 
@@ -218,6 +220,24 @@ def _printable(value: Any) -> Any:
 
 def _macros() -> Any:
     return _environment().get_template("macros.html.j2").module
+
+
+def _narration_json(narration: NarrationView) -> dict[str, Any]:
+    return {
+        "text": narration.text,
+        "words": [[word.before, word.text, word.start_s, word.end_s] for word in narration.words],
+        "voice": narration.voice,
+        "sound": narration.sound,
+        "length_s": narration.length_s,
+        "frames": narration.frames,
+        "short": short_of(narration) if narration.missing_s else None,
+    }
+
+
+def short_of(narration: NarrationView) -> str:
+    """Return by how much the frames of a narration are held too short for its words, in a sentence."""
+    frames = "Its frame is" if narration.frames == 1 else f"Its {counted(narration.frames, 'frame')} are"
+    return f"{frames} held {narration.missing_s:.2f} s too short for its words."
 
 
 def _take_json(take: TakeView, embed: Embed, *, selected: bool) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import contextlib
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -26,12 +26,16 @@ from pipelines.report.models import (
     FilmView,
     FrameView,
     LaneView,
+    NarrationView,
     PageView,
     RunView,
     SceneView,
     TakeView,
+    WordView,
 )
+from pipelines.storyboard.narrated import PlannedNarration
 from pipelines.storyboard.plan import Plan, TakeSpec
+from pipelines.storyboard.speech import Word
 from pipelines.storyboard.timeline import Hold, Timeline
 from pipelines.takes.inventory import TakeInventory
 from pipelines.takes.models import FrameTakes, Take
@@ -53,11 +57,13 @@ class Addresses:
     Attributes:
         picture: of a take's file, the address of the picture.
         thumbnail: of a take's file, the address of its thumbnail; empty where there is none.
+        speech: of a speech's file, its address.
         file: of any other file, its address.
     """
 
     picture: Callable[[Path], str]
     thumbnail: Callable[[Path], str]
+    speech: Callable[[Path], str]
     file: Callable[[Path], str]
 
 
@@ -128,9 +134,40 @@ def _frame_views(
     addresses: Addresses,
 ) -> Iterator[FrameView]:
     holds, fps = plan.timeline.holds, plan.timeline.output.fps
+    narrations = {planned.narration.frame: _narration_view(planned, addresses) for planned in plan.narrations}
+    narrated_from = _narrated_from(plan)
     for frame in inventory.frames:
         number = frame.frame.number
-        yield _frame_view(frame, holds[number], fps, attempts.get(number, ()), addresses)
+        view = _frame_view(frame, holds[number], fps, attempts.get(number, ()), addresses)
+        yield replace(view, narration=narrations.get(number), narrated_from=narrated_from.get(number))
+
+
+def _narrated_from(plan: Plan) -> dict[int, int]:
+    """Return the first frame of each narration by the numbers of the others."""
+    narrations = [planned.narration for planned in plan.narrations]
+    return {
+        narration.frame + later: narration.frame for narration in narrations for later in range(1, narration.frames)
+    }
+
+
+def _narration_view(planned: PlannedNarration, addresses: Addresses) -> NarrationView:
+    narration, speech = planned.narration, planned.speech
+    return NarrationView(
+        text=narration.text,
+        words=tuple(_word_views(narration.text, speech.words)),
+        voice=planned.voice,
+        sound=addresses.speech(speech.file),
+        length_s=float(speech.length_s),
+        frames=narration.frames,
+        missing_s=float(planned.missing_s),
+    )
+
+
+def _word_views(text: str, words: Iterable[Word]) -> Iterator[WordView]:
+    end = 0
+    for word in words:
+        yield WordView(text[end : word.at], word.text, float(word.start_s), float(word.end_s))
+        end = word.at + len(word.text)
 
 
 def _frame_view(

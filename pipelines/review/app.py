@@ -1,4 +1,4 @@
-"""The review app over HTTP: the page, its pictures and films, its requests, and the stream of events."""
+"""The review app over HTTP: the page, its pictures, films and voices, its requests, and the stream of events."""
 
 import asyncio
 import contextlib
@@ -33,7 +33,7 @@ _ASSETS = {
     "review.js": "text/javascript",
 }
 # Nothing else in the output folder leaves it: not the database, for instance.
-_SERVED_SUFFIXES = {".png", ".jpg", ".webp", ".gif", ".mp4", ".webm", ".mov", ".csv", ".srt", ".vtt"}
+_SERVED_SUFFIXES = {".png", ".jpg", ".webp", ".gif", ".mp4", ".webm", ".mov", ".wav", ".csv", ".srt", ".vtt"}
 # Those of `cjk_style`: all other letters are drawn in one way.
 FontLanguage = Literal["ja", "ko", "zh-Hans", "zh-Hant", "zh-Hant-HK"]
 _MAX_FRAMES_AT_ONCE = 10_000
@@ -84,7 +84,10 @@ def served_addresses(output: Path) -> Addresses:
         return under("files", path)
 
     return Addresses(
-        picture=lambda path: under("files", path), thumbnail=lambda path: under("thumbnails", path), file=file
+        picture=lambda path: under("files", path),
+        thumbnail=lambda path: under("thumbnails", path),
+        speech=lambda path: under("files", path),
+        file=file,
     )
 
 
@@ -122,10 +125,9 @@ def _serve_page(app: FastAPI, service: ReviewService) -> None:
         """Return frames as data and as cards, and what stands above them."""
         requested = {int(number) for number in numbers.split(",") if number.isascii() and number.isdecimal()}
         found = service.frames(requested)
-        answer = {
-            "header": header_json(service.last_page or (await service.page())[0]),
-            "frames": [{"frame": frame_json(frame), "card": render_card(frame)} for frame in found],
-        }
+        page = service.last_page or (await service.page())[0]
+        cards = [{"frame": frame_json(frame), "card": render_card(frame, language=page.language)} for frame in found]
+        answer = {"header": header_json(page), "frames": cards}
         return JSONResponse(answer, headers=_NEVER_CACHE)
 
     @app.get("/assets/{name}")
@@ -175,7 +177,7 @@ def _serve_files(app: FastAPI, output: Path) -> None:
     @app.get("/files/{path:path}")
     async def file(path: str) -> Response:
         found = await asyncio.to_thread(find, path)
-        # A take never changes under its name, and a film that does has another address.
+        # Neither a take nor a speech changes under its name, and a film that does has another address.
         return FileResponse(found, headers=_CACHE_FOREVER) if found else Response(status_code=404)
 
     @app.get("/thumbnails/{path:path}")

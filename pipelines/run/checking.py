@@ -1,8 +1,11 @@
 """The check of a storyboard before anything is generated: its pictures, its sounds, and what is spoken."""
 
+import asyncio
+
 from pipelines.common.errors import Note, StoryboardError
 from pipelines.common.settings import Settings
 from pipelines.endpoints.models import ImageModel
+from pipelines.film.caption_notes import spoken_caption_notes
 from pipelines.film.checks import check_film
 from pipelines.storyboard.model import Storyboard
 from pipelines.voice.notes import narration_notes
@@ -34,7 +37,8 @@ async def check_storyboard(
     """
     found = await check_film(board, model=model)
     speeches = await speak_in_thread(board, settings, observer=observer)
-    notes = tuple(sorted([*found, *narration_notes(board, speeches)], key=lambda note: note.position))
+    found += [*narration_notes(board, speeches), *await asyncio.to_thread(list, spoken_caption_notes(board, speeches))]
+    notes = tuple(sorted(found, key=lambda note: note.position))
     if strict and notes:
         raise StoryboardError(notes)
     return notes

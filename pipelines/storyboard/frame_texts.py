@@ -16,6 +16,9 @@ from pipelines.storyboard.templates import Templates
 # All of Unicode's category Cc but tab and newline.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
+# Blank lines stand between them; other line ends are where the text was wrapped.
+_PARAGRAPHS = re.compile(r"\n\s*\n")
+
 
 def prompt_issue(prompt: str) -> str | None:
     """Return what is wrong with a prompt once it is filled in; None if nothing is."""
@@ -115,8 +118,9 @@ class FrameTexts:
         return self._checked(source, variables, caption_issue)
 
     def narration(self, source: SourceText, variables: Mapping[str, str]) -> str | None:
-        """Return a narration filled in; None if it is wrong."""
-        return self._checked(source, variables, narration_issue)
+        """Return a narration filled in, each paragraph on a line of its own; None if it is wrong."""
+        text = self._checked(source, variables, narration_issue)
+        return None if text is None else "\n".join(" ".join(part.split()) for part in _PARAGRAPHS.split(text.strip()))
 
     def _checked(
         self, source: SourceText, variables: Mapping[str, str], issue_of: Callable[[str], str | None]

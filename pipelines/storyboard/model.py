@@ -255,6 +255,35 @@ class FramePlaces:
 
 
 @dataclass(frozen=True, slots=True)
+class Instant:
+    """A time in the film.
+
+    Attributes:
+        frame: the number of the frame with which it comes; that after the last for the film's end. None where `time_s`
+            tells it.
+        time_s: exact seconds from the film's beginning.
+    """
+
+    frame: int | None = None
+    time_s: Fraction = Fraction(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """When music is heard.
+
+    Attributes:
+        start: None for where the music before it ends.
+        end: None for where the music after it begins.
+        crossfade_s: exact seconds in which it comes as the music before it goes, half of them before its start.
+    """
+
+    start: Instant | None = None
+    end: Instant | None = None
+    crossfade_s: Fraction = Fraction(2)
+
+
+@dataclass(frozen=True, slots=True)
 class Sound:
     """A sound file that plays in the film.
 
@@ -267,6 +296,7 @@ class Sound:
         offset_s: exact seconds of the file that are skipped at its beginning.
         frame: the number of the frame that it starts with, from 0.
         loop: it begins again if it ends before the film does.
+        span: when it is heard, if it is music; None for a shot's sound.
     """
 
     file: Path
@@ -277,19 +307,33 @@ class Sound:
     offset_s: Fraction = Fraction(0)
     frame: int = 0
     loop: bool = False
+    # Not in the repr: films with one track keep the identity that they had before there were several.
+    span: Span | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class SoundMix:
-    """All sounds of the film.
+    """All sounds of the film but the voice.
 
     Attributes:
         sounds: in the order in which they are written; they are mixed.
-        normalize: the mix is brought to -16 LUFS (EBU R 128's measure).
+        normalize: the whole is brought to `loudness_lufs`.
+        loudness_lufs: its loudness then (EBU R 128's measure).
+        duck_db: how far the rest goes down under the voice, at least.
     """
 
     sounds: tuple[Sound, ...] = ()
     normalize: bool = False
+    # Not in the repr: mixes without them keep the names that they had before there were these.
+    loudness_lufs: Fraction = field(default=Fraction(-16), repr=False)
+    duck_db: Fraction = field(default=Fraction(12), repr=False)
+
+    @property
+    def further(self) -> tuple[object, ...]:
+        """What the repr leaves out, as far as it is said: it counts in identities too."""
+        said = (self.loudness_lufs, self.duck_db, *(sound.span for sound in self.sounds))
+        plain = (Fraction(-16), Fraction(12), *(Span() if sound.span else None for sound in self.sounds))
+        return () if said == plain else said
 
 
 @dataclass(frozen=True, slots=True)

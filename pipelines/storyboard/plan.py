@@ -16,6 +16,7 @@ from pipelines.endpoints.models import ImageModel
 from pipelines.endpoints.prices import price_list
 from pipelines.endpoints.requests import ImageRequest
 from pipelines.storyboard.model import BoardFrame, Storyboard
+from pipelines.storyboard.narrated import PlannedNarration, planned_narrations
 from pipelines.storyboard.speech import Speech
 from pipelines.storyboard.timeline import Timeline, build_timeline
 
@@ -129,6 +130,7 @@ class Plan:
         model: the one that is asked for the frames.
         frames: in storyboard order; at least one.
         timelines: one for each output; at least one.
+        narrations: what is spoken, in storyboard order.
     """
 
     storyboard: str
@@ -136,6 +138,7 @@ class Plan:
     model: str
     frames: tuple[FrameSpec, ...]
     timelines: tuple[Timeline, ...]
+    narrations: tuple[PlannedNarration, ...] = ()
 
     @property
     def timeline(self) -> Timeline:
@@ -167,7 +170,8 @@ def plan_frames(board: Storyboard, *, model: str | ImageModel, speeches: Sequenc
     asked = price_list(DEFAULT_DIALECT).model(model) if isinstance(model, str) else model
     frames = tuple(_frame_specs(board.frames, model=asked))
     timelines = tuple(build_timeline(board, output, speeches=speeches) for output in board.outputs)
-    return Plan(board.id, board.title, asked.name, frames, timelines)
+    narrations = tuple(planned_narrations(board, speeches))
+    return Plan(board.id, board.title, asked.name, frames, timelines, narrations)
 
 
 def take_of(frame: FrameSpec, number: int, *, model: str, prompt: str | None = None) -> TakeSpec:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pipelines.storyboard.format.base import YamlPath
 from pipelines.storyboard.format.film_schema import AudioModel, SoundModel
-from pipelines.storyboard.model import Place, Sound, SoundMix
+from pipelines.storyboard.model import Place, Sound, SoundMix, Span
 from pipelines.storyboard.shots import Shot
 
 # Returns the place in the file of a path in the storyboard's data.
@@ -39,6 +39,7 @@ def sound_mix(audio: AudioModel, shots: Iterable[Shot], *, folder: Path, fps: Fr
             offset_s=model.offset.seconds(fps),
             frame=frame,
             loop=isinstance(model, AudioModel) and model.loop,
+            span=Span() if isinstance(model, AudioModel) else None,
         )
 
     def sounds() -> Iterator[Sound]:

@@ -1,17 +1,33 @@
-"""The voice that a storyboard names, if it is here."""
+"""Who speaks a storyboard's narrations: the voice that it names, if it is here, or its recordings."""
 
-from collections.abc import Callable
+import os
+import shutil
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
+from pipelines.common.files import hash_file
+from pipelines.common.suggestions import suggest
 from pipelines.storyboard.model import Narrator
-from pipelines.storyboard.voices import BUILT_IN_VOICE
-from pipelines.voice.voices import Voice, VoiceError
+from pipelines.storyboard.voices import BUILT_IN_VOICE, COMMAND, command_of
+from pipelines.voice.command import CommandVoice, Program
+from pipelines.voice.listening import Listener
+from pipelines.voice.reciting import Reciter
+from pipelines.voice.recordings import Recordings
+from pipelines.voice.sayings import Sayings
+from pipelines.voice.unspeakable import is_english, require_language
+from pipelines.voice.voices import Speaker, VoiceError
+
+_INSTALL = "pip install 'storyreel[voice]'"
+_OTHERS = f"another voice ({COMMAND} PROGRAM)"
+# Of ours, some are secrets; a storyboard may be someone else's.
+_OURS = "STORYREEL_"
 
 
 @dataclass(frozen=True, slots=True)
-class ChosenVoice:
-    """A voice that is here.
+class ChosenSpeaker:
+    """A speaker that is here.
 
     Attributes:
         identity: its name and version, and whatever else changes how it sounds: with another, it sounds otherwise.
@@ -19,26 +35,114 @@ class ChosenVoice:
     """
 
     identity: str
-    load: Callable[[], Voice]
+    load: Callable[[], Speaker]
 
 
-def choose_voice(narrator: Narrator) -> ChosenVoice:
+def choose_voice(narrator: Narrator, folder: Path) -> ChosenSpeaker:
     """Return the voice of a storyboard.
+
+    Args:
+        narrator: names it.
+        folder: the storyboard's own; programs are named from there.
 
     Raises:
         VoiceError: it is not here, or does not speak the storyboard's language.
     """
-    if narrator.voice != BUILT_IN_VOICE:
-        raise VoiceError(f"there is no voice {narrator.voice!r}")
-    try:
-        built_in = version("hibari-tts")
-    except PackageNotFoundError as exc:
-        raise VoiceError(f"{BUILT_IN_VOICE} is not installed; pip install 'storyreel[voice]', or name another") from exc
+    command = command_of(narrator.voice)
+    return _choose_command(narrator, command, folder) if command else _choose_built_in(narrator)
 
-    def load() -> Voice:
+
+def choose_recordings(narrator: Narrator) -> ChosenSpeaker:
+    """Return what finds the words in a storyboard's recordings.
+
+    Raises:
+        VoiceError: it is not here.
+    """
+    identity, load = _choose_listener(narrator)
+    return ChosenSpeaker(repr(("recording", identity)), lambda: Recordings(load()))
+
+
+def _choose_built_in(narrator: Narrator) -> ChosenSpeaker:
+    try:
+        require_language(narrator.language)
+    except VoiceError as exc:
+        raise VoiceError(f"{narrator.voice} {exc}") from exc
+    built_in = _version_of("hibari-tts", f"{BUILT_IN_VOICE} is not installed; {_INSTALL}, or name {_OTHERS}")
+
+    def load() -> Speaker:
         # Only where something is to be spoken: it takes long to import.
         from pipelines.voice.hibari import HibariVoice
 
-        return HibariVoice(speed=narrator.speed, say=dict(narrator.say))
+        return Reciter(HibariVoice(speed=narrator.speed, sayings=Sayings(narrator.say)), narrator.gap_s)
 
-    return ChosenVoice(repr((BUILT_IN_VOICE, built_in, narrator.speed, narrator.say)), load)
+    return ChosenSpeaker(repr((BUILT_IN_VOICE, built_in, narrator.speed, narrator.say)), load)
+
+
+def _choose_command(narrator: Narrator, command: Sequence[str], folder: Path) -> ChosenSpeaker:
+    listener, load_listener = _choose_listener(narrator)
+    program = Program(
+        (str(_find_program(command[0], folder)), *command[1:]),
+        folder,
+        {name: value for name, value in os.environ.items() if not name.startswith(_OURS)},
+    )
+
+    def load() -> Speaker:
+        voice = CommandVoice(program, speed=narrator.speed, sayings=Sayings(narrator.say), listener=load_listener())
+        return Reciter(voice, narrator.gap_s)
+
+    content = [hash_file(file) for word in program.command if (file := folder / word).is_file()]
+    return ChosenSpeaker(repr((COMMAND, command, content, narrator.speed, narrator.say, listener)), load)
+
+
+def _choose_listener(narrator: Narrator) -> tuple[str, Callable[[], Listener]]:
+    """Return what finds words in sounds of a storyboard's language: its identity, and what makes it ready."""
+    if not is_english(narrator.language):
+        return "estimated", lambda: Listener(None)
+    missing = f"English words are found in a sound by pocketsphinx and hibari, which are not installed; {_INSTALL}"
+    versions = [_version_of(package, missing) for package in ("pocketsphinx", "hibari-tts")]
+
+    def load() -> Listener:
+        from pipelines.voice.alignment import Aligner
+
+        return Listener(Aligner())
+
+    return repr(versions), load
+
+
+def _version_of(package: str, missing: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError as exc:
+        raise VoiceError(missing) from exc
+
+
+def _find_program(name: str, folder: Path) -> Path:
+    """Return the file of a program, which is named from the storyboard's folder, or to be found in PATH.
+
+    Raises:
+        VoiceError: there is none, or it cannot be run.
+    """
+    if os.sep not in name:
+        if found := shutil.which(name):
+            return Path(found)
+        raise VoiceError(f"there is no program {name!r}{_suggested_program(name, folder)}")
+    file = folder.absolute() / Path(name).expanduser()
+    if not file.is_file():
+        beside = [str(Path(name).parent / other.name) for other in file.parent.glob("*") if other.is_file()]
+        raise VoiceError(f"there is no program {name!r}{_suggested(name, beside)}")
+    if not os.access(file, os.X_OK):
+        raise VoiceError(f"{name} may not be executed; chmod +x {name}, or write what runs it: python3 {name}")
+    return file
+
+
+def _suggested_program(name: str, folder: Path) -> str:
+    if (folder / name).is_file():
+        return f"; did you mean './{name}', in the storyboard's folder?"
+    folders = [Path(part) for part in os.get_exec_path() if Path(part).is_dir()]
+    return _suggested(name, [program.name for part in folders for program in part.iterdir()])
+
+
+def _suggested(name: str, known: Sequence[str]) -> str:
+    if (closest := suggest(name, known).closest) is not None:
+        return f"; did you mean {closest!r}?"
+    return "; install it, or name it by its path, from the storyboard's folder"

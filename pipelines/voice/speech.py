@@ -1,28 +1,24 @@
 """Narrations become speech, each once: what was spoken before is found by all that makes it sound as it does."""
 
 import hashlib
-import io
-import json
 import os
-import wave
+import threading
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from fractions import Fraction
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from pipelines.common.errors import InterruptedRunError, Problem, StoryboardError
-from pipelines.common.files import write_atomic
+from pipelines.common.files import hash_file
 from pipelines.storyboard.model import Narration, Place, Storyboard
-from pipelines.storyboard.speech import Speech, Word
-from pipelines.voice.choice import ChosenVoice, choose_voice
+from pipelines.storyboard.speech import Speech
+from pipelines.voice.choice import ChosenSpeaker, choose_recordings, choose_voice
 from pipelines.voice.observer import SpeechObserver
-from pipelines.voice.voices import Samples, SpokenText, Voice, VoiceError
+from pipelines.voice.store import SpeechStore
+from pipelines.voice.voices import SlowVoiceError, VoiceError
 
-# Of the files; it counts in every key.
-_VERSION = 1
-# After the last word: its sound dies away.
-_TAIL_S = Fraction(3, 20)
+# Of all that is done to speech before it is kept; it counts in every key.
+_VERSION = 2
 
 
 def speak(board: Storyboard, folder: Path, *, observer: SpeechObserver | None = None) -> tuple[Speech, ...]:
@@ -40,92 +36,109 @@ def speak(board: Storyboard, folder: Path, *, observer: SpeechObserver | None = 
     """
     if not board.narrations:
         return ()
-    try:
-        chosen = choose_voice(board.narrator)
-    except VoiceError as exc:
-        raise StoryboardError([_problem(board, board.narrator.place, str(exc))]) from exc
+    chosen = _choose_speakers(board)
+    keys = _keys(board, chosen)
     store = SpeechStore(folder)
-    keys = [speech_key(narration, chosen) for narration in board.narrations]
     found = {key: store.find(key) for key in keys}
     missing = {key: narration for key, narration in zip(keys, board.narrations, strict=True) if not found[key]}
     if missing:
-        found |= _spoken(missing, chosen.load(), store, board, observer or SpeechObserver())
+        found |= _Speaking(board, chosen, store, observer or SpeechObserver()).speak(missing)
     return tuple(speech for key in keys if (speech := found[key]))
 
 
-def speech_key(narration: Narration, chosen: ChosenVoice) -> str:
-    """Return the hex sha-256 of all that makes a narration sound as it does."""
-    return hashlib.sha256(repr((_VERSION, narration.text, chosen.identity)).encode()).hexdigest()
+def _is_recorded(narration: Narration) -> bool:
+    return narration.recording is not None
 
 
-def _spoken(
-    missing: dict[str, Narration], voice: Voice, store: "SpeechStore", board: Storyboard, observer: SpeechObserver
-) -> dict[str, Speech | None]:
-    """Speak narrations side by side, and keep them; return each by its key."""
-    problems: list[Problem] = []
-
-    def speak_one(key: str, narration: Narration) -> Speech | None:
-        if observer.stopped:
-            raise InterruptedRunError
+def _choose_speakers(board: Storyboard) -> dict[bool, ChosenSpeaker]:
+    """Return who speaks a storyboard's narrations: those that are recorded, and those that are not."""
+    chosen, problems = {}, []
+    for is_recorded in sorted({_is_recorded(narration) for narration in board.narrations}):
+        first = next(narration for narration in board.narrations if _is_recorded(narration) == is_recorded)
         try:
-            return store.keep(key, voice.speak(narration.text))
+            if is_recorded:
+                chosen[True] = choose_recordings(board.narrator)
+            else:
+                chosen[False] = choose_voice(board.narrator, board.path.absolute().parent)
         except VoiceError as exc:
-            problems.append(_problem(board, narration.place, str(exc)))
-            return None
-        finally:
-            observer.count()
+            problems.append(_problem(board, first.recording_place or board.narrator.place, str(exc)))
+    _require_none(problems)
+    return chosen
 
-    observer.expect(len(missing))
-    with ThreadPoolExecutor(os.cpu_count()) as threads, observer.stopped_by_interruption():
-        spoken = dict(zip(missing, threads.map(speak_one, missing, missing.values()), strict=True))
+
+def _keys(board: Storyboard, chosen: Mapping[bool, ChosenSpeaker]) -> list[str]:
+    """Return for each narration the hex sha-256 of all that makes it sound as it does."""
+    keys, problems = [], []
+    for narration in board.narrations:
+        identity = chosen[_is_recorded(narration)].identity
+        # Only what has parts has silence between them.
+        gap_s = board.narrator.gap_s if "\n" in narration.text else None
+        try:
+            content = hash_file(narration.recording) if narration.recording else None
+        except OSError as exc:
+            message = f"{narration.recording}: cannot be read: {exc.strerror or exc}; put it there, or correct the name"
+            problems.append(_problem(board, _place(narration), message))
+            continue
+        keys.append(hashlib.sha256(repr((_VERSION, narration.text, identity, gap_s, content)).encode()).hexdigest())
+    _require_none(problems)
+    return keys
+
+
+@dataclass(frozen=True, slots=True)
+class _Speaking:
+    """Has narrations spoken, side by side, and keeps them."""
+
+    board: Storyboard
+    chosen: Mapping[bool, ChosenSpeaker]
+    store: SpeechStore
+    observer: SpeechObserver
+
+    def speak(self, missing: Mapping[str, Narration]) -> dict[str, Speech | None]:
+        """Return the speech of narrations, each by its key.
+
+        Raises:
+            InterruptedRunError: it was stopped.
+            StoryboardError: some cannot be spoken.
+            StorageError: speech could not be kept.
+        """
+        needed = {_is_recorded(narration) for narration in missing.values()}
+        speakers = {is_recorded: self.chosen[is_recorded].load() for is_recorded in needed}
+        problems: list[Problem] = []
+        hanging = threading.Event()
+
+        def speak_one(key: str, narration: Narration) -> Speech | None:
+            if self.observer.stopped:
+                raise InterruptedRunError
+            try:
+                # A voice that hangs would hang for each of a thousand narrations.
+                if hanging.is_set():
+                    return None
+                return self.store.keep(key, speakers[_is_recorded(narration)].speak(narration))
+            except VoiceError as exc:
+                if isinstance(exc, SlowVoiceError):
+                    hanging.set()
+                problems.append(_problem(self.board, _place(narration), str(exc)))
+                return None
+            finally:
+                self.observer.count()
+
+        self.observer.expect(len(missing))
+        # As many at once as there are processors.
+        with ThreadPoolExecutor(os.cpu_count()) as threads, self.observer.stopped_by_interruption():
+            spoken = dict(zip(missing, threads.map(speak_one, missing, missing.values()), strict=True))
+        _require_none(problems)
+        return spoken
+
+
+def _require_none(problems: list[Problem]) -> None:
     if problems:
         raise StoryboardError(sorted(problems, key=lambda problem: problem.position))
-    return spoken
+
+
+def _place(narration: Narration) -> Place:
+    """Return where to look if a narration cannot be spoken."""
+    return narration.recording_place or narration.place
 
 
 def _problem(board: Storyboard, place: Place, message: str) -> Problem:
     return Problem(str(board.path), place.line, place.column, place.where, message)
-
-
-class SpeechStore:
-    """Speech in a folder: for each key the sound, and the times of its words."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def find(self, key: str) -> Speech | None:
-        """Return a speech that is kept; None where there is none."""
-        sound = self._folder / f"{key}.wav"
-        try:
-            kept = json.loads((self._folder / f"{key}.json").read_bytes())
-            words = [Word(text, at, Fraction(start_s), Fraction(end_s)) for text, at, start_s, end_s in kept["words"]]
-            return Speech(key, sound, Fraction(kept["length_s"]), tuple(words), kept["are_estimated"])
-        except (OSError, ValueError, KeyError, TypeError):
-            # Not there, or not whole: it is spoken anew.
-            return None
-
-    def keep(self, key: str, spoken: SpokenText) -> Speech:
-        """Keep a speech.
-
-        Raises:
-            StorageError: it could not be written.
-        """
-        length_s = min(spoken.words[-1].end_s + _TAIL_S, Fraction(len(spoken.samples), spoken.rate_hz))
-        speech = Speech(key, self._folder / f"{key}.wav", length_s, spoken.words, spoken.are_estimated)
-        write_atomic(speech.file, wav_bytes(spoken.samples[: int(length_s * spoken.rate_hz)], spoken.rate_hz))
-        # Last: with it, the speech is whole.
-        words = [(word.text, word.at, str(word.start_s), str(word.end_s)) for word in spoken.words]
-        kept = {"length_s": str(length_s), "are_estimated": spoken.are_estimated, "words": words}
-        write_atomic(self._folder / f"{key}.json", json.dumps(kept, ensure_ascii=False).encode())
-        return speech
-
-
-def wav_bytes(samples: Samples, rate_hz: int) -> bytes:
-    """Return samples as a WAV file of 16 bits."""
-    data = io.BytesIO()
-    with wave.open(data, "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(rate_hz)
-        file.writeframes(np.rint(np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes())
-    return data.getvalue()

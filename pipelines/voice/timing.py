@@ -1,12 +1,15 @@
 """Times of written words, from those of what was spoken in their place."""
 
 import re
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from fractions import Fraction
 from itertools import accumulate, pairwise
 
+from pipelines.common.lettering.segmentation import split_unspaced
+from pipelines.common.visible_text import shows_nothing
 from pipelines.storyboard.speech import Word
 
 _PUNCTUATION = re.compile(r"\W+")
@@ -35,8 +38,15 @@ class TimedText:
 
 
 def words_in(text: str) -> list[WrittenWord]:
-    """Return the words of a text: what stands between spaces."""
-    return [WrittenWord(match[0], match.start()) for match in re.finditer(r"\S+", text)]
+    """Return the words of a text that show something: what stands between spaces, or without any, ICU's words."""
+    return [word for match in re.finditer(r"\S+", text) for word in _words_of(match[0], match.start())]
+
+
+def _words_of(unspaced: str, at: int) -> Iterator[WrittenWord]:
+    for word in [unspaced] if unspaced.isascii() else split_unspaced(unspaced):
+        if not shows_nothing(word):
+            yield WrittenWord(word, at)
+        at += len(word)
 
 
 def timed_words(written: Sequence[WrittenWord], spoken: Sequence[TimedText]) -> list[Word]:
@@ -79,6 +89,27 @@ def share_out(written: Sequence[WrittenWord], start_s: Fraction, end_s: Fraction
     times = [start_s + (end_s - start_s) * Fraction(end, ends[-1]) for end in ends] if written else []
     for word, (start, end) in zip(written, pairwise(times), strict=True):
         yield Word(word.text, word.at, start, end)
+
+
+def spread_over(written: Sequence[WrittenWord], stretches: Sequence[tuple[Fraction, Fraction]]) -> list[Word]:
+    """Return words shared out by their letters over stretches of time, without what lies between these.
+
+    Args:
+        written: the words.
+        stretches: the start and the end of each, in exact seconds, in order; at least one.
+    """
+    lengths_s = [end_s - start_s for start_s, end_s in stretches]
+    passed_s = list(accumulate(lengths_s, initial=Fraction(0)))
+
+    def at(time_s: Fraction, bisect: Callable[[Sequence[Fraction], Fraction], int]) -> Fraction:
+        number = min(max(bisect(passed_s, time_s) - 1, 0), len(stretches) - 1)
+        return stretches[number][0] + time_s - passed_s[number]
+
+    # A word that begins where a stretch ends begins with the next; one that ends there does not last until then.
+    return [
+        Word(word.text, word.at, at(word.start_s, bisect_right), at(word.end_s, bisect_left))
+        for word in share_out(written, Fraction(0), passed_s[-1])
+    ]
 
 
 def _key(text: str) -> str:

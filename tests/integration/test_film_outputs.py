@@ -18,7 +18,8 @@ from pipelines.film.interchange import otio_text
 from pipelines.film.outputs import Films, film_path
 from pipelines.storyboard.model import Motion, MotionType, Output, Place, Sound, SoundMix
 from pipelines.storyboard.plan import Plan
-from pipelines.storyboard.timeline import Timeline
+from pipelines.storyboard.speech import Speech, Word
+from pipelines.storyboard.timeline import Spoken, Timeline
 from tests.support.film_samples import (
     COLOURS,
     SMALL,
@@ -196,7 +197,7 @@ def test_an_editor_reads_the_timeline(tmp_path: Path) -> None:
 
     film = otio.adapters.read_from_string(otio_text(timeline, frames, folder=tmp_path), "otio_json")
 
-    pictures, heard = film.tracks
+    pictures, captions, heard = film.tracks
     clips = [item for item in pictures if isinstance(item, otio.schema.Clip)]
     crossings = [item for item in pictures if isinstance(item, otio.schema.Transition)]
     assert film.name == "At dawn"
@@ -206,10 +207,37 @@ def test_an_editor_reads_the_timeline(tmp_path: Path) -> None:
     assert [clip.media_reference.target_url for clip in clips] == [f"frames/frame_000{n}.png" for n in range(3)]
     assert clips[1].metadata["storyreel"]["motion"]["type"] == "pan_up"
     assert clips[1].metadata["storyreel"]["caption"] == "Up"
+    [gap, caption] = captions
+    assert (gap.duration().value, caption.duration().value) == (48, 24)
+    assert caption.media_reference.parameters["text"] == caption.name == "Up"
     assert (heard[0].duration().value, heard[1].source_range.start_time.value) == (48, 12)
     assert heard[1].media_reference.target_url == "a%20bell.wav"
     assert [(marker.name, marker.marked_range.duration.value) for marker in film.tracks.markers] == [("All", 108)]
     json.loads(otio_text(timeline, frames, folder=tmp_path))
+
+
+def test_the_voice_is_a_track_with_the_times_of_its_words(tmp_path: Path) -> None:
+    """Each narration at its cut, up to where it must have ended; what is not spoken any more is no word of it."""
+    words = (Word("Nobody", 0, Fraction(0), Fraction(1, 2)), Word("is", 7, Fraction(3, 4), Fraction(1)))
+    speech = Speech("key", tmp_path / "voice/key.wav", Fraction(23, 20), words)
+    spoken = (Spoken(speech, 24, 96), Spoken(speech, 96, 112))
+    timeline = replace(timeline_of([24, 72, 16]), spoken=spoken)
+    frames = flat_frames(tmp_path / "frames", ["red", "blue", "green"])
+
+    film = otio.adapters.read_from_string(otio_text(timeline, frames, folder=tmp_path), "otio_json")
+
+    _, voice = film.tracks
+    gap, first, pause, second = voice
+    assert (voice.name, voice.kind) == ("voice", "Audio")
+    assert [item.duration().value for item in voice] == [24, pytest.approx(27.6), pytest.approx(44.4), 16]
+    assert [first.name, second.name] == ["Nobody is", "Nobody"]
+    assert {clip.media_reference.target_url for clip in (first, second)} == {"voice/key.wav"}
+    assert list(map(dict, first.metadata["storyreel"]["words"])) == [
+        {"text": "Nobody", "start_s": 0.0, "end_s": 0.5},
+        {"text": "is", "start_s": 0.75, "end_s": 1.0},
+    ]
+    assert isinstance(gap, otio.schema.Gap)
+    assert isinstance(pause, otio.schema.Gap)
 
 
 def test_the_output_of_a_piece_is_not_named(tmp_path: Path) -> None:

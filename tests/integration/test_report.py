@@ -18,7 +18,7 @@ from tests.support.review import BOARD
 from tests.support.review import ReviewSession as Room
 
 IMAGE_USD = Decimal("0.000428")
-PLAIN = Addresses(picture=lambda path: path.name, thumbnail=lambda path: path.name, file=lambda path: path.name)
+PLAIN = Addresses(**dict.fromkeys(("picture", "thumbnail", "speech", "file"), lambda path: path.name))
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from typing import Any
 
 from pipelines.flows.handover import Handover, RunFlow
 from pipelines.run.local import run_locally
-from pipelines.storyboard.plan import plan_frames
 from pipelines.storyboard.selection import select_extra_takes
+from pipelines.voice.planning import plan_spoken
 
 
 @contextlib.contextmanager
@@ -20,7 +20,7 @@ def local_flows() -> Iterator[RunFlow]:
 async def _run(name: str, parameters: Mapping[str, Any], given: Handover) -> None:
     extra = None
     if name == "reroll_takes":
-        plan = plan_frames(given.board, model=given.settings.effective_model)
+        plan = plan_spoken(given.board, given.settings)
         extra = select_extra_takes(
             plan, parameters["frames"], count=parameters["takes"], prompt=parameters.get("prompt")
         )

@@ -13,10 +13,12 @@ from pipelines.report.models import (
     AttemptView,
     CostView,
     FrameView,
+    NarrationView,
     PageView,
     RunView,
     SceneView,
     TakeView,
+    WordView,
 )
 
 START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -75,6 +77,20 @@ def frame(number: int = 0, *, takes: int = 1, **values: Any) -> FrameView:
         start_s=number * 1.0,
         **fields,
     )
+
+
+def narration(text: str, *, word_s: float = 1.0, **values: Any) -> NarrationView:
+    """Return a narration whose words, with a space between them, are spoken one a second, or in `word_s`."""
+    words = [WordView(" " if n else "", word, n * word_s, (n + 1) * word_s) for n, word in enumerate(text.split(" "))]
+    fields = {
+        "voice": "hibari/heart",
+        "sound": "voice/one.wav",
+        "length_s": len(words) * word_s,
+        "frames": 1,
+        "missing_s": 0.0,
+        **values,
+    }
+    return NarrationView(text=text, words=tuple(words), **fields)
 
 
 FAILED = frame(2, takes=0, attempts=(attempt(status="failed"), attempt(2, status="unknown", cost_usd=None)))

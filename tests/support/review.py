@@ -20,8 +20,9 @@ from pipelines.review.server import open_review
 from pipelines.run.local import run_locally
 from pipelines.run.result import RunResult
 from pipelines.storyboard.loader import load_storyboard
-from pipelines.storyboard.plan import Plan, plan_frames
+from pipelines.storyboard.plan import Plan
 from pipelines.takes.inventory import TakeInventory, read_inventory
+from pipelines.voice.planning import plan_spoken
 from tests.conftest import wait_until
 from tests.support.patience import WAIT_S
 
@@ -67,7 +68,7 @@ class ReviewSession:
 
     @property
     def plan(self) -> Plan:
-        return plan_frames(load_storyboard(self.path), model=self.settings.effective_model)
+        return plan_spoken(load_storyboard(self.path), self.settings)
 
     @property
     def inventory(self) -> TakeInventory:

@@ -10,10 +10,11 @@ from pipelines.run.observer import RunObserver
 from pipelines.run.result import RunResult
 from pipelines.storyboard.loader import load_storyboard
 from pipelines.storyboard.model import Storyboard
-from pipelines.storyboard.plan import Plan, plan_frames
+from pipelines.storyboard.plan import Plan
 from pipelines.storyboard.selection import ExtraTakes, select_extra_takes, select_frame
 from pipelines.takes.inventory import TakeInventory, read_inventory
 from pipelines.takes.models import Take
+from pipelines.voice.planning import plan_spoken
 
 IMAGE_USD = Decimal("0.000322")
 BOARD = """
@@ -45,7 +46,7 @@ class Studio:
 
     @property
     def plan(self) -> Plan:
-        return plan_frames(self.board, model="sketch")
+        return plan_spoken(self.board, self.settings)
 
     @property
     def inventory(self) -> TakeInventory:

@@ -1,7 +1,7 @@
 """Lines of glyphs -> pictures: how much of each pixel is covered by ink, and letters with an outline."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import cv2
 import numpy as np
@@ -61,14 +61,21 @@ def cover(lines: Sequence[PlacedLine], size: tuple[int, int], em: float, *, fine
         finer: as many pixels on each pixel's side.
     """
     covered = np.zeros((size[1] * finer, size[0] * finer), np.uint8)
+    for ink, left, top in _inks_of(lines, em, finer):
+        _paste(ink, covered, left, top)
+    return covered
+
+
+def _inks_of(lines: Iterable[PlacedLine], em: float, finer: int) -> Iterator[tuple[Coverage, int, int]]:
+    """Yield the ink of each line that has any, and where its left top corner is on the picture."""
     scale = UNITS / (em * finer)
     for placed in lines:
         # Glyphs are drawn from a whole pixel: the rest of the way is counted in their units.
         left, baseline = math.floor(placed.left * finer), math.floor(placed.baseline * finer)
         rest = (placed.left * finer - left) * scale, (baseline - placed.baseline * finer) * scale
         ink, x, y = _ink_of(placed.line, scale, rest)
-        _paste(ink, covered, left + x, baseline + y)
-    return covered
+        if ink.size:
+            yield ink, left + x, baseline + y
 
 
 def _ink_of(line: Line, scale: float, origin: tuple[float, float]) -> tuple[Coverage, int, int]:
@@ -113,9 +120,30 @@ def outline(lines: Sequence[PlacedLine], size: tuple[int, int], em: float, *, re
         em: the size of the letters.
         reach: how far the outline reaches beyond them, in pixels.
     """
-    # Finer, so that it may reach a part of a pixel, and its edge be smooth.
-    finer = 4 if reach < 8 else 1
-    radius = max(1, round(reach * finer))
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
-    grown = cv2.dilate(cover(lines, size, em, finer=finer), disc)
-    return np.asarray(cv2.resize(grown, size, interpolation=cv2.INTER_AREA), np.uint8)
+    drawn = Outline(size, em, reach=reach)
+    drawn.add(lines)
+    return drawn.coverage()
+
+
+class Outline:
+    """Letters with an outline around them, to which more letters can be added; see `outline`."""
+
+    def __init__(self, size: tuple[int, int], em: float, *, reach: float) -> None:
+        self._size, self._em = size, em
+        # Finer, so that it may reach a part of a pixel, and its edge be smooth.
+        self._finer = 4 if reach < 8 else 1
+        self._radius = max(1, round(reach * self._finer))
+        self._grown = np.zeros((size[1] * self._finer, size[0] * self._finer), np.uint8)
+
+    def add(self, lines: Iterable[PlacedLine]) -> None:
+        """Add lines, or letters of lines."""
+        side = 2 * self._radius + 1
+        disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+        for ink, left, top in _inks_of(lines, self._em, self._finer):
+            # Each by itself: the time that it takes grows with the area.
+            around = np.pad(ink, self._radius)
+            _paste(np.asarray(cv2.dilate(around, disc), np.uint8), self._grown, left - self._radius, top - self._radius)
+
+    def coverage(self) -> Coverage:
+        """Return how the letters and their outline cover the pixels."""
+        return np.asarray(cv2.resize(self._grown, self._size, interpolation=cv2.INTER_AREA), np.uint8)

@@ -18,6 +18,8 @@ _EMOJI_MARKS = ("\u200d", "\ufe0f", "\u20e3")
 _SEPARATORS = str.maketrans(dict.fromkeys("\n\r\x1c\x1d\x1e\x85\u2029", " "))
 _FIRST_STRONG_ISOLATE, _POP_ISOLATE = "\u2068", "\u2069"
 _ANY_SCRIPT = ("Zyyy", "Zinh", "Zzzz")
+# They are written without spaces between words.
+_UNSPACED_SCRIPTS = frozenset({"Hani", "Hira", "Kana", "Khmr", "Laoo", "Mymr", "Thai"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,23 @@ def sentence_breaks(text: str, language: str | None = None) -> list[int]:
 
 def _locale(language: str | None) -> icu.Locale:
     return icu.Locale.forLanguageTag(language) if language else icu.Locale.getRoot()
+
+
+def split_unspaced(text: str) -> list[str]:
+    """Return a text cut between words where no spaces stand between them, by ICU's dictionaries.
+
+    Punctuation stays with the word that it clings to. What is written with spaces is not cut.
+    """
+    scripts = split_scripts(text)
+    if _UNSPACED_SCRIPTS.isdisjoint(scripts):
+        return [text]
+    words = set(_breaks(icu.BreakIterator.createWordInstance(icu.Locale.getRoot()), text))
+    cuts = [
+        place
+        for place in line_breaks(text)[:-1]
+        if place in words and not _UNSPACED_SCRIPTS.isdisjoint(scripts[place - 1 : place + 1])
+    ]
+    return [text[start:end] for start, end in itertools.pairwise([0, *cuts, len(text)])]
 
 
 def _breaks(iterator: icu.BreakIterator, text: str) -> list[int]:

@@ -25,7 +25,7 @@ const filter = { kind: "", words: "" };
 function matches(frame, card) {
   if (filter.kind && !card.dataset.kinds.split(" ").includes(filter.kind)) return false;
   if (!filter.words) return true;
-  const text = [frame.number, frame.name, frame.label, frame.prompt, frame.caption, ...frame.takes.map((take) => take.prompt)];
+  const text = [frame.number, frame.name, frame.label, frame.prompt, frame.caption, frame.narration?.text, ...frame.takes.map((take) => take.prompt)];
   return text.join(" ").toLowerCase().includes(filter.words);
 }
 
@@ -109,6 +109,134 @@ function closeView() {
   if (view?.open) view.close();
 }
 
+// Narration: the voice of the frame that the big view shows, and its words. Those know when they are spoken.
+
+const voice = one("#voice");
+let words = [];
+let currentWord = -1;
+
+// What is spoken over a frame began with it, or with one before it; that one may be on another page of the report.
+function narrationOf(frame) {
+  const first = frame.narration ? frame : frames.get(frame.narrated_from);
+  return first?.narration ? { ...first.narration, first } : null;
+}
+
+function drawNarration(frame) {
+  const narration = narrationOf(frame);
+  one("#view-narration").hidden = !narration;
+  const key = narration ? `${frame.number} ${narration.sound}` : "";
+  if (voice.dataset.key === key) return;
+  voice.dataset.key = key;
+  voice.pause();
+  words = narration?.words ?? [];
+  currentWord = -1;
+  if (!narration) return;
+  one("#no-voice").hidden = true;
+  voice.src = narration.sound;
+  // Where the voice is by the time that this frame is shown.
+  voice.currentTime = Math.max(0, frame.start_s - narration.first.start_s);
+  drawWords(narration);
+  one("#view-spoken").textContent = spokenWords(frame, narration);
+  one("#view-short").textContent = narration.short ?? "";
+  one("#view-short").hidden = !narration.short;
+}
+
+function drawWords(narration) {
+  const parts = words.flatMap(([before, text, start], index) => {
+    const word = element("span", { textContent: text, title: `${start.toFixed(2)} s` });
+    word.dataset.word = index;
+    return [before, word];
+  });
+  one("#view-words").replaceChildren(...parts);
+  // What stands after the last word.
+  one("#view-words").append(narration.text.slice(one("#view-words").textContent.length));
+  markWord();
+}
+
+function spokenWords(frame, narration) {
+  const seconds = `${narration.length_s.toFixed(1)} s`;
+  const over = narration.frames > 1 ? `, over ${narration.frames} frames` : "";
+  const since = narration.first === frame ? "" : `, since frame ${narration.first.number}`;
+  return `${narration.voice}, ${words.length === 1 ? "1 word" : `${words.length} words`} in ${seconds}${over}${since}`;
+}
+
+// Marks the word that was begun last.
+function markWord() {
+  const begun = words.findLastIndex(([, , start]) => start <= voice.currentTime + 0.001);
+  if (begun === currentWord) return;
+  currentWord = begun;
+  for (const marked of all("#view-words [aria-current]")) marked.removeAttribute("aria-current");
+  const word = one(`#view-words [data-word="${begun}"]`);
+  if (word) word.ariaCurrent = "true";
+  const [, text, start, end] = words[begun] ?? [];
+  one("#view-word").textContent = text ? `${text} · ${start.toFixed(2)} to ${end.toFixed(2)} s` : "";
+}
+
+// Four times a second, as a player tells its time by itself, is less often than words change.
+function followVoice() {
+  markWord();
+  if (!voice.paused) requestAnimationFrame(followVoice);
+}
+
+function goToWord(index) {
+  const word = words[Math.max(0, Math.min(words.length - 1, index))];
+  if (!word) return;
+  voice.currentTime = word[2];
+  markWord();
+}
+
+const playVoice = () => voice.play().catch(() => undefined);
+
+function hear(number) {
+  const frame = frames.get(number);
+  if (!frame || !narrationOf(frame)) return false;
+  const shown = currentFrame === number;
+  if (!shown) openFrame(number);
+  if (shown && !voice.paused) voice.pause();
+  else playVoice();
+  return true;
+}
+
+const wordKeys = {
+  ArrowLeft: (forwards) => goToWord(currentWord - forwards),
+  ArrowRight: (forwards) => goToWord(currentWord + forwards),
+  Home: () => goToWord(0),
+  End: () => goToWord(words.length - 1),
+  Enter: () => (voice.paused ? playVoice() : voice.pause()),
+};
+
+function onWordKey(event) {
+  const act = wordKeys[event.key === " " ? "Enter" : event.key];
+  if (!act || event.ctrlKey || event.metaKey || event.altKey) return;
+  act(getComputedStyle(event.currentTarget).direction === "rtl" ? -1 : 1);
+  event.preventDefault();
+  // Elsewhere in the view, these keys do something else.
+  event.stopPropagation();
+}
+
+function onWordClick(event) {
+  const word = event.target.closest("[data-word]");
+  if (!word) return;
+  goToWord(Number(word.dataset.word));
+  playVoice();
+}
+
+function watchVoice() {
+  if (!voice) return;
+  voice.addEventListener("play", () => player()?.pause());
+  voice.addEventListener("play", followVoice);
+  voice.addEventListener("seeked", markWord);
+  voice.addEventListener("error", showNoVoice);
+  one("#view-words").addEventListener("click", onWordClick);
+  one("#view-words").addEventListener("keydown", onWordKey);
+}
+
+function showNoVoice() {
+  const address = voice.getAttribute("src");
+  Object.assign(one("#voice-address"), { href: address, textContent: address });
+  one("#no-voice").hidden = false;
+}
+
 function turn(by) {
   const numbers = visibleCards().map((card) => Number(card.dataset.number));
   const index = numbers.indexOf(currentFrame) + by;
@@ -133,6 +261,7 @@ function drawView() {
   const remarks = take?.remarks ?? [];
   one("#view-remarks").textContent = remarks.map((remark) => `This take ${remark}.`).join(" ");
   one("#view-remarks").hidden = !remarks.length;
+  drawNarration(frame);
   drawPicture(frame, take);
   one("#view-takes").replaceChildren(...frame.takes.map((each) => takeButton(frame, each)));
   one("#view-attempts").replaceChildren(...frame.attempts.map(attemptRow));
@@ -216,6 +345,7 @@ const viewKeys = {
   ArrowLeft: () => turn(-1),
   ArrowRight: () => turn(1),
   " ": () => playFrom(frames.get(currentFrame).start_s),
+  n: () => hear(currentFrame),
 };
 const cardKeys = {
   ArrowLeft: () => moveFocus(-1),
@@ -223,15 +353,15 @@ const cardKeys = {
   ArrowUp: () => moveFocus(-Math.max(1, columns())),
   ArrowDown: () => moveFocus(Math.max(1, columns())),
   " ": (card) => playFrom(frames.get(Number(card.dataset.number)).start_s),
+  n: (card) => hear(Number(card.dataset.number)),
 };
 
 function onKey(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target) || one("dialog:modal:not(#view)")) return;
   const card = event.target.closest(".card");
   if (view?.open) {
-    const button = event.target.closest("button, summary");
-    // A space on a button presses the button.
-    if (event.key === " " && button) return;
+    // A space on a button presses the button; a player has keys of its own.
+    if (event.target.closest("audio") || (event.key === " " && event.target.closest("button, summary"))) return;
     const digit = /^[1-9]$/.test(event.key);
     if (digit) chooseTake(Number(event.key));
     else if (!viewKeys[event.key]) return;
@@ -249,8 +379,9 @@ function chooseTake(number) {
 function onClick(event) {
   const button = event.target.closest("button");
   if (!button) return;
-  const { open, filter: kind, seek, turn: by, take } = button.dataset;
-  if (open !== undefined) openFrame(Number(open));
+  const { open, listen, filter: kind, seek, turn: by, take } = button.dataset;
+  if (listen !== undefined) hear(Number(listen));
+  else if (open !== undefined) openFrame(Number(open));
   else if (kind !== undefined) chooseFilter(kind, one("#search").value);
   else if (seek !== undefined) playFrom(Number(seek));
   else if (by !== undefined) turn(Number(by));
@@ -261,6 +392,7 @@ function onClick(event) {
 
 function onClosed() {
   const card = one(`#f${currentFrame} .open`);
+  voice.pause();
   currentFrame = currentTake = null;
   card?.focus();
 }
@@ -270,6 +402,7 @@ document.addEventListener("click", onClick);
 view?.addEventListener("close", onClosed);
 one("#search")?.addEventListener("input", (event) => chooseFilter(filter.kind, event.target.value));
 watchFilm();
+watchVoice();
 const state = new URLSearchParams(location.hash.slice(1));
 if (one("#search") && (state.has("show") || state.has("find"))) {
   one("#search").value = state.get("find") ?? "";

@@ -8,9 +8,20 @@ import numpy as np
 import pytest
 
 from pipelines.common.geometry import Margins, Size
-from pipelines.film.caption_input import draw_caption
+from pipelines.film.caption_drawing import CaptionDrawing, Rgba
 from pipelines.film.caption_notes import caption_notes
-from pipelines.film.captions import Box, Caption, CaptionLayout, captions_of, lay_out_caption, surely_fits
+from pipelines.film.captions import (
+    Box,
+    Caption,
+    CaptionLayout,
+    Highlighted,
+    Revealed,
+    ScreenText,
+    captions_of,
+    lay_out_caption,
+    letters_in_line,
+    surely_fits,
+)
 from pipelines.storyboard.loader import load_text
 from pipelines.storyboard.model import CaptionStyle, Position
 
@@ -22,6 +33,11 @@ UNDER_CONTROLS = Margins(Fraction(14, 100), Fraction(13, 100), Fraction(35, 100)
 
 def lines_of(layout: CaptionLayout) -> list[str]:
     return [placed.line.text for placed in layout.lines]
+
+
+def draw_caption(layout: CaptionLayout, style: CaptionStyle, box: Box, shown: ScreenText = "") -> Rgba:
+    """Draw a caption, by default all of it, as it is in a part of its picture."""
+    return CaptionDrawing(layout, style, box).draw(shown or "\n".join(lines_of(layout)))
 
 
 def test_a_caption_goes_on_where_its_text_repeats() -> None:
@@ -118,6 +134,74 @@ def test_colours_are_those_that_were_asked_for() -> None:
 
     opaque = {tuple(map(int, pixel[:3])) for pixel in drawn[drawn[..., 3] == 255]}
     assert {(255, 204, 0), (16, 32, 48)} <= opaque
+
+
+SPOKEN = {
+    "english": ("Six in the morning\nand nobody is up", "morning"),
+    "hebrew": ("שש בבוקר ואיש לא ער", "בבוקר"),
+    "arabic": ("السلام عليكم ورحمة الله", "عليكم"),
+    "thai": ("สวัสดีชาวโลกยามเช้า", "ชาวโลก"),
+    "japanese": ("日本の港の夜明け", "港"),
+    "undrawable": ("བོད six བོད", "six"),
+}
+BIG = CaptionStyle(size=Fraction(1, 12), highlight="#ff0000")
+SCREEN = Size(640, 360)
+
+
+def placed(text: str, word: str) -> tuple[int, int]:
+    return text.index(word), text.index(word) + len(word)
+
+
+@pytest.mark.parametrize("script", SPOKEN)
+def test_a_highlighted_word_stands_where_it_stands_in_the_plain_caption(script: str) -> None:
+    """Nothing else changes: only the colour of the letters, and only of its own."""
+    text, word = SPOKEN[script]
+    layout = lay_out_caption(text, BIG, SCREEN)
+
+    plain = draw_caption(layout, BIG, layout.box, text)
+    lit = draw_caption(layout, BIG, layout.box, Highlighted(text, *placed(text, word)))
+
+    assert np.array_equal(plain[..., 3], lit[..., 3])
+    changed = np.nonzero((plain != lit).any(axis=2))
+    # The word by itself takes as much room.
+    alone = draw_caption(lay_out_caption(word, BIG, SCREEN), BIG, Box(0, 0, SCREEN.width, SCREEN.height))
+    inked = np.nonzero(alone[..., :3].min(axis=2) > 200)
+    assert np.ptp(changed[1]) == pytest.approx(np.ptp(inked[1]), abs=12)
+    assert np.ptp(changed[0]) == pytest.approx(np.ptp(inked[0]), abs=12)
+    reddest = lit[(lit[..., 0] == 255) & (lit[..., 1] == 0) & (lit[..., 3] == 255)]
+    assert len(reddest) > 40
+
+
+@pytest.mark.parametrize("script", SPOKEN)
+def test_what_is_not_revealed_is_not_drawn(script: str) -> None:
+    """Neither it nor its outline nor its shadow; what is stands where it will stay."""
+    text, word = SPOKEN[script]
+    layout = lay_out_caption(text, BIG, SCREEN)
+    start, end = placed(text, word)
+
+    whole, before, after, nothing = (
+        draw_caption(layout, BIG, layout.box, Revealed(text, to)) for to in (len(text), start, end, 0)
+    )
+
+    assert nothing.max() == 0
+    assert np.array_equal(whole, draw_caption(layout, BIG, layout.box, text))
+    # Letters and their outlines grow in number, and none that is there goes.
+    assert before[..., 3].sum() < after[..., 3].sum() < whole[..., 3].sum()
+    assert (before[..., 3] <= after[..., 3]).all()
+    assert (after[..., 3] <= whole[..., 3]).all()
+    solid = after[..., :3].min(axis=2) > 250
+    assert np.array_equal(after[solid], whole[solid])
+
+
+def test_a_line_has_as_many_letters_as_nearly_always_fit() -> None:
+    """42 in a wide film, fewer in an upright one, and where letters are large."""
+    upright = CaptionStyle(safe_area=UNDER_CONTROLS)
+
+    assert letters_in_line(CaptionStyle(), FILM) == 42
+    assert letters_in_line(upright, REEL) == 36
+    assert letters_in_line(CaptionStyle(size=Fraction(1, 5)), FILM) == 17
+    text = "the keeper of the lighthouse and I am up"[:36]
+    assert lines_of(lay_out_caption(text, upright, REEL)) == [text]
 
 
 BOARD = """\

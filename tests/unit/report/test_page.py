@@ -12,7 +12,7 @@ from pipelines.report.charts import HEIGHT, WIDTH, charts_of
 from pipelines.report.models import LaneView, PageView, RunView
 from pipelines.report.page import kinds_of, render_card, render_review
 from pipelines.report.page import render_report as rendered_parts
-from tests.support.report_samples import FAILED, PRICE_USD, REROLLED, RETRIED, START, attempt, frame, page
+from tests.support.report_samples import FAILED, PRICE_USD, REROLLED, RETRIED, START, attempt, frame, narration, page
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -33,7 +33,7 @@ def render_report(view: PageView) -> str:
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_text_is_text(text: str) -> None:
     """In the markup and in the data: no element of it comes to life, and none of it is lost."""
-    hostile = frame(0, prompt=text, caption=text, scene=text, shot=text)
+    hostile = frame(0, prompt=text, caption=text, scene=text, shot=text, narration=narration(text, voice=text))
 
     report = render_report(page(hostile, title=text, storyboard=text))
 
@@ -41,7 +41,38 @@ def test_hostile_text_is_text(text: str) -> None:
     assert report.count("<img") == 2
     assert text in html.unescape(report)
     [data] = re.findall(r'<script type="application/json" id="data">(.*?)</script>', report, re.DOTALL)
-    assert json.loads(data)[0]["caption"] == text
+    [shown] = json.loads(data)
+    assert (shown["caption"], shown["narration"]["text"], shown["narration"]["voice"]) == (text, text, text)
+
+
+def test_a_narration_is_in_its_frames_card_and_data() -> None:
+    """With its length, and where its frames are too short for it; frames in silence have none."""
+    spoken = narration("Six in the morning", word_s=0.5, frames=2, missing_s=0.75)
+    view = page(frame(0, narration=spoken), frame(1, narrated_from=0), frame(2))
+
+    first, second, third = (render_card(each, language="en") for each in view.frames)
+
+    assert '<span class="said" dir="auto" lang="en">Six in the morning</span>' in first
+    assert 'aria-label="Hear the narration of frame 0, 2.0 s">▶ 2.0 s</button>' in first
+    assert 'title="Its 2 frames are held 0.75 s too short for its words."' in first
+    assert "narration" not in second + third
+    [data] = re.findall(r'<script type="application/json" id="data">(.*?)</script>', render_report(view), re.DOTALL)
+    assert [(each["narration"], each["narrated_from"]) for each in json.loads(data)] == [
+        (
+            {
+                "text": "Six in the morning",
+                "words": [["", "Six", 0, 0.5], [" ", "in", 0.5, 1], [" ", "the", 1, 1.5], [" ", "morning", 1.5, 2]],
+                "voice": "hibari/heart",
+                "sound": "voice/one.wav",
+                "length_s": 2.0,
+                "frames": 2,
+                "short": "Its 2 frames are held 0.75 s too short for its words.",
+            },
+            None,
+        ),
+        (None, 0),
+        (None, None),
+    ]
 
 
 def test_titles_and_captions_state_their_language() -> None:
