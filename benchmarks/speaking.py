@@ -9,6 +9,7 @@ from pathlib import Path
 
 from benchmarks.measure import BIN, Cost, Row, own_processor_s, ratio_row, run
 from pipelines.voice.hibari import HibariVoice
+from pipelines.voice.sayings import Sayings
 
 # A minute of film, as a person would write it: dissolves, moves, words on time.
 _LINES = (
@@ -99,7 +100,7 @@ def _changed_word(board: Path) -> Row:
 
 def _voice() -> Row:
     """Speak on one thread, with the voice loaded: beside the length of what it says."""
-    voice = HibariVoice(speed=Fraction(1), say={})
+    voice = HibariVoice(speed=Fraction(1), sayings=Sayings(()))
     voice.speak(_LINES[0])
     before_s = own_processor_s()
     spoken = [voice.speak(line) for line in _LINES]

@@ -136,7 +136,8 @@ def test_nothing_is_loaded_from_another_host(site: Path, pages: dict[Path, Page]
 
 def test_the_first_page_plays_a_film_with_captions(site: Path, pages: dict[Path, Page]) -> None:
     """From the site itself: the film, a still of it, and what is said in it; small enough for a page."""
-    loaded = {Path(asset).name: site / asset for asset in pages[site / "index.html"].assets if "_static/first-film" in asset}
+    assets = pages[site / "index.html"].assets
+    loaded = {Path(asset).name: site / asset for asset in assets if "_static/first-film" in asset}
 
     assert sorted(loaded) == ["first-film.jpg", "first-film.mp4", "first-film.vtt"]
     assert imageio_ffmpeg.count_frames_and_secs(str(loaded["first-film.mp4"]))[1] > 20
