@@ -12,12 +12,13 @@ from pipelines.common.suggestions import suggest
 from pipelines.storyboard.model import Narrator
 from pipelines.storyboard.voices import BUILT_IN_VOICE, COMMAND, command_of
 from pipelines.voice.command import CommandVoice, Program
+from pipelines.voice.errors import VoiceError
 from pipelines.voice.listening import Listener
 from pipelines.voice.reciting import Reciter
 from pipelines.voice.recordings import Recordings
 from pipelines.voice.sayings import Sayings
 from pipelines.voice.unspeakable import is_english, require_language
-from pipelines.voice.voices import Speaker, VoiceError
+from pipelines.voice.voices import Speaker
 
 _INSTALL = "pip install 'storyreel[voice]'"
 _OTHERS = f"another voice ({COMMAND} PROGRAM)"

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import IO
 
 from pipelines.common.printable import one_line
+from pipelines.voice.errors import SlowVoiceError, VoiceError
 from pipelines.voice.listening import Listener
 from pipelines.voice.sayings import Sayings
 from pipelines.voice.sound import RATE_HZ, cut_before, read_sound
-from pipelines.voice.voices import SlowVoiceError, SpokenText, VoiceError
+from pipelines.voice.voices import SpokenText
 
 # A voice that needs a second for five letters is slower than any: people speak fifteen.
 _LEAST_TIME_S = 60.0

@@ -10,10 +10,11 @@ import pytest
 from pipelines.common.errors import StoryboardError
 from pipelines.storyboard.model import Storyboard
 from pipelines.voice.command import CommandVoice, Program
+from pipelines.voice.errors import SlowVoiceError, VoiceError
 from pipelines.voice.listening import Listener
 from pipelines.voice.sayings import Sayings
 from pipelines.voice.speech import speak
-from pipelines.voice.voices import SlowVoiceError, SpokenText, VoiceError
+from pipelines.voice.voices import SpokenText
 from tests.support.speech import spoken_board, write_program
 
 CURE = "a voice reads text from stdin and writes one whole WAV to stdout"

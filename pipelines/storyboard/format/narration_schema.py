@@ -81,10 +81,12 @@ class NarratorModel(FormatModel):
     )
     speed: Speed = Field(Decimal(1), description="0.5 is half as fast, 2 twice. Default 1.")
     gap: Time = Field(
-        Duration(Fraction(3, 10)), description="Silence after what is said, counted into hold: auto. Default 300ms."
+        Duration(Fraction(3, 10)),
+        description="Silence after what is said, counted into hold: auto, and between parts: of a list that is spoken "
+        "once, or paragraphs. Default 300ms.",
     )
     say: Annotated[dict[str, SpokenText], Field(max_length=MAX_SAID)] = Field(
-        {}, description="How words are to be spoken: `Nguyen: win`. Captions keep them as they are written."
+        {}, description="How words are to be spoken, by any voice: `Nguyen: win`. Captions keep them as written."
     )
     strict: bool = Field(False, description="A hold that is too short for its words is an error, not a note.")
 

@@ -15,10 +15,11 @@ pytest.importorskip("hibari", reason="the built-in voice is not installed")
 
 from hibari import dsp
 
+from pipelines.voice.errors import VoiceError
 from pipelines.voice.hibari import HibariVoice
 from pipelines.voice.sayings import Sayings
 from pipelines.voice.sound import heard_stretches
-from pipelines.voice.voices import SpokenText, VoiceError
+from pipelines.voice.voices import SpokenText
 from tests.support.speech import hibari_voice
 
 TEXT = "The harbor lay quiet before dawn. A cold wind came off the water, and nobody spoke. Why? It cost $9.99."
