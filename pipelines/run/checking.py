@@ -1,6 +1,7 @@
 """The check of a storyboard before anything is generated: its pictures, its sounds, and what is spoken."""
 
 import asyncio
+import threading
 
 from pipelines.common.errors import Note, StoryboardError
 from pipelines.common.settings import Settings
@@ -29,7 +30,12 @@ async def check_storyboard(
         StorageError: speech could not be written.
     """
     found = await check_film(board, model=model)
-    speeches = await asyncio.to_thread(speak, board, voice_folder(board, settings))
+    stop = threading.Event()
+    try:
+        speeches = await asyncio.to_thread(speak, board, voice_folder(board, settings), stop=stop)
+    finally:
+        # Where this is cancelled, the thread goes on, and would be waited for.
+        stop.set()
     notes = tuple(sorted([*found, *narration_notes(board, speeches)], key=lambda note: note.position))
     if strict and notes:
         raise StoryboardError(notes)

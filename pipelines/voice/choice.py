@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from threading import Event
 
 from pipelines.common.files import hash_file
 from pipelines.common.suggestions import suggest
@@ -32,11 +33,11 @@ class ChosenSpeaker:
 
     Attributes:
         identity: its name and version, and whatever else changes how it sounds: with another, it sounds otherwise.
-        load: makes it ready to speak, which may take a second.
+        load: makes it ready to speak, which may take a second; the event, once it is set, ends what takes long.
     """
 
     identity: str
-    load: Callable[[], Speaker]
+    load: Callable[[Event], Speaker]
 
 
 def choose_voice(narrator: Narrator, folder: Path) -> ChosenSpeaker:
@@ -60,7 +61,7 @@ def choose_recordings(narrator: Narrator) -> ChosenSpeaker:
         VoiceError: it is not here.
     """
     identity, load = _choose_listener(narrator)
-    return ChosenSpeaker(repr(("recording", identity)), lambda: Recordings(load()))
+    return ChosenSpeaker(repr(("recording", identity)), lambda _: Recordings(load()))
 
 
 def _choose_built_in(narrator: Narrator) -> ChosenSpeaker:
@@ -70,7 +71,7 @@ def _choose_built_in(narrator: Narrator) -> ChosenSpeaker:
         raise VoiceError(f"{narrator.voice} {exc}") from exc
     built_in = _version_of("hibari-tts", f"{BUILT_IN_VOICE} is not installed; {_INSTALL}, or name {_OTHERS}")
 
-    def load() -> Speaker:
+    def load(_: Event) -> Speaker:
         # Only where something is to be spoken: it takes long to import.
         from pipelines.voice.hibari import HibariVoice
 
@@ -87,8 +88,9 @@ def _choose_command(narrator: Narrator, command: Sequence[str], folder: Path) ->
         {name: value for name, value in os.environ.items() if not name.startswith(_OURS)},
     )
 
-    def load() -> Speaker:
-        voice = CommandVoice(program, speed=narrator.speed, sayings=Sayings(narrator.say), listener=load_listener())
+    def load(stop: Event) -> Speaker:
+        sayings, loaded = Sayings(narrator.say), load_listener()
+        voice = CommandVoice(program, speed=narrator.speed, sayings=sayings, listener=loaded, stop=stop)
         return Reciter(voice, narrator.gap_s)
 
     content = [hash_file(file) for word in program.command if (file := folder / word).is_file()]

@@ -11,10 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from threading import Event
 from typing import IO
 
 from pipelines.common.printable import one_line
-from pipelines.voice.errors import SlowVoiceError, VoiceError
+from pipelines.voice.errors import SlowVoiceError, VoiceError, VoiceStoppedError
 from pipelines.voice.listening import Listener
 from pipelines.voice.sayings import Sayings
 from pipelines.voice.sound import RATE_HZ, cut_before, read_sound
@@ -72,6 +73,7 @@ class CommandVoice:
         speed: Fraction,
         sayings: Sayings,
         listener: Listener,
+        stop: Event,
         limit_s: Callable[[str], float] = time_limit_s,
     ) -> None:
         """Take the program.
@@ -81,12 +83,14 @@ class CommandVoice:
             speed: 1 as it speaks by itself, 2 twice as fast.
             sayings: what is spoken in the place of some words.
             listener: finds the words in what it says.
+            stop: ends what it says, once it is set.
             limit_s: returns the seconds within which it must have spoken a text.
         """
         self._program = program
         self._speed = speed
         self._sayings = sayings
         self._listener = listener
+        self._stop = stop
         self._limit_s = limit_s
 
     def speak(self, text: str) -> SpokenText:
@@ -139,6 +143,8 @@ class CommandVoice:
     ) -> None:
         deadline = time.monotonic() + limit_s
         while process.poll() is None:
+            if self._stop.is_set():
+                raise VoiceStoppedError(f"{self._program.name}: was stopped")
             if any(os.fstat(output.fileno()).st_size > most_bytes for output in outputs):
                 raise VoiceError(
                     f"{self._program.name}: has written more than {most_bytes / 1e6:.0f} MB for its text; {_CURE}"

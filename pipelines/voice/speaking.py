@@ -2,24 +2,25 @@
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 
-from pipelines.common.errors import Problem, StoryboardError
+from pipelines.common.errors import InterruptedRunError, Problem, StoryboardError
 from pipelines.common.files import hash_file
 from pipelines.storyboard.model import Narration, Place, Storyboard
 from pipelines.storyboard.speech import Speech
 from pipelines.voice.choice import ChosenSpeaker, choose_recordings, choose_voice
-from pipelines.voice.errors import SlowVoiceError, VoiceError
+from pipelines.voice.errors import SlowVoiceError, VoiceError, VoiceStoppedError
 from pipelines.voice.store import SpeechStore
 
 # Of all that is done to speech before it is kept; it counts in every key.
 _VERSION = 2
 
 
-def speak_narrations(board: Storyboard, folder: Path) -> tuple[Speech, ...]:
+def speak_narrations(board: Storyboard, folder: Path, stop: Event) -> tuple[Speech, ...]:
     """Return the speech of each of a storyboard's narrations; see `speech.speak`."""
     chosen = _choose_speakers(board)
     keys = _keys(board, chosen)
@@ -27,7 +28,7 @@ def speak_narrations(board: Storyboard, folder: Path) -> tuple[Speech, ...]:
     found = {key: store.find(key) for key in keys}
     missing = {key: narration for key, narration in zip(keys, board.narrations, strict=True) if not found[key]}
     if missing:
-        found |= _Speaking(board, chosen, store).speak(missing)
+        found |= _Speaking(board, chosen, store, stop).speak(missing)
     return tuple(speech for key in keys if (speech := found[key]))
 
 
@@ -76,6 +77,7 @@ class _Speaking:
     board: Storyboard
     chosen: Mapping[bool, ChosenSpeaker]
     store: SpeechStore
+    stop: Event
 
     def speak(self, missing: Mapping[str, Narration]) -> dict[str, Speech | None]:
         """Return the speech of narrations, each by its key.
@@ -83,27 +85,41 @@ class _Speaking:
         Raises:
             StoryboardError: some cannot be spoken.
             StorageError: speech could not be kept.
+            InterruptedRunError: it was stopped.
         """
         needed = {_is_recorded(narration) for narration in missing.values()}
-        speakers = {is_recorded: self.chosen[is_recorded].load() for is_recorded in needed}
-        outcomes: list[VoiceError] = []
+        speakers = {is_recorded: self.chosen[is_recorded].load(self.stop) for is_recorded in needed}
         problems: list[Problem] = []
 
         def speak_one(key: str, narration: Narration) -> Speech | None:
-            if any(isinstance(error, SlowVoiceError) for error in outcomes):
-                return None
             try:
-                return self.store.keep(key, speakers[_is_recorded(narration)].speak(narration))
+                if not self.stop.is_set():
+                    return self.store.keep(key, speakers[_is_recorded(narration)].speak(narration))
+            except VoiceStoppedError:
+                pass
             except VoiceError as exc:
-                outcomes.append(exc)
                 problems.append(_problem(self.board, _place(narration), str(exc)))
-                return None
+                if isinstance(exc, SlowVoiceError):
+                    self.stop.set()
+            return None
 
+        spoken = self._side_by_side(speak_one, missing)
+        _require_none(problems)
+        if self.stop.is_set():
+            raise InterruptedRunError
+        return spoken
+
+    def _side_by_side(
+        self, speak_one: Callable[[str, Narration], Speech | None], missing: Mapping[str, Narration]
+    ) -> dict[str, Speech | None]:
         # As many at once as there are processors.
         with ThreadPoolExecutor(os.cpu_count()) as threads:
-            spoken = dict(zip(missing, threads.map(speak_one, missing, missing.values()), strict=True))
-        _require_none(problems)
-        return spoken
+            try:
+                return dict(zip(missing, threads.map(speak_one, missing, missing.values()), strict=True))
+            except BaseException:
+                # Ctrl-C too: the threads are awaited, so they have to end.
+                self.stop.set()
+                raise
 
 
 def _require_none(problems: list[Problem]) -> None:

@@ -50,6 +50,7 @@ def test_its_network_tells_how_long_each_sound_lasts() -> None:
     assert int(sum(steps)) * 600 == len(sound)
 
 
+@pytest.mark.slow
 def test_the_same_text_is_the_same_sound() -> None:
     """Again, from several threads at once, and in a process with other settings for its threads."""
     once = sound_hash(hibari_voice().speak(TEXT))
