@@ -14,6 +14,7 @@ from pathlib import Path
 from threading import Event
 from typing import IO
 
+from pipelines.common.files import storage_errors
 from pipelines.common.printable import one_line
 from pipelines.voice.errors import SlowVoiceError, VoiceError, VoiceStoppedError
 from pipelines.voice.listening import Listener
@@ -106,11 +107,18 @@ class CommandVoice:
             raise VoiceError(f"{self._program.name}: what it wrote for {len(said):,} letters {exc}; {_CURE}") from exc
 
     def _run(self, text: str, *, most_bytes: int) -> bytes:
-        """Return what the program writes for a text."""
+        """Return what the program writes for a text.
+
+        Raises:
+            VoiceError: it fails, takes too long, or writes too much.
+            StorageError: there is no room for what it reads and writes.
+        """
         # Files and no pipes: nothing waits for anything, whoever else holds them open.
-        with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as wav, tempfile.TemporaryFile() as complaint:
-            given.write(text.encode())
-            given.seek(0)
+        with contextlib.ExitStack() as files:
+            with storage_errors(Path(tempfile.gettempdir())):
+                given, wav, complaint = (files.enter_context(tempfile.TemporaryFile()) for _ in range(3))
+                given.write(text.encode())
+                given.seek(0)
             process = self._started(given, wav, complaint)
             try:
                 self._await_end(process, (wav, complaint), most_bytes=most_bytes, limit_s=self._limit_s(text))

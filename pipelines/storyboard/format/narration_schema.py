@@ -37,6 +37,8 @@ def _parse_voice(value: object) -> str:
         command = command_of(value)
     except ValueError as exc:
         raise ValueError(f"the command cannot be read: {exc}; check its quotes") from exc
+    if "\0" in value:
+        raise ValueError("the command holds the control character '\\x00'; remove it")
     if not command:
         raise ValueError('names no program; write "command: PROGRAM", which reads text and writes a WAV')
     return value
