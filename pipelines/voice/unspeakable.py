@@ -5,8 +5,8 @@ import unicodedata
 
 from pipelines.common.lettering.segmentation import script_name
 from pipelines.common.visible_text import says_nothing
+from pipelines.voice.errors import VoiceError
 from pipelines.voice.timing import words_in
-from pipelines.voice.voices import VoiceError
 
 # An element of SSML or HTML, and a character by its name or number.
 _MARKUP = re.compile(r"</?[A-Za-z][^<>]*>|&(?:[A-Za-z]{2,8}|#\w{2,7});")
