@@ -29,8 +29,10 @@ _LINGER_S = Fraction(1)
 _LONGEST_GAP_S = Fraction(5, 4)
 # A silence of which nothing but the end of a sentence is the reason.
 _PAUSE_S = Fraction(4, 5)
+# One that a voice makes where something ends, whether or not that is written: between two lines, for instance.
+_BREATH_S = Fraction(1, 4)
 _CLAUSE_END = re.compile(r"[,\u060c\u3001\uff0c]\W*$")
-_HALF_STOP = re.compile(r"[;:\u2013\u2014\u061b\uff1b\uff1a]\W*$")
+_HALF_STOP = re.compile(r"(?:[;:\u2013\u2014\u2026\u061b\uff1b\uff1a]|--|\.\.\.)\W*$")
 # Full stops behind these end no sentence; nor does one behind an initial.
 _ABBREVIATION = re.compile(r"\W*(mr|mrs|ms|dr|st|prof|vs|[^\W\d_])\.", re.IGNORECASE)
 # Of so few letters, a word mostly belongs to the ones after it: an article, a preposition, a conjunction.
@@ -310,7 +312,9 @@ def _ends_of(words: Sequence[Word], joints: Sequence[str], text: str, language: 
             yield _End.CLAUSE if following.text[0].islower() else _End.SENTENCE
         elif _HALF_STOP.search(word.text):
             yield _End.HALF_STOP
-        elif _CLAUSE_END.search(word.text) or (next_joint and not spaced):
+        elif (
+            _CLAUSE_END.search(word.text) or following.start_s - word.end_s >= _BREATH_S or (next_joint and not spaced)
+        ):
             yield _End.CLAUSE
         else:
             yield _word_end(word.text, following.text) if spaced else _End.WORD

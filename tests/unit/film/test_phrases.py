@@ -92,6 +92,14 @@ def test_a_long_silence_ends_a_phrase() -> None:
     assert times_of(phrases) == [("the storm", 0, 1.6), ("went on", 2, 3.5)]
 
 
+def test_a_breath_ends_a_clause() -> None:
+    """Where nothing is written that would."""
+    speech = timed(("Six", 0, 0.5), ("in", 0.5, 0.7), ("the", 0.7, 0.9), ("morning", 0.9, 1.5), ("nobody", 1.8, 2.2),
+                   ("is", 2.2, 2.4), ("awake", 2.4, 3), ("there", 3.1, 3.6))  # fmt: skip
+
+    assert lines_of(speech, columns=30) == [["Six in the morning", "nobody is awake there"]]
+
+
 def test_a_phrase_lingers_for_a_second_or_up_to_the_next_one() -> None:
     """And never beyond where nothing is spoken any more."""
     speech = timed(("One", 0, 1), ("two.", 1, 2), ("Three", 4, 5), ("four.", 5, 6), ("Five", 6.2, 7), ("six.", 7, 8))
