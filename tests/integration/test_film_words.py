@@ -182,10 +182,9 @@ def test_words_over_a_still_are_changes_of_it(tmp_path: Path) -> None:
     noisy_gradient(SIZE).save(frame)
     timeline = audible(speaking(speech, lengths=[320], style=RED, size=SIZE), tmp_path)
 
-    still, film = (
-        assemble_film(cut, [frame], tmp_path / name).path
-        for cut, name in ((replace(timeline, spoken=()), "still.mp4"), (timeline, "film.mp4"))
-    )
+    for name, each in (("still", replace(timeline, spoken=())), ("film", timeline)):
+        asyncio.run(cut_film(each, [frame], tmp_path / f"{name}.mp4", segments=tmp_path / name))
+    [still], [film] = (list((tmp_path / name).glob("*.h264")) for name in ("still", "film"))
     faults = ask_ffmpeg("-err_detect", "explode", "-i", str(film), "-f", "null", "-", stream="stderr")
 
     assert faults == b""
