@@ -83,6 +83,13 @@ def test_no_word_stands_alone() -> None:
     assert lines_of(spoken("Stop!")) == [["Stop!"]]
 
 
+def test_a_word_stands_alone_where_others_would_be_shown_long_before_they_are_spoken() -> None:
+    """Three seconds of silence are too long for that."""
+    early, late = (timed(("No.", 0, 0.5), ("He", at, at + 0.2), ("left.", at + 0.2, at + 0.7)) for at in (1.5, 3.5))
+
+    assert (lines_of(early), lines_of(late)) == ([["No. He left."]], [["No."], ["He left."]])
+
+
 def test_a_long_silence_ends_a_phrase() -> None:
     """Whatever its words are."""
     speech = timed(("the", 0, 0.2), ("storm", 0.2, 0.6), ("went", 2, 2.3), ("on", 2.3, 2.5))
