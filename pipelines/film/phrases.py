@@ -33,8 +33,8 @@ _RIGHT_TO_LEFT_MARK, _LEFT_TO_RIGHT_MARK = "\u200f", "\u200e"
 # What it costs to end a phrase or a line so, in the order of the ends.
 _PHRASE_END = (10.0, 8.0, 7.0, 1.0, 0.5, 0.0)
 _LINE_END = (1.7, 1.2, 0.7, 0.1, 0.05, 0.0)
-# Of a phrase: to be one more, to be all but empty, to say a sentence and some of the next, each second of silence between
-# these, to be read twice as fast as it may, to be shorter than a video frame, and to be a single word.
+# Of a phrase: to be one more, to be all but empty, to say a sentence and some of the next, each second of silence
+# between these, to be read twice as fast as it may, to be shorter than a video frame, and to be a single word.
 _ANOTHER_PHRASE = 1.0
 _EMPTY = 4.0
 _INNER_SENTENCE = 12.0
