@@ -75,6 +75,8 @@ class MixedSound:
         for attempt in range(1, _MAX_ATTEMPTS + 1):
             envelope = master(levels, highest=highest, ceiling=ceiling, loudness_lufs=loudness_lufs)
             await self._write(mix.mastered(envelope), target)
+            if not envelope and levels.peaks.max() <= _HARMLESS_PEAK:
+                return
             peak = await encoded_peak(target, least=_HIGHEST_PEAK)
             if peak <= _HIGHEST_PEAK:
                 return
