@@ -238,7 +238,7 @@ def test_a_track_after_the_films_end_is_not_heard(tmp_path: Path, film_with: Fil
     late = music(tmp_path / "1.wav", tone(1, hz=5000), span=Span(start=Instant(time_s=Fraction(5))))
     loop = music(tmp_path / "2.wav", tone(1, hz=7000), loop=True, offset_s=Fraction(3, 4))
 
-    samples = heard(film_with(spoken=[spoken], mix=SoundMix((late, loop)), codec="prores"))[RATE_HZ:, 0]
+    samples = heard(film_with(spoken=[spoken], mix=SoundMix((loop, late)), codec="prores"))[RATE_HZ:, 0]
 
     spectrum = np.abs(np.fft.rfft(samples)) / len(samples)
     assert spectrum[5000] < 1e-4
