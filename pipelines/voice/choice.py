@@ -13,7 +13,7 @@ from pipelines.common.suggestions import suggest
 from pipelines.storyboard.model import Narrator
 from pipelines.storyboard.voices import BUILT_IN_VOICE, COMMAND, command_of
 from pipelines.voice.command import CommandVoice, Program
-from pipelines.voice.errors import VoiceError
+from pipelines.voice.errors import LanguageError, VoiceError
 from pipelines.voice.listening import Listener
 from pipelines.voice.reciting import Reciter
 from pipelines.voice.recordings import Recordings
@@ -69,8 +69,8 @@ def choose_recordings(narrator: Narrator) -> ChosenSpeaker:
 def _choose_built_in(narrator: Narrator) -> ChosenSpeaker:
     try:
         require_language(narrator.language)
-    except VoiceError as exc:
-        raise VoiceError(f"{narrator.voice} {exc}") from exc
+    except LanguageError as exc:
+        raise LanguageError(f"{narrator.voice} {exc}") from exc
     built_in = _version_of("hibari-tts", f"{BUILT_IN_VOICE} is not installed; {_INSTALL}, or name {_OTHERS}")
 
     def load(_: Event) -> Speaker:

@@ -12,7 +12,7 @@ from pipelines.common.files import hash_file
 from pipelines.storyboard.model import Narration, Place, Storyboard
 from pipelines.storyboard.speech import Speech
 from pipelines.voice.choice import ChosenSpeaker, choose_recordings, choose_voice
-from pipelines.voice.errors import SlowVoiceError, VoiceError, VoiceStoppedError
+from pipelines.voice.errors import LanguageError, SlowVoiceError, VoiceError, VoiceStoppedError
 from pipelines.voice.observer import SpeechObserver
 from pipelines.voice.store import SpeechStore
 
@@ -46,6 +46,8 @@ def _choose_speakers(board: Storyboard) -> dict[bool, ChosenSpeaker]:
                 chosen[True] = choose_recordings(board.narrator)
             else:
                 chosen[False] = choose_voice(board.narrator, board.path.absolute().parent)
+        except LanguageError as exc:
+            problems.append(_problem(board, board.narrator.language_place, str(exc)))
         except VoiceError as exc:
             problems.append(_problem(board, first.recording_place or board.narrator.place, str(exc)))
     _require_none(problems)
