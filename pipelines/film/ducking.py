@@ -96,13 +96,20 @@ def ducking(phrases: Iterable[Phrase], speech: Blocks, rest: Blocks, *, duck_db:
 
 def _needed_db(phrase: Phrase, speech: Blocks, rest: Blocks) -> float:
     """Return how far the rest must go down so that the voice is well above it."""
-    first, last = _block(phrase.start_s), max(_block(phrase.end_s), _block(phrase.start_s) + 1)
-    length = min(_WINDOW_BLOCKS, last - first)
-    voice, others = (_moving_mean(blocks[first:last], length) for blocks in (speech, rest))
-    # Where a pause takes most of a second, there is no voice to be above anything.
-    counts = voice >= min(voice.max(), _GATE * speech[first:last].mean())
-    worst = float((others[counts] / np.maximum(voice[counts], _NO_ENERGY)).max())
+    # At least one block, and none beyond the film.
+    first = min(_block(phrase.start_s), len(rest) - 1)
+    last = min(max(_block(phrase.end_s), first + 1), len(rest))
+    voice, others = speech[first:last], rest[first:last]
+    worst = max(_highest_ratio(others, voice, length) for length in (min(_WINDOW_BLOCKS, last - first), last - first))
     return _SPEECH_OVER_REST_LU + _MARGIN_LU + 10 * math.log10(worst) if worst > 0 else 0.0
+
+
+def _highest_ratio(others: Blocks, voice: Blocks, length: int) -> float:
+    """Return the highest ratio of two energies over so many blocks in a row."""
+    means, others_means = _moving_mean(voice, length), _moving_mean(others, length)
+    # Where a pause takes most of that time, there is no voice to be above anything.
+    counts = means >= min(means.max(), _GATE * voice.mean())
+    return float((others_means[counts] / np.maximum(means[counts], _NO_ENERGY)).max())
 
 
 def _moving_mean(blocks: Blocks, length: int) -> Blocks:

@@ -16,7 +16,7 @@ from pipelines.storyboard.timeline import Timeline
 # In pictures of a frame that moves. A still is drawn anew and encoded without reference to any other picture, its next
 # caption as a change of it; following what moves costs minterpolate many times what the encoder takes.
 _STILL = 5
-_CHANGE = 2
+_CHANGE = 1
 _FOLLOWED = 12
 # Of one of the encoders that run side by side on a machine of two processors; others take a half or the double of it.
 SECONDS_PER_MEGAPIXEL = 0.03

@@ -24,11 +24,10 @@ _UNKNOWN = "this ffmpeg's x264 numbers pictures in another way; reinstall imagei
 
 
 class _Bits:
-    """The bits of a unit's beginning, without the bytes that keep start codes out of it."""
+    """The bits of the beginning of a unit in which nothing keeps start codes out of it."""
 
     def __init__(self, unit: bytes) -> None:
-        head = _unescaped(unit[: 2 * _HEADER_BYTES])[:_HEADER_BYTES]
-        self._bits = int.from_bytes(head.ljust(_HEADER_BYTES, b"\0"), "big")
+        self._bits = _head_of(unit)
         self.place = 0
 
     def read(self, count: int) -> int:
@@ -51,7 +50,7 @@ def number_bits(parameter_sets: tuple[bytes, ...]) -> int:
         FilmError: they are numbered in another way than storyreel's pieces are.
     """
     [sequence] = (unit for unit in parameter_sets if unit[0] & 0x1F == _SEQUENCE)
-    bits = _Bits(sequence)
+    bits = _Bits(_unescaped(sequence))
     bits.read(8)
     profile = bits.read(8)
     # Constraints and the level, then the set's own number.
@@ -90,10 +89,14 @@ def _renumbered_unit(unit: bytes, number: int, count: int) -> bytes:
     for _ in range(3):
         bits.read_ue()
     shift = 8 * _HEADER_BYTES - bits.place - count
-    head = int.from_bytes(slice_[:_HEADER_BYTES].ljust(_HEADER_BYTES, b"\0"), "big")
-    head = head & ~(((1 << count) - 1) << shift) | (number % (1 << count)) << shift
+    head = _head_of(slice_) & ~(((1 << count) - 1) << shift) | (number % (1 << count)) << shift
     written = head.to_bytes(_HEADER_BYTES, "big")[: len(slice_)] + slice_[_HEADER_BYTES:]
     return _escaped(written) + rest
+
+
+def _head_of(unit: bytes) -> int:
+    """Return a unit's first bytes as one number."""
+    return int.from_bytes(unit[:_HEADER_BYTES].ljust(_HEADER_BYTES, b"\0"), "big")
 
 
 def _unescaped(unit: bytes) -> bytes:

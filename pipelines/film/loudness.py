@@ -16,7 +16,7 @@ BLOCK_S = BLOCK / RATE_HZ
 # Below it is silence, by the standard's absolute gate.
 SILENT_LUFS = -70.0
 # Samples before those that are measured: the filter has died away over them.
-LEAD = 30 * BLOCK
+LEAD = 10 * BLOCK
 # Samples on each side of a peak from which it is told what a player makes of it.
 REACH = 16
 

@@ -138,7 +138,9 @@ def _chunks_of(phrases: Iterable[Phrase]) -> frozenset[int]:
 async def _music_at_level(clip: Clip) -> Clip:
     """Return music at its level, on top of which comes its own gain."""
     # What repeats is measured once, and no fade makes it quieter.
-    length = min(clip.length, max(clip.samples.length - clip.offset, 0))
+    length = min(clip.length, clip.samples.length - (0 if clip.loops else clip.offset))
+    if length <= 0:
+        return clip
     plain = Stem([replace(clip, start=0, length=length, gain=1.0, fades=())])
     return replace(clip, gain=clip.gain * _gain(_MUSIC_LUFS, await block_energies(plain.read, length)))
 

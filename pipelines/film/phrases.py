@@ -4,11 +4,9 @@ A phrase ends with a sentence where it can, else with a clause, else between wor
 by the least sum of costs, as TeX breaks paragraphs (Knuth and Plass, "Breaking paragraphs into lines", 1981).
 """
 
-import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from enum import IntEnum
 from fractions import Fraction
 from functools import lru_cache
 from itertools import accumulate, pairwise
@@ -18,49 +16,37 @@ from pipelines.common.lettering.segmentation import (
     Directions,
     count_columns,
     line_breaks,
-    sentence_breaks,
     split_letters,
 )
+from pipelines.film.phrase_ends import End, ends_of
 from pipelines.storyboard.speech import Speech, Word
 
 # After its last word, a phrase stays on screen for so long, and for up to so long where the next one then follows:
 # for less, nothing need flicker.
 _LINGER_S = Fraction(1)
 _LONGEST_GAP_S = Fraction(5, 4)
-# A silence of which nothing but the end of a sentence is the reason.
-_PAUSE_S = Fraction(4, 5)
-_CLAUSE_END = re.compile(r"[,\u060c\u3001\uff0c]\W*$")
-_HALF_STOP = re.compile(r"[;:\u2013\u2014\u061b\uff1b\uff1a]\W*$")
-# Full stops behind these end no sentence; nor does one behind an initial.
-_ABBREVIATION = re.compile(r"\W*(mr|mrs|ms|dr|st|prof|vs|[^\W\d_])\.", re.IGNORECASE)
-# Of so few letters, a word mostly belongs to the ones after it: an article, a preposition, a conjunction.
-_SHORT_WORD = 3
 # Bidirectional classes (UAX #9, table 4).
 _RIGHT_TO_LEFT = ("R", "AL")
 _RIGHT_TO_LEFT_MARK, _LEFT_TO_RIGHT_MARK = "\u200f", "\u200e"
 
 
-class _End(IntEnum):
-    """What ends with a word; the higher, the better a phrase or a line may end there."""
-
-    SHORT_WORD = 0
-    WORD = 1
-    GROUP = 2
-    CLAUSE = 3
-    HALF_STOP = 4
-    SENTENCE = 5
-
-
-# What it costs to end a phrase or a line so, in the order of the ends, beside the cost 1 of a phrase more.
+# What it costs to end a phrase or a line so, in the order of the ends.
 _PHRASE_END = (10.0, 8.0, 7.0, 1.0, 0.5, 0.0)
 _LINE_END = (1.7, 1.2, 0.7, 0.1, 0.05, 0.0)
-_ANOTHER_LINE = 100.0
-_UNEVEN = 5.0
+# Of a phrase: to be one more, to be all but empty, to say a sentence and some of the next, each second of silence
+# between these, to be read twice as fast as it may, to be shorter than a video frame, and to be a single word.
+_ANOTHER_PHRASE = 1.0
 _EMPTY = 4.0
 _INNER_SENTENCE = 12.0
+_INNER_SECOND = 36.0
 _UNREADABLE = 6.0
 _UNSEEN = 50.0
 _ALONE = 100.0
+# Of a line: to be one more, to be full, for uneven ones cost more than even ones, and to be a single word, as the last.
+_ANOTHER_LINE = 100.0
+_FULL = 5.0
+_FIRST_ALONE = 12.0
+_LAST_ALONE = 50.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,16 +156,14 @@ class _Token:
         columns: that it takes in a line.
         ends: what ends with it.
         start_s, end_s: exact seconds.
-        number: of its word.
     """
 
     text: str
     joint: str
     columns: int
-    ends: _End
+    ends: End
     start_s: Fraction
     end_s: Fraction
-    number: int
 
 
 class _Tokens:
@@ -193,11 +177,11 @@ class _Tokens:
         # A line that needs a mark of its direction has one letter more.
         may_need_marks = any(unicodedata.bidirectional(character) in _RIGHT_TO_LEFT for character in text)
         self._columns = limits.columns - 1 if may_need_marks else limits.columns
-        ends = _ends_of(words, joints, text, limits.language)
+        ends = ends_of(words, joints, text, limits.language)
         self._tokens = [
             token
-            for number, (word, joint, end) in enumerate(zip(words, joints, ends, strict=True))
-            for token in self._tokens_of(word, joint, end, number)
+            for word, joint, end in zip(words, joints, ends, strict=True)
+            for token in self._tokens_of(word, joint, end)
         ]
         self._leave_s = list(_leaving(self._tokens, limits.length_s))
         # Fractions would take most of the time of it all.
@@ -208,15 +192,15 @@ class _Tokens:
     def __len__(self) -> int:
         return len(self._tokens)
 
-    def _tokens_of(self, word: Word, joint: str, end: _End, number: int) -> Iterator[_Token]:
+    def _tokens_of(self, word: Word, joint: str, end: End) -> Iterator[_Token]:
         """Yield a word, in parts where it is longer than a line, each with as much of its time as it has letters."""
         parts = _cut(word.text, self._columns, self._limits.language)
         end_s = min(word.end_s, self._limits.length_s)
         reached = list(accumulate(map(len, parts), initial=0))
         times = [word.start_s + (end_s - word.start_s) * Fraction(place, reached[-1]) for place in reached]
         for index, (part, (start_s, stop_s)) in enumerate(zip(parts, pairwise(times), strict=True)):
-            ends = end if index == len(parts) - 1 else _End.SHORT_WORD
-            yield _Token(part, "" if index else joint, _columns_of(part), ends, start_s, stop_s, number)
+            ends = end if index == len(parts) - 1 else End.SHORT_WORD
+            yield _Token(part, "" if index else joint, _columns_of(part), ends, start_s, stop_s)
 
     def phrase(self, start: int, end: int) -> Phrase:
         """Return the phrase of the tokens from `start` up to, not including, `end`, in its lines."""
@@ -246,11 +230,11 @@ class _Tokens:
             columns += token.columns + (len(token.joint) if index > start else 0)
             if columns > self._columns and index > start:
                 return
-            cost = _ANOTHER_LINE + _UNEVEN * (columns / self._columns) ** 2
+            cost = _ANOTHER_LINE + _FULL * (columns / self._columns) ** 2
             if index < last - 1:
                 cost += _LINE_END[token.ends]
             if index == start and last - first > 1:
-                cost += _UNSEEN if index == last - 1 else _INNER_SENTENCE
+                cost += _LAST_ALONE if index == last - 1 else _FIRST_ALONE
             yield index + 1 - first, cost
 
     def phrases_from(self, start: int) -> Iterator[tuple[int, float]]:
@@ -265,12 +249,12 @@ class _Tokens:
                 return
             columns, letters = columns + needed, letters + token.columns
             yield index + 1, inner + self._cost(start, index, letters)
-            if token.ends is _End.SENTENCE:
-                inner += _INNER_SENTENCE * (1 + self._silence_s(index))
+            if token.ends is End.SENTENCE:
+                inner += _INNER_SENTENCE + _INNER_SECOND * self._silence_s(index)
 
     def _cost(self, start: int, last: int, letters: int) -> float:
         """Return what a phrase of so many letters costs, but for what ends within it."""
-        cost = 1 + _EMPTY * (1 - min(1, letters / (self._limits.lines * self._columns))) ** 2
+        cost = _ANOTHER_PHRASE + _EMPTY * (1 - min(1, letters / (self._limits.lines * self._columns))) ** 2
         if last < len(self._tokens) - 1:
             cost += _PHRASE_END[self._tokens[last].ends]
         if start == last and len(self._tokens) > 1:
@@ -293,38 +277,6 @@ def _leaving(tokens: Sequence[_Token], length_s: Fraction) -> Iterator[Fraction]
             yield following.start_s
         else:
             yield min(token.end_s + _LINGER_S, length_s)
-
-
-def _ends_of(words: Sequence[Word], joints: Sequence[str], text: str, language: str | None) -> Iterator[_End]:
-    """Yield what ends with each word."""
-    sentences = set(sentence_breaks(text, language))
-    # Where words are not separated by spaces, a space separates more than words.
-    spaced = 2 * sum(map(bool, joints)) >= len(joints)
-    place = 0
-    for word, joint, (following, next_joint) in zip(words, joints, _followed(words, joints), strict=True):
-        place += len(joint) + len(word.text)
-        if following is None or following.start_s - word.end_s >= _PAUSE_S:
-            yield _End.SENTENCE
-        elif not sentences.isdisjoint((place, place + len(next_joint))) and not _ABBREVIATION.fullmatch(word.text):
-            # "Who is there?" he asked.
-            yield _End.CLAUSE if following.text[0].islower() else _End.SENTENCE
-        elif _HALF_STOP.search(word.text):
-            yield _End.HALF_STOP
-        elif _CLAUSE_END.search(word.text) or (next_joint and not spaced):
-            yield _End.CLAUSE
-        else:
-            yield _word_end(word.text, following.text) if spaced else _End.WORD
-
-
-def _word_end(word: str, following: str) -> _End:
-    if len(word) <= _SHORT_WORD:
-        return _End.SHORT_WORD
-    return _End.GROUP if len(following) <= _SHORT_WORD and following.isalpha() else _End.WORD
-
-
-def _followed(words: Sequence[Word], joints: Sequence[str]) -> list[tuple[Word | None, str]]:
-    """Return the word after each, and what joins it."""
-    return [*zip(words[1:], joints[1:], strict=True), (None, "")]
 
 
 def _cut(text: str, columns: int, language: str | None) -> list[str]:

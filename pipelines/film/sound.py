@@ -75,6 +75,8 @@ class MixedSound:
         for attempt in range(1, _MAX_ATTEMPTS + 1):
             envelope = master(levels, highest=highest, ceiling=ceiling, loudness_lufs=loudness_lufs)
             await self._write(mix.mastered(envelope), target)
+            if not envelope and levels.peaks.max() <= _HARMLESS_PEAK:
+                return
             peak = await encoded_peak(target, least=_HIGHEST_PEAK)
             if peak <= _HIGHEST_PEAK:
                 return
@@ -112,15 +114,17 @@ async def _mix(timeline: Timeline, samples: Mapping[Path, Path], speech: Path) -
 
 async def _decode(timeline: Timeline, samples: Mapping[Path, Path]) -> None:
     """Decode every sound of a film into its file of samples, as far as it is heard."""
-    needed_s = {file: Fraction(0) for file in samples}
+    needed_s: dict[Path, Fraction] = {}
     for heard in heard_sounds(timeline):
-        file = heard.sound.file
-        needed_s[file] = max(needed_s[file], heard.sound.offset_s + heard.length_s)
+        # Music that begins after the film's end is not heard.
+        if heard.length_s:
+            file, end_s = heard.sound.file, heard.sound.offset_s + heard.length_s
+            needed_s[file] = max(needed_s.get(file, end_s), end_s)
 
     async def decode(file: Path) -> Fraction:
         return await decode_sound(file, samples[file], limit_s=needed_s[file])
 
-    for length_s in (await side_by_side(decode, samples)).values():
+    for length_s in (await side_by_side(decode, needed_s)).values():
         if isinstance(length_s, StoryreelError):
             raise length_s
 

@@ -77,7 +77,10 @@ def _spoken_between(phrase: Phrase, start_s: Fraction, end_s: Fraction) -> Itera
 
 
 class CaptionTrack:
-    """All that is to be read in a film, video frame by video frame."""
+    """All that is to be read in a film's pictures, video frame by video frame.
+
+    What is spoken is not, where captions are not drawn: other words then make no other pieces.
+    """
 
     def __init__(self, timeline: Timeline) -> None:
         spoken = _SpokenTrack(timeline)
@@ -102,7 +105,7 @@ class _SpokenTrack:
     def __init__(self, timeline: Timeline) -> None:
         self._runs: list[CaptionRun] = []
         self._starts = [0]
-        for phrase in phrases_of(timeline):
+        for phrase in phrases_of(timeline) if timeline.captions.burn else ():
             for start, end, text in _states(phrase, timeline):
                 self._add(start, None)
                 self._add(end, text)

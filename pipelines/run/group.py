@@ -228,7 +228,9 @@ def plan_digest(plan: Plan) -> str:
     # Machines may see the same files at different paths.
     sounds = [replace(sound, file=Path(sound.file.name)) for sound in plan.timeline.sound.sounds]
     films = [replace(timeline, sound=SoundMix(), digest="") for timeline in plan.timelines]
-    return hashlib.sha256(repr((takes, sounds, films)).encode()).hexdigest()
+    # Only where there is any: runs of earlier versions know nothing of it.
+    heard = [part for timeline in plan.timelines for part in (timeline.spoken, timeline.sound.further) if part]
+    return hashlib.sha256(repr((takes, sounds, films, *heard)).encode()).hexdigest()
 
 
 def _concerns_all(error: StoryreelError) -> bool:

@@ -352,6 +352,7 @@ class Narrator:
         strict: a hold that is too short for its words is an error.
         language: of what is said, as a BCP 47 tag; None where it is not stated.
         place: where the voice is named.
+        language_place: where the language is.
     """
 
     voice: str = BUILT_IN_VOICE
@@ -361,6 +362,7 @@ class Narrator:
     strict: bool = False
     language: str | None = None
     place: Place = field(default=Place(0, 0, ""), repr=False, compare=False)
+    language_place: Place = field(default=Place(0, 0, ""), repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

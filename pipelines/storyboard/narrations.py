@@ -34,6 +34,7 @@ def narrator_of(model: NarratorModel, *, language: str | None, fps: Fraction, lo
         strict=model.strict,
         language=language,
         place=locate(("narration", "voice")),
+        language_place=locate(("language",)),
     )
 
 

@@ -11,13 +11,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from threading import Event
 from typing import IO
 
+from pipelines.common.files import storage_errors
 from pipelines.common.printable import one_line
+from pipelines.voice.errors import SlowVoiceError, VoiceError, VoiceStoppedError
 from pipelines.voice.listening import Listener
 from pipelines.voice.sayings import Sayings
 from pipelines.voice.sound import RATE_HZ, cut_before, read_sound
-from pipelines.voice.voices import SlowVoiceError, SpokenText, VoiceError
+from pipelines.voice.voices import SpokenText
 
 # A voice that needs a second for five letters is slower than any: people speak fifteen.
 _LEAST_TIME_S = 60.0
@@ -71,6 +74,7 @@ class CommandVoice:
         speed: Fraction,
         sayings: Sayings,
         listener: Listener,
+        stop: Event,
         limit_s: Callable[[str], float] = time_limit_s,
     ) -> None:
         """Take the program.
@@ -80,12 +84,14 @@ class CommandVoice:
             speed: 1 as it speaks by itself, 2 twice as fast.
             sayings: what is spoken in the place of some words.
             listener: finds the words in what it says.
+            stop: ends what it says, once it is set.
             limit_s: returns the seconds within which it must have spoken a text.
         """
         self._program = program
         self._speed = speed
         self._sayings = sayings
         self._listener = listener
+        self._stop = stop
         self._limit_s = limit_s
 
     def speak(self, text: str) -> SpokenText:
@@ -101,11 +107,18 @@ class CommandVoice:
             raise VoiceError(f"{self._program.name}: what it wrote for {len(said):,} letters {exc}; {_CURE}") from exc
 
     def _run(self, text: str, *, most_bytes: int) -> bytes:
-        """Return what the program writes for a text."""
+        """Return what the program writes for a text.
+
+        Raises:
+            VoiceError: it fails, takes too long, or writes too much.
+            StorageError: there is no room for what it reads and writes.
+        """
         # Files and no pipes: nothing waits for anything, whoever else holds them open.
-        with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as wav, tempfile.TemporaryFile() as complaint:
-            given.write(text.encode())
-            given.seek(0)
+        with contextlib.ExitStack() as files:
+            with storage_errors(Path(tempfile.gettempdir())):
+                given, wav, complaint = (files.enter_context(tempfile.TemporaryFile()) for _ in range(3))
+                given.write(text.encode())
+                given.seek(0)
             process = self._started(given, wav, complaint)
             try:
                 self._await_end(process, (wav, complaint), most_bytes=most_bytes, limit_s=self._limit_s(text))
@@ -138,6 +151,8 @@ class CommandVoice:
     ) -> None:
         deadline = time.monotonic() + limit_s
         while process.poll() is None:
+            if self._stop.is_set():
+                raise VoiceStoppedError(f"{self._program.name}: was stopped")
             if any(os.fstat(output.fileno()).st_size > most_bytes for output in outputs):
                 raise VoiceError(
                     f"{self._program.name}: has written more than {most_bytes / 1e6:.0f} MB for its text; {_CURE}"

@@ -15,11 +15,12 @@ from hibari.voices import voice_path
 
 from pipelines.storyboard.speech import Word
 from pipelines.voice.english import English, SpokenWord, sentences
+from pipelines.voice.errors import VoiceError
 from pipelines.voice.sayings import Sayings
 from pipelines.voice.sound import STEPS_A_SECOND, cut_after, heard_steps
 from pipelines.voice.timing import TimedText, share_out, timed_words, words_in
 from pipelines.voice.unspeakable import require_speakable
-from pipelines.voice.voices import Samples, SpokenText, VoiceError
+from pipelines.voice.voices import Samples, SpokenText
 
 _VOICE = "heart"
 # The node of its network that holds how long each phoneme lasts, in steps of 25 ms. It is no output of the network

@@ -3,10 +3,11 @@
 from typing import TYPE_CHECKING
 
 from pipelines.storyboard.speech import Word
+from pipelines.voice.errors import VoiceError
 from pipelines.voice.sound import RATE_HZ, cut_after, heard_stretches
 from pipelines.voice.timing import spread_over, words_in
 from pipelines.voice.unspeakable import is_english_text
-from pipelines.voice.voices import Samples, SpokenText, VoiceError
+from pipelines.voice.voices import Samples, SpokenText
 
 if TYPE_CHECKING:
     from pipelines.voice.alignment import Aligner

@@ -1,16 +1,18 @@
 """What a person sees of the speaking, and how it is stopped."""
 
-import contextlib
-import threading
-from collections.abc import Iterator
+from threading import Event, Lock
 
 
 class SpeechObserver:
-    """Sees how many narrations are to be spoken, and may stop that. For several threads."""
+    """Sees how many narrations are to be spoken, and may stop that. For several threads.
+
+    Attributes:
+        stopping: set once nothing more is to be spoken, and what is being spoken is to end.
+    """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._stopped = threading.Event()
+        self.stopping = Event()
+        self._lock = Lock()
         self._to_speak = 0
         self._spoken = 0
 
@@ -19,11 +21,6 @@ class SpeechObserver:
         """How many narrations are spoken, and how many are to be; none of those that were there before."""
         with self._lock:
             return self._spoken, self._to_speak
-
-    @property
-    def stopped(self) -> bool:
-        """Whether nothing more is to be spoken."""
-        return self._stopped.is_set()
 
     def expect(self, count: int) -> None:
         """Note that so many more narrations are to be spoken."""
@@ -36,14 +33,5 @@ class SpeechObserver:
             self._spoken += 1
 
     def stop(self) -> None:
-        """Let nothing more be spoken: what is being spoken is the last."""
-        self._stopped.set()
-
-    @contextlib.contextmanager
-    def stopped_by_interruption(self) -> Iterator[None]:
-        """Stop where Ctrl-C ends the block."""
-        try:
-            yield
-        except KeyboardInterrupt:
-            self.stop()
-            raise
+        """Let nothing more be spoken."""
+        self.stopping.set()

@@ -1,9 +1,10 @@
 """Recordings of narrations."""
 
 from pipelines.storyboard.model import Narration
+from pipelines.voice.errors import VoiceError
 from pipelines.voice.listening import Listener
 from pipelines.voice.sound import read_sound
-from pipelines.voice.voices import SpokenText, VoiceError
+from pipelines.voice.voices import SpokenText
 
 # The longest text takes as long to be said.
 _LONGEST_S = 3600

@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from pipelines.common.errors import FilmError
 from pipelines.common.ffmpeg import fed_ffmpeg, file_url, running_ffmpeg
-from pipelines.voice.voices import Samples, VoiceError
+from pipelines.voice.errors import VoiceError
+from pipelines.voice.voices import Samples
 
 # Of what is decoded: the films' own.
 RATE_HZ = 48_000

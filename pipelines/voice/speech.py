@@ -1,24 +1,10 @@
-"""Narrations become speech, each once: what was spoken before is found by all that makes it sound as it does."""
+"""The speech of a storyboard's narrations."""
 
-import hashlib
-import os
-import threading
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.common.errors import InterruptedRunError, Problem, StoryboardError
-from pipelines.common.files import hash_file
-from pipelines.storyboard.model import Narration, Place, Storyboard
+from pipelines.storyboard.model import Storyboard
 from pipelines.storyboard.speech import Speech
-from pipelines.voice.choice import ChosenSpeaker, choose_recordings, choose_voice
 from pipelines.voice.observer import SpeechObserver
-from pipelines.voice.store import SpeechStore
-from pipelines.voice.voices import SlowVoiceError, VoiceError
-
-# Of all that is done to speech before it is kept; it counts in every key.
-_VERSION = 2
 
 
 def speak(board: Storyboard, folder: Path, *, observer: SpeechObserver | None = None) -> tuple[Speech, ...]:
@@ -30,115 +16,13 @@ def speak(board: Storyboard, folder: Path, *, observer: SpeechObserver | None = 
         observer: sees what is spoken, and may stop it.
 
     Raises:
-        InterruptedRunError: it was stopped; what was spoken before is kept.
         StoryboardError: there is no such voice here, or it cannot speak a narration; each is named with its place.
         StorageError: it could not be written.
+        InterruptedRunError: it was stopped; what was spoken before is kept.
     """
     if not board.narrations:
         return ()
-    chosen = _choose_speakers(board)
-    keys = _keys(board, chosen)
-    store = SpeechStore(folder)
-    found = {key: store.find(key) for key in keys}
-    missing = {key: narration for key, narration in zip(keys, board.narrations, strict=True) if not found[key]}
-    if missing:
-        found |= _Speaking(board, chosen, store, observer or SpeechObserver()).speak(missing)
-    return tuple(speech for key in keys if (speech := found[key]))
+    # Only where something is said: it takes long to import.
+    from pipelines.voice.speaking import speak_narrations
 
-
-def _is_recorded(narration: Narration) -> bool:
-    return narration.recording is not None
-
-
-def _choose_speakers(board: Storyboard) -> dict[bool, ChosenSpeaker]:
-    """Return who speaks a storyboard's narrations: those that are recorded, and those that are not."""
-    chosen, problems = {}, []
-    for is_recorded in sorted({_is_recorded(narration) for narration in board.narrations}):
-        first = next(narration for narration in board.narrations if _is_recorded(narration) == is_recorded)
-        try:
-            if is_recorded:
-                chosen[True] = choose_recordings(board.narrator)
-            else:
-                chosen[False] = choose_voice(board.narrator, board.path.absolute().parent)
-        except VoiceError as exc:
-            problems.append(_problem(board, first.recording_place or board.narrator.place, str(exc)))
-    _require_none(problems)
-    return chosen
-
-
-def _keys(board: Storyboard, chosen: Mapping[bool, ChosenSpeaker]) -> list[str]:
-    """Return for each narration the hex sha-256 of all that makes it sound as it does."""
-    keys, problems = [], []
-    for narration in board.narrations:
-        identity = chosen[_is_recorded(narration)].identity
-        # Only what has parts has silence between them.
-        gap_s = board.narrator.gap_s if "\n" in narration.text else None
-        try:
-            content = hash_file(narration.recording) if narration.recording else None
-        except OSError as exc:
-            message = f"{narration.recording}: cannot be read: {exc.strerror or exc}; put it there, or correct the name"
-            problems.append(_problem(board, _place(narration), message))
-            continue
-        keys.append(hashlib.sha256(repr((_VERSION, narration.text, identity, gap_s, content)).encode()).hexdigest())
-    _require_none(problems)
-    return keys
-
-
-@dataclass(frozen=True, slots=True)
-class _Speaking:
-    """Has narrations spoken, side by side, and keeps them."""
-
-    board: Storyboard
-    chosen: Mapping[bool, ChosenSpeaker]
-    store: SpeechStore
-    observer: SpeechObserver
-
-    def speak(self, missing: Mapping[str, Narration]) -> dict[str, Speech | None]:
-        """Return the speech of narrations, each by its key.
-
-        Raises:
-            InterruptedRunError: it was stopped.
-            StoryboardError: some cannot be spoken.
-            StorageError: speech could not be kept.
-        """
-        needed = {_is_recorded(narration) for narration in missing.values()}
-        speakers = {is_recorded: self.chosen[is_recorded].load() for is_recorded in needed}
-        problems: list[Problem] = []
-        hanging = threading.Event()
-
-        def speak_one(key: str, narration: Narration) -> Speech | None:
-            if self.observer.stopped:
-                raise InterruptedRunError
-            try:
-                # A voice that hangs would hang for each of a thousand narrations.
-                if hanging.is_set():
-                    return None
-                return self.store.keep(key, speakers[_is_recorded(narration)].speak(narration))
-            except VoiceError as exc:
-                if isinstance(exc, SlowVoiceError):
-                    hanging.set()
-                problems.append(_problem(self.board, _place(narration), str(exc)))
-                return None
-            finally:
-                self.observer.count()
-
-        self.observer.expect(len(missing))
-        # As many at once as there are processors.
-        with ThreadPoolExecutor(os.cpu_count()) as threads, self.observer.stopped_by_interruption():
-            spoken = dict(zip(missing, threads.map(speak_one, missing, missing.values()), strict=True))
-        _require_none(problems)
-        return spoken
-
-
-def _require_none(problems: list[Problem]) -> None:
-    if problems:
-        raise StoryboardError(sorted(problems, key=lambda problem: problem.position))
-
-
-def _place(narration: Narration) -> Place:
-    """Return where to look if a narration cannot be spoken."""
-    return narration.recording_place or narration.place
-
-
-def _problem(board: Storyboard, place: Place, message: str) -> Problem:
-    return Problem(str(board.path), place.line, place.column, place.where, message)
+    return speak_narrations(board, folder, observer or SpeechObserver())

@@ -5,8 +5,8 @@ import unicodedata
 
 from pipelines.common.lettering.segmentation import script_name
 from pipelines.common.visible_text import says_nothing
+from pipelines.voice.errors import LanguageError, VoiceError
 from pipelines.voice.timing import words_in
-from pipelines.voice.voices import VoiceError
 
 # An element of SSML or HTML, and a character by its name or number.
 _MARKUP = re.compile(r"</?[A-Za-z][^<>]*>|&(?:[A-Za-z]{2,8}|#\w{2,7});")
@@ -69,10 +69,11 @@ def require_language(language: str | None) -> None:
     """Require that a storyboard's language is one that the voice speaks.
 
     Raises:
-        VoiceError: it is not English.
+        LanguageError: it is not English.
     """
     if language and not is_english(language):
-        raise VoiceError(f"speaks English alone, and the storyboard's language is {language!r}; use {_ANOTHER_VOICE}")
+        message = f"speaks English alone, and the storyboard's language is {language!r}; use {_ANOTHER_VOICE}"
+        raise LanguageError(message)
 
 
 def is_english(language: str | None) -> bool:

@@ -6,20 +6,11 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from pipelines.common.errors import StoryreelError
 from pipelines.storyboard.model import Narration
 from pipelines.storyboard.speech import Word
 
 # One channel, from -1 to 1.
 Samples = npt.NDArray[np.float32]
-
-
-class VoiceError(StoryreelError):
-    """A text cannot be spoken, or there is no such voice here; the message says why, and the cure."""
-
-
-class SlowVoiceError(VoiceError):
-    """A voice does not come to an end; asking it for more would take as long again."""
 
 
 @dataclass(frozen=True, slots=True)

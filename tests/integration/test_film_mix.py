@@ -232,6 +232,19 @@ def test_tracks_cross_without_a_dip(tmp_path: Path, film_with: FilmWithSounds) -
     assert decibels(samples, 6.01, 7) < -100
 
 
+def test_a_track_after_the_films_end_is_not_heard(tmp_path: Path, film_with: FilmWithSounds) -> None:
+    """Where narration leaves less time than it was written for, as also where a loop begins late in its file."""
+    spoken = spoken_as(tmp_path / "a.wav", tone(1, rate_hz=SPEECH_HZ), 0, 48)
+    late = music(tmp_path / "1.wav", tone(1, hz=5000), span=Span(start=Instant(time_s=Fraction(5))))
+    loop = music(tmp_path / "2.wav", tone(1, hz=7000), loop=True, offset_s=Fraction(3, 4))
+
+    samples = heard(film_with(spoken=[spoken], mix=SoundMix((loop, late)), codec="prores"))[RATE_HZ:, 0]
+
+    spectrum = np.abs(np.fft.rfft(samples)) / len(samples)
+    assert spectrum[5000] < 1e-4
+    assert spectrum[7000] > 1e-3
+
+
 def test_a_track_that_would_go_on_ends_softly(tmp_path: Path, film_with: FilmWithSounds) -> None:
     """Where its scene does: without a click."""
     track = music(tmp_path / "m.wav", tone(9), span=Span(end=Instant(1)))

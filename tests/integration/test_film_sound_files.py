@@ -133,6 +133,23 @@ def test_a_file_without_sound_is_reported_with_its_place(
     assert str(caught.value).startswith(f"{board}:1:16: ")
 
 
+def test_a_track_among_several_is_reported_with_its_place(tmp_path: Path, wav: WavWriter) -> None:
+    """In its short form and in its long one."""
+    wav(tone(1), name="a.wav")
+    a_text(tmp_path / "b.wav")
+    board = tmp_path / "board.yaml"
+    board.write_text("audio: {tracks: [a.wav, b.wav, {file: a.wav, offset: 2s}, {file: b.wav}]}\nprompts: [x]\n")
+
+    with pytest.raises(StoryboardError) as caught:
+        asyncio.run(require_sounds(load_storyboard(board)))
+
+    assert [str(problem) for problem in caught.value.problems] == [
+        f"{board}:1:25: audio.tracks[1]: {tmp_path / 'b.wav'}: {UNREADABLE}",
+        f"{board}:1:39: audio.tracks[2].file: its offset of 2 s is beyond the file's end at 1 s",
+        f"{board}:1:66: audio.tracks[3].file: {tmp_path / 'b.wav'}: {UNREADABLE}",
+    ]
+
+
 def test_an_offset_beyond_the_end_is_reported_with_its_place(tmp_path: Path, wav: WavWriter) -> None:
     """An offset that leaves something to hear is not."""
     wav(tone(1), name="a.wav")

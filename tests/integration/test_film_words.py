@@ -20,7 +20,7 @@ from pipelines.storyboard.model import CaptionStyle, Motion, MotionType, WordCap
 from pipelines.storyboard.speech import Speech
 from pipelines.storyboard.timeline import Timeline
 from tests.support.film_samples import Picture, ask_ffmpeg, flat_frames, noisy_gradient, pictures
-from tests.support.speeches import speaking, spoken, timed
+from tests.support.speeches import audible, speaking, spoken, timed
 
 SIZE = Size(640, 360)
 RED = CaptionStyle(words=WordCaptions.HIGHLIGHT, highlight="#ff0000", color="#0000ff", size=Fraction(1, 10))
@@ -35,7 +35,7 @@ PUSH_IN = Motion(MotionType.PUSH_IN, Fraction(1, 10))
 def film_of(folder: Path, timeline: Timeline, **change: object) -> list[Picture]:
     """Cut a film of gray frames; return its pictures."""
     holds = tuple(replace(hold, **change) for hold in timeline.holds)  # type: ignore[arg-type]
-    timeline = replace(timeline, holds=holds)
+    timeline = audible(replace(timeline, holds=holds), folder)
     frames = flat_frames(folder, ["gray"], size=timeline.output.size) * len(holds)
     return pictures(assemble_film(timeline, frames, folder / "film.mp4").path, timeline.output.size)
 
@@ -168,7 +168,7 @@ def test_the_subtitles_have_the_times_of_the_voice(tmp_path: Path) -> None:
 def test_a_gif_has_words_too(tmp_path: Path) -> None:
     """As any film has."""
     timeline = speaking(BOATS, lengths=[60], style=RED, size=SIZE)
-    timeline = replace(timeline, output=replace(timeline.output, codec="gif"))
+    timeline = audible(replace(timeline, output=replace(timeline.output, codec="gif")), tmp_path)
 
     film = assemble_film(timeline, flat_frames(tmp_path, ["gray"], size=SIZE), tmp_path / "film.gif").path
 
@@ -180,12 +180,11 @@ def test_words_over_a_still_are_changes_of_it(tmp_path: Path) -> None:
     speech = spoken("One two three four five six seven eight nine ten, eleven twelve.", word_s=Fraction(2, 3))
     frame = tmp_path / "frame_0000.png"
     noisy_gradient(SIZE).save(frame)
-    timeline = speaking(speech, lengths=[320], style=RED, size=SIZE)
+    timeline = audible(speaking(speech, lengths=[320], style=RED, size=SIZE), tmp_path)
 
-    still, film = (
-        assemble_film(cut, [frame], tmp_path / name).path
-        for cut, name in ((replace(timeline, spoken=()), "still.mp4"), (timeline, "film.mp4"))
-    )
+    for name, each in (("still", replace(timeline, spoken=())), ("film", timeline)):
+        asyncio.run(cut_film(each, [frame], tmp_path / f"{name}.mp4", segments=tmp_path / name))
+    [still], [film] = (list((tmp_path / name).glob("*.h264")) for name in ("still", "film"))
     faults = ask_ffmpeg("-err_detect", "explode", "-i", str(film), "-f", "null", "-", stream="stderr")
 
     assert faults == b""
@@ -210,10 +209,10 @@ def test_a_changed_word_is_the_only_thing_that_is_encoded_again(tmp_path: Path) 
     segments = tmp_path / "segments"
 
     def pieces(*words: str) -> set[str]:
-        timeline = speaking(*speeches_of(*words), lengths=lengths, style=RED, size=SIZE)
+        timeline = audible(speaking(*speeches_of(*words), lengths=lengths, style=RED, size=SIZE), tmp_path)
         assert len(cut_segments(timeline)) == 3
         asyncio.run(cut_film(timeline, frames, tmp_path / "film.mp4", segments=segments))
-        return {path.name for path in segments.iterdir()}
+        return {path.name for path in segments.glob("*.h264")}
 
     before, after = pieces("four", "five", "six"), pieces("four", "seven", "six")
 

@@ -17,7 +17,7 @@ from pipelines.film.spoken_captions import CaptionTrack
 from pipelines.storyboard.model import CaptionStyle, WordCaptions
 from tests.support.browser import needs_chromium
 from tests.support.film_samples import flat_frames
-from tests.support.speeches import speaking, spoken
+from tests.support.speeches import audible, speaking, spoken
 
 pytestmark = [needs_chromium, pytest.mark.asyncio(loop_scope="module")]
 
@@ -35,7 +35,8 @@ SEEK = """async time => {
 
 async def test_a_browser_shows_the_word_of_any_time(tmp_path: Path, browser: Browser) -> None:
     """Behind keyframes and between them, forwards and backwards."""
-    timeline = speaking(spoken(TEXT, word_s=Fraction(5, 8)), lengths=[216], style=STYLE, size=SIZE)
+    speech = spoken(TEXT, word_s=Fraction(5, 8))
+    timeline = audible(speaking(speech, lengths=[216], style=STYLE, size=SIZE), tmp_path)
     await cut_film(timeline, flat_frames(tmp_path, ["gray"], size=SIZE), tmp_path / "film.mp4")
     (tmp_path / "page.html").write_text(PAGE)
     track = [text for length, text in CaptionTrack(timeline).between(0, 216) for _ in range(length)]

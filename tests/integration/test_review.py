@@ -13,6 +13,7 @@ from pipelines.common.errors import Note, StoryboardError, UsageError
 from pipelines.review.server import open_review
 from pipelines.storyboard.model import Storyboard
 from tests.conftest import serving, wait_until
+from tests.support.accounts import stats
 from tests.support.patience import WAIT_S
 from tests.support.review import BOARD, ReviewSession
 
@@ -268,6 +269,41 @@ def test_an_edited_storyboard_reloads_the_page(review: ReviewSession) -> None:
     assert "a cat on a roof" in review.get().text
 
 
+SPOKEN = BOARD.replace("a cat in a garden}", "a cat in a garden, narration: Nobody is up., hold: auto}")
+
+
+@pytest.mark.usefixtures("watched_closely")
+def test_an_edit_that_cannot_be_spoken_changes_nothing(review: ReviewSession) -> None:
+    """The page says why; and what can be spoken then is served to be heard, from any place in it."""
+    review.get()
+    with review.listening() as page:
+        review.edit(f"narration: 'command: false'\n{SPOKEN}")
+        assert "the storyboard has mistakes now" in page.wait_for_event("failure")["message"]
+        assert "Nobody is up." not in review.get().text
+
+        review.edit(SPOKEN)
+        page.wait_for_event("reloaded")
+
+    [first] = review.get("frames?numbers=0").json()["frames"]
+    answer = review.get(first["frame"]["narration"]["sound"], Range="bytes=8-11")
+    assert (answer.status_code, answer.content) == (206, b"WAVE")
+    assert answer.headers["content-type"] in ("audio/wav", "audio/x-wav", "audio/vnd.wave")
+
+
+@pytest.mark.usefixtures("watched_closely")
+def test_speech_that_cannot_be_kept_is_told(review: ReviewSession) -> None:
+    """It is no mistake in the storyboard; the page is as it was."""
+    review.get()
+    (review.folder / "voice").write_bytes(b"a file where a folder should be")
+    with review.listening() as page:
+        review.edit(SPOKEN)
+        message = page.wait_for_event("failure")["message"]
+
+    assert message.startswith("the storyboard was edited; the page is as it was before\n")
+    assert "voice" in message
+    assert "Nobody is up." not in review.get().text
+
+
 @pytest.mark.usefixtures("watched_closely")
 def test_a_render_elsewhere_is_noticed(review: ReviewSession) -> None:
     """Frames that another run generates appear by themselves."""
@@ -351,9 +387,9 @@ def test_closing_the_review_keeps_what_is_in_flight(tmp_path: Path) -> None:
     """It is paid for: it is awaited, and there the next time."""
     with serving(latency_s=(1.5, 1.5)) as url:
         review = ReviewSession(tmp_path, endpoint=url, model="sketch")
-        with review.open(), review.listening() as page:
+        with review.open():
             review.reroll(0)
-            wait_until(lambda: "generating frames" in page.stages())
+            wait_until(lambda: stats(url)["requests"] == 1)
 
     assert review.take_numbers() == [[1], [], []]
 

@@ -1,19 +1,24 @@
 """Voices that are programs of the user's own, good ones and bad ones."""
 
 import os
+import signal
+import subprocess
+import sys
 import time
 from fractions import Fraction
 from pathlib import Path
+from threading import Event
 
 import pytest
 
 from pipelines.common.errors import StoryboardError
 from pipelines.storyboard.model import Storyboard
 from pipelines.voice.command import CommandVoice, Program
+from pipelines.voice.errors import SlowVoiceError, VoiceError
 from pipelines.voice.listening import Listener
 from pipelines.voice.sayings import Sayings
 from pipelines.voice.speech import speak
-from pipelines.voice.voices import SlowVoiceError, SpokenText, VoiceError
+from pipelines.voice.voices import SpokenText
 from tests.support.speech import spoken_board, write_program
 
 CURE = "a voice reads text from stdin and writes one whole WAV to stdout"
@@ -28,6 +33,7 @@ def _voice(
         speed=Fraction(speed),
         sayings=Sayings(say),
         listener=Listener(None),
+        stop=Event(),
         limit_s=lambda _: limit_s,
     )
 
@@ -157,6 +163,25 @@ def test_a_program_that_leaves_another_running_is_not_waited_for(tmp_path: Path)
 
     assert len(spoken.words) == 3
     assert _all_gone([int(file.name.removeprefix("pid-")) for file in tmp_path.glob("pid-*")])
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_a_program_that_hangs(tmp_path: Path) -> None:
+    """Nobody waits for the time that it would be given."""
+    write_program(tmp_path, 'open(f"pid-{os.getpid()}", "w").close(); time.sleep(600)')
+    _german(tmp_path, "./voice.py")
+    command = [sys.executable, "-m", "pipelines", "check", str(tmp_path / "film.yaml"), "--output", str(tmp_path)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    while not (pids := [int(file.name.removeprefix("pid-")) for file in tmp_path.glob("pid-*")]):
+        assert process.poll() is None
+        time.sleep(0.05)
+
+    process.send_signal(signal.SIGINT)
+    _, complaint = process.communicate(timeout=40)
+
+    assert process.returncode == 130
+    assert "interrupted" in complaint
+    assert _all_gone(pids)
 
 
 def _all_gone(pids: list[int]) -> bool:

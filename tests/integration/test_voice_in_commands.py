@@ -101,7 +101,7 @@ def test_two_processes_that_speak_at_once_agree(tmp_path: Path) -> None:
         (
             "language: de",
             "Ein Satz.",
-            "narration",
+            "language",
             "hibari/heart speaks English alone, and the storyboard's language is 'de'; "
             'use a voice of your own ("command: PROGRAM") or recordings',
         ),

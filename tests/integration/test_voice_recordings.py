@@ -18,7 +18,7 @@ from pipelines.voice.speech import speak
 from pipelines.voice.voices import SpokenText
 from tests.support.speech import hibari_voice, mean_distance_s, spoken_board
 
-pytestmark = [pytest.mark.slow, pytest.mark.ffmpeg]
+pytestmark = pytest.mark.ffmpeg
 
 TEXT = "The harbor lay quiet before dawn, and the fishermen walked down to their boats. A cold wind came off the water."
 PRICES = "On Jan. 5, 2024, Dr. Smith paid $9.99 for 12 apples. Then she went home, and nobody knew why."

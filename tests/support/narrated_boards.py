@@ -56,8 +56,9 @@ def spoken_boards(draw: st.DrawFn, *, most_outputs: int = 3, crossed: bool = Tru
     ]
     outputs = [{"fps": float(rate), "size": "64x36", "name": f"at-{n}"} for n, rate in enumerate(rates)]
     gap_ms = draw(st.integers(0, 60))
-    text = json.dumps({"output": outputs, "narration": {"gap": f"{gap_ms}ms"}, "scenes": scenes})
-    board = load_text(text, Path("spoken.yaml"))
+    # Nothing is drawn into the pictures: they are told by their colours.
+    texts = {"narration": {"gap": f"{gap_ms}ms"}, "captions": {"burn": False}}
+    board = load_text(json.dumps({"output": outputs, **texts, "scenes": scenes}), Path("spoken.yaml"))
     return SpokenBoard(board, tuple(draw(_speeches(slowest)) for _ in board.narrations))
 
 

@@ -1,10 +1,13 @@
 """Speech to test with: written words with times of their own, and films in which they are spoken."""
 
 import re
+import wave
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+
+import numpy as np
 
 from pipelines.common.geometry import Size
 from pipelines.storyboard.model import CaptionStyle
@@ -13,6 +16,7 @@ from pipelines.storyboard.timeline import Spoken, Timeline
 from tests.support.film_samples import timeline_of
 
 WIDE = Size(1344, 768)
+_RATE_HZ = 24_000
 
 
 def spoken(
@@ -33,6 +37,23 @@ def timed(*words: tuple[str, float, float]) -> Speech:
         found.append(Word(text, at, Fraction(round(start_s * 1000), 1000), Fraction(round(end_s * 1000), 1000)))
         at += len(text) + 1
     return Speech("a1", Path("speech.wav"), found[-1].end_s, tuple(found))
+
+
+def audible(timeline: Timeline, folder: Path) -> Timeline:
+    """Return a film whose speeches are there to be heard, as a hum that takes as long."""
+    folder.mkdir(parents=True, exist_ok=True)
+    voices = []
+    for number, voice in enumerate(timeline.spoken):
+        speech = replace(voice.speech, file=folder / f"speech-{number}.wav")
+        times_s = np.arange(int(speech.length_s * _RATE_HZ)) / _RATE_HZ
+        hum = (3000 * np.sin(2 * np.pi * 220 * times_s)).astype("<i2")
+        with wave.open(str(speech.file), "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(_RATE_HZ)
+            file.writeframes(hum.tobytes())
+        voices.append(replace(voice, speech=speech))
+    return replace(timeline, spoken=tuple(voices))
 
 
 def speaking(

@@ -37,6 +37,8 @@ def _parse_voice(value: object) -> str:
         command = command_of(value)
     except ValueError as exc:
         raise ValueError(f"the command cannot be read: {exc}; check its quotes") from exc
+    if "\0" in value:
+        raise ValueError("the command holds the control character '\\x00'; remove it")
     if not command:
         raise ValueError('names no program; write "command: PROGRAM", which reads text and writes a WAV')
     return value
@@ -81,10 +83,12 @@ class NarratorModel(FormatModel):
     )
     speed: Speed = Field(Decimal(1), description="0.5 is half as fast, 2 twice. Default 1.")
     gap: Time = Field(
-        Duration(Fraction(3, 10)), description="Silence after what is said, counted into hold: auto. Default 300ms."
+        Duration(Fraction(3, 10)),
+        description="Silence after what is said, counted into hold: auto, and between parts: of a list that is spoken "
+        "once, or paragraphs. Default 300ms.",
     )
     say: Annotated[dict[str, SpokenText], Field(max_length=MAX_SAID)] = Field(
-        {}, description="How words are to be spoken: `Nguyen: win`. Captions keep them as they are written."
+        {}, description="How words are to be spoken, by any voice: `Nguyen: win`. Captions keep them as written."
     )
     strict: bool = Field(False, description="A hold that is too short for its words is an error, not a note.")
 

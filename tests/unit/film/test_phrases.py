@@ -83,6 +83,13 @@ def test_no_word_stands_alone() -> None:
     assert lines_of(spoken("Stop!")) == [["Stop!"]]
 
 
+def test_a_word_stands_alone_where_others_would_be_shown_long_before_they_are_spoken() -> None:
+    """Three seconds of silence are too long for that."""
+    early, late = (timed(("No.", 0, 0.5), ("He", at, at + 0.2), ("left.", at + 0.2, at + 0.7)) for at in (1.5, 3.5))
+
+    assert (lines_of(early), lines_of(late)) == ([["No. He left."]], [["No."], ["He left."]])
+
+
 def test_a_long_silence_ends_a_phrase() -> None:
     """Whatever its words are."""
     speech = timed(("the", 0, 0.2), ("storm", 0.2, 0.6), ("went", 2, 2.3), ("on", 2.3, 2.5))
@@ -90,6 +97,14 @@ def test_a_long_silence_ends_a_phrase() -> None:
     phrases = break_speech(speech, limits(speech))
 
     assert times_of(phrases) == [("the storm", 0, 1.6), ("went on", 2, 3.5)]
+
+
+def test_a_breath_ends_a_clause() -> None:
+    """Where nothing is written that would."""
+    speech = timed(("Six", 0, 0.5), ("in", 0.5, 0.7), ("the", 0.7, 0.9), ("morning", 0.9, 1.5), ("nobody", 1.8, 2.2),
+                   ("is", 2.2, 2.4), ("awake", 2.4, 3), ("there", 3.1, 3.6))  # fmt: skip
+
+    assert lines_of(speech, columns=30) == [["Six in the morning", "nobody is awake there"]]
 
 
 def test_a_phrase_lingers_for_a_second_or_up_to_the_next_one() -> None:

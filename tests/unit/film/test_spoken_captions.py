@@ -191,6 +191,14 @@ def test_a_changed_word_changes_the_pieces_of_its_own_hold_alone() -> None:
     assert [one == other for one, other in zip(first, second, strict=True)] == [True, False, True]
 
 
+def test_words_that_are_not_drawn_make_no_pieces() -> None:
+    """They are in the subtitles; the hold is one still as it was."""
+    timeline = speaking(spoken("One two three."), lengths=[72], style=replace(HIGHLIGHT, burn=False))
+
+    assert keys_of(timeline) == keys_of(replace(timeline, spoken=()))
+    assert [cue.text for cue in cues_of(timeline)] == ["One two three."]
+
+
 def test_short_holds_share_a_piece_with_all_their_words() -> None:
     """As short holds do that say nothing."""
     speeches = [spoken("One two."), spoken("Three four.")]

@@ -15,10 +15,11 @@ pytest.importorskip("hibari", reason="the built-in voice is not installed")
 
 from hibari import dsp
 
+from pipelines.voice.errors import VoiceError
 from pipelines.voice.hibari import HibariVoice
 from pipelines.voice.sayings import Sayings
 from pipelines.voice.sound import heard_stretches
-from pipelines.voice.voices import SpokenText, VoiceError
+from pipelines.voice.voices import SpokenText
 from tests.support.speech import hibari_voice
 
 TEXT = "The harbor lay quiet before dawn. A cold wind came off the water, and nobody spoke. Why? It cost $9.99."
@@ -49,6 +50,7 @@ def test_its_network_tells_how_long_each_sound_lasts() -> None:
     assert int(sum(steps)) * 600 == len(sound)
 
 
+@pytest.mark.slow
 def test_the_same_text_is_the_same_sound() -> None:
     """Again, from several threads at once, and in a process with other settings for its threads."""
     once = sound_hash(hibari_voice().speak(TEXT))

@@ -2,8 +2,8 @@
 
 import pytest
 
+from pipelines.voice.errors import VoiceError
 from pipelines.voice.unspeakable import is_english, require_language, require_speakable
-from pipelines.voice.voices import VoiceError
 
 
 @pytest.mark.parametrize(
