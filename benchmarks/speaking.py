@@ -26,7 +26,10 @@ _LINES = (
     "He tied the ferry to the pier, and looked at all the people.",
     "He asked who wanted to go across.",
     "Nobody did, so he went home and slept until noon.",
-    "The first ferry of the next day left at six.",
+    "In the morning there was a basket of eggs on his deck, and a note without a name.",
+    "He read it twice, and put it into the drawer where he keeps all of them.",
+    "Then he looked at the clock, and at the sea, and started the engine.",
+    "The first ferry of that day left at six.",
 )
 _CHANGED = ("nine thousand", "ten thousand")
 _BOARD = """title: The ferry
