@@ -16,6 +16,8 @@ _HEADINGS = {"Cascading": "Defaults"}
 _PATTERNS = {
     r"^[a-z0-9]+([-_][a-z0-9]+)*$": "an id: lower-case letters, digits, `-` and `_` between them",
     r"^[0-9]{1,9}(\.[0-9]{1,9})? ?(ms|s|f)?$": "a time: `4s`, `500ms`, `96f`",
+    r"^[0-9]{1,3}(\.[0-9]{1,3})? ?[dD][bB]$": "decibels: `12dB`",
+    r"^-[0-9]{1,3}(\.[0-9]{1,3})? ?[lL][uU][fF][sS]$": "a loudness: `-16 LUFS`",
     r"^[0-9]{1,6}(\.[0-9]{1,6}|/[1-9][0-9]{0,5})?$": "a fraction",
     r"^[1-9][0-9]{0,4}x[1-9][0-9]{0,4}$": "a size: `1344x768`",
     r"^command:": "a program: `command: PROGRAM`",

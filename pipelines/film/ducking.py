@@ -27,7 +27,7 @@ _NO_ENERGY = 1e-15
 
 
 @dataclass(frozen=True, slots=True)
-class Phrase:
+class Passage:
     """Words that follow one another without a long pause.
 
     Attributes:
@@ -47,15 +47,15 @@ class Phrase:
         return self.words[-1][1]
 
 
-def phrases_of(timeline: Timeline) -> list[Phrase]:
-    """Return the phrases of a film, in their order."""
+def passages_of(timeline: Timeline) -> list[Passage]:
+    """Return the passages of a film, in their order."""
     groups: list[list[tuple[float, float]]] = []
     for start_s, end_s in _words(timeline):
         if groups and start_s - groups[-1][-1][1] < _DOWN_S + _UP_S:
             groups[-1].append((start_s, end_s))
         else:
             groups.append([(start_s, end_s)])
-    return [Phrase(tuple(words)) for words in groups]
+    return [Passage(tuple(words)) for words in groups]
 
 
 def _words(timeline: Timeline) -> Iterator[tuple[float, float]]:
@@ -75,30 +75,30 @@ def _times(speech: Speech) -> Iterable[tuple[Fraction, Fraction]]:
     return [(word.start_s, word.end_s) for word in speech.words]
 
 
-def ducking(phrases: Iterable[Phrase], speech: Blocks, rest: Blocks, *, duck_db: float) -> Envelope:
-    """Return how the rest goes down under the voice, by the same all through a phrase.
+def ducking(passages: Iterable[Passage], speech: Blocks, rest: Blocks, *, duck_db: float) -> Envelope:
+    """Return how the rest goes down under the voice, by the same all through a passage.
 
     Args:
-        phrases: when it speaks, in their order.
+        passages: when it speaks, in their order.
         speech: the energy of each block of the voice.
         rest: that of the rest, as it is without ducking.
-        duck_db: how far it goes down at least; further where it would be too loud for any second of a phrase.
+        duck_db: how far it goes down at least; further where it would be too loud for any second of a passage.
     """
     times_s: list[float] = []
     levels_db: list[float] = []
-    for phrase in phrases:
-        depth_db = min(max(duck_db, _needed_db(phrase, speech, rest)), _MAX_DUCK_DB)
-        times_s += [phrase.start_s - _DOWN_S, phrase.start_s, phrase.end_s, phrase.end_s + _UP_S]
+    for passage in passages:
+        depth_db = min(max(duck_db, _needed_db(passage, speech, rest)), _MAX_DUCK_DB)
+        times_s += [passage.start_s - _DOWN_S, passage.start_s, passage.end_s, passage.end_s + _UP_S]
         levels_db += [0.0, -depth_db, -depth_db, 0.0]
     edges_s = np.arange(len(rest) + 1) * BLOCK_S
     return Envelope(np.power(10.0, np.interp(edges_s, times_s, levels_db) / 20))
 
 
-def _needed_db(phrase: Phrase, speech: Blocks, rest: Blocks) -> float:
+def _needed_db(passage: Passage, speech: Blocks, rest: Blocks) -> float:
     """Return how far the rest must go down so that the voice is well above it."""
     # At least one block, and none beyond the film.
-    first = min(_block(phrase.start_s), len(rest) - 1)
-    last = min(max(_block(phrase.end_s), first + 1), len(rest))
+    first = min(_block(passage.start_s), len(rest) - 1)
+    last = min(max(_block(passage.end_s), first + 1), len(rest))
     voice, others = speech[first:last], rest[first:last]
     worst = max(_highest_ratio(others, voice, length) for length in (min(_WINDOW_BLOCKS, last - first), last - first))
     return _SPEECH_OVER_REST_LU + _MARGIN_LU + 10 * math.log10(worst) if worst > 0 else 0.0

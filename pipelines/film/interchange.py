@@ -22,9 +22,10 @@ from opentimelineio.schema import (
 from opentimelineio.schema import Timeline as OtioTimeline
 from opentimelineio.schema import Transition as OtioTransition
 
-from pipelines.film.captions import Caption, captions_of
-from pipelines.storyboard.model import Sound
+from pipelines.film.spoken_captions import cues_of
+from pipelines.film.tracks import Heard, heard_sounds
 from pipelines.storyboard.timeline import Hold, Spoken, Timeline
+from pipelines.storyboard.timing import rounded
 from pipelines.storyboard.transitions import DISSOLVE
 
 # OpenTimelineIO keeps what it has no words for under a name of the program that wrote it.
@@ -112,12 +113,13 @@ def _clip_metadata(hold: Hold) -> dict[str, object]:
 
 
 def _captions(timeline: Timeline, clock: _Clock) -> Track:
-    captions = captions_of([(hold.length, hold.caption) for hold in timeline.holds])
-    return _spaced("captions", TrackKind.Video, clock, ((each.start, _caption_clip(each, clock)) for each in captions))
+    fps = timeline.output.fps
+    cues = [(rounded(cue.start_s * fps), rounded(cue.end_s * fps), cue.text) for cue in cues_of(timeline)]
+    clips = ((start, _caption_clip(text, clock.range(0, end - start))) for start, end, text in cues if start < end)
+    return _spaced("captions", TrackKind.Video, clock, clips)
 
 
-def _caption_clip(caption: Caption, clock: _Clock) -> Clip:
-    text, shown = caption.text, clock.range(0, caption.end - caption.start)
+def _caption_clip(text: str, shown: TimeRange) -> Clip:
     generated = GeneratorReference("caption", _TEXT_GENERATOR, shown, parameters={"text": text})
     return Clip(_name(text), generated, shown, metadata={_NAMESPACE: {"caption": text}})
 
@@ -157,22 +159,24 @@ def _name(text: str) -> str:
 
 
 def _sounds(timeline: Timeline, clock: _Clock, folder: Path) -> Iterator[Track]:
-    for sound in timeline.sound.sounds:
-        start = timeline.holds[sound.frame].start
-        track = Track(sound.file.name, kind=TrackKind.Audio)
-        # A track has no other way to begin later.
-        if start:
-            track.append(Gap(source_range=clock.range(0, start)))
-        track.append(_sound_clip(sound, timeline.video_frames - start, timeline.output.fps, clock, folder))
-        yield track
+    fps = timeline.output.fps
+    for heard in heard_sounds(timeline):
+        # One that is never heard is none for an editor.
+        if heard.length_s:
+            clip = _sound_clip(heard, fps, clock, folder)
+            yield _spaced(heard.sound.file.name, TrackKind.Audio, clock, [(float(heard.start_s * fps), clip)])
 
 
-def _sound_clip(sound: Sound, length: int, fps: Fraction, clock: _Clock, folder: Path) -> Clip:
+def _sound_clip(heard: Heard, fps: Fraction, clock: _Clock, folder: Path) -> Clip:
+    sound = heard.sound
     values = {"volume": str(sound.volume), "fade_in_s": str(sound.fade_in_s), "fade_out_s": str(sound.fade_out_s)}
+    # Music comes as the track before it goes.
+    crossed = {"crossfade_in_s": heard.comes_s, "crossfade_out_s": heard.goes_s}
+    values |= {key: str(seconds) for key, seconds in crossed.items() if seconds}
     return Clip(
         sound.file.name,
         ExternalReference(_url(sound.file, folder)),
-        clock.range(float(sound.offset_s * fps), length),
+        clock.range(float(sound.offset_s * fps), float(heard.length_s * fps)),
         metadata={_NAMESPACE: values},
     )
 

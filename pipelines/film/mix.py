@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pipelines.film.ducking import Phrase, ducking, phrases_of
+from pipelines.film.ducking import Passage, ducking, passages_of
 from pipelines.film.envelopes import Envelope
 from pipelines.film.loudness import BLOCK, LEAD, REACH, SILENT_LUFS, Blocks, energies, integrated_lufs, peaks
 from pipelines.film.mastering import Levels
@@ -122,16 +122,16 @@ async def narrated(length: int, rest: Sequence[RestClip], speech: Sequence[Clip]
     for clip, gain in zip(speech, gains, strict=True):
         voice[clip.start // BLOCK : clip.end // BLOCK] *= gain * gain
     levelled = Stem((replace(clip, gain=gain) for clip, gain in zip(speech, gains, strict=True)), sides=1)
-    phrases = phrases_of(timeline)
-    others = await block_energies(stem.read, length, measured=_chunks_of(phrases))
-    envelope = ducking(phrases, voice, others, duck_db=float(timeline.sound.duck_db))
+    passages = passages_of(timeline)
+    others = await block_energies(stem.read, length, measured=_chunks_of(passages))
+    envelope = ducking(passages, voice, others, duck_db=float(timeline.sound.duck_db))
     return Mix(length, stem, levelled, envelope)
 
 
-def _chunks_of(phrases: Iterable[Phrase]) -> frozenset[int]:
+def _chunks_of(passages: Iterable[Passage]) -> frozenset[int]:
     """Return the numbers of the chunks in which something is spoken."""
     chunk_s = CHUNK / RATE_HZ
-    ends = ((int(phrase.start_s / chunk_s), int(phrase.end_s / chunk_s)) for phrase in phrases)
+    ends = ((int(passage.start_s / chunk_s), int(passage.end_s / chunk_s)) for passage in passages)
     return frozenset(number for first, last in ends for number in range(first, last + 1))
 
 

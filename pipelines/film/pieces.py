@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import accumulate
 from pathlib import Path
 
@@ -139,7 +140,10 @@ async def _encode_together(
     still = segments[0].still
     pictures = input_of_batch(segments, context.output, renderer)
     captions = [(1 if still else length, text) for segment in segments for length, text in segment.captions]
-    encoding = [*_keyframes(segments), *encoder_arguments(context.output, transition_quality=segments[0].is_transition)]
+    encoding = [
+        *_keyframes(segments, context.output),
+        *encoder_arguments(context.output, transition_quality=segments[0].is_transition),
+    ]
     done = 0
     async with _encoder(pictures, captions, [*encoding, "-"], context=context, folder=folder, stdout=PIPE) as stream:
         assert stream is not None
@@ -155,16 +159,18 @@ async def _encode_together(
         raise FilmError(f"ffmpeg stopped after {done} of {len(batch)} pieces and gave no reason")
 
 
-def _keyframes(segments: Sequence[Segment]) -> list[str]:
+def _keyframes(segments: Sequence[Segment], output: Output) -> list[str]:
     """Return the ffmpeg arguments that start each segment of a stream, and each still, with a picture of its own."""
     if segments[0].still:
         behind = [place for segment in segments for place in _behind_keyframe(segment)]
         starts = [number for number, place in enumerate(behind) if place == 0]
     else:
         starts = list(accumulate((segment.length for segment in segments[:-1]), initial=0))
-    frames = "+".join(f"eq(n,{start})" for start in starts)
+    # As times, each half a video frame early: the first picture from then on is the one. An expression of numbers may
+    # not have more than some hundred terms.
+    times = ",".join(f"{float(max(Fraction(0), start - Fraction(1, 2)) / output.fps):.6f}" for start in starts)
     # No picture refers to one before an IDR picture, so the stream can be cut there.
-    return ["-force_key_frames", f"expr:{frames}", "-forced-idr", "1"]
+    return ["-force_key_frames", times, "-forced-idr", "1"]
 
 
 def _behind_keyframe(segment: Segment) -> Iterator[int]:

@@ -73,11 +73,12 @@ def _choose_built_in(narrator: Narrator) -> ChosenSpeaker:
         raise LanguageError(f"{narrator.voice} {exc}") from exc
     built_in = _version_of("hibari-tts", f"{BUILT_IN_VOICE} is not installed; {_INSTALL}, or name {_OTHERS}")
 
-    def load(_: Event) -> Speaker:
+    def load(stop: Event) -> Speaker:
         # Only where something is to be spoken: it takes long to import.
         from pipelines.voice.hibari import HibariVoice
 
-        return Reciter(HibariVoice(speed=narrator.speed, sayings=Sayings(narrator.say)), narrator.gap_s)
+        voice = HibariVoice(speed=narrator.speed, sayings=Sayings(narrator.say), stop=stop)
+        return Reciter(voice, narrator.gap_s)
 
     return ChosenSpeaker(repr((BUILT_IN_VOICE, built_in, narrator.speed, narrator.say)), load)
 

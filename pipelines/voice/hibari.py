@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import accumulate, pairwise
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import onnxruntime
@@ -15,7 +16,7 @@ from hibari.voices import voice_path
 
 from pipelines.storyboard.speech import Word
 from pipelines.voice.english import English, SpokenWord, sentences
-from pipelines.voice.errors import VoiceError
+from pipelines.voice.errors import VoiceError, VoiceStoppedError
 from pipelines.voice.sayings import Sayings
 from pipelines.voice.sound import STEPS_A_SECOND, cut_after, heard_steps
 from pipelines.voice.timing import TimedText, share_out, timed_words, words_in
@@ -44,13 +45,15 @@ _SEED = 0
 class HibariVoice:
     """Speaks English; see `Voice`. The same text gives the same samples."""
 
-    def __init__(self, *, speed: Fraction, sayings: Sayings) -> None:
+    def __init__(self, *, speed: Fraction, sayings: Sayings, stop: Event | None = None) -> None:
         """Load the voice.
 
         Args:
             speed: 1 as it speaks by itself, 2 twice as fast.
             sayings: what is spoken in the place of some words.
+            stop: once it is set, it speaks no further sentence.
         """
+        self._stop = stop or Event()
         self._speed = float(speed)
         self._sayings = sayings
         self._english = English()
@@ -62,6 +65,8 @@ class HibariVoice:
         require_speakable(self._sayings.spoken(text))
         samples, words = [np.zeros(0, np.float32)], list[Word]()
         for at, sentence in sentences(text):
+            if self._stop.is_set():
+                raise VoiceStoppedError("was stopped")
             start_s = Fraction(sum(map(len, samples)), dsp.SR)
             spoken = [
                 TimedText(part.text, part.start_s + start_s, part.end_s + start_s)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 
 from pipelines.common.errors import InterruptedRunError, Problem, StoryboardError
 from pipelines.common.files import hash_file
@@ -90,12 +91,13 @@ class _Speaking:
             InterruptedRunError: it was stopped.
         """
         needed = {_is_recorded(narration) for narration in missing.values()}
-        speakers = {is_recorded: self.chosen[is_recorded].load(self.observer.stopping) for is_recorded in needed}
+        stop = self.observer.expect(len(missing))
+        speakers = {is_recorded: self.chosen[is_recorded].load(stop) for is_recorded in needed}
         problems: list[Problem] = []
 
         def speak_one(key: str, narration: Narration) -> Speech | None:
             try:
-                if not self.observer.stopping.is_set():
+                if not stop.is_set():
                     return self.store.keep(key, speakers[_is_recorded(narration)].speak(narration))
             except VoiceStoppedError:
                 pass
@@ -103,29 +105,29 @@ class _Speaking:
                 problems.append(_problem(self.board, _place(narration), str(exc)))
                 # It would take as long for each of a thousand narrations.
                 if isinstance(exc, SlowVoiceError):
-                    self.observer.stop()
+                    stop.set()
             finally:
                 self.observer.count()
             return None
 
-        self.observer.expect(len(missing))
-        spoken = self._side_by_side(speak_one, missing)
+        spoken = _side_by_side(speak_one, missing, stop)
         _require_none(problems)
-        if self.observer.stopping.is_set():
+        if stop.is_set():
             raise InterruptedRunError
         return spoken
 
-    def _side_by_side(
-        self, speak_one: Callable[[str, Narration], Speech | None], missing: Mapping[str, Narration]
-    ) -> dict[str, Speech | None]:
-        # As many at once as there are processors.
-        with ThreadPoolExecutor(os.cpu_count()) as threads:
-            try:
-                return dict(zip(missing, threads.map(speak_one, missing, missing.values()), strict=True))
-            except BaseException:
-                # Ctrl-C too: the threads are awaited, so they have to end.
-                self.observer.stop()
-                raise
+
+def _side_by_side(
+    speak_one: Callable[[str, Narration], Speech | None], missing: Mapping[str, Narration], stop: Event
+) -> dict[str, Speech | None]:
+    # As many at once as there are processors.
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        try:
+            return dict(zip(missing, threads.map(speak_one, missing, missing.values()), strict=True))
+        except BaseException:
+            # Ctrl-C too: the threads are awaited, so they have to end.
+            stop.set()
+            raise
 
 
 def _require_none(problems: list[Problem]) -> None:

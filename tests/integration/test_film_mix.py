@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from pipelines.common.errors import FilmError, StorageError
-from pipelines.film.ducking import phrases_of
+from pipelines.film.ducking import passages_of
 from pipelines.film.sound import mixed_sound
 from pipelines.storyboard.loader import load_storyboard
 from pipelines.storyboard.model import Instant, Sound, SoundMix, Span
@@ -366,7 +366,7 @@ def test_the_built_in_voice_is_well_above_the_music(tmp_path: Path, film_with: F
 
     film = film_with(spoken=timeline.spoken, lengths=[hold.length for hold in timeline.holds], mix=timeline.sound)
 
-    phrases = [(phrase.start_s, phrase.end_s) for phrase in phrases_of(timeline)]
+    phrases = [(phrase.start_s, phrase.end_s) for phrase in passages_of(timeline)]
     assert len(phrases) == 1
     spoken_s = [(float(one.start / 24), float(one.start / 24 + one.speech.length_s)) for one in timeline.spoken]
     assert min(speech_over_music_lu(tmp_path, film, *span) for span in [*phrases, *spoken_s]) >= 12

@@ -16,7 +16,7 @@ from pipelines.film.assembler import FilmAssembler
 from pipelines.film.frame_picture import FramePicture
 from pipelines.film.interchange import otio_text
 from pipelines.film.outputs import Films, film_path
-from pipelines.storyboard.model import Motion, MotionType, Output, Place, Sound, SoundMix
+from pipelines.storyboard.model import Instant, Motion, MotionType, Output, Place, Sound, SoundMix, Span
 from pipelines.storyboard.plan import Plan
 from pipelines.storyboard.speech import Speech, Word
 from pipelines.storyboard.timeline import Spoken, Timeline
@@ -238,6 +238,27 @@ def test_the_voice_is_a_track_with_the_times_of_its_words(tmp_path: Path) -> Non
     ]
     assert isinstance(gap, otio.schema.Gap)
     assert isinstance(pause, otio.schema.Gap)
+
+
+def test_phrases_and_music_are_where_they_are_read_and_heard(tmp_path: Path) -> None:
+    """What is spoken is a caption phrase by phrase; music comes while the music before it still goes."""
+    words = (Word("Nobody", 0, Fraction(0), Fraction(1, 2)), Word("is", 7, Fraction(3, 4), Fraction(1)))
+    speech = Speech("key", tmp_path / "voice/key.wav", Fraction(23, 20), words)
+    second = Span(start=Instant(time_s=Fraction(2)))
+    music = [Sound(tmp_path / f"{n}.mp3", Place(1, 1, ""), span=span) for n, span in enumerate([Span(), second])]
+    timeline = replace(timeline_of([24, 72]), spoken=(Spoken(speech, 24, 96),), sound=SoundMix(tuple(music)))
+    frames = flat_frames(tmp_path / "frames", ["red", "blue"])
+
+    film = otio.adapters.read_from_string(otio_text(timeline, frames, folder=tmp_path), "otio_json")
+
+    _, captions, _, before, after = film.tracks
+    [_, caption] = captions
+    assert (captions.name, caption.name, caption.range_in_parent().start_time.value) == ("captions", "Nobody is", 24)
+    # Half of a crossfade of two seconds on both sides of the second one.
+    assert [clip.duration().value for clip in before] == [72]
+    assert [clip.duration().value for clip in after] == [24, 72]
+    assert before[0].metadata["storyreel"]["crossfade_out_s"] == "2"
+    assert after[1].metadata["storyreel"]["crossfade_in_s"] == "2"
 
 
 def test_the_output_of_a_piece_is_not_named(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import threading
+import wave
 from decimal import Decimal
 from pathlib import Path
 
@@ -251,6 +252,29 @@ def test_a_take_that_is_not_there_cannot_be_picked(review: ReviewSession) -> Non
         422,
         {"detail": "frame_0000 garden/cat: there is no take 2; it has 1"},
     )
+
+
+def test_while_an_edit_is_spoken_the_page_is_served_as_it_was(tmp_path: Path) -> None:
+    """However long that takes; then the page is told, and shows what is said."""
+    review = ReviewSession(tmp_path)
+    voice = tmp_path / "voice.sh"
+    voice.write_text("#!/bin/sh\ntouch begun; while [ ! -e go ]; do sleep 0.05; done; cat hum.wav\n")
+    voice.chmod(0o755)
+    with wave.open(str(tmp_path / "hum.wav"), "wb") as file:
+        file.setparams((1, 2, 8000, 0, "NONE", ""))
+        file.writeframes(b"\0\x20\0\xe0" * 4000)
+    spoken = BOARD.replace("a cat in a garden}", "a cat in a garden, narration: Der Kater schläft., hold: auto}")
+    with review.open(), review.listening() as listener:
+        review.edit(f"language: de\nnarration: 'command: ./voice.sh'\n{spoken}")
+        wait_until((tmp_path / "begun").exists)
+        meanwhile = review.get().text
+        price = review.post("quotes", {"keys": [meanwhile.split('"key":"')[1].split('"')[0]], "count": 1})
+        (tmp_path / "go").touch()
+        listener.wait_for_event("reloaded")
+
+        assert "Der Kater" not in meanwhile
+        assert price.json()["images"] == 1
+        assert "Der Kater schläft." in review.get().text
 
 
 @pytest.mark.usefixtures("watched_closely")

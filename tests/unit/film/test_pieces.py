@@ -18,7 +18,15 @@ from pipelines.film import capacity
 from pipelines.film.assembler import cut_film
 from pipelines.storyboard.model import CaptionStyle, Motion, MotionType, Smooth, SmoothMethod, WordCaptions
 from pipelines.storyboard.timeline import Spoken, Timeline
-from tests.support.film_samples import Picture, fake_ffmpeg, flat_frames, noisy_gradient, pictures, timeline_of
+from tests.support.film_samples import (
+    Picture,
+    colour_runs,
+    fake_ffmpeg,
+    flat_frames,
+    noisy_gradient,
+    pictures,
+    timeline_of,
+)
 from tests.support.speeches import audible, spoken
 
 SIZE = Size(160, 96)
@@ -90,6 +98,19 @@ def test_pieces_made_together_are_as_if_made_alone(tmp_path: Path, monkeypatch: 
     assert kept[0] == kept[1]
     # Alike are the still holds, the moves and the transitions; alone are a long move, xfade's own and in-betweens.
     assert len(pids.read_text().split()) - starts == len(kept[0]) - 6
+
+
+@pytest.mark.usefixtures("one_worker")
+@pytest.mark.parametrize("fps", [Fraction(24000, 1001), Fraction(120)], ids=str)
+def test_a_film_may_flicker_for_long(tmp_path: Path, fps: Fraction) -> None:
+    """Hundreds of stills of one video frame each go through one encoder."""
+    names = ["red", "green", "blue"] * 150
+
+    film = asyncio.run(
+        cut_film(timeline_of([1] * 450, fps=fps), flat_frames(tmp_path / "frames", names), tmp_path / "film.mp4")
+    )
+
+    assert colour_runs(film.path) == [(name, 1) for name in names]
 
 
 @pytest.mark.usefixtures("one_worker")

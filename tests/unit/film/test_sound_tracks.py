@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.film.ducking import phrases_of
+from pipelines.film.ducking import passages_of
 from pipelines.film.tracks import heard_sounds
 from pipelines.storyboard.model import Instant, Place, Sound, SoundMix, Span
 from pipelines.storyboard.speech import Speech, Word
@@ -74,7 +74,7 @@ def test_a_phrase_goes_on_over_short_pauses() -> None:
     first = spoken(24, 96, (0, 0.5), (1.25, 1.5), (2.5, 3.5), (4, 5))
     second = spoken(96, 480, (0.5, 1), (3, 4))
 
-    phrases = phrases_of(replace(FILM, spoken=(first, second)))
+    phrases = passages_of(replace(FILM, spoken=(first, second)))
 
     assert [phrase.words for phrase in phrases] == [((1, 1.5), (2.25, 2.5)), ((3.5, 4), (4.5, 5)), ((7, 8),)]
 
@@ -83,6 +83,6 @@ def test_of_estimated_words_no_pause_is_known() -> None:
     """The music stays down as long as the speech lasts."""
     narration = spoken(24, 480, (0, 0.5), (3, 4), are_estimated=True)
 
-    (phrase,) = phrases_of(replace(FILM, spoken=(narration,)))
+    (phrase,) = passages_of(replace(FILM, spoken=(narration,)))
 
     assert (phrase.start_s, phrase.end_s) == (1, 5)
