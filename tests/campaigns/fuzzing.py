@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 
 from PIL import Image
@@ -26,6 +27,7 @@ from pipelines.endpoints.image_check import UnusablePictureError, inspect_pictur
 from pipelines.endpoints.requests import ImageRequest
 from pipelines.storyboard.loader import load_storyboard
 from pipelines.storyboard.plan import plan_frames
+from pipelines.storyboard.speech import Speech
 from tests.campaigns.hostile import ANSWER_WORDS, BOARD_WORDS, PICTURE_WORDS, mutate
 from tests.campaigns.memory import peak_mib
 from tests.support.transport import flux_endpoint
@@ -64,7 +66,10 @@ def parse_board(folder: Path) -> Callable[[bytes], None]:
 
     def parse(data: bytes) -> None:
         path.write_bytes(data)
-        plan_frames(load_storyboard(path), model="sketch")
+        board = load_storyboard(path)
+        # As fast as people speak; no voice is asked.
+        speeches = [Speech("", path, Fraction(len(one.text), 15), ()) for one in board.narrations]
+        plan_frames(board, model="sketch", speeches=speeches)
 
     return parse
 
