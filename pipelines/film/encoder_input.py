@@ -6,11 +6,11 @@ from fractions import Fraction
 from itertools import chain
 
 from pipelines.film.encoding import raw_input
-from pipelines.film.mixing import mix_pictures, xfade_filters
 from pipelines.film.painting import FrameRenderer
 from pipelines.film.picture import stacked_chunks
 from pipelines.film.segments import Crossing, Morph, Segment, Stay
 from pipelines.film.smoothing import key_rate, smoothing_filters
+from pipelines.film.transitions import mix_pictures, xfade_filters
 from pipelines.storyboard.model import Output
 from pipelines.storyboard.transitions import OWN
 
