@@ -7,7 +7,7 @@ from pipelines.common.lettering.segmentation import split_letters
 from pipelines.common.lettering.undrawable import find_undrawable, undrawable_message
 from pipelines.film.captions import lay_out_caption, surely_fits
 from pipelines.film.spoken_captions import phrases_in, phrases_of
-from pipelines.storyboard.model import Place, Storyboard
+from pipelines.storyboard.model import Storyboard
 from pipelines.storyboard.speech import Speech
 from pipelines.storyboard.timeline import Timeline, build_timeline
 
@@ -24,9 +24,9 @@ def caption_notes(board: Storyboard) -> Iterator[Note]:
     )
     for caption, place in captions:
         if message := _undrawable(caption, board):
-            yield _note(board, place, message)
+            yield place.note(board.path, message)
         if message := _shrunk(caption, board):
-            yield _note(board, place, message)
+            yield place.note(board.path, message)
 
 
 def spoken_caption_notes(board: Storyboard, speeches: Sequence[Speech]) -> Iterator[Note]:
@@ -41,9 +41,9 @@ def spoken_caption_notes(board: Storyboard, speeches: Sequence[Speech]) -> Itera
         too_fast = dict(_too_fast(build_timeline(board, output, speeches=speeches))) | too_fast
     for number, narration in enumerate(board.narrations):
         if message := _undrawable(narration.text, board):
-            yield _note(board, narration.place, message)
+            yield narration.place.note(board.path, message)
         if number in too_fast:
-            yield _note(board, narration.place, too_fast[number])
+            yield narration.place.note(board.path, too_fast[number])
 
 
 def _too_fast(timeline: Timeline) -> Iterator[tuple[int, str]]:
@@ -65,10 +65,6 @@ def _too_fast(timeline: Timeline) -> Iterator[tuple[int, str]]:
 def _shortened(text: str) -> str:
     letters = split_letters(" ".join(text.split()))
     return "".join(letters) if len(letters) <= _SHOWN_LETTERS else "".join(letters[: _SHOWN_LETTERS - 3]) + "..."
-
-
-def _note(board: Storyboard, place: Place, message: str) -> Note:
-    return Note(str(board.path), place.line, place.column, place.where, message)
 
 
 def _undrawable(caption: str, board: Storyboard) -> str:

@@ -2,7 +2,7 @@
 
 from fractions import Fraction
 
-from pipelines.common.errors import FilmError, Note, Problem, StorageError, StoryboardError
+from pipelines.common.errors import FilmError, Note, StorageError, StoryboardError
 from pipelines.common.formatting import counted
 from pipelines.film.sound_files import MeasuredSound, measure_sound, side_by_side
 from pipelines.film.sound_losses import Loss
@@ -22,14 +22,10 @@ async def require_sounds(board: Storyboard) -> list[Note]:
     # Each file once, though many shots may have it.
     measured = await side_by_side(measure_sound, (sound.file for sound in sounds))
     wrong = [(sound, _wrong(sound, measured[sound.file])) for sound in sounds]
-    if problems := [Problem(*_place(board, sound), message) for sound, message in wrong if message]:
+    if problems := [sound.place.problem(board.path, message) for sound, message in wrong if message]:
         raise StoryboardError(problems)
     odd = [(sound, _odd(sound, measured[sound.file])) for sound in sounds]
-    return [Note(*_place(board, sound), message) for sound, message in odd if message]
-
-
-def _place(board: Storyboard, sound: Sound) -> tuple[str, int, int, str]:
-    return str(board.path), sound.place.line, sound.place.column, sound.place.where
+    return [sound.place.note(board.path, message) for sound, message in odd if message]
 
 
 def _wrong(sound: Sound, measured: MeasuredSound | FilmError | StorageError) -> str:

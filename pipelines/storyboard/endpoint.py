@@ -139,7 +139,7 @@ class _Naming:
     def _complain(self, key: str, message: str) -> None:
         place = self.endpoint.places.get(key, Place(0, 0, f"endpoint.{key}"))
         cure = f"{message}; or name another endpoint by --endpoint or STORYREEL_ENDPOINT; nothing was sent"
-        self.problems.append(Problem(str(self.file), place.line, place.column, place.where, cure))
+        self.problems.append(place.problem(self.file, cure))
 
 
 def _address_of(account: str, gateway: str | None) -> str:

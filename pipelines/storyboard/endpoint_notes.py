@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
-from pipelines.common.errors import Note, Problem
+from pipelines.common.errors import Problem
 from pipelines.common.formatting import format_decimal
 from pipelines.common.geometry import AspectRatio, Fit, Size
 from pipelines.endpoints.models import ImageModel
@@ -59,8 +59,7 @@ def endpoint_issues(board: Storyboard, model: ImageModel) -> list[Problem]:
 
 def _issue(remark: _Remark, places: FramePlaces, board: Storyboard) -> Problem:
     place = remark.place or places.shot
-    kind = Problem if remark.is_problem else Note
-    return kind(str(board.path), place.line, place.column, place.where, remark.message)
+    return (place.problem if remark.is_problem else place.note)(board.path, remark.message)
 
 
 def _on_prompts(frame: BoardFrame, places: FramePlaces, model: ImageModel) -> Iterator[_Remark]:

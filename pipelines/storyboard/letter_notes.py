@@ -22,8 +22,7 @@ def letter_notes(board: StoryboardModel, path: Path, locate: Locate) -> Iterator
         locate: returns the place of a path in the file.
     """
     for yaml_path, message in (*_fonts(board), *_titles(board)):
-        place = locate(yaml_path)
-        yield Note(str(path), place.line, place.column, place.where, message)
+        yield locate(yaml_path).note(path, message)
 
 
 def _fonts(board: StoryboardModel) -> Iterator[tuple[YamlPath, str]]:

@@ -14,7 +14,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from pipelines.common.budgets import Budgets
-from pipelines.common.errors import Note
+from pipelines.common.errors import Note, Problem
 from pipelines.common.geometry import TEXT_SAFE, AspectRatio, Fit, Margins, Size
 from pipelines.common.lettering.typefaces import FontStack, Weight
 from pipelines.storyboard.voices import BUILT_IN_VOICE
@@ -240,6 +240,14 @@ class Place:
     line: int
     column: int
     where: str
+
+    def problem(self, path: Path, message: str) -> Problem:
+        """Return the problem of what stands here in the file at `path`."""
+        return Problem(str(path), self.line, self.column, self.where, message)
+
+    def note(self, path: Path, message: str) -> Note:
+        """Return the note on what stands here in the file at `path`."""
+        return Note(str(path), self.line, self.column, self.where, message)
 
 
 @dataclass(frozen=True, slots=True)

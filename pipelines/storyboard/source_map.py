@@ -43,12 +43,11 @@ class SourceMap:
 
     def problem_at(self, place: Place, message: str) -> Problem:
         """Return the problem of something at `place`."""
-        return Problem(str(self.path), place.line, place.column, place.where, message)
+        return place.problem(self.path, message)
 
     def note_at(self, mark: Mark, path: YamlPath, message: str) -> Note:
         """Return the note on a value of which something stands at `mark`."""
-        place = self.place_at(mark, path)
-        return Note(str(self.path), place.line, place.column, place.where, message)
+        return self.place_at(mark, path).note(self.path, message)
 
 
 def _as_written(path: YamlPath, data: Any) -> YamlPath:

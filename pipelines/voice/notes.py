@@ -7,6 +7,7 @@ from pipelines.common.errors import Note, Problem, StoryboardError
 from pipelines.common.formatting import counted
 from pipelines.storyboard.film_parts import MAX_FILM_S
 from pipelines.storyboard.model import Narration, Storyboard
+from pipelines.storyboard.narrated import PlannedNarration, planned_narrations
 from pipelines.storyboard.speech import Speech
 from pipelines.storyboard.timing import hold_lengths
 from pipelines.voice.unspeakable import is_english, is_english_text
@@ -27,27 +28,22 @@ def narration_notes(board: Storyboard, speeches: Sequence[Speech]) -> list[Note]
     if length_s > MAX_FILM_S:
         message = f"the film would be {float(length_s) / 3600:.1f} hours long, more than 24"
         raise StoryboardError([Problem(str(board.path), 0, 0, "", message)])
-    short = list(_too_short(board, speeches, holds_s))
+    planned = list(planned_narrations(board, speeches))
+    short = [(one.narration, _too_short(one)) for one in planned if one.missing_s]
     if short and board.narrator.strict:
-        raise StoryboardError([Problem(*_place(board, narration), message) for narration, message in short])
+        raise StoryboardError([narration.place.problem(board.path, message) for narration, message in short])
     noted = [*short, *_not_found(board, speeches)]
-    return [Note(*_place(board, narration), message) for narration, message in noted]
+    return [narration.place.note(board.path, message) for narration, message in noted]
 
 
-def _too_short(
-    board: Storyboard, speeches: Sequence[Speech], holds_s: Sequence[Fraction]
-) -> Iterator[tuple[Narration, str]]:
-    """Yield each narration whose frames are not held for as long as its words take, with the message."""
-    for narration, speech in zip(board.narrations, speeches, strict=True):
-        needed_s = speech.words[-1].end_s
-        held_s = sum(holds_s[narration.frame : narration.frame + narration.frames], Fraction(0))
-        if needed_s > held_s:
-            frames = "its frame is" if narration.frames == 1 else f"its {counted(narration.frames, 'frame')} are"
-            yield (
-                narration,
-                f"takes {float(needed_s):.2f} s, and {frames} held for {float(held_s):.2f} s: "
-                f"{float(needed_s - held_s):.2f} s are missing; write hold: auto, hold longer, or say less",
-            )
+def _too_short(planned: PlannedNarration) -> str:
+    """Return what is to be said of a narration whose frames are not held for as long as its words take."""
+    count, held_s = planned.narration.frames, planned.held_s
+    frames = "its frame is" if count == 1 else f"its {counted(count, 'frame')} are"
+    return (
+        f"takes {float(held_s + planned.missing_s):.2f} s, and {frames} held for {float(held_s):.2f} s: "
+        f"{float(planned.missing_s):.2f} s are missing; write hold: auto, hold longer, or say less"
+    )
 
 
 def _not_found(board: Storyboard, speeches: Sequence[Speech]) -> Iterator[tuple[Narration, str]]:
@@ -61,7 +57,3 @@ def _not_found(board: Storyboard, speeches: Sequence[Speech]) -> Iterator[tuple[
                 f"its words are not found in {sound}, and their times are estimated; "
                 "correct the text, or state the storyboard's language: if it is not English",
             )
-
-
-def _place(board: Storyboard, narration: Narration) -> tuple[str, int, int, str]:
-    return str(board.path), narration.place.line, narration.place.column, narration.place.where

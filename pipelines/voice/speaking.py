@@ -48,9 +48,10 @@ def _choose_speakers(board: Storyboard) -> dict[bool, ChosenSpeaker]:
             else:
                 chosen[False] = choose_voice(board.narrator, board.path.absolute().parent)
         except LanguageError as exc:
-            problems.append(_problem(board, board.narrator.language_place, str(exc)))
+            problems.append(board.narrator.language_place.problem(board.path, str(exc)))
         except VoiceError as exc:
-            problems.append(_problem(board, first.recording_place or board.narrator.place, str(exc)))
+            place = first.recording_place or board.narrator.place
+            problems.append(place.problem(board.path, str(exc)))
     _require_none(problems)
     return chosen
 
@@ -66,7 +67,7 @@ def _keys(board: Storyboard, chosen: Mapping[bool, ChosenSpeaker]) -> list[str]:
             content = hash_file(narration.recording) if narration.recording else None
         except OSError as exc:
             message = f"{narration.recording}: cannot be read: {exc.strerror or exc}; put it there, or correct the name"
-            problems.append(_problem(board, _place(narration), message))
+            problems.append(_place(narration).problem(board.path, message))
             continue
         keys.append(hashlib.sha256(repr((_VERSION, narration.text, identity, gap_s, content)).encode()).hexdigest())
     _require_none(problems)
@@ -102,7 +103,7 @@ class _Speaking:
             except VoiceStoppedError:
                 pass
             except VoiceError as exc:
-                problems.append(_problem(self.board, _place(narration), str(exc)))
+                problems.append(_place(narration).problem(self.board.path, str(exc)))
                 # It would take as long for each of a thousand narrations.
                 if isinstance(exc, SlowVoiceError):
                     stop.set()
@@ -138,7 +139,3 @@ def _require_none(problems: list[Problem]) -> None:
 def _place(narration: Narration) -> Place:
     """Return where to look if a narration cannot be spoken."""
     return narration.recording_place or narration.place
-
-
-def _problem(board: Storyboard, place: Place, message: str) -> Problem:
-    return Problem(str(board.path), place.line, place.column, place.where, message)
