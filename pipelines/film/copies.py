@@ -7,24 +7,24 @@ preset: held for 96 video frames each, 0.12 of the time and 0.75 of the bytes; f
 1.0; for 1, 1.0 of the time. Four frames held for 1,440: 0.04 of the time, 1.45 of the bytes (more keyframes).
 """
 
-from asyncio import StreamReader
+import logging
 from asyncio.subprocess import PIPE
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.common.errors import FilmError
-from pipelines.common.ffmpeg import running_ffmpeg
-from pipelines.film.encoding import KEYFRAME_EVERY, blank_filter, encoder_arguments, rate
-from pipelines.film.frame_numbers import number_bits, renumbered
+from pipelines.common.ffmpeg import fed_ffmpeg, running_ffmpeg
+from pipelines.film.access_units import is_reference, parameter_sets, read_units
+from pipelines.film.encoding import KEYFRAME_EVERY, encoder_arguments, plain_filter, rate
+from pipelines.film.frame_numbers import Numbering, read_numbering, renumbered
 from pipelines.storyboard.model import Output
+from pipelines.storyboard.presets import PieceKind
 
-# An access unit delimiter (H.264, 7.3.2.4) opens each picture, and emulation prevention keeps these bytes out of it.
-_DELIMITER = b"\0\0\0\1\x09"
-_START_CODE = b"\0\0\1"
-# Types of sequence and picture parameter sets (H.264, table 7-1); the type is in a unit's lowest five bits.
-_PARAMETER_SETS = (7, 8)
-_CHUNK_BYTES = 1 << 18
+_log = logging.getLogger(__name__)
+
+# As many copies behind a still are decoded, to see whether they repeat it: the numbers of pictures begin again by then.
+_TRIED = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +33,13 @@ class Copies:
 
     Attributes:
         headers: the parameter sets that they were encoded with.
-        pictures: as access units, in order.
-        number_bits: in how many bits pictures are numbered; see `frame_numbers`.
+        pictures: as access units, in order; none where this ffmpeg makes none that hold a picture.
+        numbering: how pictures are numbered; None where there are no copies.
     """
 
     headers: tuple[bytes, ...]
-    pictures: tuple[bytes, ...]
-    number_bits: int = 0
+    pictures: tuple[bytes, ...] = ()
+    numbering: Numbering | None = None
 
     def hold(self, still: bytes, length: int) -> Iterator[bytes]:
         """Yield the stream of `still` held for `length` video frames, from one keyframe to the next at a time."""
@@ -56,52 +56,59 @@ class Copies:
             behind: how many video frames there are since the last keyframe, itself included; with those of `length`
                 no more than from one keyframe to the next.
         """
-        changed = renumbered(picture, behind, bits=self.number_bits)
+        assert self.numbering is not None
+        changed = renumbered(picture, behind, self.numbering)
         return b"".join((changed, *self.pictures[behind : behind + length - 1]))
 
-    def require_match(self, still: bytes) -> None:
-        """Check that copies can follow a still.
+    def require_match(self, picture: bytes) -> None:
+        """Check that a piece that begins with this picture can be joined with others, and that copies can follow it.
 
         Raises:
-            FilmError: the still was encoded with other parameter sets.
+            FilmError: it was encoded with other parameter sets.
         """
-        if parameter_sets(still) != self.headers:
+        if parameter_sets(picture) != self.headers:
             raise FilmError("this ffmpeg's x264 gives each piece headers of its own; reinstall imageio-ffmpeg")
 
 
 async def encode_copies(output: Output, *, folder: Path) -> Copies:
-    """Encode as many copies as stand between two keyframes.
+    """Encode a copy, number as many as stand between two keyframes, and see that they hold a picture.
+
+    Where they do not, there are none, and every video frame of a hold has to be encoded.
 
     Raises:
         FilmError: ffmpeg failed.
     """
-    source = f"color=size={output.size}:rate={rate(output.fps)}"
-    arguments = ["-f", "lavfi", "-i", source, "-frames:v", str(KEYFRAME_EVERY), "-vf", blank_filter()]
-    async with running_ffmpeg([*arguments, *encoder_arguments(output), "-"], folder=folder, stdout=PIPE) as encoder:
+    # Gray twice: the second picture repeats the first, and would repeat any other as well. Then one to hold on trial.
+    source = f"color=gray:size={output.size}:rate={rate(output.fps)}"
+    gray = f"{source},trim=end_frame=2,{plain_filter(blank=True)}"
+    noise = f"{source},trim=end_frame=1,noise=alls=6,{plain_filter(blank=False)}"
+    arguments = ["-filter_complex", f"{gray}[gray];{noise}[noise];[gray][noise]concat"]
+    arguments += ["-force_key_frames", "expr:not(mod(n,2))", *encoder_arguments(output, PieceKind.STILL)]
+    async with running_ffmpeg([*arguments, "-"], folder=folder, stdout=PIPE) as encoder:
         assert encoder.stdout is not None
-        # The first is the gray still itself; the others repeat it, and would repeat any other picture as well.
-        first, *copies = [unit async for unit in access_units(encoder.stdout)]
+        first, copy, trial = [unit async for unit in read_units(encoder.stdout)]
     headers = parameter_sets(first)
-    return Copies(headers, tuple(copies), number_bits(headers))
+    try:
+        numbering = read_numbering(headers)
+    except FilmError as exc:
+        _log.warning("%s; every video frame of a hold is encoded", exc)
+        return Copies(headers)
+    pictures = tuple(renumbered(copy, number, numbering) for number in range(1, KEYFRAME_EVERY))
+    copies = Copies(headers, pictures, numbering)
+    if is_reference(copy) and pictures[0] == copy and await _is_held(trial, copies, folder=folder):
+        return copies
+    _log.warning("this ffmpeg's x264 makes no copies; every video frame of a hold is encoded")
+    return Copies(headers)
 
 
-def parameter_sets(unit: bytes) -> tuple[bytes, ...]:
-    """Return the sequence and picture parameter sets in an access unit."""
-    # Zeros at a unit's end belong to the next start code, which has three bytes or four.
-    units = (unit.rstrip(b"\0") for unit in unit.split(_START_CODE)[1:])
-    return tuple(unit for unit in units if unit[0] & 0x1F in _PARAMETER_SETS)
-
-
-async def access_units(stream: StreamReader) -> AsyncIterator[bytes]:
-    """Cut a raw H.264 stream with delimiters into its pictures."""
-    pending = bytearray()
-    while chunk := await stream.read(_CHUNK_BYTES):
-        # Not from 0: the delimiter that opens the picture is its own. Not from the end: one may be cut in two.
-        begin = max(1, len(pending) - len(_DELIMITER) + 1)
-        pending += chunk
-        while (end := pending.find(_DELIMITER, begin)) > 0:
-            yield bytes(pending[:end])
-            del pending[:end]
-            begin = 1
-    if pending:
-        yield bytes(pending)
+async def _is_held(still: bytes, copies: Copies, *, folder: Path) -> bool:
+    """Say whether copies behind a still show it again, and nothing else."""
+    length = min(_TRIED, len(copies.pictures) + 1)
+    stream = (memoryview(stretch) for stretch in copies.hold(still, length))
+    decoding = ["-f", "h264", "-i", "pipe:0", "-fps_mode", "passthrough", "-f", "framecrc", "-"]
+    async with fed_ffmpeg(decoding, stream, folder=folder, stdout=PIPE) as decoder:
+        assert decoder.stdout is not None
+        # A line for each picture, `0, <dts>, <pts>, <duration>, <size>, <checksum>`; others begin with `#`.
+        lines = [line.decode().split() async for line in decoder.stdout]
+    shown = [line[-1] for line in lines if not line[0].startswith("#")]
+    return len(shown) == length and len(set(shown)) == 1

@@ -1,9 +1,10 @@
 """ffmpeg's arguments: how it reads pictures, and how it encodes them in each codec."""
 
+from dataclasses import replace
 from fractions import Fraction
 
-from pipelines.storyboard.model import Output
-from pipelines.storyboard.presets import Encoding, encoding_of
+from pipelines.storyboard.model import Output, Quality
+from pipelines.storyboard.presets import PieceKind, encoding_of
 
 # In video frames. Players can seek to a keyframe; a still costs its own bytes again at each.
 KEYFRAME_EVERY = 120
@@ -32,35 +33,28 @@ def on_time(output: Output) -> str:
     return f"settb=1/({rate(output.fps)}),setpts=N,setsar=1,{TAGS}"
 
 
-def blank_filter() -> str:
-    """Return the ffmpeg filter that makes of any picture one that H.264 keeps exactly, at every quality.
+def plain_filter(*, blank: bool) -> str:
+    """Return the ffmpeg filter that makes any picture one of the film's kind; `blank`, one that H.264 keeps exactly.
 
     Where nothing is known yet, a decoder predicts 128 for every sample (H.264, 8.3.1.2): that leaves nothing to encode.
     """
-    return f"setsar=1,format=yuv420p,lutyuv=y=128:u=128:v=128,{TAGS}"
+    blanked = ",lutyuv=y=128:u=128:v=128" if blank else ""
+    return f"setsar=1,format=yuv420p{blanked},{TAGS}"
 
 
-def encoder_arguments(output: Output, *, transition_quality: bool = False) -> list[str]:
-    """Return the ffmpeg arguments that encode pictures of the film's size as a piece of it.
-
-    At `transition_quality` they may be coarser: none of them is on screen for longer than a moment.
-    """
+def encoder_arguments(output: Output, kind: PieceKind) -> list[str]:
+    """Return the ffmpeg arguments that encode pictures of the film's size as a piece of it, of a kind."""
     encoding = encoding_of(output.codec)
-    crf = str(_crf(output, encoding, transition_quality=transition_quality))
-    quality = ["-crf", crf] if encoding.crf is not None else []
-    further = encoding.passing if transition_quality else ()
+    of_kind = encoding.pieces(output.quality).of(kind)
+    # At least 1: 0 would be lossless in H.264, in a profile that browsers don't play, and looks the same.
+    quality = ["-crf", str(max(1, output.crf - of_kind.finer))] if encoding.crf is not None else []
     # One thread: other pieces keep the other processors busy.
     return [
         *("-fps_mode", "cfr", "-r", rate(output.fps), "-pix_fmt", encoding.pixel_format, "-threads", "1"),
-        *("-c:v", encoding.encoder, *encoding.arguments, *quality, *further, "-f", encoding.piece),
+        *("-c:v", encoding.encoder, *encoding.arguments, *quality, *of_kind.arguments, "-f", encoding.piece),
     ]
 
 
-def _crf(output: Output, encoding: Encoding, *, transition_quality: bool) -> int:
-    # x264 improves a still video frame by video frame. Here its first picture is held by copies, and must be as good as
-    # it gets: with 3 less it is as like its frame as in the middle of a hold that x264 encodes in full (SSIM of grainy
-    # slopes: 0.977 instead of 0.976, 0.981 instead of 0.975), in 0.75 to 1.0 of the bytes. Moves need as much (grainy
-    # slopes: 0.971, and 0.963 without), and grain must not come and go where a still begins to move.
-    # At least 1: 0 would be lossless, in a profile that browsers don't play, and looks the same.
-    finer = 3 if encoding.piece == "h264" and not transition_quality else 0
-    return max(1, output.crf - finer)
+def is_draft(output: Output, kind: PieceKind) -> bool:
+    """Say whether a kind of piece comes out otherwise than in the final film."""
+    return encoder_arguments(output, kind) != encoder_arguments(replace(output, quality=Quality.FINAL), kind)

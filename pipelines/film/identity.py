@@ -80,7 +80,7 @@ def piece_name(segment: Segment, timeline: Timeline, frames: FramePictures, *, b
     """
     output, style = replace(timeline.output, name=""), timeline.captions
     lettering = _lettering(_drawn(segment.captions, style), style)
-    arguments = encoder_arguments(output, transition_quality=segment.is_transition)
+    arguments = encoder_arguments(output, segment.kind)
     identities = {frame: frames[frame].identity() for frame in segment.frames}
     key = segment.key(identities, (output, arguments, build.id, lettering))
     return f"{key}.{encoding_of(output.codec).piece}"

@@ -9,6 +9,7 @@ from pathlib import Path
 from pipelines.common.ffmpeg import fed_ffmpeg, file_url, running_ffmpeg
 from pipelines.common.languages import iso_639_2
 from pipelines.film.encoding import rate
+from pipelines.film.ivf import ivf_of
 from pipelines.film.metadata import film_metadata
 from pipelines.film.mp4 import disable_subtitles
 from pipelines.film.segments import Segment
@@ -22,7 +23,6 @@ _METADATA = "metadata.txt"
 _PIECES = "pieces.ffconcat"
 _SUBTITLES = "subtitles"
 _WEBVTT = "webvtt"
-_CHUNK_BYTES = 1 << 20
 _MP4_EXTENSIONS = ("mp4", "mov")
 
 
@@ -69,7 +69,8 @@ async def join_pieces(joined: JoinInput, timeline: Timeline, target: Path, *, co
         streams += ["-map", f"{place}:s", *_subtitles(timeline)]
     arguments = [*inputs, *streams, *_video(timeline), file_url(target)]
     if encoding.piece == "h264":
-        async with fed_ffmpeg(arguments, _bytes_of(joined.pieces), folder=folder):
+        pictures = ivf_of(joined.pieces, size=timeline.output.size, fps=timeline.output.fps)
+        async with fed_ffmpeg(arguments, pictures, folder=folder):
             pass
     else:
         async with running_ffmpeg(arguments, folder=folder):
@@ -101,32 +102,28 @@ def _video(timeline: Timeline) -> list[str]:
     encoding, fps = encoding_of(timeline.output.codec), timeline.output.fps
     if not encoding.copies:
         return [*encoding.join, "-r", rate(fps), "-f", encoding.extension]
-    # Pieces carry no times, or their own: every picture gets the time of its number, exact to the clock's tick.
-    pace = f"({rate(fps)})*TB"
-    filters = [f"setts=ts=round(N/({pace})):duration=round(1/({pace}))"]
     if encoding.piece == "h264":
+        # A clock that ticks once a video frame. A picture is decoded at most one video frame before it is shown: the
+        # file's edit list says so, and the first is shown at 0.
         # Drop delimiters, x264's notes and repeated headers (H.264, table 7-1): an MP4 keeps the headers apart, once.
-        filters.insert(0, "filter_units=remove_types=6-9")
+        filters = "filter_units=remove_types=6-9,setts=pts=PTS:dts=N-1:duration=1"
+    else:
+        # Pieces carry times of their own: every picture gets the time of its number, exact to the clock's tick.
+        pace = f"({rate(fps)})*TB"
+        filters = f"setts=ts=round(N/({pace})):duration=round(1/({pace}))"
     # WebM has no such options: its clock has milliseconds.
     clock_hz = str(fps.numerator * -(-_CLOCK_MIN_HZ // fps.numerator))
     clock = ["-video_track_timescale", clock_hz, "-movie_timescale", clock_hz] if encoding.extension != "webm" else []
-    return [*encoding.join, "-bsf:v", ",".join(filters), *clock, "-f", encoding.extension]
+    return [*encoding.join, "-bsf:v", filters, *clock, "-f", encoding.extension]
 
 
 def _pieces_input(joined: JoinInput, timeline: Timeline, folder: Path) -> list[str]:
     """Return the arguments that read the pieces."""
     if encoding_of(timeline.output.codec).piece == "h264":
-        # Raw streams become one by being written one after another; from a list, ffmpeg would probe each for long.
-        return ["-r", rate(timeline.output.fps), "-f", "h264", "-i", "pipe:0"]
+        # Written as one stream; from a list, ffmpeg would probe each piece for long.
+        return ["-f", "ivf", "-i", "pipe:0"]
     (folder / _PIECES).write_text("".join(_list_lines(joined, timeline, folder)), encoding="utf-8")
     return ["-f", "concat", "-safe", "0", "-i", _PIECES]
-
-
-def _bytes_of(pieces: Sequence[Path]) -> Iterator[memoryview]:
-    for piece in pieces:
-        with piece.open("rb") as file:
-            while chunk := file.read(_CHUNK_BYTES):
-                yield memoryview(chunk)
 
 
 def _list_lines(joined: JoinInput, timeline: Timeline, folder: Path) -> Iterator[str]:

@@ -16,14 +16,16 @@ from pipelines.common.background import NICENESS
 from pipelines.common.errors import FilmError
 from pipelines.common.ffmpeg import fed_ffmpeg, file_url
 from pipelines.common.files import atomic_path
+from pipelines.film.access_units import read_units, units_of_file
 from pipelines.film.caption_input import caption_input
-from pipelines.film.copies import Copies, access_units
+from pipelines.film.copies import Copies
 from pipelines.film.encoder_input import EncoderInput, input_of_batch, input_of_segment
 from pipelines.film.encoding import KEYFRAME_EVERY, encoder_arguments, on_time
 from pipelines.film.painting import FrameRenderer
 from pipelines.film.segments import Crossing, Segment, Stay
 from pipelines.film.spoken_captions import CaptionRun
 from pipelines.storyboard.model import CaptionStyle, Output
+from pipelines.storyboard.presets import PieceKind
 from pipelines.storyboard.transitions import OWN
 
 
@@ -34,7 +36,7 @@ class EncodeContext:
     Attributes:
         output: the film's size, rate, codec and quality.
         captions: how captions look, and whether they are drawn.
-        copies: pictures that hold a still; None where the film's codec is not H.264.
+        copies: pictures that hold a still, where this ffmpeg makes any; None where the film's codec is not H.264.
         threads: in which pictures are rendered.
     """
 
@@ -60,10 +62,10 @@ def batches(pieces: Iterable[Piece], context: EncodeContext) -> list[list[Piece]
     """Put together the pieces that one encoder can make: it starts in the time in which it encodes several pictures."""
     alone: list[list[Piece]] = []
     # Of one kind only: one encoder has one quality, and reads either one picture of each hold or all of them.
-    alike: defaultdict[tuple[bool, bool], list[Piece]] = defaultdict(list)
+    alike: defaultdict[PieceKind, list[Piece]] = defaultdict(list)
     for piece in pieces:
-        if context.copies is not None and _can_be_cut_out(piece.segment):
-            alike[piece.segment.still, piece.segment.is_transition].append(piece)
+        if context.copies is not None and _can_be_cut_out(piece.segment, context.copies):
+            alike[piece.segment.kind].append(piece)
         else:
             alone.append([piece])
     return [*alike.values(), *alone]
@@ -90,7 +92,7 @@ async def encode_batch(
         FilmError: a frame cannot be read, or ffmpeg failed.
         StorageError: a piece could not be written.
     """
-    if context.copies is not None and _can_be_cut_out(batch[0].segment):
+    if context.copies is not None and _can_be_cut_out(batch[0].segment, context.copies):
         await _encode_together(
             batch, context.copies, context=context, renderer=renderer, folder=folder, on_encoded=on_encoded
         )
@@ -101,14 +103,14 @@ async def encode_batch(
         on_encoded(piece)
 
 
-def _can_be_cut_out(segment: Segment) -> bool:
+def _can_be_cut_out(segment: Segment, copies: Copies) -> bool:
     """Say whether a segment can be cut out of a longer stream.
 
     Not if ffmpeg's filters have to make its pictures, nor if it needs a keyframe in its middle: such a stream has one
-    at the start of each segment.
+    at the start of each segment. Nor a still that there are no copies to hold.
     """
     plain = all(isinstance(part, Stay) or (isinstance(part, Crossing) and part.type in OWN) for part in segment.parts)
-    return plain and (segment.still or segment.length <= KEYFRAME_EVERY)
+    return plain and (bool(copies.pictures) if segment.still else segment.length <= KEYFRAME_EVERY)
 
 
 async def _encode_alone(
@@ -117,10 +119,11 @@ async def _encode_alone(
     """Encode every video frame of a segment, by an ffmpeg that writes the file."""
     pictures = input_of_segment(segment, context.output, renderer)
     keyframes = ["-force_key_frames", f"expr:not(mod(n,{KEYFRAME_EVERY}))"]
-    quality = encoder_arguments(context.output, transition_quality=segment.is_transition)
-    encoding = [*keyframes, *quality, file_url(path)]
+    encoding = [*keyframes, *encoder_arguments(context.output, segment.kind), file_url(path)]
     async with _encoder(pictures, segment.captions, encoding, context=context, folder=folder):
         pass
+    if context.copies is not None:
+        context.copies.require_match(await asyncio.to_thread(lambda: next(units_of_file(path), b"")))
 
 
 async def _encode_together(
@@ -140,14 +143,11 @@ async def _encode_together(
     still = segments[0].still
     pictures = input_of_batch(segments, context.output, renderer)
     captions = [(1 if still else length, text) for segment in segments for length, text in segment.captions]
-    encoding = [
-        *_keyframes(segments, context.output),
-        *encoder_arguments(context.output, transition_quality=segments[0].is_transition),
-    ]
+    encoding = [*_keyframes(segments, context.output), *encoder_arguments(context.output, segments[0].kind)]
     done = 0
     async with _encoder(pictures, captions, [*encoding, "-"], context=context, folder=folder, stdout=PIPE) as stream:
         assert stream is not None
-        units = access_units(stream)
+        units = read_units(stream)
         # ffmpeg's own reason for ending early is raised as the block is left.
         with contextlib.suppress(_EndedEarlyError):
             for piece in batch:

@@ -1,8 +1,9 @@
 """A finished film read back: its packets counted and timed, whatever its header says."""
 
+import heapq
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from pipelines.common.ffmpeg import file_url, running_ffmpeg
 from pipelines.common.geometry import Size
 from pipelines.common.imaging import measure_animation
 from pipelines.common.picture_file import UnreadablePictureError
+
+# Pictures that are predicted from later ones come behind them: more than three between two others no codec here has.
+_MAX_EARLY = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,20 +67,32 @@ class _Track:
         size: in pixels.
         tick_s: the unit of the file's clock, in seconds.
         length: of each video frame, in ticks; a fraction where the clock is too coarse for the film's rate.
-        video_frames: packets so far.
+        video_frames: packets so far, in the order in which they are shown.
+        early: starts of packets that are shown later than some that are still to come, in ticks; a heap.
+        decoded: when the last packet is decoded, in ticks.
     """
 
     size: Size
     tick_s: Fraction
     length: Fraction = Fraction(0)
     video_frames: int = 0
+    early: list[int] = field(default_factory=list)
+    decoded: int | None = None
 
-    def is_on_time(self, start: int, duration: int) -> bool:
-        """Say whether a packet, in ticks, is the next one at a constant rate."""
+    def add(self, decoded: int, start: int, duration: int) -> bool:
+        """Take the next packet, in ticks; say whether it and those before it stand at their times."""
+        if not self._is_near(duration, self.length) or (self.decoded is not None and decoded <= self.decoded):
+            return False
+        self.decoded = decoded
+        heapq.heappush(self.early, start)
+        while self.early and self._is_near(self.early[0], self.video_frames * self.length):
+            heapq.heappop(self.early)
+            self.video_frames += 1
+        return len(self.early) <= _MAX_EARLY
+
+    def _is_near(self, ticks: int, exact: Fraction) -> bool:
         # Rounding to a coarse clock takes a packet a tick off at most; a fine clock allows nothing.
-        coarse = self.length.denominator > 1
-        late, long = start - self.video_frames * self.length, duration - self.length
-        return abs(late) <= coarse and abs(long) <= coarse
+        return abs(ticks - exact) <= (self.length.denominator > 1)
 
 
 async def _read_track(lines: AsyncIterable[bytes], name: Path, fps: Fraction | None) -> _Track:
@@ -89,15 +105,18 @@ async def _read_track(lines: AsyncIterable[bytes], name: Path, fps: Fraction | N
                 track.length = ticks if ticks.denominator > 1 else Fraction(0)
             case ["#dimensions", _, text]:
                 track.size = Size.parse(text)
-            case ["0,", _, pts, duration, *_]:
+            case ["0,", dts, pts, duration, *_]:
                 # Where the clock is fine, the first packet says how long each has to be.
                 track.length = track.length or Fraction(_ticks(duration))
-                if not track.is_on_time(_ticks(pts), _ticks(duration)):
-                    raise FilmError(
-                        f"{name}: video frame {track.video_frames} does not stand at its time; render again"
-                    )
-                track.video_frames += 1
+                if not track.add(_ticks(dts), _ticks(pts), _ticks(duration)):
+                    raise _out_of_time(name, track)
+    if track.early:
+        raise _out_of_time(name, track)
     return track
+
+
+def _out_of_time(name: Path, track: _Track) -> FilmError:
+    return FilmError(f"{name}: video frame {track.video_frames} does not stand at its time; render again")
 
 
 def _ticks(column: str) -> int:

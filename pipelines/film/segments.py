@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pipelines.film.captions import ScreenText
 from pipelines.film.spoken_captions import CaptionRun, CaptionTrack
 from pipelines.storyboard.model import Motion, Smooth
+from pipelines.storyboard.presets import PieceKind
 from pipelines.storyboard.timeline import Hold, Timeline
 
 # Goes into every key: raise it when pieces of the same key come out otherwise than before.
@@ -140,9 +141,11 @@ class Segment:
         return all(isinstance(part, Stay) and part.still for part in self.parts)
 
     @property
-    def is_transition(self) -> bool:
-        """Whether it is a transition, and so may be encoded at less than the film's quality."""
-        return any(isinstance(part, Crossing) for part in self.parts)
+    def kind(self) -> PieceKind:
+        """How it is encoded."""
+        if any(isinstance(part, Crossing) for part in self.parts):
+            return PieceKind.PASSING
+        return PieceKind.STILL if self.still else PieceKind.MOVING
 
     @property
     def frames(self) -> tuple[int, ...]:

@@ -163,6 +163,14 @@ class BoardScene:
     title: str
 
 
+class Quality(StrEnum):
+    """The quality of a film; the word in a storyboard."""
+
+    # There soon, to look at while one works on it.
+    DRAFT = "draft"
+    FINAL = "final"
+
+
 @dataclass(frozen=True, slots=True)
 class Output:
     """A film to make.
@@ -175,6 +183,7 @@ class Output:
         fit: the treatment of frames of another shape than the film's.
         background: the area beside them where `fit` is contain.
         name: ends the file's name; empty for the first output.
+        quality: how its pieces are encoded.
     """
 
     fps: Fraction
@@ -184,6 +193,8 @@ class Output:
     fit: Fit
     background: Background = Background.BLACK
     name: str = ""
+    # Pieces have names of their `repr`: what comes out the same at both qualities is not encoded again.
+    quality: Quality = field(default=Quality.FINAL, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

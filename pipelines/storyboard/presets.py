@@ -2,6 +2,7 @@
 
 import functools
 from decimal import Decimal
+from enum import StrEnum
 from fractions import Fraction
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -17,9 +18,49 @@ from pipelines.storyboard.format.base import FormatModel
 from pipelines.storyboard.format.fields import FilmFit, FilmSize, Fps, Percent, Text
 from pipelines.storyboard.format.yaml_errors import YamlError
 from pipelines.storyboard.format.yaml_tree import parse_yaml
-from pipelines.storyboard.model import Background
+from pipelines.storyboard.model import Background, Quality
 
 DEFAULT_CODEC = "h264"
+
+
+class PieceKind(StrEnum):
+    """A kind of piece, by what its pictures do; the word in the preset of an encoding."""
+
+    # Nothing in it changes but by cuts.
+    STILL = "still"
+    MOVING = "moving"
+    # On screen only as long as a transition.
+    PASSING = "passing"
+
+
+class PieceEncoding(FormatModel):
+    """What belongs to the encoding of one kind of piece only.
+
+    Attributes:
+        finer: by how much the constant rate factor is lower than the film's.
+        arguments: further ffmpeg arguments.
+    """
+
+    finer: int = 0
+    arguments: tuple[Text, ...] = ()
+
+
+class PieceEncodings(FormatModel):
+    """The encodings of each kind of piece."""
+
+    still: PieceEncoding = PieceEncoding()
+    moving: PieceEncoding = PieceEncoding()
+    passing: PieceEncoding = PieceEncoding()
+
+    def of(self, kind: PieceKind) -> PieceEncoding:
+        """Return the one of a kind."""
+        match kind:
+            case PieceKind.STILL:
+                return self.still
+            case PieceKind.MOVING:
+                return self.moving
+            case PieceKind.PASSING:
+                return self.passing
 
 
 class Encoding(FormatModel):
@@ -32,8 +73,8 @@ class Encoding(FormatModel):
         crf, max_crf: the default constant rate factor and the coarsest; None where the encoder has none.
         pixel_format: ffmpeg's name of the pixel format that the encoder is given.
         arguments: further ffmpeg arguments, to encode a piece.
-        passing: ffmpeg arguments besides, for pieces that are on screen only as long as a transition; they may trade
-            quality that is not visible there for speed.
+        final: what belongs to each kind of piece.
+        draft: the same for a draft, which is to be there soon; None where it is encoded as the final film is.
         piece: ffmpeg's name of the format of a piece's file.
         join: ffmpeg arguments that make the film of its pieces; `-c:v copy` where they need no second encoding.
         audio: ffmpeg arguments for sound; None where the format holds none.
@@ -47,7 +88,8 @@ class Encoding(FormatModel):
     max_crf: int | None = None
     pixel_format: Text = "yuv420p"
     arguments: tuple[Text, ...] = ()
-    passing: tuple[Text, ...] = ()
+    final: PieceEncodings = PieceEncodings()
+    draft: PieceEncodings | None = None
     piece: Literal["h264", "nut"] = "nut"
     join: tuple[Text, ...]
     audio: tuple[Text, ...] | None = ("-c:a", "aac", "-b:a", "192k")
@@ -57,6 +99,10 @@ class Encoding(FormatModel):
     def copies(self) -> bool:
         """Whether the pieces go into the film without a second encoding."""
         return "copy" in self.join
+
+    def pieces(self, quality: Quality) -> PieceEncodings:
+        """Return what belongs to each kind of piece, at a quality."""
+        return self.draft if self.draft and quality is Quality.DRAFT else self.final
 
 
 class SafeArea(FormatModel):

@@ -75,7 +75,7 @@ def test_a_target_that_cannot_be_made_is_a_storage_error(tmp_path: Path) -> None
 def test_a_film_that_differs_from_its_plan_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The finished file is read back: a rate that ffmpeg got wrong does not pass."""
     frames = flat_frames(tmp_path / "frames", ["red"])
-    slower = 'case "$*" in *metadata.txt*) set -- "${@//24\\/1/12/1}"; set -- "${@//1\\/24/1/12}" ;; esac'
+    slower = 'set -- "${@//pts=PTS:dts=N-1:duration=1/pts=2*PTS:dts=2*N-2:duration=2}"'
     fake_ffmpeg(tmp_path / "ffmpeg", monkeypatch, slower)
 
     with pytest.raises(FilmError) as caught:

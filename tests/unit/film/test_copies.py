@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.film.copies import Copies, access_units, parameter_sets
+from pipelines.film.access_units import parameter_sets, read_units
+from pipelines.film.copies import Copies
 
 AUD = b"\0\0\0\1\x09\xf0"
 
@@ -24,7 +25,7 @@ async def units_of(data: bytes, cuts: list[int]) -> list[bytes]:
         stream.feed_eof()
 
     writing = asyncio.create_task(write())
-    found = [unit async for unit in access_units(stream)]
+    found = [unit async for unit in read_units(stream)]
     await writing
     return found
 

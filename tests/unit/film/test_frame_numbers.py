@@ -6,9 +6,10 @@ from hypothesis import strategies as st
 
 from pipelines.common.errors import FilmError
 from pipelines.film import frame_numbers
-from pipelines.film.copies import parameter_sets
+from pipelines.film.access_units import parameter_sets
 from pipelines.film.encoding import encoder_arguments
-from pipelines.film.frame_numbers import number_bits, renumbered
+from pipelines.film.frame_numbers import Numbering, read_numbering, renumbered
+from pipelines.storyboard.presets import PieceKind
 from tests.support.film_samples import ask_ffmpeg, timeline_of
 
 AUD = b"\0\0\0\1\x09\xf0"
@@ -18,22 +19,23 @@ AUD = b"\0\0\0\1\x09\xf0"
 def stream() -> list[bytes]:
     """Return forty pictures of a test card as x264 encodes them for a film; each but the first is a change."""
     source = ("-f", "lavfi", "-i", "testsrc=size=160x96:rate=24", "-frames:v", "40")
-    encoded = ask_ffmpeg(*source, *encoder_arguments(timeline_of([1]).output), "-")
+    encoded = ask_ffmpeg(*source, *encoder_arguments(timeline_of([1]).output, PieceKind.STILL), "-")
     return [AUD[:5] + part for part in encoded.split(AUD[:5])[1:]]
 
 
 def test_it_is_known_how_x264_numbers_pictures(stream: list[bytes]) -> None:
-    """In four bits, after which it begins again."""
-    assert number_bits(parameter_sets(stream[0])) == 4
+    """In four bits and in five, after which it begins again."""
+    assert read_numbering(parameter_sets(stream[0])) == Numbering(4, 5)
 
 
 def test_each_picture_has_the_number_of_its_place(stream: list[bytes]) -> None:
     """So giving it that number changes nothing, and giving it another and back neither."""
+    numbering = Numbering(4, 5)
     for place, picture in enumerate(stream):
-        assert renumbered(picture, place, bits=4) == picture
-        elsewhere = renumbered(picture, place + 7, bits=4)
+        assert renumbered(picture, place, numbering) == picture
+        elsewhere = renumbered(picture, place + 7, numbering)
         assert (elsewhere == picture) is (place == 0)
-        assert renumbered(elsewhere, place, bits=4) == picture
+        assert renumbered(elsewhere, place, numbering) == picture
 
 
 def test_an_unknown_way_is_an_error(stream: list[bytes]) -> None:
@@ -43,7 +45,7 @@ def test_an_unknown_way_is_an_error(stream: list[bytes]) -> None:
     strange = sequence[:4] + b"\x00" + sequence[5:]
 
     with pytest.raises(FilmError, match="numbers pictures in another way"):
-        number_bits((strange, *others))
+        read_numbering((strange, *others))
 
 
 @given(st.binary(max_size=60).map(lambda unit: unit.replace(b"\5", b"\0").replace(b"\6", b"\3") + b"\x80"))
