@@ -5,6 +5,7 @@ import queue
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 
 from rich.console import Console, ConsoleOptions, Group, RenderResult
@@ -282,19 +283,27 @@ def summary_lines(summary: RunResult) -> list[str]:
     """Return the last lines about a run: its state, counts and cost, and every file that it made."""
     amounts = f"{format_spent(summary.cost_usd, summary.uncertain_usd)}, {format_decimal(summary.cost_thb)} THB"
     requests = f"{counted(summary.requests, 'request')}{simulated_suffix(summary.simulated)}"
-    film = f"{summary.video}, {summary.video_seconds:.1f} s" if summary.video else "not made"
+    video = summary.video
+    film = f"{video}, {summary.video_seconds:.1f} s{_quality(summary, video)}" if video else "not made"
     return [
         f"{summary.storyboard}: {summary.state.phrase} after {summary.elapsed_s:.1f} s",
         f"  frames  {summary.frames}: {summary.counts}",
         f"  cost    {amounts} for {requests}",
         *([f"  {lanes_title(summary.members):<6}  {costs_text(summary.members)}"] if summary.members else []),
         f"  film    {film}",
-        *(f"          {path}" for path in summary.more_videos),
+        *(f"          {path}{_quality(summary, path)}" for path in summary.more_videos),
         *(f"  take    {take.spec.number} of {take.frame.label}: {take.pattern}" for take in summary.new_takes),
         f"  ledger  {summary.ledger}",
         *([f"  report  {summary.report}"] if summary.report else []),
         *(f"  note    {remark}" for remark in summary.remarks),
     ]
+
+
+def _quality(summary: RunResult, film: Path) -> str:
+    """Return what is to be known of a film's quality: that it is a draft, or is one no more; else nothing."""
+    if film in summary.drafts:
+        return ", a draft"
+    return ", was a draft, is final now" if film in summary.finished else ""
 
 
 def _frames(progress: Progress) -> str:

@@ -160,6 +160,15 @@ def limit_options(command: F) -> F:
     return budget(concurrency(command))
 
 
+def quality_option(*, default: str) -> Callable[[F], F]:
+    """Return what adds `--quality`, of the films; `default` says in words what holds without it."""
+    return click.option(
+        "--quality",
+        type=click.Choice(["draft", "final"]),
+        help=f"Quality of the films: a draft is there sooner.  [default: {default}]",
+    )
+
+
 class Scale(click.ParamType["Decimal"]):
     """A number above 0 and up to 1, read exactly."""
 

@@ -30,6 +30,7 @@ from pipelines.common.errors import (
     UsageError,
 )
 from pipelines.common.printable import printable_name
+from pipelines.common.quality import Quality
 from pipelines.common.settings import Settings, load_settings
 from pipelines.flows.handover import Handover, RunFlow
 from pipelines.run.observer import RunObserver
@@ -182,6 +183,8 @@ def _run_flow(call: FlowCall, console: Console, *, began: float) -> RenderResult
         lines = summary_lines(observer.result)
         if observer.result.video:
             lines.append(f"  review  {review}: look, generate other takes, pick")
+        if observer.result.drafts:
+            lines.append(f"  final   {_final_command(call)}: makes the final film")
         print_lines(console, "\n".join(lines))
     return RenderResult(call.path, observer.result, error)
 
@@ -191,6 +194,17 @@ def _review_command(call: FlowCall) -> str:
     follows = follows_another_run(call.settings, call.board.id)
     options = options_to_repeat(call.parameters, call.settings, follows=follows)
     return next_command("review", call.path, options, program=own_program())
+
+
+def _final_command(call: FlowCall) -> str:
+    """Return the command that makes the final film of this run's takes."""
+    settings = call.settings
+    # A render follows no other run, as a re-roll may have done.
+    asked = {"endpoint": settings.endpoint, "dialect": settings.dialect, "model": settings.model}
+    given = call.parameters if call.flow == "render_storyboard" else {**call.parameters, **asked}
+    # Named: the storyboard, or a variable, may ask for drafts.
+    options = {**options_to_repeat(given, settings), "quality": Quality.FINAL.value}
+    return next_command("render", call.path, options, program=own_program())
 
 
 def _flow_parameters(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from pipelines.cli.options import (
     print_error,
     print_json,
     print_message,
+    quality_option,
     strict_option,
     takes_model_option,
 )
@@ -25,11 +26,14 @@ from pipelines.cli.options import (
 if TYPE_CHECKING:
     from decimal import Decimal
 
+_film_quality = quality_option(default="the storyboard's, else final")
+
 
 @click.command(cls=LoggedCommand)
 @boards_argument
 @endpoint_options
 @limit_options
+@_film_quality
 @strict_option
 @click.option(
     "--lanes",
@@ -75,6 +79,7 @@ def render(boards: tuple[Path, ...], *, open_it: bool, as_json: bool, **options:
 @click.option("-y", "--yes", is_flag=True, help="Generate without asking, as a script must.")
 @endpoint_options
 @limit_options
+@_film_quality
 @json_option
 def reroll(board: Path, frames: str, *, dry_run: bool, yes: bool, as_json: bool, **options: Any) -> None:
     """Generate more takes of some frames, after showing the price.

@@ -18,6 +18,7 @@ from pipelines.cli.options import (
     print_error,
     print_json,
     print_message,
+    quality_option,
     takes_model_option,
 )
 
@@ -110,6 +111,7 @@ def takes(board: Path, *, as_json: bool, **options: Any) -> None:
 @click.option("--open/--no-open", "opens", default=True, show_default=True, help="Open the page in a browser.")
 @endpoint_options
 @limit_options
+@quality_option(default="draft")
 def review(board: Path, *, port: int, opens: bool, **options: Any) -> None:
     """Choose among takes in a browser, and generate more.
 

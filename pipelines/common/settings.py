@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSou
 from pipelines.common.addresses import host_of, is_loopback, require_http_url, without_secrets
 from pipelines.common.budgets import OnExceed
 from pipelines.common.errors import UsageError
+from pipelines.common.quality import Quality
 from pipelines.common.requirements import requirement
 from pipelines.common.suggestions import plain_amount
 
@@ -92,6 +93,7 @@ class Settings(_FromEnvironment):
         model: the model asked for; None means `flux-1-schnell`, or `sketch` for the embedded endpoint.
         output: the folder that holds a folder for each storyboard, and the ledger.
         root: the folder from which relative storyboards and outputs are found; None means the working folder.
+        quality: of the films, whatever the storyboard says; None for what it says.
         budget_usd: hard cap for one run, beside the storyboard's own; the smaller holds.
         budget_daily_usd: hard cap for all runs in the same ledger together, on one day, UTC.
         on_exceed: what to do at a cap, where the storyboard does not say: stop or refuse; see `Budgets`.
@@ -123,6 +125,7 @@ class Settings(_FromEnvironment):
     lane: Annotated[str, Field(max_length=64), AfterValidator(_printable)] = ""
     output: Path = Path("outputs")
     root: Annotated[Path, AfterValidator(_absolute)] | None = None
+    quality: Quality | None = None
     # The ledger holds 9 million of each currency.
     budget_usd: Annotated[Decimal, Field(ge=0, le=1_000_000)] | None = None
     budget_daily_usd: Annotated[Decimal, Field(ge=0, le=1_000_000)] | None = None

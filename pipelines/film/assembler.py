@@ -18,7 +18,7 @@ from pipelines.film.encoders import require_encoder
 from pipelines.film.encoding_pool import EncodingPool
 from pipelines.film.finishing import finish_film, planned_film
 from pipelines.film.frame_picture import FramePicture, hash_pictures
-from pipelines.film.identity import film_identity, identity_mark, read_identity
+from pipelines.film.identity import FilmMark, film_identity, read_mark
 from pipelines.film.joining import JoinInput
 from pipelines.film.painting import ReadFrame, read_frame, require_size
 from pipelines.film.probe import Film
@@ -156,8 +156,8 @@ class FilmAssembler:
         sound_path = sound.path if sound else None
         # Before anything can fail or be found unchanged: these files are still needed then.
         self.used = {*paths, *([sound_path] if sound_path else ())}
-        identity = film_identity(timeline, paths, sound_path)
-        if await asyncio.to_thread(read_identity, target) == identity:
+        mark = FilmMark(film_identity(timeline, paths, sound_path), draft=any(piece.draft for piece in pieces))
+        if await asyncio.to_thread(read_mark, target) == mark:
             return planned_film(timeline, target)
         if timeline.output.fit is Fit.ERROR:
             await asyncio.to_thread(require_size, [frame.path for frame in frames], timeline.output.size)
@@ -169,7 +169,7 @@ class FilmAssembler:
         self._observer.joining(target)
         joined = JoinInput(self._segments, paths, sound_path)
         try:
-            return await finish_film(joined, timeline, target, comment=identity_mark(identity))
+            return await finish_film(joined, timeline, target, comment=str(mark))
         except FilmError:
             # One of these files may not hold what its name says: without them, the next run makes all of them again.
             for path in self.used:

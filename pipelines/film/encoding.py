@@ -3,7 +3,8 @@
 from dataclasses import replace
 from fractions import Fraction
 
-from pipelines.storyboard.model import Output, Quality
+from pipelines.common.quality import Quality
+from pipelines.storyboard.model import Output
 from pipelines.storyboard.presets import PieceKind, encoding_of
 
 # In video frames. Players can seek to a keyframe; a still costs its own bytes again at each.

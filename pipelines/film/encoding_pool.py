@@ -8,16 +8,18 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipelines.common.background import lower_priority
 from pipelines.common.ffmpeg import ffmpeg_build
 from pipelines.common.files import storage_errors
+from pipelines.common.quality import Quality
 from pipelines.film.capacity import Capacity
 from pipelines.film.claims import PieceClaims
 from pipelines.film.copies import Copies, encode_copies
 from pipelines.film.effort import FilmObserver, megapixels
+from pipelines.film.encoding import is_draft
 from pipelines.film.frame_picture import FramePictures, hash_pictures
 from pipelines.film.identity import piece_name
 from pipelines.film.painting import FrameCache, FrameRenderer, ReadFrame
@@ -83,6 +85,8 @@ class EncodingPool:
     async def name_pieces(self, segments: Sequence[Segment], frames: FramePictures) -> list[Piece]:
         """Return the piece of each segment, given the pictures of its frames.
 
+        Of a draft, those that are there as the final film has them are these.
+
         Raises:
             FilmError: ffmpeg is missing or does not run, or a font is gone.
         """
@@ -90,9 +94,17 @@ class EncodingPool:
         return await asyncio.to_thread(self._name_pieces, segments, frames)
 
     def _name_pieces(self, segments: Sequence[Segment], frames: FramePictures) -> list[Piece]:
-        build = ffmpeg_build()
-        names = [piece_name(segment, self._timeline, frames, build=build) for segment in segments]
-        return [Piece(segment, self._folder / name) for segment, name in zip(segments, names, strict=True)]
+        build, output = ffmpeg_build(), self._timeline.output
+        final = replace(self._timeline, output=replace(output, quality=Quality.FINAL))
+
+        def piece_of(segment: Segment) -> Piece:
+            path = self._folder / piece_name(segment, final, frames, build=build)
+            # A piece of the final film that is there is better than a draft of it, and sooner there.
+            if not is_draft(output, segment.kind) or path.is_file():
+                return Piece(segment, path)
+            return Piece(segment, self._folder / piece_name(segment, self._timeline, frames, build=build), draft=True)
+
+        return [piece_of(segment) for segment in segments]
 
     async def encode_all(self, pieces: Sequence[Piece], frames: FramePictures) -> None:
         """Encode every piece that is not there, and wait for those that other runs encode; the first failure ends it.

@@ -12,6 +12,7 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import BinaryIO
 
 from pipelines.common.errors import FilmError
 from pipelines.common.ffmpeg import FfmpegBuild, ffmpeg_build
@@ -25,11 +26,10 @@ from pipelines.storyboard.model import CaptionStyle, SoundMix
 from pipelines.storyboard.presets import encoding_of
 from pipelines.storyboard.timeline import Timeline
 
-_MARK = "storyreel:"
-_MARKED = re.compile(rb"storyreel:([0-9a-f]{64})")
+_MARKED = re.compile(rb"storyreel:([0-9a-f]{64})( draft)?")
 # The mark is in the headers, which take a few bytes a video frame, or at the very end.
 _HEADERS_MAX_BYTES = 32 << 20
-_MARK_BYTES = len(_MARK) + 64
+_CHUNK_BYTES = 1 << 20
 # Digits of a hash that people compare.
 _SHORT = 6
 
@@ -47,6 +47,25 @@ class EncoderBuild:
 
     id: str
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class FilmMark:
+    """The mark that a film bears in its metadata; its text is the comment there.
+
+    Attributes:
+        identity: tells all that went into the film; see `film_identity`.
+        draft: whether the film holds pieces that come out otherwise in the final one.
+    """
+
+    identity: str
+    draft: bool = False
+
+    def __str__(self) -> str:
+        return f"storyreel:{self.identity}{' draft' if self.draft else ''}"
+
+
+_MOST_MARK_BYTES = len(str(FilmMark("0" * 64, draft=True)))
 
 
 def encoder_build(timelines: Iterable[Timeline]) -> EncoderBuild:
@@ -129,24 +148,40 @@ def _hash(ingredients: object) -> str:
     return hashlib.sha256(repr(ingredients).encode()).hexdigest()
 
 
-def identity_mark(identity: str) -> str:
-    """Return the comment that a film has in its metadata."""
-    return f"{_MARK}{identity}"
-
-
 def mark_end(path: Path, mark: str) -> None:
     """Append the mark to a film whose format has no place for a comment; decoders stop before it."""
     with path.open("ab") as file:
         file.write(mark.encode())
 
 
-def read_identity(path: Path) -> str | None:
-    """Return the identity of the film at `path`; None where there is no film, or one without a mark."""
+def read_mark(path: Path) -> FilmMark | None:
+    """Return the mark of the film at `path`; None where there is no film, or one without a mark."""
     try:
         with path.open("rb") as file:
-            head = file.read(_HEADERS_MAX_BYTES)
-            file.seek(-min(_MARK_BYTES, path.stat().st_size), os.SEEK_END)
-            marked = _MARKED.search(head) or _MARKED.search(file.read())
+            file.seek(-min(_MOST_MARK_BYTES, path.stat().st_size), os.SEEK_END)
+            marked = _MARKED.search(file.read())
+            file.seek(0)
+            marked = marked or _search_headers(file)
     except OSError:
         return None
-    return marked[1].decode() if marked else None
+    return FilmMark(marked[1].decode(), draft=marked[2] is not None) if marked else None
+
+
+def _search_headers(file: BinaryIO) -> re.Match[bytes] | None:
+    """Return the first mark in the headers of a film; no more is read than is needed to find it."""
+    read, end = b"", False
+    while not end and file.tell() < _HEADERS_MAX_BYTES:
+        chunk = file.read(_CHUNK_BYTES)
+        end = len(chunk) < _CHUNK_BYTES
+        # With what may be the beginning of a mark that the chunk before has cut off.
+        read = read[-_MOST_MARK_BYTES:] + chunk
+        marked = _MARKED.search(read)
+        if marked and (end or marked.start() + _MOST_MARK_BYTES <= len(read)):
+            return marked
+    return None
+
+
+def drafts_among(films: Iterable[Path]) -> frozenset[Path]:
+    """Return which of some films say of themselves that they are drafts. Blocking."""
+    marks = {path: read_mark(path) for path in films}
+    return frozenset(path for path, mark in marks.items() if mark and mark.draft)

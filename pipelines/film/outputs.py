@@ -52,6 +52,11 @@ class Films:
         return sum(map(len, self._assemblers))
 
     @property
+    def paths(self) -> list[Path]:
+        """Where the films go, or are, in the order of the outputs."""
+        return [film_path(self._folder, self._plan.storyboard, timeline) for timeline in self._plan.timelines]
+
+    @property
     def megapixels(self) -> float:
         """The effort of encoding all pieces; see `effort.megapixels`."""
         return sum(assembler.megapixels for assembler in self._assemblers)
@@ -86,10 +91,10 @@ class Films:
             FilmError: a film could not be cut; see `cut_film`.
             StorageError: a file could not be written.
         """
-        targets = [film_path(self._folder, self._plan.storyboard, timeline) for timeline in self._plan.timelines]
         # One after another: each already uses all processors.
         films = [
-            await assembler.cut(pictures, target) for assembler, target in zip(self._assemblers, targets, strict=True)
+            await assembler.cut(pictures, target)
+            for assembler, target in zip(self._assemblers, self.paths, strict=True)
         ]
         self._write_captions()
         drop_unused(self._segments, {piece for assembler in self._assemblers for piece in assembler.used})

@@ -7,7 +7,7 @@ from asyncio.subprocess import DEVNULL, PIPE
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import accumulate
 from pathlib import Path
@@ -16,6 +16,7 @@ from pipelines.common.background import NICENESS
 from pipelines.common.errors import FilmError
 from pipelines.common.ffmpeg import fed_ffmpeg, file_url
 from pipelines.common.files import atomic_path
+from pipelines.common.quality import Quality
 from pipelines.film.access_units import is_reference, read_units, units_of_file
 from pipelines.film.caption_input import caption_input
 from pipelines.film.copies import Copies
@@ -34,7 +35,7 @@ class EncodeContext:
     """The things that all pieces of one film share.
 
     Attributes:
-        output: the film's size, rate, codec and quality.
+        output: the film's size, rate and codec; each piece has its own quality.
         captions: how captions look, and whether they are drawn.
         copies: pictures that hold a still, where this ffmpeg makes any; None where the film's codec is not H.264.
         threads: in which pictures are rendered.
@@ -48,10 +49,22 @@ class EncodeContext:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A segment to encode, and the file that it becomes."""
+    """A segment to encode, and the file that it becomes.
+
+    Attributes:
+        segment: what it shows.
+        path: the file.
+        draft: whether it comes out otherwise than in the final film.
+    """
 
     segment: Segment
     path: Path
+    draft: bool = False
+
+    def encoding(self, output: Output) -> list[str]:
+        """Return the ffmpeg arguments that encode it, as a piece of a film with an output."""
+        quality = Quality.DRAFT if self.draft else Quality.FINAL
+        return encoder_arguments(replace(output, quality=quality), self.segment.kind)
 
 
 class _EndedEarlyError(Exception):
@@ -66,10 +79,10 @@ def batches(pieces: Iterable[Piece], context: EncodeContext) -> list[list[Piece]
     """Put together the pieces that one encoder can make: it starts in the time in which it encodes several pictures."""
     alone: list[list[Piece]] = []
     # Of one kind only: one encoder has one quality, and reads either one picture of each hold or all of them.
-    alike: defaultdict[PieceKind, list[Piece]] = defaultdict(list)
+    alike: defaultdict[tuple[PieceKind, bool], list[Piece]] = defaultdict(list)
     for piece in pieces:
         if context.copies is not None and _can_be_cut_out(piece.segment, context.copies):
-            alike[piece.segment.kind].append(piece)
+            alike[piece.segment.kind, piece.draft].append(piece)
         else:
             alone.append([piece])
     return [*alike.values(), *alone]
@@ -118,16 +131,17 @@ def _can_be_cut_out(segment: Segment, copies: Copies) -> bool:
 
 async def _write_alone(piece: Piece, *, context: EncodeContext, renderer: FrameRenderer, folder: Path) -> None:
     with atomic_path(piece.path) as temporary:
-        await _encode_alone(piece.segment, temporary, context=context, renderer=renderer, folder=folder)
+        await _encode_alone(piece, temporary, context=context, renderer=renderer, folder=folder)
 
 
 async def _encode_alone(
-    segment: Segment, path: Path, *, context: EncodeContext, renderer: FrameRenderer, folder: Path
+    piece: Piece, path: Path, *, context: EncodeContext, renderer: FrameRenderer, folder: Path
 ) -> None:
-    """Encode every video frame of a segment, by an ffmpeg that writes the file."""
+    """Encode every video frame of a piece, by an ffmpeg that writes the file at `path`."""
+    segment = piece.segment
     pictures = input_of_segment(segment, context.output, renderer)
     keyframes = ["-force_key_frames", f"expr:not(mod(n,{KEYFRAME_EVERY}))"]
-    encoding = [*keyframes, *encoder_arguments(context.output, segment.kind), file_url(path)]
+    encoding = [*keyframes, *piece.encoding(context.output), file_url(path)]
     async with _encoder(pictures, segment.captions, encoding, context=context, folder=folder):
         pass
     if context.copies is not None:
@@ -151,7 +165,7 @@ async def _encode_together(
     still = segments[0].still
     pictures = input_of_batch(segments, context.output, renderer)
     captions = [(1 if still else length, text) for segment in segments for length, text in segment.captions]
-    encoding = [*_keyframes(segments, context.output), *encoder_arguments(context.output, segments[0].kind)]
+    encoding = [*_keyframes(segments, context.output), *batch[0].encoding(context.output)]
     done = 0
     not_held: list[Piece] = []
     async with _encoder(pictures, captions, [*encoding, "-"], context=context, folder=folder, stdout=PIPE) as stream:

@@ -79,6 +79,7 @@ def lane_parameters(context: RunContext, options: Mapping[str, Any]) -> dict[str
         "model": run.model_id or run.model,
         "price_usd": settings.price_usd,
         "budget_usd": run.budgets.run_usd,
+        "quality": settings.quality,
         "group": run.group_id,
     }
     if told and without_secrets(told) != told:

@@ -4,6 +4,7 @@ from decimal import Decimal
 
 from prefect import State, flow
 
+from pipelines.common.quality import Quality
 from pipelines.flows.orchestration import FlowRequest, orchestrate
 from pipelines.run.result import RunResult
 
@@ -21,6 +22,7 @@ async def render_lane(
     budget_usd: Decimal | None = None,
     rate_limit: int | None = None,
     concurrency: int | None = None,
+    quality: Quality | None = None,
 ) -> "RunResult | State[RunResult]":
     """Generate takes of a storyboard that another run renders, and encode parts of its film, until that has ended.
 
@@ -37,6 +39,7 @@ async def render_lane(
         budget_usd: hard cap for that run and all its lanes together in US dollars, beside the storyboard's own.
         rate_limit: requests a minute that the endpoint allows each address; default 720.
         concurrency: requests in flight at most; default 128.
+        quality: that run's.
     """
     options = {
         "output": output,
@@ -47,5 +50,6 @@ async def render_lane(
         "budget_usd": budget_usd,
         "rate_limit": rate_limit,
         "concurrency": concurrency,
+        "quality": quality,
     }
     return await orchestrate(FlowRequest(storyboard, options, group=group))

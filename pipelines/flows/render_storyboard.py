@@ -6,6 +6,7 @@ from typing import Annotated
 from prefect import State, flow
 from pydantic import Field
 
+from pipelines.common.quality import Quality
 from pipelines.flows.orchestration import FlowRequest, orchestrate
 from pipelines.run.result import RunResult
 
@@ -22,6 +23,7 @@ async def render_storyboard(
     budget_usd: Decimal | None = None,
     rate_limit: int | None = None,
     concurrency: int | None = None,
+    quality: Quality | None = None,
     otio: bool = False,
     lanes: Annotated[int, Field(ge=1, le=64)] = 1,
 ) -> "RunResult | State[RunResult]":
@@ -37,6 +39,7 @@ async def render_storyboard(
         budget_usd: hard cap for this run in US dollars, beside the storyboard's own.
         rate_limit: requests a minute that the endpoint allows; default 720.
         concurrency: requests in flight at most; default 128.
+        quality: of the films, draft or final; default what the storyboard says, else final.
         otio: write the timeline as OpenTimelineIO too, for an editor.
         lanes: addresses to send from, this run's and those of workers of the queue `lanes`, which it begins.
     """
@@ -49,5 +52,6 @@ async def render_storyboard(
         "budget_usd": budget_usd,
         "rate_limit": rate_limit,
         "concurrency": concurrency,
+        "quality": quality,
     }
     return await orchestrate(FlowRequest(storyboard, options, otio=otio, lanes=lanes))

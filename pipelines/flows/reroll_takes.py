@@ -5,6 +5,7 @@ from functools import partial
 
 from prefect import State, flow
 
+from pipelines.common.quality import Quality
 from pipelines.flows.orchestration import FlowRequest, orchestrate
 from pipelines.run.result import RunResult
 from pipelines.storyboard.selection import select_extra_takes
@@ -26,6 +27,7 @@ async def reroll_takes(
     budget_usd: Decimal | None = None,
     rate_limit: int | None = None,
     concurrency: int | None = None,
+    quality: Quality | None = None,
 ) -> "RunResult | State[RunResult]":
     """Generate more takes of some frames; each frame shows the same take as before until another is picked.
 
@@ -42,6 +44,7 @@ async def reroll_takes(
         budget_usd: hard cap for this run in US dollars, beside the storyboard's own.
         rate_limit: requests a minute that the endpoint allows; default 720.
         concurrency: requests in flight at most; default 128.
+        quality: of the films, draft or final; default what the storyboard says, else final.
     """
     options = {
         "output": output,
@@ -52,6 +55,7 @@ async def reroll_takes(
         "budget_usd": budget_usd,
         "rate_limit": rate_limit,
         "concurrency": concurrency,
+        "quality": quality,
     }
     select = partial(select_extra_takes, text=str(frames), count=takes, prompt=prompt)
     return await orchestrate(FlowRequest(storyboard, options, select=select))

@@ -190,12 +190,21 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class FilmView:
-    """A film: its address relative to the page, its MIME type, its length, and its size in words (`1344x768`)."""
+    """A film.
+
+    Attributes:
+        url: its address, relative to the page.
+        mime: its MIME type.
+        seconds: its length.
+        size: its size in words, `1344x768`.
+        draft: whether it is a draft.
+    """
 
     url: str
     mime: str
     seconds: float
     size: str
+    draft: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from pipelines.common.errors import Problem
 from pipelines.common.settings import Settings
+from pipelines.film.identity import drafts_among
 from pipelines.film.outputs import film_path
 from pipelines.ledger.attempt_history import PastAttempt
 from pipelines.ledger.ledger import Ledger
@@ -240,6 +241,7 @@ def _film_view(path: Path, timeline: Timeline, addresses: Addresses) -> FilmView
         mime=_MIME_TYPES.get(path.suffix[1:], "application/octet-stream"),
         seconds=float(timeline.duration_s),
         size=str(timeline.output.size),
+        draft=bool(drafts_among([path])),
     )
 
 

@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import Awaitable, Callable
 
 from pipelines.common.errors import InterruptedRunError, StoryreelError
+from pipelines.common.quality import Quality
 from pipelines.common.settings import Settings
 from pipelines.review.events import Event, Failure, Progressed
 from pipelines.run.local import run_locally
@@ -39,13 +40,13 @@ class Jobs:
         """Set up an empty queue.
 
         Args:
-            settings: of every run.
+            settings: of every run; films are drafts where they name no quality.
             read_board: returns the storyboard as it is when a run starts.
             publish: called with the progress and the failures of the runs.
             on_change: called when a run has changed something that the page shows.
             show_stopping: shows the progress of the run at work while it is being stopped.
         """
-        self._settings = settings
+        self._settings = settings.model_copy(update={"quality": settings.quality or Quality.DRAFT})
         self._read_board = read_board
         self._publish = publish
         self._on_change = on_change

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pipelines.common.files import storage_errors, write_atomic
 from pipelines.common.geometry import Size
+from pipelines.common.quality import Quality
 from pipelines.common.settings import Settings
 from pipelines.film.assembler import FilmAssembler
 from pipelines.film.encoders import require_encoder
@@ -86,7 +87,7 @@ async def make_animatic(
 
 
 def scaled(timeline: Timeline, scale: Decimal) -> Timeline:
-    """Return the same film at another size, as H.264; sides stay even, and two pixels or more."""
+    """Return the same film at another size, as a draft in H.264; sides stay even, and two pixels or more."""
     output = timeline.output
 
     def side(length: int) -> int:
@@ -100,6 +101,7 @@ def scaled(timeline: Timeline, scale: Decimal) -> Timeline:
         23,
         output.fit,
         output.background,
+        quality=Quality.DRAFT,
     )
     return replace(timeline, output=smaller)
 

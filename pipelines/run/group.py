@@ -20,6 +20,7 @@ from pipelines.common.errors import (
     StorageError,
     StoryreelError,
 )
+from pipelines.common.quality import Quality
 from pipelines.film.claims import PieceClaims
 from pipelines.ledger.executor import AsyncLedger
 from pipelines.ledger.models import GroupMember, GroupNews, GroupStop, Run, RunState
@@ -228,9 +229,11 @@ def plan_digest(plan: Plan) -> str:
     # Machines may see the same files at different paths.
     sounds = [replace(sound, file=Path(sound.file.name)) for sound in plan.timeline.sound.sounds]
     films = [replace(timeline, sound=SoundMix(), digest="") for timeline in plan.timelines]
-    # Only where there is any: runs of earlier versions know nothing of it.
+    # Both only where there are any: runs of earlier versions know nothing of them.
     heard = [part for timeline in plan.timelines for part in (timeline.spoken, timeline.sound.further) if part]
-    return hashlib.sha256(repr((takes, sounds, films, *heard)).encode()).hexdigest()
+    drafts = [number for number, timeline in enumerate(plan.timelines) if timeline.output.quality is Quality.DRAFT]
+    ingredients = (takes, sounds, films, *heard, *([drafts] if drafts else []))
+    return hashlib.sha256(repr(ingredients).encode()).hexdigest()
 
 
 def _concerns_all(error: StoryreelError) -> bool:

@@ -11,6 +11,7 @@ from pipelines.common.errors import FilmError, InterruptedRunError, StoryreelErr
 from pipelines.common.formatting import counted
 from pipelines.film.finishing import planned_film
 from pipelines.film.frame_picture import FramePicture
+from pipelines.film.identity import drafts_among
 from pipelines.film.outputs import Films, film_path
 from pipelines.film.probe import Film
 from pipelines.report.builder import report_path, write_report
@@ -164,7 +165,7 @@ async def _produce(context: RunContext, record: RunRecord, generating: Generatin
             # Where only further takes are missing, every frame has one, and the film is cut all the same.
             if len(pictures) == len(context.plan.frames) and not isinstance(error, InterruptedRunError):
                 try:
-                    record.films = await _cut_films(context, followers.films, pictures)
+                    record.films = await _cut_films(context, record, followers.films, pictures)
                 except UnreadableFrameError as unreadable:
                     error = await _set_aside_frame(context, record, unreadable)
     if error:
@@ -190,6 +191,7 @@ async def _await_films(context: RunContext, record: RunRecord) -> None:
     paths = [film_path(context.store.folder, context.plan.storyboard, timeline) for timeline in context.plan.timelines]
     films = zip(context.plan.timelines, paths, strict=True)
     record.films = [planned_film(timeline, path) for timeline, path in films if path.is_file()]
+    record.drafts = await asyncio.to_thread(drafts_among, paths)
 
 
 async def _requested_takes(context: RunContext, inventory: TakeInventory) -> tuple[TakeSpec, ...]:
@@ -345,14 +347,17 @@ async def _set_aside_frame(context: RunContext, record: RunRecord, error: Unread
     return incomplete_error(context.plan, record, stopped_by=context.observer.stop_signal.error) or error
 
 
-async def _cut_films(context: RunContext, films: Films, pictures: list[FramePicture]) -> list[Film]:
+async def _cut_films(context: RunContext, record: RunRecord, films: Films, pictures: list[FramePicture]) -> list[Film]:
     """Cut the films; give up at once when the run is stopped, for nothing that was paid for is lost here."""
     stop_signal = context.observer.stop_signal
     context.observer.progress.enter("assembling the film")
+    drafts_before = await asyncio.to_thread(drafts_among, films.paths)
     cutting = films.cut(pictures)
     # A run that was stopped before, by its budget say, still cuts its films: only a later stop interrupts it.
     made = await (cutting if stop_signal.stopped else stop_signal.run_until_stopped(cutting))
     context.observer.progress.films_made()
+    record.drafts = await asyncio.to_thread(drafts_among, films.paths)
+    record.finished = drafts_before - record.drafts
     for film in made:
         _log.info("%s: %.1f s at %s", film.path, film.duration_s, film.size)
     if context.prepared.otio:

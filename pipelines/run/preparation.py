@@ -30,7 +30,7 @@ class PreparedRun:
     """A run, ready to be opened.
 
     Attributes:
-        board: the storyboard.
+        board: the storyboard, at the settings' quality.
         plan: its frames and films, for the settings' model.
         settings: folders, ledger, endpoint and bounds.
         budgets: the caps that hold.
@@ -74,6 +74,7 @@ async def prepare_run(
         UsageError: there are no such frames to select, a secret would be sent in clear, the storyboard's folder is
             another file's, or takes of it lie in another output folder.
     """
+    board = board.at_quality(settings.quality)
     require_own_folder(board, settings)
     # Both would be noticed only when the film is cut, and its frames are paid for by then.
     for output in board.outputs:

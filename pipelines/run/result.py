@@ -18,6 +18,7 @@ from pipelines.common.errors import (
     StoryreelError,
 )
 from pipelines.common.formatting import counted, format_decimal
+from pipelines.common.quality import Quality
 from pipelines.film.probe import Film
 from pipelines.ledger.models import AttemptStatus, GroupMember, RunState, TakeLoss, Totals
 from pipelines.report.lanes import members_json, other_runs
@@ -31,7 +32,7 @@ from pipelines.takes.remarks import sum_up_remarks
 # Enough to see what is wrong: the ledger has a row for each.
 _MAX_NAMED = 3
 # These fields do not enter the JSON as they are.
-_FOR_PEOPLE = ("more_videos", "new_takes", "remarks", "unanswered", "elsewhere", "members")
+_FOR_PEOPLE = ("more_videos", "drafts", "finished", "new_takes", "remarks", "unanswered", "elsewhere", "members")
 
 # The state that a run ends in, by its error; the first that fits. asyncio's error comes from a second Ctrl-C.
 _STATES = (
@@ -57,6 +58,8 @@ class RunRecord:
         outcomes: of each take that was started and has ended.
         published: the numbers of the frames that were published; None before that step.
         films: those that were cut.
+        drafts: the paths of those that are drafts.
+        finished: the paths of those that were drafts before, and are final now.
         report: the path of report.html.
         remarks: sentences for people, of what else is not as it should be.
         notes: on the storyboard and its sounds.
@@ -73,6 +76,8 @@ class RunRecord:
     outcomes: list[TakeOutcome] = field(default_factory=list)
     published: frozenset[int] | None = None
     films: list[Film] = field(default_factory=list)
+    drafts: frozenset[Path] = frozenset()
+    finished: frozenset[Path] = frozenset()
     report: Path | None = None
     remarks: list[str] = field(default_factory=list)
     notes: tuple[Note, ...] = ()
@@ -108,6 +113,8 @@ class RunResult:
         elapsed_s: seconds from when a person began to wait for it to its last step.
         estimated_usd: the part of `cost_usd` that is known by a price list only.
         more_videos: the other outputs' films; for people only.
+        drafts: those of the films that are drafts; for people only, see `quality`.
+        finished: those that were drafts before, and are final now; for people only.
         new_takes: those of a re-roll's takes that are there.
         remarks: sentences for people, of what else is not as it should be.
         unanswered: attempts that were sent and got no answer, and may have been billed; for people only.
@@ -136,6 +143,8 @@ class RunResult:
     elapsed_s: float
     estimated_usd: Decimal = Decimal(0)
     more_videos: tuple[Path, ...] = ()
+    drafts: frozenset[Path] = frozenset()
+    finished: frozenset[Path] = frozenset()
     new_takes: tuple[Take, ...] = ()
     remarks: tuple[str, ...] = ()
     unanswered: int = 0
@@ -152,7 +161,14 @@ class RunResult:
         ]
         takes = {"takes": new_takes} if new_takes else {}
         lanes = {"lanes": members_json(self.members)} if self.members else {}
-        return {**values, **takes, **lanes}
+        return {**values, "quality": _plain_value(self.quality), **takes, **lanes}
+
+    @property
+    def quality(self) -> Quality | None:
+        """What the films are: drafts where one of them is; None where this run made none."""
+        if self.video is None:
+            return None
+        return Quality.DRAFT if self.drafts else Quality.FINAL
 
     @property
     def counts(self) -> str:
@@ -212,6 +228,8 @@ def sum_up(
         video=record.films[0].path if record.films else None,
         video_seconds=float(record.films[0].duration_s) if record.films else None,
         more_videos=tuple(film.path for film in record.films[1:]),
+        drafts=record.drafts,
+        finished=record.finished,
         new_takes=_new_takes(record),
         remarks=tuple(_remarks(record)),
         unanswered=totals.by_status.get(AttemptStatus.UNKNOWN, 0),
@@ -334,7 +352,7 @@ def _plain_value(value: object) -> object:
     match value:
         case Decimal():
             return format_decimal(value)
-        case Path() | RunState():
+        case Path() | RunState() | Quality():
             return str(value)
         case _:
             return value

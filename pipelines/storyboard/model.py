@@ -7,7 +7,7 @@ rename a class or a field, or to add one, makes every film be encoded again.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
@@ -17,6 +17,7 @@ from pipelines.common.budgets import Budgets
 from pipelines.common.errors import Note, Problem
 from pipelines.common.geometry import TEXT_SAFE, AspectRatio, Fit, Margins, Size
 from pipelines.common.lettering.typefaces import FontStack, Weight
+from pipelines.common.quality import Quality
 from pipelines.storyboard.voices import BUILT_IN_VOICE
 
 # Of mixes that say nothing else.
@@ -161,14 +162,6 @@ class BoardScene:
 
     id: str
     title: str
-
-
-class Quality(StrEnum):
-    """The quality of a film; the word in a storyboard."""
-
-    # There soon, to look at while one works on it.
-    DRAFT = "draft"
-    FINAL = "final"
 
 
 @dataclass(frozen=True, slots=True)
@@ -480,6 +473,12 @@ class Storyboard:
     def output(self) -> Output:
         """The first film to make, and often the only one."""
         return self.outputs[0]
+
+    def at_quality(self, quality: Quality | None) -> "Storyboard":
+        """Return it with every film at a quality; None for the one that each output names."""
+        if quality is None:
+            return self
+        return replace(self, outputs=tuple(replace(output, quality=quality) for output in self.outputs))
 
     def captions_of(self, output: Output) -> CaptionStyle:
         """Return the looks of the captions in one of the outputs."""

@@ -12,13 +12,14 @@ from pydantic import ValidationError
 
 from pipelines.common.errors import UsageError
 from pipelines.common.geometry import Margins
+from pipelines.common.quality import Quality
 from pipelines.common.requirements import requirement
 from pipelines.common.suggestions import did_you_mean
 from pipelines.storyboard.format.base import FormatModel
 from pipelines.storyboard.format.fields import FilmFit, FilmSize, Fps, Percent, Text
 from pipelines.storyboard.format.yaml_errors import YamlError
 from pipelines.storyboard.format.yaml_tree import parse_yaml
-from pipelines.storyboard.model import Background, Quality
+from pipelines.storyboard.model import Background
 
 DEFAULT_CODEC = "h264"
 

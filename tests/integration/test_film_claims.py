@@ -15,7 +15,7 @@ from pipelines.film.assembler import FilmAssembler, cut_film
 from pipelines.film.capacity import capacity_for
 from pipelines.film.encoding_pool import EncodingPool, Timing
 from pipelines.film.frame_picture import FramePicture
-from pipelines.film.identity import read_identity
+from pipelines.film.identity import read_mark
 from pipelines.film.painting import read_frame
 from pipelines.film.segments import cut_segments
 from pipelines.storyboard.timeline import Timeline
@@ -51,7 +51,7 @@ def test_two_machines_name_their_pieces_alike(tmp_path: Path) -> None:
     here, there = ({path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in films)
     assert len(here) == 5
     assert here == there
-    assert read_identity(tmp_path / "here.mp4") == read_identity(tmp_path / "there.mp4")
+    assert read_mark(tmp_path / "here.mp4") == read_mark(tmp_path / "there.mp4")
 
 
 def test_runs_that_share_a_folder_encode_each_segment_once(tmp_path: Path) -> None:

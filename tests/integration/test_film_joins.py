@@ -20,11 +20,12 @@ from PIL import Image
 
 from pipelines.common.ffmpeg import ffmpeg_build
 from pipelines.common.geometry import Size
+from pipelines.common.quality import Quality
 from pipelines.film.assembler import cut_film
 from pipelines.film.frame_picture import FramePicture
 from pipelines.film.identity import piece_name
 from pipelines.film.segments import cut_segments
-from pipelines.storyboard.model import CaptionStyle, Motion, Quality, WordCaptions
+from pipelines.storyboard.model import CaptionStyle, Motion, WordCaptions
 from pipelines.storyboard.timeline import Spoken, Timeline
 from tests.support.film_kinds import PUSH, SIZE, all_kinds, grainy_frames
 from tests.support.film_samples import ask_ffmpeg, fake_ffmpeg, noisy_gradient, pictures, timeline_of

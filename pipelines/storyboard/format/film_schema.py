@@ -7,6 +7,7 @@ from typing import Annotated, Self
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from pipelines.common.geometry import Fit, Size
+from pipelines.common.quality import Quality
 from pipelines.storyboard.format.base import FormatModel, require
 from pipelines.storyboard.format.fields import (
     Amount,
@@ -208,6 +209,9 @@ class OutputModel(FormatModel):
     crf: Crf | None = Field(
         None, description="Constant rate factor: lower is finer and larger. Default the codec's own; 18 for h264."
     )
+    quality: Annotated[Quality, BeforeValidator(known_word(tuple(Quality)))] = Field(
+        Quality.FINAL, description="A draft is there sooner, coarser where the picture moves. Default final."
+    )
     fit: FilmFit | None = Field(None, description="How a frame of another shape is laid into the film. Default cover.")
     background: Annotated[Background, BeforeValidator(known_word(tuple(Background)))] | None = Field(
         None, description="What fit: contain leaves free: black, or a blurred copy. Default black."
@@ -249,6 +253,7 @@ class OutputModel(FormatModel):
             fit=self.fit or preset.fit or Fit.COVER,
             background=self.background or preset.background or Background.BLACK,
             name=name,
+            quality=self.quality,
         )
 
     def caption_style(self, captions: CaptionsModel, *, language: str | None) -> CaptionStyle:

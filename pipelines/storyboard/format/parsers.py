@@ -148,10 +148,12 @@ def choice(kind: type[StrEnum], *, besides: tuple[StrEnum, ...] = ()) -> Callabl
 
 def known_word(known: Sequence[str]) -> Callable[[object], str]:
     """Return a parser of the `known` words; its errors suggest the closest, and are `UnknownWordError`s."""
+    # Members of an enumeration among them are shown as others are.
+    words = [str(word) for word in known]
 
     def parse(value: object) -> str:
-        if value not in known:
-            raise UnknownWordError(value, known)
+        if value not in words:
+            raise UnknownWordError(value, words)
         return str(value)
 
     return parse

@@ -3,6 +3,7 @@
 import io
 import sys
 import threading
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -453,6 +454,19 @@ def test_the_closing_lines_name_everything_that_was_made() -> None:
         "  cost    0.001304 USD, 0.04564 THB for 2 requests, simulated: sketches are free",
         "  film    outputs/harbor/harbor.mp4, 6.0 s",
         "  ledger  outputs/harbor/ledger.csv",
+    ]
+
+
+def test_the_closing_lines_tell_drafts_from_final_films() -> None:
+    """A draft, a film that is one no more, and one that never was."""
+    films = [Path(f"harbor{name}.mp4") for name in ("", "-reel", "-square")]
+    made = run_result(video=films[0], video_seconds=6.0, more_videos=tuple(films[1:]))
+    summary = replace(made, drafts=frozenset(films[:1]), finished=frozenset(films[1:2]))
+
+    assert summary_lines(summary)[3:6] == [
+        "  film    harbor.mp4, 6.0 s, a draft",
+        "          harbor-reel.mp4, was a draft, is final now",
+        "          harbor-square.mp4",
     ]
 
 

@@ -9,6 +9,7 @@ from pydantic import SecretStr, ValidationError
 
 from pipelines.common.budgets import OnExceed
 from pipelines.common.errors import UsageError
+from pipelines.common.quality import Quality
 from pipelines.common.settings import LogSettings, ServeSettings, Settings, load_log_level, load_settings
 
 DEFAULTS = {
@@ -19,6 +20,7 @@ DEFAULTS = {
     "lane": "",
     "output": Path("outputs"),
     "root": None,
+    "quality": None,
     "budget_usd": None,
     "budget_daily_usd": None,
     "on_exceed": None,
@@ -48,6 +50,7 @@ GOOD_AND_BAD: dict[str, tuple[str, Any, str]] = {
     "price_usd": ("0.04", Decimal("0.04"), "-0.01"),
     "model": ("other", "other", ""),
     "lane": ("north", "north", "n\north"),
+    "quality": ("draft", Quality.DRAFT, "fine"),
     "budget_usd": ("0.25", Decimal("0.25"), "-0.01"),
     "budget_daily_usd": ("5", Decimal(5), "all"),
     "on_exceed": ("refuse", OnExceed.REFUSE, "ask"),

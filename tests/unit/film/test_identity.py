@@ -17,7 +17,16 @@ from pipelines.common.lettering import layout, typefaces
 from pipelines.common.lettering.typefaces import packaged
 from pipelines.film.assembler import assemble_film
 from pipelines.film.frame_picture import FramePicture
-from pipelines.film.identity import encoder_build, film_identity, piece_name, read_identity
+from pipelines.film.identity import (
+    _CHUNK_BYTES,
+    FilmMark,
+    drafts_among,
+    encoder_build,
+    film_identity,
+    mark_end,
+    piece_name,
+    read_mark,
+)
 from pipelines.film.segments import cut_segments
 from pipelines.storyboard.model import CaptionStyle, Motion, MotionType, Smooth, SmoothMethod, WordCaptions
 from pipelines.storyboard.timeline import Timeline
@@ -49,12 +58,12 @@ def test_a_changed_frame_time_or_quality_makes_it_again(tmp_path: Path) -> None:
     identities = []
     for timeline in (timeline_of([3, 4]), timeline_of([4, 3]), timeline_of([4, 3], crf=30)):
         assemble_film(timeline, frames, target)
-        identities.append(read_identity(target))
+        identities.append(read_mark(target))
     flat_frames(tmp_path / "frames", ["green", "blue"])
     os.utime(frames[0], ns=(0, 0))
     film = assemble_film(timeline_of([4, 3], crf=30), frames, target)
 
-    assert len({*identities, read_identity(target)}) == 4
+    assert len({*identities, read_mark(target)}) == 4
     assert colour_runs(film.path) == [("green", 4), ("blue", 3)]
 
 
@@ -72,7 +81,23 @@ def test_a_file_without_identity_is_no_film_of_ours(tmp_path: Path) -> None:
     """Neither a missing file nor another program's is taken for the film."""
     (tmp_path / "other.mp4").write_bytes(b"storyreel:nonsense")
 
-    assert (read_identity(tmp_path / "other.mp4"), read_identity(tmp_path / "none.mp4")) == (None, None)
+    assert (read_mark(tmp_path / "other.mp4"), read_mark(tmp_path / "none.mp4")) == (None, None)
+
+
+@pytest.mark.parametrize("draft", [True, False])
+def test_a_mark_is_read_wherever_it_stands(tmp_path: Path, draft: bool) -> None:
+    """Across the chunks in which a long header is read; at its end; and behind the pictures."""
+    mark, path = FilmMark("5e" * 32, draft), tmp_path / "film.mp4"
+    text = str(mark).encode()
+    assert mark == FilmMark("5e" * 32, draft=draft)
+    for place in (0, *range(_CHUNK_BYTES - len(text), _CHUNK_BYTES + 1, 5), 2 * _CHUNK_BYTES - 70, 3 * _CHUNK_BYTES):
+        path.write_bytes(bytes(place) + text + bytes(2 * _CHUNK_BYTES))
+        assert read_mark(path) == mark
+    path.write_bytes(bytes(3 * _CHUNK_BYTES))
+    mark_end(path, str(mark))
+
+    assert read_mark(path) == mark
+    assert drafts_among([path, tmp_path / "none.mp4"]) == (frozenset({path}) if draft else frozenset())
 
 
 def captioned(text: str | None, **style: object) -> Timeline:

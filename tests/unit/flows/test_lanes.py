@@ -39,6 +39,7 @@ async def test_lanes_are_told_what_the_run_goes_by(tmp_path: Path) -> None:
         "price_usd": "0.02",
         "budget_usd": "0.25",
         "concurrency": 9,
+        "quality": "draft",
     }
 
     parameters = await parameters_of(tmp_path, {"output": "films", "model": None, "rate_limit": 60}, **settings)
@@ -52,6 +53,7 @@ async def test_lanes_are_told_what_the_run_goes_by(tmp_path: Path) -> None:
         "price_usd": Decimal("0.02"),
         "budget_usd": Decimal("0.25"),
         "rate_limit": 60,
+        "quality": "draft",
     }
 
 

@@ -1,10 +1,12 @@
 """The ends of flow runs as Prefect's states, and paths under a worker, without a server."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
-from prefect import State
+from prefect import Flow, State
 from prefect.client.schemas.objects import StateType
+from prefect.exceptions import ParameterTypeError
 
 from pipelines.common.errors import (
     BudgetError,
@@ -16,7 +18,10 @@ from pipelines.common.errors import (
     StoryreelError,
     UsageError,
 )
-from pipelines.flows.orchestration import final_state
+from pipelines.common.quality import Quality
+from pipelines.common.settings import load_settings
+from pipelines.flows.orchestration import FlowRequest, final_state
+from pipelines.flows.render_lane import render_lane
 from pipelines.flows.render_storyboard import render_storyboard
 from pipelines.flows.reroll_takes import reroll_takes
 
@@ -41,6 +46,30 @@ def test_every_end_has_a_state_of_its_own(error: StoryreelError, name: str, kind
     state = final_state(error)
 
     assert (state.name, state.type, state.message) == (name, kind, str(error))
+
+
+@pytest.mark.parametrize(
+    ("flow", "name"),
+    [(render_storyboard, "render_storyboard"), (reroll_takes, "reroll_takes"), (render_lane, "render_lane")],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+async def test_the_quality_is_a_parameter_of_every_flow(
+    monkeypatch: pytest.MonkeyPatch, flow: Flow[..., Any], name: str
+) -> None:
+    """By its word, as a deployment is given it; another word is refused by Prefect."""
+    requests: list[FlowRequest] = []
+
+    async def note(request: FlowRequest) -> None:
+        requests.append(request)
+
+    monkeypatch.setattr(f"pipelines.flows.{name}.orchestrate", note)
+    needed = {"reroll_takes": {"frames": "0"}, "render_lane": {"group": "1"}}.get(name, {})
+    given = flow.validate_parameters({"storyboard": "board.yaml", **needed, "quality": "draft"})
+    await flow.fn(**given)
+
+    assert [load_settings(request.options).quality for request in requests] == [Quality.DRAFT]
+    with pytest.raises(ParameterTypeError, match="quality"):
+        flow.validate_parameters({"storyboard": "board.yaml", **needed, "quality": "fine"})
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from decimal import Decimal
 import pytest
 
 from pipelines.report.charts import HEIGHT, WIDTH, charts_of
-from pipelines.report.models import LaneView, PageView, RunView
-from pipelines.report.page import kinds_of, render_card, render_review
+from pipelines.report.models import FilmView, LaneView, PageView, RunView
+from pipelines.report.page import header_json, kinds_of, render_card, render_review
 from pipelines.report.page import render_report as rendered_parts
 from tests.support.report_samples import FAILED, PRICE_USD, REROLLED, RETRIED, START, attempt, frame, narration, page
 
@@ -128,6 +128,17 @@ def test_notes_on_the_storyboard_are_listed() -> None:
     assert re.findall(r'<li dir="auto">(.*?)</li>', report) == [html.escape(note) for note in notes]
     assert "2 notes on the storyboard" in report
     assert "on the storyboard" not in render_report(page())
+
+
+def test_a_page_says_that_its_film_is_a_draft() -> None:
+    """And how the final film is made; of that nothing is said."""
+    film = FilmView("film.mp4", "video/mp4", 4.0, "320x192")
+    pages = [page(films=(film,)), page(films=(replace(film, draft=True),))]
+    command = "storyreel render --quality final"
+
+    assert [command in "".join(render_report(view)) for view in pages] == [False, True]
+    assert [command in render_review(view) for view in pages] == [False, True]
+    assert [command in header_json(view)["summary"] for view in pages] == [False, True]
 
 
 def test_a_cost_that_is_not_known_is_called_unknown() -> None:

@@ -11,6 +11,7 @@ from PIL import Image
 from pipelines.common.errors import StoryboardError
 from pipelines.common.geometry import Size
 from pipelines.common.settings import load_settings
+from pipelines.film.identity import drafts_among
 from pipelines.run.animatic import Animatic, make_animatic, scaled
 from pipelines.storyboard.loader import load_storyboard
 from pipelines.storyboard.plan import plan_frames
@@ -43,6 +44,7 @@ def test_all_frames_may_be_cards(board: Path) -> None:
     assert made.film.path == Path("outputs/film/film-animatic.mp4")
     assert (made.film.video_frames, made.film.size, made.film.fps) == (36, Size(64, 48), Fraction(12))
     assert not Path("outputs/storyreel.db").exists()
+    assert drafts_among([made.film.path]) == {made.film.path}
 
 
 def test_a_frame_that_has_a_take_is_shown_as_it_is(board: Path) -> None:

@@ -8,6 +8,7 @@ from pydantic import SecretStr
 
 from pipelines.common.budgets import Budgets, OnExceed
 from pipelines.common.errors import FilmError, StoryboardError, UsageError
+from pipelines.common.quality import Quality
 from pipelines.common.settings import Settings
 from pipelines.run.preparation import effective_budgets, prepare_run
 from pipelines.storyboard.loader import load_storyboard
@@ -32,6 +33,28 @@ async def test_a_run_is_prepared_for_the_settings_model(tmp_path: Path) -> None:
     assert (prepared.plan, prepared.settings) == (plan_frames(board, model="sketch"), settings)
     assert (prepared.budgets, prepared.extra_takes, prepared.otio) == (Budgets(run_usd=Decimal("0.5")), None, True)
     assert not settings.output.exists()
+
+
+@pytest.mark.parametrize(
+    ("asked", "quality", "prepared"),
+    [
+        ("", None, ["final"]),
+        ("output: {quality: draft}\n", None, ["draft"]),
+        ("output: {quality: draft}\n", Quality.FINAL, ["final"]),
+        ("output: [{quality: draft}, {codec: gif}]\n", None, ["draft", "final"]),
+        ("output: [{quality: final}, {codec: gif}]\n", Quality.DRAFT, ["draft", "draft"]),
+    ],
+)
+async def test_films_are_planned_at_the_quality_that_is_asked_for(
+    tmp_path: Path, asked: str, quality: Quality | None, prepared: list[str]
+) -> None:
+    """By the settings, else by each output, else final."""
+    board = board_of(tmp_path, asked)
+
+    run = await prepare_run(board, Settings(output=tmp_path / "outputs", quality=quality))
+
+    assert [timeline.output.quality for timeline in run.plan.timelines] == prepared
+    assert [output.quality for output in run.board.outputs] == prepared
 
 
 async def test_a_reroll_selects_its_takes_from_the_plan(tmp_path: Path) -> None:

@@ -256,7 +256,17 @@ def test_a_result_is_plain_json() -> None:
         "ledger": "outputs/harbor/ledger.csv",
         "report": "outputs/harbor/report.html",
         "notes": (),
+        "quality": "final",
     }
+
+
+def test_a_result_says_what_its_films_are() -> None:
+    """One draft among them makes them drafts; without a film there is nothing to say."""
+    film, reel = Path("harbor.mp4"), Path("harbor-reel.mp4")
+    made = run_result(video=film, more_videos=(reel,))
+    results = [made, replace(made, drafts=frozenset({reel})), replace(made, finished=frozenset({film})), run_result()]
+
+    assert [result.as_json()["quality"] for result in results] == ["final", "draft", "final", None]
 
 
 def test_a_result_says_what_each_lane_has_done() -> None:
