@@ -16,7 +16,7 @@ from pipelines.common.background import NICENESS
 from pipelines.common.errors import FilmError
 from pipelines.common.ffmpeg import fed_ffmpeg, file_url
 from pipelines.common.files import atomic_path
-from pipelines.film.access_units import read_units, units_of_file
+from pipelines.film.access_units import is_reference, read_units, units_of_file
 from pipelines.film.caption_input import caption_input
 from pipelines.film.copies import Copies
 from pipelines.film.encoder_input import EncoderInput, input_of_batch, input_of_segment
@@ -56,6 +56,10 @@ class Piece:
 
 class _EndedEarlyError(Exception):
     """ffmpeg wrote fewer pictures than it was given."""
+
+
+class _NotHeldError(Exception):
+    """Copies cannot hold what x264 made of a still: it is predicted from what comes later."""
 
 
 def batches(pieces: Iterable[Piece], context: EncodeContext) -> list[list[Piece]]:
@@ -98,8 +102,7 @@ async def encode_batch(
         )
         return
     for piece in batch:
-        with atomic_path(piece.path) as temporary:
-            await _encode_alone(piece.segment, temporary, context=context, renderer=renderer, folder=folder)
+        await _write_alone(piece, context=context, renderer=renderer, folder=folder)
         on_encoded(piece)
 
 
@@ -111,6 +114,11 @@ def _can_be_cut_out(segment: Segment, copies: Copies) -> bool:
     """
     plain = all(isinstance(part, Stay) or (isinstance(part, Crossing) and part.type in OWN) for part in segment.parts)
     return plain and (bool(copies.pictures) if segment.still else segment.length <= KEYFRAME_EVERY)
+
+
+async def _write_alone(piece: Piece, *, context: EncodeContext, renderer: FrameRenderer, folder: Path) -> None:
+    with atomic_path(piece.path) as temporary:
+        await _encode_alone(piece.segment, temporary, context=context, renderer=renderer, folder=folder)
 
 
 async def _encode_alone(
@@ -145,18 +153,25 @@ async def _encode_together(
     captions = [(1 if still else length, text) for segment in segments for length, text in segment.captions]
     encoding = [*_keyframes(segments, context.output), *encoder_arguments(context.output, segments[0].kind)]
     done = 0
+    not_held: list[Piece] = []
     async with _encoder(pictures, captions, [*encoding, "-"], context=context, folder=folder, stdout=PIPE) as stream:
         assert stream is not None
         units = read_units(stream)
         # ffmpeg's own reason for ending early is raised as the block is left.
         with contextlib.suppress(_EndedEarlyError):
             for piece in batch:
-                with atomic_path(piece.path) as temporary:
-                    await _cut_out(piece.segment, units, temporary, copies)
-                on_encoded(piece)
+                try:
+                    with atomic_path(piece.path) as temporary:
+                        await _cut_out(piece.segment, units, temporary, copies)
+                    on_encoded(piece)
+                except _NotHeldError:
+                    not_held.append(piece)
                 done += 1
     if done < len(batch):
         raise FilmError(f"ffmpeg stopped after {done} of {len(batch)} pieces and gave no reason")
+    for piece in not_held:
+        await _write_alone(piece, context=context, renderer=renderer, folder=folder)
+        on_encoded(piece)
 
 
 def _keyframes(segments: Sequence[Segment], output: Output) -> list[str]:
@@ -191,6 +206,7 @@ def _behind_keyframe(segment: Segment) -> Iterator[int]:
 
 async def _cut_out(segment: Segment, pictures: AsyncIterator[bytes], path: Path, copies: Copies) -> None:
     """Write a segment's own pictures, the next ones of a stream."""
+    held = True
     with path.open("wb") as file:
         for number, (length, behind) in enumerate(_places(segment)):
             picture = await anext(pictures, b"")
@@ -198,10 +214,16 @@ async def _cut_out(segment: Segment, pictures: AsyncIterator[bytes], path: Path,
                 raise _EndedEarlyError
             if number == 0:
                 copies.require_match(picture)
+            held = held and (is_reference(picture) or not segment.still)
+            if not held:
+                # Read on: the next piece's pictures stand behind those of this one.
+                continue
             if behind:
                 file.write(copies.hold_change(picture, length, behind=behind))
             else:
                 file.writelines(copies.hold(picture, length))
+    if not held:
+        raise _NotHeldError
 
 
 def _places(segment: Segment) -> Iterator[tuple[int, int]]:

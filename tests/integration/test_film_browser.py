@@ -1,9 +1,11 @@
 """The film plays in a browser: Chromium shows the right picture at any time, before and after every join."""
 
 import io
+import random
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +19,10 @@ from pipelines.film.assembler import cut_film
 from pipelines.storyboard.model import Motion, MotionType
 from pipelines.storyboard.timeline import Timeline
 from tests.support.browser import needs_chromium
-from tests.support.film_samples import COLOURS, flat_frames, timeline_of
+from tests.support.film_kinds import SIZE as KINDS
+from tests.support.film_kinds import all_kinds, grainy_frames
+from tests.support.film_samples import COLOURS, flat_frames, pictures, timeline_of
+from tests.support.speeches import audible
 
 SIZE = Size(320, 192)
 NAMES = ["red", "green", "blue", "white", "purple"]
@@ -82,6 +87,26 @@ async def test_every_hold_is_seen_at_its_time(page: Page) -> None:
     await page.evaluate(SEEK, 1.0)
     halfway = (np.array(COLOURS["red"]) + np.array(COLOURS["green"])) / 2
     assert np.abs(mean_of(await page.screenshot()) - halfway).max() < 30
+
+
+async def test_each_picture_is_found(browser: Browser, tmp_path: Path) -> None:
+    """At its exact time, from anywhere: those that are predicted from others, before and behind every join."""
+    timeline = audible(all_kinds(), tmp_path)
+    film = (await cut_film(timeline, grainy_frames(tmp_path / "frames", 10), tmp_path / "film.mp4")).path
+    (tmp_path / "page.html").write_text(PAGE.replace("320", str(KINDS.width)).replace("192", str(KINDS.height)))
+    numbers = random.Random(13).sample(range(timeline.video_frames), 20)
+    expected = [picture.astype(float) for picture in pictures(film, KINDS)]
+
+    async with await browser.new_context(viewport={"width": KINDS.width, "height": KINDS.height}) as context:
+        page = await context.new_page()
+        await page.goto((tmp_path / "page.html").as_uri())
+        for number in numbers:
+            shown_s = await page.evaluate(SEEK, (number + 0.5) / 24)
+            assert shown_s == pytest.approx(number / 24, abs=1e-3)
+            seen = np.asarray(Image.open(io.BytesIO(await page.screenshot())).convert("RGB"), float)
+            likeness = {other: np.abs(seen - expected[other]).mean() for other in (number - 1, number, number + 1)}
+            assert likeness[number] <= min(likeness.values()) + 0.05
+            assert likeness[number] < 6
 
 
 async def test_it_plays_to_its_end(page: Page) -> None:
