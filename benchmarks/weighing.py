@@ -138,16 +138,25 @@ def _encode(source: _Source, encoding: Sequence[str], *, segment: Segment | None
 
 def _bytes_row(what: str, film: _Weighed, encoded: Sequence[_Weighed], aim: str) -> Row:
     name = f"bytes of {what} over one encoding"
-    ordered = sorted(encoded, key=lambda each: each.vmaf)
-    scores = [each.vmaf for each in ordered]
-    if not scores[0] <= film.vmaf <= scores[-1]:
-        against = f"VMAF {film.vmaf:.2f} is not within {scores[0]:.2f} to {scores[-1]:.2f}: other crf values are needed"
+    vmaf, megabytes = [each.vmaf for each in encoded], [each.megabytes for each in encoded]
+    equal = megabytes_at(film.vmaf, vmaf, megabytes)
+    if equal is None:
+        against = f"of VMAF {min(vmaf):.2f} to {max(vmaf):.2f}, the film's is {film.vmaf:.2f}: other crf are needed"
         return Row(name, None, "x", Kind.RATIO, against, aim)
-    # Between two measurements bytes grow exponentially with VMAF.
-    equal = float(np.exp(np.interp(film.vmaf, scores, np.log([each.megabytes for each in ordered]))))
     against = f"x264 medium, at the same VMAF ({equal:.1f} MB)"
     detail = f"{film.megabytes:.1f} MB, VMAF {film.vmaf:.2f}"
     return ratio_row(name, film.megabytes / equal, against, aim, detail=detail)
+
+
+def megabytes_at(score: float, scores: Sequence[float], megabytes: Sequence[float]) -> float | None:
+    """Return the size of an encoding as good as `score`, given those of some others; None where it is not among them.
+
+    Between two of them, bytes grow exponentially with VMAF.
+    """
+    if not min(scores) <= score <= max(scores):
+        return None
+    ordered = np.argsort(scores)
+    return float(np.exp(np.interp(score, np.array(scores)[ordered], np.log(megabytes)[ordered])))
 
 
 def _banding_row(source: _Source, film: _Weighed, encoded: _Weighed) -> Row:
