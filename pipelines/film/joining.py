@@ -63,6 +63,10 @@ async def join_pieces(joined: JoinInput, timeline: Timeline, target: Path, *, co
     if joined.sound and encoding.audio:
         inputs += ["-i", file_url(joined.sound)]
         streams += ["-map", "2:a", "-c:a", "copy"]
+        if not timeline.output.delivery.edit_list:
+            # An encoder's first packet of sound is heard before the film begins: only an edit list can say so. Without
+            # the packet the sound is on time, and fades in during its first 21 ms.
+            streams += ["-bsf:a", "noise=drop=eq(n\\,0)"]
     if subtitles := _subtitles_input(timeline, folder):
         place = 3 if joined.sound and encoding.audio else 2
         inputs += subtitles
@@ -116,6 +120,9 @@ def _video(timeline: Timeline) -> list[str]:
     # WebM has no such options: its clock has milliseconds.
     clock_hz = str(fps.numerator * -(-_CLOCK_MIN_HZ // fps.numerator))
     clock = ["-video_track_timescale", clock_hz, "-movie_timescale", clock_hz] if encoding.extension != "webm" else []
+    if not timeline.output.delivery.edit_list:
+        # In place of an edit list: the first picture is decoded at 0, and some are shown before they would be decoded.
+        clock += ["-movflags", "+negative_cts_offsets", "-use_editlist", "0"]
     return [*encoding.join, "-bsf:v", filters, *clock, "-f", encoding.extension]
 
 

@@ -15,10 +15,19 @@ from pipelines.common.geometry import Margins
 from pipelines.common.requirements import requirement
 from pipelines.common.suggestions import did_you_mean
 from pipelines.storyboard.format.base import FormatModel
-from pipelines.storyboard.format.fields import FilmFit, FilmSize, Fps, Percent, Text
+from pipelines.storyboard.format.fields import (
+    BetweenCount,
+    Bitrate,
+    FilmFit,
+    FilmSize,
+    Fps,
+    KeyframeTime,
+    Percent,
+    Text,
+)
 from pipelines.storyboard.format.yaml_errors import YamlError
 from pipelines.storyboard.format.yaml_tree import parse_yaml
-from pipelines.storyboard.model import Background, Quality
+from pipelines.storyboard.model import Background, Delivery, Quality
 
 DEFAULT_CODEC = "h264"
 
@@ -99,6 +108,11 @@ class Encoding(FormatModel):
     subtitles: Text | None = "mov_text"
 
     @property
+    def takes_delivery(self) -> bool:
+        """Whether films can be made as a `Delivery` says."""
+        return self.piece == "h264"
+
+    @property
     def copies(self) -> bool:
         """Whether the pieces go into the film without a second encoding."""
         return "copy" in self.join
@@ -127,6 +141,30 @@ class SafeArea(FormatModel):
         return Margins(*(Fraction(side) / 100 for side in (self.top, self.right, self.bottom, self.left)))
 
 
+class DeliveryPreset(FormatModel):
+    """What a platform asks of the files that it takes; see `model.Delivery`.
+
+    Attributes:
+        keyframes: seconds from one keyframe to the next, at most.
+        bframes: pictures between two references, at most.
+        max_bitrate: bits that the video may take in a second.
+        audio_bitrate: bits that the sound takes in a second.
+        edit_list: whether the file may have edit lists.
+    """
+
+    keyframes: KeyframeTime | None = None
+    bframes: BetweenCount | None = None
+    max_bitrate: Bitrate | None = None
+    audio_bitrate: Bitrate | None = None
+    edit_list: bool = True
+
+    @property
+    def resolved(self) -> Delivery:
+        """The same as the rest of the program uses it."""
+        keyframe_s = Fraction(self.keyframes) if self.keyframes is not None else None
+        return Delivery(keyframe_s, self.bframes, self.max_bitrate, self.audio_bitrate, self.edit_list)
+
+
 class Preset(FormatModel):
     """Values for the keys that an output does not set itself.
 
@@ -138,6 +176,7 @@ class Preset(FormatModel):
         fit: of frames of another shape than the film's.
         background: beside a frame that does not fill the film.
         safe_area: what captions keep out of.
+        delivery: what the platform asks for, where the film's codec can be held to it.
         encoding: makes the preset's own name a codec.
     """
 
@@ -148,6 +187,7 @@ class Preset(FormatModel):
     fit: FilmFit | None = None
     background: Background | None = None
     safe_area: SafeArea = SafeArea()
+    delivery: DeliveryPreset = DeliveryPreset()
     encoding: Encoding | None = None
 
 
