@@ -112,9 +112,11 @@ def _video(timeline: Timeline) -> list[str]:
         # Drop delimiters, x264's notes and repeated headers (H.264, table 7-1): an MP4 keeps the headers apart, once.
         filters = "filter_units=remove_types=6-9,setts=pts=PTS:dts=N-1:duration=1"
     else:
-        # Pieces carry times of their own: every picture gets the time of its number, exact to the clock's tick.
+        # The list counts in microseconds: every picture gets the time of the video frame that it is, exact to the
+        # clock's tick. Pictures come in the order in which they are decoded.
         pace = f"({rate(fps)})*TB"
-        filters = f"setts=ts=round(N/({pace})):duration=round(1/({pace}))"
+        shown, decoded = f"round(PTS*{pace})", f"(N-{encoding.decoded_ahead})"
+        filters = f"setts=pts=round({shown}/({pace})):dts=round({decoded}/({pace})):duration=round(1/({pace}))"
     # WebM has no such options: its clock has milliseconds.
     clock_hz = str(fps.numerator * -(-_CLOCK_MIN_HZ // fps.numerator))
     clock = ["-video_track_timescale", clock_hz, "-movie_timescale", clock_hz] if encoding.extension != "webm" else []

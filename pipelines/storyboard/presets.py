@@ -85,6 +85,8 @@ class Encoding(FormatModel):
         final: what belongs to each kind of piece.
         draft: the same for a draft, which is to be there soon; None where it is encoded as the final film is.
         piece: ffmpeg's name of the format of a piece's file.
+        decoded_ahead: by how many video frames the pictures of a `nut` piece are decoded before they are shown; 0 where
+            they are decoded in the order in which they are shown.
         join: ffmpeg arguments that make the film of its pieces; `-c:v copy` where they need no second encoding.
         audio: ffmpeg arguments for sound; None where the format holds none.
         subtitles: ffmpeg's name of the subtitle codec; None where the format holds no subtitles.
@@ -100,6 +102,7 @@ class Encoding(FormatModel):
     final: PieceEncodings = PieceEncodings()
     draft: PieceEncodings | None = None
     piece: Literal["h264", "nut"] = "nut"
+    decoded_ahead: int = 0
     join: tuple[Text, ...]
     audio: tuple[Text, ...] | None = ("-c:a", "aac", "-b:a", "192k")
     subtitles: Text | None = "mov_text"

@@ -238,7 +238,7 @@ def test_pieces_of_earlier_versions_are_found_again() -> None:
     # They may only change where the pieces themselves come out otherwise than before.
     assert [name[:16] for name in names] == [
         "b7dceb244cc5238a",
-        "ef44c2cfc5419354",
+        "cb28a7ecd7386fce",
         "f336e0a17e429e8a",
         "5ad437c5f5d340c4",
         "f313867b8fbc9cbd",
