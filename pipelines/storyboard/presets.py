@@ -216,6 +216,10 @@ def read_presets(folder: Traversable) -> dict[str, Preset]:
         if preset.codec is not None and preset.codec not in codecs:
             known = did_you_mean(preset.codec, codecs)
             raise UsageError(f"configs/presets/{name}.yaml: codec: no preset encodes {preset.codec!r}{known}")
+        encoding = preset.encoding or (read[preset.codec].encoding if preset.codec else None)
+        if encoding and not encoding.takes_delivery and preset.delivery != DeliveryPreset():
+            held = f"{preset.codec or name} cannot be held to it; remove it, or set codec: {DEFAULT_CODEC}"
+            raise UsageError(f"configs/presets/{name}.yaml: delivery: {held}")
     return read
 
 

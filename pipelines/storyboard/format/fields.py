@@ -76,7 +76,8 @@ Bitrate = Annotated[
 ]
 # Of presets.
 KeyframeTime = Annotated[Decimal, BeforeValidator(number(0, 60, above=True))]
-BetweenCount = Annotated[int, BeforeValidator(whole_number(0, 3))]
+# With none between them, pictures are numbered in a way in which no copy can be numbered anew.
+BetweenCount = Annotated[int, BeforeValidator(whole_number(1, 3))]
 Version = Annotated[int, BeforeValidator(parse_version), WithJsonSchema({"const": 1, "type": "integer"})]
 Amount = Annotated[
     Decimal,

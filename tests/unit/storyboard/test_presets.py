@@ -22,7 +22,11 @@ ENCODING = "{encoder: libx264, extension: mp4, join: ['-c:v', copy]}"
             "delivery.max_bitrate: must be bits a second from 64k to 200M",
         ),
         ("description: x\ndelivery: {keyframes: 0}\n", "delivery.keyframes: must be above 0"),
-        ("description: x\ndelivery: {bframes: 4}\n", "delivery.bframes: must be between 0 and 3"),
+        ("description: x\ndelivery: {bframes: 0}\n", "delivery.bframes: must be between 1 and 3"),
+        (
+            "description: x\ncodec: h265\ndelivery: {bframes: 2}\n",
+            "configs/presets/mine.yaml: delivery: h265 cannot be held to it; remove it, or set codec: h264",
+        ),
         ("description: [\n", "mine.yaml:1:14: is never closed; add ]"),
     ],
 )
