@@ -28,6 +28,7 @@ from benchmarks import (
     sheets,
     speaking,
     starting,
+    weighing,
 )
 from benchmarks.history import comparison_lines, earlier_results, results_of, write_results
 from benchmarks.measure import Row, print_table
@@ -41,6 +42,7 @@ _PARTS: dict[str, Measure] = {
     "looking": looking.rows,
     "assembling": assembling.rows,
     "filming": filming.rows,
+    "weighing": weighing.rows,
     "speaking": speaking.rows,
     "rendering": rendering.rows,
     "dialects": dialects.rows,

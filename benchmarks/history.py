@@ -15,6 +15,8 @@ from pipelines.common.files import write_atomic
 
 # Worse by more than this share is marked; less may be the noise of a machine.
 _TOLERANCE = 0.1
+# Seconds and bytes are of the machine on which they were measured.
+_COMPARABLE = (Kind.RATIO, Kind.QUALITY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,18 +91,21 @@ def _version_of(path: Path) -> Version | None:
 
 
 def comparison_lines(rows: Sequence[Row], earlier: BenchmarkResults) -> Iterator[str]:
-    """Yield a Markdown table of the ratios of a run beside those of an earlier one; none where none is in both.
+    """Yield a Markdown table of what a run and an earlier one have in common, on any machine; none where it is nothing.
 
-    Only ratios are compared: seconds and bytes are of the machine on which they were measured.
+    That is ratios, and how good pictures are.
     """
     compared = [
         (row, old.value, row.value)
         for row in rows
-        if (old := earlier.rows.get(row.name)) and old.kind is row.kind is Kind.RATIO and row.value is not None
+        if (old := earlier.rows.get(row.name))
+        and old.kind is row.kind
+        and row.kind in _COMPARABLE
+        and row.value is not None
     ]
     if not compared:
         return
-    yield f"| ratio | {earlier.version}, Python {earlier.python}, {earlier.cores} cores | now | |"
+    yield f"| measured | {earlier.version}, Python {earlier.python}, {earlier.cores} cores | now | |"
     yield "| --- | --- | --- | --- |"
     for row, before, now in compared:
         worse_by = before - now if row.higher_is_better else now - before

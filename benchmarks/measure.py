@@ -1,4 +1,4 @@
-"""The cost of commands: wall time, and the peak memory of the largest process."""
+"""The cost of commands: wall time, processor time, and the peak memory of the largest process."""
 
 import contextlib
 import json
@@ -24,9 +24,10 @@ _START_TIMEOUT_S = 180
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """The cost of a command: seconds on the clock, peak resident MiB; and its output."""
+    """The cost of a command: seconds on the clock and of processors, peak resident MiB; and its output."""
 
     wall_s: float
+    processor_s: float
     peak_mib: float
     stdout: str
     stderr: str
@@ -40,6 +41,8 @@ class Kind(StrEnum):
     # Of this machine at this time.
     TIME = "time"
     MEMORY = "memory"
+    # Of what comes out, not of the machine: how good pictures are.
+    QUALITY = "quality"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +102,12 @@ def run(command: Sequence[str], *, cwd: Path | None = None, env: dict[str, str] 
     if process.returncode:
         raise SystemExit(f"{command} ended with {process.returncode}:\n{stderr.decode()}")
     wall_s = time.perf_counter() - started
-    return Cost(wall_s, _mib(usage), stdout.decode(), stderr.decode())
+    return Cost(wall_s, _processor_s(usage), _mib(usage), stdout.decode(), stderr.decode())
 
 
 def own_processor_s() -> float:
     """Return the processor time that this process took so far, without children's, in seconds."""
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
+    return _processor_s(resource.getrusage(resource.RUSAGE_SELF))
 
 
 def paired(
@@ -203,6 +205,10 @@ def _await(url: str) -> None:
             return
         time.sleep(0.1)
     raise SystemExit(f"{url} does not answer")
+
+
+def _processor_s(usage: resource.struct_rusage) -> float:
+    return usage.ru_utime + usage.ru_stime
 
 
 def _mib(usage: resource.struct_rusage) -> float:

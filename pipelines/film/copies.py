@@ -16,7 +16,7 @@ from pathlib import Path
 from pipelines.common.errors import FilmError
 from pipelines.common.ffmpeg import fed_ffmpeg, running_ffmpeg
 from pipelines.film.access_units import is_reference, parameter_sets, read_units
-from pipelines.film.encoding import KEYFRAME_EVERY, encoder_arguments, plain_filter, rate
+from pipelines.film.encoding import encoder_arguments, keyframe_every, plain_filter, rate
 from pipelines.film.frame_numbers import Numbering, read_numbering, renumbered
 from pipelines.storyboard.model import Output
 from pipelines.storyboard.presets import PieceKind
@@ -93,7 +93,7 @@ async def encode_copies(output: Output, *, folder: Path) -> Copies:
     except FilmError as exc:
         _log.warning("%s; every video frame of a hold is encoded", exc)
         return Copies(headers)
-    pictures = tuple(renumbered(copy, number, numbering) for number in range(1, KEYFRAME_EVERY))
+    pictures = tuple(renumbered(copy, number, numbering) for number in range(1, keyframe_every(output)))
     copies = Copies(headers, pictures, numbering)
     if is_reference(copy) and pictures[0] == copy and await _is_held(trial, copies, folder=folder):
         return copies

@@ -1,9 +1,11 @@
 """ffmpeg's arguments: how it reads pictures, and how it encodes them in each codec."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 
 from pipelines.common.quality import Quality
+from pipelines.film.levels import level_of
 from pipelines.storyboard.model import Output
 from pipelines.storyboard.presets import PieceKind, encoding_of
 
@@ -43,8 +45,24 @@ def plain_filter(*, blank: bool) -> str:
     return f"setsar=1,format=yuv420p{blanked},{TAGS}"
 
 
-def encoder_arguments(output: Output, kind: PieceKind) -> list[str]:
-    """Return the ffmpeg arguments that encode pictures of the film's size as a piece of it, of a kind."""
+def keyframe_every(output: Output) -> int:
+    """Return how many video frames there are from one keyframe of a film to the next, at most."""
+    wanted_s = output.delivery.keyframe_s
+    # At least 2: a film of keyframes alone could hold no picture by copies.
+    return max(2, min(KEYFRAME_EVERY, int(wanted_s * output.fps))) if wanted_s is not None else KEYFRAME_EVERY
+
+
+def audio_arguments(output: Output) -> tuple[str, ...]:
+    """Return the ffmpeg arguments that encode a film's sound; none where its format holds none."""
+    bitrate = output.delivery.audio_bitrate
+    return (*(encoding_of(output.codec).audio or ()), *(("-b:a", str(bitrate)) if bitrate is not None else ()))
+
+
+def encoder_arguments(output: Output, kind: PieceKind, *, bound: Sequence[str] = ()) -> list[str]:
+    """Return the ffmpeg arguments that encode pictures of the film's size as a piece of it, of a kind.
+
+    `bound` are those that keep the piece to the film's highest bitrate, if there is one; see `film.bitrate`.
+    """
     encoding = encoding_of(output.codec)
     of_kind = encoding.pieces(output.quality).of(kind)
     # At least 1: 0 would be lossless in H.264, in a profile that browsers don't play, and looks the same.
@@ -52,8 +70,26 @@ def encoder_arguments(output: Output, kind: PieceKind) -> list[str]:
     # One thread: other pieces keep the other processors busy.
     return [
         *("-fps_mode", "cfr", "-r", rate(output.fps), "-pix_fmt", encoding.pixel_format, "-threads", "1"),
-        *("-c:v", encoding.encoder, *encoding.arguments, *quality, *of_kind.arguments, "-f", encoding.piece),
+        *("-c:v", encoding.encoder, *encoding.arguments, *quality, *of_kind.arguments),
+        *_between(output),
+        *_level(output),
+        *bound,
+        *("-f", encoding.piece),
     ]
+
+
+def _between(output: Output) -> list[str]:
+    bframes = output.delivery.bframes
+    return ["-bf", str(bframes)] if bframes is not None else []
+
+
+def _level(output: Output) -> list[str]:
+    """Return the arguments that state the level of a film with a highest bitrate.
+
+    x264 would choose it by the bounds of each piece, and pieces of different levels cannot be joined.
+    """
+    most = output.delivery.max_bitrate
+    return ["-level", level_of(output.size, output.fps, bitrate=most)] if most is not None else []
 
 
 def is_draft(output: Output, kind: PieceKind) -> bool:

@@ -18,7 +18,7 @@ from pipelines.common.errors import FilmError
 from pipelines.common.ffmpeg import FfmpegBuild, ffmpeg_build
 from pipelines.common.lettering.layout import typefaces_of
 from pipelines.film.captions import Highlighted, ScreenText, text_of
-from pipelines.film.encoding import encoder_arguments
+from pipelines.film.encoding import KEYFRAME_EVERY, encoder_arguments, keyframe_every
 from pipelines.film.frame_picture import FramePictures, content_of
 from pipelines.film.segments import Segment
 from pipelines.film.spoken_captions import CaptionRun, CaptionTrack, cues_of
@@ -100,6 +100,10 @@ def piece_name(segment: Segment, timeline: Timeline, frames: FramePictures, *, b
     output, style = replace(timeline.output, name=""), timeline.captions
     lettering = _lettering(_drawn(segment.captions, style), style)
     arguments = encoder_arguments(output, segment.kind)
+    if (every := keyframe_every(output)) != KEYFRAME_EVERY:
+        arguments.append(f"keyframes {every}")
+    if output.delivery.max_bitrate is not None:
+        arguments.append(f"bits {output.delivery.max_bitrate}")
     identities = {frame: frames[frame].identity() for frame in segment.frames}
     key = segment.key(identities, (output, arguments, build.id, lettering))
     return f"{key}.{encoding_of(output.codec).piece}"
@@ -110,7 +114,8 @@ def film_identity(timeline: Timeline, pieces: Sequence[Path], sound: Path | None
     names = [piece.name for piece in pieces], sound.name if sound else None
     # The sound's own name says what is heard; the folders of its source files don't count.
     spoken = (timeline.spoken, cues_of(timeline)) if timeline.spoken else ()
-    ingredients = replace(timeline, sound=SoundMix()), encoding_of(timeline.output.codec), names, *spoken
+    joined = () if timeline.output.delivery.edit_list else ("no edit list",)
+    ingredients = replace(timeline, sound=SoundMix()), encoding_of(timeline.output.codec), names, *spoken, *joined
     return _hash(ingredients)
 
 

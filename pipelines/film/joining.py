@@ -63,6 +63,10 @@ async def join_pieces(joined: JoinInput, timeline: Timeline, target: Path, *, co
     if joined.sound and encoding.audio:
         inputs += ["-i", file_url(joined.sound)]
         streams += ["-map", "2:a", "-c:a", "copy"]
+        if not timeline.output.delivery.edit_list:
+            # An encoder's first packet of sound is heard before the film begins: only an edit list can say so. Without
+            # the packet the sound is on time, and fades in during its first 21 ms.
+            streams += ["-bsf:a", "noise=drop=eq(n\\,0)"]
     if subtitles := _subtitles_input(timeline, folder):
         place = 3 if joined.sound and encoding.audio else 2
         inputs += subtitles
@@ -108,12 +112,17 @@ def _video(timeline: Timeline) -> list[str]:
         # Drop delimiters, x264's notes and repeated headers (H.264, table 7-1): an MP4 keeps the headers apart, once.
         filters = "filter_units=remove_types=6-9,setts=pts=PTS:dts=N-1:duration=1"
     else:
-        # Pieces carry times of their own: every picture gets the time of its number, exact to the clock's tick.
+        # The list counts in microseconds: every picture gets the time of the video frame that it is, exact to the
+        # clock's tick. Pictures come in the order in which they are decoded.
         pace = f"({rate(fps)})*TB"
-        filters = f"setts=ts=round(N/({pace})):duration=round(1/({pace}))"
+        shown, decoded = f"round(PTS*{pace})", f"(N-{encoding.decoded_ahead})"
+        filters = f"setts=pts=round({shown}/({pace})):dts=round({decoded}/({pace})):duration=round(1/({pace}))"
     # WebM has no such options: its clock has milliseconds.
     clock_hz = str(fps.numerator * -(-_CLOCK_MIN_HZ // fps.numerator))
     clock = ["-video_track_timescale", clock_hz, "-movie_timescale", clock_hz] if encoding.extension != "webm" else []
+    if not timeline.output.delivery.edit_list:
+        # In place of an edit list: the first picture is decoded at 0, and some are shown before they would be decoded.
+        clock += ["-movflags", "+negative_cts_offsets", "-use_editlist", "0"]
     return [*encoding.join, "-bsf:v", filters, *clock, "-f", encoding.extension]
 
 

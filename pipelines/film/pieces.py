@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequenc
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from pathlib import Path
 
 from pipelines.common.background import NICENESS
@@ -18,10 +18,11 @@ from pipelines.common.ffmpeg import fed_ffmpeg, file_url
 from pipelines.common.files import atomic_path
 from pipelines.common.quality import Quality
 from pipelines.film.access_units import is_reference, read_units, units_of_file
+from pipelines.film.bitrate import bound_of_all, bound_of_each
 from pipelines.film.caption_input import caption_input
 from pipelines.film.copies import Copies
 from pipelines.film.encoder_input import EncoderInput, input_of_batch, input_of_segment
-from pipelines.film.encoding import KEYFRAME_EVERY, encoder_arguments, on_time
+from pipelines.film.encoding import KEYFRAME_EVERY, encoder_arguments, keyframe_every, on_time
 from pipelines.film.painting import FrameRenderer
 from pipelines.film.segments import Crossing, Segment, Stay
 from pipelines.film.spoken_captions import CaptionRun
@@ -61,10 +62,9 @@ class Piece:
     path: Path
     draft: bool = False
 
-    def encoding(self, output: Output) -> list[str]:
-        """Return the ffmpeg arguments that encode it, as a piece of a film with an output."""
-        quality = Quality.DRAFT if self.draft else Quality.FINAL
-        return encoder_arguments(replace(output, quality=quality), self.segment.kind)
+    def output_of(self, film: Output) -> Output:
+        """Return the output of its film, at its own quality."""
+        return replace(film, quality=Quality.DRAFT if self.draft else Quality.FINAL)
 
 
 class _EndedEarlyError(Exception):
@@ -79,10 +79,11 @@ def batches(pieces: Iterable[Piece], context: EncodeContext) -> list[list[Piece]
     """Put together the pieces that one encoder can make: it starts in the time in which it encodes several pictures."""
     alone: list[list[Piece]] = []
     # Of one kind only: one encoder has one quality, and reads either one picture of each hold or all of them.
-    alike: defaultdict[tuple[PieceKind, bool], list[Piece]] = defaultdict(list)
+    alike: defaultdict[tuple[PieceKind, tuple[str, ...]], list[Piece]] = defaultdict(list)
     for piece in pieces:
-        if context.copies is not None and _can_be_cut_out(piece.segment, context.copies):
-            alike[piece.segment.kind, piece.draft].append(piece)
+        segment = piece.segment
+        if context.copies is not None and _can_be_cut_out(segment, context.copies, context.output):
+            alike[segment.kind, tuple(_arguments(piece, context.output))].append(piece)
         else:
             alone.append([piece])
     return [*alike.values(), *alone]
@@ -109,7 +110,7 @@ async def encode_batch(
         FilmError: a frame cannot be read, or ffmpeg failed.
         StorageError: a piece could not be written.
     """
-    if context.copies is not None and _can_be_cut_out(batch[0].segment, context.copies):
+    if context.copies is not None and _can_be_cut_out(batch[0].segment, context.copies, context.output):
         await _encode_together(
             batch, context.copies, context=context, renderer=renderer, folder=folder, on_encoded=on_encoded
         )
@@ -119,14 +120,29 @@ async def encode_batch(
         on_encoded(piece)
 
 
-def _can_be_cut_out(segment: Segment, copies: Copies) -> bool:
+def _can_be_cut_out(segment: Segment, copies: Copies, output: Output) -> bool:
     """Say whether a segment can be cut out of a longer stream.
 
-    Not if ffmpeg's filters have to make its pictures, nor if it needs a keyframe in its middle: such a stream has one
-    at the start of each segment. Nor a still that there are no copies to hold.
+    Not if ffmpeg's filters have to make its pictures, nor a still that there are no copies to hold. Nor what moves for
+    long, which is worth an encoder of its own, nor if there is a highest bitrate: what was sent before would count.
     """
     plain = all(isinstance(part, Stay) or (isinstance(part, Crossing) and part.type in OWN) for part in segment.parts)
-    return plain and (bool(copies.pictures) if segment.still else segment.length <= KEYFRAME_EVERY)
+    short = segment.length <= KEYFRAME_EVERY and output.delivery.max_bitrate is None
+    return plain and (bool(copies.pictures) if segment.still else short)
+
+
+def _arguments(piece: Piece, film: Output) -> list[str]:
+    """Return the ffmpeg arguments that encode a piece as a part of a longer stream."""
+    segment, output = piece.segment, piece.output_of(film)
+    if not segment.still:
+        # There is no bound; see `_can_be_cut_out`.
+        return encoder_arguments(output, segment.kind)
+    every = keyframe_every(output)
+    begins = accumulate((part.length for part in segment.parts), initial=0)
+    keyframes = [begin for begin, place in zip(begins, _behind_keyframe(segment, every), strict=False) if not place]
+    shortest = min(end - begin for begin, end in pairwise([*keyframes, segment.length]))
+    bound = bound_of_each(output, held=min(shortest, every))
+    return encoder_arguments(output, segment.kind, bound=bound)
 
 
 async def _write_alone(piece: Piece, *, context: EncodeContext, renderer: FrameRenderer, folder: Path) -> None:
@@ -140,8 +156,10 @@ async def _encode_alone(
     """Encode every video frame of a piece, by an ffmpeg that writes the file at `path`."""
     segment = piece.segment
     pictures = input_of_segment(segment, context.output, renderer)
-    keyframes = ["-force_key_frames", f"expr:not(mod(n,{KEYFRAME_EVERY}))"]
-    encoding = [*keyframes, *piece.encoding(context.output), file_url(path)]
+    keyframes = ["-force_key_frames", f"expr:not(mod(n,{keyframe_every(context.output)}))"]
+    bound = bound_of_all(context.output, length=segment.length)
+    arguments = encoder_arguments(piece.output_of(context.output), segment.kind, bound=bound)
+    encoding = [*keyframes, *arguments, file_url(path)]
     async with _encoder(pictures, segment.captions, encoding, context=context, folder=folder):
         pass
     if context.copies is not None:
@@ -165,7 +183,7 @@ async def _encode_together(
     still = segments[0].still
     pictures = input_of_batch(segments, context.output, renderer)
     captions = [(1 if still else length, text) for segment in segments for length, text in segment.captions]
-    encoding = [*_keyframes(segments, context.output), *batch[0].encoding(context.output)]
+    encoding = [*_keyframes(segments, context.output), *_arguments(batch[0], context.output)]
     done = 0
     not_held: list[Piece] = []
     async with _encoder(pictures, captions, [*encoding, "-"], context=context, folder=folder, stdout=PIPE) as stream:
@@ -176,7 +194,7 @@ async def _encode_together(
             for piece in batch:
                 try:
                     with atomic_path(piece.path) as temporary:
-                        await _cut_out(piece.segment, units, temporary, copies)
+                        await _cut_out(piece.segment, units, temporary, copies, every=keyframe_every(context.output))
                     on_encoded(piece)
                 except _NotHeldError:
                     not_held.append(piece)
@@ -190,11 +208,12 @@ async def _encode_together(
 
 def _keyframes(segments: Sequence[Segment], output: Output) -> list[str]:
     """Return the ffmpeg arguments that start each segment of a stream, and each still, with a picture of its own."""
+    every = keyframe_every(output)
     if segments[0].still:
-        behind = [place for segment in segments for place in _behind_keyframe(segment)]
-        starts = [number for number, place in enumerate(behind) if place == 0]
+        behind = [place for segment in segments for place in _behind_keyframe(segment, every)]
     else:
-        starts = list(accumulate((segment.length for segment in segments[:-1]), initial=0))
+        behind = [place % every for segment in segments for place in range(segment.length)]
+    starts = [number for number, place in enumerate(behind) if place == 0]
     # As times, each half a video frame early: the first picture from then on is the one. An expression of numbers may
     # not have more than some hundred terms.
     times = ",".join(f"{float(max(Fraction(0), start - Fraction(1, 2)) / output.fps):.6f}" for start in starts)
@@ -202,7 +221,7 @@ def _keyframes(segments: Sequence[Segment], output: Output) -> list[str]:
     return ["-force_key_frames", times, "-forced-idr", "1"]
 
 
-def _behind_keyframe(segment: Segment) -> Iterator[int]:
+def _behind_keyframe(segment: Segment, every: int) -> Iterator[int]:
     """Yield for each part of a still segment how many video frames it comes behind a keyframe; 0 where it has its own.
 
     Where only the caption changes, the picture is encoded as a change of the one before it: in a twelfth of the bytes,
@@ -211,18 +230,18 @@ def _behind_keyframe(segment: Segment) -> Iterator[int]:
     behind, before = 0, None
     for part in segment.parts:
         assert isinstance(part, Stay)
-        if before != part.shown or behind + part.length > KEYFRAME_EVERY:
+        if before != part.shown or behind + part.length > every:
             behind = 0
         yield behind
         # What is longer than from one keyframe to the next is repeated from one to the next.
-        behind, before = (behind + part.length - 1) % KEYFRAME_EVERY + 1, part.shown
+        behind, before = (behind + part.length - 1) % every + 1, part.shown
 
 
-async def _cut_out(segment: Segment, pictures: AsyncIterator[bytes], path: Path, copies: Copies) -> None:
+async def _cut_out(segment: Segment, pictures: AsyncIterator[bytes], path: Path, copies: Copies, *, every: int) -> None:
     """Write a segment's own pictures, the next ones of a stream."""
     held = True
     with path.open("wb") as file:
-        for number, (length, behind) in enumerate(_places(segment)):
+        for number, (length, behind) in enumerate(_places(segment, every)):
             picture = await anext(pictures, b"")
             if not picture:
                 raise _EndedEarlyError
@@ -240,10 +259,10 @@ async def _cut_out(segment: Segment, pictures: AsyncIterator[bytes], path: Path,
         raise _NotHeldError
 
 
-def _places(segment: Segment) -> Iterator[tuple[int, int]]:
+def _places(segment: Segment, every: int) -> Iterator[tuple[int, int]]:
     """Yield for how many video frames each picture of a stream is held, and how many it comes behind a keyframe."""
     if segment.still:
-        yield from zip((part.length for part in segment.parts), _behind_keyframe(segment), strict=True)
+        yield from zip((part.length for part in segment.parts), _behind_keyframe(segment, every), strict=True)
     else:
         # As they come: they were encoded in these places.
         yield from [(1, 0)] * segment.length

@@ -12,6 +12,7 @@ from pipelines.common.errors import FilmError, StoryreelError
 from pipelines.common.ffmpeg import fed_ffmpeg, ffmpeg_build, file_url
 from pipelines.common.files import atomic_path, scratch_path, storage_errors
 from pipelines.film.encoded_peak import encoded_peak
+from pipelines.film.encoding import audio_arguments
 from pipelines.film.frame_picture import content_of
 from pipelines.film.mastering import master
 from pipelines.film.mix import Mix, RestClip, narrated
@@ -83,7 +84,7 @@ class MixedSound:
             highest = ceiling = ceiling * _HEADROOM**attempt * _HIGHEST_PEAK / peak
 
     async def _write(self, chunks: Iterator[memoryview], target: Path) -> None:
-        coded = [*(encoding_of(self.timeline.output.codec).audio or ()), "-ar", str(RATE_HZ)]
+        coded = [*audio_arguments(self.timeline.output), "-ar", str(RATE_HZ)]
         async with fed_ffmpeg([*SAMPLES, "-i", "pipe:0", *coded, file_url(target)], chunks, folder=Path.cwd()):
             pass
 
@@ -163,7 +164,7 @@ def mixed_sound(timeline: Timeline, folder: Path) -> MixedSound | None:
     # Neither where a sound lies counts, nor the line of the storyboard that names it.
     placeless = [replace(sound, file=None, place=None) for sound in timeline.sound.sounds]  # type: ignore[arg-type]
     mix = (contents, starts_s, placeless, timeline.sound.normalize, timeline.duration_s)
-    ingredients = (mix, encoding.audio, ffmpeg_build().id, *_further_ingredients(timeline))
+    ingredients = (mix, audio_arguments(timeline.output), ffmpeg_build().id, *_further_ingredients(timeline))
     key = hashlib.sha256(repr(ingredients).encode()).hexdigest()
     return MixedSound(timeline, folder / f"{key}.{encoding.extension}")
 

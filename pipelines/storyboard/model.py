@@ -165,6 +165,25 @@ class BoardScene:
 
 
 @dataclass(frozen=True, slots=True)
+class Delivery:
+    """What a platform asks of the files that it takes, beside their size and rate.
+
+    Attributes:
+        keyframe_s: exact seconds from one keyframe to the next, at most; None for as many as the film needs.
+        bframes: pictures between two references, at most; None for as many as the codec has.
+        max_bitrate: bits that the video may take in a second; None for any number.
+        audio_bitrate: bits that the sound takes in a second; None for as many as the codec says.
+        edit_list: the file may have edit lists, which say where its tracks begin.
+    """
+
+    keyframe_s: Fraction | None = None
+    bframes: int | None = None
+    max_bitrate: int | None = None
+    audio_bitrate: int | None = None
+    edit_list: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Output:
     """A film to make.
 
@@ -177,6 +196,7 @@ class Output:
         background: the area beside them where `fit` is contain.
         name: ends the file's name; empty for the first output.
         quality: how its pieces are encoded.
+        delivery: what the platform asks that it is for.
     """
 
     fps: Fraction
@@ -188,6 +208,8 @@ class Output:
     name: str = ""
     # Pieces have names of their `repr`: what comes out the same at both qualities is not encoded again.
     quality: Quality = field(default=Quality.FINAL, repr=False)
+    # What it changes, the names of pieces, sounds and films tell by themselves.
+    delivery: Delivery = field(default=Delivery(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,19 @@ from pipelines.common.quality import Quality
 from pipelines.common.requirements import requirement
 from pipelines.common.suggestions import did_you_mean
 from pipelines.storyboard.format.base import FormatModel
-from pipelines.storyboard.format.fields import FilmFit, FilmSize, Fps, Percent, Text
+from pipelines.storyboard.format.fields import (
+    BetweenCount,
+    Bitrate,
+    FilmFit,
+    FilmSize,
+    Fps,
+    KeyframeTime,
+    Percent,
+    Text,
+)
 from pipelines.storyboard.format.yaml_errors import YamlError
 from pipelines.storyboard.format.yaml_tree import parse_yaml
-from pipelines.storyboard.model import Background
+from pipelines.storyboard.model import Background, Delivery
 
 DEFAULT_CODEC = "h264"
 
@@ -77,6 +86,8 @@ class Encoding(FormatModel):
         final: what belongs to each kind of piece.
         draft: the same for a draft, which is to be there soon; None where it is encoded as the final film is.
         piece: ffmpeg's name of the format of a piece's file.
+        decoded_ahead: by how many video frames the pictures of a `nut` piece are decoded before they are shown; 0 where
+            they are decoded in the order in which they are shown.
         join: ffmpeg arguments that make the film of its pieces; `-c:v copy` where they need no second encoding.
         audio: ffmpeg arguments for sound; None where the format holds none.
         subtitles: ffmpeg's name of the subtitle codec; None where the format holds no subtitles.
@@ -92,9 +103,15 @@ class Encoding(FormatModel):
     final: PieceEncodings = PieceEncodings()
     draft: PieceEncodings | None = None
     piece: Literal["h264", "nut"] = "nut"
+    decoded_ahead: int = 0
     join: tuple[Text, ...]
     audio: tuple[Text, ...] | None = ("-c:a", "aac", "-b:a", "192k")
     subtitles: Text | None = "mov_text"
+
+    @property
+    def takes_delivery(self) -> bool:
+        """Whether films can be made as a `Delivery` says."""
+        return self.piece == "h264"
 
     @property
     def copies(self) -> bool:
@@ -125,6 +142,30 @@ class SafeArea(FormatModel):
         return Margins(*(Fraction(side) / 100 for side in (self.top, self.right, self.bottom, self.left)))
 
 
+class DeliveryPreset(FormatModel):
+    """What a platform asks of the files that it takes; see `model.Delivery`.
+
+    Attributes:
+        keyframes: seconds from one keyframe to the next, at most.
+        bframes: pictures between two references, at most.
+        max_bitrate: bits that the video may take in a second.
+        audio_bitrate: bits that the sound takes in a second.
+        edit_list: whether the file may have edit lists.
+    """
+
+    keyframes: KeyframeTime | None = None
+    bframes: BetweenCount | None = None
+    max_bitrate: Bitrate | None = None
+    audio_bitrate: Bitrate | None = None
+    edit_list: bool = True
+
+    @property
+    def resolved(self) -> Delivery:
+        """The same as the rest of the program uses it."""
+        keyframe_s = Fraction(self.keyframes) if self.keyframes is not None else None
+        return Delivery(keyframe_s, self.bframes, self.max_bitrate, self.audio_bitrate, self.edit_list)
+
+
 class Preset(FormatModel):
     """Values for the keys that an output does not set itself.
 
@@ -136,6 +177,7 @@ class Preset(FormatModel):
         fit: of frames of another shape than the film's.
         background: beside a frame that does not fill the film.
         safe_area: what captions keep out of.
+        delivery: what the platform asks for, where the film's codec can be held to it.
         encoding: makes the preset's own name a codec.
     """
 
@@ -146,6 +188,7 @@ class Preset(FormatModel):
     fit: FilmFit | None = None
     background: Background | None = None
     safe_area: SafeArea = SafeArea()
+    delivery: DeliveryPreset = DeliveryPreset()
     encoding: Encoding | None = None
 
 
@@ -174,6 +217,10 @@ def read_presets(folder: Traversable) -> dict[str, Preset]:
         if preset.codec is not None and preset.codec not in codecs:
             known = did_you_mean(preset.codec, codecs)
             raise UsageError(f"configs/presets/{name}.yaml: codec: no preset encodes {preset.codec!r}{known}")
+        encoding = preset.encoding or (read[preset.codec].encoding if preset.codec else None)
+        if encoding and not encoding.takes_delivery and preset.delivery != DeliveryPreset():
+            held = f"{preset.codec or name} cannot be held to it; remove it, or set codec: {DEFAULT_CODEC}"
+            raise UsageError(f"configs/presets/{name}.yaml: delivery: {held}")
     return read
 
 

@@ -18,7 +18,7 @@ from benchmarks.history import (
 )
 from benchmarks.measure import Kind, Row, ratio_row
 
-HEAD = ["| ratio | 0.1.0, Python 3.11.7, 2 cores | now | |", "| --- | --- | --- | --- |"]
+HEAD = ["| measured | 0.1.0, Python 3.11.7, 2 cores | now | |", "| --- | --- | --- | --- |"]
 
 
 def results(version: str, ratios: Mapping[str, float] | None = None) -> BenchmarkResults:
@@ -103,8 +103,8 @@ def test_what_is_worse_by_more_than_a_tenth_is_marked(
     assert list(lines) == [*HEAD, f"| plan | {before:g} | {now:g} | {mark} |"]
 
 
-def test_only_ratios_that_are_in_both_are_compared() -> None:
-    """Not times, rows that are new or gone, nor what was not measured."""
+def test_only_what_is_in_both_and_of_no_machine_is_compared() -> None:
+    """Not times, rows that are new or gone, nor what was not measured; but how good pictures are is."""
     earlier = BenchmarkResults(
         "0.1.0",
         "3.11.7",
@@ -114,6 +114,7 @@ def test_only_ratios_that_are_in_both_are_compared() -> None:
             "gone": Measured(1.0, "x", Kind.RATIO),
             "search": Measured(1.0, "s", Kind.TIME),
             "browser": Measured(1.0, "x", Kind.RATIO),
+            "banding": Measured(0.5, "CAMBI", Kind.QUALITY),
         },
     )
     rows = [
@@ -121,9 +122,10 @@ def test_only_ratios_that_are_in_both_are_compared() -> None:
         ratio_row("new", 9.0, "nothing"),
         Row("search", 9.0, "s", Kind.TIME, "opening"),
         Row("browser", None, "x", Kind.RATIO, "there is no Chromium here"),
+        Row("banding", 0.75, "CAMBI", Kind.QUALITY, "one encoding"),
     ]
 
-    assert list(comparison_lines(rows, earlier)) == [*HEAD, "| plan | 1 | 1 |  |"]
+    assert list(comparison_lines(rows, earlier)) == [*HEAD, "| plan | 1 | 1 |  |", "| banding | 0.5 | 0.75 | worse |"]
 
 
 def test_there_is_no_table_where_nothing_can_be_compared() -> None:

@@ -16,7 +16,8 @@ from playwright.async_api import Browser, Page
 
 from pipelines.common.geometry import Size
 from pipelines.film.assembler import cut_film
-from pipelines.storyboard.model import Motion, MotionType
+from pipelines.storyboard.model import Delivery, Motion, MotionType
+from pipelines.storyboard.presets import presets
 from pipelines.storyboard.timeline import Timeline
 from tests.support.browser import needs_chromium
 from tests.support.film_kinds import SIZE as KINDS
@@ -27,6 +28,7 @@ from tests.support.speeches import audible
 SIZE = Size(320, 192)
 NAMES = ["red", "green", "blue", "white", "purple"]
 PAGE = '<body style="margin:0"><video src="film.mp4" width="320" height="192" muted></video>'
+YOUTUBE = presets()["youtube"].delivery.resolved
 SEEK = """async time => {
   const video = document.querySelector("video");
   const shown = new Promise(done => video.requestVideoFrameCallback((_, frame) => done(frame.mediaTime)));
@@ -89,9 +91,14 @@ async def test_every_hold_is_seen_at_its_time(page: Page) -> None:
     assert np.abs(mean_of(await page.screenshot()) - halfway).max() < 30
 
 
-async def test_each_picture_is_found(browser: Browser, tmp_path: Path) -> None:
-    """At its exact time, from anywhere: those that are predicted from others, before and behind every join."""
+@pytest.mark.parametrize("delivery", [Delivery(), YOUTUBE], ids=["plain", "youtube"])
+async def test_each_picture_is_found(browser: Browser, tmp_path: Path, delivery: Delivery) -> None:
+    """At its exact time, from anywhere: those that are predicted from others, before and behind every join.
+
+    In a film without edit lists too.
+    """
     timeline = audible(all_kinds(), tmp_path)
+    timeline = replace(timeline, output=replace(timeline.output, delivery=delivery))
     film = (await cut_film(timeline, grainy_frames(tmp_path / "frames", 10), tmp_path / "film.mp4")).path
     (tmp_path / "page.html").write_text(PAGE.replace("320", str(KINDS.width)).replace("192", str(KINDS.height)))
     numbers = random.Random(13).sample(range(timeline.video_frames), 20)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,7 @@ pytestmark = pytest.mark.xdist_group("film_formats")
 NAMES = ["red", "green", "blue", "white", "purple", "yellow", "gray"]
 VIDEO = [codec for codec in codec_names() if encoding_of(codec).copies]
 ANIMATIONS = [codec for codec in codec_names() if not encoding_of(codec).copies]
+RATES = [Fraction(24), Fraction(24000, 1001), Fraction(60000, 1001), Fraction(30)]
 HOLD = 26
 # Returns the film of `language` in a codec; see the fixture `film_in`.
 FilmIn = Callable[[str], Path]
@@ -110,19 +112,46 @@ def test_an_unchanged_film_is_left_as_it_is(film_in: FilmIn, codec: str) -> None
     assert film.stat().st_mtime_ns == before
 
 
-@pytest.mark.parametrize("fps", [Fraction(24000, 1001), Fraction(60000, 1001), Fraction(30)], ids=str)
-@pytest.mark.parametrize("codec", ["h264", "vp9"])
+@pytest.mark.parametrize("fps", RATES, ids=str)
+@pytest.mark.parametrize("codec", ["h264", "h265", "vp9"])
 def test_pictures_stand_at_their_time(tmp_path: Path, codec: str, fps: Fraction) -> None:
-    """To the tick of the container's clock, whatever the rate."""
+    """To the tick of the container's clock, whatever the rate; each is decoded behind the one before, and in time."""
     rows = ask_ffmpeg(
         "-i", str(cut(tmp_path, language(codec, fps))), "-map", "0:v", "-c", "copy", "-f", "framecrc", "-"
     )
 
     lines = rows.decode().splitlines()
     tick = Fraction(next(line.split(":")[1] for line in lines if line.startswith("#tb")).strip())
-    times = sorted(int(line.split(",")[2]) * tick for line in lines if not line.startswith("#"))
-    assert len(times) == 7 * HOLD
-    assert all(abs(time - number / fps) <= (0 if codec == "h264" else tick) for number, time in enumerate(times))
+    packets = [line.split(",") for line in lines if not line.startswith("#")]
+    decoded, shown = ([int(packet[column]) * tick for packet in packets] for column in (1, 2))
+    assert len(shown) == 7 * HOLD
+    assert all(abs(time - number / fps) <= (tick if codec == "vp9" else 0) for number, time in enumerate(sorted(shown)))
+    assert all(before < after for before, after in pairwise(decoded))
+    assert all(early <= late for early, late in zip(decoded, shown, strict=True))
+    # Only with pictures that are predicted from later ones do the two differ.
+    assert (shown == sorted(shown)) == (codec == "vp9")
+
+
+@pytest.mark.parametrize("fps", RATES, ids=str)
+@pytest.mark.parametrize("codec", VIDEO)
+def test_a_move_never_steps_back_nor_stands(tmp_path: Path, codec: str, fps: Fraction) -> None:
+    """In pieces of any length: two pictures, many with cuts between them, more than from one keyframe to the next."""
+    lengths = [1, 2, 3, 5, 130, 30]
+    # Fine enough for the slowest of the moves to show in every picture.
+    timeline = timeline_of(lengths, fps=fps, codec=codec, crf=4)
+    holds = [replace(hold, motion=Motion(MotionType.PAN_RIGHT, Fraction(1))) for hold in timeline.holds]
+    holds[4] = replace(holds[4], transition="dissolve", half=1)
+    slope = tmp_path / "slope.png"
+    Image.linear_gradient("L").rotate(90).resize((2 * SMALL.width, 2 * SMALL.height)).save(slope)
+    target = tmp_path / f"film.{encoding_of(codec).extension}"
+
+    assemble_film(replace(timeline, holds=tuple(holds)), [slope] * len(lengths), target)
+
+    levels = [float(picture.mean()) for picture in pictures(target)]
+    assert len(levels) == sum(lengths)
+    # At cuts, and in the two pictures of the dissolve and behind it.
+    falls = [number for number, (before, level) in enumerate(pairwise(levels), 1) if level <= before]
+    assert falls == [1, 3, 6, 11, 140, 141, 142]
 
 
 @pytest.mark.parametrize("codec", VIDEO)

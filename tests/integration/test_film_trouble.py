@@ -40,11 +40,11 @@ from fractions import Fraction
 from pathlib import Path
 from dataclasses import replace
 from pipelines.common.geometry import Size
-from pipelines.film import copies
+from pipelines.film import encoding
 from pipelines.film.assembler import assemble_film
 from pipelines.storyboard.model import Motion, MotionType
 from tests.support.film_samples import timeline_of
-copies.KEYFRAME_EVERY = int(sys.argv[3])
+encoding.KEYFRAME_EVERY = int(sys.argv[3])
 timeline = timeline_of([2], size=Size(7680, 4320))
 motion = Motion(MotionType.PUSH_IN, Fraction(1, 10))
 timeline = replace(timeline, holds=(replace(timeline.holds[0], motion=motion),))

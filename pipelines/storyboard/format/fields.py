@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema
 from pipelines.common.geometry import AspectRatio, Fit, Size
 from pipelines.storyboard.format.base import FREE_TEXT
 from pipelines.storyboard.format.parsers import (
+    BITRATE_PATTERN,
     FPS_PATTERN,
     ID_PATTERN,
     LANGUAGE_PATTERN,
@@ -21,6 +22,7 @@ from pipelines.storyboard.format.parsers import (
     Duration,
     choice,
     number,
+    parse_bitrate,
     parse_caption,
     parse_color,
     parse_crf,
@@ -69,6 +71,13 @@ ReadingSpeed = Annotated[
     Decimal, BeforeValidator(number(5, 50)), WithJsonSchema({"type": "number", "minimum": 5, "maximum": 50})
 ]
 Crf = Annotated[int, BeforeValidator(parse_crf), _whole_number_schema(0, 63)]
+Bitrate = Annotated[
+    int, BeforeValidator(parse_bitrate), WithJsonSchema({"type": "string", "pattern": f"^{BITRATE_PATTERN.pattern}$"})
+]
+# Of presets.
+KeyframeTime = Annotated[Decimal, BeforeValidator(number(0, 60, above=True))]
+# With none between them, pictures are numbered in a way in which no copy can be numbered anew.
+BetweenCount = Annotated[int, BeforeValidator(whole_number(1, 3))]
 Version = Annotated[int, BeforeValidator(parse_version), WithJsonSchema({"const": 1, "type": "integer"})]
 Amount = Annotated[
     Decimal,

@@ -1,5 +1,6 @@
 """Models of the film language: transitions, motion, captions, sound, outputs."""
 
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from typing import Annotated, Self
@@ -11,6 +12,7 @@ from pipelines.common.quality import Quality
 from pipelines.storyboard.format.base import FormatModel, require
 from pipelines.storyboard.format.fields import (
     Amount,
+    Bitrate,
     Color,
     Crf,
     Decibels,
@@ -33,6 +35,7 @@ from pipelines.storyboard.format.parsers import Duration, known_word, short_form
 from pipelines.storyboard.model import (
     Background,
     CaptionStyle,
+    Delivery,
     Ease,
     MotionType,
     Output,
@@ -212,6 +215,9 @@ class OutputModel(FormatModel):
     quality: Annotated[Quality, BeforeValidator(known_word(tuple(Quality)))] = Field(
         Quality.FINAL, description="A draft is there sooner, coarser where the picture moves. Default final."
     )
+    max_bitrate: Bitrate | None = Field(
+        None, description="Bits that the video may take in a second: 25M, 8000k. Default the preset's; else no bound."
+    )
     fit: FilmFit | None = Field(None, description="How a frame of another shape is laid into the film. Default cover.")
     background: Annotated[Background, BeforeValidator(known_word(tuple(Background)))] | None = Field(
         None, description="What fit: contain leaves free: black, or a blurred copy. Default black."
@@ -226,6 +232,9 @@ class OutputModel(FormatModel):
             most = encoding.max_crf
             cure = f"must be between 0 and {most}" if most is not None else f"is nothing that {self.codec_name} has"
             require(most is not None and self.crf <= most, "crf", f"{cure}, got {self.crf}")
+        bounded = ", ".join(name for name in codec_names() if encoding_of(name).takes_delivery)
+        unbounded = self.max_bitrate is not None and not encoding.takes_delivery
+        require(not unbounded, "max_bitrate", f"holds for {bounded} only, not for {self.codec_name}; remove it")
         shown_nowhere = self.background is not None and self.fit not in (None, Fit.CONTAIN)
         require(not shown_nowhere, "background", "only fit: contain leaves anything free; remove it")
         return self
@@ -254,6 +263,7 @@ class OutputModel(FormatModel):
             background=self.background or preset.background or Background.BLACK,
             name=name,
             quality=self.quality,
+            delivery=self._delivery,
         )
 
     def caption_style(self, captions: CaptionsModel, *, language: str | None) -> CaptionStyle:
@@ -280,6 +290,13 @@ class OutputModel(FormatModel):
             lines=looks.lines,
             letters_per_second=Fraction(looks.letters_per_second),
         )
+
+    @property
+    def _delivery(self) -> Delivery:
+        if not encoding_of(self.codec_name).takes_delivery:
+            return Delivery()
+        asked = self._preset.delivery.resolved
+        return replace(asked, max_bitrate=self.max_bitrate or asked.max_bitrate)
 
     @property
     def _preset(self) -> Preset:

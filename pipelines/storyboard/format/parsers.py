@@ -32,9 +32,12 @@ ID_PATTERN = re.compile(r"[a-z0-9]+([-_][a-z0-9]+)*")
 _DURATION_PATTERN = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?(ms|s|f)?")
 FPS_PATTERN = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6}|/[1-9][0-9]{0,5})?")
 _NUMBER_PATTERN = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
+BITRATE_PATTERN = re.compile(r"([1-9][0-9]{0,5}(?:\.[0-9]{1,3})?)([kM])")
 DECIBELS_PATTERN = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,3})?) ?dB", re.IGNORECASE)
 LOUDNESS_PATTERN = re.compile(r"(-[0-9]{1,3}(?:\.[0-9]{1,3})?) ?LUFS", re.IGNORECASE)
 MAX_DUCK_DB = 60
+# Bits a second.
+MIN_BITRATE, MAX_BITRATE = 64_000, 200_000_000
 # What broadcasters and streaming services ask for lies between -14 and -31.
 MIN_LUFS, MAX_LUFS = -40, -5
 _NAME_PATTERN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -380,6 +383,26 @@ def parse_crf(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise ValueError(f"must be a whole number like 18, got {describe(value)}{_number_cure(value)}")
     return value
+
+
+def parse_bitrate(value: object) -> int:
+    """Read bits a second from 64k to 200M: `25M`, `8000k`, `2.5M`."""
+    text = str(value).strip()
+    bits = _bits(text)
+    if isinstance(value, str) and bits is not None:
+        return bits
+    # As other programs write them: 25000000, 25 Mbps.
+    other = re.fullmatch(r"([0-9.]+) ?([kKmM])(?:bps|bit/s|b/s)?", text)
+    meant = f"{other[1]}{'k' if other[2] in 'kK' else 'M'}" if other else f"{text.removesuffix('000')}k"
+    cure = _did_you_mean(meant) if meant != text and _bits(meant) is not None else ""
+    raise ValueError(f"must be bits a second from 64k to 200M, like 25M, got {describe(value)}{cure}")
+
+
+def _bits(text: str) -> int | None:
+    """Return how many bits a text stands for; None where it is no bitrate, or out of bounds."""
+    match = BITRATE_PATTERN.fullmatch(text)
+    bits = int(Decimal(match[1]) * (1_000_000 if match[2] == "M" else 1000)) if match else 0
+    return bits if MIN_BITRATE <= bits <= MAX_BITRATE else None
 
 
 def parse_usd(value: object) -> Decimal:

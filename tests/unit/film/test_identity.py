@@ -28,10 +28,23 @@ from pipelines.film.identity import (
     read_mark,
 )
 from pipelines.film.segments import cut_segments
-from pipelines.storyboard.model import CaptionStyle, Motion, MotionType, Smooth, SmoothMethod, WordCaptions
+from pipelines.film.sound import mixed_sound
+from pipelines.storyboard.model import (
+    CaptionStyle,
+    Delivery,
+    Motion,
+    MotionType,
+    Smooth,
+    SmoothMethod,
+    Sound,
+    SoundMix,
+    Span,
+    WordCaptions,
+)
 from pipelines.storyboard.timeline import Timeline
 from tests.support.film_samples import colour_runs, flat_frames, timeline_of
 from tests.support.pictures import write
+from tests.support.sound_samples import NOWHERE
 from tests.support.speeches import speaking, spoken
 
 PICTURE = FramePicture(Path("a.png"), "a1")
@@ -250,10 +263,55 @@ def test_pieces_of_earlier_versions_are_found_again() -> None:
     # They may only change where the pieces themselves come out otherwise than before.
     assert [name[:16] for name in names] == [
         "b7dceb244cc5238a",
-        "ef44c2cfc5419354",
+        "cb28a7ecd7386fce",
         "f336e0a17e429e8a",
         "5ad437c5f5d340c4",
         "f313867b8fbc9cbd",
         "31accec4d495224b",
     ]
     assert {name[64:] for name in names} == {".h264"}
+
+
+@pytest.mark.parametrize(
+    ("delivery", "are_other_pieces"),
+    [
+        (Delivery(), False),
+        (Delivery(keyframe_s=Fraction(5)), False),
+        (Delivery(keyframe_s=Fraction(1, 2)), True),
+        (Delivery(bframes=2), True),
+        (Delivery(max_bitrate=25_000_000), True),
+        (Delivery(audio_bitrate=128_000), False),
+        (Delivery(edit_list=False), False),
+    ],
+)
+def test_what_a_platform_asks_of_pictures_makes_other_pieces(delivery: Delivery, *, are_other_pieces: bool) -> None:
+    """What it asks of sound and file does not: films for all platforms share what can be shared."""
+    timeline = timeline_of([60])
+    asked = dataclasses.replace(timeline, output=dataclasses.replace(timeline.output, delivery=delivery))
+
+    assert (name_of(asked) != name_of(timeline)) == are_other_pieces
+
+
+def test_what_a_platform_asks_of_the_file_makes_another_film() -> None:
+    """Its pieces and its sound are the same, and have the same names."""
+    timeline, pieces = timeline_of([60]), [Path("a.h264")]
+    output = dataclasses.replace(timeline.output, delivery=Delivery(edit_list=False))
+
+    identities = [film_identity(one, pieces, None) for one in (timeline, dataclasses.replace(timeline, output=output))]
+
+    assert len(set(identities)) == 2
+
+
+def test_another_bitrate_makes_another_sound(tmp_path: Path) -> None:
+    """And so another film; without one, sounds keep the names that they had before there were any."""
+    sound = Sound(tmp_path / "a.wav", NOWHERE, span=Span())
+    sound.file.write_bytes(b"12345")
+    names = set()
+    for delivery in (Delivery(), Delivery(audio_bitrate=128_000), Delivery(audio_bitrate=384_000)):
+        timeline = dataclasses.replace(timeline_of([60]), sound=SoundMix((sound,)))
+        output = dataclasses.replace(timeline.output, delivery=delivery)
+        mixed = mixed_sound(dataclasses.replace(timeline, output=output), tmp_path)
+        assert mixed is not None
+        names.add(mixed.path.name)
+
+    assert len(names) == 3

@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from pipelines.common.errors import FilmError
 from pipelines.film import capacity
 from pipelines.film.assembler import cut_film
+from pipelines.storyboard.model import Delivery
 from pipelines.storyboard.timeline import Timeline
 from tests.support.film_kinds import all_kinds, grainy_frames
 from tests.support.film_samples import (
@@ -38,9 +40,13 @@ def cut(timeline: Timeline, frames: Sequence[Path], folder: Path) -> list[Pictur
 
 
 @pytest.mark.usefixtures("one_worker")
-def test_pieces_made_together_are_as_if_made_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Picture by picture, with fewer starts of ffmpeg."""
+@pytest.mark.parametrize("delivery", [Delivery(), Delivery(Fraction(1, 2), 2)], ids=["plain", "keyframes"])
+def test_pieces_made_together_are_as_if_made_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, delivery: Delivery
+) -> None:
+    """Picture by picture, with fewer starts of ffmpeg; with keyframes in the middle of pieces too."""
     timeline, frames = audible(all_kinds(), tmp_path), grainy_frames(tmp_path / "frames", 10)
+    timeline = replace(timeline, output=replace(timeline.output, delivery=delivery))
     pids = fake_ffmpeg(tmp_path / "ffmpeg", monkeypatch)
     together = cut(timeline, frames, tmp_path / "together")
     starts = len(pids.read_text().split())

@@ -19,7 +19,7 @@ from pipelines.common.geometry import AspectRatio, Fit, Size
 from pipelines.storyboard.format import yaml_tree
 from pipelines.storyboard.importer.starter import starter_text
 from pipelines.storyboard.loader import load_storyboard, load_storyboards, read_id
-from pipelines.storyboard.model import BoardFrame, BoardScene, SoundMix, Storyboard
+from pipelines.storyboard.model import BoardFrame, BoardScene, Delivery, SoundMix, Storyboard
 from pipelines.storyboard.reading import MAX_BYTES
 from tests.unit.storyboard.problems import Write, problems
 
@@ -608,3 +608,43 @@ def test_a_matrix_has_the_product_of_its_lengths(
         total *= size
     # `frame` counts on through the shot, so no two prompts are alike.
     assert len(seen) == len(set(seen)) == total
+
+
+def test_a_preset_brings_what_its_platform_asks_for(write: Write) -> None:
+    """An output of another codec is held to nothing, and `max_bitrate` holds for any of H.264."""
+    board = load_storyboard(
+        write(
+            "output: [youtube, {preset: reel, max_bitrate: 2.5M}, {preset: square, codec: gif}, "
+            "{name: small, max_bitrate: 800k}]\nprompts: [x]"
+        )
+    )
+
+    assert [output.delivery for output in board.outputs] == [
+        Delivery(Fraction(1, 2), 2, None, 384_000, edit_list=False),
+        Delivery(None, None, 2_500_000, 128_000, edit_list=False),
+        Delivery(),
+        Delivery(max_bitrate=800_000),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("output", "expected"),
+    [
+        ("{max_bitrate: 25}", "must be bits a second from 64k to 200M, like 25M, got 25"),
+        ("{max_bitrate: 25000000}", "got 25000000; did you mean '25000k'?"),
+        ("{max_bitrate: 25 Mbps}", "got '25 Mbps'; did you mean '25M'?"),
+        ("{max_bitrate: 8000K}", "got '8000K'; did you mean '8000k'?"),
+        ("{max_bitrate: 1k}", "like 25M, got '1k'"),
+        ("{max_bitrate: 999999M}", "like 25M, got '999999M'"),
+        ("{max_bitrate: true}", "must be bits a second from 64k to 200M, like 25M, got true"),
+        ("{codec: vp9, max_bitrate: 25M}", "holds for h264 only, not for vp9; remove it"),
+        ("{preset: reel, codec: gif, max_bitrate: 25M}", "holds for h264 only, not for gif; remove it"),
+    ],
+)
+def test_a_highest_bitrate_that_cannot_hold_is_an_error_at_its_place(write: Write, output: str, expected: str) -> None:
+    """With its cure."""
+    (problem,) = problems(write(f"output: {output}\nprompts: [x]"))
+
+    assert problem.startswith("board.yaml:1:")
+    assert "output.max_bitrate: " in problem
+    assert problem.endswith(expected)

@@ -17,6 +17,16 @@ ENCODING = "{encoder: libx264, extension: mp4, join: ['-c:v', copy]}"
         ("description: x\nsise: 10x10\n", "sise: is unknown here; fix the preset, or remove it"),
         ("description: x\nsize: 11x10\n", "size: must be even in both directions"),
         ("description: x\nencoding: {encoder: libx264}\n", "encoding.extension: is missing; fix the preset"),
+        (
+            "description: x\ndelivery: {max_bitrate: 25}\n",
+            "delivery.max_bitrate: must be bits a second from 64k to 200M",
+        ),
+        ("description: x\ndelivery: {keyframes: 0}\n", "delivery.keyframes: must be above 0"),
+        ("description: x\ndelivery: {bframes: 0}\n", "delivery.bframes: must be between 1 and 3"),
+        (
+            "description: x\ncodec: h265\ndelivery: {bframes: 2}\n",
+            "configs/presets/mine.yaml: delivery: h265 cannot be held to it; remove it, or set codec: h264",
+        ),
         ("description: [\n", "mine.yaml:1:14: is never closed; add ]"),
     ],
 )
