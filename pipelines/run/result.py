@@ -113,7 +113,7 @@ class RunResult:
         elapsed_s: seconds from when a person began to wait for it to its last step.
         estimated_usd: the part of `cost_usd` that is known by a price list only.
         more_videos: the other outputs' films; for people only.
-        drafts: those of the films that are drafts; for people only, see `quality`.
+        drafts: those of the films that are drafts; of them, JSON says `quality` alone.
         finished: those that were drafts before, and are final now; for people only.
         new_takes: those of a re-roll's takes that are there.
         remarks: sentences for people, of what else is not as it should be.
@@ -161,14 +161,9 @@ class RunResult:
         ]
         takes = {"takes": new_takes} if new_takes else {}
         lanes = {"lanes": members_json(self.members)} if self.members else {}
-        return {**values, "quality": _plain_value(self.quality), **takes, **lanes}
-
-    @property
-    def quality(self) -> Quality | None:
-        """What the films are: drafts where one of them is; None where this run made none."""
-        if self.video is None:
-            return None
-        return Quality.DRAFT if self.drafts else Quality.FINAL
+        # Of a final film there is nothing to say.
+        drafts = {"quality": str(Quality.DRAFT)} if self.drafts else {}
+        return {**values, **drafts, **takes, **lanes}
 
     @property
     def counts(self) -> str:
@@ -352,7 +347,7 @@ def _plain_value(value: object) -> object:
     match value:
         case Decimal():
             return format_decimal(value)
-        case Path() | RunState() | Quality():
+        case Path() | RunState():
             return str(value)
         case _:
             return value
