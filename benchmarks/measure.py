@@ -20,6 +20,20 @@ import psutil
 
 BIN = Path(sys.executable).parent
 _START_TIMEOUT_S = 180
+# The system counts as a process's peak also what the process that started it had by then: so a small one starts it.
+_LAUNCHER = """
+import json, os, sys, time
+tell, command = int(sys.argv[1]), sys.argv[2:]
+began = time.perf_counter()
+child = os.fork()
+if not child:
+    os.close(tell)
+    os.execvp(command[0], command)
+_, status, usage = os.wait4(child, 0)
+cost = [time.perf_counter() - began, usage.ru_maxrss, usage.ru_utime + usage.ru_stime]
+os.write(tell, json.dumps(cost).encode())
+sys.exit(os.waitstatus_to_exitcode(status) & 255)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,23 +105,23 @@ def shown(value: float) -> str:
 
 def run(command: Sequence[str], *, cwd: Path | None = None, env: dict[str, str] | None = None) -> Cost:
     """Run a command to its end, which must be a good one."""
-    started = time.perf_counter()
-    with subprocess.Popen(command, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        stdout = process.stdout.read()
-        stderr = process.stderr.read()
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
+    told, tell = os.pipe()
+    launching = [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(tell), *command]
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "pass_fds": (tell,)}
+    with os.fdopen(told, "rb") as telling, subprocess.Popen(launching, cwd=cwd, env=env, **pipes) as process:
+        os.close(tell)
+        stdout, stderr = process.communicate()
+        cost = telling.read()
     if process.returncode:
         raise SystemExit(f"{command} ended with {process.returncode}:\n{stderr.decode()}")
-    wall_s = time.perf_counter() - started
-    return Cost(wall_s, _processor_s(usage), _mib(usage), stdout.decode(), stderr.decode())
+    wall_s, peak, processor_s = json.loads(cost)
+    return Cost(wall_s, processor_s, _mib(peak), stdout.decode(), stderr.decode())
 
 
 def own_processor_s() -> float:
     """Return the processor time that this process took so far, without children's, in seconds."""
-    return _processor_s(resource.getrusage(resource.RUSAGE_SELF))
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
 
 
 def paired(
@@ -207,10 +221,6 @@ def _await(url: str) -> None:
     raise SystemExit(f"{url} does not answer")
 
 
-def _processor_s(usage: resource.struct_rusage) -> float:
-    return usage.ru_utime + usage.ru_stime
-
-
-def _mib(usage: resource.struct_rusage) -> float:
+def _mib(peak: int) -> float:
     # Linux counts KiB, macOS bytes.
-    return usage.ru_maxrss / (1024 if sys.platform == "linux" else 1 << 20)
+    return peak / (1024 if sys.platform == "linux" else 1 << 20)
