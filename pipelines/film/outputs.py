@@ -54,7 +54,7 @@ class Films:
     @property
     def paths(self) -> list[Path]:
         """Where the films go, or are, in the order of the outputs."""
-        return [film_path(self._folder, self._plan.storyboard, timeline) for timeline in self._plan.timelines]
+        return film_paths(self._folder, self._plan)
 
     @property
     def megapixels(self) -> float:
@@ -133,6 +133,11 @@ def drop_unused(segments: Path, used: Collection[Path]) -> None:
         if piece.is_file() and piece not in used:
             with contextlib.suppress(OSError):
                 piece.unlink()
+
+
+def film_paths(folder: Path, plan: Plan) -> list[Path]:
+    """Return where a plan's films go, in the order of its outputs; see `film_path`."""
+    return [film_path(folder, plan.storyboard, timeline) for timeline in plan.timelines]
 
 
 def film_path(folder: Path, storyboard: str, timeline: Timeline) -> Path:

@@ -7,7 +7,7 @@ from pathlib import Path
 from pipelines.common.errors import Problem, StoryboardError, UsageError
 from pipelines.common.settings import Settings
 from pipelines.endpoints.choice import model_to_check
-from pipelines.film.outputs import film_path
+from pipelines.film.outputs import film_paths
 from pipelines.run.checking import check_storyboard
 from pipelines.storyboard.loader import load_storyboard
 from pipelines.storyboard.model import Storyboard
@@ -142,7 +142,7 @@ class ReviewedStoryboard:
     def file_versions(self) -> tuple[object, ...]:
         """Return the versions of all files that the page depends on; the storyboard's own is the first."""
         folder = self._settings.output / self.board.id
-        films = [film_path(folder, self.board.id, timeline) for timeline in self.plan.timelines]
+        films = film_paths(folder, self.plan)
         # A run elsewhere changes the folder of frames where it publishes a pick, and ledger.csv where it generates.
         return tuple(_version(path) for path in (self._path, folder / "frames", folder / "ledger.csv", *films))
 

@@ -12,7 +12,7 @@ from pipelines.common.formatting import counted
 from pipelines.film.finishing import planned_film
 from pipelines.film.frame_picture import FramePicture
 from pipelines.film.identity import drafts_among
-from pipelines.film.outputs import Films, film_path
+from pipelines.film.outputs import Films, film_paths
 from pipelines.film.probe import Film
 from pipelines.report.builder import report_path, write_report
 from pipelines.run.context import RunContext, ledger_path, recover_storyboard
@@ -130,8 +130,7 @@ def _require_films(context: RunContext, record: RunRecord) -> None:
     Raises:
         FilmError: one is not.
     """
-    plan, folder = context.plan, context.store.folder
-    films = [film_path(folder, plan.storyboard, timeline) for timeline in plan.timelines]
+    films = film_paths(context.store.folder, context.plan)
     gone = [str(path) for path in films if not record.reroll and not path.is_file()]
     if gone:
         record.films = [film for film in record.films if film.path.is_file()]
@@ -188,7 +187,7 @@ async def _await_films(context: RunContext, record: RunRecord) -> None:
     record.published = frozenset(frame.number for frame in context.plan.frames)
     if context.group.unlike:
         record.remarks.append(context.group.unlike)
-    paths = [film_path(context.store.folder, context.plan.storyboard, timeline) for timeline in context.plan.timelines]
+    paths = film_paths(context.store.folder, context.plan)
     films = zip(context.plan.timelines, paths, strict=True)
     record.films = [planned_film(timeline, path) for timeline, path in films if path.is_file()]
     record.drafts = await asyncio.to_thread(drafts_among, paths)
